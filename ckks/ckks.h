@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RNS-CKKS: approximate arithmetic on encrypted vectors of complex numbers, with bootstrapping for real vectors.
+ *
+ * Scheme: Cheon, Kim, Kim, Song (Asiacrypt 2017) in residue number system form (Cheon, Han, Kim, Kim, Song, SAC 2018), hybrid key
+ * switching (Han, Ki, CT-RSA 2020), hoisting (Halevi, Shoup, Crypto 2018; Bossuat et al., Eurocrypt 2021), slots-to-coefficients-first
+ * bootstrapping with sparse-secret encapsulation (Bossuat, Troncoso-Pastoriza, Hubaux, ACNS 2022).
+ *
+ * Sharing: a context, keys, transforms and polynomials are const after creation and may be used by many threads; a workspace belongs to
+ * one caller at a time. Outputs may be the same object as an input unless a call says otherwise. */
+#ifndef FHOLA_CKKS_H
+#define FHOLA_CKKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CKKS_MAX_PRIMES 64u
+#define CKKS_MAX_EVAL_MOD_LEVELS 12u
+#define CKKS_MAX_DIGITS 16u
+
+typedef struct ckks_complex {
+    double re, im;
+} ckks_complex;
+
+/* A set of primes: bit i stands for prime i of the parameters. Chain primes come first, from the bottom (prime 0) up, then the special
+ * primes of key switching. A ciphertext may live on any subset of the chain, not just on a prefix. */
+typedef uint64_t ckks_basis;
+
+/* ------------------------------------------------------------------ parameters */
+
+/* A parameter set by the role of its primes, bottom to top of the chain:
+ *   base (1) | slots_to_coeffs | residual | eval_mod | coeffs_to_slots || special.
+ * A set without bootstrapping has only base and residual primes (the other level counts 0). Bit sizes are log2 of the prime sought; the
+ * prime nearest to 2^bits that is 1 mod 2N and not yet taken is used. */
+typedef struct ckks_params_spec {
+    unsigned log_n;               /* ring degree N = 2^log_n, 4..17 */
+    double base_bits;             /* prime 0 */
+    unsigned stc_levels;          /* slots-to-coefficients levels */
+    double stc_bits;
+    unsigned residual_levels;     /* levels of the computation between bootstraps */
+    double residual_bits;         /* also the working scale, 2^residual_bits */
+    unsigned eval_mod_levels;     /* 1 + ceil(log2(degree / 2 + 1)) + double_angles */
+    double eval_mod_scale_bits[CKKS_MAX_EVAL_MOD_LEVELS]; /* log2 of the scale at depth 0, 1, ...; prime at depth l has 2 S_l - S_(l+1) bits */
+    unsigned cts_levels;          /* coefficients-to-slots levels */
+    double cts_bits;
+    unsigned special_primes;
+    double special_bits;
+    double eps;                   /* |message| / q0 of the bootstrap: w in [-1, 1] is raised as eps q0 w */
+    unsigned eval_mod_range;      /* K: overflows |I| <= K are covered */
+    unsigned eval_mod_degree;     /* even degree of the cosine polynomial */
+    unsigned double_angles;       /* r */
+    double eval_mod_power;        /* exponent of P(I) in the fit's weight */
+    unsigned hamming_weight;      /* of the ephemeral sparse secret of bootstrapping */
+    int insecure;                 /* nonzero: skip the security checks (toy rings in tests) */
+} ckks_params_spec;
+
+typedef struct ckks_params ckks_params;
+
+/* Checks the specification and finds its primes. SECURITY when log2(QP) exceeds the cap of 128-bit classical security for ternary
+ * secrets (Security Guidelines for Implementing Homomorphic Encryption, ePrint 2024/463, table 5.2: 868 at N = 2^15, 1747 at 2^16, 3523
+ * at 2^17, smaller rings below), or when the ephemeral secret's modulus q0 p0 is too large for its Hamming weight. */
+fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec) FHOLA_WARN_UNUSED;
+/* A named set: "R15" (default, fast), "R15-A2", "R15-B"; names beginning with "toy" are insecure rings for tests. */
+fhola_status ckks_params_named(ckks_params **out, const char *name) FHOLA_WARN_UNUSED;
+/* The i-th built-in name, NULL past the end; insecure toy sets are not listed. */
+const char *ckks_params_name(size_t i);
+/* The specification behind a name, for callers who want to vary it. */
+fhola_status ckks_params_spec_named(ckks_params_spec *out, const char *name) FHOLA_WARN_UNUSED;
+void ckks_params_destroy(ckks_params *params);
+
+const ckks_params_spec *ckks_params_get_spec(const ckks_params *params);
+unsigned ckks_params_chain(const ckks_params *params);   /* number of chain primes */
+unsigned ckks_params_special(const ckks_params *params); /* number of special primes */
+uint64_t ckks_params_prime(const ckks_params *params, unsigned index);
+unsigned ckks_params_digits(const ckks_params *params);
+ckks_basis ckks_params_digit(const ckks_params *params, unsigned index);
+double ckks_params_log2(const ckks_params *params, ckks_basis basis); /* log2 of the product of the primes */
+double ckks_params_log2_cap(const ckks_params *params);               /* largest log2(QP) at this N */
+double ckks_params_log2_ephemeral(const ckks_params *params);         /* log2(q0 p0), modulus of the ephemeral secret's keys; 0 = none */
+double ckks_params_log2_ephemeral_cap(const ckks_params *params);
+uint64_t ckks_params_hash(const ckks_params *params); /* of ring, primes and roles: binds files to parameters */
+
+/* Role bases. */
+ckks_basis ckks_basis_base(const ckks_params *params);
+ckks_basis ckks_basis_stc(const ckks_params *params);
+ckks_basis ckks_basis_residual(const ckks_params *params, unsigned levels); /* the lowest `levels` residual primes */
+ckks_basis ckks_basis_eval_mod(const ckks_params *params);
+ckks_basis ckks_basis_cts(const ckks_params *params);
+ckks_basis ckks_basis_special(const ckks_params *params);
+ckks_basis ckks_basis_chain(const ckks_params *params);
+unsigned ckks_basis_count(ckks_basis basis);
+ckks_basis ckks_basis_top(ckks_basis basis); /* the highest prime alone */
+/* Fewest special primes whose product exceeds that of `q` by 4 bits (one digit is then enough), or all of them. */
+ckks_basis ckks_basis_special_for(const ckks_params *params, ckks_basis q);
+
+/* ------------------------------------------------------------------ context and workspace */
+
+typedef struct ckks_context ckks_context;
+typedef struct ckks_workspace ckks_workspace;
+
+/* Tables for a parameter set (copied). `isa`: "portable", "avx2", "avx512ifma", or NULL for FHOLA_ISA or the best. */
+fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, const char *isa) FHOLA_WARN_UNUSED;
+void ckks_context_destroy(ckks_context *context);
+const ckks_params *ckks_context_params(const ckks_context *context);
+const char *ckks_context_isa(const ckks_context *context);
+size_t ckks_slots(const ckks_context *context); /* N / 2 */
+
+/* Scratch memory, grown on demand and kept: a steady computation stops allocating. Also counts operations. */
+typedef struct ckks_counters {
+    uint64_t ntt;             /* limbs transformed, both directions */
+    uint64_t key_switches;
+    uint64_t key_bytes;       /* bytes of switching keys read */
+    uint64_t plain_products;  /* limbs of plaintext-ciphertext products */
+    uint64_t products;        /* ciphertext-ciphertext products */
+} ckks_counters;
+
+/* Seconds per stage of bootstrapping, summed over the runs of a workspace. */
+typedef struct ckks_bootstrap_times {
+    double slots_to_coeffs, switch_and_raise, trace, coeffs_to_slots, eval_mod;
+} ckks_bootstrap_times;
+
+fhola_status ckks_workspace_create(ckks_workspace **out, const ckks_context *context) FHOLA_WARN_UNUSED;
+void ckks_workspace_destroy(ckks_workspace *workspace); /* wipes */
+ckks_counters *ckks_workspace_counters(ckks_workspace *workspace);
+ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *workspace);
+
+/* ------------------------------------------------------------------ randomness and keys */
+
+typedef struct ckks_rng ckks_rng;
+fhola_status ckks_rng_create(ckks_rng **out) FHOLA_WARN_UNUSED;                                    /* from the operating system */
+fhola_status ckks_rng_create_seeded(ckks_rng **out, const uint8_t seed[32]) FHOLA_WARN_UNUSED;     /* reproducible: tests only */
+void ckks_rng_destroy(ckks_rng *rng);
+
+typedef struct ckks_secret_key ckks_secret_key; /* uniform ternary */
+typedef struct ckks_public_key ckks_public_key;
+typedef struct ckks_eval_keys ckks_eval_keys;
+
+fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context, ckks_rng *rng) FHOLA_WARN_UNUSED;
+void ckks_secret_key_destroy(ckks_secret_key *key); /* wipes */
+
+fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *context, const ckks_secret_key *secret, ckks_basis basis,
+                                    ckks_rng *rng) FHOLA_WARN_UNUSED;
+void ckks_public_key_destroy(ckks_public_key *key);
+
+typedef enum ckks_key_kind {
+    CKKS_KEY_RELINEARIZE = 1,     /* s^2 -> s */
+    CKKS_KEY_ROTATE = 2,          /* slots left by `rotation` */
+    CKKS_KEY_CONJUGATE = 3,
+    CKKS_KEY_DENSE_TO_SPARSE = 4, /* bootstrapping, at q0 p0 only */
+    CKKS_KEY_SPARSE_TO_DENSE = 5  /* bootstrapping, one digit */
+} ckks_key_kind;
+
+/* One switching key: usable on every ciphertext whose basis is a subset of `q`. */
+typedef struct ckks_key_request {
+    ckks_key_kind kind;
+    uint32_t rotation; /* 1 .. slots-1 for CKKS_KEY_ROTATE, else 0 */
+    ckks_basis q;      /* chain primes covered */
+    ckks_basis p;      /* special primes used */
+} ckks_key_request;
+
+typedef struct ckks_key_list {
+    ckks_key_request *request;
+    size_t count, capacity;
+} ckks_key_list;
+
+/* Adds a request unless an equal one is there; `rotation` is reduced modulo the slots and 0 is ignored. */
+fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *context, ckks_key_request request) FHOLA_WARN_UNUSED;
+void ckks_key_list_clear(ckks_key_list *list);
+
+/* progress(arg, done, total) may be NULL; a nonzero return stops with FHOLA_IO ("interrupted"). */
+typedef int (*ckks_progress_fn)(void *arg, size_t done, size_t total);
+fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *context, const ckks_secret_key *secret,
+                                   const ckks_key_list *list, ckks_rng *rng, ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
+void ckks_eval_keys_destroy(ckks_eval_keys *keys);
+size_t ckks_eval_keys_bytes(const ckks_eval_keys *keys); /* in memory */
+
+/* ------------------------------------------------------------------ plaintexts and ciphertexts */
+
+typedef struct ckks_plaintext ckks_plaintext;
+typedef struct ckks_ciphertext ckks_ciphertext;
+
+fhola_status ckks_plaintext_create(ckks_plaintext **out, const ckks_context *context) FHOLA_WARN_UNUSED;
+void ckks_plaintext_destroy(ckks_plaintext *plain);
+/* Encodes `period` values (a power of two dividing the slots), repeated to fill them, at `scale` on `basis` (chain or special primes).
+ * RANGE when a coefficient would reach 2^62. */
+fhola_status ckks_encode(const ckks_context *context, ckks_workspace *workspace, ckks_plaintext *out, const ckks_complex *values,
+                         size_t period, double scale, ckks_basis basis) FHOLA_WARN_UNUSED;
+
+fhola_status ckks_ciphertext_create(ckks_ciphertext **out, const ckks_context *context) FHOLA_WARN_UNUSED;
+void ckks_ciphertext_destroy(ckks_ciphertext *ciphertext);
+fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
+ckks_basis ckks_ciphertext_basis(const ckks_ciphertext *ciphertext); /* 0 = empty */
+double ckks_ciphertext_scale(const ckks_ciphertext *ciphertext);
+/* Declares another scale: multiplies the values by old/new without touching the ciphertext. */
+void ckks_ciphertext_set_scale(ckks_ciphertext *ciphertext, double scale);
+
+fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out, const ckks_plaintext *plain,
+                          const ckks_secret_key *secret, ckks_rng *rng) FHOLA_WARN_UNUSED;
+fhola_status ckks_encrypt_public(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
+                                 const ckks_plaintext *plain, const ckks_public_key *key, ckks_rng *rng) FHOLA_WARN_UNUSED;
+/* Decrypts and decodes the first `count` slots. See SECURITY in fhola(3): what decryption reveals besides the values. */
+fhola_status ckks_decrypt(const ckks_context *context, ckks_workspace *workspace, ckks_complex *values, size_t count,
+                          const ckks_ciphertext *in, const ckks_secret_key *secret) FHOLA_WARN_UNUSED;
+
+/* ------------------------------------------------------------------ evaluation */
+
+/* Operands of add, sub, add_plain share basis and scale (relative difference below 2^-30), else LEVEL or SCALE. */
+fhola_status ckks_add(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
+                      const ckks_ciphertext *b) FHOLA_WARN_UNUSED;
+fhola_status ckks_sub(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
+                      const ckks_ciphertext *b) FHOLA_WARN_UNUSED;
+fhola_status ckks_add_plain(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
+                            const ckks_plaintext *b) FHOLA_WARN_UNUSED;
+fhola_status ckks_add_scalar(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a, double c) FHOLA_WARN_UNUSED;
+/* Scale becomes the product of the scales; the plaintext's basis contains the ciphertext's. */
+fhola_status ckks_mul_plain(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
+                            const ckks_plaintext *b) FHOLA_WARN_UNUSED;
+/* Multiplies by a small integer, exactly. */
+fhola_status ckks_mul_integer(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a, int64_t c) FHOLA_WARN_UNUSED;
+/* Product, relinearised; with `rescale` also divided by the top prime of the common basis in the same pass. */
+fhola_status ckks_mul(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, ckks_ciphertext *out,
+                      const ckks_ciphertext *a, const ckks_ciphertext *b, int rescale) FHOLA_WARN_UNUSED;
+/* Divides by the primes outside `basis` (rescale), or forgets them (drop). `basis` is a subset of the ciphertext's. */
+fhola_status ckks_rescale(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out, const ckks_ciphertext *in,
+                          ckks_basis basis) FHOLA_WARN_UNUSED;
+fhola_status ckks_drop(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *in, ckks_basis basis) FHOLA_WARN_UNUSED;
+/* Slots left by `rotation` (may be negative). */
+fhola_status ckks_rotate(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, ckks_ciphertext *out,
+                         const ckks_ciphertext *in, int32_t rotation) FHOLA_WARN_UNUSED;
+fhola_status ckks_conjugate(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, ckks_ciphertext *out,
+                            const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
+/* Several rotations of one ciphertext with one decomposition (hoisting). out[i] are distinct and differ from `in`. */
+fhola_status ckks_rotate_hoisted(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys,
+                                 ckks_ciphertext *const out[], const ckks_ciphertext *in, const int32_t rotation[],
+                                 size_t count) FHOLA_WARN_UNUSED;
+
+/* ------------------------------------------------------------------ linear transforms */
+
+/* y[s] = sum over d of diagonal_d[s] x[s + d], slot indices modulo the slots: baby-step giant-step over the diagonals, with hoisting. */
+typedef struct ckks_lintrans_spec {
+    ckks_basis basis;       /* of the inputs this transform serves (or any superset) */
+    ckks_basis special;     /* special primes of its key switches */
+    size_t count;           /* diagonals */
+    const int32_t *offset;  /* count distinct offsets d, |d| < slots; a fixed representative, which decides the keys */
+    /* Writes diagonal `offset`: `period` values; nonzero return aborts with FHOLA_PARAM. NULL: structure and keys only (apply refuses). */
+    int (*diagonal)(void *arg, int32_t offset, ckks_complex *values);
+    void *arg;
+    size_t period;          /* of the diagonals, a power of two dividing the slots */
+    double plain_scale;     /* scale of the encoded diagonals */
+    uint32_t baby_step;     /* 0: chosen by cost; else d = giant + baby, giant a multiple of baby_step, 0 <= baby < baby_step */
+    int double_hoist;       /* babies stay on Q and P (diagonals encoded over both): fewer mod_down, more memory */
+} ckks_lintrans_spec;
+
+typedef struct ckks_lintrans ckks_lintrans;
+fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *context, ckks_workspace *workspace,
+                                  const ckks_lintrans_spec *spec) FHOLA_WARN_UNUSED;
+void ckks_lintrans_destroy(ckks_lintrans *transform);
+fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
+size_t ckks_lintrans_bytes(const ckks_lintrans *transform);
+/* Applies `count` transforms to one input, sharing its decomposition, and divides each result by the primes of the input's basis outside
+ * `out_basis` (usually the top prime). Scale: in * plain_scale / those primes. Outputs differ from `in`. */
+fhola_status ckks_lintrans_apply(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, size_t count,
+                                 const ckks_lintrans *const transform[], ckks_ciphertext *const out[], const ckks_ciphertext *in,
+                                 ckks_basis out_basis) FHOLA_WARN_UNUSED;
+
+/* ------------------------------------------------------------------ polynomials */
+
+/* p(x) = sum_k coeff[k] T_k(x) in the Chebyshev basis, slot-wise, on a ciphertext with values in [-1, 1]. With period > 1 every
+ * coefficient is a vector, repeated to fill the slots (one polynomial per slot class); with period 1 it is one number. Uses
+ * ckks_polynomial_depth(degree) levels: the top primes of `basis_in` down to `basis_out`. */
+typedef struct ckks_polynomial_spec {
+    unsigned degree;       /* 1..63 */
+    size_t period;
+    const double *coeff;   /* (degree + 1) * period, coefficient k at k * period */
+    ckks_basis basis_in;   /* of x */
+    ckks_basis basis_out;  /* of p(x); basis_in minus its top depth primes */
+    double scale_in, scale_out;
+} ckks_polynomial_spec;
+
+typedef struct ckks_polynomial ckks_polynomial;
+unsigned ckks_polynomial_depth(unsigned degree); /* ceil(log2(degree + 1)) */
+fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *context, ckks_workspace *workspace,
+                                    const ckks_polynomial_spec *spec) FHOLA_WARN_UNUSED;
+void ckks_polynomial_destroy(ckks_polynomial *polynomial);
+size_t ckks_polynomial_bytes(const ckks_polynomial *polynomial);
+/* Adds the relinearisation keys the evaluation uses, one per level. */
+fhola_status ckks_polynomial_keys(const ckks_polynomial *polynomial, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
+/* The input's scale is that of the specification; its basis is too, or (period 1) one that lacks some of the lower primes. */
+fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys,
+                                   const ckks_polynomial *polynomial, ckks_ciphertext *out, const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
+
+/* ------------------------------------------------------------------ bootstrapping */
+
+/* Bootstrapping of real vectors of n = 2^log_values values (repeated to fill the slots), slots-to-coefficients first (DESIGN: Bae et al.
+ * style order; Lee et al. 2022). Input: slots hold v_s w_s with v_s = 1 on the first half of each block of n and i on the second, |w| <= 1
+ * (up to 2 without loss of monotony), on base + slots_to_coeffs primes, at a scale near 2^residual_bits. Output: slots hold
+ *     X_s = sin(2 pi eps w_s) / sin(2 pi eps)
+ * on base + slots_to_coeffs + the lowest `residual_levels` residual primes, at the scale ckks_bootstrap_scale_out(). */
+typedef struct ckks_bootstrap ckks_bootstrap;
+/* encode = 0: structure and keys only. */
+fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context, ckks_workspace *workspace, unsigned log_values,
+                                   double scale_in, int encode) FHOLA_WARN_UNUSED;
+void ckks_bootstrap_destroy(ckks_bootstrap *bootstrap);
+fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bootstrap, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
+size_t ckks_bootstrap_bytes(const ckks_bootstrap *bootstrap);
+double ckks_bootstrap_scale_in(const ckks_bootstrap *bootstrap);
+double ckks_bootstrap_scale_out(const ckks_bootstrap *bootstrap);
+fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys,
+                                  const ckks_bootstrap *bootstrap, ckks_ciphertext *out, const ckks_ciphertext *in,
+                                  unsigned residual_levels) FHOLA_WARN_UNUSED;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ckks/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "ckks/alloc.h"
+
+/* The smallest primitive 2n-th root of unity: every odd power of one root is another. */
+static uint64_t smallest_root(uint64_t p, unsigned log_n)
+{
+    uint64_t order = (uint64_t)2 << log_n, root = 0;
+    for (uint64_t g = 2; !root; g++) {
+        uint64_t r = ckks_mod_pow(g, (p - 1) / order, p);
+        if (ckks_mod_pow(r, order / 2, p) == p - 1) root = r;
+    }
+    uint64_t square = ckks_mod_mul(root, root, p), best = root;
+    for (uint64_t k = 1, r = root; k < order / 2; k++) {
+        r = ckks_mod_mul(r, square, p);
+        if (r < best) best = r;
+    }
+    return best;
+}
+
+static fhola_status prime_init(ckks_context *c, unsigned i)
+{
+    ckks_prime *p = &c->prime[i];
+    p->p = c->params.prime[i];
+    p->psi = smallest_root(p->p, c->log_n);
+    p->inverse = 1.0 / (double)p->p;
+    p->log_n = c->log_n;
+    while (p->p >> p->bits) p->bits++;
+    p->width = p->bits <= 32 ? 4 : 8;
+    return c->kernel->prime_init(p);
+}
+
+fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, const char *isa)
+{
+    ckks_context *c = calloc(1, sizeof *c);
+    if (!c) return fhola_fail(FHOLA_NOMEM, "no memory for a context");
+    c->params = *params;
+    c->log_n = params->spec.log_n;
+    c->n = (size_t)1 << c->log_n;
+    c->log_slots = c->log_n - 1;
+    c->slots = c->n / 2;
+    c->stride = c->log_n >= 12 ? c->n + 9 * 8 : c->n;
+    c->primes = params->chain + params->special;
+    c->chain = ckks_basis_chain(params);
+    c->special = ckks_basis_special(params);
+    fhola_status st = ckks_kernel_select(&c->kernel, isa);
+    for (unsigned i = 0; i < c->primes && !st; i++) st = prime_init(c, i);
+    if (!st) st = ckks_fft_create(&c->fft, c->log_n);
+    if (st) {
+        ckks_context_destroy(c);
+        return st;
+    }
+    for (unsigned i = 0; i < c->primes; i++)
+        for (unsigned t = 0; t < c->primes; t++)
+            if (i != t) {
+                c->residue[i][t] = params->prime[i] % params->prime[t];
+                c->inverse[i][t] = ckks_mod_inverse(c->residue[i][t], params->prime[t]);
+            }
+    *out = c;
+    return FHOLA_OK;
+}
+
+void ckks_context_destroy(ckks_context *c)
+{
+    if (!c) return;
+    for (unsigned i = 0; i < c->primes; i++)
+        if (c->prime[i].tables) c->kernel->prime_clear(&c->prime[i]);
+    ckks_fft_destroy(c->fft);
+    free(c);
+}
+
+const ckks_params *ckks_context_params(const ckks_context *c)
+{
+    return &c->params;
+}
+
+const char *ckks_context_isa(const ckks_context *c)
+{
+    return c->kernel->name;
+}
+
+size_t ckks_slots(const ckks_context *c)
+{
+    return c->slots;
+}
+
+uint64_t ckks_product_mod(const ckks_context *c, ckks_basis basis, unsigned t)
+{
+    uint64_t r = 1;
+    for (unsigned i = 0; i < c->primes; i++)
+        if (basis & CKKS_BIT(i)) r = ckks_mod_mul(r, c->residue[i][t], c->prime[t].p);
+    return r;
+}
+
+uint64_t ckks_product_inverse_mod(const ckks_context *c, ckks_basis basis, unsigned t)
+{
+    uint64_t r = 1;
+    for (unsigned i = 0; i < c->primes; i++)
+        if (basis & CKKS_BIT(i)) r = ckks_mod_mul(r, c->inverse[i][t], c->prime[t].p);
+    return r;
+}
+
+uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation)
+{
+    uint64_t mask = 2 * c->n - 1, g = 1, base = 5;
+    for (uint32_t e = rotation; e; e >>= 1) {
+        if (e & 1) g = g * base & mask;
+        base = base * base & mask;
+    }
+    return g;
+}
+
+fhola_status ckks_automorphism_create(ckks_automorphism *sigma, const ckks_context *c, uint64_t g)
+{
+    uint32_t *source = ckks_alloc(c->n * sizeof *source), *position = ckks_alloc(c->n * sizeof *position);
+    if (!source || !position) {
+        ckks_free(source);
+        ckks_free(position);
+        return fhola_fail(FHOLA_NOMEM, "no memory for an automorphism of %zu entries", c->n);
+    }
+    /* (sigma a)(psi^e) = a(psi^(e g)): position i of sigma a is the position of a whose exponent is e_i g. */
+    for (uint32_t i = 0; i < c->n; i++) position[ckks_ntt_exponent(i, c->log_n) >> 1] = i;
+    for (uint32_t i = 0; i < c->n; i++) {
+        uint64_t e = ckks_ntt_exponent(i, c->log_n) * g & (2 * c->n - 1);
+        source[i] = position[e >> 1];
+    }
+    ckks_free(position);
+    sigma->g = g;
+    sigma->source = source;
+    return FHOLA_OK;
+}
+
+unsigned ckks_threads(void)
+{
+#ifdef _OPENMP
+    return (unsigned)omp_get_max_threads();
+#else
+    return 1;
+#endif
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ckks/encode.h"
+
+#include <math.h>
+#include <string.h>
+
+fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficient, double *scratch, const ckks_complex *values,
+                                      size_t period, double scale)
+{
+    for (size_t i = 0; i < period; i++) {
+        scratch[2 * i] = values[i].re;
+        scratch[2 * i + 1] = values[i].im;
+    }
+    ckks_fft_inverse(c->fft, scratch, period);
+    for (size_t i = 0; i < period; i++)
+        for (int part = 0; part < 2; part++) {
+            double x = scratch[2 * i + (size_t)part] * scale;
+            if (!(fabs(x) < 0x1p62))
+                return fhola_fail(FHOLA_RANGE, "a coefficient of 2^%.1f at scale 2^%.1f does not fit in 62 bits", log2(fabs(x)), log2(scale));
+            coefficient[i + (part ? period : 0)] = (int64_t)rint(x);
+        }
+    return FHOLA_OK;
+}
+
+void ckks_encode_limb(const ckks_context *c, unsigned prime, uint64_t *limb, const int64_t *coefficient, size_t period)
+{
+    const ckks_prime *p = &c->prime[prime];
+    size_t gap = c->slots / period;
+    /* Reduced at the far end of the limb first, then spread from the front, so that no second buffer is needed: coefficient i moves from
+     * n - 2 period + i to i gap, never overtaking an unread one. */
+    uint64_t *packed = limb + (c->n - 2 * period);
+    if (2 * period >= 8) {
+        c->kernel->reduce_signed(p, packed, coefficient, 2 * period);
+    } else {
+        int64_t padded[8] = {0};
+        uint64_t reduced[8];
+        memcpy(padded, coefficient, 2 * period * sizeof *coefficient);
+        c->kernel->reduce_signed(p, reduced, padded, 8);
+        memcpy(packed, reduced, 2 * period * sizeof *packed);
+    }
+    if (gap > 1)
+        for (size_t i = 0; i < 2 * period; i++) {
+            uint64_t x = packed[i];
+            limb[i * gap] = x;
+            memset(limb + i * gap + 1, 0, (gap - 1) * sizeof *limb);
+        }
+    c->kernel->ntt_forward(p, &limb, 1);
+}
+
+unsigned ckks_packed_log_gap(const ckks_context *c, size_t period)
+{
+    unsigned log_gap = 0;
+    if (c->log_n >= 6)
+        while (log_gap < 3 && (period << (log_gap + 1)) <= c->slots) log_gap++;
+    return log_gap;
+}
+
+size_t ckks_packed_bytes(const ckks_context *c, ckks_basis basis, unsigned log_gap)
+{
+    size_t bytes = 0;
+    for (unsigned t = 0; t < c->primes; t++)
+        if (basis & CKKS_BIT(t)) bytes += ((c->n >> log_gap) * c->prime[t].width + 63) & ~(size_t)63;
+    return bytes;
+}
+
+void ckks_pack_limb(const ckks_context *c, unsigned prime, unsigned log_gap, void *out, const uint64_t *limb)
+{
+    size_t words = c->n >> log_gap, vector = 8;
+    uint32_t *narrow = out;
+    uint64_t *wide = out;
+    for (size_t w = 0; w < words; w++) {
+        uint64_t x = limb[((w / vector) << log_gap) * vector + w % vector];
+        if (c->prime[prime].width == 4)
+            narrow[w] = (uint32_t)x;
+        else
+            wide[w] = x;
+    }
+}
+
+void ckks_decode_coefficients(const ckks_context *c, ckks_complex *values, size_t count, double *scratch, const double *coefficient,
+                              double scale)
+{
+    for (size_t i = 0; i < c->slots; i++) {
+        scratch[2 * i] = coefficient[i] / scale;
+        scratch[2 * i + 1] = coefficient[i + c->slots] / scale;
+    }
+    ckks_fft_forward(c->fft, scratch, c->slots);
+    for (size_t i = 0; i < count; i++) {
+        values[i].re = scratch[2 * i];
+        values[i].im = scratch[2 * i + 1];
+    }
+}
+
+fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plaintext *out, const ckks_complex *values, size_t period,
+                         double scale, ckks_basis basis)
+{
+    if (out->context != c || ws->context != c) return fhola_fail(FHOLA_PARAM, "the plaintext or workspace belongs to another context");
+    if (period == 0 || period > c->slots || (period & (period - 1)))
+        return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu", period, c->slots);
+    if (!basis || basis & ~(c->chain | c->special)) return fhola_fail(FHOLA_LEVEL, "basis %#llx has no such primes", (unsigned long long)basis);
+    if (!(scale > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    ckks_mark mark = ckks_workspace_mark(ws);
+    int64_t *coefficient = ckks_workspace_take(ws, 2 * period * sizeof *coefficient);
+    double *scratch = ckks_workspace_take(ws, 2 * period * sizeof *scratch);
+    fhola_status st = coefficient && scratch ? FHOLA_OK : FHOLA_NOMEM;
+    if (!st) st = ckks_encode_coefficients(c, coefficient, scratch, values, period, scale);
+    if (!st) st = ckks_plaintext_reserve(out, basis);
+    if (!st) {
+#pragma omp parallel for schedule(dynamic)
+        for (unsigned i = 0; i < limbs; i++) ckks_encode_limb(c, index[i], out->poly + i * c->stride, coefficient, period);
+        ws->counters.ntt += limbs;
+        out->basis = basis;
+        out->scale = scale;
+    }
+    ckks_workspace_release(ws, mark);
+    return st;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <string.h>
+
+#include "ckks/encode.h"
+#include "ckks/keys.h"
+
+static fhola_status check_encrypt(const ckks_context *c, const ckks_workspace *ws, const ckks_ciphertext *out, const ckks_plaintext *plain)
+{
+    if (out->context != c || ws->context != c) return fhola_fail(FHOLA_PARAM, "the ciphertext or workspace belongs to another context");
+    fhola_status st = ckks_plaintext_check(c, plain, "the plaintext");
+    if (!st && plain->basis & ~c->chain) st = fhola_fail(FHOLA_LEVEL, "a plaintext over special primes cannot be encrypted");
+    return st;
+}
+
+fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, const ckks_plaintext *plain,
+                          const ckks_secret_key *secret, ckks_rng *rng)
+{
+    fhola_status st = check_encrypt(c, ws, out, plain);
+    if (st) return st;
+    if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(plain->basis, index);
+    ckks_mark mark = ckks_workspace_mark(ws);
+    int8_t *error = ckks_workspace_take(ws, c->n);
+    uint64_t *scratch = ckks_workspace_poly(ws, limbs);
+    st = error && scratch ? ckks_ciphertext_reserve(out, plain->basis) : FHOLA_NOMEM;
+    if (!st) {
+        ckks_rng_bytes(rng, out->seed, sizeof out->seed);
+        ckks_sample_error(error, c->n, rng);
+        st = ckks_small_to_ntt(c, out->poly[0], plain->basis, error);
+    }
+    if (!st) {
+#pragma omp parallel for schedule(dynamic)
+        for (unsigned i = 0; i < limbs; i++) {
+            const ckks_prime *p = &c->prime[index[i]];
+            size_t at = i * c->stride;
+            uint64_t *c0 = out->poly[0] + at, *c1 = out->poly[1] + at;
+            ckks_sample_uniform(c1, c->n, p->p, out->seed, index[i]);
+            c->kernel->mul(p, scratch + at, c1, secret->ntt + index[i] * c->stride, c->n);
+            c->kernel->sub(p, c0, c0, scratch + at, c->n);
+            c->kernel->add(p, c0, c0, plain->poly + at, c->n);
+        }
+        ckks_ciphertext_set(out, plain->basis, plain->scale);
+        out->seeded = 1;
+    }
+    if (scratch) ckks_wipe(scratch, limbs * c->stride * sizeof *scratch);
+    if (error) ckks_wipe(error, c->n);
+    ckks_workspace_release(ws, mark);
+    return st;
+}
+
+fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, const ckks_plaintext *plain,
+                                 const ckks_public_key *key, ckks_rng *rng)
+{
+    fhola_status st = check_encrypt(c, ws, out, plain);
+    if (st) return st;
+    if (key->context != c) return fhola_fail(FHOLA_KEY, "the public key belongs to another context");
+    if (plain->basis & ~key->basis) return fhola_fail(FHOLA_LEVEL, "the public key does not cover the plaintext's primes");
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(plain->basis, index);
+    ckks_mark mark = ckks_workspace_mark(ws);
+    int8_t *small = ckks_workspace_take(ws, c->n);
+    uint64_t *mask = ckks_workspace_poly(ws, limbs);
+    st = small && mask ? ckks_ciphertext_reserve(out, plain->basis) : FHOLA_NOMEM;
+    /* (b, a) v + (m + e0, e1), v ternary */
+    if (!st) {
+        ckks_sample_ternary(small, c->n, rng);
+        st = ckks_small_to_ntt(c, mask, plain->basis, small);
+    }
+    for (int k = 0; k < 2 && !st; k++) {
+        ckks_sample_error(small, c->n, rng);
+        st = ckks_small_to_ntt(c, out->poly[k], plain->basis, small);
+    }
+    if (!st) {
+#pragma omp parallel for schedule(dynamic)
+        for (unsigned i = 0; i < limbs; i++) {
+            const ckks_prime *p = &c->prime[index[i]];
+            size_t at = i * c->stride;
+            uint64_t *c0 = out->poly[0] + at, *c1 = out->poly[1] + at;
+            c->kernel->mul_add(p, c0, c0, mask + at, ckks_limb_const(c, key->b, key->basis, index[i]), c->n);
+            c->kernel->mul_add(p, c1, c1, mask + at, ckks_limb_const(c, key->a, key->basis, index[i]), c->n);
+            c->kernel->add(p, c0, c0, plain->poly + at, c->n);
+        }
+        ckks_ciphertext_set(out, plain->basis, plain->scale);
+    }
+    if (mask) ckks_wipe(mask, limbs * c->stride * sizeof *mask);
+    if (small) ckks_wipe(small, c->n);
+    ckks_workspace_release(ws, mark);
+    return st;
+}
+
+/* Centred integers of a polynomial from its residues modulo the lowest primes, as far as their product stays below 2^126, by Garner's
+ * mixed radix. Branch-free in the values. limb: the residues in coefficient form (overwritten by the digits). */
+static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, uint64_t *scratch, const unsigned index[], unsigned count)
+{
+    const uint64_t *digit[CKKS_MAX_TERMS];
+    ckks_u128 radix[CKKS_MAX_TERMS], whole = 1;
+    for (unsigned t = 0; t < count; t++) {
+        const ckks_prime *p = &c->prime[index[t]];
+        digit[t] = limb + t * c->stride;
+        radix[t] = whole;
+        whole *= p->p;
+        if (t == 0) continue;
+        uint64_t weight[CKKS_MAX_TERMS], inverse = 1;
+        uint64_t product = 1;
+        for (unsigned i = 0; i < t; i++) {
+            weight[i] = product;
+            product = ckks_mod_mul(product, c->residue[index[i]][index[t]], p->p);
+            inverse = ckks_mod_mul(inverse, c->inverse[index[i]][index[t]], p->p);
+        }
+        const uint64_t *row = weight;
+        c->kernel->combine(&p, 1, &scratch, t, digit, &row, c->n);
+        c->kernel->sub_mul_scalar(p, limb + t * c->stride, limb + t * c->stride, scratch, inverse, c->n);
+    }
+    for (size_t j = 0; j < c->n; j++) {
+        ckks_u128 x = 0;
+        for (unsigned t = 0; t < count; t++) x += radix[t] * digit[t][j];
+        ckks_u128 above = (ckks_u128)0 - (ckks_u128)(x > whole / 2);
+        coefficient[j] = (double)(ckks_i128)(x - (whole & above));
+    }
+}
+
+fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t count, const ckks_ciphertext *in,
+                          const ckks_secret_key *secret)
+{
+    fhola_status st = ckks_ciphertext_check(c, in, "the ciphertext");
+    if (st) return st;
+    if (ws->context != c) return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
+    if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    if (count > c->slots) return fhola_fail(FHOLA_PARAM, "%zu values asked for, there are %zu slots", count, c->slots);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(in->basis, index), used = 0;
+    for (double bits = 0; used < limbs && (bits += c->params.log2_prime[index[used]]) < 126; used++) continue;
+    ckks_mark mark = ckks_workspace_mark(ws);
+    uint64_t *limb = ckks_workspace_poly(ws, used), *scratch = ckks_workspace_poly(ws, 1);
+    double *coefficient = ckks_workspace_take(ws, c->n * sizeof *coefficient), *slots = ckks_workspace_take(ws, c->n * sizeof *slots);
+    if (!limb || !scratch || !coefficient || !slots) {
+        st = FHOLA_NOMEM;
+    } else {
+        for (unsigned t = 0; t < used; t++) {
+            const ckks_prime *p = &c->prime[index[t]];
+            uint64_t *x = limb + t * c->stride;
+            size_t at = t * c->stride; /* the lowest primes of the basis are its first limbs */
+            c->kernel->mul_add(p, x, in->poly[0] + at, in->poly[1] + at, secret->ntt + index[t] * c->stride, c->n);
+            c->kernel->ntt_inverse(p, &x, 1);
+        }
+        compose(c, coefficient, limb, scratch, index, used);
+        ckks_decode_coefficients(c, values, count, slots, coefficient, in->scale);
+        ckks_wipe(limb, used * c->stride * sizeof *limb);
+        ckks_wipe(coefficient, c->n * sizeof *coefficient);
+        ckks_wipe(slots, c->n * sizeof *slots);
+    }
+    ckks_workspace_release(ws, mark);
+    return st;
+}

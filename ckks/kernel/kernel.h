@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one contract between the scheme and its arithmetic kernels.
+ *
+ * A kernel table is a const set of functions for one instruction set. Tables are bit-identical: for equal inputs every function
+ * of every table writes equal outputs. All residues that cross this interface are canonical, 0 <= x < p, in 64-bit words, except
+ * operands documented as packed. "limb" means an array of n = 2^log_n residues modulo one prime, 64-byte aligned (log_n >= 3).
+ *
+ * Data order of the evaluation (NTT) form, the same for every table. Let br(i, k) reverse the k low bits of i.
+ *   log_n <  6: position i holds a(psi^(2 br(i, log_n) + 1)).
+ *   log_n >= 6: inside each aligned block of 64 positions an 8 x 8 transpose follows: position 64 b + 8 v + l holds what plain
+ *               bit-reversed order has at 64 b + 8 l + v.
+ *
+ *     plain order in a block      stored order in a block
+ *        0  1  2 ..  7               0  8 16 .. 56        so a polynomial in X^g (g = 2, 4, 8) has equal values in g
+ *        8  9 10 .. 15               1  9 17 .. 57        consecutive vectors of 8 positions, and a packed limb of
+ *        ..                          ..                   such a polynomial keeps one vector of each g
+ *       56 57 58 .. 63               7 15 23 .. 63
+ *
+ * ckks_ntt_exponent() below is the normative formula.
+ *
+ * Operands are identical or disjoint. Functions are pure: they share no state and may run on several threads at once.
+ */
+#ifndef CKKS_KERNEL_H
+#define CKKS_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ckks/status.h"
+
+#define CKKS_MIN_LOG_N 4u
+#define CKKS_MAX_LOG_N 17u
+#define CKKS_MAX_PRIME_BITS 50u /* every prime is below 2^50 */
+#define CKKS_MAX_TERMS 32u      /* most terms of one inner product or combination */
+
+/* One prime of a ring of degree n, with the tables of the kernel that initialised it. Read-only after prime_init. */
+typedef struct ckks_prime {
+    uint64_t p;        /* prime, p = 1 mod 2n, 2n < p < 2^50 */
+    uint64_t psi;      /* primitive 2n-th root of unity modulo p: the smallest one, so that all tables agree */
+    double inverse;    /* 1.0 / p, correctly rounded */
+    unsigned bits;     /* bit length of p */
+    unsigned width;    /* bytes of a packed residue: 4 if p < 2^32, else 8 */
+    unsigned log_n;
+    void *tables;      /* owned by the kernel: twiddles, their companions and reduction constants */
+} ckks_prime;
+
+/* Galois automorphism X -> X^g acting on evaluation form: (sigma a)[i] = a[source[i]].
+ * A block of 64 positions comes from one block of 64 (log_n >= 6). */
+typedef struct ckks_automorphism {
+    uint64_t g;             /* odd, below 2n */
+    const uint32_t *source; /* n entries */
+} ckks_automorphism;
+
+typedef struct ckks_kernel {
+    const char *name; /* "portable", "avx2", "avx512ifma" */
+
+    /* Fills p->tables (and nothing else) for p->p, p->psi, p->log_n. NOMEM leaves p->tables NULL. */
+    fhola_status (*prime_init)(ckks_prime *p);
+    void (*prime_clear)(ckks_prime *p);
+
+    /* In place, `count` limbs of one prime (one twiddle table serves all). Coefficients are in natural order. */
+    void (*ntt_forward)(const ckks_prime *p, uint64_t *const limbs[], size_t count);
+    void (*ntt_inverse)(const ckks_prime *p, uint64_t *const limbs[], size_t count);
+
+    /* Element-wise on `count` residues; count is a multiple of 8. Scalars are canonical. */
+    void (*add)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count);
+    void (*sub)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count);
+    void (*mul)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count);
+    void (*mul_add)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const uint64_t *b, size_t count);
+    void (*add_scalar)(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c, size_t count);
+    void (*mul_scalar)(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c, size_t count);
+    void (*mul_scalar_add)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, uint64_t c, size_t count);
+    /* out = (a - b) c : the last step of mod_down and rescale. */
+    void (*sub_mul_scalar)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, uint64_t c, size_t count);
+
+    /* Tensor product of two ciphertexts: d0 = a0 b0, d1 = a0 b1 + a1 b0, d2 = a1 b1. (b0, b1) may be (a0, a1). */
+    void (*tensor)(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2, const uint64_t *a0, const uint64_t *a1,
+                   const uint64_t *b0, const uint64_t *b1, size_t count);
+
+    /* out = sigma(a) on whole limbs, out and a disjoint; out = acc + sigma(a) when acc is not NULL (acc may be out). */
+    void (*permute)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma);
+
+    /* Key-switch inner product over whole limbs, terms <= CKKS_MAX_TERMS:
+     *   out_k = sigma( sum_d a[d] * key_k[d] + (k == 0 && add0 ? add0 * factor : 0) ),  k = 0, 1.
+     * sigma NULL means the identity. Key limbs are packed: uint32_t words when p->width is 4, uint64_t words when it is 8. The
+     * outputs are disjoint from everything else. */
+    void (*inner_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
+                          const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
+                          const ckks_automorphism *sigma);
+
+    /* Plaintext-ciphertext products over whole limbs, terms <= 4096:
+     *   out_k = (accumulate ? out_k : 0) + sum_b plain[b] * x_k[b],  k = 0, 1.
+     * Plaintext limbs are packed words of p->width bytes and compressed: a plaintext in X^(2^log_gap), log_gap <= 3, holds
+     * n >> log_gap words, vector w (8 words) of the packed limb standing for the 2^log_gap vectors from w << log_gap on
+     * (log_n >= 6; for log_n < 6 log_gap is 0). x1 may be NULL: then only out0 is computed. */
+    void (*plain_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const void *const plain[],
+                          unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate);
+
+    /* Linear combination with scalar weights, the heart of base conversion and of polynomial evaluation:
+     *   out[t][j] = sum_i weight[t][i] * y[i][j] mod primes[t],  weight[t][i] < p_t, y below 2^50 (any modulus), terms <= 32.
+     * out[t] is disjoint from every y. */
+    void (*combine)(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,
+                    const uint64_t *const y[], const uint64_t *const weight[], size_t count);
+
+    /* Overflow of a centred base conversion: v[j] = floor( sum_i (double)y[i][j] * inverse[i] + 0.5 ), the sum taken in index order
+     * in IEEE double precision, each product rounded before it is added (no FMA). */
+    void (*overflow)(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[], size_t count);
+
+    /* out = x mod p, canonical, for signed 64-bit x with |x| < 2^62. */
+    void (*reduce_signed)(const ckks_prime *p, uint64_t *out, const int64_t *x, size_t count);
+} ckks_kernel;
+
+extern const ckks_kernel ckks_kernel_portable;
+extern const ckks_kernel ckks_kernel_avx2;
+extern const ckks_kernel ckks_kernel_avx512ifma;
+
+/* The best table this machine can run, or the one called `name` (NULL: the environment's FHOLA_ISA, else the best). PARAM names an
+ * unknown or impossible choice. */
+fhola_status ckks_kernel_select(const ckks_kernel **out, const char *name) FHOLA_WARN_UNUSED;
+
+/* All tables this build holds and this machine can run; returns their number, at most 3. */
+size_t ckks_kernel_list(const ckks_kernel *out[3]);
+
+/* Exponent e such that evaluation position i holds a(psi^e); the data order above. */
+static inline uint32_t ckks_ntt_exponent(uint32_t i, unsigned log_n)
+{
+    uint32_t plain = log_n < 6 ? i : (i & ~63u) | (i & 7u) << 3 | (i >> 3 & 7u), reversed = 0;
+    for (unsigned k = 0; k < log_n; k++) reversed |= (plain >> k & 1u) << (log_n - 1 - k);
+    return 2 * reversed + 1;
+}
+
+#endif

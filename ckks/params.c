@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ckks/params.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "ckks/kernel/kernel.h"
+
+/* Named sets. R15 is set A of the design with 3-level transforms: eps 1/8, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35,
+ * 34. Toy sets keep every structural feature (same roles and levels) in a ring small enough for exact oracles. */
+#define EVAL_MOD_A {36, 40, 38, 36, 36, 35, 34}
+#define EVAL_MOD_B {42, 46, 44, 42, 42, 41, 39}
+static const struct {
+    const char *name;
+    ckks_params_spec spec;
+} named[] = {
+    {"R15", {15, 28, 3, 28, 5, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
+    {"R15-A2", {15, 28, 2, 28, 5, 28, 7, EVAL_MOD_A, 2, 34, 6, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
+    {"R15-B", {15, 32, 2, 32, 5, 32, 7, EVAL_MOD_B, 2, 40, 4, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
+    {"toy", {8, 28, 0, 0, 6, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 1}},
+    {"toy-boot", {10, 28, 3, 28, 5, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.125, 11, 30, 2, 0.3, 32, 1}},
+};
+#define NAMED_COUNT (sizeof named / sizeof named[0])
+
+uint64_t ckks_mod_mul(uint64_t a, uint64_t b, uint64_t p)
+{
+    return (uint64_t)((ckks_u128)a * b % p);
+}
+
+uint64_t ckks_mod_pow(uint64_t a, uint64_t e, uint64_t p)
+{
+    uint64_t r = 1;
+    for (a %= p; e; e >>= 1) {
+        if (e & 1) r = ckks_mod_mul(r, a, p);
+        a = ckks_mod_mul(a, a, p);
+    }
+    return r;
+}
+
+uint64_t ckks_mod_inverse(uint64_t a, uint64_t p)
+{
+    return ckks_mod_pow(a, p - 2, p);
+}
+
+int ckks_is_prime(uint64_t n)
+{
+    static const uint64_t base[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37};
+    if (n < 2) return 0;
+    for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
+        if (n % base[i] == 0) return n == base[i];
+    uint64_t d = n - 1;
+    unsigned s = 0;
+    for (; !(d & 1); d >>= 1) s++;
+    for (size_t i = 0; i < sizeof base / sizeof base[0]; i++) {
+        uint64_t x = ckks_mod_pow(base[i], d, n);
+        int witness = x != 1 && x != n - 1;
+        for (unsigned r = 1; r < s && witness; r++) {
+            x = ckks_mod_mul(x, x, n);
+            witness = x != n - 1;
+        }
+        if (witness) return 0;
+    }
+    return 1;
+}
+
+unsigned ckks_basis_count(ckks_basis basis)
+{
+    unsigned n = 0;
+    for (; basis; basis &= basis - 1) n++;
+    return n;
+}
+
+unsigned ckks_basis_lowest(ckks_basis basis)
+{
+    unsigned i = 0;
+    while (!(basis >> i & 1)) i++;
+    return i;
+}
+
+ckks_basis ckks_basis_top(ckks_basis basis)
+{
+    while (basis & (basis - 1)) basis &= basis - 1;
+    return basis;
+}
+
+unsigned ckks_basis_list(ckks_basis basis, unsigned index[CKKS_MAX_PRIMES])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < CKKS_MAX_PRIMES; i++)
+        if (basis >> i & 1) index[n++] = i;
+    return n;
+}
+
+/* `count` bits from bit `from` up. */
+static ckks_basis span(unsigned from, unsigned count)
+{
+    return count == 0 ? 0 : (~(ckks_basis)0 >> (64 - count)) << from;
+}
+
+ckks_basis ckks_basis_base(const ckks_params *p)
+{
+    (void)p;
+    return 1;
+}
+
+ckks_basis ckks_basis_stc(const ckks_params *p)
+{
+    return span(1, p->spec.stc_levels);
+}
+
+ckks_basis ckks_basis_residual(const ckks_params *p, unsigned levels)
+{
+    return span(1 + p->spec.stc_levels, levels < p->spec.residual_levels ? levels : p->spec.residual_levels);
+}
+
+ckks_basis ckks_basis_eval_mod(const ckks_params *p)
+{
+    return span(1 + p->spec.stc_levels + p->spec.residual_levels, p->spec.eval_mod_levels);
+}
+
+ckks_basis ckks_basis_cts(const ckks_params *p)
+{
+    return span(1 + p->spec.stc_levels + p->spec.residual_levels + p->spec.eval_mod_levels, p->spec.cts_levels);
+}
+
+ckks_basis ckks_basis_chain(const ckks_params *p)
+{
+    return span(0, p->chain);
+}
+
+ckks_basis ckks_basis_special(const ckks_params *p)
+{
+    return span(p->chain, p->special);
+}
+
+ckks_basis ckks_basis_special_for(const ckks_params *p, ckks_basis q)
+{
+    double need = ckks_params_log2(p, q) + CKKS_DIGIT_MARGIN;
+    for (unsigned n = 1; n <= p->special; n++)
+        if (ckks_params_log2(p, span(p->chain, n)) >= need) return span(p->chain, n);
+    return ckks_basis_special(p);
+}
+
+double ckks_params_log2(const ckks_params *p, ckks_basis basis)
+{
+    double sum = 0;
+    for (unsigned i = 0; i < p->chain + p->special; i++)
+        if (basis >> i & 1) sum += p->log2_prime[i];
+    return sum;
+}
+
+/* Largest log2(QP) for 128-bit classical security with uniform ternary secrets (ePrint 2024/463, table 5.2), by log2(N) from 10. */
+static double security_cap(unsigned log_n)
+{
+    static const double cap[] = {26, 53, 106, 214, 430, 868, 1747, 3523};
+    return log_n < 10 || log_n > 17 ? 0 : cap[log_n - 10];
+}
+
+/* Largest modulus of keys under the ephemeral secret of Hamming weight 32. At N = 2^16, h = 32 reaches 128 bits up to about 121 bits
+ * (ePrint 2022/024, section 5); at N = 2^15 published sets with h = 32 stop between 84 and 96 bits, of which the lower end is taken. */
+static double ephemeral_cap(unsigned log_n, unsigned weight)
+{
+    if (weight < 32) return 0;
+    return log_n >= 16 ? 121 : log_n == 15 ? 84 : 0;
+}
+
+double ckks_params_log2_cap(const ckks_params *p)
+{
+    return security_cap(p->spec.log_n);
+}
+
+double ckks_params_log2_ephemeral(const ckks_params *p)
+{
+    return p->spec.eval_mod_levels ? p->log2_prime[0] + p->log2_prime[p->chain] : 0;
+}
+
+double ckks_params_log2_ephemeral_cap(const ckks_params *p)
+{
+    return ephemeral_cap(p->spec.log_n, p->spec.hamming_weight);
+}
+
+/* The prime nearest to 2^bits that is 1 modulo 2N, not yet taken and on the cheap side of the storage and kernel limits (2^32, 2^48). */
+static uint64_t find_prime(const ckks_params *p, unsigned taken, double bits)
+{
+    uint64_t step = (uint64_t)2 << p->spec.log_n;
+    uint64_t limit = (uint64_t)1 << (bits <= 32 ? 32 : bits <= 48 ? 48 : CKKS_MAX_PRIME_BITS);
+    uint64_t centre = (uint64_t)(exp2(bits) / (double)step) * step + 1;
+    for (uint64_t k = 0; k < (uint64_t)1 << 24; k++) {
+        for (int side = 0; side < 2; side++) {
+            if (k == 0 && side) continue;
+            if (side && k * step + step >= centre) continue;
+            uint64_t x = side ? centre - k * step : centre + k * step;
+            int used = x >= limit || x <= step;
+            for (unsigned i = 0; i < taken && !used; i++) used = p->prime[i] == x;
+            if (!used && ckks_is_prime(x)) return x;
+        }
+    }
+    return 0;
+}
+
+static fhola_status add_prime(ckks_params *p, unsigned *count, double bits)
+{
+    if (!(bits >= 12 && bits <= CKKS_MAX_PRIME_BITS))
+        return fhola_fail(FHOLA_PARAM, "a prime of %.2f bits is outside 12..%u", bits, CKKS_MAX_PRIME_BITS);
+    if (*count >= CKKS_MAX_PRIMES) return fhola_fail(FHOLA_PARAM, "more than %u primes", CKKS_MAX_PRIMES);
+    uint64_t x = find_prime(p, *count, bits);
+    if (x == 0) return fhola_fail(FHOLA_PARAM, "no prime of %.2f bits is left that is 1 mod 2^%u", bits, p->spec.log_n + 1);
+    p->prime[*count] = x;
+    p->log2_prime[*count] = log2((double)x);
+    ++*count;
+    return FHOLA_OK;
+}
+
+/* The prime consumed at EvalMod depth l: squaring scale S_l and dividing by it gives S_(l+1); the last lands on the residual scale of
+ * sin(2 pi eps w) / (2 pi eps). */
+static double eval_mod_bits(const ckks_params_spec *s, unsigned l)
+{
+    double landing = s->residual_bits - log2(2 * 3.14159265358979323846 * s->eps);
+    double next = l + 1 < s->eval_mod_levels ? s->eval_mod_scale_bits[l + 1] : landing;
+    return 2 * s->eval_mod_scale_bits[l] - next;
+}
+
+static fhola_status check_spec(const ckks_params_spec *s)
+{
+    if (s->log_n < CKKS_MIN_LOG_N || s->log_n > CKKS_MAX_LOG_N)
+        return fhola_fail(FHOLA_PARAM, "ring degree 2^%u is outside 2^%u..2^%u", s->log_n, CKKS_MIN_LOG_N, CKKS_MAX_LOG_N);
+    if (s->residual_levels == 0) return fhola_fail(FHOLA_PARAM, "a parameter set needs at least one residual prime");
+    if (s->special_primes == 0 || s->special_primes > 16)
+        return fhola_fail(FHOLA_PARAM, "%u special primes are outside 1..16", s->special_primes);
+    unsigned levels[3] = {s->stc_levels, s->eval_mod_levels, s->cts_levels};
+    if (levels[0] + levels[1] + levels[2] == 0) return FHOLA_OK;
+    if (!levels[0] || !levels[1] || !levels[2])
+        return fhola_fail(FHOLA_PARAM, "bootstrapping needs slots-to-coefficients, eval_mod and coefficients-to-slots levels (%u, %u, %u)",
+                          levels[0], levels[1], levels[2]);
+    if (levels[0] > 8 || levels[1] > CKKS_MAX_EVAL_MOD_LEVELS || levels[2] > 8)
+        return fhola_fail(FHOLA_PARAM, "too many bootstrapping levels (%u, %u, %u)", levels[0], levels[1], levels[2]);
+    if (!(s->eps > 0 && s->eps <= 0.25)) return fhola_fail(FHOLA_PARAM, "eps %g is outside (0, 1/4]", s->eps);
+    if (s->eval_mod_degree < 2 || s->eval_mod_degree > 126 || s->eval_mod_degree % 2)
+        return fhola_fail(FHOLA_PARAM, "eval_mod degree %u is not even in 2..126", s->eval_mod_degree);
+    unsigned depth = 1 + ckks_polynomial_depth(s->eval_mod_degree / 2) + s->double_angles;
+    if (levels[1] != depth)
+        return fhola_fail(FHOLA_PARAM, "eval_mod of degree %u with %u double angles takes %u levels, not %u", s->eval_mod_degree,
+                          s->double_angles, depth, levels[1]);
+    if (s->eval_mod_range < 1 || s->eval_mod_range > 64)
+        return fhola_fail(FHOLA_PARAM, "eval_mod range %u is outside 1..64", s->eval_mod_range);
+    if (s->hamming_weight < 1 || s->hamming_weight > 1u << (s->log_n - 1))
+        return fhola_fail(FHOLA_PARAM, "Hamming weight %u is outside 1..N/2", s->hamming_weight);
+    return FHOLA_OK;
+}
+
+static fhola_status find_primes(ckks_params *p)
+{
+    const ckks_params_spec *s = &p->spec;
+    fhola_status st = add_prime(p, &p->chain, s->base_bits);
+    for (unsigned i = 0; i < s->stc_levels && !st; i++) st = add_prime(p, &p->chain, s->stc_bits);
+    for (unsigned i = 0; i < s->residual_levels && !st; i++) st = add_prime(p, &p->chain, s->residual_bits);
+    for (unsigned i = s->eval_mod_levels; i-- > 0 && !st;) st = add_prime(p, &p->chain, eval_mod_bits(s, i));
+    for (unsigned i = 0; i < s->cts_levels && !st; i++) st = add_prime(p, &p->chain, s->cts_bits);
+    unsigned count = p->chain;
+    for (unsigned i = 0; i < s->special_primes && !st; i++) st = add_prime(p, &count, s->special_bits);
+    p->special = count - p->chain;
+    return st;
+}
+
+/* Digits group neighbouring primes by bits: each product stays below P by the margin. */
+static fhola_status group_digits(ckks_params *p)
+{
+    double room = ckks_params_log2(p, ckks_basis_special(p)) - CKKS_DIGIT_MARGIN;
+    for (unsigned i = 0; i < p->chain;) {
+        double sum = 0;
+        ckks_basis digit = 0;
+        for (; i < p->chain && sum + p->log2_prime[i] <= room; i++) {
+            sum += p->log2_prime[i];
+            digit |= (ckks_basis)1 << i;
+        }
+        if (!digit)
+            return fhola_fail(FHOLA_PARAM, "special primes of %.1f bits in all cannot carry a prime of %.2f bits", room + CKKS_DIGIT_MARGIN,
+                              p->log2_prime[i]);
+        if (p->digits == CKKS_MAX_DIGITS) return fhola_fail(FHOLA_PARAM, "more than %u key-switching digits", CKKS_MAX_DIGITS);
+        p->digit[p->digits++] = digit;
+    }
+    return FHOLA_OK;
+}
+
+static fhola_status check_security(const ckks_params *p)
+{
+    if (p->spec.insecure) return FHOLA_OK;
+    double qp = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p)), cap = security_cap(p->spec.log_n);
+    if (qp > cap)
+        return fhola_fail(FHOLA_SECURITY, "log2(QP) = %.2f is above %.0f, the 128-bit cap at N = 2^%u", qp, cap, p->spec.log_n);
+    double eph = ckks_params_log2_ephemeral(p), eph_cap = ckks_params_log2_ephemeral_cap(p);
+    if (p->spec.eval_mod_levels && eph > eph_cap)
+        return fhola_fail(FHOLA_SECURITY, "the ephemeral secret of weight %u would live at %.2f bits, above %.0f at N = 2^%u",
+                          p->spec.hamming_weight, eph, eph_cap, p->spec.log_n);
+    return FHOLA_OK;
+}
+
+static uint64_t double_bits(double x)
+{
+    uint64_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+static uint64_t params_hash(const ckks_params *p)
+{
+    const ckks_params_spec *s = &p->spec;
+    uint64_t word[CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + 16], n = 0;
+    unsigned small[] = {s->log_n, s->stc_levels, s->residual_levels, s->eval_mod_levels, s->cts_levels, s->special_primes,
+                        s->eval_mod_range, s->eval_mod_degree, s->double_angles, s->hamming_weight};
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) word[n++] = small[i];
+    word[n++] = double_bits(s->eps);
+    word[n++] = double_bits(s->eval_mod_power);
+    word[n++] = double_bits(s->residual_bits);
+    for (unsigned i = 0; i < s->eval_mod_levels; i++) word[n++] = double_bits(s->eval_mod_scale_bits[i]);
+    for (unsigned i = 0; i < p->chain + p->special; i++) word[n++] = p->prime[i];
+    return XXH3_64bits(word, n * sizeof word[0]);
+}
+
+fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec)
+{
+    fhola_status st = check_spec(spec);
+    if (st) return st;
+    ckks_params *p = calloc(1, sizeof *p);
+    if (!p) return fhola_fail(FHOLA_NOMEM, "no memory for parameters");
+    p->spec = *spec;
+    st = find_primes(p);
+    if (!st) st = group_digits(p);
+    if (!st) st = check_security(p);
+    if (st) {
+        free(p);
+        return st;
+    }
+    p->hash = params_hash(p);
+    *out = p;
+    return FHOLA_OK;
+}
+
+fhola_status ckks_params_spec_named(ckks_params_spec *out, const char *name)
+{
+    for (size_t i = 0; i < NAMED_COUNT; i++)
+        if (!strcmp(named[i].name, name)) {
+            *out = named[i].spec;
+            return FHOLA_OK;
+        }
+    return fhola_fail(FHOLA_PARAM, "no parameter set is called '%s'", name);
+}
+
+fhola_status ckks_params_named(ckks_params **out, const char *name)
+{
+    ckks_params_spec spec;
+    fhola_status st = ckks_params_spec_named(&spec, name);
+    return st ? st : ckks_params_create(out, &spec);
+}
+
+const char *ckks_params_name(size_t i)
+{
+    for (size_t k = 0; k < NAMED_COUNT; k++)
+        if (!named[k].spec.insecure && i-- == 0) return named[k].name;
+    return NULL;
+}
+
+void ckks_params_destroy(ckks_params *params)
+{
+    free(params);
+}
+
+const ckks_params_spec *ckks_params_get_spec(const ckks_params *params)
+{
+    return &params->spec;
+}
+
+unsigned ckks_params_chain(const ckks_params *params)
+{
+    return params->chain;
+}
+
+unsigned ckks_params_special(const ckks_params *params)
+{
+    return params->special;
+}
+
+uint64_t ckks_params_prime(const ckks_params *params, unsigned index)
+{
+    return index < params->chain + params->special ? params->prime[index] : 0;
+}
+
+unsigned ckks_params_digits(const ckks_params *params)
+{
+    return params->digits;
+}
+
+ckks_basis ckks_params_digit(const ckks_params *params, unsigned index)
+{
+    return index < params->digits ? params->digit[index] : 0;
+}
+
+uint64_t ckks_params_hash(const ckks_params *params)
+{
+    return params->hash;
+}

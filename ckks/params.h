@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parameter sets: primes by role, digits, security checks. */
+#ifndef CKKS_PARAMS_H
+#define CKKS_PARAMS_H
+
+#include "ckks/ckks.h"
+
+/* Bits by which the special modulus must exceed a digit, up to the rounding of primes to powers of two. */
+#define CKKS_DIGIT_MARGIN 3.9
+
+__extension__ typedef unsigned __int128 ckks_u128;
+__extension__ typedef __int128 ckks_i128;
+
+struct ckks_params {
+    ckks_params_spec spec;
+    unsigned chain, special;           /* primes */
+    uint64_t prime[CKKS_MAX_PRIMES];   /* chain bottom to top, then special */
+    double log2_prime[CKKS_MAX_PRIMES];
+    unsigned digits;
+    ckks_basis digit[CKKS_MAX_DIGITS]; /* partition of the chain when one digit does not suffice */
+    uint64_t hash;
+};
+
+/* a b mod p, a^e mod p, a^-1 mod p for p below 2^63: set-up only. */
+uint64_t ckks_mod_mul(uint64_t a, uint64_t b, uint64_t p);
+uint64_t ckks_mod_pow(uint64_t a, uint64_t e, uint64_t p);
+uint64_t ckks_mod_inverse(uint64_t a, uint64_t p);
+/* Deterministic Miller-Rabin for 64-bit integers. */
+int ckks_is_prime(uint64_t n);
+
+/* Writes the indices of the primes of `basis` in increasing order and returns their number. */
+unsigned ckks_basis_list(ckks_basis basis, unsigned index[CKKS_MAX_PRIMES]);
+
+/* Index of the lowest prime of a nonempty basis. */
+unsigned ckks_basis_lowest(ckks_basis basis);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ckks/rns.h"
+
+#include <string.h>
+
+#define OVERFLOW_CHUNK 4096 /* coefficients per task */
+#define TARGET_CHUNK 4      /* target primes per task: shares the reads of the source limbs */
+
+uint64_t ckks_conversion_factor(const ckks_context *c, ckks_basis from, unsigned i)
+{
+    return ckks_product_inverse_mod(c, from & ~CKKS_BIT(i), i);
+}
+
+void ckks_conversion_init(ckks_conversion *cv, const ckks_context *c, ckks_basis from, uint64_t *limbs, uint64_t *v, int scaled)
+{
+    unsigned index[CKKS_MAX_PRIMES], count = ckks_basis_list(from, index);
+    double inverse[CKKS_MAX_TERMS];
+    cv->from = from;
+    cv->terms = count + 1;
+    for (unsigned i = 0; i < count; i++) {
+        cv->y[i] = limbs + i * c->stride;
+        inverse[i] = c->prime[index[i]].inverse;
+    }
+    cv->y[count] = v;
+    if (!scaled)
+#pragma omp parallel for schedule(dynamic)
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t *x = limbs + i * c->stride;
+            c->kernel->mul_scalar(&c->prime[index[i]], x, x, ckks_conversion_factor(c, from, index[i]), c->n);
+        }
+    size_t chunk = c->n < OVERFLOW_CHUNK ? c->n : OVERFLOW_CHUNK;
+#pragma omp parallel for schedule(static)
+    for (size_t j = 0; j < c->n; j += chunk) {
+        const uint64_t *y[CKKS_MAX_TERMS];
+        for (unsigned i = 0; i < count; i++) y[i] = cv->y[i] + j;
+        c->kernel->overflow(v + j, count, y, inverse, chunk);
+    }
+}
+
+void ckks_conversion_apply(const ckks_conversion *cv, const ckks_context *c, const unsigned target[], size_t targets, uint64_t *const out[])
+{
+    unsigned index[CKKS_MAX_PRIMES], count = ckks_basis_list(cv->from, index);
+    uint64_t weight[CKKS_MAX_PRIMES][CKKS_MAX_TERMS];
+    const ckks_prime *prime[CKKS_MAX_PRIMES];
+    const uint64_t *row[CKKS_MAX_PRIMES];
+    for (size_t t = 0; t < targets; t++) {
+        unsigned to = target[t];
+        prime[t] = &c->prime[to];
+        row[t] = weight[t];
+        for (unsigned i = 0; i < count; i++) weight[t][i] = ckks_product_mod(c, cv->from & ~CKKS_BIT(index[i]), to);
+        weight[t][count] = prime[t]->p - ckks_product_mod(c, cv->from, to);
+    }
+    c->kernel->combine(prime, targets, out, cv->terms, cv->y, row, c->n);
+}
+
+fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, uint64_t *const out[], const uint64_t *const in[], size_t count,
+                               ckks_basis basis, ckks_basis remaining)
+{
+    ckks_basis divisor = basis & ~remaining;
+    unsigned drop[CKKS_MAX_PRIMES], keep[CKKS_MAX_PRIMES];
+    unsigned drops = ckks_basis_list(divisor, drop), keeps = ckks_basis_list(remaining, keep);
+    if (drops == 0) {
+        for (size_t k = 0; k < count; k++)
+            if (out[k] != in[k]) memcpy(out[k], in[k], ((keeps - 1) * c->stride + c->n) * sizeof(uint64_t));
+        return FHOLA_OK;
+    }
+    ckks_mark mark = ckks_workspace_mark(ws);
+    uint64_t *y = ckks_workspace_poly(ws, count * drops), *v = ckks_workspace_poly(ws, count);
+    uint64_t *lifted = ckks_workspace_poly(ws, count * keeps);
+    ckks_conversion *cv = ckks_workspace_take(ws, count * sizeof *cv);
+    if (!y || !v || !lifted || !cv) {
+        ckks_workspace_release(ws, mark);
+        return FHOLA_NOMEM;
+    }
+#pragma omp parallel for schedule(dynamic) collapse(2)
+    for (unsigned i = 0; i < drops; i++)
+        for (size_t k = 0; k < count; k++) {
+            const ckks_prime *p = &c->prime[drop[i]];
+            uint64_t *limb = y + (k * drops + i) * c->stride;
+            memcpy(limb, ckks_limb_const(c, in[k], basis, drop[i]), c->n * sizeof *limb);
+            c->kernel->ntt_inverse(p, &limb, 1);
+            c->kernel->mul_scalar(p, limb, limb, ckks_conversion_factor(c, divisor, drop[i]), c->n);
+        }
+    for (size_t k = 0; k < count; k++)
+        ckks_conversion_init(&cv[k], c, divisor, y + k * drops * c->stride, v + k * c->stride, 1);
+    unsigned chunks = (keeps + TARGET_CHUNK - 1) / TARGET_CHUNK, threads = ckks_threads();
+    if (chunks < 2 * threads) chunks = keeps < 2 * threads ? keeps : 2 * threads;
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned chunk = 0; chunk < chunks; chunk++) {
+        unsigned first = keeps * chunk / chunks, last = keeps * (chunk + 1) / chunks;
+        uint64_t *limb[CKKS_MAX_PRIMES];
+        for (size_t k = 0; k < count; k++) {
+            for (unsigned t = first; t < last; t++) limb[t - first] = lifted + (t * count + k) * c->stride;
+            ckks_conversion_apply(&cv[k], c, keep + first, last - first, limb);
+        }
+        for (unsigned t = first; t < last; t++) {
+            const ckks_prime *p = &c->prime[keep[t]];
+            uint64_t inverse = ckks_product_inverse_mod(c, divisor, keep[t]);
+            for (size_t k = 0; k < count; k++) {
+                uint64_t *x = lifted + (t * count + k) * c->stride;
+                c->kernel->ntt_forward(p, &x, 1);
+                c->kernel->sub_mul_scalar(p, ckks_limb(c, out[k], remaining, keep[t]), ckks_limb_const(c, in[k], basis, keep[t]), x, inverse,
+                                          c->n);
+            }
+        }
+    }
+    ws->counters.ntt += count * (drops + keeps);
+    ckks_workspace_release(ws, mark);
+    return FHOLA_OK;
+}

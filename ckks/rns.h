@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Base conversion between sets of primes, and division by primes (rescale, mod_down). */
+#ifndef CKKS_RNS_H
+#define CKKS_RNS_H
+
+#include "ckks/workspace.h"
+
+/* A polynomial prepared for conversion: y_i = x_i (D / d_i)^-1 mod d_i in coefficient form for every prime d_i of `from` (D their
+ * product), and the overflow v = round(sum y_i / d_i), so that the centred x is sum y_i (D / d_i) - v D exactly (up to ties that
+ * double precision cannot tell apart). */
+typedef struct ckks_conversion {
+    ckks_basis from;
+    unsigned terms;                       /* primes of `from` + 1 */
+    const uint64_t *y[CKKS_MAX_TERMS];    /* the last is v */
+} ckks_conversion;
+
+/* limbs: coefficient form over `from` (block of limbs, overwritten by y); v: one limb. `from` has at most CKKS_MAX_TERMS - 1 primes. The
+ * y_i are expected to be scaled already when `scaled` is nonzero. */
+void ckks_conversion_init(ckks_conversion *conversion, const ckks_context *c, ckks_basis from, uint64_t *limbs, uint64_t *v, int scaled);
+/* (D / d_i)^-1 mod d_i, the factor that scales limb i. */
+uint64_t ckks_conversion_factor(const ckks_context *c, ckks_basis from, unsigned i);
+/* Residues of the centred polynomial modulo each target prime, in coefficient form. Serial: callers parallelise over targets. */
+void ckks_conversion_apply(const ckks_conversion *conversion, const ckks_context *c, const unsigned target[], size_t targets,
+                           uint64_t *const out[]);
+
+/* out = round(in / D) for `count` polynomials in evaluation form over `basis`, D the product of the primes outside `remaining`. out has
+ * the limbs of `remaining` (a nonempty subset) and may be the same block as in only if basis == remaining. */
+fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, uint64_t *const out[], const uint64_t *const in[], size_t count,
+                               ckks_basis basis, ckks_basis remaining) FHOLA_WARN_UNUSED;
+
+#endif

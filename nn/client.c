@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static fhola_status copy_names(nn_client *client, const char *const *class_name, size_t classes)
+{
+    client->class_name = calloc(classes, sizeof *client->class_name);
+    if (!client->class_name) return fhola_fail(FHOLA_NOMEM, "no memory for %zu class names", classes);
+    client->classes = classes;
+    for (size_t i = 0; i < classes; i++) {
+        size_t bytes = strlen(class_name[i]) + 1;
+        client->class_name[i] = malloc(bytes);
+        if (!client->class_name[i]) return fhola_fail(FHOLA_NOMEM, "no memory for the name of class %zu", i);
+        memcpy(client->class_name[i], class_name[i], bytes);
+    }
+    return FHOLA_OK;
+}
+
+fhola_status nn_client_init(nn_client *client, const ckks_context *context, const char *const *class_name, size_t classes,
+                            const ckks_key_list *keys)
+{
+    *client = (nn_client){0};
+    fhola_status status = copy_names(client, class_name, classes);
+    for (size_t i = 0; status == FHOLA_OK && i < keys->count; i++)
+        status = ckks_key_list_add(&client->keys, context, keys->request[i]);
+    if (status != FHOLA_OK) nn_client_clear(client);
+    return status;
+}
+
+void nn_client_clear(nn_client *client)
+{
+    for (size_t i = 0; client->class_name && i < client->classes; i++) free(client->class_name[i]);
+    free(client->class_name);
+    ckks_key_list_clear(&client->keys);
+    *client = (nn_client){0};
+}
+
+size_t nn_client_input_values(const nn_client *client)
+{
+    return client->input.slots;
+}
+
+size_t nn_client_classes(const nn_client *client)
+{
+    return client->classes;
+}
+
+const char *nn_client_class(const nn_client *client, size_t index)
+{
+    return client->class_name[index];
+}
+
+const ckks_key_list *nn_client_keys(const nn_client *client)
+{
+    return &client->keys;
+}
+
+void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *rgb)
+{
+    nn_layout l = client->input;
+    for (uint32_t s = 0; s < l.slots; s++) {
+        nn_place p = nn_layout_place(l, s);
+        double v = 0;
+        if (p.channel < l.channels) {
+            double pixel = rgb[(p.channel * l.side + p.y) * l.side + p.x];
+            v = (pixel - client->mean[p.channel]) / client->std[p.channel] / client->input_bound;
+        }
+        values[s] = (ckks_complex){v, 0};
+    }
+}
+
+fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out, const nn_client *client,
+                                const double *rgb, const ckks_secret_key *secret, ckks_rng *rng)
+{
+    size_t count = nn_client_input_values(client);
+    ckks_plaintext *plain = NULL;
+    ckks_complex *values = malloc(count * sizeof *values);
+    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for the %zu values of a picture", count);
+    nn_encode_picture(values, client, rgb);
+    fhola_status status = ckks_plaintext_create(&plain, context);
+    if (status == FHOLA_OK) status = ckks_encode(context, workspace, plain, values, count, client->scale, client->basis);
+    if (status == FHOLA_OK) status = ckks_encrypt(context, workspace, out, plain, secret, rng);
+    ckks_plaintext_destroy(plain);
+    free(values);
+    return status;
+}
+
+/* The result repeats with period `rows`; noise does not, so the mean over the copies has less of it. */
+static void average_copies(double *scores, const nn_client *client, const ckks_complex *values, size_t slots)
+{
+    for (size_t k = 0; k < client->classes; k++) {
+        double sum = 0;
+        for (size_t s = k; s < slots; s += client->rows) sum += values[s].re;
+        scores[k] = sum / (double)(slots / client->rows);
+    }
+}
+
+fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *workspace, double *scores, const nn_client *client,
+                               const ckks_ciphertext *in, const ckks_secret_key *secret)
+{
+    size_t slots = ckks_slots(context);
+    ckks_complex *values = malloc(slots * sizeof *values);
+    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", slots);
+    fhola_status status = ckks_decrypt(context, workspace, values, slots, in, secret);
+    if (status == FHOLA_OK) average_copies(scores, client, values, slots);
+    free(values);
+    return status;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files: bounded reads, writes that either complete or leave nothing. Internal to nn/. */
+#ifndef NN_FILE_H
+#define NN_FILE_H
+
+#include <stddef.h>
+
+#include "status.h"
+
+/* Reads the whole file `path` of at most `limit` bytes. *bytes has length + 1 bytes, the last one 0, and belongs to the caller (free).
+ * FHOLA_IO: cannot be opened or read; FHOLA_FORMAT: longer than `limit`. */
+fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *path, size_t limit) FHOLA_WARN_UNUSED;
+
+/* Writes `length` bytes to a temporary file beside `path`, then renames it to `path`. FHOLA_IO leaves `path` as it was. */
+fhola_status nn_file_write(const char *path, const void *bytes, size_t length) FHOLA_WARN_UNUSED;
+
+#endif

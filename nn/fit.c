@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/fit.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/parallel.h"
+#include "nn/plain.h"
+
+#define CHUNK 64u     /* pictures whose arrivals are laid out by channel at a time */
+#define BINS 4096u    /* of a histogram that has just grown: at least half of them lie in the range */
+#define VALUES ((size_t)NN_PLAIN_MAX_VALUES)
+
+/* ---- arrivals ---- */
+
+void nn_arrivals_clear(nn_arrivals *arrivals)
+{
+    for (unsigned c = 0; arrivals->histograms && c < arrivals->channels; c++)
+        ola_histogram_clear(&arrivals->histograms[c]);
+    free(arrivals->histograms);
+    free(arrivals->min);
+    memset(arrivals, 0, sizeof *arrivals);
+}
+
+static fhola_status allocate_arrivals(nn_arrivals *arrivals, unsigned channels)
+{
+    memset(arrivals, 0, sizeof *arrivals);
+    arrivals->channels = channels;
+    arrivals->histograms = calloc(channels, sizeof *arrivals->histograms);
+    arrivals->min = malloc(4 * (size_t)channels * sizeof *arrivals->min);
+    if (!arrivals->histograms || !arrivals->min)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the histograms of %u channels", channels);
+    arrivals->max = arrivals->min + channels;
+    arrivals->held_min = arrivals->max + channels;
+    arrivals->held_max = arrivals->held_min + channels;
+    for (unsigned c = 0; c < channels; c++) {
+        arrivals->min[c] = arrivals->held_min[c] = (double)INFINITY;
+        arrivals->max[c] = arrivals->held_max[c] = -(double)INFINITY;
+        fhola_status status = ola_histogram_init(&arrivals->histograms[c], -1.0 / 64, 1.0 / 64, BINS,
+                                                 OLA_HISTOGRAM_TARGETS | OLA_HISTOGRAM_GROW);
+        if (status != FHOLA_OK)
+            return status;
+    }
+    return FHOLA_OK;
+}
+
+/* ---- passage ---- */
+
+struct nn_passage {
+    const nn_model *model;
+    nn_plain *exact, *approximate;
+    nn_scratch *scratch;
+    size_t threads;
+    size_t calibration, all; /* pictures: calibration first, then held out */
+    bool conditional;
+    float *state;       /* all * VALUES: input of the block, or in front of its last activation what goes into that (polynomial network) */
+    float *exact_state; /* calibration * VALUES: the same of the exact network */
+    float *arriving;    /* CHUNK * VALUES: by channel, then picture, then pixel */
+    float *targets;     /* the same, of the exact network's activation outputs */
+};
+
+static void start_picture(nn_passage *p, const nn_batch *batch, size_t from, size_t to)
+{
+    double rgb[NN_PICTURE_VALUES];
+    float planes[NN_PICTURE_VALUES];
+    nn_batch_picture(batch, from, rgb);
+    nn_picture_normalise(rgb, rgb, p->model->mean, p->model->std);
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
+        planes[i] = (float)rgb[i];
+    nn_plain_first(p->exact, &p->scratch[nn_thread_index()], p->state + to * VALUES, planes);
+    if (p->conditional && to < p->calibration)
+        memcpy(p->exact_state + to * VALUES, p->state + to * VALUES, VALUES * sizeof *p->state);
+}
+
+static fhola_status allocate_passage(nn_passage *p)
+{
+    fhola_status status = nn_plain_create(&p->exact, p->model, NULL);
+    if (status == FHOLA_OK)
+        status = nn_plain_create(&p->approximate, p->model, NULL);
+    if (status == FHOLA_OK)
+        status = nn_scratch_create(&p->scratch, &p->threads);
+    if (status != FHOLA_OK)
+        return status;
+    p->state = malloc(p->all * VALUES * sizeof *p->state);
+    p->exact_state = malloc((p->conditional ? p->calibration : 1) * VALUES * sizeof *p->exact_state);
+    p->arriving = malloc(CHUNK * VALUES * sizeof *p->arriving);
+    p->targets = malloc(CHUNK * VALUES * sizeof *p->targets);
+    if (!p->state || !p->exact_state || !p->arriving || !p->targets)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the activations of %zu pictures", p->all);
+    return FHOLA_OK;
+}
+
+fhola_status nn_passage_create(nn_passage **passage, const nn_model *model, const nn_batch *calibration, size_t calibration_count,
+                               const nn_batch *held_out, bool conditional)
+{
+    nn_passage *p = calloc(1, sizeof *p);
+    if (!p)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    p->model = model;
+    p->conditional = conditional;
+    p->calibration = calibration_count;
+    p->all = calibration_count + (held_out ? nn_batch_count(held_out) : 0);
+    fhola_status status = allocate_passage(p);
+    if (status != FHOLA_OK) {
+        nn_passage_free(p);
+        return status;
+    }
+    NN_PARALLEL_FOR
+    for (size_t i = 0; i < p->all; i++) {
+        bool held = i >= calibration_count;
+        start_picture(p, held ? held_out : calibration, held ? i - calibration_count : i, i);
+    }
+    *passage = p;
+    return FHOLA_OK;
+}
+
+void nn_passage_free(nn_passage *p)
+{
+    if (!p)
+        return;
+    nn_plain_free(p->exact);
+    nn_plain_free(p->approximate);
+    nn_scratch_free(p->scratch, p->threads);
+    free(p->state);
+    free(p->exact_state);
+    free(p->arriving);
+    free(p->targets);
+    free(p);
+}
+
+/* What goes into activation i for one picture of one network: stored already in front of a block's end, computed inside of it. */
+static const float *going_in(const nn_plain *plain, size_t i, nn_scratch *scratch, const float *state)
+{
+    if (i % 2 == 0)
+        return state;
+    nn_plain_inside(plain, i / 2, scratch, scratch->pre, state);
+    return scratch->pre;
+}
+
+/* Channels-last to one run of pixels per channel, `stride` apart. */
+static void spread(float *out, size_t stride, const float *in, size_t pixels, size_t channels)
+{
+    for (size_t c = 0; c < channels; c++)
+        for (size_t j = 0; j < pixels; j++)
+            out[c * stride + j] = in[j * channels + c];
+}
+
+static void load_picture(nn_passage *p, size_t i, size_t picture, size_t slot, size_t pixels, size_t channels)
+{
+    nn_scratch *scratch = &p->scratch[nn_thread_index()];
+    float *to = p->arriving + slot * pixels, *target = p->targets + slot * pixels;
+    size_t stride = CHUNK * pixels;
+    spread(to, stride, going_in(p->approximate, i, scratch, p->state + picture * VALUES), pixels, channels);
+    if (p->conditional && picture < p->calibration)
+        spread(target, stride, going_in(p->exact, i, scratch, p->exact_state + picture * VALUES), pixels, channels);
+}
+
+static void widen(double *min, double *max, const float *values, size_t count)
+{
+    float low = values[0], high = values[0];
+    for (size_t j = 1; j < count; j++) {
+        low = values[j] < low ? values[j] : low;
+        high = values[j] > high ? values[j] : high;
+    }
+    *min = fmin(*min, (double)low);
+    *max = fmax(*max, (double)high);
+}
+
+/* Adds one channel of `pictures` calibration pictures. Pictures come in order and a channel has one thread, so the sums do not depend on the
+ * number of threads. */
+static bool add_channel(nn_arrivals *arrivals, nn_passage *p, unsigned channel, size_t pictures, size_t pixels)
+{
+    size_t count = pictures * pixels;
+    const float *x = p->arriving + channel * CHUNK * pixels;
+    float *target = p->targets + channel * CHUNK * pixels;
+    if (!p->conditional)
+        memcpy(target, x, count * sizeof *target);
+    widen(&arrivals->min[channel], &arrivals->max[channel], x, count);
+    widen(&arrivals->min[channel], &arrivals->max[channel], target, count);
+    for (size_t j = 0; j < count; j++)
+        target[j] = target[j] < 0.0f ? 0.0f : target[j];
+    return ola_histogram_add_floats(&arrivals->histograms[channel], x, target, count) == FHOLA_OK;
+}
+
+static bool all_finite(const float *values, size_t count)
+{
+    for (size_t j = 0; j < count; j++)
+        if (!isfinite(values[j]))
+            return false;
+    return true;
+}
+
+static bool add_held_out(nn_arrivals *arrivals, const nn_passage *p, unsigned channel, size_t pictures, size_t pixels)
+{
+    const float *x = p->arriving + channel * CHUNK * pixels;
+    widen(&arrivals->held_min[channel], &arrivals->held_max[channel], x, pictures * pixels);
+    return all_finite(x, pictures * pixels);
+}
+
+/* Pictures first to end - 1, at most CHUNK, all calibration or all held out. */
+static fhola_status add_chunk(nn_arrivals *arrivals, nn_passage *p, size_t i, size_t first, size_t end)
+{
+    size_t side = nn_activation_size(p->model, i), pixels = side * side;
+    bool fine[NN_IMAGE_SIDE * 2];
+    NN_PARALLEL_FOR
+    for (size_t picture = first; picture < end; picture++)
+        load_picture(p, i, picture, picture - first, pixels, arrivals->channels);
+    NN_PARALLEL_FOR
+    for (unsigned c = 0; c < arrivals->channels; c++)
+        fine[c] = first < p->calibration ? add_channel(arrivals, p, c, end - first, pixels) : add_held_out(arrivals, p, c, end - first, pixels);
+    for (unsigned c = 0; c < arrivals->channels; c++)
+        if (!fine[c])
+            return fhola_fail(FHOLA_RANGE, "activation %zu, channel %u: values of pictures %zu to %zu are not finite", i, c, first, end - 1);
+    return FHOLA_OK;
+}
+
+fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *p, size_t i)
+{
+    nn_arrivals result;
+    fhola_status status = allocate_arrivals(&result, nn_activation_channels(p->model, i));
+    for (size_t first = 0; first < p->all && status == FHOLA_OK;) {
+        size_t limit = first < p->calibration ? p->calibration : p->all;
+        size_t end = limit - first < CHUNK ? limit : first + CHUNK;
+        status = add_chunk(&result, p, i, first, end);
+        first = end;
+    }
+    if (status != FHOLA_OK) {
+        nn_arrivals_clear(&result);
+        return status;
+    }
+    *arrivals = result;
+    return FHOLA_OK;
+}
+
+static void advance_picture(const nn_plain *plain, nn_scratch *scratch, size_t i, float *state, size_t values)
+{
+    if (i % 2 == 0) {
+        nn_plain_activate(plain, i, state, state, NULL);
+        return;
+    }
+    nn_plain_inside(plain, i / 2, scratch, scratch->pre, state);
+    nn_plain_activate(plain, i, scratch->middle, scratch->pre, NULL);
+    nn_plain_output(plain, i / 2, scratch, scratch->pre, scratch->middle, state);
+    memcpy(state, scratch->pre, values * sizeof *state);
+}
+
+fhola_status nn_passage_advance(nn_passage *p, size_t i, const nn_activation *activation, double eps)
+{
+    size_t side = nn_activation_size(p->model, i), values = side * side * nn_activation_channels(p->model, i);
+    fhola_status status = nn_plain_set_activation(p->approximate, i, p->conditional ? activation : NULL, eps);
+    if (status != FHOLA_OK)
+        return status;
+    NN_PARALLEL_FOR
+    for (size_t picture = 0; picture < p->all; picture++) {
+        nn_scratch *scratch = &p->scratch[nn_thread_index()];
+        advance_picture(p->approximate, scratch, i, p->state + picture * VALUES, values);
+        if (p->conditional && picture < p->calibration)
+            advance_picture(p->exact, scratch, i, p->exact_state + picture * VALUES, values);
+    }
+    return FHOLA_OK;
+}
+
+/* ---- fitting ---- */
+
+/* Where the held-out pictures go beyond limit_w, the interval is stretched just so far that they do not. */
+static double widen_for_held_out(ola_interval *interval, double low, double high, double limit)
+{
+    double reach = fmax(high - interval->centre, interval->centre - low);
+    if (!(reach > 0))
+        return 0;
+    if (reach > limit * interval->half_width)
+        interval->half_width = reach / limit;
+    return reach / interval->half_width;
+}
+
+static fhola_status select_intervals(ola_interval *intervals, double *max_w, const nn_arrivals *arrivals, size_t i,
+                                     const nn_plan_options *options)
+{
+    ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output, .floor = options->floor};
+    fhola_status status = ola_select_intervals(intervals, arrivals->min, arrivals->max, arrivals->channels, &rule);
+    if (status != FHOLA_OK)
+        return fhola_fail(status, "activation %zu: %s", i, fhola_detail());
+    *max_w = 0;
+    for (unsigned c = 0; c < arrivals->channels; c++)
+        *max_w = fmax(*max_w, widen_for_held_out(&intervals[c], arrivals->held_min[c], arrivals->held_max[c], options->limit_w));
+    return FHOLA_OK;
+}
+
+static fhola_status fit_channel(nn_activation *a, unsigned channel, const ola_histogram *histogram, const ola_interval *interval,
+                                const nn_plan_options *options)
+{
+    ola_fit_result result;
+    ola_problem problem = {.function = {.kind = OLA_RELU},
+                           .interval = *interval,
+                           .eps = options->eps,
+                           .weight = OLA_WEIGHT_GUARDED,
+                           .histogram = histogram,
+                           .conditional = true,
+                           .guard = options->guard};
+    fhola_status status = ola_fit(&result, &problem, a->degree);
+    if (status != FHOLA_OK)
+        return status;
+    a->centre[channel] = interval->centre;
+    a->half_width[channel] = interval->half_width;
+    for (unsigned k = 0; k <= a->degree; k++)
+        a->coeff[(size_t)k * a->channels + channel] = result.coeff[k];
+    return FHOLA_OK;
+}
+
+fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options)
+{
+    nn_activation *a = &plan->activations[i];
+    ola_interval *intervals = malloc(arrivals->channels * sizeof *intervals);
+    if (!intervals)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %u intervals", arrivals->channels);
+    fhola_status status = select_intervals(intervals, &a->max_w, arrivals, i, options);
+    for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++) {
+        status = fit_channel(a, c, &arrivals->histograms[c], &intervals[c], options);
+        if (status != FHOLA_OK)
+            status = fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
+    }
+    free(intervals);
+    return status;
+}
+
+/* ---- sensitivities ---- */
+
+/* plans[k] has every activation at degrees[k], fitted to the exact network. */
+static fhola_status fit_alone(nn_plan **plans, const nn_model *model, const nn_batch *calibration, const unsigned *degrees, size_t count,
+                              const nn_plan_options *options, nn_progress progress, void *user)
+{
+    size_t activations = nn_model_activations(model);
+    nn_passage *passage = NULL;
+    fhola_status status = FHOLA_OK;
+    for (size_t k = 0; k < count && status == FHOLA_OK; k++) {
+        status = nn_plan_create(&plans[k], model, options->eps);
+        for (size_t i = 0; i < activations && status == FHOLA_OK; i++)
+            status = nn_plan_set_degree(plans[k], i, degrees[k]);
+    }
+    if (status == FHOLA_OK)
+        status = nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), NULL, false);
+    for (size_t i = 0; i < activations && status == FHOLA_OK; i++) {
+        nn_arrivals arrivals = {0};
+        status = nn_passage_arrivals(&arrivals, passage, i);
+        for (size_t k = 0; k < count && status == FHOLA_OK; k++)
+            status = nn_fit_activation(plans[k], i, &arrivals, options);
+        nn_arrivals_clear(&arrivals);
+        if (status == FHOLA_OK)
+            status = nn_passage_advance(passage, i, NULL, 0);
+        if (progress)
+            progress(user, "profile", i + 1, activations);
+    }
+    nn_passage_free(passage);
+    return status;
+}
+
+typedef struct trial {
+    const nn_model *model;
+    const nn_batch *batch;
+    size_t pictures, threads;
+    nn_scratch *scratch;
+    float *exact_scores; /* pictures * classes */
+    float *scores;       /* the same */
+} trial;
+
+static void score_pictures(const trial *t, const nn_plain *plain, float *scores)
+{
+    NN_PARALLEL_FOR
+    for (size_t i = 0; i < t->pictures; i++) {
+        double rgb[NN_PICTURE_VALUES];
+        float planes[NN_PICTURE_VALUES];
+        nn_batch_picture(t->batch, i, rgb);
+        nn_picture_normalise(rgb, rgb, t->model->mean, t->model->std);
+        for (size_t j = 0; j < NN_PICTURE_VALUES; j++)
+            planes[j] = (float)rgb[j];
+        nn_plain_run(plain, &t->scratch[nn_thread_index()], scores + i * t->model->classes, NULL, planes, NULL);
+    }
+}
+
+/* Mean squared difference of the scores; a large number in place of anything not finite, so that schedules avoid it. */
+static double mean_change(const trial *t)
+{
+    size_t count = t->pictures * t->model->classes;
+    double sum = 0;
+    for (size_t j = 0; j < count; j++) {
+        double change = (double)t->scores[j] - (double)t->exact_scores[j];
+        sum += isfinite(change) ? fmin(change * change, 1e12) : 1e12;
+    }
+    return sum / (double)count;
+}
+
+static fhola_status try_all(double *loss, trial *t, nn_plan *const *plans, size_t count, nn_progress progress, void *user)
+{
+    size_t activations = nn_model_activations(t->model);
+    nn_plain *plain;
+    fhola_status status = nn_plain_create(&plain, t->model, NULL);
+    if (status != FHOLA_OK)
+        return status;
+    score_pictures(t, plain, t->exact_scores);
+    for (size_t i = 0; i < activations && status == FHOLA_OK; i++) {
+        for (size_t k = 0; k < count && status == FHOLA_OK; k++) {
+            status = nn_plain_set_activation(plain, i, &plans[k]->activations[i], plans[k]->eps);
+            if (status != FHOLA_OK)
+                break;
+            score_pictures(t, plain, t->scores);
+            loss[i * count + k] = mean_change(t);
+        }
+        if (status == FHOLA_OK)
+            status = nn_plain_set_activation(plain, i, NULL, 0);
+        if (progress)
+            progress(user, "sensitivities", i + 1, activations);
+    }
+    nn_plain_free(plain);
+    return status;
+}
+
+fhola_status nn_sensitivities(double *loss, const nn_model *model, const nn_batch *calibration, const unsigned *degrees, size_t count,
+                              const nn_plan_options *options, nn_progress progress, void *user)
+{
+    trial t = {.model = model, .batch = calibration, .pictures = options->sensitivity_pictures};
+    if (t.pictures > nn_batch_count(calibration))
+        t.pictures = nn_batch_count(calibration);
+    nn_plan **plans = calloc(count, sizeof *plans);
+    t.exact_scores = malloc(t.pictures * model->classes * sizeof *t.exact_scores);
+    t.scores = malloc(t.pictures * model->classes * sizeof *t.scores);
+    fhola_status status = nn_scratch_create(&t.scratch, &t.threads);
+    if (status == FHOLA_OK && (!plans || !t.exact_scores || !t.scores))
+        status = fhola_fail(FHOLA_NOMEM, "no memory for the scores of %zu pictures", t.pictures);
+    if (status == FHOLA_OK)
+        status = fit_alone(plans, model, calibration, degrees, count, options, progress, user);
+    if (status == FHOLA_OK)
+        status = try_all(loss, &t, plans, count, progress, user);
+    for (size_t k = 0; plans && k < count; k++)
+        nn_plan_free(plans[k]);
+    nn_scratch_free(t.scratch, t.threads);
+    free(plans);
+    free(t.exact_scores);
+    free(t.scores);
+    return status;
+}

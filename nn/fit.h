@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passing a set of pictures through the network activation by activation, and fitting each activation to what arrives. Internal to nn/. */
+#ifndef NN_FIT_H
+#define NN_FIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "nn/model_io.h"
+#include "nn/nn.h"
+#include "ola/ola.h"
+
+/* What arrives at one activation. Arrays have one entry per channel. */
+typedef struct nn_arrivals {
+    unsigned channels;
+    ola_histogram *histograms;    /* of the calibration pictures; the target is the exact network's activation */
+    double *min, *max;            /* of the calibration pictures, polynomial and exact network together */
+    double *held_min, *held_max;  /* of the held-out pictures; +inf, -inf if there are none */
+} nn_arrivals;
+
+void nn_arrivals_clear(nn_arrivals *arrivals);
+
+/* A set of pictures on their way through two networks at once: the exact one, and one whose activations are being replaced by
+ * polynomials from the front. Both hold every picture's values at one place; nn_passage_arrivals looks at what goes into the next
+ * activation, nn_passage_advance applies it and moves on. */
+typedef struct nn_passage nn_passage;
+
+/* Starts in front of activation 0. `conditional` false: only one network, whose activations stay exact. FHOLA_NOMEM: pictures take 64 KiB
+ * each, calibration pictures twice that if `conditional`. held_out may be NULL. */
+fhola_status nn_passage_create(nn_passage **passage, const nn_model *model, const nn_batch *calibration, size_t calibration_count,
+                               const nn_batch *held_out, bool conditional) FHOLA_WARN_UNUSED;
+void nn_passage_free(nn_passage *passage);
+
+/* Collects the arrivals at activation i, the one the passage stands in front of. FHOLA_RANGE: something is not finite. */
+fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *passage, size_t i) FHOLA_WARN_UNUSED;
+
+/* Applies activation i and the linear layer behind it. `activation` is what the polynomial network has there; ignored if not `conditional`. */
+fhola_status nn_passage_advance(nn_passage *passage, size_t i, const nn_activation *activation, double eps) FHOLA_WARN_UNUSED;
+
+/* Sets intervals and coefficients of activation i of the plan, whose degree is set already, to the arrivals. */
+fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options) FHOLA_WARN_UNUSED;
+
+/* loss[i * count + k] = mean over pictures and classes of the squared change of the scores when activation i alone, in the exact network, is a
+ * polynomial of degree degrees[k], fitted to the exact network's arrivals. */
+fhola_status nn_sensitivities(double *loss, const nn_model *model, const nn_batch *calibration, const unsigned *degrees, size_t count,
+                              const nn_plan_options *options, nn_progress progress, void *user) FHOLA_WARN_UNUSED;
+
+#endif

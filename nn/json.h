@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A small strict JSON (RFC 8259) reader and writer for plans, profiles and model metadata. Internal to nn/.
+ * Strict: one value per text, no comments, no trailing commas, valid UTF-8, no repeated keys, no NUL in strings, numbers finite. */
+#ifndef NN_JSON_H
+#define NN_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "status.h"
+
+#define NN_JSON_MAX_DEPTH 32u    /* nested arrays and objects */
+#define NN_JSON_MAX_MEMBERS 8192u /* of one object */
+
+typedef enum nn_json_type {
+    NN_JSON_NULL,
+    NN_JSON_FALSE,
+    NN_JSON_TRUE,
+    NN_JSON_NUMBER,
+    NN_JSON_STRING,
+    NN_JSON_ARRAY,
+    NN_JSON_OBJECT
+} nn_json_type;
+
+typedef struct nn_json nn_json;
+struct nn_json {
+    nn_json_type type;
+    size_t line, column; /* where the value starts, from 1; columns count bytes */
+    double number;       /* NN_JSON_NUMBER */
+    char *string;        /* NN_JSON_STRING: UTF-8, ends with a NUL */
+    char *key;           /* name of this member if the parent is an object, else NULL */
+    size_t count;        /* elements or members */
+    nn_json *child;      /* first element or member */
+    nn_json *next;       /* next element or member of the parent */
+};
+
+/* Parses `length` bytes. `name` (a file name) only goes into messages: FHOLA_FORMAT says "NAME:LINE:COLUMN: what". */
+fhola_status nn_json_parse(nn_json **value, const char *text, size_t length, const char *name) FHOLA_WARN_UNUSED;
+
+void nn_json_free(nn_json *value);
+
+/* The member `key` of an object, or NULL (also when `value` is NULL or no object). */
+const nn_json *nn_json_get(const nn_json *value, const char *key);
+
+/* A text under construction. Running out of memory sets `failed` and makes further additions do nothing, so that only the end
+ * needs a check. Starts as all zeros; free(text.bytes) at the end. */
+typedef struct nn_text {
+    char *bytes; /* ends with a NUL once anything was added */
+    size_t length, capacity;
+    bool failed;
+} nn_text;
+
+void nn_text_add(nn_text *text, const char *string);
+void nn_text_format(nn_text *text, const char *format, ...) FHOLA_PRINTF(2, 3); /* at most 255 bytes */
+void nn_json_add_string(nn_text *text, const char *string);                   /* with quotes and escapes */
+void nn_json_add_number(nn_text *text, double number); /* 17 significant digits: reads back the same; not finite: null */
+void nn_json_add_array(nn_text *text, const double *numbers, size_t count);
+
+#endif

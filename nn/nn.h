@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Residual networks for CIFAR-size pictures: models, pictures, plans (one polynomial per activation and channel), and the plaintext
+ * engine that says what the encrypted network must compute.
+ *
+ * Objects are created by a load or make function and released by the matching free function (which accepts NULL). Const objects may
+ * be shared between threads. On error outputs are unchanged. */
+#ifndef NN_NN_H
+#define NN_NN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NN_PICTURE_SIDE 32u
+#define NN_PICTURE_VALUES 3072u /* 3 planes (red, green, blue) of 32 rows of 32 */
+
+/* Told now and then how far a long call has come: `done` of `total` units of `step` (a short English word). Called from the thread
+ * that made the call. */
+typedef void (*nn_progress)(void *user, const char *step, size_t done, size_t total);
+
+/* ---------------------------------------------------------------------------------------------------------------- models */
+
+typedef struct nn_model nn_model;
+
+/* What a weights file without metadata does not say. Any pointer may be NULL. */
+typedef struct nn_model_options {
+    const double *mean, *std;       /* 3 each, of pixels in [0, 1]: the network's input is (pixel - mean) / std; std > 0 */
+    const char *const *class_names; /* class_count strings */
+    size_t class_count;
+} nn_model_options;
+
+typedef struct nn_model_info {
+    unsigned depth;       /* 6 b + 2 */
+    size_t activations;   /* 6 b + 1 */
+    size_t classes;
+    double mean[3], std[3];
+    double test_accuracy; /* percent, as the file says; NaN if it does not */
+    uint64_t hash;        /* of the weights */
+} nn_model_info;
+
+/* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1, layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at the
+ * first block of stages 2 and 3 a projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without
+ * these tensors, the zero-padded shortcut. A leading "module." of all names is accepted. __metadata__ may give mean, std, classes (JSON
+ * arrays) and test_accuracy; `options` (may be NULL) comes first where both speak. Classes without names are called "0", "1", ...
+ * FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors, truncated; a tensor missing, unexpected, of another shape or with a value that is NaN or
+ * infinite; no mean or std. FHOLA_PARAM: options out of range. The detail names file and tensor. */
+FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options);
+void nn_model_free(nn_model *model);
+
+void nn_model_describe(const nn_model *model, nn_model_info *info);
+
+/* Name of class `index` < classes, printable. */
+const char *nn_model_class(const nn_model *model, size_t index);
+
+/* -------------------------------------------------------------------------------------------------------------- pictures */
+
+/* Reads a PPM file (P6 or P3) of any size and resamples it to 32 x 32: `rgb` gets NN_PICTURE_VALUES values in [0, 1], planar. FHOLA_IO,
+ * FHOLA_FORMAT (not a PPM, truncated, larger than 2^26 pixels). */
+FHOLA_WARN_UNUSED fhola_status nn_picture_read(double *rgb, const char *path);
+
+/* Resamples width x height pixels (3 bytes each, row by row) to 32 x 32 by area averaging: each new pixel is the mean of the part of the
+ * picture it covers. FHOLA_PARAM unless both sides are 1 to 65535. */
+FHOLA_WARN_UNUSED fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels, size_t width, size_t height);
+
+/* values = (rgb - mean) / std per plane: the network's input. `values` and `rgb` may be the same. */
+void nn_picture_normalise(double *values, const double *rgb, const double mean[3], const double std[3]);
+
+/* Pictures and labels of a CIFAR binary file: CIFAR-10 records of 3,073 bytes (label, planes), CIFAR-100 records of 3,074 (coarse
+ * label, fine label, planes; the fine one counts). */
+typedef struct nn_batch nn_batch;
+
+/* Loads `count` records from number `first` on (count = 0: all that follow). FHOLA_FORMAT: the length is no multiple of a record; FHOLA_RANGE:
+ * the file has fewer records. */
+FHOLA_WARN_UNUSED fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first, size_t count);
+void nn_batch_free(nn_batch *batch);
+size_t nn_batch_count(const nn_batch *batch);
+unsigned nn_batch_label(const nn_batch *batch, size_t index);
+void nn_batch_picture(const nn_batch *batch, size_t index, double *rgb); /* as from nn_picture_read */
+
+/* ----------------------------------------------------------------------------------------------------------------- plans */
+
+/* One polynomial per activation and channel, fitted to one model. */
+typedef struct nn_plan nn_plan;
+
+/* Loads a plan (JSON, see fhola-formats(5)) and checks that it belongs to `model` (NULL: no such check). FHOLA_FORMAT: malformed, or a value out of
+ * its range; FHOLA_PARAM: made for another model. */
+FHOLA_WARN_UNUSED fhola_status nn_plan_load(nn_plan **plan, const char *path, const nn_model *model);
+FHOLA_WARN_UNUSED fhola_status nn_plan_save(const nn_plan *plan, const char *path);
+void nn_plan_free(nn_plan *plan);
+
+size_t nn_plan_count(const nn_plan *plan);               /* activations */
+unsigned nn_plan_degree(const nn_plan *plan, size_t i);  /* of activation i */
+double nn_plan_max_w(const nn_plan *plan, size_t i);     /* largest |w| of activation i on the held-out pictures, 0: unknown */
+unsigned nn_plan_depth(const nn_plan *plan);             /* sum of ceil(log2(degree + 1)) */
+
+/* How nn_plan_make works. nn_plan_defaults fills in what measured best. */
+typedef struct nn_plan_options {
+    unsigned depth;          /* largest nn_plan_depth allowed; ignored with `degrees` */
+    const unsigned *degrees; /* NULL: chosen by dynamic programming over measured sensitivities; else one per activation, 1 to 63 */
+    double eps;              /* of the bootstrap's sine, [0, 1/4] */
+    double margin_inside;    /* half-width over the observed half range, activations inside of blocks; >= 1 */
+    double margin_output;    /* the same for the first activation and for block outputs */
+    double floor;            /* smallest half-width over the layer's largest, [0, 1] */
+    double guard;            /* mass of the uniform guard beside the histogram, > 0 */
+    double limit_w;          /* held-out |w| above which an interval is widened and the layer fitted again, (0, 1] */
+    size_t sensitivity_pictures; /* calibration pictures that measure the sensitivities */
+} nn_plan_options;
+
+void nn_plan_defaults(nn_plan_options *options);
+
+/* Fits a plan: layer by layer on the inputs that the polynomial layers before really produce for the `calibration` pictures, towards the mean
+ * of the exact network's activation given that input; ranges are checked on `held_out` (may be NULL). Deterministic: the same on any
+ * number of threads. FHOLA_PARAM: options out of range, no calibration pictures, depth below 2 per activation; FHOLA_RANGE: the network's values are
+ * not finite. */
+FHOLA_WARN_UNUSED fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
+                                            const nn_plan_options *options, nn_progress progress, void *user);
+
+/* ------------------------------------------------------------------------------------------------------ plaintext engine */
+
+/* Scores (one per class) of one normalised picture, in double precision: the exact network with `plan` NULL, else the polynomial one. */
+FHOLA_WARN_UNUSED fhola_status nn_plain_scores(double *scores, const nn_model *model, const nn_plan *plan, const double *values);
+
+typedef struct nn_evaluation {
+    size_t pictures;
+    size_t right;        /* label has the largest score */
+    size_t not_finite;   /* pictures with a score that is NaN or infinite; these count as wrong */
+    size_t too_large;    /* pictures with a finite score of 200 or more in magnitude */
+    double max_score;    /* largest magnitude of a finite score */
+    double max_w;        /* largest finite |w| of any activation; 0 for the exact network */
+    size_t outside;      /* pictures with some |w| > 1 */
+} nn_evaluation;
+
+/* Runs the network (exact with `plan` NULL) over a batch in single precision. `noise` is the standard deviation of independent normal noise
+ * added to every w (0 for none), drawn from `seed`; results do not depend on the number of threads. FHOLA_RANGE: a label beyond the
+ * model's classes. */
+FHOLA_WARN_UNUSED fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan, const nn_batch *batch,
+                                           double noise, uint64_t seed, nn_progress progress, void *user);
+
+/* ------------------------------------------------------------------------------------------------------ encrypted engine */
+
+/* Objects of <fhola/ckks.h>. */
+typedef struct ckks_complex ckks_complex;
+typedef struct ckks_context ckks_context;
+typedef struct ckks_workspace ckks_workspace;
+typedef struct ckks_rng ckks_rng;
+typedef struct ckks_secret_key ckks_secret_key;
+typedef struct ckks_eval_keys ckks_eval_keys;
+typedef struct ckks_key_list ckks_key_list;
+typedef struct ckks_ciphertext ckks_ciphertext;
+
+/* A model and plan compiled for one context: the basis and scale of every step, the encoded weights, and the exact list of keys. */
+typedef struct nn_network nn_network;
+/* What a client needs to know of a network: parameters of encryption, normalisation of the picture, number and names of the classes, list of
+ * keys. No weights. */
+typedef struct nn_client nn_client;
+
+/* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer refuses. The parameters need bootstrapping,
+ * at least 2^14 slots, and one residual level more than the deepest polynomial; the plan's eps must be theirs. FHOLA_PARAM says which of these fails,
+ * or where the plan does not fit the model. Model and plan may be released afterwards; the context must outlive the network. */
+FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context, ckks_workspace *workspace,
+                                                 const nn_model *model, const nn_plan *plan, int encode);
+void nn_network_destroy(nn_network *network);
+size_t nn_network_layers(const nn_network *network); /* activations */
+size_t nn_network_bytes(const nn_network *network);  /* of memory for encoded weights */
+const ckks_key_list *nn_network_keys(const nn_network *network);
+const nn_client *nn_network_client(const nn_network *network); /* lives as long as the network */
+
+/* Per linear layer: how the encrypted matrix is split. */
+typedef struct nn_linear_cost {
+    size_t diagonals;        /* plaintext products, each with a vector of `period` values */
+    size_t period;
+    unsigned babies, giants; /* rotations: of the input, of partial sums */
+    size_t bytes;            /* encoded */
+} nn_linear_cost;
+/* The convolution in front of activation `layer` (layer = nn_network_layers: pooling and linear layer), and with `shortcut` nonzero the
+ * stage change applied with it. All zeros where there is none. */
+nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, int shortcut);
+
+/* Slot values of a picture (as from nn_picture_read): the network's input, nn_client_input_values() of them. */
+void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *rgb);
+size_t nn_client_input_values(const nn_client *client);
+size_t nn_client_classes(const nn_client *client);
+const char *nn_client_class(const nn_client *client, size_t index);
+const ckks_key_list *nn_client_keys(const nn_client *client);
+
+FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
+                                                  const nn_client *client, const double *rgb, const ckks_secret_key *secret,
+                                                  ckks_rng *rng);
+/* Decrypts a result: one score per class, the mean over all copies of it in the slots. */
+FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *workspace, double *scores,
+                                                 const nn_client *client, const ckks_ciphertext *in, const ckks_secret_key *secret);
+
+/* Seconds of one layer, or summed. */
+typedef struct nn_stage_times {
+    double activation, convolution, slots_to_coeffs, switch_and_raise, coeffs_to_slots, eval_mod;
+} nn_stage_times;
+
+typedef enum nn_step { NN_STEP_CONVOLUTION, NN_STEP_BOOTSTRAP, NN_STEP_ACTIVATION, NN_STEP_SCORES } nn_step;
+const char *nn_step_name(nn_step step);
+
+/* What nn_infer tells while it runs; any pointer may be NULL. */
+typedef struct nn_infer_hooks {
+    void *user;
+    /* A step of layer `layer` begins; `done` of `total` units of work (near-equal times) are behind. Nonzero stops with FHOLA_IO. */
+    int (*progress)(void *user, size_t layer, nn_step step, size_t done, size_t total);
+    /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION of every layer, NN_STEP_SCORES. An error stops. */
+    fhola_status (*observe)(void *user, size_t layer, nn_step step, const ckks_ciphertext *value);
+    nn_stage_times *times; /* nn_network_layers + 1 of them (the last: pooling and linear layer), overwritten */
+} nn_infer_hooks;
+
+/* Runs the network on an encrypted picture. `hooks` may be NULL. */
+FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
+                                        const nn_network *network, const ckks_eval_keys *keys, const ckks_ciphertext *in,
+                                        const nn_infer_hooks *hooks);
+
+/* ------------------------------------------------------------------------------------------------ end of encrypted engine */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/plain.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/model_io.h"
+#include "nn/parallel.h"
+
+#define TWO_PI 6.283185307179586476925286766559
+#define GROUP 16u  /* output channels computed together; all channel numbers after the picture's are multiples */
+#define PERIOD 64u /* per-channel constants are repeated to this length; every picture has a multiple of it */
+#define PADDED_MAX (34u * 34u * 16u)
+#define FEATURES 64u
+
+typedef struct plain_conv {
+    size_t in, out, kernel, stride, in_size, out_size;
+    float *weight; /* [out / 16][kernel][kernel][in][16] */
+    float *bias;
+} plain_conv;
+
+typedef struct plain_block {
+    plain_conv conv1, conv2, projection;
+    nn_shortcut shortcut;
+} plain_block;
+
+typedef struct plain_activation {
+    size_t count; /* values of a picture */
+    bool polynomial;
+    unsigned degree;
+    float eps, gain;     /* X = sin(2 pi eps w) * gain; X = w for eps = 0 */
+    float *scale, *shift; /* w = x * scale + shift: PERIOD each */
+    float *coeff;        /* (degree + 1) * PERIOD */
+} plain_activation;
+
+struct nn_plain {
+    plain_conv first;
+    plain_block *blocks;
+    size_t block_count;
+    plain_activation *activations;
+    size_t activation_count;
+    size_t classes;
+    double *fc_weight, *fc_bias;
+};
+
+/* ---- convolution ---- */
+
+typedef float vector __attribute__((vector_size(4 * GROUP), aligned(4), may_alias));
+
+/* Output channels run along the vector, so each sum is taken in the same order whatever the vector length: bias, then ky, kx, in.
+ * `pitch`: pixels per row of `in`. PIXELS divides the output's side. */
+#define DEFINE_CONVOLVE(NAME, TARGET, PIXELS)                                                                        \
+    TARGET static void NAME(float *out, const plain_conv *conv, const float *in, size_t pitch)                       \
+    {                                                                                                                \
+        const size_t depth = conv->in, step = conv->stride * depth, size = conv->out_size;                           \
+        for (size_t group = 0; group < conv->out / GROUP; group++) {                                                 \
+            const vector bias = *(const vector *)(conv->bias + group * GROUP);                                       \
+            const float *weights = conv->weight + group * GROUP * depth * conv->kernel * conv->kernel;               \
+            for (size_t y = 0; y < size; y++) {                                                                      \
+                for (size_t x = 0; x < size; x += PIXELS) {                                                          \
+                    vector sum[PIXELS];                                                                              \
+                    _Pragma("GCC unroll 8") for (size_t p = 0; p < PIXELS; p++) sum[p] = bias;                       \
+                    const float *weight = weights;                                                                   \
+                    for (size_t ky = 0; ky < conv->kernel; ky++) {                                                   \
+                        const float *from = in + ((y * conv->stride + ky) * pitch) * depth + x * step;               \
+                        for (size_t i = 0; i < conv->kernel * depth; i++, weight += GROUP) {                         \
+                            const vector w = *(const vector *)weight;                                                \
+                            _Pragma("GCC unroll 8") for (size_t p = 0; p < PIXELS; p++) sum[p] += from[i + p * step] * w; \
+                        }                                                                                            \
+                    }                                                                                                \
+                    float *to = out + (y * size + x) * conv->out + group * GROUP;                                    \
+                    _Pragma("GCC unroll 8") for (size_t p = 0; p < PIXELS; p++) *(vector *)(to + p * conv->out) = sum[p]; \
+                }                                                                                                    \
+            }                                                                                                        \
+        }                                                                                                            \
+    }
+
+#define NO_TARGET
+DEFINE_CONVOLVE(convolve_generic, NO_TARGET, 2)
+#if defined(__x86_64__)
+DEFINE_CONVOLVE(convolve_avx2, __attribute__((target("avx2"))), 4)
+DEFINE_CONVOLVE(convolve_avx512, __attribute__((target("avx512f"))), 8)
+#endif
+
+static void convolve(float *out, const plain_conv *conv, const float *in, size_t pitch)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        convolve_avx512(out, conv, in, pitch);
+        return;
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        convolve_avx2(out, conv, in, pitch);
+        return;
+    }
+#endif
+    convolve_generic(out, conv, in, pitch);
+}
+
+/* Copies a picture into a frame of zeros one pixel wide. */
+static void pad(float *padded, const float *in, size_t size, size_t channels)
+{
+    size_t row = size * channels, wide = row + 2 * channels;
+    memset(padded, 0, wide * sizeof *padded);
+    for (size_t y = 0; y < size; y++) {
+        float *to = padded + (y + 1) * wide;
+        memset(to, 0, channels * sizeof *to);
+        memcpy(to + channels, in + y * row, row * sizeof *to);
+        memset(to + channels + row, 0, channels * sizeof *to);
+    }
+    memset(padded + (size + 1) * wide, 0, wide * sizeof *padded);
+}
+
+static void convolve_padded(float *out, const plain_conv *conv, const float *in, nn_scratch *scratch)
+{
+    pad(scratch->padded, in, conv->in_size, conv->in);
+    convolve(out, conv, scratch->padded, conv->in_size + 2);
+}
+
+static fhola_status convert_conv(plain_conv *conv, const nn_conv *from)
+{
+    size_t kernel = from->kernel, depth = from->in;
+    conv->in = from->in;
+    conv->out = from->out;
+    conv->kernel = kernel;
+    conv->stride = from->stride;
+    conv->in_size = from->in_size;
+    conv->out_size = from->in_size / from->stride;
+    conv->weight = malloc(conv->out * depth * kernel * kernel * sizeof *conv->weight);
+    conv->bias = malloc(conv->out * sizeof *conv->bias);
+    if (!conv->weight || !conv->bias)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a convolution of %zu x %zu channels", conv->out, depth);
+    for (size_t o = 0; o < conv->out; o++) {
+        conv->bias[o] = (float)from->bias[o];
+        for (size_t i = 0; i < depth; i++)
+            for (size_t k = 0; k < kernel * kernel; k++)
+                conv->weight[((o / GROUP * kernel * kernel + k) * depth + i) * GROUP + o % GROUP] =
+                    (float)from->weight[(o * depth + i) * kernel * kernel + k];
+    }
+    return FHOLA_OK;
+}
+
+static void free_conv(plain_conv *conv)
+{
+    free(conv->weight);
+    free(conv->bias);
+}
+
+/* ---- activation ---- */
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u; /* the output function of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) */
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+static void add_noise(float *w, const nn_noise *noise, size_t activation, size_t at)
+{
+    uint64_t stream = mix(noise->seed + 0x9e3779b97f4a7c15u * (activation + 1));
+    float scale = noise->deviation * (float)(sqrt(1.5) / 65536.0); /* eight uniforms on [0, 65536): variance 8 / 12 * 65536^2 */
+    for (size_t j = 0; j < PERIOD; j++) {
+        uint64_t a = mix(stream + 2 * (at + j) + 1), b = mix(stream + 2 * (at + j) + 2);
+        int sum = -4 * 65535;
+        for (unsigned part = 0; part < 64; part += 16)
+            sum += (int)(a >> part & 0xffff) + (int)(b >> part & 0xffff);
+        w[j] += scale * (float)sum;
+    }
+}
+
+/* t = sin(2 pi eps t) * gain. Whole turns off, folded to a quarter turn, then the Taylor polynomial of degree 11: within 2e-7. What is too
+ * large to reduce counts as a whole number of turns, infinite becomes NaN, NaN stays. */
+static void sine_variable(float *restrict t, float eps, float gain)
+{
+    static const float c1 = 6.28318531f, c3 = -41.3417022f, c5 = 81.6052493f, c7 = -76.7058597f, c9 = 42.0586939f, c11 = -15.0946426f;
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
+    for (size_t j = 0; j < PERIOD; j++) {
+        float turns = t[j] * eps;
+        float part = turns - ((turns + magic) - magic);
+        float r = fabsf(turns) >= 4.0e6f ? turns - turns : part;
+        float folded = (r > 0.0f ? 0.5f : -0.5f) - r;
+        r = fabsf(r) > 0.25f ? folded : r;
+        float q = r * r;
+        t[j] = r * (c1 + q * (c3 + q * (c5 + q * (c7 + q * (c9 + q * c11))))) * gain;
+    }
+}
+
+/* out = sum coeff[k] T_k(t), Clenshaw. */
+static void clenshaw(float *restrict out, const float *restrict t, const float *restrict coeff, unsigned degree)
+{
+    float b1[PERIOD], b2[PERIOD] = {0};
+    memcpy(b1, coeff + degree * PERIOD, sizeof b1);
+    if (degree == 0) {
+        memcpy(out, b1, sizeof b1);
+        return;
+    }
+    for (unsigned k = degree - 1; k > 0; k--) {
+        const float *c = coeff + k * PERIOD;
+        for (size_t j = 0; j < PERIOD; j++) {
+            float next = c[j] + 2.0f * t[j] * b1[j] - b2[j];
+            b2[j] = b1[j];
+            b1[j] = next;
+        }
+    }
+    for (size_t j = 0; j < PERIOD; j++)
+        out[j] = coeff[j] + t[j] * b1[j] - b2[j];
+}
+
+static float largest(const float *values)
+{
+    float result = 0.0f;
+    for (size_t j = 0; j < PERIOD; j++)
+        result = values[j] > result ? values[j] : result;
+    return result;
+}
+
+static float activate_polynomial(const plain_activation *a, size_t i, float *out, const float *pre, const nn_noise *noise)
+{
+    float max[PERIOD] = {0};
+    for (size_t at = 0; at < a->count; at += PERIOD) {
+        float t[PERIOD], y[PERIOD];
+        for (size_t j = 0; j < PERIOD; j++)
+            t[j] = pre[at + j] * a->scale[j] + a->shift[j];
+        if (noise && noise->deviation > 0.0f)
+            add_noise(t, noise, i, at);
+        for (size_t j = 0; j < PERIOD; j++)
+            max[j] = fabsf(t[j]) > max[j] ? fabsf(t[j]) : max[j];
+        if (a->eps > 0.0f)
+            sine_variable(t, a->eps, a->gain);
+        clenshaw(y, t, a->coeff, a->degree);
+        memcpy(out + at, y, sizeof y);
+    }
+    return largest(max);
+}
+
+float nn_plain_activate(const nn_plain *plain, size_t i, float *out, const float *pre, const nn_noise *noise)
+{
+    const plain_activation *a = &plain->activations[i];
+    if (a->polynomial)
+        return activate_polynomial(a, i, out, pre, noise);
+    for (size_t j = 0; j < a->count; j++)
+        out[j] = pre[j] < 0.0f ? 0.0f : pre[j]; /* NaN stays NaN */
+    return 0.0f;
+}
+
+static void clear_activation(plain_activation *a)
+{
+    free(a->scale);
+    free(a->coeff);
+    a->scale = a->shift = a->coeff = NULL;
+    a->polynomial = false;
+}
+
+fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activation *activation, double eps)
+{
+    plain_activation *a = &plain->activations[i];
+    if (!activation) {
+        clear_activation(a);
+        return FHOLA_OK;
+    }
+    size_t channels = activation->channels;
+    float *scale = malloc(2 * PERIOD * sizeof *scale);
+    float *coeff = malloc((activation->degree + 1) * (size_t)PERIOD * sizeof *coeff);
+    if (!scale || !coeff) {
+        free(scale);
+        free(coeff);
+        return fhola_fail(FHOLA_NOMEM, "no memory for an activation of degree %u", activation->degree);
+    }
+    clear_activation(a);
+    a->polynomial = true;
+    a->degree = activation->degree;
+    a->eps = (float)eps;
+    a->gain = eps > 0 ? (float)(1.0 / sin(TWO_PI * eps)) : 1.0f;
+    a->scale = scale;
+    a->shift = scale + PERIOD;
+    a->coeff = coeff;
+    for (size_t j = 0; j < PERIOD; j++) {
+        size_t c = j % channels;
+        a->scale[j] = (float)(1.0 / activation->half_width[c]);
+        a->shift[j] = (float)(-activation->centre[c] / activation->half_width[c]);
+        for (size_t k = 0; k <= a->degree; k++)
+            coeff[k * PERIOD + j] = (float)activation->coeff[k * channels + c];
+    }
+    return FHOLA_OK;
+}
+
+/* ---- the network ---- */
+
+static fhola_status convert_block(plain_block *block, const nn_block *from)
+{
+    block->shortcut = from->shortcut;
+    fhola_status status = convert_conv(&block->conv1, &from->conv1);
+    if (status == FHOLA_OK)
+        status = convert_conv(&block->conv2, &from->conv2);
+    if (status == FHOLA_OK && from->shortcut == NN_SHORTCUT_PROJECTION)
+        status = convert_conv(&block->projection, &from->projection);
+    return status;
+}
+
+static fhola_status convert_linear(nn_plain *plain, const nn_model *model)
+{
+    plain->classes = model->classes;
+    plain->fc_weight = malloc(plain->classes * FEATURES * sizeof *plain->fc_weight);
+    plain->fc_bias = malloc(plain->classes * sizeof *plain->fc_bias);
+    if (!plain->fc_weight || !plain->fc_bias)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu classes", plain->classes);
+    memcpy(plain->fc_weight, model->fc_weight, plain->classes * FEATURES * sizeof *plain->fc_weight);
+    memcpy(plain->fc_bias, model->fc_bias, plain->classes * sizeof *plain->fc_bias);
+    return FHOLA_OK;
+}
+
+static fhola_status convert(nn_plain *plain, const nn_model *model, const nn_plan *plan)
+{
+    plain->blocks = calloc(3 * (size_t)model->blocks_per_stage, sizeof *plain->blocks);
+    plain->activations = calloc(nn_model_activations(model), sizeof *plain->activations);
+    if (!plain->blocks || !plain->activations)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a network of depth %u", model->depth);
+    plain->block_count = 3 * (size_t)model->blocks_per_stage;
+    plain->activation_count = nn_model_activations(model);
+    fhola_status status = convert_conv(&plain->first, &model->first);
+    for (size_t k = 0; k < plain->block_count && status == FHOLA_OK; k++)
+        status = convert_block(&plain->blocks[k], &model->blocks[k]);
+    for (size_t i = 0; i < plain->activation_count && status == FHOLA_OK; i++) {
+        size_t size = nn_activation_size(model, i);
+        plain->activations[i].count = size * size * nn_activation_channels(model, i);
+        if (plan)
+            status = nn_plain_set_activation(plain, i, &plan->activations[i], plan->eps);
+    }
+    return status == FHOLA_OK ? convert_linear(plain, model) : status;
+}
+
+fhola_status nn_plain_create(nn_plain **plain, const nn_model *model, const nn_plan *plan)
+{
+    fhola_status status = plan ? nn_plan_check(plan, model) : FHOLA_OK;
+    if (status != FHOLA_OK)
+        return status;
+    nn_plain *result = calloc(1, sizeof *result);
+    if (!result)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    status = convert(result, model, plan);
+    if (status != FHOLA_OK) {
+        nn_plain_free(result);
+        return status;
+    }
+    *plain = result;
+    return FHOLA_OK;
+}
+
+void nn_plain_free(nn_plain *plain)
+{
+    if (!plain)
+        return;
+    free_conv(&plain->first);
+    for (size_t k = 0; k < plain->block_count; k++) {
+        free_conv(&plain->blocks[k].conv1);
+        free_conv(&plain->blocks[k].conv2);
+        free_conv(&plain->blocks[k].projection);
+    }
+    for (size_t i = 0; i < plain->activation_count; i++)
+        clear_activation(&plain->activations[i]);
+    free(plain->blocks);
+    free(plain->activations);
+    free(plain->fc_weight);
+    free(plain->fc_bias);
+    free(plain);
+}
+
+fhola_status nn_scratch_create(nn_scratch **scratch, size_t *count)
+{
+    size_t threads = nn_thread_count();
+    nn_scratch *result = calloc(threads, sizeof *result);
+    if (!result)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", threads);
+    for (size_t i = 0; i < threads; i++) {
+        result[i].padded = malloc((PADDED_MAX + 3 * NN_PLAIN_MAX_VALUES) * sizeof(float));
+        if (!result[i].padded) {
+            nn_scratch_free(result, i);
+            return fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", threads);
+        }
+        result[i].state = result[i].padded + PADDED_MAX;
+        result[i].middle = result[i].state + NN_PLAIN_MAX_VALUES;
+        result[i].pre = result[i].middle + NN_PLAIN_MAX_VALUES;
+    }
+    *scratch = result;
+    *count = threads;
+    return FHOLA_OK;
+}
+
+void nn_scratch_free(nn_scratch *scratch, size_t count)
+{
+    if (!scratch)
+        return;
+    for (size_t i = 0; i < count; i++)
+        free(scratch[i].padded);
+    free(scratch);
+}
+
+void nn_plain_first(const nn_plain *plain, nn_scratch *scratch, float *pre, const float *planes)
+{
+    const size_t plane = NN_IMAGE_SIDE * NN_IMAGE_SIDE;
+    for (size_t i = 0; i < plane; i++)
+        for (size_t c = 0; c < 3; c++)
+            pre[3 * i + c] = planes[c * plane + i];
+    pad(scratch->padded, pre, NN_IMAGE_SIDE, 3);
+    convolve(pre, &plain->first, scratch->padded, NN_IMAGE_SIDE + 2);
+}
+
+void nn_plain_inside(const nn_plain *plain, size_t k, nn_scratch *scratch, float *pre, const float *in)
+{
+    convolve_padded(pre, &plain->blocks[k].conv1, in, scratch);
+}
+
+static void add_values(float *to, const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] += values[i];
+}
+
+/* Every second pixel of every second row; `in` channels go to the middle of the twice as many of `to`. */
+static void add_subsampled(float *to, const float *in, size_t channels, size_t size)
+{
+    for (size_t y = 0; y < size; y++)
+        for (size_t x = 0; x < size; x++)
+            add_values(to + (y * size + x) * 2 * channels + channels / 2, in + (4 * y * size + 2 * x) * channels, channels);
+}
+
+void nn_plain_output(const nn_plain *plain, size_t k, nn_scratch *scratch, float *pre, const float *middle, const float *in)
+{
+    const plain_block *block = &plain->blocks[k];
+    size_t size = block->conv2.out_size, count = size * size * block->conv2.out;
+    convolve_padded(pre, &block->conv2, middle, scratch);
+    if (block->shortcut == NN_SHORTCUT_IDENTITY) {
+        add_values(pre, in, count);
+    } else if (block->shortcut == NN_SHORTCUT_PAD) {
+        add_subsampled(pre, in, block->conv1.in, size);
+    } else {
+        convolve(scratch->padded, &block->projection, in, block->projection.in_size);
+        add_values(pre, scratch->padded, count);
+    }
+}
+
+void nn_plain_linear(const nn_plain *plain, float *scores, const float *in)
+{
+    double mean[FEATURES];
+    const size_t pixels = 64; /* the last stage is 8 x 8 */
+    for (size_t c = 0; c < FEATURES; c++) {
+        mean[c] = 0;
+        for (size_t i = 0; i < pixels; i++)
+            mean[c] += (double)in[i * FEATURES + c];
+        mean[c] /= (double)pixels;
+    }
+    for (size_t k = 0; k < plain->classes; k++) {
+        double sum = plain->fc_bias[k];
+        for (size_t c = 0; c < FEATURES; c++)
+            sum += plain->fc_weight[k * FEATURES + c] * mean[c];
+        scores[k] = (float)sum;
+    }
+}
+
+void nn_plain_run(const nn_plain *plain, nn_scratch *scratch, float *scores, float *max_w, const float *planes, const nn_noise *noise)
+{
+    float *state = scratch->state, *middle = scratch->middle, *pre = scratch->pre;
+    float ignored, *max = max_w ? max_w : &ignored;
+    size_t step = max_w ? 1 : 0;
+    nn_plain_first(plain, scratch, pre, planes);
+    max[0] = nn_plain_activate(plain, 0, state, pre, noise);
+    for (size_t k = 0; k < plain->block_count; k++) {
+        nn_plain_inside(plain, k, scratch, pre, state);
+        max[(2 * k + 1) * step] = nn_plain_activate(plain, 2 * k + 1, middle, pre, noise);
+        nn_plain_output(plain, k, scratch, pre, middle, state);
+        max[(2 * k + 2) * step] = nn_plain_activate(plain, 2 * k + 2, state, pre, noise);
+    }
+    nn_plain_linear(plain, scores, state);
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/plan.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/file.h"
+#include "nn/json.h"
+#include "ola/ola.h"
+
+#define MAX_FILE ((size_t)1 << 26)
+#define FORMAT_NAME "fhola-plan"
+#define FORMAT_VERSION 1
+#define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
+#define MAX_CHANNELS 64u
+#define MAX_EPS 0.25
+
+/* ---- memory ---- */
+
+static fhola_status allocate_activation(nn_activation *a, unsigned channels)
+{
+    a->channels = channels;
+    a->centre = calloc(channels, sizeof *a->centre);
+    a->half_width = calloc(channels, sizeof *a->half_width);
+    a->coeff = calloc(channels, sizeof *a->coeff);
+    if (!a->centre || !a->half_width || !a->coeff)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %u channels", channels);
+    for (unsigned c = 0; c < channels; c++)
+        a->half_width[c] = 1.0;
+    return FHOLA_OK;
+}
+
+static nn_plan *allocate_plan(size_t count)
+{
+    nn_plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return NULL;
+    plan->activations = calloc(count, sizeof *plan->activations);
+    if (!plan->activations) {
+        free(plan);
+        return NULL;
+    }
+    plan->count = count;
+    return plan;
+}
+
+fhola_status nn_plan_create(nn_plan **plan, const nn_model *model, double eps)
+{
+    nn_plan *result = allocate_plan(nn_model_activations(model));
+    if (!result)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a plan");
+    result->model_hash = model->hash;
+    result->eps = eps;
+    for (size_t i = 0; i < result->count; i++) {
+        fhola_status status = allocate_activation(&result->activations[i], nn_activation_channels(model, i));
+        if (status != FHOLA_OK) {
+            nn_plan_free(result);
+            return status;
+        }
+    }
+    *plan = result;
+    return FHOLA_OK;
+}
+
+fhola_status nn_plan_set_degree(nn_plan *plan, size_t i, unsigned degree)
+{
+    nn_activation *a = &plan->activations[i];
+    if (degree > NN_MAX_DEGREE)
+        return fhola_fail(FHOLA_PARAM, "degree %u of activation %zu is above %u", degree, i, NN_MAX_DEGREE);
+    double *coeff = calloc((degree + 1) * (size_t)a->channels, sizeof *coeff);
+    if (!coeff)
+        return fhola_fail(FHOLA_NOMEM, "no memory for activation %zu", i);
+    free(a->coeff);
+    a->coeff = coeff;
+    a->degree = degree;
+    return FHOLA_OK;
+}
+
+void nn_plan_free(nn_plan *plan)
+{
+    if (!plan)
+        return;
+    for (size_t i = 0; i < plan->count; i++) {
+        free(plan->activations[i].centre);
+        free(plan->activations[i].half_width);
+        free(plan->activations[i].coeff);
+    }
+    free(plan->activations);
+    free(plan);
+}
+
+/* ---- questions ---- */
+
+size_t nn_plan_count(const nn_plan *plan)
+{
+    return plan->count;
+}
+
+unsigned nn_plan_degree(const nn_plan *plan, size_t i)
+{
+    return plan->activations[i].degree;
+}
+
+double nn_plan_max_w(const nn_plan *plan, size_t i)
+{
+    return plan->activations[i].max_w;
+}
+
+unsigned nn_plan_depth(const nn_plan *plan)
+{
+    unsigned depth = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        depth += ola_depth(plan->activations[i].degree);
+    return depth;
+}
+
+static fhola_status check_activation(const nn_activation *a, size_t i)
+{
+    if (a->degree < 1 || a->degree > NN_MAX_DEGREE)
+        return fhola_fail(FHOLA_PARAM, "activation %zu: degree %u is not 1 to %u", i, a->degree, NN_MAX_DEGREE);
+    if (!isfinite(a->max_w) || a->max_w < 0)
+        return fhola_fail(FHOLA_PARAM, "activation %zu: max_w %g is no magnitude", i, a->max_w);
+    for (unsigned c = 0; c < a->channels; c++)
+        if (!isfinite(a->centre[c]) || !isfinite(a->half_width[c]) || !(a->half_width[c] > 0))
+            return fhola_fail(FHOLA_PARAM, "activation %zu, channel %u: no interval: centre %g, half-width %g", i, c, a->centre[c],
+                              a->half_width[c]);
+    for (size_t k = 0; k < (a->degree + 1) * (size_t)a->channels; k++)
+        if (!isfinite(a->coeff[k]))
+            return fhola_fail(FHOLA_PARAM, "activation %zu: coefficient %zu of channel %zu is not finite", i, k / a->channels, k % a->channels);
+    return FHOLA_OK;
+}
+
+static fhola_status check_values(const nn_plan *plan)
+{
+    if (!(plan->eps >= 0 && plan->eps <= MAX_EPS))
+        return fhola_fail(FHOLA_PARAM, "eps %g is not in [0, %g]", plan->eps, MAX_EPS);
+    for (size_t i = 0; i < plan->count; i++) {
+        fhola_status status = check_activation(&plan->activations[i], i);
+        if (status != FHOLA_OK)
+            return status;
+    }
+    return FHOLA_OK;
+}
+
+static fhola_status check_model(const nn_plan *plan, const nn_model *model)
+{
+    if (plan->model_hash != model->hash)
+        return fhola_fail(FHOLA_PARAM, "the plan is for another model: weights %016llx, the model's are %016llx",
+                          (unsigned long long)plan->model_hash, (unsigned long long)model->hash);
+    if (plan->count != nn_model_activations(model))
+        return fhola_fail(FHOLA_PARAM, "the plan has %zu activations, the model %zu", plan->count, nn_model_activations(model));
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->activations[i].channels != nn_activation_channels(model, i))
+            return fhola_fail(FHOLA_PARAM, "activation %zu: the plan has %u channels, the model %u", i, plan->activations[i].channels,
+                              nn_activation_channels(model, i));
+    return FHOLA_OK;
+}
+
+fhola_status nn_plan_check(const nn_plan *plan, const nn_model *model)
+{
+    fhola_status status = check_model(plan, model);
+    return status == FHOLA_OK ? check_values(plan) : status;
+}
+
+/* ---- writing ---- */
+
+static void format_activation(nn_text *text, const nn_activation *a)
+{
+    nn_text_format(text, "    {\"degree\": %u, \"channels\": %u, \"max_w\": ", a->degree, a->channels);
+    nn_json_add_number(text, a->max_w);
+    nn_text_add(text, ",\n     \"centre\": ");
+    nn_json_add_array(text, a->centre, a->channels);
+    nn_text_add(text, ",\n     \"half_width\": ");
+    nn_json_add_array(text, a->half_width, a->channels);
+    nn_text_add(text, ",\n     \"coeff\": [");
+    for (unsigned k = 0; k <= a->degree; k++) {
+        if (k)
+            nn_text_add(text, ",\n               ");
+        nn_json_add_array(text, a->coeff + (size_t)k * a->channels, a->channels);
+    }
+    nn_text_add(text, "]}");
+}
+
+fhola_status nn_plan_format(char **text, size_t *length, const nn_plan *plan)
+{
+    nn_text out = {0};
+    nn_text_format(&out, "{\"format\": \"%s\", \"version\": %d, \"model_hash\": \"%016llx\", \"eps\": ", FORMAT_NAME, FORMAT_VERSION,
+                   (unsigned long long)plan->model_hash);
+    nn_json_add_number(&out, plan->eps);
+    nn_text_format(&out, ", \"depth\": %u,\n  \"activations\": [\n", nn_plan_depth(plan));
+    for (size_t i = 0; i < plan->count; i++) {
+        if (i)
+            nn_text_add(&out, ",\n");
+        format_activation(&out, &plan->activations[i]);
+    }
+    nn_text_add(&out, "\n  ]}\n");
+    if (out.failed) {
+        free(out.bytes);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the text of a plan");
+    }
+    *text = out.bytes;
+    *length = out.length;
+    return FHOLA_OK;
+}
+
+fhola_status nn_plan_save(const nn_plan *plan, const char *path)
+{
+    char *text;
+    size_t length;
+    fhola_status status = check_values(plan);
+    if (status == FHOLA_OK)
+        status = nn_plan_format(&text, &length, plan);
+    if (status != FHOLA_OK)
+        return status;
+    status = nn_file_write(path, text, length);
+    free(text);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static fhola_status misplaced(const nn_json *at, const nn_json *parent, const char *name, const char *what)
+{
+    const nn_json *where = at ? at : parent;
+    return fhola_fail(FHOLA_FORMAT, "%s:%zu:%zu: %s", name, where->line, where->column, what);
+}
+
+static fhola_status parse_whole(unsigned *number, const nn_json *object, const char *key, unsigned least, unsigned most, const char *name)
+{
+    const nn_json *value = nn_json_get(object, key);
+    char what[120];
+    if (!value || value->type != NN_JSON_NUMBER || value->number != floor(value->number) || value->number < least || value->number > most) {
+        snprintf(what, sizeof what, "\"%s\" must be a whole number from %u to %u", key, least, most);
+        return misplaced(value, object, name, what);
+    }
+    *number = (unsigned)value->number;
+    return FHOLA_OK;
+}
+
+static fhola_status parse_row(double *numbers, const nn_json *array, const nn_json *parent, size_t count, const char *what, const char *name)
+{
+    char message[120];
+    size_t i = 0;
+    if (array && array->type == NN_JSON_ARRAY && array->count == count)
+        for (const nn_json *value = array->child; value && value->type == NN_JSON_NUMBER; value = value->next)
+            numbers[i++] = value->number;
+    if (i == count)
+        return FHOLA_OK;
+    snprintf(message, sizeof message, "\"%s\" must be %zu numbers", what, count);
+    return misplaced(array, parent, name, message);
+}
+
+static fhola_status parse_coefficients(nn_plan *plan, size_t i, const nn_json *object, const char *name)
+{
+    unsigned degree;
+    fhola_status status = parse_whole(&degree, object, "degree", 1, NN_MAX_DEGREE, name);
+    if (status == FHOLA_OK)
+        status = nn_plan_set_degree(plan, i, degree);
+    if (status != FHOLA_OK)
+        return status;
+    const nn_activation *a = &plan->activations[i];
+    const nn_json *rows = nn_json_get(object, "coeff");
+    if (!rows || rows->type != NN_JSON_ARRAY || rows->count != degree + 1)
+        return misplaced(rows, object, name, "\"coeff\" must be degree + 1 rows");
+    double *to = a->coeff;
+    for (const nn_json *row = rows->child; row; row = row->next, to += a->channels) {
+        status = parse_row(to, row, rows, a->channels, "coeff", name);
+        if (status != FHOLA_OK)
+            return status;
+    }
+    return FHOLA_OK;
+}
+
+static fhola_status parse_activation(nn_plan *plan, size_t i, const nn_json *object, const char *name)
+{
+    nn_activation *a = &plan->activations[i];
+    unsigned channels;
+    const nn_json *max_w = nn_json_get(object, "max_w");
+    fhola_status status = parse_whole(&channels, object, "channels", 1, MAX_CHANNELS, name);
+    if (status == FHOLA_OK)
+        status = allocate_activation(a, channels);
+    if (status == FHOLA_OK)
+        status = parse_row(a->centre, nn_json_get(object, "centre"), object, channels, "centre", name);
+    if (status == FHOLA_OK)
+        status = parse_row(a->half_width, nn_json_get(object, "half_width"), object, channels, "half_width", name);
+    if (status == FHOLA_OK)
+        status = parse_coefficients(plan, i, object, name);
+    if (status == FHOLA_OK && max_w && max_w->type != NN_JSON_NUMBER)
+        status = misplaced(max_w, object, name, "\"max_w\" must be a number");
+    if (status == FHOLA_OK && max_w)
+        a->max_w = max_w->number;
+    return status;
+}
+
+static bool parse_hash(uint64_t *hash, const nn_json *value)
+{
+    uint64_t result = 0;
+    if (!value || value->type != NN_JSON_STRING || strlen(value->string) != 16)
+        return false;
+    for (const char *c = value->string; *c; c++) {
+        const char *digits = "0123456789abcdef", *found = strchr(digits, *c);
+        if (!found)
+            return false;
+        result = result << 4 | (uint64_t)(found - digits);
+    }
+    *hash = result;
+    return true;
+}
+
+static fhola_status parse_header(nn_plan **plan, const nn_json *root, const char *name)
+{
+    const nn_json *format = nn_json_get(root, "format"), *activations = nn_json_get(root, "activations"), *eps = nn_json_get(root, "eps");
+    const nn_json *hash = nn_json_get(root, "model_hash");
+    unsigned version;
+    uint64_t model_hash;
+    if (!format || format->type != NN_JSON_STRING || strcmp(format->string, FORMAT_NAME) != 0)
+        return misplaced(format, root, name, "no plan: \"format\" must be \"" FORMAT_NAME "\"");
+    fhola_status status = parse_whole(&version, root, "version", FORMAT_VERSION, FORMAT_VERSION, name);
+    if (status != FHOLA_OK)
+        return status;
+    if (!parse_hash(&model_hash, hash))
+        return misplaced(hash, root, name, "\"model_hash\" must be 16 hexadecimal digits");
+    if (!eps || eps->type != NN_JSON_NUMBER || !(eps->number >= 0 && eps->number <= MAX_EPS))
+        return misplaced(eps, root, name, "\"eps\" must be a number in [0, 0.25]");
+    if (!activations || activations->type != NN_JSON_ARRAY || activations->count == 0 || activations->count > MAX_ACTIVATIONS)
+        return misplaced(activations, root, name, "\"activations\" must be an array of the activations");
+    *plan = allocate_plan(activations->count);
+    if (!*plan)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for a plan", name);
+    (*plan)->model_hash = model_hash;
+    (*plan)->eps = eps->number;
+    return FHOLA_OK;
+}
+
+fhola_status nn_plan_parse(nn_plan **plan, const char *text, size_t length, const char *name)
+{
+    nn_json *root = NULL;
+    nn_plan *result = NULL;
+    size_t i = 0;
+    fhola_status status = nn_json_parse(&root, text, length, name);
+    if (status == FHOLA_OK)
+        status = parse_header(&result, root, name);
+    if (status == FHOLA_OK)
+        for (const nn_json *entry = nn_json_get(root, "activations")->child; entry && status == FHOLA_OK; entry = entry->next)
+            status = parse_activation(result, i++, entry, name);
+    nn_json_free(root);
+    if (status == FHOLA_OK && check_values(result) != FHOLA_OK)
+        status = fhola_fail(FHOLA_FORMAT, "%s: %s", name, fhola_detail());
+    if (status != FHOLA_OK) {
+        nn_plan_free(result);
+        return status;
+    }
+    *plan = result;
+    return FHOLA_OK;
+}
+
+fhola_status nn_plan_load(nn_plan **plan, const char *path, const nn_model *model)
+{
+    unsigned char *bytes;
+    size_t length;
+    nn_plan *result;
+    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
+    if (status != FHOLA_OK)
+        return status;
+    status = nn_plan_parse(&result, (const char *)bytes, length, path);
+    free(bytes);
+    if (status == FHOLA_OK && model && nn_plan_check(result, model) != FHOLA_OK) {
+        nn_plan_free(result);
+        return fhola_fail(FHOLA_PARAM, "%s: %s", path, fhola_detail());
+    }
+    if (status == FHOLA_OK)
+        *plan = result;
+    return status;
+}
