@@ -31,8 +31,9 @@ static const uint64_t cosine_series[SERIES_TERMS] = {
 
 struct ckks_fft {
     unsigned log_m; /* of the largest m, N/2 */
-    /* The butterflies of the stage that joins blocks of h values use exp(2 pi i 5^j / 8h), j < h: interleaved at roots + 2h. They
-     * do not depend on m. */
+    /* The stage that joins blocks of h values uses w_j = exp(2 pi i 5^j / 8h), j < h, whatever m is. From roots + 3h on: h real
+     * parts, h imaginary parts, h negated imaginary parts. The negated ones keep subtractions out of the complex products: some
+     * compilers (gcc 12.2) turn alternate additions and subtractions of products into fused operations even when told not to. */
     double *roots;
     uint32_t *reversed; /* bit reversal of log_m bits */
 };
@@ -140,8 +141,13 @@ static void fill_roots(double *roots, size_t max_m)
     unsigned log_order = 3; /* of 8h */
     for (size_t h = 1; h < max_m; h *= 2, log_order++) {
         uint64_t power = 1; /* of 5, modulo 2^64 and so modulo 8h */
-        for (size_t j = 0; j < h; j++, power *= 5)
-            ckks_root_of_unity(roots + 2 * (h + j), power, log_order);
+        for (size_t j = 0; j < h; j++, power *= 5) {
+            double w[2];
+            ckks_root_of_unity(w, power, log_order);
+            roots[3 * h + j] = w[0];
+            roots[4 * h + j] = w[1];
+            roots[5 * h + j] = 0.0 - w[1];
+        }
     }
 }
 
@@ -157,19 +163,19 @@ fhola_status ckks_fft_create(ckks_fft **out, unsigned log_n)
 {
     *out = NULL;
     if (log_n < 1 || log_n > CKKS_FFT_MAX_LOG_N)
-        return fhola_fail(FHOLA_PARAM, "Fourier transform: log2 of the ring degree is %u, not in [1, %u]", log_n, CKKS_FFT_MAX_LOG_N);
+        return fhola_fail(FHOLA_PARAM, "Fourier transform: log2 of the ring degree is %u, not in [1, %u]", log_n,
+                          CKKS_FFT_MAX_LOG_N);
     size_t max_m = (size_t)1 << (log_n - 1);
     ckks_fft *fft = calloc(1, sizeof *fft);
     if (fft == NULL)
         return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for a table header");
     fft->log_m = log_n - 1;
-    fft->roots = ckks_alloc(2 * max_m * sizeof *fft->roots);
+    fft->roots = ckks_alloc(3 * max_m * sizeof *fft->roots);
     fft->reversed = ckks_alloc(max_m * sizeof *fft->reversed);
     if (fft->roots == NULL || fft->reversed == NULL) {
         ckks_fft_destroy(fft);
         return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for the tables of %zu slots", max_m);
     }
-    fft->roots[0] = fft->roots[1] = 0.0; /* no stage's */
     fill_roots(fft->roots, max_m);
     fill_reversed(fft->reversed, fft->log_m);
     *out = fft;
@@ -208,28 +214,31 @@ static void reverse_bits(const ckks_fft *fft, double *v, size_t m)
     }
 }
 
-/* (a, b) -> (a + w b, a - w b), with w b = (b_re w_re - b_im w_im, b_re w_im + b_im w_re), for h values each. */
-static void forward_stage(double *restrict a, double *restrict b, const double *restrict w, size_t h)
+/* (a, b) -> (a + w b, a - w b), with w b = (b_re w_re + b_im (-w_im), b_im w_re + b_re w_im), for h complex values each. */
+static void forward_stage(double *restrict a, double *restrict b, const double *restrict roots, size_t h)
 {
-    for (size_t k = 0; k < 2 * h; k += 2) {
-        double re = b[k] * w[k] - b[k + 1] * w[k + 1];
-        double im = b[k] * w[k + 1] + b[k + 1] * w[k];
-        b[k] = a[k] - re;
-        b[k + 1] = a[k + 1] - im;
-        a[k] += re;
-        a[k + 1] += im;
+    const double *w_re = roots, *w_im = roots + h, *minus_w_im = roots + 2 * h;
+    for (size_t j = 0; j < h; j++) {
+        double re = b[2 * j] * w_re[j] + b[2 * j + 1] * minus_w_im[j];
+        double im = b[2 * j + 1] * w_re[j] + b[2 * j] * w_im[j];
+        b[2 * j] = a[2 * j] - re;
+        b[2 * j + 1] = a[2 * j + 1] - im;
+        a[2 * j] += re;
+        a[2 * j + 1] += im;
     }
 }
 
-/* (a, b) -> (a + b, conj(w) d), d = a - b, with conj(w) d = (d_re w_re + d_im w_im, d_im w_re - d_re w_im), for h values each. */
-static void inverse_stage(double *restrict a, double *restrict b, const double *restrict w, size_t h)
+/* (a, b) -> (a + b, conj(w) d), d = a - b, with conj(w) d = (d_re w_re + d_im w_im, d_im w_re + d_re (-w_im)), for h complex values
+ * each. */
+static void inverse_stage(double *restrict a, double *restrict b, const double *restrict roots, size_t h)
 {
-    for (size_t k = 0; k < 2 * h; k += 2) {
-        double re = a[k] - b[k], im = a[k + 1] - b[k + 1];
-        a[k] += b[k];
-        a[k + 1] += b[k + 1];
-        b[k] = re * w[k] + im * w[k + 1];
-        b[k + 1] = im * w[k] - re * w[k + 1];
+    const double *w_re = roots, *w_im = roots + h, *minus_w_im = roots + 2 * h;
+    for (size_t j = 0; j < h; j++) {
+        double re = a[2 * j] - b[2 * j], im = a[2 * j + 1] - b[2 * j + 1];
+        a[2 * j] += b[2 * j];
+        a[2 * j + 1] += b[2 * j + 1];
+        b[2 * j] = re * w_re[j] + im * w_im[j];
+        b[2 * j + 1] = im * w_re[j] + re * minus_w_im[j];
     }
 }
 
@@ -239,7 +248,7 @@ void ckks_fft_forward(const ckks_fft *fft, double *re_im_interleaved, size_t m)
     reverse_bits(fft, v, m);
     for (size_t h = 1; h < m; h *= 2)
         for (size_t block = 0; block < m; block += 2 * h)
-            forward_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 2 * h, h);
+            forward_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
 }
 
 void ckks_fft_inverse(const ckks_fft *fft, double *re_im_interleaved, size_t m)
@@ -247,7 +256,7 @@ void ckks_fft_inverse(const ckks_fft *fft, double *re_im_interleaved, size_t m)
     double *v = re_im_interleaved;
     for (size_t h = m / 2; h > 0; h /= 2)
         for (size_t block = 0; block < m; block += 2 * h)
-            inverse_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 2 * h, h);
+            inverse_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
     reverse_bits(fft, v, m);
     double scale = 1.0 / (double)m; /* a power of two: exact */
     for (size_t i = 0; i < 2 * m; i++)

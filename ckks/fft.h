@@ -30,8 +30,8 @@ fhola_status ckks_fft_create(ckks_fft **out, unsigned log_n) FHOLA_WARN_UNUSED;
 void ckks_fft_destroy(ckks_fft *fft);
 
 /* Decoding direction, in place: re_im_interleaved[2k], [2k + 1] = c_k, c_(k+m) become the real and imaginary part of slot k.
- * m is a power of two up to N/2. The relative error in the Euclidean norm is at most 7 log2(m) 2^-53; it grows to about
- * 0.4 sqrt(log2(m)) 2^-53 on random inputs. */
+ * m is a power of two up to N/2. The relative error in the Euclidean norm is at most 7 log2(m) 2^-53; it is about
+ * 0.7 sqrt(log2(m)) 2^-53 on random inputs. */
 void ckks_fft_forward(const ckks_fft *fft, double *re_im_interleaved, size_t m);
 
 /* Encoding direction, in place: the inverse of ckks_fft_forward, the factor 1/m included. Same error bound. */

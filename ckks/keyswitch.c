@@ -125,14 +125,15 @@ int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, 
 }
 
 void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key, unsigned prime,
-                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, uint64_t factor)
+                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, uint64_t factor, int accumulate)
 {
     const void *b[CKKS_MAX_DIGITS], *a[CKKS_MAX_DIGITS];
     for (unsigned j = 0; j < d->digits; j++) {
         b[j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, 0);
         a[j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, 1);
     }
-    c->kernel->inner_product(&c->prime[prime], out0, out1, d->digits, limb, b, a, add0, factor, key->sigma);
+    c->kernel->inner_product(&c->prime[prime], out0, out1, d->digits, limb, b, a, add0, factor, key->sigma,
+                             accumulate);
 }
 
 void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d, size_t count, size_t keys)
@@ -162,7 +163,7 @@ fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ck
             const uint64_t *add0 = c0 && basis & CKKS_BIT(t) ? ckks_limb_const(c, c0, basis, t) : NULL;
             ckks_decomposition_limbs(c, &d, t, limb);
             ckks_switch_limb(c, &d, key, t, limb, out[0] + i * c->stride, out[1] + i * c->stride, add0,
-                             ckks_product_mod(c, key->request.p, t));
+                             ckks_product_mod(c, key->request.p, t), 0);
         }
         ckks_switch_count(c, ws, &d, 1, 1);
     }

@@ -30,9 +30,9 @@ void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d
 /* Whether a key has the digits a decomposition was made for. */
 int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key);
 
-/* One prime of the inner product: out_k = sigma(sum digit_j key_jk + (k == 0 && add0 ? factor add0 : 0)), sigma the key's. */
+/* One prime of the inner product: out_k = (accumulate ? out_k : 0) + sigma(sum digit_j key_jk + (k == 0 && add0 ? factor add0 : 0)), sigma the key's. */
 void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key, unsigned prime,
-                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, uint64_t factor);
+                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, uint64_t factor, int accumulate);
 
 /* Whole key switch without the final division: out[k] over basis and the key's special primes; c0 (may be NULL) is multiplied by P and
  * added to out[0] before the automorphism. */

@@ -24,6 +24,7 @@
 
 #define BABY_BATCH 8u       /* babies divided by P at a time */
 #define GIANT_BATCH 8u      /* giants switched at a time */
+#define CACHE_BYTES ((size_t)512 << 10)
 
 /* One diagonal: which baby it multiplies, and its packed limbs. */
 typedef struct term {
@@ -340,23 +341,35 @@ static const ckks_switch_key *any_key(const ckks_switch_key *const *key, unsigne
     return NULL;
 }
 
-/* Step C for one prime: x[k][b] are the baby limbs; a NULL x[0][b] is zero modulo this prime. */
-static void multiply_plain(const application *a, unsigned prime, const uint64_t *const *x0, const uint64_t *const *x1, ckks_basis sum_basis)
+/* Positions worked on at a time: both polynomials of all babies over a range stay in half a second-level cache, whatever the number of
+ * giants that read them. A multiple of 512, at most n. */
+static size_t range_length(const application *a)
+{
+    size_t words = CACHE_BYTES / (2 * sizeof(uint64_t) * a->lt->babies), length = 512;
+    while (2 * length <= words && 2 * length <= a->c->n) length *= 2;
+    return length < a->c->n ? length : a->c->n;
+}
+
+/* Step C for one prime and positions from .. from + count - 1: x[k][b] are the baby limbs; a NULL x[0][b] is zero modulo this prime. */
+static void multiply_plain(const application *a, unsigned prime, const uint64_t *const *x0, const uint64_t *const *x1, ckks_basis sum_basis,
+                           size_t from, size_t count)
 {
     const ckks_lintrans *lt = a->lt;
+    const ckks_prime *p = &a->c->prime[prime];
     const void **plain = (const void **)thread_list(a, 2);
     const uint64_t **f = thread_list(a, 3), **g = thread_list(a, 4);
+    size_t plain_from = lt->limb_offset[prime] + (from >> lt->log_gap) * p->width;
     for (unsigned j = 0; j < lt->giants; j++) {
         size_t terms = 0;
         for (unsigned i = lt->first[j]; i < lt->first[j + 1]; i++) {
             unsigned b = lt->term[i].baby;
             if (!x0[b]) continue;
-            plain[terms] = lt->term[i].plain + lt->limb_offset[prime];
-            f[terms] = x0[b];
-            g[terms++] = x1[b];
+            plain[terms] = lt->term[i].plain + plain_from;
+            f[terms] = x0[b] + from;
+            g[terms++] = x1[b] + from;
         }
         uint64_t *out0 = ckks_limb(a->c, a->sum[0][j], sum_basis, prime), *out1 = ckks_limb(a->c, a->sum[1][j], sum_basis, prime);
-        a->c->kernel->plain_product(&a->c->prime[prime], out0, out1, terms, plain, lt->log_gap, f, g, 0);
+        a->c->kernel->plain_product(p, out0 + from, out1 + from, count, terms, plain, lt->log_gap, f, g, 0);
     }
 }
 
@@ -386,7 +399,7 @@ static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decom
             x0[b] = u0;
             x1[b] = u1;
             if (a->baby_key[b]) {
-                ckks_switch_limb(c, d, a->baby_key[b], t, limb, u0, u1, c0, P);
+                ckks_switch_limb(c, d, a->baby_key[b], t, limb, u0, u1, c0, P, 0);
             } else if (in_q) { /* P x */
                 c->kernel->mul_scalar(&c->prime[t], u0, c0, P, c->n);
                 c->kernel->mul_scalar(&c->prime[t], u1, ckks_limb_const(c, a->in->poly[1], a->basis, t), P, c->n);
@@ -394,7 +407,7 @@ static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decom
                 x0[b] = x1[b] = NULL;
             }
         }
-        multiply_plain(a, t, x0, x1, a->whole);
+        for (size_t from = 0, step = range_length(a); from < c->n; from += step) multiply_plain(a, t, x0, x1, a->whole, from, step);
     }
     return FHOLA_OK;
 }
@@ -432,7 +445,7 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
             }
             for (unsigned k = 0; k < n; k++)
                 ckks_switch_limb(c, d, a->baby_key[member[k]], t, limb, raised[2 * k] + i * c->stride, raised[2 * k + 1] + i * c->stride, c0,
-                                 ckks_product_mod(c, lt->special, t));
+                                 ckks_product_mod(c, lt->special, t), 0);
         }
         transformed = 1;
         uint64_t *target[2 * BABY_BATCH];
@@ -442,18 +455,20 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
     return st;
 }
 
-static void products_single(application *a)
+static void products_single(const application *a)
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(a->basis, index), babies = a->lt->babies;
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < limbs; i++) {
-        const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
-        for (unsigned b = 0; b < babies; b++) {
-            x0[b] = a->x[0][b] + i * a->c->stride;
-            x1[b] = a->x[1][b] + i * a->c->stride;
+    size_t step = range_length(a);
+#pragma omp parallel for schedule(dynamic) collapse(2)
+    for (unsigned i = 0; i < limbs; i++)
+        for (size_t from = 0; from < a->c->n; from += step) {
+            const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
+            for (unsigned b = 0; b < babies; b++) {
+                x0[b] = a->x[0][b] + i * a->c->stride;
+                x1[b] = a->x[1][b] + i * a->c->stride;
+            }
+            multiply_plain(a, index[i], x0, x1, a->basis, from, step);
         }
-        multiply_plain(a, index[i], x0, x1, a->basis);
-    }
 }
 
 /* Step D: total = sum over giants of the switched sums, over whole. */
@@ -462,25 +477,23 @@ static fhola_status giants(application *a, ckks_workspace *ws)
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
     ckks_basis sum_basis = lt->double_hoist ? a->whole : a->basis;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index), threads = ckks_threads();
-    uint64_t **room;
-    fhola_status st = take_blocks(ws, &room, threads, 2);
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index);
+    fhola_status st = FHOLA_OK;
     /* The giant without rotation, if any, starts the total. */
     unsigned still = lt->giants;
     for (unsigned j = 0; j < lt->giants; j++)
         if (!a->giant_key[j]) still = j;
-    if (!st)
 #pragma omp parallel for schedule(static) collapse(2)
-        for (int k = 0; k < 2; k++)
-            for (unsigned i = 0; i < all; i++) {
-                uint64_t *out = a->total[k] + i * c->stride;
-                const ckks_prime *p = &c->prime[index[i]];
-                if (still < lt->giants && sum_basis & CKKS_BIT(index[i]))
-                    c->kernel->mul_scalar(p, out, ckks_limb(c, a->sum[k][still], sum_basis, index[i]),
-                                          lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, index[i]), c->n);
-                else
-                    memset(out, 0, c->n * sizeof *out);
-            }
+    for (int k = 0; k < 2; k++)
+        for (unsigned i = 0; i < all; i++) {
+            uint64_t *out = a->total[k] + i * c->stride;
+            const ckks_prime *p = &c->prime[index[i]];
+            if (still < lt->giants && sum_basis & CKKS_BIT(index[i]))
+                c->kernel->mul_scalar(p, out, ckks_limb(c, a->sum[k][still], sum_basis, index[i]),
+                                      lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, index[i]), c->n);
+            else
+                memset(out, 0, c->n * sizeof *out);
+        }
     for (unsigned first = 0; first < lt->giants && !st;) {
         unsigned member[GIANT_BATCH], n = 0;
         for (; first < lt->giants && n < GIANT_BATCH; first++)
@@ -498,23 +511,16 @@ static fhola_status giants(application *a, ckks_workspace *ws)
         }
         if (!st) st = ckks_decompose(c, ws, d, n, a->giant_key[member[0]], a->basis, source);
         if (!st) {
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
+#pragma omp parallel for schedule(dynamic)
             for (unsigned i = 0; i < all; i++) {
-                unsigned t = index[i], thread = 0;
-#ifdef _OPENMP
-                thread = (unsigned)omp_get_thread_num();
-#endif
-                const ckks_prime *p = &c->prime[t];
-                uint64_t *u0 = room[thread], *u1 = u0 + c->stride, factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t);
+                unsigned t = index[i];
+                uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t);
                 for (unsigned k = 0; k < n; k++) {
                     const uint64_t *limb[CKKS_MAX_DIGITS];
                     const uint64_t *add0 = sum_basis & CKKS_BIT(t) ? ckks_limb(c, a->sum[0][member[k]], sum_basis, t) : NULL;
                     ckks_decomposition_limbs(c, &d[k], t, limb);
-                    ckks_switch_limb(c, &d[k], a->giant_key[member[k]], t, limb, u0, u1, add0, factor);
-                    for (int h = 0; h < 2; h++) {
-                        uint64_t *out = a->total[h] + i * c->stride;
-                        c->kernel->add(p, out, out, h ? u1 : u0, c->n);
-                    }
+                    ckks_switch_limb(c, &d[k], a->giant_key[member[k]], t, limb, a->total[0] + i * c->stride, a->total[1] + i * c->stride,
+                                     add0, factor, 1);
                 }
             }
             ckks_switch_count(c, ws, &d[0], n, 1);

@@ -367,7 +367,7 @@ static void leaf_sum(const evaluation *e, const node *n, uint64_t *const acc[2])
             x0[terms] = i ? ckks_limb_const(c, e->power[i].poly[0], e->power[i].basis, index[k]) : e->one;
             x1[terms++] = i ? ckks_limb_const(c, e->power[i].poly[1], e->power[i].basis, index[k]) : e->zero;
         }
-        c->kernel->plain_product(&c->prime[index[k]], acc[0] + k * c->stride, acc[1] + k * c->stride, terms, plain, pe->log_gap, x0, x1, 1);
+        c->kernel->plain_product(&c->prime[index[k]], acc[0] + k * c->stride, acc[1] + k * c->stride, c->n, terms, plain, pe->log_gap, x0, x1, 1);
     }
     e->ws->counters.plain_products += limbs * (n->degree + 1);
 }

@@ -65,7 +65,7 @@ typedef struct nn_linear {
     uint32_t period;    /* of the diagonals: the larger n of the two layouts */
     size_t count;       /* diagonals */
     int32_t *offset;    /* count of them, ascending */
-    uint32_t baby_step; /* a power of two: the split with the fewest rotations, babies + giants */
+    uint32_t baby_step; /* a power of two: offset = giant + baby, giant a multiple of it, 0 <= baby < baby_step */
     unsigned babies, giants; /* rotations other than 0 */
 } nn_linear;
 

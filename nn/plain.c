@@ -48,39 +48,59 @@ struct nn_plain {
 
 typedef float vector __attribute__((vector_size(4 * GROUP), aligned(4), may_alias));
 
-/* Output channels run along the vector, so each sum is taken in the same order whatever the vector length: bias, then ky, kx, in.
- * `pitch`: pixels per row of `in`. PIXELS divides the output's side. */
-#define DEFINE_CONVOLVE(NAME, TARGET, PIXELS)                                                                        \
-    TARGET static void NAME(float *out, const plain_conv *conv, const float *in, size_t pitch)                       \
-    {                                                                                                                \
-        const size_t depth = conv->in, step = conv->stride * depth, size = conv->out_size;                           \
-        for (size_t group = 0; group < conv->out / GROUP; group++) {                                                 \
-            const vector bias = *(const vector *)(conv->bias + group * GROUP);                                       \
-            const float *weights = conv->weight + group * GROUP * depth * conv->kernel * conv->kernel;               \
-            for (size_t y = 0; y < size; y++) {                                                                      \
-                for (size_t x = 0; x < size; x += PIXELS) {                                                          \
-                    vector sum[PIXELS];                                                                              \
-                    _Pragma("GCC unroll 8") for (size_t p = 0; p < PIXELS; p++) sum[p] = bias;                       \
-                    const float *weight = weights;                                                                   \
-                    for (size_t ky = 0; ky < conv->kernel; ky++) {                                                   \
-                        const float *from = in + ((y * conv->stride + ky) * pitch) * depth + x * step;               \
-                        for (size_t i = 0; i < conv->kernel * depth; i++, weight += GROUP) {                         \
-                            const vector w = *(const vector *)weight;                                                \
-                            _Pragma("GCC unroll 8") for (size_t p = 0; p < PIXELS; p++) sum[p] += from[i + p * step] * w; \
-                        }                                                                                            \
-                    }                                                                                                \
-                    float *to = out + (y * size + x) * conv->out + group * GROUP;                                    \
-                    _Pragma("GCC unroll 8") for (size_t p = 0; p < PIXELS; p++) *(vector *)(to + p * conv->out) = sum[p]; \
-                }                                                                                                    \
-            }                                                                                                        \
-        }                                                                                                            \
-    }
-
-#define NO_TARGET
-DEFINE_CONVOLVE(convolve_generic, NO_TARGET, 2)
+/* A hot loop is written once, as an inline function, and compiled once for each instruction set worth having; all give the same bits. */
+#define INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
-DEFINE_CONVOLVE(convolve_avx2, __attribute__((target("avx2"))), 4)
-DEFINE_CONVOLVE(convolve_avx512, __attribute__((target("avx512f"))), 8)
+#define AVX2 __attribute__((target("avx2")))
+#define AVX512 __attribute__((target("avx512f")))
+#endif
+
+/* Output channels run along the vector, so each sum is taken in the same order whatever the vector length: bias, then ky, kx, in.
+ * `pitch`: pixels per row of `in`. `pixels` (2, 4 or 8: as many as the registers hold) divides the output's side. */
+INLINE void convolve_any(float *out, const plain_conv *conv, const float *in, size_t pitch, const size_t pixels)
+{
+    const size_t depth = conv->in, step = conv->stride * depth, size = conv->out_size;
+    for (size_t group = 0; group < conv->out / GROUP; group++) {
+        const vector bias = *(const vector *)(conv->bias + group * GROUP);
+        const float *weights = conv->weight + group * GROUP * depth * conv->kernel * conv->kernel;
+        for (size_t place = 0; place < size * size; place += pixels) {
+            const size_t y = place / size, x = place % size;
+            const float *weight = weights;
+            vector sum[8];
+#pragma GCC unroll 8
+            for (size_t p = 0; p < pixels; p++)
+                sum[p] = bias;
+            for (size_t ky = 0; ky < conv->kernel; ky++) {
+                const float *from = in + (y * conv->stride + ky) * pitch * depth + x * step;
+                for (size_t i = 0; i < conv->kernel * depth; i++, weight += GROUP) {
+                    const vector w = *(const vector *)weight;
+#pragma GCC unroll 8
+                    for (size_t p = 0; p < pixels; p++)
+                        sum[p] += from[i + p * step] * w;
+                }
+            }
+#pragma GCC unroll 8
+            for (size_t p = 0; p < pixels; p++)
+                *(vector *)(out + (place + p) * conv->out + group * GROUP) = sum[p];
+        }
+    }
+}
+
+static void convolve_generic(float *out, const plain_conv *conv, const float *in, size_t pitch)
+{
+    convolve_any(out, conv, in, pitch, 2);
+}
+
+#if defined(__x86_64__)
+AVX2 static void convolve_avx2(float *out, const plain_conv *conv, const float *in, size_t pitch)
+{
+    convolve_any(out, conv, in, pitch, 4);
+}
+
+AVX512 static void convolve_avx512(float *out, const plain_conv *conv, const float *in, size_t pitch)
+{
+    convolve_any(out, conv, in, pitch, 8);
+}
 #endif
 
 static void convolve(float *out, const plain_conv *conv, const float *in, size_t pitch)
@@ -171,7 +191,7 @@ static void add_noise(float *w, const nn_noise *noise, size_t activation, size_t
 
 /* t = sin(2 pi eps t) * gain. Whole turns off, folded to a quarter turn, then the Taylor polynomial of degree 11: within 2e-7. What is too
  * large to reduce counts as a whole number of turns, infinite becomes NaN, NaN stays. */
-static void sine_variable(float *restrict t, float eps, float gain)
+INLINE void sine_variable(float *restrict t, float eps, float gain)
 {
     static const float c1 = 6.28318531f, c3 = -41.3417022f, c5 = 81.6052493f, c7 = -76.7058597f, c9 = 42.0586939f, c11 = -15.0946426f;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
@@ -187,7 +207,7 @@ static void sine_variable(float *restrict t, float eps, float gain)
 }
 
 /* out = sum coeff[k] T_k(t), Clenshaw. */
-static void clenshaw(float *restrict out, const float *restrict t, const float *restrict coeff, unsigned degree)
+INLINE void clenshaw(float *restrict out, const float *restrict t, const float *restrict coeff, unsigned degree)
 {
     float b1[PERIOD], b2[PERIOD] = {0};
     memcpy(b1, coeff + degree * PERIOD, sizeof b1);
@@ -215,20 +235,57 @@ static float largest(const float *values)
     return result;
 }
 
+/* PERIOD values from `at` on; raises max to their |w|. */
+INLINE void activate_any(const plain_activation *a, float *restrict out, float *restrict w, float *restrict max)
+{
+    for (size_t j = 0; j < PERIOD; j++)
+        max[j] = fabsf(w[j]) > max[j] ? fabsf(w[j]) : max[j];
+    if (a->eps > 0.0f)
+        sine_variable(w, a->eps, a->gain);
+    clenshaw(out, w, a->coeff, a->degree);
+}
+
+static void activate_generic(const plain_activation *a, float *restrict out, float *restrict w, float *restrict max)
+{
+    activate_any(a, out, w, max);
+}
+
+#if defined(__x86_64__)
+AVX2 static void activate_avx2(const plain_activation *a, float *restrict out, float *restrict w, float *restrict max)
+{
+    activate_any(a, out, w, max);
+}
+
+AVX512 static void activate_avx512(const plain_activation *a, float *restrict out, float *restrict w, float *restrict max)
+{
+    activate_any(a, out, w, max);
+}
+#endif
+
+typedef void activate_function(const plain_activation *a, float *restrict out, float *restrict w, float *restrict max);
+
+static activate_function *select_activate(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f"))
+        return activate_avx512;
+    if (__builtin_cpu_supports("avx2"))
+        return activate_avx2;
+#endif
+    return activate_generic;
+}
+
 static float activate_polynomial(const plain_activation *a, size_t i, float *out, const float *pre, const nn_noise *noise)
 {
+    activate_function *activate = select_activate();
     float max[PERIOD] = {0};
     for (size_t at = 0; at < a->count; at += PERIOD) {
-        float t[PERIOD], y[PERIOD];
+        float w[PERIOD], y[PERIOD];
         for (size_t j = 0; j < PERIOD; j++)
-            t[j] = pre[at + j] * a->scale[j] + a->shift[j];
+            w[j] = pre[at + j] * a->scale[j] + a->shift[j];
         if (noise && noise->deviation > 0.0f)
-            add_noise(t, noise, i, at);
-        for (size_t j = 0; j < PERIOD; j++)
-            max[j] = fabsf(t[j]) > max[j] ? fabsf(t[j]) : max[j];
-        if (a->eps > 0.0f)
-            sine_variable(t, a->eps, a->gain);
-        clenshaw(y, t, a->coeff, a->degree);
+            add_noise(w, noise, i, at);
+        activate(a, y, w, max);
         memcpy(out + at, y, sizeof y);
     }
     return largest(max);

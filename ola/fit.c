@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weighted least squares in the Chebyshev basis: Householder QR of the matrix sqrt(weight_i) T_k(X_i), in long double. Columns are in
- * order of degree, so the leading k x k block of R solves the problem of degree k - 1. Below the points, one row per coefficient holds
- * RIDGE times that coefficient: it decides only what the data leave open to working precision (e.g. T_63 where all data lie in the middle
- * third of the interval), in favour of the smallest coefficients. */
+/* Weighted least squares in the Chebyshev basis: Householder QR of the matrix sqrt(weight_i) T_k(X_i), in long double. Columns
+ * are in order of degree, so the leading k x k block of R solves the problem of degree k - 1. Below the points, one row per
+ * coefficient holds RIDGE times that coefficient: it decides only what the data leave open to working precision (e.g. T_63 where
+ * all data lie in the middle third of the interval), in favour of the smallest coefficients. */
 #include "ola/measure.h"
 
 #include <math.h>

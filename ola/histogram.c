@@ -212,7 +212,8 @@ fhola_status ola_histogram_merge(ola_histogram *h, const ola_histogram *other)
         return fhola_fail(FHOLA_PARAM, "samples outside of [%g, %g) cannot move to another range [%g, %g)", other->lo, other->hi,
                           h->lo, h->hi);
     if (!same && !h->grow && other->total > 0 && (other->min < h->lo || other->max >= h->hi))
-        return fhola_fail(FHOLA_PARAM, "samples in [%g, %g] do not fit into the range [%g, %g)", other->min, other->max, h->lo, h->hi);
+        return fhola_fail(FHOLA_PARAM, "samples in [%g, %g] do not fit into the range [%g, %g)", other->min, other->max, h->lo,
+                          h->hi);
     if (other->total == 0)
         return FHOLA_OK;
 

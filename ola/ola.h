@@ -153,16 +153,16 @@ typedef struct ola_problem {
 typedef struct ola_fit_result {
     unsigned degree;
     double coeff[OLA_MAX_DEGREE + 1]; /* Chebyshev basis in X; zero above `degree` */
-    double rms;                       /* root mean square error under the histogram or normal density, without the guard: E(d) = rms^2 */
+    double rms;                       /* root mean square error under the data's weight, without the guard: E(d) = rms^2 */
     double max_error;                 /* largest |p - f| on the interval (against f, also for conditional targets) */
     double outside;                   /* share of the weight that lies outside of the interval and was left out */
-    double condition;                 /* of the triangular factor (ratio of its diagonal): how well the data determine the polynomial */
+    double condition;                 /* ratio in the triangular factor's diagonal: how well the data determine the fit */
 } ola_fit_result;
 
 /* The polynomial of degree <= `degree` (0..63) that minimises the weighted mean square error. Householder QR of the weighted
  * Chebyshev-Vandermonde matrix; where the data leave a direction undetermined to working precision, the smallest coefficients.
  * PARAM for a problem outside the stated ranges; RANGE for a histogram that is empty, has no sample inside of the interval, or (no
- * guard) has fewer occupied bins than coefficients. */
+ * guard) has fewer occupied bins than coefficients, and for coefficients that overflow. */
 FHOLA_WARN_UNUSED fhola_status ola_fit(ola_fit_result *result, const ola_problem *problem, unsigned degree);
 
 /* results[d] = the fit of degree d for every d = 0..max_degree (max_degree + 1 entries), from one factorisation. Same errors. */
@@ -170,7 +170,8 @@ FHOLA_WARN_UNUSED fhola_status ola_fit_all(ola_fit_result *results, const ola_pr
 
 /* Errors (rms, max_error, outside; condition = 0) of any polynomial, such as a minimax one, under the problem's weights. Sets
  * degree and coeff as well. */
-FHOLA_WARN_UNUSED fhola_status ola_measure(ola_fit_result *result, const ola_problem *problem, const double *coeff, unsigned degree);
+FHOLA_WARN_UNUSED fhola_status ola_measure(ola_fit_result *result, const ola_problem *problem, const double *coeff,
+                                           unsigned degree);
 
 /* --------------------------------------------------------------------------------------------------------------- minimax */
 
@@ -178,12 +179,12 @@ FHOLA_WARN_UNUSED fhola_status ola_measure(ola_fit_result *result, const ola_pro
  * only for result->rms, so the problem must be complete). Remez exchange. RANGE if it does not converge. */
 FHOLA_WARN_UNUSED fhola_status ola_minimax(ola_fit_result *result, const ola_problem *problem, unsigned degree);
 
-/* The odd polynomial of odd `degree` (1..63) closest to sign(x) on [-1, -delta] u [delta, 1], 0 < delta < 1: degree + 1 coefficients
- * of T_k(x), and its largest error there. */
+/* The odd polynomial of odd `degree` (1..63) closest to sign(x) on [-1, -delta] u [delta, 1], 0 < delta < 1: degree + 1
+ * coefficients of T_k(x), and its largest error there. */
 FHOLA_WARN_UNUSED fhola_status ola_minimax_sign(double *coeff, double *error, unsigned degree, double delta);
 
-/* A composition p_(count-1)( ... p_0(x)) close to sign(x) for delta <= |x| <= 1. Every stage maps [-1, 1] into [-1, 1], the last one
- * into [-1 - error, 1 + error]. */
+/* A composition p_(count-1)( ... p_0(x)) close to sign(x) for delta <= |x| <= 1. Every stage maps [-1, 1] into [-1, 1], the last
+ * one into [-1 - error, 1 + error]. */
 typedef struct ola_composite {
     unsigned count;
     unsigned degree[OLA_MAX_STAGES];
@@ -193,8 +194,8 @@ typedef struct ola_composite {
     double relu_error; /* largest |ola_composite_relu(x) - max(x, 0)| on [-1, 1] */
 } ola_composite;
 
-/* Minimax composition of `count` (1..8) odd degrees for a given delta. E. Lee, J.-W. Lee, J.-S. No, Y.-S. Kim, "Minimax approximation of
- * sign function by composite polynomial for homomorphic comparison", IEEE TDSC 2022 (ePrint 2020/834). */
+/* Minimax composition of `count` (1..8) odd degrees for a given delta. E. Lee, J.-W. Lee, J.-S. No, Y.-S. Kim, "Minimax
+ * approximation of sign function by composite polynomial for homomorphic comparison", IEEE TDSC 2022 (ePrint 2020/834). */
 FHOLA_WARN_UNUSED fhola_status ola_composite_sign(ola_composite *c, const unsigned *degree, unsigned count, double delta);
 
 /* Composition for ReLU of precision alpha, |relu error| <= 2^-alpha on [-1, 1], with delta chosen to make the ReLU error smallest.
@@ -211,8 +212,9 @@ double ola_composite_eval_relu(const ola_composite *c, double x);
 /* sum_(k <= degree) coeff[k] T_k(x), by Clenshaw's recurrence. */
 double ola_chebyshev_eval(const double *coeff, unsigned degree, double x);
 
-/* y[i] = sum_k coeff[k] T_k(X(x[i])) in single precision, the plaintext twin of an encrypted activation; X as in ola_variable, for any
- * w. degree <= 63; x and y identical or disjoint. If max_w is not NULL it is raised to the largest |w| seen (untouched by NaN). */
+/* y[i] = sum_k coeff[k] T_k(X(x[i])) in single precision, the plaintext twin of an encrypted activation; X as in ola_variable,
+ * for any w. degree <= 63; x and y identical or disjoint. If max_w is not NULL it is raised to the largest |w| seen (untouched by
+ * NaN). */
 void ola_activation_eval(float *y, const float *x, size_t count, const double *coeff, unsigned degree, const ola_interval *interval,
                          double eps, float *max_w);
 
@@ -234,14 +236,14 @@ typedef struct ola_layer {
 } ola_layer;
 
 /* All best trade-offs between total cost and total loss: for no point is there a schedule of the same or smaller discretised cost
- * and smaller loss. Exact dynamic programming over costs rounded up to multiples of `resolution` (so a budget always holds; nothing is
- * lost if all costs are multiples of it). Time proportional to (max_budget / resolution) * sum of counts. */
+ * and smaller loss. Exact dynamic programming over costs rounded up to multiples of `resolution` (so a budget always holds;
+ * nothing is lost if all costs are multiples of it). Time proportional to (max_budget / resolution) x (sum of counts). */
 typedef struct ola_frontier ola_frontier;
 
 /* Frontier up to the total cost `max_budget` (INFINITY: up to the most expensive schedule). PARAM if an argument is outside of its
  * range, the budget is below the cheapest schedule (the message states both) or the table would exceed 2^28 cells. */
-FHOLA_WARN_UNUSED fhola_status ola_frontier_create(ola_frontier **frontier, const ola_layer *layers, size_t count, double max_budget,
-                                                   double resolution);
+FHOLA_WARN_UNUSED fhola_status ola_frontier_create(ola_frontier **frontier, const ola_layer *layers, size_t count,
+                                                   double max_budget, double resolution);
 void ola_frontier_destroy(ola_frontier *frontier);
 
 /* Number of points, at least 1; cost strictly rises and loss strictly falls from point to point. */
@@ -253,16 +255,17 @@ typedef struct ola_schedule {
 } ola_schedule;
 
 /* Point `index` and, if `choice` is not NULL, the index of the chosen option of each layer. PARAM if there is no such point. */
-FHOLA_WARN_UNUSED fhola_status ola_frontier_point(const ola_frontier *frontier, size_t index, ola_schedule *schedule, size_t *choice);
+FHOLA_WARN_UNUSED fhola_status ola_frontier_point(const ola_frontier *frontier, size_t index, ola_schedule *schedule,
+                                                  size_t *choice);
 
-/* Index of the point of the smallest loss whose cost is within `budget`; of the smallest cost whose loss is within `max_loss`. PARAM,
- * with the nearest possible value in the message, if there is none. */
+/* Index of the point of the smallest loss whose cost is within `budget`; of the smallest cost whose loss is within `max_loss`.
+ * PARAM, with the nearest possible value in the message, if there is none. */
 FHOLA_WARN_UNUSED fhola_status ola_frontier_within_budget(const ola_frontier *frontier, double budget, size_t *index);
 FHOLA_WARN_UNUSED fhola_status ola_frontier_within_loss(const ola_frontier *frontier, double max_loss, size_t *index);
 
-/* Three ways to one schedule within a budget; `choice` gets one option index per layer. `dp` is the frontier's best point; `greedy`
- * starts from the cheapest options and takes the step of steepest loss decrease per cost while one fits; `uniform` gives every layer the
- * same degree, one that all layers offer. PARAM if nothing fits the budget. */
+/* Three ways to one schedule within a budget; `choice` gets one option index per layer. `dp` is the frontier's best point;
+ * `greedy` starts from the cheapest options and takes the step of steepest loss decrease per cost while one fits; `uniform` gives
+ * every layer the same degree, one that all layers offer. PARAM if nothing fits the budget. */
 FHOLA_WARN_UNUSED fhola_status ola_schedule_dp(size_t *choice, ola_schedule *schedule, const ola_layer *layers, size_t count,
                                                double budget, double resolution);
 FHOLA_WARN_UNUSED fhola_status ola_schedule_greedy(size_t *choice, ola_schedule *schedule, const ola_layer *layers, size_t count,

@@ -9,7 +9,7 @@
 
 #define PI 3.14159265358979323846
 #define MAX_NODES 64u          /* Gauss-Legendre nodes in a panel: exact for products of two polynomials of degree 63 */
-#define NORMAL_REACH 10        /* deviations beyond which a normal density is taken as 0: its mass there is 2^-75 */
+#define NORMAL_REACH 20        /* deviations beyond which a normal density is taken as 0: there x^126 times it is at most 2^-30 of its peak */
 #define EDGE_TOLERANCE 1e-12   /* a bin's mean may pass the interval's end by this share of the half width through rounding */
 
 /* Distances from 0 at which GELU and SiLU change between curved and straight. */
@@ -108,7 +108,8 @@ static void gauss_legendre(unsigned n, double *node, double *weight)
     }
 }
 
-/* Enough nodes for a product of two polynomials of degree 63 in X on the panel [a, b] of w, found from the number of waves of T_126. */
+/* Enough nodes for a product of two polynomials of degree 63 in X on the panel [a, b] of w, found from the number of waves of
+ * T_126. */
 static unsigned panel_nodes(double eps, double a, double b)
 {
     double angle = acos(fmax(ola_variable(eps, a), -1)) - acos(fmin(ola_variable(eps, b), 1));

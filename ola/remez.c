@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Minimax approximation by Remez exchange, and compositions of minimax polynomials for sign and ReLU.
  *
- * One exchange serves both cases. On [-1, -delta] u [delta, 1] the best approximation of the odd function sign is odd, so it is the best
- * approximation of 1 on [delta, 1] by odd Chebyshev polynomials alone, which satisfy the Haar condition there. */
+ * One exchange serves both cases. On [-1, -delta] u [delta, 1] the best approximation of the odd function sign is odd, so it is
+ * the best approximation of 1 on [delta, 1] by odd Chebyshev polynomials alone, which satisfy the Haar condition there. */
 #include "ola/measure.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 #define MAX_SCAN (SCAN + OLA_MAX_BREAKS + MAX_REFERENCE)
 #define MAX_EXCHANGES 100
 #define TOLERANCE 1e-9        /* relative difference of the largest error and the levelled error */
-#define ROUNDING 1e-13        /* errors below this share of the function's size are rounding */
 #define REFINEMENTS 40
 #define GOLDEN 0.61803398874989484820L
 
@@ -26,6 +26,7 @@ typedef struct remez {
     double lo;
     unsigned degree, terms;
     double coeff[MAX_TERMS]; /* of T_0 .. T_degree */
+    bool solved;             /* coeff and level belong to the reference */
     double level;            /* levelled error on the reference, signed */
     double error;            /* largest error found on the scan */
     double size;             /* largest value of the function on the scan */
@@ -226,6 +227,15 @@ static void thin_out(extremum *list, size_t *count, size_t wanted)
     }
 }
 
+/* What rounding the coefficients to double precision does to the polynomial, and computing in it to the function. */
+static double rounding(const remez *r)
+{
+    double sum = r->size;
+    for (unsigned k = 0; k <= r->degree; k++)
+        sum += fabs(r->coeff[k]);
+    return 4 * DBL_EPSILON * sum;
+}
+
 static fhola_status exchange(remez *r)
 {
     extremum *found = malloc(MAX_SCAN * sizeof *found);
@@ -234,7 +244,8 @@ static fhola_status exchange(remez *r)
     fhola_status status = FHOLA_OK;
     bool converged = false;
     for (int step = 0; step < MAX_EXCHANGES && !converged && status == FHOLA_OK; step++) {
-        if (!level_reference(r)) {
+        r->solved = level_reference(r);
+        if (!r->solved) {
             status = fhola_fail(FHOLA_RANGE, "the minimax equations of degree %u are singular", r->degree);
             break;
         }
@@ -243,7 +254,7 @@ static fhola_status exchange(remez *r)
         r->error = 0;
         for (size_t i = 0; i < count; i++)
             r->error = fmax(r->error, fabs(found[i].error));
-        converged = r->error - fabs(r->level) <= TOLERANCE * r->error || r->error <= ROUNDING * r->size;
+        converged = r->error - fabs(r->level) <= fmax(TOLERANCE * r->error, rounding(r));
         if (converged || count < r->reference_count)
             break;
         thin_out(found, &count, r->reference_count);
@@ -251,29 +262,45 @@ static fhola_status exchange(remez *r)
             r->reference[i] = found[i].X;
     }
     free(found);
-    /* Near the rounding of the function itself exchanges stop improving a little earlier. */
-    if (status == FHOLA_OK && !converged && r->error - fabs(r->level) > ROUNDING * r->size)
-        status = fhola_fail(FHOLA_RANGE, "minimax degree %u did not converge: largest error %g, levelled error %g", r->degree, r->error,
-                            fabs(r->level));
+    if (status == FHOLA_OK && !converged)
+        status = fhola_fail(FHOLA_RANGE, "minimax degree %u did not converge: largest error %g, levelled error %g", r->degree,
+                            r->error, fabs(r->level));
     return status;
 }
 
-/* Runs an exchange from scratch; coefficients (degree + 1) and largest error are written only on success. */
+/* Runs exchanges; coefficients (degree + 1) and largest error are written only on success. Where rounding outweighs the levelled
+ * error (easily so on a narrow interval, where the T_k are nearly dependent), a lower degree can do better, and the best one is
+ * taken. */
 static fhola_status approximate(double *coeff, double *error, const ola_problem *problem, double lo, unsigned degree)
 {
-    remez *r = calloc(1, sizeof *r);
+    remez *r = malloc(sizeof *r);
     if (r == NULL)
         return fhola_fail(FHOLA_NOMEM, "no memory for a minimax approximation");
-    r->problem = problem;
-    r->lo = lo;
-    r->degree = degree;
-    start(r);
-    fhola_status status = exchange(r);
-    if (status == FHOLA_OK) {
-        memcpy(coeff, r->coeff, (degree + 1) * sizeof *coeff);
-        *error = r->error;
+    double best[MAX_TERMS] = {0}, best_error = INFINITY;
+    fhola_status status = FHOLA_OK;
+    unsigned step = problem != NULL ? 1 : 2;
+    for (unsigned trial = degree; trial <= degree; trial -= step) { /* ends by wrapping below 0 */
+        memset(r, 0, sizeof *r);
+        r->problem = problem;
+        r->lo = lo;
+        r->degree = trial;
+        start(r);
+        status = exchange(r);
+        if (status == FHOLA_NOMEM)
+            break;
+        if (status == FHOLA_OK && r->error < best_error) {
+            best_error = r->error;
+            memcpy(best, r->coeff, sizeof best);
+        }
+        if (r->solved && fabs(r->level) > rounding(r))
+            break;
     }
     free(r);
+    if (status != FHOLA_NOMEM && isfinite(best_error)) {
+        status = FHOLA_OK;
+        memcpy(coeff, best, (degree + 1) * sizeof *coeff);
+        *error = best_error;
+    }
     return status;
 }
 
@@ -312,24 +339,18 @@ double ola_composite_eval_relu(const ola_composite *c, double x)
     return (x + x * ola_composite_eval_sign(c, x)) / 2;
 }
 
-/* Largest ReLU error, |x| |composition - sign| / 2, on [from, to] within [0, 1], on `count` points spaced evenly in log x. */
-static double relu_error_between(const ola_composite *c, double from, double to, unsigned count)
+#define BELOW_POINTS 1024u
+#define BELOW_REACH 1024.0 /* the ReLU error at x is at most x: nearer to 0 than delta / BELOW_REACH it plays no role */
+
+/* Largest ReLU error, |x| |composition - sign| / 2, below delta, where the composition has not yet reached the sign. */
+static double relu_error_below(const ola_composite *c)
 {
     double largest = 0;
-    for (unsigned i = 0; i <= count; i++) {
-        double x = from * pow(to / from, (double)i / count);
+    for (unsigned i = 0; i <= BELOW_POINTS; i++) {
+        double x = c->delta * pow(BELOW_REACH, (double)i / BELOW_POINTS - 1);
         largest = fmax(largest, fabs(ola_composite_eval_relu(c, x) - x));
     }
     return largest;
-}
-
-#define RELU_POINTS 4096u
-
-/* The part of the ReLU error below delta, where the composition has not yet reached the sign, and the part above. */
-static void relu_errors(const ola_composite *c, double *below, double *above)
-{
-    *below = relu_error_between(c, c->delta / 1024, c->delta, RELU_POINTS / 4);
-    *above = relu_error_between(c, c->delta, 1, RELU_POINTS);
 }
 
 static fhola_status check_degrees(const unsigned *degree, unsigned count)
@@ -362,14 +383,12 @@ fhola_status ola_composite_sign(ola_composite *c, const unsigned *degree, unsign
         /* The values lie in +-[1 - error, 1 + error]; scaled to end at 1 they are the next stage's domain. */
         for (unsigned k = 0; k <= degree[i]; k++)
             fresh.coeff[i][k] /= 1 + fresh.error;
-        lo = (1 - fresh.error) / (1 + fresh.error);
-        if (!(lo > 0 && lo < 1))
-            return fhola_fail(FHOLA_RANGE, "stage %u of degree %u leaves nothing to improve: error %g from delta %g", i, degree[i],
-                              fresh.error, delta);
+        lo = fmin((1 - fresh.error) / (1 + fresh.error), 1 - DBL_EPSILON);
+        if (!(lo > 0))
+            return fhola_fail(FHOLA_RANGE, "delta %g is too small for stage %u of degree %u", delta, i, degree[i]);
     }
-    double below, above;
-    relu_errors(&fresh, &below, &above);
-    fresh.relu_error = fmax(below, above);
+    /* Above delta the ReLU error is largest at x = 1, which is an extremum of every stage. */
+    fresh.relu_error = fmax(relu_error_below(&fresh), fresh.error / 2);
     *c = fresh;
     return FHOLA_OK;
 }
@@ -386,24 +405,20 @@ fhola_status ola_composite_relu(ola_composite *c, const unsigned *degree, unsign
     ola_composite best = {.relu_error = INFINITY}, trial;
     double coarse = -0.5, fine = -42; /* log2 of delta */
     while (coarse - fine > 1e-3) {
-        double middle = (coarse + fine) / 2, below, above;
+        double middle = (coarse + fine) / 2;
         status = ola_composite_sign(&trial, degree, count, exp2(middle));
-        if (status == FHOLA_NOMEM)
+        if (status != FHOLA_OK)
             return status;
-        if (status != FHOLA_OK) {
-            fine = middle;
-            continue;
-        }
         if (trial.relu_error < best.relu_error)
             best = trial;
-        relu_errors(&trial, &below, &above);
-        if (above > below)
+        if (trial.error / 2 >= trial.relu_error)
             fine = middle;
         else
             coarse = middle;
     }
     if (!(best.relu_error <= exp2(-alpha)))
-        return fhola_fail(FHOLA_RANGE, "the degrees reach a precision of %.2f bits for ReLU, not %g", -log2(best.relu_error), alpha);
+        return fhola_fail(FHOLA_RANGE, "the degrees reach a precision of %.2f bits for ReLU, not %g", -log2(best.relu_error),
+                          alpha);
     *c = best;
     return FHOLA_OK;
 }

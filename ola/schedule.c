@@ -103,7 +103,7 @@ static fhola_status count_cells(size_t *cells, const ola_layer *layers, size_t c
         return fhola_fail(FHOLA_PARAM, "budget %g is below %g, the cost of the cheapest schedule%s", budget, exact_least,
                           budget >= exact_least ? " (after rounding to the resolution)" : "");
     if (!((units + 1) * (double)count <= (double)MAX_CELLS))
-        return fhola_fail(FHOLA_PARAM, "%g units of cost in %zu layers need more than 2^28 cells: take a coarser resolution than %g",
+        return fhola_fail(FHOLA_PARAM, "%g units of cost in %zu layers need over 2^28 cells: take a coarser resolution than %g",
                           units, count, resolution);
     *cells = (size_t)units + 1;
     return FHOLA_OK;
@@ -133,8 +133,8 @@ static fhola_status copy_layers(ola_frontier *f, const ola_layer *layers, size_t
     return FHOLA_OK;
 }
 
-/* One layer more: next[u] = least loss of layers 0..i within u units, choice[u] = the option of layer i in it. Ties go to the earlier
- * option. */
+/* One layer more: next[u] = least loss of layers 0..i within u units, choice[u] = the option of layer i in it. Ties go to the
+ * earlier option. */
 static void extend(const ola_frontier *f, size_t layer, const double *previous, double *next, uint16_t *choice)
 {
     for (size_t u = 0; u < f->cells; u++) {
@@ -227,7 +227,8 @@ static fhola_status build(ola_frontier *f, const ola_layer *layers, size_t count
     return status;
 }
 
-fhola_status ola_frontier_create(ola_frontier **frontier, const ola_layer *layers, size_t count, double max_budget, double resolution)
+fhola_status ola_frontier_create(ola_frontier **frontier, const ola_layer *layers, size_t count, double max_budget,
+                                 double resolution)
 {
     fhola_status status = check_layers(layers, count);
     if (status != FHOLA_OK)
@@ -301,8 +302,8 @@ fhola_status ola_frontier_within_loss(const ola_frontier *f, double max_loss, si
             *index = i;
             return FHOLA_OK;
         }
-    return fhola_fail(FHOLA_PARAM, "loss %g is below %g, the smallest one reached (at cost %g)", max_loss, f->points[f->count - 1].loss,
-                      f->points[f->count - 1].cost);
+    return fhola_fail(FHOLA_PARAM, "loss %g is below %g, the smallest one reached (at cost %g)", max_loss,
+                      f->points[f->count - 1].loss, f->points[f->count - 1].cost);
 }
 
 fhola_status ola_schedule_dp(size_t *choice, ola_schedule *schedule, const ola_layer *layers, size_t count, double budget,
@@ -316,9 +317,10 @@ fhola_status ola_schedule_dp(size_t *choice, ola_schedule *schedule, const ola_l
     return status;
 }
 
-/* The step of steepest loss decrease per cost that still fits; a decrease that costs nothing is the steepest. False if there is none. */
-static bool steepest_step(const ola_layer *layers, size_t count, const size_t *choice, double cost, double budget, size_t *step_layer,
-                          size_t *step_option)
+/* The step of steepest loss decrease per cost that still fits; a decrease that costs nothing is the steepest. False if there is
+ * none. */
+static bool steepest_step(const ola_layer *layers, size_t count, const size_t *choice, double cost, double budget,
+                          size_t *step_layer, size_t *step_option)
 {
     double steepest = 0;
     for (size_t i = 0; i < count; i++) {

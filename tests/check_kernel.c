@@ -178,6 +178,7 @@ static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
     uint64_t q = p->p, *a[CKKS_MAX_TERMS], *b[2][CKKS_MAX_TERMS], *sum[2], *out[2], factor;
     void *key[2][CKKS_MAX_TERMS];
     uint64_t *add0 = limb_alloc(n);
+    int accumulate = terms & 2 ? 1 : 0;
     fill_pattern(add0, n, pattern, q);
     fill_pattern(&factor, 1, pattern == ALTERNATING ? TOP : pattern, q);
     for (size_t d = 0; d < terms; d++) {
@@ -192,14 +193,16 @@ static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
     ckks_automorphism sigma = automorphism(g ? g : 1, p->log_n);
     for (int i = 0; i < 2; i++) {
         out[i] = limb_alloc(n), sum[i] = limb_alloc(n);
+        fill_pattern(out[i], n, pattern, q);
         for (size_t j = 0; j < n; j++) {
             size_t from = sigma.source[j];
             sum[i][j] = i == 0 && with_add ? mul_mod(add0[from], factor, q) : 0;
+            if (accumulate) sum[i][j] = add_mod(sum[i][j], out[i][j], q);
             for (size_t d = 0; d < terms; d++) sum[i][j] = add_mod(sum[i][j], mul_mod(a[d][from], b[i][d][from], q), q);
         }
     }
     k->inner_product(p, out[0], out[1], terms, (const uint64_t *const *)a, (const void *const *)key[0], (const void *const *)key[1],
-                     with_add ? add0 : NULL, factor, g ? &sigma : NULL);
+                     with_add ? add0 : NULL, factor, g ? &sigma : NULL, accumulate);
     for (int i = 0; i < 2; i++) ck_assert_limbs_eq(out[i], sum[i], n, k, p, "inner product");
     for (size_t d = 0; d < terms; d++) free(a[d]), free(b[0][d]), free(b[1][d]), free(key[0][d]), free(key[1][d]);
     free(out[0]), free(out[1]), free(sum[0]), free(sum[1]), free(add0), free((void *)(uintptr_t)sigma.source);
@@ -254,7 +257,7 @@ static void check_plain(const ckks_kernel *k, const ckks_prime *p, size_t terms,
             expected[i][j] = (uint64_t)(sum % q);
         }
     }
-    k->plain_product(p, out[0], both ? out[1] : NULL, terms, plains, log_gap, x[0], both ? x[1] : NULL, accumulate);
+    k->plain_product(p, out[0], both ? out[1] : NULL, (size_t)1 << p->log_n, terms, plains, log_gap, x[0], both ? x[1] : NULL, accumulate);
     for (int i = 0; i <= both; i++) ck_assert_limbs_eq(out[i], expected[i], n, k, p, "plain product");
     for (size_t d = 0; d < DISTINCT; d++) free(words[d]), free(limb[0][d]), free(limb[1][d]), free(plain[d]);
     for (int i = 0; i < 2; i++) free(out[i]), free(expected[i]), free(x[i]);

@@ -122,7 +122,7 @@ static void fill_pattern(uint64_t *a, size_t n, enum pattern pattern, uint64_t p
 }
 
 /* A limb as the packed words of this prime. */
-static void *pack(const uint64_t *a, size_t n, unsigned width)
+static inline void *pack(const uint64_t *a, size_t n, unsigned width)
 {
     uint64_t *words = limb_alloc(n);
     for (size_t i = 0; i < n; i++) {
@@ -133,7 +133,7 @@ static void *pack(const uint64_t *a, size_t n, unsigned width)
 }
 
 /* source[i] of X -> X^g, straight from the definition: position i holds a(psi^(g e(i))). */
-static ckks_automorphism automorphism(uint64_t g, unsigned log_n)
+static inline ckks_automorphism automorphism(uint64_t g, unsigned log_n)
 {
     size_t n = (size_t)1 << log_n;
     uint32_t *source = malloc(n * sizeof *source), *position = malloc(2 * n * sizeof *position);

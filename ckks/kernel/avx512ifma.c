@@ -974,9 +974,13 @@ typedef struct inner_operands {
 
 /* Two vectors of both sums, from position j on. */
 ALWAYS void inner_vectors(const inner_operands *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t sums,
-                          const fold_constants *c)
+                          const fold_constants *c, int accumulate)
 {
     accumulator s0 = {c->zero, c->zero}, s1 = s0, t0 = s0, t1 = s0;
+    if (accumulate) {
+        s0.low = load(out0), s1.low = load(out0 + 8);
+        t0.low = load(out1), t1.low = load(out1 + 8);
+    }
     size_t ahead = 4096 / width;
     if (o->add0) {
         V f = all(o->factor);
@@ -1009,13 +1013,13 @@ ALWAYS void inner_vectors(const inner_operands *o, uint64_t *out0, uint64_t *out
 }
 
 ALWAYS void inner_limb(const ckks_prime *p, const inner_operands *o, uint64_t *out0, uint64_t *out1, unsigned width,
-                       const ckks_automorphism *sigma)
+                       const ckks_automorphism *sigma, int accumulate)
 {
     const ifma_tables *t = p->tables;
     const fold_constants c = fold_constants_of(t);
     size_t n = (size_t)1 << p->log_n;
     if (!sigma) {
-        for (size_t j = 0; j < n; j += 16) inner_vectors(o, out0 + j, out1 + j, j, width, t->sums, &c);
+        for (size_t j = 0; j < n; j += 16) inner_vectors(o, out0 + j, out1 + j, j, width, t->sums, &c, accumulate);
         return;
     }
     uint32_t target[1u << (CKKS_MAX_LOG_N - 6)];
@@ -1023,39 +1027,38 @@ ALWAYS void inner_limb(const ckks_prime *p, const inner_operands *o, uint64_t *o
     const rotor r = rotor_of(sigma->g);
     block_targets(target, sigma, n);
     for (size_t b = 0; b < n / 64; b++) {
-        for (size_t j = 0; j < 64; j += 16) inner_vectors(o, block[0] + j, block[1] + j, 64 * b + j, width, t->sums, &c);
+        for (size_t j = 0; j < 64; j += 16) inner_vectors(o, block[0] + j, block[1] + j, 64 * b + j, width, t->sums, &c, 0);
         size_t to = target[b] & ~(size_t)63;
-        rotate_block(&r, out0 + to, NULL, c.p, block[0], target[b] & 63);
-        rotate_block(&r, out1 + to, NULL, c.p, block[1], target[b] & 63);
+        rotate_block(&r, out0 + to, accumulate ? out0 + to : NULL, c.p, block[0], target[b] & 63);
+        rotate_block(&r, out1 + to, accumulate ? out1 + to : NULL, c.p, block[1], target[b] & 63);
     }
 }
 
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
                           const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
-                          const ckks_automorphism *sigma)
+                          const ckks_automorphism *sigma, int accumulate)
 {
     const ifma_tables *t = p->tables;
     const inner_operands o = {terms, a, key0, key1, add0, factor};
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, factor, sigma);
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, factor, sigma, accumulate);
         return;
     }
-    if (p->width == 4 && sigma) inner_limb(p, &o, out0, out1, 4, sigma);
-    else if (p->width == 4) inner_limb(p, &o, out0, out1, 4, NULL);
-    else if (sigma) inner_limb(p, &o, out0, out1, 8, sigma);
-    else inner_limb(p, &o, out0, out1, 8, NULL);
+    if (p->width == 4 && sigma) inner_limb(p, &o, out0, out1, 4, sigma, accumulate);
+    else if (p->width == 4) inner_limb(p, &o, out0, out1, 4, NULL, accumulate);
+    else if (sigma) inner_limb(p, &o, out0, out1, 8, sigma, accumulate);
+    else inner_limb(p, &o, out0, out1, 8, NULL, accumulate);
 }
 
 /* ---- Plaintext products ------------------------------------------------------------------------------------------------------ */
 
 /* Four vectors of one or two sums at a time. A packed vector of a plaintext of gap 1, 2, 4 and more covers 1, 2, 4 of them. */
-ALWAYS void plain_limb(const ckks_prime *p, uint64_t *const out[2], size_t terms, const void *const plain[], unsigned log_gap,
+ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count, size_t terms, const void *const plain[], unsigned log_gap,
                        const uint64_t *const *const x[2], int accumulate, unsigned width, unsigned step, int outputs)
 {
     const ifma_tables *t = p->tables;
     const fold_constants c = fold_constants_of(t);
-    size_t n = (size_t)1 << p->log_n;
-    for (size_t j = 0; j < n; j += 32) {
+    for (size_t j = 0; j < count; j += 32) {
         accumulator s[2][4];
         for (int k = 0; k < outputs; k++) {
             UNROLL
@@ -1096,19 +1099,19 @@ ALWAYS void plain_limb(const ckks_prime *p, uint64_t *const out[2], size_t terms
     }
 }
 
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const void *const plain[],
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms, const void *const plain[],
                           unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
 {
     const ifma_tables *t = p->tables;
     uint64_t *const out[2] = {out0, out1};
     const uint64_t *const *const x[2] = {x0, x1};
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.plain_product(&t->portable, out0, out1, terms, plain, log_gap, x0, x1, accumulate);
+        ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap, x0, x1, accumulate);
         return;
     }
 #define OUTPUTS(width, step) \
-    if (x1) plain_limb(p, out, terms, plain, log_gap, x, accumulate, width, step, 2); \
-    else plain_limb(p, out, terms, plain, log_gap, x, accumulate, width, step, 1); \
+    if (x1) plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 2); \
+    else plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 1); \
     return
 #define STEPS(width) \
     switch (log_gap) { \

@@ -81,19 +81,20 @@ typedef struct ckks_kernel {
     void (*permute)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma);
 
     /* Key-switch inner product over whole limbs, terms <= CKKS_MAX_TERMS:
-     *   out_k = sigma( sum_d a[d] * key_k[d] + (k == 0 && add0 ? add0 * factor : 0) ),  k = 0, 1.
+     *   out_k = (accumulate ? out_k : 0) + sigma( sum_d a[d] * key_k[d] + (k == 0 && add0 ? add0 * factor : 0) ),  k = 0, 1.
      * sigma NULL means the identity. Key limbs are packed: uint32_t words when p->width is 4, uint64_t words when it is 8. The
      * outputs are disjoint from everything else. */
     void (*inner_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
                           const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
-                          const ckks_automorphism *sigma);
+                          const ckks_automorphism *sigma, int accumulate);
 
-    /* Plaintext-ciphertext products over whole limbs, terms <= 4096:
+    /* Plaintext-ciphertext products on `count` positions, terms <= 4096:
      *   out_k = (accumulate ? out_k : 0) + sum_b plain[b] * x_k[b],  k = 0, 1.
+     * The positions are a range of a limb that starts and ends at multiples of 64 (or a whole limb, log_n < 6).
      * Plaintext limbs are packed words of p->width bytes and compressed: a plaintext in X^(2^log_gap), log_gap <= 3, holds
      * n >> log_gap words, vector w (8 words) of the packed limb standing for the 2^log_gap vectors from w << log_gap on
      * (log_n >= 6; for log_n < 6 log_gap is 0). x1 may be NULL: then only out0 is computed. */
-    void (*plain_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const void *const plain[],
+    void (*plain_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms, const void *const plain[],
                           unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate);
 
     /* Linear combination with scalar weights, the heart of base conversion and of polynomial evaluation:

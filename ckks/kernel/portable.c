@@ -253,13 +253,14 @@ static uint64_t packed(const void *words, unsigned width, size_t i)
 /* Sums of at most 33 products of residues stay below 2^106. */
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
                           const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
-                          const ckks_automorphism *sigma)
+                          const ckks_automorphism *sigma, int accumulate)
 {
     const scalar_modulus m = *modulus(p);
     size_t n = (size_t)1 << p->log_n;
     for (size_t j = 0; j < n; j++) {
         size_t i = sigma ? sigma->source[j] : j;
-        ckks_u128 s0 = add0 ? (ckks_u128)add0[i] * factor : 0, s1 = 0;
+        ckks_u128 s0 = accumulate ? out0[j] : 0, s1 = accumulate ? out1[j] : 0;
+        if (add0) s0 += (ckks_u128)add0[i] * factor;
         for (size_t d = 0; d < terms; d++) {
             uint64_t x = a[d][i];
             s0 += (ckks_u128)x * packed(key0[d], p->width, i);
@@ -271,14 +272,14 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 }
 
 /* Sums of at most 4096 products of residues and a residue stay below 2^113. */
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const void *const plain[],
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms, const void *const plain[],
                           unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
 {
     enum { BLOCK = 64 };
     const scalar_modulus m = *modulus(p);
-    size_t n = (size_t)1 << p->log_n, block = n < BLOCK ? n : BLOCK;
+    size_t block = count < BLOCK ? count : BLOCK;
     ckks_u128 s[BLOCK];
-    for (size_t base = 0; base < n; base += block)
+    for (size_t base = 0; base < count; base += block)
         for (int k = 0; k < (x1 ? 2 : 1); k++) {
             uint64_t *out = k ? out1 : out0;
             const uint64_t *const *x = k ? x1 : x0;

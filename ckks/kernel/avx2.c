@@ -1,0 +1,911 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel table for AVX2 with FMA: residues as integers in double precision, as in FLINT's fft_small (F. Johansson and
+ * D. Schultz; the product by van der Hoeven, Lecerf and Quintin, ACM Trans. Math. Softw. 43, 2016). Needs rounding to nearest and
+ * no contraction of separate operations.
+ *
+ * Product a w modulo p for integers |a| <= c p, |w| <= p/2:
+ *     h = a w rounded,  l = fma(a, w, -h) exact,  q = integer near h (1/p),  r = fma(-q, p, h) + l = a w - q p.
+ * h and 1/p carry a relative error of 2^-53 each, the product h (1/p) another one if it is rounded by itself, so
+ *     |r| <= (1/2 + k c 2^(b-54)) p,  k = 2 (fused) or 3,  p < 2^b.                                                      (1)
+ * r, h - q p and l are integers below 2^53, so both operations on them are exact. Two classes of primes:
+ *   narrow, p < 2^48: q = fma(h, 1/p, M) - M with M = 1.5 * 2^52, for |h / p| <= 2^51;  |r| <= (1/2 + c/32) p.
+ *   wide,   p < 2^50: q by a rounding instruction;                                      |r| <= (1/2 + 3 c/16) p.
+ * "reduce" subtracts the nearest multiple of p: |r| <= (1/2 + 2^-40) p for |x| < 2^53, written 1/2 below.
+ *
+ * Forward transform, X +- T, in radix-4 steps. Bounds c of the values in units of p:
+ *   narrow: nothing is reduced before the end. c -> c + 1/2 + c/32 from c = 1: below 12.7 after 17 layers; 12.7 * 2^47 < 2^51.
+ *   wide:   each step reduces its x0, which alone is added to. c -> 1/2 + T(c) + T(c + T(c)), T(c) = 1/2 + 3c/16: c stays
+ *           below 2.71 (1.594 + 0.41 c), after a first radix-2 step below 1.7.
+ * Inverse transform, X + Y and (X - Y) w: sums of four inputs reach 4c, their products T(4c), sums of two products 2 T(2c).
+ *   narrow: the sum of four is reduced; c -> 1 + c/8 <= 1.15. Quotients below 4.6 * 2^47 < 2^51.
+ *   wide:   the sum of four and the sum of two products are reduced; c -> 1/2 + 3c/4 <= 2, sums below 8p < 2^53.
+ * The last pass multiplies by 1/n. Results are reduced if needed and made canonical.
+ *
+ * Passes: radix 4 (one radix 2 at the top if log_n is odd) down to blocks of 64 words. With the bits i5..i0 of a position in the
+ * block, steps (i5 i4) and (i3 i2) work across vectors of four lanes (i1 i0); a 4 x 4 transpose exchanges (i4 i3) with (i1 i0);
+ * the step (i1 i0) has lanes (i4 i3) and its results are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h. */
+#include <immintrin.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckks/kernel/kernel.h"
+#include "ckks/kernel/scalar.h"
+
+#ifdef FHOLA_VERIFY
+#include <assert.h>
+#include <math.h>
+#endif
+
+#define ALWAYS static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 4")
+#endif
+#define NATIVE_LOG_N 7u
+#define NARROW_BITS 48u
+#define INTEGER_BITS 30u /* primes whose products are summed as 64-bit integers */
+
+typedef __m256d V;
+typedef __m256i I;
+
+#define ADD _mm256_add_pd
+#define SUB _mm256_sub_pd
+#define MUL _mm256_mul_pd
+#define FMA _mm256_fmadd_pd
+#define FMS _mm256_fmsub_pd
+#define FNMA _mm256_fnmadd_pd
+#define ROUND(x) _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+
+typedef struct avx2_tables {
+    scalar_modulus m;
+    ckks_prime portable;   /* the same prime under the portable table, for small rings */
+    double two32;          /* 2^32 mod p, centred */
+    double two63;          /* 2^63 mod p */
+    double scale;          /* 1/n mod p, centred */
+    double scale_last;     /* 1/n times the inverse twiddle of the last layer */
+    double *forward;       /* n/4: psi^br(i), centred */
+    double *inverse;       /* n/4: psi^-br(i) */
+    double *forward_lanes; /* n/64 blocks of [i5 i2][w of node k, 2k, 2k+1][lane i4 i3] */
+    double *inverse_lanes;
+} avx2_tables;
+
+/* ---- Words and doubles -------------------------------------------------------------------------------------------------------- */
+
+ALWAYS V all(double x)
+{
+    return _mm256_set1_pd(x);
+}
+
+ALWAYS I load_words(const uint64_t *x)
+{
+    return _mm256_loadu_si256((const void *)x);
+}
+
+ALWAYS void store_words(uint64_t *x, I v)
+{
+    _mm256_storeu_si256((void *)x, v);
+}
+
+/* Words below 2^52 to doubles: as the fraction of 2^52 + x. */
+ALWAYS V to_double(I x)
+{
+    const V magic = all(0x1p52);
+    return SUB(_mm256_castsi256_pd(_mm256_or_si256(x, _mm256_castpd_si256(magic))), magic);
+}
+
+/* Integers in [0, 2^52) to words. */
+ALWAYS I to_words(V x)
+{
+    const V magic = all(0x1p52);
+    return _mm256_castpd_si256(_mm256_xor_pd(ADD(x, magic), magic));
+}
+
+ALWAYS V load(const uint64_t *x)
+{
+    return to_double(load_words(x));
+}
+
+/* Four words of a packed limb from position i on. */
+ALWAYS I load_packed(const void *limb, unsigned width, size_t i)
+{
+    if (width == 4) return _mm256_cvtepu32_epi64(_mm_loadu_si128((const void *)((const uint32_t *)limb + i)));
+    return load_words((const uint64_t *)limb + i);
+}
+
+/* Limbs hold doubles between the first and the last pass of a transform. */
+ALWAYS V load_real(const uint64_t *x)
+{
+    return _mm256_loadu_pd((const double *)(const void *)x);
+}
+
+ALWAYS void store_real(uint64_t *x, V v)
+{
+    _mm256_storeu_pd((double *)(void *)x, v);
+}
+
+/* ---- Tables --------------------------------------------------------------------------------------------------------------------- */
+
+static double centred(uint64_t w, uint64_t p)
+{
+    return w > p / 2 ? -(double)(p - w) : (double)w;
+}
+
+static void fill_twiddles(double *scalars, double *lanes, const uint64_t *w, size_t n, uint64_t p)
+{
+    for (size_t i = 0; i < n / 4; i++) scalars[i] = centred(w[i], p);
+    for (size_t b = 0; b < n / 64; b++)
+        for (size_t i5 = 0; i5 < 2; i5++)
+            for (size_t i2 = 0; i2 < 2; i2++)
+                for (size_t l = 0; l < 4; l++) {
+                    size_t k = n / 4 + 16 * b + 8 * i5 + 2 * l + i2;
+                    double *to = lanes + 48 * b + 24 * i5 + 12 * i2 + l;
+                    to[0] = centred(w[k], p), to[4] = centred(w[2 * k], p), to[8] = centred(w[2 * k + 1], p);
+                }
+}
+
+static void prime_clear(ckks_prime *p)
+{
+    avx2_tables *t = p->tables;
+    if (!t) return;
+    if (t->portable.tables) ckks_kernel_portable.prime_clear(&t->portable);
+    free(t->forward);
+    free(t->inverse);
+    free(t->forward_lanes);
+    free(t->inverse_lanes);
+    free(t);
+    p->tables = NULL;
+}
+
+static fhola_status prime_init(ckks_prime *p)
+{
+    size_t n = (size_t)1 << p->log_n;
+    avx2_tables *t = calloc(1, sizeof *t);
+    p->tables = t;
+    if (!t) return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu", (unsigned long long)p->p);
+    scalar_modulus_set(&t->m, p->p);
+    t->two32 = centred(((uint64_t)1 << 32) % p->p, p->p);
+    t->two63 = (double)(((uint64_t)1 << 63) % p->p);
+    if (p->log_n < NATIVE_LOG_N) {
+        t->portable = *p;
+        t->portable.tables = NULL;
+        fhola_status status = ckks_kernel_portable.prime_init(&t->portable);
+        if (status) prime_clear(p);
+        return status;
+    }
+    uint64_t *w = malloc(n * sizeof *w);
+    t->forward = aligned_alloc(64, n / 4 * sizeof *t->forward);
+    t->inverse = aligned_alloc(64, n / 4 * sizeof *t->inverse);
+    t->forward_lanes = aligned_alloc(64, n / 64 * 48 * sizeof *t->forward_lanes);
+    t->inverse_lanes = aligned_alloc(64, n / 64 * 48 * sizeof *t->inverse_lanes);
+    if (!w || !t->forward || !t->inverse || !t->forward_lanes || !t->inverse_lanes) {
+        free(w);
+        prime_clear(p);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu", (unsigned long long)p->p, n);
+    }
+    uint64_t scale = scalar_power(n, p->p - 2, &t->m);
+    scalar_twiddles(w, p->psi, p->log_n, &t->m);
+    fill_twiddles(t->forward, t->forward_lanes, w, n, p->p);
+    scalar_twiddles(w, scalar_power(p->psi, 2 * n - 1, &t->m), p->log_n, &t->m);
+    fill_twiddles(t->inverse, t->inverse_lanes, w, n, p->p);
+    t->scale = centred(scale, p->p);
+    t->scale_last = centred(scalar_mul(scale, w[1], &t->m), p->p);
+    free(w);
+    return FHOLA_OK;
+}
+
+/* ---- Modular arithmetic ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct constants {
+    V p, inverse, magic;
+} constants;
+
+ALWAYS constants constants_of(const ckks_prime *p)
+{
+    constants c = {all((double)p->p), all(p->inverse), all(0x1.8p52)};
+    return c;
+}
+
+/* Asserts, in verifying builds, that |x| <= bound p. */
+ALWAYS void within(V x, double bound, const constants *c)
+{
+#ifdef FHOLA_VERIFY
+    double value[4], p[4];
+    _mm256_storeu_pd(value, x);
+    _mm256_storeu_pd(p, c->p);
+    for (int i = 0; i < 4; i++) assert(fabs(value[i]) <= bound * p[i] && fabs(value[i]) <= 0x1p53);
+#else
+    (void)x;
+    (void)bound;
+    (void)c;
+#endif
+}
+
+ALWAYS V times(V a, V w, int wide, const constants *c)
+{
+    V h = MUL(a, w), l = FMS(a, w, h);
+    V q = wide ? ROUND(MUL(h, c->inverse)) : SUB(FMA(h, c->inverse, c->magic), c->magic);
+    return ADD(FNMA(q, c->p, h), l);
+}
+
+ALWAYS V reduce(V x, const constants *c)
+{
+    return FNMA(ROUND(MUL(x, c->inverse)), c->p, x);
+}
+
+/* (-p, p) to [0, p). */
+ALWAYS V lift(V x, const constants *c)
+{
+    return ADD(x, _mm256_and_pd(c->p, _mm256_cmp_pd(x, _mm256_setzero_pd(), _CMP_LT_OQ)));
+}
+
+ALWAYS void store_lifted(uint64_t *out, V x, const constants *c)
+{
+    within(x, 1, c);
+    store_words(out, to_words(lift(x, c)));
+}
+
+ALWAYS void store_reduced(uint64_t *out, V x, const constants *c)
+{
+    store_lifted(out, reduce(x, c), c);
+}
+
+ALWAYS void transpose4(V x[4])
+{
+    V a = _mm256_unpacklo_pd(x[0], x[1]), b = _mm256_unpackhi_pd(x[0], x[1]);
+    V d = _mm256_unpacklo_pd(x[2], x[3]), e = _mm256_unpackhi_pd(x[2], x[3]);
+    x[0] = _mm256_permute2f128_pd(a, d, 0x20), x[1] = _mm256_permute2f128_pd(b, e, 0x20);
+    x[2] = _mm256_permute2f128_pd(a, d, 0x31), x[3] = _mm256_permute2f128_pd(b, e, 0x31);
+}
+
+/* ---- Forward transform -------------------------------------------------------------------------------------------------------------- */
+
+ALWAYS void forward4(V x[4], V w1, V w2, V w3, int wide, const constants *c)
+{
+    const double bound = wide ? 2.71 : 12.7;
+    if (wide) x[0] = reduce(x[0], c);
+    V t = times(x[2], w1, wide, c), u = times(x[3], w1, wide, c);
+    V a0 = ADD(x[0], t), a2 = SUB(x[0], t), a1 = ADD(x[1], u), a3 = SUB(x[1], u);
+    t = times(a1, w2, wide, c), u = times(a3, w3, wide, c);
+    x[0] = ADD(a0, t), x[1] = SUB(a0, t), x[2] = ADD(a2, u), x[3] = SUB(a2, u);
+    for (int i = 0; i < 4; i++) within(x[i], bound, c);
+}
+
+/* Radix-4 pass over a block of `length` words that is node k of the tree of blocks (the limb is node 1); `first`: words come in. */
+ALWAYS void forward_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first, int wide, const constants *c)
+{
+    const V w1 = all(t->forward[k]), w2 = all(t->forward[2 * k]), w3 = all(t->forward[2 * k + 1]);
+    size_t stride = length / 4;
+    for (size_t j = 0; j < stride; j += 4) {
+        V x[4];
+        UNROLL
+        for (size_t i = 0; i < 4; i++) x[i] = first ? load(a + i * stride + j) : load_real(a + i * stride + j);
+        forward4(x, w1, w2, w3, wide, c);
+        UNROLL
+        for (size_t i = 0; i < 4; i++) store_real(a + i * stride + j, x[i]);
+    }
+}
+
+ALWAYS void forward_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide, const constants *c)
+{
+    const V w = all(t->forward[1]);
+    size_t stride = length / 2;
+    for (size_t j = 0; j < stride; j += 4) {
+        V x = load(a + j), y = times(load(a + stride + j), w, wide, c);
+        store_real(a + j, ADD(x, y));
+        store_real(a + stride + j, SUB(x, y));
+    }
+}
+
+/* The last six layers of a block of 64 words, node k; canonical words in the order of the contract. */
+ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t k, size_t n, int wide, const constants *c)
+{
+    const double *lanes = t->forward_lanes + 48 * (k - n / 64);
+    forward_pass4(t, a, 64, k, 0, wide, c);
+    for (size_t i = 0; i < 4; i++) forward_pass4(t, a + 16 * i, 16, 4 * k + i, 0, wide, c);
+    double buffer[64] __attribute__((aligned(32)));
+    memcpy(buffer, a, sizeof buffer);
+    for (size_t i5 = 0; i5 < 2; i5++)
+        for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
+            V x[4];
+            UNROLL
+            for (size_t i = 0; i < 4; i++) x[i] = _mm256_load_pd(buffer + 32 * i5 + 8 * i + 4 * i2);
+            transpose4(x);
+            forward4(x, _mm256_load_pd(lanes), _mm256_load_pd(lanes + 4), _mm256_load_pd(lanes + 8), wide, c);
+            UNROLL
+            for (size_t i = 0; i < 4; i++) store_reduced(a + 32 * i2 + 8 * i + 4 * i5, x[i], c);
+        }
+}
+
+/* Depth first, so that a block is finished while it is in the cache. */
+static void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+{
+    size_t length = (size_t)1 << log_length;
+    if (log_length == 6) {
+        if (wide) forward_tail(t, a, k, n, 1, c);
+        else forward_tail(t, a, k, n, 0, c);
+        return;
+    }
+    if (k == 1 && (log_length & 1)) {
+        if (wide) forward_pass2(t, a, length, 1, c);
+        else forward_pass2(t, a, length, 0, c);
+        for (size_t i = 0; i < 2; i++) forward_node(t, a + i * (length / 2), log_length - 1, 2 + i, n, wide, c);
+        return;
+    }
+    if (k == 1 && wide) forward_pass4(t, a, length, k, 1, 1, c);
+    else if (k == 1) forward_pass4(t, a, length, k, 1, 0, c);
+    else if (wide) forward_pass4(t, a, length, k, 0, 1, c);
+    else forward_pass4(t, a, length, k, 0, 0, c);
+    for (size_t i = 0; i < 4; i++) forward_node(t, a + i * (length / 4), log_length - 2, 4 * k + i, n, wide, c);
+}
+
+static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t count)
+{
+    const avx2_tables *t = p->tables;
+    const constants c = constants_of(p);
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.ntt_forward(&t->portable, limbs, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) forward_node(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, p->bits > NARROW_BITS, &c);
+}
+
+/* ---- Inverse transform ---------------------------------------------------------------------------------------------------------------- */
+
+ALWAYS void inverse4(V x[4], V w1, V w2, V w3, int wide, const constants *c)
+{
+    for (int i = 0; i < 4; i++) within(x[i], wide ? 2 : 1.15, c);
+    V s = ADD(x[0], x[1]), d = times(SUB(x[0], x[1]), w2, wide, c);
+    V t = ADD(x[2], x[3]), e = times(SUB(x[2], x[3]), w3, wide, c);
+    x[0] = reduce(ADD(s, t), c);
+    x[1] = wide ? reduce(ADD(d, e), c) : ADD(d, e);
+    x[2] = times(SUB(s, t), w1, wide, c);
+    x[3] = times(SUB(d, e), w1, wide, c);
+}
+
+/* |x| <= 2 (wide) or 0.65 (narrow) after the last products. */
+ALWAYS void store_last(uint64_t *out, V x, int wide, const constants *c)
+{
+    if (wide) store_reduced(out, x, c);
+    else store_lifted(out, x, c);
+}
+
+ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int last, int wide, const constants *c)
+{
+    const V w1 = all(t->inverse[k]), w2 = all(t->inverse[2 * k]), w3 = all(t->inverse[2 * k + 1]);
+    const V scale = all(t->scale), scale_last = all(t->scale_last);
+    size_t stride = length / 4;
+    for (size_t j = 0; j < stride; j += 4) {
+        V x[4];
+        UNROLL
+        for (size_t i = 0; i < 4; i++) x[i] = load_real(a + i * stride + j);
+        if (last) {
+            V s = ADD(x[0], x[1]), d = times(SUB(x[0], x[1]), w2, wide, c);
+            V u = ADD(x[2], x[3]), e = times(SUB(x[2], x[3]), w3, wide, c);
+            store_last(a + j, times(ADD(s, u), scale, wide, c), wide, c);
+            store_last(a + stride + j, times(ADD(d, e), scale, wide, c), wide, c);
+            store_last(a + 2 * stride + j, times(SUB(s, u), scale_last, wide, c), wide, c);
+            store_last(a + 3 * stride + j, times(SUB(d, e), scale_last, wide, c), wide, c);
+        } else {
+            inverse4(x, w1, w2, w3, wide, c);
+            UNROLL
+            for (size_t i = 0; i < 4; i++) store_real(a + i * stride + j, x[i]);
+        }
+    }
+}
+
+/* Always the last pass. */
+ALWAYS void inverse_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide, const constants *c)
+{
+    const V scale = all(t->scale), scale_last = all(t->scale_last);
+    size_t stride = length / 2;
+    for (size_t j = 0; j < stride; j += 4) {
+        V x = load_real(a + j), y = load_real(a + stride + j);
+        store_last(a + j, times(ADD(x, y), scale, wide, c), wide, c);
+        store_last(a + stride + j, times(SUB(x, y), scale_last, wide, c), wide, c);
+    }
+}
+
+ALWAYS void inverse_head(const avx2_tables *t, uint64_t *a, size_t k, size_t n, int wide, const constants *c)
+{
+    const double *lanes = t->inverse_lanes + 48 * (k - n / 64);
+    double buffer[64] __attribute__((aligned(32)));
+    for (size_t i5 = 0; i5 < 2; i5++)
+        for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
+            V x[4];
+            UNROLL
+            for (size_t i = 0; i < 4; i++) x[i] = load(a + 32 * i2 + 8 * i + 4 * i5);
+            inverse4(x, _mm256_load_pd(lanes), _mm256_load_pd(lanes + 4), _mm256_load_pd(lanes + 8), wide, c);
+            transpose4(x);
+            UNROLL
+            for (size_t i = 0; i < 4; i++) _mm256_store_pd(buffer + 32 * i5 + 8 * i + 4 * i2, x[i]);
+        }
+    memcpy(a, buffer, sizeof buffer);
+    for (size_t i = 0; i < 4; i++) inverse_pass4(t, a + 16 * i, 16, 4 * k + i, 0, wide, c);
+    inverse_pass4(t, a, 64, k, 0, wide, c);
+}
+
+static void inverse_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+{
+    size_t length = (size_t)1 << log_length;
+    if (log_length == 6) {
+        if (wide) inverse_head(t, a, k, n, 1, c);
+        else inverse_head(t, a, k, n, 0, c);
+        return;
+    }
+    if (k == 1 && (log_length & 1)) {
+        for (size_t i = 0; i < 2; i++) inverse_node(t, a + i * (length / 2), log_length - 1, 2 + i, n, wide, c);
+        if (wide) inverse_pass2(t, a, length, 1, c);
+        else inverse_pass2(t, a, length, 0, c);
+        return;
+    }
+    for (size_t i = 0; i < 4; i++) inverse_node(t, a + i * (length / 4), log_length - 2, 4 * k + i, n, wide, c);
+    if (k == 1 && wide) inverse_pass4(t, a, length, k, 1, 1, c);
+    else if (k == 1) inverse_pass4(t, a, length, k, 1, 0, c);
+    else if (wide) inverse_pass4(t, a, length, k, 0, 1, c);
+    else inverse_pass4(t, a, length, k, 0, 0, c);
+}
+
+static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t count)
+{
+    const avx2_tables *t = p->tables;
+    const constants c = constants_of(p);
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.ntt_inverse(&t->portable, limbs, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) inverse_node(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, p->bits > NARROW_BITS, &c);
+}
+
+/* ---- Element-wise functions --------------------------------------------------------------------------------------------------------------
+ *
+ * Products of canonical residues: c = 1 and |w| <= p, that is twice (1): |r| <= (1/2 + 3/8) p even if p is wide, so one lift makes
+ * them canonical. Quotients are below 2^50: always the fused rounding, k = 2. */
+
+ALWAYS I modular_add(I a, I b, I p)
+{
+    I s = _mm256_add_epi64(a, b), t = _mm256_sub_epi64(s, p);
+    return _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(t), _mm256_castsi256_pd(s), _mm256_castsi256_pd(t)));
+}
+
+static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+{
+    const I q = _mm256_set1_epi64x((long long)p->p);
+    for (size_t j = 0; j < count; j += 4) store_words(out + j, modular_add(load_words(a + j), load_words(b + j), q));
+}
+
+static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+{
+    const I q = _mm256_set1_epi64x((long long)p->p);
+    for (size_t j = 0; j < count; j += 4) {
+        I d = _mm256_sub_epi64(load_words(a + j), load_words(b + j)), e = _mm256_add_epi64(d, q);
+        store_words(out + j,
+                    _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(d), _mm256_castsi256_pd(e), _mm256_castsi256_pd(d))));
+    }
+}
+
+static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+{
+    const constants c = constants_of(p);
+    for (size_t j = 0; j < count; j += 4) store_lifted(out + j, times(load(a + j), load(b + j), 0, &c), &c);
+}
+
+static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const uint64_t *b, size_t count)
+{
+    const constants c = constants_of(p);
+    for (size_t j = 0; j < count; j += 4)
+        store_reduced(out + j, ADD(times(load(a + j), load(b + j), 0, &c), load(acc + j)), &c);
+}
+
+static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s, size_t count)
+{
+    const I q = _mm256_set1_epi64x((long long)p->p), b = _mm256_set1_epi64x((long long)s);
+    for (size_t j = 0; j < count; j += 4) store_words(out + j, modular_add(load_words(a + j), b, q));
+}
+
+static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s, size_t count)
+{
+    const constants c = constants_of(p);
+    const V w = all((double)s);
+    for (size_t j = 0; j < count; j += 4) store_lifted(out + j, times(load(a + j), w, 0, &c), &c);
+}
+
+static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, uint64_t s, size_t count)
+{
+    const constants c = constants_of(p);
+    const V w = all((double)s);
+    for (size_t j = 0; j < count; j += 4) store_reduced(out + j, ADD(times(load(a + j), w, 0, &c), load(acc + j)), &c);
+}
+
+static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, uint64_t s, size_t count)
+{
+    const constants c = constants_of(p);
+    const V w = all((double)s);
+    for (size_t j = 0; j < count; j += 4) store_lifted(out + j, times(SUB(load(a + j), load(b + j)), w, 0, &c), &c);
+}
+
+static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2, const uint64_t *a0, const uint64_t *a1,
+                   const uint64_t *b0, const uint64_t *b1, size_t count)
+{
+    const constants c = constants_of(p);
+    for (size_t j = 0; j < count; j += 4) {
+        V w = load(a0 + j), x = load(a1 + j), y = load(b0 + j), z = load(b1 + j);
+        store_lifted(d0 + j, times(w, y, 0, &c), &c);
+        store_reduced(d1 + j, ADD(times(w, z, 0, &c), times(x, y, 0, &c)), &c);
+        store_lifted(d2 + j, times(x, z, 0, &c), &c);
+    }
+}
+
+/* Any word: high half times 2^32 mod p, plus low half. |result| < p + 2^32. */
+ALWAYS V fold_word(I x, const avx2_tables *t, const constants *c)
+{
+    V high = to_double(_mm256_srli_epi64(x, 32)), low = to_double(_mm256_and_si256(x, _mm256_set1_epi64x(0xffffffff)));
+    return ADD(times(high, all(t->two32), 0, c), low);
+}
+
+static void reduce_signed(const ckks_prime *p, uint64_t *out, const int64_t *x, size_t count)
+{
+    const avx2_tables *t = p->tables;
+    const constants c = constants_of(p);
+    const I top = _mm256_set1_epi64x((long long)((uint64_t)1 << 63));
+    const V two63 = all(t->two63);
+    for (size_t j = 0; j < count; j += 4) {
+        I word = _mm256_xor_si256(_mm256_loadu_si256((const void *)(x + j)), top); /* x + 2^63 */
+        store_reduced(out + j, SUB(fold_word(word, t, &c), two63), &c);
+    }
+}
+
+static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[], size_t count)
+{
+    const V half = all(0.5);
+    for (size_t j = 0; j < count; j += 8) {
+        V s = _mm256_setzero_pd(), t = s;
+        for (size_t i = 0; i < terms; i++) {
+            V c = all(inverse[i]), x = MUL(load(y[i] + j), c), z = MUL(load(y[i] + j + 4), c);
+            s = ADD(s, x);
+            t = ADD(t, z);
+        }
+        store_words(v + j, to_words(_mm256_floor_pd(ADD(s, half))));
+        store_words(v + j + 4, to_words(_mm256_floor_pd(ADD(t, half))));
+    }
+}
+
+/* ---- Automorphisms -------------------------------------------------------------------------------------------------------------------------- */
+
+/* block_of[b] = the output block that input block b fills. */
+static void block_targets(uint32_t *target, const ckks_automorphism *sigma, size_t n)
+{
+    for (size_t b = 0; b < n / 64; b++) target[sigma->source[64 * b] >> 6] = (uint32_t)b;
+}
+
+static void permute_block(uint64_t *restrict out, const uint64_t *restrict in, const uint32_t *restrict source)
+{
+    for (size_t i = 0; i < 64; i++) out[i] = in[source[i] & 63];
+}
+
+static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma)
+{
+    const avx2_tables *t = p->tables;
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.permute(&t->portable, out, acc, a, sigma);
+        return;
+    }
+    size_t n = (size_t)1 << p->log_n;
+    for (size_t b = 0; b < n; b += 64) {
+        const uint64_t *in = a + (sigma->source[b] & ~(uint32_t)63);
+        if (acc) {
+            uint64_t block[64] __attribute__((aligned(32)));
+            permute_block(block, in, sigma->source + b);
+            add(p, out + b, acc + b, block, 64);
+        } else {
+            permute_block(out + b, in, sigma->source + b);
+        }
+    }
+}
+
+/* ---- Sums of products ---------------------------------------------------------------------------------------------------------------------------
+ *
+ * Primes of at most 30 bits, factors below 2^30: sums of 64-bit integers, at most 15 products and a residue below 2^64; for b bits
+ * 2^(63-2b) products.
+ *
+ * Others: a pair (high, low). high starts at C = 1.5 * 2^E, so that its unit in the last place stays u = 2^(E-52) while the sum of
+ * the products is within 2^(E-1); each product x w is split exactly into a multiple of u, which goes to high, and a rest of at most
+ * u/2, which goes to low. With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low is exact while k u/2 = 2^(B+2s-52) <= 2^53,
+ * that is s <= (105 - B) / 2. At the end, q = high / p rounded to an integer is off by less than 1/2 + |q| 2^-52, |q| <= 2^(B+s+1-b):
+ * with B >= 2b - 1, s <= 12 and B + s + 1 - b <= 56 the rest is below 16.5 p < 2^53 (p < 2^48), and for larger p, where
+ * 2s <= 105 - B, below 2.5 p. */
+
+typedef struct sum {
+    V high, low;
+} sum;
+
+/* s of the comment for products below 2^bits; at most 12. */
+static unsigned log_room(unsigned bits)
+{
+    unsigned s = (105 - bits) / 2;
+    return s < 12 ? s : 12;
+}
+
+static double bias_of(unsigned bits, unsigned log_room)
+{
+    double c = 1.5;
+    for (unsigned i = 0; i < bits + log_room + 1; i++) c *= 2;
+    return c;
+}
+
+ALWAYS void accumulate_product(sum *s, V x, V w)
+{
+    V high = FMA(x, w, s->high), part = SUB(high, s->high);
+    s->high = high;
+    s->low = ADD(s->low, FMS(x, w, part));
+}
+
+/* The sum modulo p plus `carry`, |carry| <= p, as |result| <= (1/2 + tiny) p; the pair starts anew. */
+ALWAYS V settle(sum *s, V carry, V bias, const constants *c)
+{
+    V r = reduce(SUB(s->high, bias), c), low = reduce(s->low, c);
+    within(r, 16.5, c);
+    s->high = bias;
+    s->low = _mm256_setzero_pd();
+    return reduce(ADD(ADD(r, low), carry), c);
+}
+
+typedef struct inner_operands {
+    size_t terms;
+    const uint64_t *const *a;
+    const void *const *key0, *const *key1;
+    const uint64_t *add0;
+    uint64_t factor;
+} inner_operands;
+
+/* Four words of both sums, from position j on, primes of at most 30 bits. */
+ALWAYS void inner_integer(const inner_operands *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t j, size_t room,
+                          const constants *c)
+{
+    const avx2_tables *t = p->tables;
+    I s0 = _mm256_setzero_si256(), s1 = s0;
+    size_t left = room;
+    if (o->add0) {
+        s0 = _mm256_mul_epu32(load_words(o->add0 + j), _mm256_set1_epi64x((long long)o->factor));
+        left--;
+    }
+    for (size_t d = 0; d < o->terms; d++, left--) {
+        I x = load_words(o->a[d] + j);
+        if (!left) {
+            s0 = to_words(lift(reduce(fold_word(s0, t, c), c), c));
+            s1 = to_words(lift(reduce(fold_word(s1, t, c), c), c));
+            left = room;
+        }
+        s0 = _mm256_add_epi64(s0, _mm256_mul_epu32(x, load_packed(o->key0[d], 4, j)));
+        s1 = _mm256_add_epi64(s1, _mm256_mul_epu32(x, load_packed(o->key1[d], 4, j)));
+    }
+    store_reduced(out0, fold_word(s0, t, c), c);
+    store_reduced(out1, fold_word(s1, t, c), c);
+}
+
+ALWAYS void inner_real(const inner_operands *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t room, V bias,
+                       const constants *c)
+{
+    sum s0 = {bias, _mm256_setzero_pd()}, s1 = s0;
+    V carry0 = s0.low, carry1 = s0.low;
+    size_t left = room;
+    if (o->add0) {
+        accumulate_product(&s0, load(o->add0 + j), all((double)o->factor));
+        left--;
+    }
+    for (size_t d = 0; d < o->terms; d++, left--) {
+        V x = load(o->a[d] + j);
+        if (!left) {
+            carry0 = settle(&s0, carry0, bias, c);
+            carry1 = settle(&s1, carry1, bias, c);
+            left = room;
+        }
+        accumulate_product(&s0, x, to_double(load_packed(o->key0[d], width, j)));
+        accumulate_product(&s1, x, to_double(load_packed(o->key1[d], width, j)));
+    }
+    store_lifted(out0, settle(&s0, carry0, bias, c), c);
+    store_lifted(out1, settle(&s1, carry1, bias, c), c);
+}
+
+/* Both sums of one block of 64. */
+static void inner_block(const inner_operands *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+                        const constants *c)
+{
+    if (p->bits <= INTEGER_BITS) {
+        size_t room = (size_t)1 << (63 - 2 * p->bits);
+        for (size_t j = 0; j < 64; j += 4) inner_integer(o, p, out0 + j, out1 + j, from + j, room, c);
+        return;
+    }
+    unsigned s = log_room(2 * p->bits);
+    const V bias = all(bias_of(2 * p->bits, s));
+    for (size_t j = 0; j < 64; j += 4) {
+        if (p->width == 4) inner_real(o, out0 + j, out1 + j, from + j, 4, (size_t)1 << s, bias, c);
+        else inner_real(o, out0 + j, out1 + j, from + j, 8, (size_t)1 << s, bias, c);
+    }
+}
+
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
+                          const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
+                          const ckks_automorphism *sigma)
+{
+    const avx2_tables *t = p->tables;
+    const constants c = constants_of(p);
+    const inner_operands o = {terms, a, key0, key1, add0, factor};
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, factor, sigma);
+        return;
+    }
+    uint32_t target[1u << (CKKS_MAX_LOG_N - 6)];
+    uint64_t block[2][64] __attribute__((aligned(64)));
+    size_t n = (size_t)1 << p->log_n;
+    if (sigma) block_targets(target, sigma, n);
+    for (size_t b = 0; b < n / 64; b++) {
+        if (!sigma) {
+            inner_block(&o, p, out0 + 64 * b, out1 + 64 * b, 64 * b, &c);
+            continue;
+        }
+        size_t to = 64 * (size_t)target[b];
+        inner_block(&o, p, block[0], block[1], 64 * b, &c);
+        permute_block(out0 + to, block[0], sigma->source + to);
+        permute_block(out1 + to, block[1], sigma->source + to);
+    }
+}
+
+/* ---- Plaintext products ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Sixteen words of one sum. The packed vector of eight words covers 2^log_gap vectors. */
+ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap,
+                          const uint64_t *const x[], int accumulate, size_t j, const constants *c)
+{
+    const avx2_tables *t = p->tables;
+    const size_t room = (size_t)1 << (63 - 2 * p->bits), first = (j >> 3 >> log_gap) << 3,
+                 second = ((j >> 3) + 1) >> log_gap << 3;
+    I s[4];
+    UNROLL
+    for (size_t v = 0; v < 4; v++) s[v] = accumulate ? load_words(out + j + 4 * v) : _mm256_setzero_si256();
+    for (size_t b = 0, end; b < terms; b = end) {
+        if (b) {
+            UNROLL
+            for (size_t v = 0; v < 4; v++) s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c));
+        }
+        end = terms - b > room ? b + room : terms;
+        for (size_t i = b; i < end; i++) {
+            const uint64_t *limb = x[i] + j;
+            s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(load_words(limb), load_packed(plain[i], 4, first)));
+            s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(load_words(limb + 4), load_packed(plain[i], 4, first + 4)));
+            s[2] = _mm256_add_epi64(s[2], _mm256_mul_epu32(load_words(limb + 8), load_packed(plain[i], 4, second)));
+            s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(load_words(limb + 12), load_packed(plain[i], 4, second + 4)));
+        }
+    }
+    UNROLL
+    for (size_t v = 0; v < 4; v++) store_reduced(out + j + 4 * v, fold_word(s[v], t, c), c);
+}
+
+ALWAYS void plain_real(uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap, const uint64_t *const x[],
+                       int accumulate, size_t j, unsigned width, size_t room, V bias, const constants *c)
+{
+    const size_t word[4] = {(j >> 3 >> log_gap) << 3, ((j >> 3 >> log_gap) << 3) + 4, ((j >> 3) + 1) >> log_gap << 3,
+                            (((j >> 3) + 1) >> log_gap << 3) + 4};
+    sum s[4];
+    V carry[4];
+    UNROLL
+    for (size_t v = 0; v < 4; v++) {
+        s[v].high = bias;
+        s[v].low = _mm256_setzero_pd();
+        carry[v] = accumulate ? load(out + j + 4 * v) : s[v].low;
+    }
+    for (size_t b = 0, end; b < terms; b = end) {
+        if (b) {
+            UNROLL
+            for (size_t v = 0; v < 4; v++) carry[v] = settle(&s[v], carry[v], bias, c);
+        }
+        end = terms - b > room ? b + room : terms;
+        for (size_t i = b; i < end; i++) {
+            const uint64_t *limb = x[i] + j;
+            UNROLL
+            for (size_t v = 0; v < 4; v++)
+                accumulate_product(&s[v], load(limb + 4 * v), to_double(load_packed(plain[i], width, word[v])));
+        }
+    }
+    UNROLL
+    for (size_t v = 0; v < 4; v++) store_lifted(out + j + 4 * v, settle(&s[v], carry[v], bias, c), c);
+}
+
+static void plain_limb(const ckks_prime *p, uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap,
+                       const uint64_t *const x[], int accumulate, size_t from, size_t to)
+{
+    const constants c = constants_of(p);
+    const unsigned s = log_room(2 * p->bits);
+    const V bias = all(bias_of(2 * p->bits, s));
+    const size_t room = (size_t)1 << s;
+    for (size_t j = from; j < to; j += 16) {
+        if (p->bits <= INTEGER_BITS) plain_integer(p, out, terms, plain, log_gap, x, accumulate, j, &c);
+        else if (p->width == 4) plain_real(out, terms, plain, log_gap, x, accumulate, j, 4, room, bias, &c);
+        else plain_real(out, terms, plain, log_gap, x, accumulate, j, 8, room, bias, &c);
+    }
+}
+
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const void *const plain[],
+                          unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
+{
+    enum { BLOCK = 64 }; /* words of a plaintext stay in the cache for the second sum */
+    const avx2_tables *t = p->tables;
+    size_t n = (size_t)1 << p->log_n;
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.plain_product(&t->portable, out0, out1, terms, plain, log_gap, x0, x1, accumulate);
+        return;
+    }
+    for (size_t j = 0; j < n; j += BLOCK) {
+        plain_limb(p, out0, terms, plain, log_gap, x0, accumulate, j, j + BLOCK);
+        if (x1) plain_limb(p, out1, terms, plain, log_gap, x1, accumulate, j, j + BLOCK);
+    }
+}
+
+/* ---- Linear combinations ----------------------------------------------------------------------------------------------------------------------- */
+
+enum { COMBINE_BLOCK = 128 };
+
+/* One output over `count` (a multiple of 8) coefficients already converted. Weights are centred: products below 2^(49+b). */
+static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms, double y[][COMBINE_BLOCK], const uint64_t weight[],
+                           size_t count)
+{
+    const constants c = constants_of(p);
+    const unsigned bits = 49 + p->bits, s = log_room(bits);
+    const size_t room = (size_t)1 << s;
+    const V bias = all(bias_of(bits, s)), zero = _mm256_setzero_pd();
+    double w[CKKS_MAX_TERMS];
+    for (size_t i = 0; i < terms; i++) w[i] = centred(weight[i], p->p);
+    for (size_t j = 0; j < count; j += 8) {
+        sum s0 = {bias, zero}, s1 = s0;
+        V carry0 = zero, carry1 = zero;
+        for (size_t b = 0, end; b < terms; b = end) {
+            if (b) {
+                carry0 = settle(&s0, carry0, bias, &c);
+                carry1 = settle(&s1, carry1, bias, &c);
+            }
+            end = terms - b > room ? b + room : terms;
+            for (size_t i = b; i < end; i++) {
+                V f = all(w[i]);
+                accumulate_product(&s0, _mm256_load_pd(y[i] + j), f);
+                accumulate_product(&s1, _mm256_load_pd(y[i] + j + 4), f);
+            }
+        }
+        store_lifted(out + j, settle(&s0, carry0, bias, &c), &c);
+        store_lifted(out + j + 4, settle(&s1, carry1, bias, &c), &c);
+    }
+}
+
+static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,
+                    const uint64_t *const y[], const uint64_t *const weight[], size_t count)
+{
+    double real[CKKS_MAX_TERMS][COMBINE_BLOCK] __attribute__((aligned(64)));
+    for (size_t from = 0; from < count; from += COMBINE_BLOCK) {
+        size_t block = count - from < COMBINE_BLOCK ? count - from : COMBINE_BLOCK;
+        for (size_t i = 0; i < terms; i++)
+            for (size_t j = 0; j < block; j += 4) _mm256_store_pd(real[i] + j, load(y[i] + from + j));
+        for (size_t t = 0; t < targets; t++) combine_target(primes[t], out[t] + from, terms, real, weight[t], block);
+    }
+}
+
+const ckks_kernel ckks_kernel_avx2 = {
+    .name = "avx2",
+    .prime_init = prime_init,
+    .prime_clear = prime_clear,
+    .ntt_forward = ntt_forward,
+    .ntt_inverse = ntt_inverse,
+    .add = add,
+    .sub = sub,
+    .mul = mul,
+    .mul_add = mul_add,
+    .add_scalar = add_scalar,
+    .mul_scalar = mul_scalar,
+    .mul_scalar_add = mul_scalar_add,
+    .sub_mul_scalar = sub_mul_scalar,
+    .tensor = tensor,
+    .permute = permute,
+    .inner_product = inner_product,
+    .plain_product = plain_product,
+    .combine = combine,
+    .overflow = overflow,
+    .reduce_signed = reduce_signed,
+};

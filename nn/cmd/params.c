@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fhola params: the parameter sets, prime by prime, with what their security rests on. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ckks/ckks.h"
+#include "nn/cmd/cmd.h"
+
+/* A role of primes and its basis. */
+typedef struct role {
+    const char *name;
+    ckks_basis basis;
+} role;
+
+#define ROLES 6
+
+static void roles_of(role out[ROLES], const ckks_params *p)
+{
+    unsigned residual = ckks_params_get_spec(p)->residual_levels;
+    out[0] = (role){"base", ckks_basis_base(p)};
+    out[1] = (role){"slots to coefficients", ckks_basis_stc(p)};
+    out[2] = (role){"residual", ckks_basis_residual(p, residual)};
+    out[3] = (role){"sine evaluation", ckks_basis_eval_mod(p)};
+    out[4] = (role){"coefficients to slots", ckks_basis_cts(p)};
+    out[5] = (role){"special", ckks_basis_special(p)};
+}
+
+static ckks_basis one(unsigned prime)
+{
+    return (ckks_basis)1 << prime;
+}
+
+static const char *role_name(const ckks_params *p, unsigned prime)
+{
+    role roles[ROLES];
+    roles_of(roles, p);
+    for (int i = 0; i < ROLES; i++)
+        if (roles[i].basis & one(prime)) return roles[i].name;
+    return "";
+}
+
+/* Digit of a chain prime; the number of digits for a special prime. */
+static unsigned digit_of(const ckks_params *p, unsigned prime)
+{
+    unsigned d = 0;
+    while (d < ckks_params_digits(p) && !(ckks_params_digit(p, d) & one(prime))) d++;
+    return d;
+}
+
+static void print_text(const char *name, const ckks_params *p)
+{
+    unsigned log_n = ckks_params_get_spec(p)->log_n, primes = ckks_params_chain(p) + ckks_params_special(p);
+    ckks_basis q = ckks_basis_chain(p), s = ckks_basis_special(p);
+    printf("%s: N = 2^%u, 2^%u slots, %u + %u primes\n", name, log_n, log_n - 1, ckks_params_chain(p), ckks_params_special(p));
+    for (unsigned i = 0; i < primes; i++) {
+        printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i), ckks_params_log2(p, one(i)), role_name(p, i));
+        if (s & one(i))
+            printf("\n");
+        else
+            printf(", digit %u\n", digit_of(p, i));
+    }
+    printf("  log2(Q) = %.2f\n", ckks_params_log2(p, q));
+    printf("  log2(P) = %.2f\n", ckks_params_log2(p, s));
+    printf("  log2(QP) = %.2f, at most %.0f for 128-bit security with a uniform ternary secret\n", ckks_params_log2(p, q | s),
+           ckks_params_log2_cap(p));
+    printf("  %u key-switching digits of", ckks_params_digits(p));
+    for (unsigned d = 0; d < ckks_params_digits(p); d++) printf("%s %.2f", d ? "," : "", ckks_params_log2(p, ckks_params_digit(p, d)));
+    printf(" bits\n");
+    if (ckks_params_log2_ephemeral(p) > 0)
+        printf("  the ephemeral secret of Hamming weight %u has keys at %.2f bits, at most %.0f\n",
+               ckks_params_get_spec(p)->hamming_weight, ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p));
+}
+
+static void print_json(const char *name, const ckks_params *p)
+{
+    unsigned primes = ckks_params_chain(p) + ckks_params_special(p);
+    ckks_basis q = ckks_basis_chain(p), s = ckks_basis_special(p);
+    printf("{\"name\": \"%s\", \"log_n\": %u, \"log2_q\": %.4f, \"log2_p\": %.4f, \"log2_qp\": %.4f, \"log2_qp_cap\": %.0f, ", name,
+           ckks_params_get_spec(p)->log_n, ckks_params_log2(p, q), ckks_params_log2(p, s), ckks_params_log2(p, q | s),
+           ckks_params_log2_cap(p));
+    printf("\"digits\": %u, \"log2_ephemeral\": %.4f, \"log2_ephemeral_cap\": %.0f, \"hamming_weight\": %u, \"primes\": [",
+           ckks_params_digits(p), ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p), ckks_params_get_spec(p)->hamming_weight);
+    for (unsigned i = 0; i < primes; i++) {
+        printf("%s{\"prime\": %llu, \"log2\": %.4f, \"role\": \"%s\"", i ? ", " : "", (unsigned long long)ckks_params_prime(p, i),
+               ckks_params_log2(p, one(i)), role_name(p, i));
+        if (!(s & one(i))) printf(", \"digit\": %u", digit_of(p, i));
+        printf("}");
+    }
+    printf("]}");
+}
+
+static fhola_status print_set(const char *name, int json)
+{
+    ckks_params *params = NULL;
+    fhola_status status = ckks_params_named(&params, name);
+    if (status != FHOLA_OK) return status;
+    if (json)
+        print_json(name, params);
+    else
+        print_text(name, params);
+    ckks_params_destroy(params);
+    return FHOLA_OK;
+}
+
+static fhola_status print_all(int json)
+{
+    fhola_status status = FHOLA_OK;
+    if (json) printf("[");
+    for (size_t i = 0; status == FHOLA_OK && ckks_params_name(i); i++) {
+        if (i) printf(json ? ",\n " : "\n");
+        status = print_set(ckks_params_name(i), json);
+    }
+    if (json) printf("]\n");
+    return status;
+}
+
+int nn_cmd_params(int argc, char **argv)
+{
+    const char *name = NULL;
+    int json = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            json = 1;
+        else if (argv[i][0] == '-' || name)
+            return nn_cmd_usage("params", argv[i]);
+        else
+            name = argv[i];
+    }
+    fhola_status status = name ? print_set(name, json) : print_all(json);
+    if (status == FHOLA_OK && name && json) printf("\n");
+    return status == FHOLA_OK ? 0 : nn_cmd_fail("params", status);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Activation functions against their definitions, the sine variable against its inverse, interval selection, and bad input. */
+#include "check_ola_support.h"
+
+static const double table_x[] = {-1, 0, 2, 3}, table_y[] = {1, 0, 4, 4};
+static const ola_function table = {OLA_TABLE, 4, table_x, table_y};
+
+START_TEST(test_known_values)
+{
+    ola_function relu = {.kind = OLA_RELU}, gelu = {.kind = OLA_GELU}, silu = {.kind = OLA_SILU};
+    ck_assert_double_eq(ola_function_eval(&relu, -3), 0);
+    ck_assert_double_eq(ola_function_eval(&relu, 2.5), 2.5);
+    /* Phi(1) = 0.8413447460685429, Phi(-2) = 0.02275013194817921, 1 / (1 + exp(-1)) = 0.7310585786300049 */
+    assert_close(ola_function_eval(&gelu, 1), 0.8413447460685429, 1e-15);
+    assert_close(ola_function_eval(&gelu, -2), -2 * 0.02275013194817921, 1e-16);
+    assert_close(ola_function_eval(&silu, 1), 0.7310585786300049, 1e-15);
+    ck_assert_double_eq(ola_function_eval(&silu, -2000), 0);
+    ck_assert_double_eq(ola_function_eval(&gelu, -2000), 0);
+    ck_assert_double_eq(ola_function_eval(&gelu, 2000), 2000);
+}
+END_TEST
+
+START_TEST(test_table)
+{
+    succeed(ola_function_check(&table));
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_double_eq(ola_function_eval(&table, table_x[i]), table_y[i]);
+    ck_assert_double_eq(ola_function_eval(&table, -0.5), 0.5);
+    ck_assert_double_eq(ola_function_eval(&table, 1), 2);
+    ck_assert_double_eq(ola_function_eval(&table, -3), 3); /* first segment continued */
+    ck_assert_double_eq(ola_function_eval(&table, 10), 4); /* last segment continued */
+}
+END_TEST
+
+START_TEST(test_bad_functions)
+{
+    static const double still[] = {0, 1, 1}, broken[] = {0, NAN, 1}, y[] = {0, 0, 0};
+    ola_function f = {OLA_TABLE, 3, still, y};
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "must rise");
+    f.x = broken;
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "point 1 of the table is not finite");
+    f.count = 1;
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "at least 2, got 1");
+    f = (ola_function){.kind = (ola_function_kind)9};
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "unknown function kind 9");
+}
+END_TEST
+
+START_TEST(test_variable)
+{
+    static const double eps[] = {0, 0.01, 0.125, 0.25};
+    for (size_t e = 0; e < 4; e++) {
+        double previous = -1.5;
+        for (int i = -100; i <= 100; i++) {
+            double w = i / 100.0, X = ola_variable(eps[e], w);
+            ck_assert_double_gt(X, previous);
+            previous = X;
+            assert_close(ola_variable_inverse(eps[e], X), w, eps[e] == 0.25 ? 1e-7 : 1e-14);
+        }
+        ck_assert_double_eq(ola_variable(eps[e], 1), 1);
+        ck_assert_double_eq(ola_variable(eps[e], -1), -1);
+        ck_assert_double_eq(ola_variable_inverse(eps[e], 2), 1);
+    }
+    assert_close(ola_variable(0.125, 2), sqrt(2), 1e-15); /* the sine's maximum over sin(pi / 4) */
+}
+END_TEST
+
+START_TEST(test_intervals)
+{
+    double min[] = {-1, -0.1, 5}, max[] = {3, 0.1, 5};
+    ola_interval in[3];
+    ola_interval_rule rule = {.margin = 1.5, .floor = 0.3};
+    succeed(ola_select_intervals(in, min, max, 3, &rule));
+    assert_close(in[0].centre, 1, 1e-15);
+    assert_close(in[0].half_width, 3, 1e-15);
+    assert_close(in[1].centre, 0, 1e-15);
+    assert_close(in[1].half_width, 0.6, 1e-15); /* the floor: 0.3 of the largest half range, 2 */
+    assert_close(in[2].centre, 5, 1e-15);
+    assert_close(in[2].half_width, 0.6, 1e-15); /* a constant channel */
+    rule.symmetric = true;
+    succeed(ola_select_intervals(in, min, max, 3, &rule));
+    for (int c = 0; c < 3; c++)
+        ck_assert_double_eq(in[c].centre, 0);
+    assert_close(in[0].half_width, 4.5, 1e-15);
+    assert_close(in[2].half_width, 7.5, 1e-15);
+}
+END_TEST
+
+START_TEST(test_bad_intervals)
+{
+    double min[] = {-1, 5}, max[] = {3, 5};
+    ola_interval in[2] = {{7, 8}, {9, 10}};
+    ola_interval_rule rule = {.margin = 1.5, .floor = 0};
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE, "channel 1 is constant (5)");
+    ck_assert_double_eq(in[0].centre, 7); /* untouched */
+    fail_with(ola_select_intervals(in, min, max, 0, &rule), FHOLA_PARAM, "no channel");
+    rule.margin = 0.9;
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_PARAM, "margin 0.9");
+    rule = (ola_interval_rule){.margin = 1, .floor = 1.5};
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_PARAM, "floor 1.5");
+    rule.floor = 0.5;
+    min[1] = INFINITY; /* an empty histogram's extremes */
+    max[1] = -INFINITY;
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE, "channel 1: the observed range [inf, -inf] is not finite");
+    min[1] = NAN;
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE, "channel 1");
+    min[1] = 4;
+    max[1] = 3;
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_PARAM, "smallest value 4 above largest 3");
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("functions");
+    tcase_add_test(tcase, test_known_values);
+    tcase_add_test(tcase, test_table);
+    tcase_add_test(tcase, test_bad_functions);
+    tcase_add_test(tcase, test_variable);
+    tcase_add_test(tcase, test_intervals);
+    tcase_add_test(tcase, test_bad_intervals);
+    return run_case("ola_function", tcase);
+}

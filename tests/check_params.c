@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parameter sets: primes and their roles, digits, and that nothing above a security bound gets through. */
+#include "ckks/params.h"
+
+#include "tests/support.h"
+
+static const char *const sets[] = {"R15", "R15-A2", "R15-B", "toy", "toy-boot"};
+#define SETS ((int)(sizeof sets / sizeof sets[0]))
+
+static ckks_params *create(const ckks_params_spec *spec)
+{
+    ckks_params *p = NULL;
+    ck_assert_ok(ckks_params_create(&p, spec));
+    return p;
+}
+
+/* ------------------------------------------------------------------ primality */
+
+START_TEST(is_prime_sieve)
+{
+    enum { LIMIT = 1000000 };
+    unsigned char *composite = calloc(LIMIT, 1);
+    ck_assert_ptr_nonnull(composite);
+    composite[0] = composite[1] = 1;
+    for (size_t i = 2; i * i < LIMIT; i++)
+        if (!composite[i])
+            for (size_t j = i * i; j < LIMIT; j += i) composite[j] = 1;
+    for (size_t i = 0; i < LIMIT; i++)
+        ck_assert_msg(ckks_is_prime(i) == !composite[i], "%zu is %sprime", i, composite[i] ? "not " : "");
+    free(composite);
+}
+END_TEST
+
+/* Strong pseudoprimes to many bases, Carmichael numbers, prime squares, the ends of the range. */
+START_TEST(is_prime_hard)
+{
+    static const uint64_t composite[] = {2047,           1373653,         25326001,           3215031751u,         2152302898747u,
+                                         3474749660383u, 341550071728321u, 3825123056546413051u, 561,              1729,
+                                         825265,         321197185,        9746347772161u,      4294967291u * 4294967291u,
+                                         18446744073709551615u};
+    static const uint64_t prime[] = {18446744073709551557u, 9223372036854775783u, 4294967291u, 1125899906842597u, 281474976710597u};
+    for (size_t i = 0; i < sizeof composite / sizeof composite[0]; i++)
+        ck_assert_msg(!ckks_is_prime(composite[i]), "%" PRIu64 " is composite", composite[i]);
+    for (size_t i = 0; i < sizeof prime / sizeof prime[0]; i++)
+        ck_assert_msg(ckks_is_prime(prime[i]), "%" PRIu64 " is prime", prime[i]);
+}
+END_TEST
+
+#ifdef HAVE_GMP
+START_TEST(is_prime_random)
+{
+    mpz_t x;
+    mpz_init(x);
+    for (int i = 0; i < 20000; i++) {
+        uint64_t n = random_word() >> (i % 50) | 1;
+        mpz_set_ui(x, n);
+        ck_assert_msg(ckks_is_prime(n) == (mpz_probab_prime_p(x, 30) > 0), "%" PRIu64, n);
+    }
+    mpz_clear(x);
+}
+END_TEST
+
+START_TEST(modular_arithmetic)
+{
+    mpz_t a, b, p, r;
+    mpz_inits(a, b, p, r, NULL);
+    for (int i = 0; i < 5000; i++) {
+        mpz_set_ui(p, (random_word() >> (1 + i % 48)) | 4);
+        mpz_nextprime(p, p);
+        uint64_t prime = mpz_get_ui(p), x = random_word() % prime, e = random_word() >> (i % 60);
+        if (prime >> 63) continue;
+        mpz_set_ui(a, x);
+        mpz_set_ui(b, e);
+        mpz_powm(r, a, b, p);
+        ck_assert_uint_eq(ckks_mod_pow(x, e, prime), mpz_get_ui(r));
+        mpz_mul_ui(r, a, e % prime);
+        ck_assert_uint_eq(ckks_mod_mul(x, e % prime, prime), mpz_fdiv_ui(r, prime));
+        if (x) ck_assert_uint_eq(ckks_mod_mul(ckks_mod_inverse(x, prime), x, prime), 1);
+    }
+    mpz_clears(a, b, p, r, NULL);
+}
+END_TEST
+
+START_TEST(log2_products)
+{
+    ring r;
+    ckks_params_spec spec = named_spec(sets[_i]);
+    memset(&r, 0, sizeof r);
+    r.params = create(&spec);
+    mpz_t product;
+    mpz_init(product);
+    for (int i = 0; i < 100; i++) {
+        ckks_basis all = ckks_basis_chain(r.params) | ckks_basis_special(r.params), basis = i ? random_word() & all : all;
+        long exponent;
+        integer_product(product, &r, basis);
+        double mantissa = mpz_get_d_2exp(&exponent, product);
+        ck_assert_double_eq_tol(ckks_params_log2(r.params, basis), log2(mantissa) + (double)exponent, 1e-9);
+    }
+    mpz_clear(product);
+    ckks_params_destroy(r.params);
+}
+END_TEST
+#endif
+
+/* ------------------------------------------------------------------ primes and roles */
+
+static void check_bits(const ckks_params *p, ckks_basis basis, double bits)
+{
+    for (unsigned i = 0; i < CKKS_MAX_PRIMES; i++)
+        if (basis >> i & 1) ck_assert_double_eq_tol(log2((double)ckks_params_prime(p, i)), bits, 0.05);
+}
+
+START_TEST(primes_and_roles)
+{
+    ckks_params_spec spec = named_spec(sets[_i]);
+    ckks_params *p = create(&spec);
+    unsigned total = ckks_params_chain(p) + ckks_params_special(p);
+    ck_assert_uint_eq(ckks_params_chain(p), 1 + spec.stc_levels + spec.residual_levels + spec.eval_mod_levels + spec.cts_levels);
+    ck_assert_uint_eq(ckks_params_special(p), spec.special_primes);
+    for (unsigned i = 0; i < total; i++) {
+        uint64_t x = ckks_params_prime(p, i);
+        ck_assert(ckks_is_prime(x));
+        ck_assert_uint_eq(x % ((uint64_t)2 << spec.log_n), 1);
+        ck_assert_uint_lt(x, (uint64_t)1 << 50);
+        for (unsigned j = 0; j < i; j++) ck_assert_uint_ne(x, ckks_params_prime(p, j));
+    }
+    ck_assert_uint_eq(ckks_params_prime(p, total), 0);
+
+    ckks_basis role[] = {ckks_basis_base(p),     ckks_basis_stc(p), ckks_basis_residual(p, spec.residual_levels),
+                         ckks_basis_eval_mod(p), ckks_basis_cts(p), ckks_basis_special(p)};
+    unsigned count[] = {1, spec.stc_levels, spec.residual_levels, spec.eval_mod_levels, spec.cts_levels, spec.special_primes};
+    ckks_basis seen = 0;
+    for (int k = 0; k < 6; k++) {
+        ck_assert_uint_eq(ckks_basis_count(role[k]), count[k]);
+        ck_assert_msg((role[k] & seen) == 0, "role %d overlaps a lower one", k);
+        ck_assert_msg(role[k] == 0 || role[k] > seen, "role %d is below another", k);
+        seen |= role[k];
+    }
+    ck_assert_uint_eq(seen, ckks_basis_chain(p) | ckks_basis_special(p));
+    ck_assert_uint_eq(ckks_basis_residual(p, 1000), role[2]);
+    ck_assert_uint_eq(ckks_basis_residual(p, 0), 0);
+
+    check_bits(p, role[0], spec.base_bits);
+    check_bits(p, role[1], spec.stc_bits);
+    check_bits(p, role[2], spec.residual_bits);
+    check_bits(p, role[4], spec.cts_bits);
+    check_bits(p, role[5], spec.special_bits);
+    /* The EvalMod prime of depth l, top first, takes S_l^2 to S_(l+1), and the last lands on 2^residual_bits / (2 pi eps). */
+    ckks_basis left = role[3];
+    for (unsigned l = 0; l < spec.eval_mod_levels; l++) {
+        double next = l + 1 < spec.eval_mod_levels ? spec.eval_mod_scale_bits[l + 1] : spec.residual_bits - log2(2 * acos(-1) * spec.eps);
+        check_bits(p, ckks_basis_top(left), 2 * spec.eval_mod_scale_bits[l] - next);
+        left &= ~ckks_basis_top(left);
+    }
+    ckks_params_destroy(p);
+}
+END_TEST
+
+/* Digits partition the chain into spans, each below P by 3.9 bits. */
+START_TEST(digits)
+{
+    ckks_params_spec spec = named_spec(sets[_i]);
+    ckks_params *p = create(&spec);
+    double special = ckks_params_log2(p, ckks_basis_special(p));
+    ckks_basis seen = 0;
+    for (unsigned j = 0; j < ckks_params_digits(p); j++) {
+        ckks_basis digit = ckks_params_digit(p, j);
+        ck_assert_uint_ne(digit, 0);
+        ck_assert_msg((digit & seen) == 0 && digit > seen, "digit %u is out of order", j);
+        ck_assert_double_le(ckks_params_log2(p, digit), special - 3.9);
+        seen |= digit;
+    }
+    ck_assert_uint_eq(seen, ckks_basis_chain(p));
+    ck_assert_uint_eq(ckks_params_digit(p, ckks_params_digits(p)), 0);
+    /* One digit where the fewest special primes allow it. */
+    for (ckks_basis q = 1; q < ckks_basis_chain(p); q = q << 1 | 1) {
+        ckks_basis s = ckks_basis_special_for(p, q);
+        ck_assert_uint_eq(s & ~ckks_basis_special(p), 0);
+        if (s != ckks_basis_special(p)) {
+            ck_assert_double_ge(ckks_params_log2(p, s), ckks_params_log2(p, q) + 3.9);
+            ckks_basis fewer = s & ~ckks_basis_top(s);
+            if (fewer) ck_assert_double_lt(ckks_params_log2(p, fewer), ckks_params_log2(p, q) + 3.9);
+        }
+    }
+    ckks_params_destroy(p);
+}
+END_TEST
+
+START_TEST(basis_helpers)
+{
+    unsigned index[CKKS_MAX_PRIMES];
+    ck_assert_uint_eq(ckks_basis_count(0), 0);
+    ck_assert_uint_eq(ckks_basis_count(~(ckks_basis)0), 64);
+    ck_assert_uint_eq(ckks_basis_top(0), 0);
+    ck_assert_uint_eq(ckks_basis_top(0x15), 0x10);
+    ck_assert_uint_eq(ckks_basis_top(~(ckks_basis)0), (ckks_basis)1 << 63);
+    ck_assert_uint_eq(ckks_basis_lowest(0x50), 4);
+    ck_assert_uint_eq(ckks_basis_list((ckks_basis)1 << 63 | 5, index), 3);
+    ck_assert(index[0] == 0 && index[1] == 2 && index[2] == 63);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ security */
+
+START_TEST(caps)
+{
+    static const struct {
+        unsigned log_n;
+        double cap;
+    } table[] = {{15, 868}, {16, 1747}, {17, 3523}}; /* ePrint 2024/463, table 5.2 */
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        /* Up to the last accepted number of levels the product stays below the cap, with the next it would not. */
+        ckks_params_spec spec = flat_spec(table[i].log_n, 50, 1, 49);
+        spec.insecure = 0;
+        spec.special_primes = 1;
+        spec.special_bits = 50;
+        double last = 0;
+        for (;; spec.residual_levels++) {
+            ckks_params *p = NULL;
+            if (spec.residual_levels > 62) break; /* the ring's cap is beyond 64 primes */
+            spec.residual_bits = 45;
+            fhola_status st = ckks_params_create(&p, &spec);
+            if (st == FHOLA_PARAM) break; /* digits or primes run out before the cap */
+            if (st) {
+                ck_assert_int_eq(st, FHOLA_SECURITY);
+                ck_assert_ptr_null(p);
+                ck_assert_double_gt(last + 45.1, table[i].cap);
+                break;
+            }
+            last = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p));
+            ck_assert_double_le(last, table[i].cap);
+            ck_assert_double_eq(ckks_params_log2_cap(p), table[i].cap);
+            ckks_params_destroy(p);
+        }
+    }
+}
+END_TEST
+
+START_TEST(named_sets_are_secure)
+{
+    size_t i = 0;
+    for (const char *name; (name = ckks_params_name(i)); i++) {
+        ckks_params *p;
+        ck_assert_ok(ckks_params_named(&p, name));
+        double qp = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p));
+        printf("%s: log2(QP) = %.2f of %.0f, ephemeral %.2f of %.0f\n", name, qp, ckks_params_log2_cap(p), ckks_params_log2_ephemeral(p),
+               ckks_params_log2_ephemeral_cap(p));
+        ck_assert_int_eq(ckks_params_get_spec(p)->insecure, 0);
+        ck_assert_double_le(qp, 868);
+        ck_assert_double_gt(ckks_params_log2_ephemeral(p), 0);
+        ck_assert_double_eq_tol(ckks_params_log2_ephemeral(p),
+                                log2((double)ckks_params_prime(p, 0)) + log2((double)ckks_params_prime(p, ckks_params_chain(p))), 1e-9);
+        ck_assert_double_le(ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p));
+        ck_assert_double_le(ckks_params_log2_ephemeral_cap(p), 84);
+        ckks_params_destroy(p);
+    }
+    ck_assert_uint_ge(i, 3);
+}
+END_TEST
+
+START_TEST(refused_as_insecure)
+{
+    ckks_params *p = NULL;
+    ckks_params_spec spec = named_spec("R15");
+    spec.special_primes++;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
+    spec = named_spec("R15");
+    spec.residual_levels++; /* 28 bits more than the 856.65 of the set */
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
+    spec = named_spec("R15");
+    spec.log_n = 14;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
+    spec = named_spec("R15");
+    spec.hamming_weight = 31;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
+    /* q0 p0 at 88 bits: above what weight 32 carries at N = 2^15, below what it carries at 2^16. */
+    spec = named_spec("R15");
+    spec.base_bits = 40;
+    spec.special_bits = 47.9;
+    spec.residual_levels = 3;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "ephemeral"));
+    spec.log_n = 16;
+    ck_assert_ok(ckks_params_create(&p, &spec));
+    ckks_params_destroy(p);
+    p = NULL;
+    /* Small rings only with the flag. */
+    spec = named_spec("toy");
+    ck_assert(spec.insecure);
+    spec.insecure = 0;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
+    spec = named_spec("toy-boot");
+    ck_assert(spec.insecure);
+    spec.insecure = 0;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
+    ck_assert_ptr_null(p);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ other errors */
+
+#define REFUSED(base, change) \
+    do { \
+        ckks_params *p_ = NULL; \
+        ckks_params_spec spec = named_spec(base); \
+        change; \
+        ck_assert_fails(ckks_params_create(&p_, &spec), FHOLA_PARAM); \
+        ck_assert_ptr_null(p_); \
+    } while (0)
+
+START_TEST(refused_as_impossible)
+{
+    REFUSED("toy", spec.log_n = 3);
+    REFUSED("toy", spec.log_n = 18);
+    REFUSED("toy", spec.residual_levels = 0);
+    REFUSED("toy", spec.residual_levels = 64);
+    REFUSED("toy", spec.residual_levels = UINT32_MAX);
+    REFUSED("toy", spec.special_primes = 0);
+    REFUSED("toy", spec.special_primes = 17);
+    REFUSED("toy", spec.base_bits = 11);
+    REFUSED("toy", spec.base_bits = 51);
+    REFUSED("toy", spec.base_bits = (double)NAN);
+    REFUSED("toy", spec.special_bits = 30; spec.special_primes = 1); /* 30 < 28 + 3.9 */
+    REFUSED("toy", spec.stc_levels = 1);                             /* bootstrapping in part */
+    REFUSED("toy-boot", spec.cts_levels = 0);
+    REFUSED("toy-boot", spec.eps = 0);
+    REFUSED("toy-boot", spec.eps = 0.26);
+    REFUSED("toy-boot", spec.eps = (double)NAN);
+    REFUSED("toy-boot", spec.eval_mod_degree = 31);
+    REFUSED("toy-boot", spec.eval_mod_degree = 128);
+    REFUSED("toy-boot", spec.eval_mod_levels = 6);
+    REFUSED("toy-boot", spec.double_angles = 3);
+    REFUSED("toy-boot", spec.double_angles = UINT32_MAX; spec.eval_mod_levels = 4); /* 1 + 4 + r wraps around to 4 */
+    REFUSED("toy-boot", spec.eval_mod_range = 0);
+    REFUSED("toy-boot", spec.eval_mod_range = 65);
+    REFUSED("toy-boot", spec.hamming_weight = 0);
+    REFUSED("toy-boot", spec.hamming_weight = 513);
+    REFUSED("toy-boot", spec.eval_mod_scale_bits[3] = (double)NAN);
+}
+END_TEST
+
+/* One base conversion has room for 31 primes (kernel.h, CKKS_MAX_TERMS): no digit and no special modulus may be longer. */
+START_TEST(digits_fit_a_conversion)
+{
+    ckks_params *p = NULL;
+    ckks_params_spec spec = flat_spec(4, 20, 42, 20);
+    spec.special_primes = 16;
+    spec.special_bits = 50;
+    if (ckks_params_create(&p, &spec) == FHOLA_OK)
+        for (unsigned j = 0; j < ckks_params_digits(p); j++) ck_assert_uint_le(ckks_basis_count(ckks_params_digit(p, j)), 31);
+    ckks_params_destroy(p);
+}
+END_TEST
+
+START_TEST(names)
+{
+    ckks_params *p = NULL;
+    ckks_params_spec spec;
+    ck_assert_str_eq(ckks_params_name(0), "R15");
+    ck_assert_ptr_null(ckks_params_name(1000));
+    for (size_t i = 0; ckks_params_name(i); i++) ck_assert_ptr_null(strstr(ckks_params_name(i), "toy"));
+    ck_assert_fails(ckks_params_named(&p, "R14"), FHOLA_PARAM);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "R14"));
+    ck_assert_fails(ckks_params_spec_named(&spec, ""), FHOLA_PARAM);
+    ck_assert_ptr_null(p);
+}
+END_TEST
+
+/* The hash tells parameter sets apart and does not move for the default set, whose files it binds. */
+START_TEST(hashes)
+{
+    uint64_t hash[16];
+    unsigned n = 0;
+    ckks_params_spec spec = named_spec("toy-boot");
+    for (int change = 0; change < 9; change++) {
+        ckks_params_spec s = spec;
+        if (change == 1) s.residual_levels--;
+        if (change == 2) s.special_primes++;
+        if (change == 3) s.eps = 0.12;
+        if (change == 4) s.eval_mod_range = 12;
+        if (change == 5) s.eval_mod_power = 0.4;
+        if (change == 6) s.hamming_weight = 48;
+        if (change == 7) s.log_n = 11;
+        if (change == 8) s.eval_mod_scale_bits[3] += 0.5;
+        ckks_params *p = create(&s);
+        hash[n] = ckks_params_hash(p);
+        for (unsigned i = 0; i < n; i++) ck_assert_msg(hash[i] != hash[n], "change %d does not change the hash", change);
+        n++;
+        ckks_params_destroy(p);
+    }
+    ckks_params *again = create(&spec);
+    ck_assert_uint_eq(ckks_params_hash(again), hash[0]);
+    ckks_params_destroy(again);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_test(tcase, is_prime_sieve);
+    tcase_add_test(tcase, is_prime_hard);
+#ifdef HAVE_GMP
+    tcase_add_test(tcase, is_prime_random);
+    tcase_add_test(tcase, modular_arithmetic);
+    tcase_add_loop_test(tcase, log2_products, 0, SETS);
+#endif
+    tcase_add_loop_test(tcase, primes_and_roles, 0, SETS);
+    tcase_add_loop_test(tcase, digits, 0, SETS);
+    tcase_add_test(tcase, basis_helpers);
+    tcase_add_test(tcase, caps);
+    tcase_add_test(tcase, named_sets_are_secure);
+    tcase_add_test(tcase, refused_as_insecure);
+    tcase_add_test(tcase, refused_as_impossible);
+    tcase_add_test(tcase, digits_fit_a_conversion);
+    tcase_add_test(tcase, names);
+    tcase_add_test(tcase, hashes);
+}
+
+int main(void)
+{
+    test_seed(0);
+    return test_run("params", add_tests, 60);
+}
