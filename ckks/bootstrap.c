@@ -381,6 +381,14 @@ fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c
     if (!st) st = ckks_key_list_add(list, c, dense);
     if (!st) st = ckks_key_list_add(list, c, conjugate);
     if (!st) st = ckks_key_list_add(list, c, relinearize);
+    /* The last products of EvalMod are small enough for a key of one digit. */
+    for (unsigned level = 1; level < p->spec.eval_mod_levels && !st; level++) {
+        ckks_basis basis = drop_top(bs->eval_mod, level), special = ckks_basis_special_for(p, basis);
+        if (ckks_params_log2(p, special) < ckks_params_log2(p, basis) + CKKS_DIGIT_MARGIN) continue;
+        ckks_key_request small = {CKKS_KEY_RELINEARIZE, 0, basis, special};
+        st = ckks_key_list_add(list, c, small);
+        break;
+    }
     for (size_t k = bs->half; k < c->slots && !st; k *= 2) {
         ckks_key_request trace = {CKKS_KEY_ROTATE, (uint32_t)k, c->chain, c->special};
         st = ckks_key_list_add(list, c, trace);

@@ -66,7 +66,7 @@ typedef struct ckks_params ckks_params;
  * secrets (Security Guidelines for Implementing Homomorphic Encryption, ePrint 2024/463, table 5.2: 868 at N = 2^15, 1747 at 2^16, 3523
  * at 2^17, smaller rings below), or when the ephemeral secret's modulus q0 p0 is too large for its Hamming weight. */
 fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec) FHOLA_WARN_UNUSED;
-/* A named set: "R15" (default, fast), "R15-A2", "R15-B"; names beginning with "toy" are insecure rings for tests. */
+/* A named set: "R15" (default, fast), "R15-A3", "R15-A2", "R15-B"; names beginning with "toy" are insecure rings for tests. */
 fhola_status ckks_params_named(ckks_params **out, const char *name) FHOLA_WARN_UNUSED;
 /* The i-th built-in name, NULL past the end; insecure toy sets are not listed. */
 const char *ckks_params_name(size_t i);
@@ -373,7 +373,7 @@ typedef struct ckks_reader ckks_reader;
 fhola_status ckks_reader_create(ckks_reader **out, FILE *stream, const char *name) FHOLA_WARN_UNUSED; /* the stream stays the caller's */
 fhola_status ckks_reader_open(ckks_reader **out, const char *path) FHOLA_WARN_UNUSED;
 void ckks_reader_destroy(ckks_reader *reader); /* wipes what it has read */
-/* Accept parameters that are marked insecure, and a secret whatever its weight: tests only. */
+/* Accept parameters that are marked insecure: tests only. */
 void ckks_reader_allow_insecure(ckks_reader *reader);
 
 /* Begins the next container. *more = 0 at the end of the stream; with `more` NULL there must be a container. It must be of `kind`; with

@@ -72,15 +72,16 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
     ckks_conversion *conversion = ckks_workspace_take(ws, count * digits * sizeof *conversion);
     raise_task *task = ckks_workspace_take(ws, count * digits * (all / TARGET_CHUNK + 1) * sizeof *task);
     if (!y || !v || !conversion || !task) return FHOLA_NOMEM;
-    /* Limbs of one digit are neighbours in y: digits are spans of the chain. */
+    /* y holds the limbs digit by digit. */
 #pragma omp parallel for schedule(dynamic) collapse(2)
     for (unsigned i = 0; i < limbs; i++)
         for (size_t k = 0; k < count; k++) {
             const ckks_prime *p = &c->prime[index[i]];
-            uint64_t *limb = y + (k * limbs + i) * c->stride;
-            ckks_basis digit = 0;
-            for (unsigned j = 0; j < digits; j++)
-                if (out[k].digit[j] & CKKS_BIT(index[i])) digit = out[k].digit[j];
+            size_t before = 0;
+            unsigned j = 0;
+            for (; !(out[k].digit[j] & CKKS_BIT(index[i])); j++) before += ckks_basis_count(out[k].digit[j]);
+            ckks_basis digit = out[k].digit[j];
+            uint64_t *limb = y + (k * limbs + before + ckks_limb_index(digit, index[i])) * c->stride;
             memcpy(limb, polynomial[k] + i * c->stride, c->n * sizeof *limb);
             c->kernel->ntt_inverse(p, &limb, 1);
             c->kernel->mul_scalar(p, limb, limb, ckks_conversion_factor(c, digit, index[i]), c->n);

@@ -10,19 +10,24 @@
 
 #include "ckks/kernel/kernel.h"
 
-/* Named sets. R15 is set A of the design with 3-level transforms: eps 1/8, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35,
- * 34. Toy sets keep every structural feature (same roles and levels) in a ring small enough for exact oracles. */
+/* Named sets.
+ *
+ * R15: eps 1/8, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. Slots-to-coefficients and coefficients-to-slots primes
+ * are as small as 14 bits of precision allow, so that two digits suffice for key switching (ARCHITECTURE.md, "Parameters").
+ * R15-A3, R15-A2, R15-B: the sets it was chosen against. Toy sets keep every structural feature (same roles and levels) in a ring small
+ * enough for exact oracles. */
 #define EVAL_MOD_A {36, 40, 38, 36, 36, 35, 34}
 #define EVAL_MOD_B {42, 46, 44, 42, 42, 41, 39}
 static const struct {
     const char *name;
     ckks_params_spec spec;
 } named[] = {
-    {"R15", {15, 28, 3, 28, 5, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
+    {"R15", {15, 28, 2, 24, 5, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
+    {"R15-A3", {15, 28, 3, 28, 5, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
     {"R15-A2", {15, 28, 2, 28, 5, 28, 7, EVAL_MOD_A, 2, 34, 6, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
     {"R15-B", {15, 32, 2, 32, 5, 32, 7, EVAL_MOD_B, 2, 40, 4, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
     {"toy", {8, 28, 0, 0, 6, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 1}},
-    {"toy-boot", {10, 28, 3, 28, 5, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.125, 11, 30, 2, 0.3, 32, 1}},
+    {"toy-boot", {10, 28, 2, 24, 5, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.125, 11, 30, 2, 0.3, 32, 1}},
 };
 #define NAMED_COUNT (sizeof named / sizeof named[0])
 
@@ -242,7 +247,7 @@ static fhola_status check_spec(const ckks_params_spec *s)
     if (s->eval_mod_degree < 2 || s->eval_mod_degree > 126 || s->eval_mod_degree % 2)
         return fhola_fail(FHOLA_PARAM, "eval_mod degree %u is not even in 2..126", s->eval_mod_degree);
     unsigned depth = 1 + ckks_polynomial_depth(s->eval_mod_degree / 2) + s->double_angles;
-    if (levels[1] != depth)
+    if (s->double_angles > CKKS_MAX_EVAL_MOD_LEVELS || levels[1] != depth)
         return fhola_fail(FHOLA_PARAM, "eval_mod of degree %u with %u double angles takes %u levels, not %u", s->eval_mod_degree,
                           s->double_angles, depth, levels[1]);
     if (s->eval_mod_range < 1 || s->eval_mod_range > 64)
@@ -266,14 +271,13 @@ static fhola_status find_primes(ckks_params *p)
     return st;
 }
 
-/* Digits group neighbouring primes by bits: each product stays below P by the margin. */
-static fhola_status group_digits(ckks_params *p)
+/* Digits of neighbouring primes, filled from the bottom: each product stays below 2^room, each fits into one base conversion. */
+static fhola_status group_neighbours(ckks_params *p, double room)
 {
-    double room = ckks_params_log2(p, ckks_basis_special(p)) - CKKS_DIGIT_MARGIN;
     for (unsigned i = 0; i < p->chain;) {
         double sum = 0;
         ckks_basis digit = 0;
-        for (; i < p->chain && sum + p->log2_prime[i] <= room; i++) {
+        for (; i < p->chain && sum + p->log2_prime[i] <= room && ckks_basis_count(digit) + 1 < CKKS_MAX_TERMS; i++) {
             sum += p->log2_prime[i];
             digit |= (ckks_basis)1 << i;
         }
@@ -282,6 +286,54 @@ static fhola_status group_digits(ckks_params *p)
                               p->log2_prime[i]);
         if (p->digits == CKKS_MAX_DIGITS) return fhola_fail(FHOLA_PARAM, "more than %u key-switching digits", CKKS_MAX_DIGITS);
         p->digit[p->digits++] = digit;
+    }
+    return FHOLA_OK;
+}
+
+/* Search for a partition of the chain into `digits` digits of any primes: prime i goes into the first digit with room, low primes
+ * together, backtracking until `steps` is used up. */
+typedef struct partition {
+    const ckks_params *params;
+    unsigned digits;
+    unsigned steps;
+    double free[CKKS_MAX_DIGITS];
+    ckks_basis digit[CKKS_MAX_DIGITS];
+} partition;
+
+static int place_prime(partition *t, unsigned i)
+{
+    if (i == t->params->chain) return 1;
+    if (t->steps == 0) return 0;
+    t->steps--;
+    double size = t->params->log2_prime[i];
+    for (unsigned d = 0; d < t->digits; d++) {
+        if (t->free[d] < size || ckks_basis_count(t->digit[d]) + 1 >= CKKS_MAX_TERMS) continue;
+        int empty = !t->digit[d];
+        t->free[d] -= size;
+        t->digit[d] |= (ckks_basis)1 << i;
+        if (place_prime(t, i + 1)) return 1;
+        t->free[d] += size;
+        t->digit[d] &= ~((ckks_basis)1 << i);
+        if (empty) break; /* the other empty digits are alike */
+    }
+    return 0;
+}
+
+/* Fewest digits win, since every digit costs transforms and key memory; neighbours win among equals, since then digits vanish from the
+ * top as levels are used up. */
+static fhola_status group_digits(ckks_params *p)
+{
+    double room = ckks_params_log2(p, ckks_basis_special(p)) - CKKS_DIGIT_MARGIN;
+    fhola_status st = group_neighbours(p, room);
+    if (st) return st;
+    unsigned least = (unsigned)ceil(ckks_params_log2(p, ckks_basis_chain(p)) / room);
+    for (unsigned digits = least; digits < p->digits; digits++) {
+        partition t = {.params = p, .digits = digits, .steps = 1u << 22};
+        for (unsigned d = 0; d < digits; d++) t.free[d] = room;
+        if (!place_prime(&t, 0)) continue;
+        memcpy(p->digit, t.digit, sizeof p->digit);
+        p->digits = digits;
+        break;
     }
     return FHOLA_OK;
 }
