@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CKKS_CHACHA20_KEY_BYTES 32u
+#define CKKS_CHACHA20_KEY_BYTES   32u
 #define CKKS_CHACHA20_NONCE_BYTES 12u
-#define CKKS_CHACHA20_AHEAD 1024u /* bytes computed together: 16 blocks */
+#define CKKS_CHACHA20_AHEAD       1024u /* bytes computed together: 16 blocks */
 
 /* A position in a key stream. Copying it forks the stream: both copies continue with the same bytes. */
 typedef struct ckks_chacha20 {

@@ -26,6 +26,7 @@ static uint64_t smallest_root(uint64_t p, unsigned log_n)
     return best;
 }
 
+/* Tables of prime i for the ring, and for the subrings of X^2, X^4, X^8 with the matching powers of the root. */
 static fhola_status prime_init(ckks_context *c, unsigned i)
 {
     ckks_prime *p = &c->prime[i];
@@ -35,7 +36,16 @@ static fhola_status prime_init(ckks_context *c, unsigned i)
     p->log_n = c->log_n;
     while (p->p >> p->bits) p->bits++;
     p->width = p->bits <= 32 ? 4 : 8;
-    return c->kernel->prime_init(p);
+    fhola_status st = c->kernel->prime_init(p);
+    for (unsigned k = 0; k < c->subrings && !st; k++) {
+        ckks_prime *q = &c->subring[k][i];
+        *q = *p;
+        q->tables = NULL;
+        q->psi = ckks_mod_pow(p->psi, (uint64_t)2 << k, p->p);
+        q->log_n = c->log_n - k - 1;
+        st = c->kernel->prime_init(q);
+    }
+    return st;
 }
 
 fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, const char *isa)
@@ -49,6 +59,7 @@ fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, 
     c->slots = c->n / 2;
     c->stride = c->log_n >= 12 ? c->n + 9 * 8 : c->n;
     c->primes = params->chain + params->special;
+    c->subrings = c->log_n < 6 ? 0 : c->log_n - 6 < CKKS_MAX_SUBRINGS ? c->log_n - 6 : CKKS_MAX_SUBRINGS;
     c->chain = ckks_basis_chain(params);
     c->special = ckks_basis_special(params);
     fhola_status st = ckks_kernel_select(&c->kernel, isa);
@@ -71,8 +82,11 @@ fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, 
 void ckks_context_destroy(ckks_context *c)
 {
     if (!c) return;
-    for (unsigned i = 0; i < c->primes; i++)
+    for (unsigned i = 0; i < c->primes; i++) {
         if (c->prime[i].tables) c->kernel->prime_clear(&c->prime[i]);
+        for (unsigned k = 0; k < c->subrings; k++)
+            if (c->subring[k][i].tables) c->kernel->prime_clear(&c->subring[k][i]);
+    }
     ckks_fft_destroy(c->fft);
     free(c);
 }

@@ -8,6 +8,7 @@
 #include "ckks/params.h"
 
 #define CKKS_BIT(i) ((ckks_basis)1 << (i))
+#define CKKS_MAX_SUBRINGS 3u /* plaintexts are compressed up to 8 times (kernel.h, plain_product) */
 
 struct ckks_context {
     ckks_params params;
@@ -18,6 +19,9 @@ struct ckks_context {
     unsigned primes;                /* chain + special */
     ckks_basis chain, special;
     ckks_prime prime[CKKS_MAX_PRIMES];
+    /* The same primes for the subrings of X^2, X^4, X^8 (degree n / 2^(k + 1)), in which repeated plaintexts are encoded. */
+    unsigned subrings;
+    ckks_prime subring[CKKS_MAX_SUBRINGS][CKKS_MAX_PRIMES];
     uint64_t residue[CKKS_MAX_PRIMES][CKKS_MAX_PRIMES]; /* [i][t] = prime i mod prime t */
     uint64_t inverse[CKKS_MAX_PRIMES][CKKS_MAX_PRIMES]; /* [i][t] = (prime i)^-1 mod prime t, i != t */
     ckks_fft *fft;

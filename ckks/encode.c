@@ -22,20 +22,20 @@ fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficien
     return FHOLA_OK;
 }
 
-void ckks_encode_limb(const ckks_context *c, unsigned prime, uint64_t *limb, const int64_t *coefficient, size_t period)
+/* Spreads 2 period coefficients over a ring's limb and transforms. */
+static void encode_ring(const ckks_kernel *kernel, const ckks_prime *p, uint64_t *limb, const int64_t *coefficient, size_t period)
 {
-    const ckks_prime *p = &c->prime[prime];
-    size_t gap = c->slots / period;
+    size_t n = (size_t)1 << p->log_n, gap = n / (2 * period);
     /* Reduced at the far end of the limb first, then spread from the front, so that no second buffer is needed: coefficient i moves from
      * n - 2 period + i to i gap, never overtaking an unread one. */
-    uint64_t *packed = limb + (c->n - 2 * period);
+    uint64_t *packed = limb + (n - 2 * period);
     if (2 * period >= 8) {
-        c->kernel->reduce_signed(p, packed, coefficient, 2 * period);
+        kernel->reduce_signed(p, packed, coefficient, 2 * period);
     } else {
         int64_t padded[8] = {0};
         uint64_t reduced[8];
         memcpy(padded, coefficient, 2 * period * sizeof *coefficient);
-        c->kernel->reduce_signed(p, reduced, padded, 8);
+        kernel->reduce_signed(p, reduced, padded, 8);
         memcpy(packed, reduced, 2 * period * sizeof *packed);
     }
     if (gap > 1)
@@ -44,14 +44,18 @@ void ckks_encode_limb(const ckks_context *c, unsigned prime, uint64_t *limb, con
             limb[i * gap] = x;
             memset(limb + i * gap + 1, 0, (gap - 1) * sizeof *limb);
         }
-    c->kernel->ntt_forward(p, &limb, 1);
+    kernel->ntt_forward(p, &limb, 1);
+}
+
+void ckks_encode_limb(const ckks_context *c, unsigned prime, uint64_t *limb, const int64_t *coefficient, size_t period)
+{
+    encode_ring(c->kernel, &c->prime[prime], limb, coefficient, period);
 }
 
 unsigned ckks_packed_log_gap(const ckks_context *c, size_t period)
 {
     unsigned log_gap = 0;
-    if (c->log_n >= 6)
-        while (log_gap < 3 && (period << (log_gap + 1)) <= c->slots) log_gap++;
+    while (log_gap < c->subrings && (period << (log_gap + 1)) <= c->slots) log_gap++;
     return log_gap;
 }
 
@@ -63,17 +67,27 @@ size_t ckks_packed_bytes(const ckks_context *c, ckks_basis basis, unsigned log_g
     return bytes;
 }
 
-void ckks_pack_limb(const ckks_context *c, unsigned prime, unsigned log_gap, void *out, const uint64_t *limb)
+void ckks_encode_packed(const ckks_context *c, unsigned prime, unsigned log_gap, void *out, uint64_t *scratch, const int64_t *coefficient,
+                        size_t period)
 {
-    size_t words = c->n >> log_gap, vector = 8;
+    size_t words = c->n >> log_gap;
+    unsigned log_vectors = log_gap > 3 ? 0 : 3 - log_gap; /* distinct vectors in a block of 64 */
+    encode_ring(c->kernel, log_gap ? &c->subring[log_gap - 1][prime] : &c->prime[prime], scratch, coefficient, period);
     uint32_t *narrow = out;
     uint64_t *wide = out;
     for (size_t w = 0; w < words; w++) {
-        uint64_t x = limb[((w / vector) << log_gap) * vector + w % vector];
+        size_t from = w;
+        if (log_gap) {
+            /* Lane l of packed vector v of block b is index (8 b + l) 2^log_vectors + v in plain bit-reversed order, which the subring
+             * stores in its own blocks of 64. */
+            size_t lane = w & 7, vector = (w >> 3) & (((size_t)1 << log_vectors) - 1), block = w >> (3 + log_vectors);
+            size_t plain = ((block << 3 | lane) << log_vectors) | vector;
+            from = (plain & ~(size_t)63) | (plain & 7) << 3 | (plain >> 3 & 7);
+        }
         if (c->prime[prime].width == 4)
-            narrow[w] = (uint32_t)x;
+            narrow[w] = (uint32_t)scratch[from];
         else
-            wide[w] = x;
+            wide[w] = scratch[from];
     }
 }
 

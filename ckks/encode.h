@@ -18,7 +18,9 @@ void ckks_encode_limb(const ckks_context *c, unsigned prime, uint64_t *limb, con
  * the prime's width. A packed plaintext over a basis is its limbs in increasing order of prime. */
 unsigned ckks_packed_log_gap(const ckks_context *c, size_t period);
 size_t ckks_packed_bytes(const ckks_context *c, ckks_basis basis, unsigned log_gap); /* a multiple of 64 */
-void ckks_pack_limb(const ckks_context *c, unsigned prime, unsigned log_gap, void *out, const uint64_t *limb);
+/* One packed limb, transformed in the subring it lives in. scratch: one limb. */
+void ckks_encode_packed(const ckks_context *c, unsigned prime, unsigned log_gap, void *out, uint64_t *scratch, const int64_t *coefficient,
+                        size_t period);
 
 /* Slots of a polynomial given by N real coefficients, divided by scale: `count` values. scratch: N doubles. */
 void ckks_decode_coefficients(const ckks_context *c, ckks_complex *values, size_t count, double *scratch, const double *coefficient,

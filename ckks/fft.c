@@ -15,8 +15,8 @@ _Static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD =
 /* Angles are measured in eighths of a turn: octant + t, 0 <= t <= 1. A fixed-point number is an unsigned multiple of 2^-63 that
  * is at most 1. */
 #define FRACTION_BITS 63
-#define FIXED_ONE (UINT64_C(1) << FRACTION_BITS)
-#define SERIES_TERMS 10
+#define FIXED_ONE     (UINT64_C(1) << FRACTION_BITS)
+#define SERIES_TERMS  10
 
 /* Taylor coefficients, (pi/4)^n / n! rounded to fixed point: n = 1, 3, ..., 19 for the sine of an eighth of a turn times t, and
  * n = 0, 2, ..., 18 for the cosine. The first term left out is below 2^-68. */
@@ -52,8 +52,7 @@ static uint64_t fixed_multiply(uint64_t a, uint64_t b)
 static uint64_t alternating_series(const uint64_t series[SERIES_TERMS], uint64_t z)
 {
     uint64_t sum = series[SERIES_TERMS - 1];
-    for (unsigned i = SERIES_TERMS - 1; i-- > 0;)
-        sum = series[i] - fixed_multiply(z, sum);
+    for (unsigned i = SERIES_TERMS - 1; i-- > 0;) sum = series[i] - fixed_multiply(z, sum);
     return sum;
 }
 
@@ -74,8 +73,7 @@ static double sine_in_octant(uint64_t mantissa, int shift)
 static double sine_of_fixed(uint64_t t)
 {
     int shift = 0;
-    if (t == 0)
-        return 0.0;
+    if (t == 0) return 0.0;
     while (t < FIXED_ONE / 2) {
         t <<= 1;
         shift++;
@@ -121,8 +119,7 @@ static void turn_by(double out[2], double x)
 double ckks_sin2pi(double x)
 {
     double point[2];
-    if (!isfinite(x))
-        return NAN;
+    if (!isfinite(x)) return NAN;
     turn_by(point, fabs(x));
     return x < 0.0 ? 0.0 - point[1] : point[1];
 }
@@ -130,8 +127,7 @@ double ckks_sin2pi(double x)
 double ckks_cos2pi(double x)
 {
     double point[2];
-    if (!isfinite(x))
-        return NAN;
+    if (!isfinite(x)) return NAN;
     turn_by(point, fabs(x));
     return point[0];
 }
@@ -167,8 +163,7 @@ fhola_status ckks_fft_create(ckks_fft **out, unsigned log_n)
                           CKKS_FFT_MAX_LOG_N);
     size_t max_m = (size_t)1 << (log_n - 1);
     ckks_fft *fft = calloc(1, sizeof *fft);
-    if (fft == NULL)
-        return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for a table header");
+    if (fft == NULL) return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for a table header");
     fft->log_m = log_n - 1;
     fft->roots = ckks_alloc(3 * max_m * sizeof *fft->roots);
     fft->reversed = ckks_alloc(max_m * sizeof *fft->reversed);
@@ -184,8 +179,7 @@ fhola_status ckks_fft_create(ckks_fft **out, unsigned log_n)
 
 void ckks_fft_destroy(ckks_fft *fft)
 {
-    if (fft == NULL)
-        return;
+    if (fft == NULL) return;
     ckks_free(fft->roots);
     ckks_free(fft->reversed);
     free(fft);
@@ -194,8 +188,7 @@ void ckks_fft_destroy(ckks_fft *fft)
 static unsigned log2_of(size_t m)
 {
     unsigned log_m = 0;
-    while (m >> log_m > 1)
-        log_m++;
+    while (m >> log_m > 1) log_m++;
     return log_m;
 }
 
@@ -247,18 +240,15 @@ void ckks_fft_forward(const ckks_fft *fft, double *re_im_interleaved, size_t m)
     double *v = re_im_interleaved;
     reverse_bits(fft, v, m);
     for (size_t h = 1; h < m; h *= 2)
-        for (size_t block = 0; block < m; block += 2 * h)
-            forward_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
+        for (size_t block = 0; block < m; block += 2 * h) forward_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
 }
 
 void ckks_fft_inverse(const ckks_fft *fft, double *re_im_interleaved, size_t m)
 {
     double *v = re_im_interleaved;
     for (size_t h = m / 2; h > 0; h /= 2)
-        for (size_t block = 0; block < m; block += 2 * h)
-            inverse_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
+        for (size_t block = 0; block < m; block += 2 * h) inverse_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
     reverse_bits(fft, v, m);
     double scale = 1.0 / (double)m; /* a power of two: exact */
-    for (size_t i = 0; i < 2 * m; i++)
-        v[i] *= scale;
+    for (size_t i = 0; i < 2 * m; i++) v[i] *= scale;
 }

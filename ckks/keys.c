@@ -200,7 +200,7 @@ void ckks_key_list_clear(ckks_key_list *list)
 unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis p, ckks_basis digit[CKKS_MAX_DIGITS])
 {
     const ckks_params *params = &c->params;
-    if (ckks_params_log2(params, p) >= ckks_params_log2(params, q) + CKKS_DIGIT_MARGIN) {
+    if (ckks_params_log2(params, p) >= ckks_params_log2(params, q) + CKKS_DIGIT_MARGIN && ckks_basis_count(q) < CKKS_MAX_TERMS) {
         digit[0] = q;
         return 1;
     }

@@ -178,8 +178,7 @@ static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *sp
         for (size_t s = 0; s < period; s++) value[period + s] = value[(s + shift) & (period - 1)];
         st = ckks_encode_coefficients(c, coefficient, scratch, value + period, period, lt->plain_scale);
         for (unsigned t = 0; t < limbs && !st; t++) {
-            ckks_encode_limb(c, index[t], limb, coefficient, period);
-            ckks_pack_limb(c, index[t], lt->log_gap, lt->term[i].plain + lt->limb_offset[index[t]], limb);
+            ckks_encode_packed(c, index[t], lt->log_gap, lt->term[i].plain + lt->limb_offset[index[t]], limb, coefficient, period);
         }
     }
     free(value);

@@ -171,8 +171,8 @@ static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n
         if (!st) pe->bytes += ckks_packed_bytes(c, basis, pe->log_gap);
         for (unsigned t = 0; t < c->primes && !st; t++)
             if (basis & CKKS_BIT(t)) {
-                ckks_encode_limb(c, t, limb, coefficient, period);
-                ckks_pack_limb(c, t, pe->log_gap, n->plain[i] + ckks_packed_bytes(c, basis & (CKKS_BIT(t) - 1), pe->log_gap), limb);
+                ckks_encode_packed(c, t, pe->log_gap, n->plain[i] + ckks_packed_bytes(c, basis & (CKKS_BIT(t) - 1), pe->log_gap), limb,
+                                   coefficient, period);
             }
     }
     ckks_workspace_release(ws, mark);

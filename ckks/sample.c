@@ -67,24 +67,21 @@ static void random_words(uint64_t *words, size_t count, ckks_rng *rng)
 {
     uint8_t bytes[8 * CHUNK_WORDS];
     ckks_rng_bytes(rng, bytes, 8 * count);
-    for (size_t i = 0; i < count; i++)
-        words[i] = load64(bytes + 8 * i);
+    for (size_t i = 0; i < count; i++) words[i] = load64(bytes + 8 * i);
     ckks_wipe(bytes, 8 * count);
 }
 
 /* All ones up to and including the highest bit set in x. */
 static uint64_t fill_down(uint64_t x)
 {
-    for (unsigned shift = 1; shift < 64; shift *= 2)
-        x |= x >> shift;
+    for (unsigned shift = 1; shift < 64; shift *= 2) x |= x >> shift;
     return x;
 }
 
 void ckks_sample_uniform(uint64_t *out, size_t n, uint64_t p, const uint8_t seed[CKKS_SEED_BYTES], uint64_t stream)
 {
     uint8_t nonce[CKKS_CHACHA20_NONCE_BYTES] = {0};
-    for (unsigned i = 0; i < 8; i++)
-        nonce[4 + i] = (uint8_t)(stream >> (8 * i));
+    for (unsigned i = 0; i < 8; i++) nonce[4 + i] = (uint8_t)(stream >> (8 * i));
     ckks_chacha20 state;
     ckks_chacha20_init(&state, seed, nonce, 0);
 
@@ -137,16 +134,14 @@ static inline uint32_t equal(uint32_t a, uint32_t b)
 static uint32_t is_taken(const int8_t *values, size_t n, uint32_t position)
 {
     uint32_t taken = 0;
-    for (uint32_t i = 0; i < n; i++)
-        taken |= equal(i, position) & (uint32_t)(values[i] & 1);
+    for (uint32_t i = 0; i < n; i++) taken |= equal(i, position) & (uint32_t)(values[i] & 1);
     return taken;
 }
 
 /* values[position] += sign */
 static void add_at(int8_t *values, size_t n, uint32_t position, int sign)
 {
-    for (uint32_t i = 0; i < n; i++)
-        values[i] = (int8_t)(values[i] + (int)equal(i, position) * sign);
+    for (uint32_t i = 0; i < n; i++) values[i] = (int8_t)(values[i] + (int)equal(i, position) * sign);
 }
 
 void ckks_sample_sparse_ternary(int8_t *out, size_t n, unsigned weight, ckks_rng *rng)
@@ -183,8 +178,7 @@ void ckks_sample_error(int8_t *out, size_t n, ckks_rng *rng)
     for (size_t done = 0; done < n; done += CHUNK_WORDS) {
         size_t count = n - done < CHUNK_WORDS ? n - done : CHUNK_WORDS;
         random_words(words, count, rng);
-        for (size_t i = 0; i < count; i++)
-            out[done + i] = (int8_t)ones_difference(words[i] & (half << 32 | half));
+        for (size_t i = 0; i < count; i++) out[done + i] = (int8_t)ones_difference(words[i] & (half << 32 | half));
     }
     ckks_wipe(words, sizeof words);
 }

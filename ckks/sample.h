@@ -11,8 +11,8 @@
 #include "ckks/chacha20.h"
 #include "ckks/status.h"
 
-#define CKKS_SEED_BYTES 32u
-#define CKKS_ERROR_BITS 21u      /* bits of each sign in an error coefficient, so errors lie in [-21, 21] */
+#define CKKS_SEED_BYTES     32u
+#define CKKS_ERROR_BITS     21u  /* bits of each sign in an error coefficient, so errors lie in [-21, 21] */
 #define CKKS_ERROR_VARIANCE 10.5 /* CKKS_ERROR_BITS / 2; standard deviation 3.24 */
 
 /* A secret generator: the ChaCha20 key stream of a 32-byte key with an all-zero nonce. Belongs to one caller at a time. */

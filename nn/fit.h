@@ -40,9 +40,4 @@ fhola_status nn_passage_advance(nn_passage *passage, size_t i, const nn_activati
 /* Sets intervals and coefficients of activation i of the plan, whose degree is set already, to the arrivals. */
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options) FHOLA_WARN_UNUSED;
 
-/* loss[i * count + k] = mean over pictures and classes of the squared change of the scores when activation i alone, in the exact network, is a
- * polynomial of degree degrees[k], fitted to the exact network's arrivals. */
-fhola_status nn_sensitivities(double *loss, const nn_model *model, const nn_batch *calibration, const unsigned *degrees, size_t count,
-                              const nn_plan_options *options, nn_progress progress, void *user) FHOLA_WARN_UNUSED;
-
 #endif

@@ -390,6 +390,70 @@ const nn_json *nn_json_get(const nn_json *value, const char *key)
     return NULL;
 }
 
+/* ---- expectations ---- */
+
+fhola_status nn_json_reject(const nn_json *value, const nn_json *parent, const char *name, const char *what)
+{
+    const nn_json *where = value ? value : parent;
+    return fhola_fail(FHOLA_FORMAT, "%s:%zu:%zu: %s", name, where->line, where->column, what);
+}
+
+fhola_status nn_json_get_whole(unsigned *number, const nn_json *object, const char *key, unsigned least, unsigned most, const char *name)
+{
+    const nn_json *value = nn_json_get(object, key);
+    char what[120];
+    if (!value || value->type != NN_JSON_NUMBER || value->number != floor(value->number) || value->number < least || value->number > most) {
+        snprintf(what, sizeof what, "\"%s\" must be a whole number from %u to %u", key, least, most);
+        return nn_json_reject(value, object, name, what);
+    }
+    *number = (unsigned)value->number;
+    return FHOLA_OK;
+}
+
+fhola_status nn_json_get_row(double *numbers, const nn_json *array, const nn_json *parent, size_t count, const char *what, const char *name)
+{
+    char message[120];
+    size_t i = 0;
+    if (array && array->type == NN_JSON_ARRAY && array->count == count)
+        for (const nn_json *value = array->child; value && value->type == NN_JSON_NUMBER; value = value->next)
+            numbers[i++] = value->number;
+    if (i == count && array && array->count == count && array->type == NN_JSON_ARRAY)
+        return FHOLA_OK;
+    snprintf(message, sizeof message, "\"%s\" must be %zu numbers", what, count);
+    return nn_json_reject(array, parent, name, message);
+}
+
+static bool parse_hash(uint64_t *hash, const nn_json *value)
+{
+    static const char hexadecimal[] = "0123456789abcdef";
+    uint64_t result = 0;
+    if (!value || value->type != NN_JSON_STRING || strlen(value->string) != 16)
+        return false;
+    for (const char *c = value->string; *c; c++) {
+        const char *found = strchr(hexadecimal, *c);
+        if (!found)
+            return false;
+        result = result << 4 | (uint64_t)(found - hexadecimal);
+    }
+    *hash = result;
+    return true;
+}
+
+fhola_status nn_json_get_header(uint64_t *model_hash, const nn_json *root, const char *format, unsigned version, const char *name)
+{
+    const nn_json *kind = nn_json_get(root, "format"), *hash = nn_json_get(root, "model_hash");
+    unsigned found;
+    if (!kind || kind->type != NN_JSON_STRING || strcmp(kind->string, format) != 0) {
+        char what[120];
+        snprintf(what, sizeof what, "\"format\" must be \"%s\"", format);
+        return nn_json_reject(kind, root, name, what);
+    }
+    fhola_status status = nn_json_get_whole(&found, root, "version", version, version, name);
+    if (status == FHOLA_OK && !parse_hash(model_hash, hash))
+        status = nn_json_reject(hash, root, name, "\"model_hash\" must be 16 hexadecimal digits");
+    return status;
+}
+
 /* ---- writing ---- */
 
 static bool reserve(nn_text *text, size_t extra)
@@ -432,6 +496,12 @@ void nn_text_format(nn_text *text, const char *format, ...)
     vsnprintf(buffer, sizeof buffer, format, args);
     va_end(args);
     nn_text_add(text, buffer);
+}
+
+void nn_json_add_header(nn_text *text, const char *format, unsigned version, uint64_t model_hash)
+{
+    nn_text_format(text, "{\"format\": \"%s\", \"version\": %u, \"model_hash\": \"%016llx\"", format, version,
+                   (unsigned long long)model_hash);
 }
 
 void nn_json_add_string(nn_text *text, const char *string)

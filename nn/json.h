@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "status.h"
 
@@ -42,6 +43,23 @@ void nn_json_free(nn_json *value);
 /* The member `key` of an object, or NULL (also when `value` is NULL or no object). */
 const nn_json *nn_json_get(const nn_json *value, const char *key);
 
+/* What files are checked with. All return FHOLA_FORMAT "NAME:LINE:COLUMN: what" for anything but the expected, a missing member included. */
+
+/* `value` is not what it should be; NULL stands for a missing member of `parent`. */
+fhola_status nn_json_reject(const nn_json *value, const nn_json *parent, const char *name, const char *what) FHOLA_WARN_UNUSED;
+
+/* Member `key`: a whole number from least to most. */
+fhola_status nn_json_get_whole(unsigned *number, const nn_json *object, const char *key, unsigned least, unsigned most,
+                               const char *name) FHOLA_WARN_UNUSED;
+
+/* `array`, a member or element of `parent` called `what` in messages: exactly `count` numbers. */
+fhola_status nn_json_get_row(double *numbers, const nn_json *array, const nn_json *parent, size_t count, const char *what,
+                             const char *name) FHOLA_WARN_UNUSED;
+
+/* Members "format" (exactly `format`), "version" (exactly `version`) and "model_hash" (16 hexadecimal digits) of a file's outermost object. */
+fhola_status nn_json_get_header(uint64_t *model_hash, const nn_json *root, const char *format, unsigned version,
+                                const char *name) FHOLA_WARN_UNUSED;
+
 /* A text under construction. Running out of memory sets `failed` and makes further additions do nothing, so that only the end
  * needs a check. Starts as all zeros; free(text.bytes) at the end. */
 typedef struct nn_text {
@@ -52,6 +70,8 @@ typedef struct nn_text {
 
 void nn_text_add(nn_text *text, const char *string);
 void nn_text_format(nn_text *text, const char *format, ...) FHOLA_PRINTF(2, 3); /* at most 255 bytes */
+/* The beginning of such a file: the three members, without the closing brace. */
+void nn_json_add_header(nn_text *text, const char *format, unsigned version, uint64_t model_hash);
 void nn_json_add_string(nn_text *text, const char *string);                   /* with quotes and escapes */
 void nn_json_add_number(nn_text *text, double number); /* 17 significant digits: reads back the same; not finite: null */
 void nn_json_add_array(nn_text *text, const double *numbers, size_t count);

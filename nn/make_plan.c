@@ -7,9 +7,9 @@
 #include "nn/fit.h"
 #include "nn/model_io.h"
 #include "nn/nn.h"
+#include "nn/profile.h"
 
-#define CHOICES 4u
-static const unsigned choices[CHOICES] = {3, 7, 15, 31}; /* the largest degree of each depth */
+#define CHOICES NN_PROFILE_DEGREES
 
 void nn_plan_defaults(nn_plan_options *options)
 {
@@ -24,7 +24,7 @@ void nn_plan_defaults(nn_plan_options *options)
     options->sensitivity_pictures = 400;
 }
 
-static fhola_status check_options(const nn_plan_options *o, const nn_model *model)
+fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *model)
 {
     if (!(o->eps >= 0 && o->eps <= 0.25))
         return fhola_fail(FHOLA_PARAM, "eps %g is not in [0, 0.25]", o->eps);
@@ -32,6 +32,11 @@ static fhola_status check_options(const nn_plan_options *o, const nn_model *mode
         return fhola_fail(FHOLA_PARAM, "margins %g, %g are not in [1, 100]", o->margin_inside, o->margin_output);
     if (!(o->floor >= 0 && o->floor <= 1) || !(o->guard > 0 && o->guard <= 1) || !(o->limit_w > 0 && o->limit_w <= 1))
         return fhola_fail(FHOLA_PARAM, "floor %g, guard %g or limit %g is not in [0, 1] or not positive", o->floor, o->guard, o->limit_w);
+    if (o->sensitivity_pictures == 0)
+        return fhola_fail(FHOLA_PARAM, "sensitivities need at least one picture");
+    if (o->profile && (o->profile->model_hash != model->hash || o->profile->count != nn_model_activations(model)))
+        return fhola_fail(FHOLA_PARAM, "the profile is of another model: weights %016llx, the model's are %016llx",
+                          (unsigned long long)o->profile->model_hash, (unsigned long long)model->hash);
     for (size_t i = 0; o->degrees && i < nn_model_activations(model); i++)
         if (o->degrees[i] < 1 || o->degrees[i] > NN_MAX_DEGREE)
             return fhola_fail(FHOLA_PARAM, "degree %u of activation %zu is not 1 to %u", o->degrees[i], i, NN_MAX_DEGREE);
@@ -39,22 +44,24 @@ static fhola_status check_options(const nn_plan_options *o, const nn_model *mode
 }
 
 /* Degrees of the smallest total sensitivity within the depth. */
-static fhola_status schedule(unsigned *degrees, const double *loss, size_t activations, unsigned depth)
+static fhola_status schedule(unsigned *degrees, const nn_profile *profile, unsigned depth)
 {
-    ola_option *options = malloc(activations * CHOICES * sizeof *options);
-    ola_layer *layers = malloc(activations * sizeof *layers);
-    size_t *choice = malloc(activations * sizeof *choice);
-    ola_schedule ignored;
+    size_t activations = profile->count;
+    ola_option *options = calloc(activations * CHOICES, sizeof *options);
+    ola_layer *layers = calloc(activations, sizeof *layers);
+    size_t *choice = calloc(activations, sizeof *choice);
+    ola_schedule total;
     fhola_status status = options && layers && choice ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
     for (size_t i = 0; i < activations && status == FHOLA_OK; i++) {
         for (size_t k = 0; k < CHOICES; k++)
-            options[i * CHOICES + k] = (ola_option){choices[k], ola_depth(choices[k]), loss[i * CHOICES + k]};
+            options[i * CHOICES + k] =
+                (ola_option){nn_profile_degrees[k], ola_depth(nn_profile_degrees[k]), profile->layers[i].sensitivity[k]};
         layers[i] = (ola_layer){options + i * CHOICES, CHOICES};
     }
     if (status == FHOLA_OK)
-        status = ola_schedule_dp(choice, &ignored, layers, activations, depth, 1.0);
+        status = ola_schedule_dp(choice, &total, layers, activations, depth, 1.0);
     for (size_t i = 0; i < activations && status == FHOLA_OK; i++)
-        degrees[i] = choices[choice[i]];
+        degrees[i] = nn_profile_degrees[choice[i]];
     free(options);
     free(layers);
     free(choice);
@@ -72,13 +79,14 @@ static fhola_status choose_degrees(unsigned *degrees, const nn_model *model, con
     if (options->depth < 2 * activations)
         return fhola_fail(FHOLA_PARAM, "a depth of %u is too small: %zu activations need at least %zu", options->depth, activations,
                           2 * activations);
-    double *loss = malloc(activations * CHOICES * sizeof *loss);
-    if (!loss)
-        return fhola_fail(FHOLA_NOMEM, "no memory for sensitivities");
-    fhola_status status = nn_sensitivities(loss, model, calibration, choices, CHOICES, options, progress, user);
-    if (status == FHOLA_OK)
-        status = schedule(degrees, loss, activations, options->depth);
-    free(loss);
+    if (options->profile)
+        return schedule(degrees, options->profile, options->depth);
+    nn_profile *profile;
+    fhola_status status = nn_profile_make(&profile, model, calibration, options, progress, user);
+    if (status != FHOLA_OK)
+        return status;
+    status = schedule(degrees, profile, options->depth);
+    nn_profile_free(profile);
     return status;
 }
 
@@ -108,7 +116,7 @@ fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch 
                           const nn_plan_options *options, nn_progress progress, void *user)
 {
     size_t activations = nn_model_activations(model);
-    fhola_status status = check_options(options, model);
+    fhola_status status = nn_plan_options_check(options, model);
     if (status != FHOLA_OK)
         return status;
     unsigned *degrees = malloc(activations * sizeof *degrees);

@@ -4,6 +4,7 @@
 #define NN_MODEL_IO_H
 
 #include "nn/model.h"
+#include "nn/nn.h"
 
 #define NN_BATCH_NORM_EPS 1e-5
 #define NN_MAX_BLOCKS_PER_STAGE 50u /* depth 302 */
@@ -24,5 +25,8 @@ fhola_status nn_plan_set_degree(nn_plan *plan, size_t i, unsigned degree) FHOLA_
 
 /* FHOLA_PARAM, naming activation and value, unless the plan is made for this model and everything in it is within its range. */
 fhola_status nn_plan_check(const nn_plan *plan, const nn_model *model) FHOLA_WARN_UNUSED;
+
+/* FHOLA_PARAM unless all options are within their ranges and belong to the model. */
+fhola_status nn_plan_options_check(const nn_plan_options *options, const nn_model *model) FHOLA_WARN_UNUSED;
 
 #endif

@@ -98,10 +98,15 @@ unsigned nn_plan_degree(const nn_plan *plan, size_t i);  /* of activation i */
 double nn_plan_max_w(const nn_plan *plan, size_t i);     /* largest |w| of activation i on the held-out pictures, 0: unknown */
 unsigned nn_plan_depth(const nn_plan *plan);             /* sum of ceil(log2(degree + 1)) */
 
+/* What arrives at the activations of the exact network (ranges, means, deviations of every channel), and how much the scores change when one
+ * of them becomes a polynomial of degree 3, 7, 15 or 31. */
+typedef struct nn_profile nn_profile;
+
 /* How nn_plan_make works. nn_plan_defaults fills in what measured best. */
 typedef struct nn_plan_options {
     unsigned depth;          /* largest nn_plan_depth allowed; ignored with `degrees` */
-    const unsigned *degrees; /* NULL: chosen by dynamic programming over measured sensitivities; else one per activation, 1 to 63 */
+    const unsigned *degrees; /* NULL: chosen by dynamic programming over the profile's sensitivities; else one per activation, 1 to 63 */
+    const nn_profile *profile; /* NULL: made when needed */
     double eps;              /* of the bootstrap's sine, [0, 1/4] */
     double margin_inside;    /* half-width over the observed half range, activations inside of blocks; >= 1 */
     double margin_output;    /* the same for the first activation and for block outputs */
@@ -112,6 +117,14 @@ typedef struct nn_plan_options {
 } nn_plan_options;
 
 void nn_plan_defaults(nn_plan_options *options);
+
+/* Measures a profile; of the options, those that say how to fit and how many pictures to compare matter. Deterministic: the same on any number of
+ * threads. FHOLA_PARAM: options out of range; FHOLA_RANGE: the network's values are not finite, or a channel is constant. */
+FHOLA_WARN_UNUSED fhola_status nn_profile_make(nn_profile **profile, const nn_model *model, const nn_batch *calibration,
+                                               const nn_plan_options *options, nn_progress progress, void *user);
+FHOLA_WARN_UNUSED fhola_status nn_profile_load(nn_profile **profile, const char *path, const nn_model *model); /* as nn_plan_load */
+FHOLA_WARN_UNUSED fhola_status nn_profile_save(const nn_profile *profile, const char *path);
+void nn_profile_free(nn_profile *profile);
 
 /* Fits a plan: layer by layer on the inputs that the polynomial layers before really produce for the `calibration` pictures, towards the mean
  * of the exact network's activation given that input; ranges are checked on `held_out` (may be NULL). Deterministic: the same on any
@@ -219,6 +232,75 @@ FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_worksp
                                         const nn_infer_hooks *hooks);
 
 /* ------------------------------------------------------------------------------------------------ end of encrypted engine */
+
+/* ------------------------------------------------------------------------------------------- files of the encrypted engine */
+
+/* Two parties. The server has a compiled network; from it comes a client file. The owner of the pictures makes keys from the client file,
+ * keeps the secret key, gives the evaluation keys to the server, and sends encrypted pictures. Every file says to which network, and to which
+ * secret key, it belongs; what does not belong together is refused with FHOLA_KEY. Errors of reading and writing are those of
+ * <fhola/ckks.h>. Formats: fhola-formats(5). */
+
+typedef struct ckks_params ckks_params;
+typedef struct ckks_reader ckks_reader;
+typedef struct ckks_writer ckks_writer;
+
+/* progress(arg, done, total) of a long call; may be NULL; a nonzero return stops it with FHOLA_IO. */
+typedef int (*nn_count_progress)(void *arg, size_t done, size_t total);
+
+/* Writes a compiled network: parameters, weights, plan; and with `client_path` not NULL the client file that goes with it. Errors also as
+ * nn_network_create. */
+FHOLA_WARN_UNUSED fhola_status nn_compiled_save(const char *path, const char *client_path, const ckks_params *params,
+                                                const nn_model *model, const nn_plan *plan);
+FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **params, const char *path);
+
+/* ---- owner of the pictures */
+
+typedef struct nn_owner nn_owner;
+
+/* From a client file: can only generate keys. From a secret key file: can encrypt and decrypt. From a model: what its client file would do. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_open_client(nn_owner **owner, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_owner_open_secret(nn_owner **owner, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const nn_model *model, const nn_plan *plan);
+void nn_owner_destroy(nn_owner *owner); /* wipes */
+
+const ckks_params *nn_owner_params(const nn_owner *owner);
+const nn_client *nn_owner_client(const nn_owner *owner);
+uint64_t nn_owner_network(const nn_owner *owner); /* id of the network */
+uint64_t nn_owner_key(const nn_owner *owner);     /* id of the secret key; 0: none yet */
+
+/* Makes a secret key and writes its file (readable by its owner only, holds the client file too) and the evaluation keys. Afterwards the owner
+ * has the secret key. On failure neither file exists. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path, const char *keys_path,
+                                                 nn_count_progress progress, void *arg);
+/* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out, const double *rgb);
+/* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended. FHOLA_LEVEL: it is not a result. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in, int *more);
+
+/* ---- server */
+
+typedef struct nn_server nn_server;
+
+FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path); /* a compiled network */
+/* Model and plan may be released afterwards. */
+FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params, const nn_model *model, const nn_plan *plan);
+void nn_server_destroy(nn_server *server);
+
+const ckks_params *nn_server_params(const nn_server *server);
+const nn_network *nn_server_network(const nn_server *server);
+uint64_t nn_server_network_id(const nn_server *server);
+const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet */
+
+/* Reads evaluation keys, in place of earlier ones. FHOLA_KEY: of another network. FHOLA_SECURITY: it is a secret key. */
+FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char *path, nn_count_progress progress, void *arg);
+/* Runs the network on the next encrypted picture of a stream and appends the result to another. *more = 0: the stream has ended, nothing
+ * was written. FHOLA_KEY: no evaluation keys, or those of another secret key. FHOLA_LEVEL: it is no encrypted picture. */
+FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in, int *more, const nn_infer_hooks *hooks);
+
+/* The id of the network a ciphertext or a file of evaluation keys belongs to: comes right after ckks_reader_begin. */
+FHOLA_WARN_UNUSED fhola_status nn_network_id_read(uint64_t *id, ckks_reader *reader);
+
+/* ------------------------------------------------------------------------------------ end of files of the encrypted engine */
 
 #ifdef __cplusplus
 }

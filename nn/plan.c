@@ -2,9 +2,7 @@
 #include "nn/plan.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +12,7 @@
 
 #define MAX_FILE ((size_t)1 << 26)
 #define FORMAT_NAME "fhola-plan"
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 1u
 #define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
 #define MAX_CHANNELS 64u
 #define MAX_EPS 0.25
@@ -188,8 +186,8 @@ static void format_activation(nn_text *text, const nn_activation *a)
 fhola_status nn_plan_format(char **text, size_t *length, const nn_plan *plan)
 {
     nn_text out = {0};
-    nn_text_format(&out, "{\"format\": \"%s\", \"version\": %d, \"model_hash\": \"%016llx\", \"eps\": ", FORMAT_NAME, FORMAT_VERSION,
-                   (unsigned long long)plan->model_hash);
+    nn_json_add_header(&out, FORMAT_NAME, FORMAT_VERSION, plan->model_hash);
+    nn_text_add(&out, ", \"eps\": ");
     nn_json_add_number(&out, plan->eps);
     nn_text_format(&out, ", \"depth\": %u,\n  \"activations\": [\n", nn_plan_depth(plan));
     for (size_t i = 0; i < plan->count; i++) {
@@ -223,41 +221,10 @@ fhola_status nn_plan_save(const nn_plan *plan, const char *path)
 
 /* ---- reading ---- */
 
-static fhola_status misplaced(const nn_json *at, const nn_json *parent, const char *name, const char *what)
-{
-    const nn_json *where = at ? at : parent;
-    return fhola_fail(FHOLA_FORMAT, "%s:%zu:%zu: %s", name, where->line, where->column, what);
-}
-
-static fhola_status parse_whole(unsigned *number, const nn_json *object, const char *key, unsigned least, unsigned most, const char *name)
-{
-    const nn_json *value = nn_json_get(object, key);
-    char what[120];
-    if (!value || value->type != NN_JSON_NUMBER || value->number != floor(value->number) || value->number < least || value->number > most) {
-        snprintf(what, sizeof what, "\"%s\" must be a whole number from %u to %u", key, least, most);
-        return misplaced(value, object, name, what);
-    }
-    *number = (unsigned)value->number;
-    return FHOLA_OK;
-}
-
-static fhola_status parse_row(double *numbers, const nn_json *array, const nn_json *parent, size_t count, const char *what, const char *name)
-{
-    char message[120];
-    size_t i = 0;
-    if (array && array->type == NN_JSON_ARRAY && array->count == count)
-        for (const nn_json *value = array->child; value && value->type == NN_JSON_NUMBER; value = value->next)
-            numbers[i++] = value->number;
-    if (i == count)
-        return FHOLA_OK;
-    snprintf(message, sizeof message, "\"%s\" must be %zu numbers", what, count);
-    return misplaced(array, parent, name, message);
-}
-
 static fhola_status parse_coefficients(nn_plan *plan, size_t i, const nn_json *object, const char *name)
 {
     unsigned degree;
-    fhola_status status = parse_whole(&degree, object, "degree", 1, NN_MAX_DEGREE, name);
+    fhola_status status = nn_json_get_whole(&degree, object, "degree", 1, NN_MAX_DEGREE, name);
     if (status == FHOLA_OK)
         status = nn_plan_set_degree(plan, i, degree);
     if (status != FHOLA_OK)
@@ -265,10 +232,10 @@ static fhola_status parse_coefficients(nn_plan *plan, size_t i, const nn_json *o
     const nn_activation *a = &plan->activations[i];
     const nn_json *rows = nn_json_get(object, "coeff");
     if (!rows || rows->type != NN_JSON_ARRAY || rows->count != degree + 1)
-        return misplaced(rows, object, name, "\"coeff\" must be degree + 1 rows");
+        return nn_json_reject(rows, object, name, "\"coeff\" must be degree + 1 rows");
     double *to = a->coeff;
     for (const nn_json *row = rows->child; row; row = row->next, to += a->channels) {
-        status = parse_row(to, row, rows, a->channels, "coeff", name);
+        status = nn_json_get_row(to, row, rows, a->channels, "coeff", name);
         if (status != FHOLA_OK)
             return status;
     }
@@ -280,54 +247,33 @@ static fhola_status parse_activation(nn_plan *plan, size_t i, const nn_json *obj
     nn_activation *a = &plan->activations[i];
     unsigned channels;
     const nn_json *max_w = nn_json_get(object, "max_w");
-    fhola_status status = parse_whole(&channels, object, "channels", 1, MAX_CHANNELS, name);
+    fhola_status status = nn_json_get_whole(&channels, object, "channels", 1, MAX_CHANNELS, name);
     if (status == FHOLA_OK)
         status = allocate_activation(a, channels);
     if (status == FHOLA_OK)
-        status = parse_row(a->centre, nn_json_get(object, "centre"), object, channels, "centre", name);
+        status = nn_json_get_row(a->centre, nn_json_get(object, "centre"), object, channels, "centre", name);
     if (status == FHOLA_OK)
-        status = parse_row(a->half_width, nn_json_get(object, "half_width"), object, channels, "half_width", name);
+        status = nn_json_get_row(a->half_width, nn_json_get(object, "half_width"), object, channels, "half_width", name);
     if (status == FHOLA_OK)
         status = parse_coefficients(plan, i, object, name);
     if (status == FHOLA_OK && max_w && max_w->type != NN_JSON_NUMBER)
-        status = misplaced(max_w, object, name, "\"max_w\" must be a number");
+        status = nn_json_reject(max_w, object, name, "\"max_w\" must be a number");
     if (status == FHOLA_OK && max_w)
         a->max_w = max_w->number;
     return status;
 }
 
-static bool parse_hash(uint64_t *hash, const nn_json *value)
+static fhola_status parse_outline(nn_plan **plan, const nn_json *root, const char *name)
 {
-    uint64_t result = 0;
-    if (!value || value->type != NN_JSON_STRING || strlen(value->string) != 16)
-        return false;
-    for (const char *c = value->string; *c; c++) {
-        const char *digits = "0123456789abcdef", *found = strchr(digits, *c);
-        if (!found)
-            return false;
-        result = result << 4 | (uint64_t)(found - digits);
-    }
-    *hash = result;
-    return true;
-}
-
-static fhola_status parse_header(nn_plan **plan, const nn_json *root, const char *name)
-{
-    const nn_json *format = nn_json_get(root, "format"), *activations = nn_json_get(root, "activations"), *eps = nn_json_get(root, "eps");
-    const nn_json *hash = nn_json_get(root, "model_hash");
-    unsigned version;
+    const nn_json *activations = nn_json_get(root, "activations"), *eps = nn_json_get(root, "eps");
     uint64_t model_hash;
-    if (!format || format->type != NN_JSON_STRING || strcmp(format->string, FORMAT_NAME) != 0)
-        return misplaced(format, root, name, "no plan: \"format\" must be \"" FORMAT_NAME "\"");
-    fhola_status status = parse_whole(&version, root, "version", FORMAT_VERSION, FORMAT_VERSION, name);
+    fhola_status status = nn_json_get_header(&model_hash, root, FORMAT_NAME, FORMAT_VERSION, name);
     if (status != FHOLA_OK)
         return status;
-    if (!parse_hash(&model_hash, hash))
-        return misplaced(hash, root, name, "\"model_hash\" must be 16 hexadecimal digits");
     if (!eps || eps->type != NN_JSON_NUMBER || !(eps->number >= 0 && eps->number <= MAX_EPS))
-        return misplaced(eps, root, name, "\"eps\" must be a number in [0, 0.25]");
+        return nn_json_reject(eps, root, name, "\"eps\" must be a number in [0, 0.25]");
     if (!activations || activations->type != NN_JSON_ARRAY || activations->count == 0 || activations->count > MAX_ACTIVATIONS)
-        return misplaced(activations, root, name, "\"activations\" must be an array of the activations");
+        return nn_json_reject(activations, root, name, "\"activations\" must be an array of the activations");
     *plan = allocate_plan(activations->count);
     if (!*plan)
         return fhola_fail(FHOLA_NOMEM, "%s: no memory for a plan", name);
@@ -343,7 +289,7 @@ fhola_status nn_plan_parse(nn_plan **plan, const char *text, size_t length, cons
     size_t i = 0;
     fhola_status status = nn_json_parse(&root, text, length, name);
     if (status == FHOLA_OK)
-        status = parse_header(&result, root, name);
+        status = parse_outline(&result, root, name);
     if (status == FHOLA_OK)
         for (const nn_json *entry = nn_json_get(root, "activations")->child; entry && status == FHOLA_OK; entry = entry->next)
             status = parse_activation(result, i++, entry, name);

@@ -9,6 +9,7 @@
 #define PI 3.14159265358979323846
 #define BLOCK 64u
 #define REFINEMENTS 40 /* golden section steps: the bracket shrinks by 2^-28 */
+#define CANDIDATES 0.995  /* between the points of the grid an error may exceed theirs by less than the rest */
 #define GOLDEN 0.61803398874989484820
 
 static int compare_doubles(const void *a, const void *b)
@@ -92,21 +93,22 @@ static double refine(const ola_problem *p, const double *coeff, unsigned degree,
 
 double ola_grid_error(const ola_grid *grid, const ola_problem *p, const double *coeff, unsigned degree)
 {
-    double largest = 0, values[BLOCK];
-    size_t where = 0;
+    double errors[OLA_GRID + OLA_MAX_BREAKS], largest = 0;
     for (size_t start = 0; start < grid->count; start += BLOCK) {
         size_t length = grid->count - start < BLOCK ? grid->count - start : BLOCK;
-        eval_block(coeff, degree, grid->X + start, length, values);
-        for (size_t i = 0; i < length; i++) {
-            double error = fabs(values[i] - grid->target[start + i]);
-            if (error > largest) {
-                largest = error;
-                where = start + i;
-            }
+        eval_block(coeff, degree, grid->X + start, length, errors + start);
+        for (size_t i = start; i < start + length; i++) {
+            errors[i] = fabs(errors[i] - grid->target[i]);
+            largest = fmax(largest, errors[i]);
         }
     }
-    double lo = grid->X[where > 0 ? where - 1 : 0], hi = grid->X[where + 1 < grid->count ? where + 1 : where];
-    return fmax(largest, refine(p, coeff, degree, lo, hi));
+    double candidate = largest * CANDIDATES;
+    for (size_t i = 0; i < grid->count; i++) {
+        size_t left = i > 0 ? i - 1 : i, right = i + 1 < grid->count ? i + 1 : i;
+        if (errors[i] >= candidate && errors[i] >= errors[left] && errors[i] >= errors[right])
+            largest = fmax(largest, refine(p, coeff, degree, grid->X[left], grid->X[right]));
+    }
+    return largest;
 }
 
 fhola_status ola_measure(ola_fit_result *result, const ola_problem *problem, const double *coeff, unsigned degree)

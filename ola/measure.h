@@ -5,7 +5,7 @@
 
 #include "ola/quadrature.h"
 
-#define OLA_GRID 1025u /* points on which the largest error is looked for, without the function's breaks */
+#define OLA_GRID 2049u /* points on which the largest error is looked for, without the function's breaks */
 
 typedef struct ola_grid {
     size_t count;
@@ -19,7 +19,7 @@ void ola_grid_fill(ola_grid *grid, const ola_problem *problem);
 /* Root mean square of polynomial - target over the data points. */
 double ola_points_rms(const ola_points *points, const double *coeff, unsigned degree);
 
-/* Largest |polynomial - f| on the interval: the largest on the grid, refined between its neighbours. */
+/* Largest |polynomial - f| on the interval: the largest local maxima on the grid, refined between their neighbours. */
 double ola_grid_error(const ola_grid *grid, const ola_problem *problem, const double *coeff, unsigned degree);
 
 #endif

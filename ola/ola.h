@@ -199,8 +199,9 @@ typedef struct ola_composite {
 FHOLA_WARN_UNUSED fhola_status ola_composite_sign(ola_composite *c, const unsigned *degree, unsigned count, double delta);
 
 /* Composition for ReLU of precision alpha, |relu error| <= 2^-alpha on [-1, 1], with delta chosen to make the ReLU error smallest.
- * {15, 15, 27} reaches alpha = 13: J. Lee et al., "Precise approximation of convolutional neural networks for homomorphically
- * encrypted data", IEEE Access 2023 (arXiv 2105.10879). RANGE, naming what they reach, if the degrees do not suffice. */
+ * Method: J. Lee et al., "Precise approximation of convolutional neural networks for homomorphically encrypted data", arXiv
+ * 2105.10879; its authors' encrypted ResNets use {15, 15, 27} at alpha = 13. RANGE, naming what they reach, if the degrees do not
+ * suffice. */
 FHOLA_WARN_UNUSED fhola_status ola_composite_relu(ola_composite *c, const unsigned *degree, unsigned count, double alpha);
 
 /* The composition at x in [-1, 1], and (x + x * composition) / 2. */

@@ -9,7 +9,7 @@
 
 #define PI 3.14159265358979323846
 #define MAX_NODES 64u          /* Gauss-Legendre nodes in a panel: exact for products of two polynomials of degree 63 */
-#define NORMAL_REACH 20        /* deviations beyond which a normal density is taken as 0: there x^126 times it is at most 2^-30 of its peak */
+#define NORMAL_REACH 20        /* deviations where a normal density ends: x^126 times it is 2^-92 of its peak there */
 #define EDGE_TOLERANCE 1e-12   /* a bin's mean may pass the interval's end by this share of the half width through rounding */
 
 /* Distances from 0 at which GELU and SiLU change between curved and straight. */

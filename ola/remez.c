@@ -16,7 +16,9 @@
 #define SCAN 2048u            /* points scanned for extrema, without breaks and reference */
 #define MAX_SCAN (SCAN + OLA_MAX_BREAKS + MAX_REFERENCE)
 #define MAX_EXCHANGES 100
+#define PATIENCE 4            /* exchanges after which a levelled error below rounding will not grow out of it */
 #define TOLERANCE 1e-9        /* relative difference of the largest error and the levelled error */
+#define NEGLIGIBLE 1e-8       /* a lower degree may only step in for errors below this share of the function's size */
 #define REFINEMENTS 40
 #define GOLDEN 0.61803398874989484820L
 
@@ -66,21 +68,25 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The i-th of n + 1 points spaced like Chebyshev extrema on [lo, 1]. */
-static double spaced(double lo, unsigned i, unsigned n)
+/* The i-th of n + 1 points spaced like Chebyshev extrema: on [-1, 1] in X; for odd polynomials, X times a polynomial in X^2, in
+ * X^2. */
+static double spaced(const remez *r, unsigned i, unsigned n)
 {
-    double s = sin(PI / 2 * i / n);
-    return i == n ? 1 : lo + (1 - lo) * s * s;
+    double s = sin(PI / 2 * i / n), share = s * s;
+    if (r->problem != NULL)
+        return 2 * share - 1;
+    return i == n ? 1 : i == 0 ? r->lo : sqrt(r->lo * r->lo + (1 - r->lo * r->lo) * share);
 }
 
-static void start(remez *r)
+/* `skewed`: from points that are not symmetric. An even function levels to 0 on symmetric points, which can leave no way on. */
+static void start(remez *r, bool skewed)
 {
     r->terms = r->problem != NULL ? r->degree + 1 : (r->degree + 1) / 2;
     r->reference_count = r->terms + 1;
     for (unsigned i = 0; i < r->reference_count; i++)
-        r->reference[i] = spaced(r->lo, i, r->reference_count - 1);
+        r->reference[i] = spaced(r, i, r->reference_count - (skewed ? 0 : 1));
     for (unsigned i = 0; i < SCAN; i++)
-        r->fixed[r->fixed_count++] = spaced(r->lo, i, SCAN - 1);
+        r->fixed[r->fixed_count++] = spaced(r, i, SCAN - 1);
     if (r->problem != NULL) {
         const ola_interval *in = &r->problem->interval;
         double *breaks = r->fixed + r->fixed_count;
@@ -255,7 +261,8 @@ static fhola_status exchange(remez *r)
         for (size_t i = 0; i < count; i++)
             r->error = fmax(r->error, fabs(found[i].error));
         converged = r->error - fabs(r->level) <= fmax(TOLERANCE * r->error, rounding(r));
-        if (converged || count < r->reference_count)
+        bool drowned = step >= PATIENCE && fabs(r->level) <= rounding(r);
+        if (converged || drowned || count < r->reference_count)
             break;
         thin_out(found, &count, r->reference_count);
         for (size_t i = 0; i < count; i++)
@@ -268,9 +275,25 @@ static fhola_status exchange(remez *r)
     return status;
 }
 
-/* Runs exchanges; coefficients (degree + 1) and largest error are written only on success. Where rounding outweighs the levelled
- * error (easily so on a narrow interval, where the T_k are nearly dependent), a lower degree can do better, and the best one is
- * taken. */
+/* The exchange for one degree from one kind of start, or if that fails from the other. */
+static fhola_status exchange_from_scratch(remez *r, const ola_problem *problem, double lo, unsigned degree)
+{
+    fhola_status status = FHOLA_OK;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        memset(r, 0, sizeof *r);
+        r->problem = problem;
+        r->lo = lo;
+        r->degree = degree;
+        start(r, (problem != NULL) == (attempt == 0));
+        status = exchange(r);
+        if (status == FHOLA_OK || status == FHOLA_NOMEM)
+            break;
+    }
+    return status;
+}
+
+/* Coefficients (degree + 1) and largest error, written only on success. Where rounding outweighs the levelled error (easily so on a
+ * narrow interval, where the T_k are nearly dependent) a lower degree can do better, and the best one is taken. */
 static fhola_status approximate(double *coeff, double *error, const ola_problem *problem, double lo, unsigned degree)
 {
     remez *r = malloc(sizeof *r);
@@ -278,30 +301,29 @@ static fhola_status approximate(double *coeff, double *error, const ola_problem 
         return fhola_fail(FHOLA_NOMEM, "no memory for a minimax approximation");
     double best[MAX_TERMS] = {0}, best_error = INFINITY;
     fhola_status status = FHOLA_OK;
-    unsigned step = problem != NULL ? 1 : 2;
+    unsigned step = problem != NULL ? 1 : 2, best_degree = degree;
     for (unsigned trial = degree; trial <= degree; trial -= step) { /* ends by wrapping below 0 */
-        memset(r, 0, sizeof *r);
-        r->problem = problem;
-        r->lo = lo;
-        r->degree = trial;
-        start(r);
-        status = exchange(r);
+        status = exchange_from_scratch(r, problem, lo, trial);
         if (status == FHOLA_NOMEM)
             break;
         if (status == FHOLA_OK && r->error < best_error) {
             best_error = r->error;
+            best_degree = trial;
             memcpy(best, r->coeff, sizeof best);
         }
         if (r->solved && fabs(r->level) > rounding(r))
             break;
     }
+    double size = r->size;
     free(r);
-    if (status != FHOLA_NOMEM && isfinite(best_error)) {
-        status = FHOLA_OK;
-        memcpy(coeff, best, (degree + 1) * sizeof *coeff);
-        *error = best_error;
-    }
-    return status;
+    if (status == FHOLA_NOMEM || !isfinite(best_error))
+        return status;
+    if (best_degree != degree && best_error > NEGLIGIBLE * size)
+        return fhola_fail(FHOLA_RANGE, "minimax degree %u did not converge; degree %u has error %g", degree, best_degree,
+                          best_error);
+    memcpy(coeff, best, (degree + 1) * sizeof *coeff);
+    *error = best_error;
+    return FHOLA_OK;
 }
 
 fhola_status ola_minimax(ola_fit_result *result, const ola_problem *problem, unsigned degree)

@@ -38,7 +38,7 @@ typedef struct vector {
     const char *expected;
 } vector;
 
-#define ZERO_KEY "0000000000000000000000000000000000000000000000000000000000000000"
+#define ZERO_KEY     "0000000000000000000000000000000000000000000000000000000000000000"
 #define COUNTING_KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
 static const vector vectors[] = {
@@ -75,8 +75,7 @@ START_TEST(test_rfc_vectors)
     ckks_chacha20 state;
     ckks_chacha20_init(&state, key, nonce, v->counter);
     ckks_chacha20_bytes(&state, got, v->len);
-    for (size_t i = 0; v->message != NULL && i < v->len; i++)
-        got[i] ^= (uint8_t)v->message[i];
+    for (size_t i = 0; v->message != NULL && i < v->len; i++) got[i] ^= (uint8_t)v->message[i];
     ck_assert_mem_eq(got, expected, v->len);
 }
 END_TEST
@@ -88,10 +87,14 @@ static uint32_t rotate(uint32_t x, int bits)
 
 static void reference_quarter(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
 {
-    *a += *b; *d = rotate(*d ^ *a, 16);
-    *c += *d; *b = rotate(*b ^ *c, 12);
-    *a += *b; *d = rotate(*d ^ *a, 8);
-    *c += *d; *b = rotate(*b ^ *c, 7);
+    *a += *b;
+    *d = rotate(*d ^ *a, 16);
+    *c += *d;
+    *b = rotate(*b ^ *c, 12);
+    *a += *b;
+    *d = rotate(*d ^ *a, 8);
+    *c += *d;
+    *b = rotate(*b ^ *c, 7);
 }
 
 /* One block, as RFC 8439 section 2.3 describes it. */
@@ -100,14 +103,11 @@ static void reference_block(const uint32_t input[16], uint8_t out[64])
     uint32_t x[16];
     memcpy(x, input, sizeof x);
     for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < 4; i++)
-            reference_quarter(x + i, x + 4 + i, x + 8 + i, x + 12 + i);
-        for (int i = 0; i < 4; i++)
-            reference_quarter(x + i, x + 4 + (i + 1) % 4, x + 8 + (i + 2) % 4, x + 12 + (i + 3) % 4);
+        for (int i = 0; i < 4; i++) reference_quarter(x + i, x + 4 + i, x + 8 + i, x + 12 + i);
+        for (int i = 0; i < 4; i++) reference_quarter(x + i, x + 4 + (i + 1) % 4, x + 8 + (i + 2) % 4, x + 12 + (i + 3) % 4);
     }
     for (int i = 0; i < 16; i++)
-        for (int byte = 0; byte < 4; byte++)
-            out[4 * i + byte] = (uint8_t)((x[i] + input[i]) >> (8 * byte));
+        for (int byte = 0; byte < 4; byte++) out[4 * i + byte] = (uint8_t)((x[i] + input[i]) >> (8 * byte));
 }
 
 /* Blocks from a 64-bit count in words 12 and 13. */
@@ -132,18 +132,15 @@ START_TEST(test_every_core)
     uint64_t random = test_seed;
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
         uint32_t start[16];
-        for (int i = 0; i < 16; i++)
-            start[i] = (uint32_t)next_random(&random);
+        for (int i = 0; i < 16; i++) start[i] = (uint32_t)next_random(&random);
         start[12] = counts[c];
-        if (c % 2 != 0)
-            start[13] = UINT32_MAX;
+        if (c % 2 != 0) start[13] = UINT32_MAX;
         uint8_t expected[3 * AHEAD], got[3 * AHEAD];
         reference_stream(start, expected, sizeof expected / 64);
         for (unsigned k = 0; k < n; k++) {
             uint32_t input[16];
             memcpy(input, start, sizeof input);
-            for (int part = 0; part < 3; part++)
-                cores[k](input, got + part * (int)AHEAD);
+            for (int part = 0; part < 3; part++) cores[k](input, got + part * (int)AHEAD);
             ck_assert_msg(memcmp(got, expected, sizeof got) == 0, "core %u of %u differs from block %u", k, n, (unsigned)counts[c]);
         }
     }
@@ -156,10 +153,8 @@ START_TEST(test_chunking)
     static uint8_t whole[TOTAL], pieces[TOTAL];
     uint64_t random = test_seed;
     uint8_t key[32], nonce[12];
-    for (size_t i = 0; i < sizeof key; i++)
-        key[i] = (uint8_t)next_random(&random);
-    for (size_t i = 0; i < sizeof nonce; i++)
-        nonce[i] = (uint8_t)next_random(&random);
+    for (size_t i = 0; i < sizeof key; i++) key[i] = (uint8_t)next_random(&random);
+    for (size_t i = 0; i < sizeof nonce; i++) nonce[i] = (uint8_t)next_random(&random);
     ckks_chacha20 state;
     ckks_chacha20_init(&state, key, nonce, 5);
     ckks_chacha20_bytes(&state, whole, TOTAL);
@@ -169,8 +164,7 @@ START_TEST(test_chunking)
         ckks_chacha20_init(&state, key, nonce, 5);
         for (size_t done = 0; done < TOTAL;) {
             size_t len = next_random(&random) % (most[m] + 1);
-            if (len > TOTAL - done)
-                len = TOTAL - done;
+            if (len > TOTAL - done) len = TOTAL - done;
             ckks_chacha20_bytes(&state, pieces + done, len);
             done += len;
         }
@@ -197,8 +191,7 @@ static int is_zero(const void *memory, size_t len)
 {
     const uint8_t *bytes = memory;
     for (size_t i = 0; i < len; i++)
-        if (bytes[i] != 0)
-            return 0;
+        if (bytes[i] != 0) return 0;
     return 1;
 }
 
@@ -224,8 +217,7 @@ END_TEST
 int main(void)
 {
     const char *text = getenv("FHOLA_TEST_SEED");
-    if (text != NULL)
-        test_seed = strtoull(text, NULL, 0);
+    if (text != NULL) test_seed = strtoull(text, NULL, 0);
     printf("FHOLA_TEST_SEED=%llu\n", (unsigned long long)test_seed);
     Suite *suite = suite_create("chacha20");
     TCase *tcase = tcase_create("stream");

@@ -14,7 +14,7 @@
 #include "ckks/fft.h"
 
 #define UNIT_ROUNDOFF (DBL_EPSILON / 2) /* 2^-53 */
-#define MAX_M ((size_t)1 << (CKKS_FFT_MAX_LOG_N - 1))
+#define MAX_M         ((size_t)1 << (CKKS_FFT_MAX_LOG_N - 1))
 
 static const long double pi = 3.141592653589793238462643383279502884L;
 static uint64_t test_seed = 1;
@@ -39,8 +39,7 @@ static double *random_values(size_t m, uint64_t salt)
     uint64_t state = test_seed + salt * UINT64_C(0x5851f42d4c957f2d);
     double *values = malloc(2 * m * sizeof *values);
     ck_assert_ptr_nonnull(values);
-    for (size_t i = 0; i < 2 * m; i++)
-        values[i] = next_real(&state);
+    for (size_t i = 0; i < 2 * m; i++) values[i] = next_real(&state);
     return values;
 }
 
@@ -107,8 +106,7 @@ static void assert_close(double got, long double exact, const char *what, double
 {
     double ulps = (double)(fabsl((long double)got - exact) / ulp_of((double)exact));
     double allowed = LDBL_MANT_DIG >= 64 ? 0.51 : 1.0;
-    if (!(ulps <= allowed))
-        ck_abort_msg("%s of %.17g: %.17g is %.4f ulp from %.21Lg", what, x, got, ulps, exact);
+    if (!(ulps <= allowed)) ck_abort_msg("%s of %.17g: %.17g is %.4f ulp from %.21Lg", what, x, got, ulps, exact);
 }
 
 /* A first eighth of the circle against sinl and cosl, the other seven against the first by symmetry, bit for bit. */
@@ -172,8 +170,7 @@ START_TEST(test_sin2pi)
         double s = ckks_sin2pi(x), c = ckks_cos2pi(x);
         assert_close(s, sinl(2.0L * pi * x), "sin2pi", x);
         assert_close(c, cosl(2.0L * pi * x), "cos2pi", x);
-        if (ckks_sin2pi(-x) != 0.0 - s || ckks_cos2pi(-x) != c)
-            ck_abort_msg("sin2pi is not odd or cos2pi not even at %.17g", x);
+        if (ckks_sin2pi(-x) != 0.0 - s || ckks_cos2pi(-x) != c) ck_abort_msg("sin2pi is not odd or cos2pi not even at %.17g", x);
         double y = ldexp((double)(next_random(&state) >> 38), -29); /* below 1/8, 1 - y and 5 + y exact */
         s = ckks_sin2pi(y);
         c = ckks_cos2pi(y);
@@ -198,8 +195,7 @@ START_TEST(test_roots_known_hash)
 {
     enum { LOG_ORDER = CKKS_FFT_MAX_LOG_N + 1 };
     static double roots[2 << LOG_ORDER];
-    for (size_t k = 0; k < (size_t)1 << LOG_ORDER; k++)
-        ckks_root_of_unity(roots + 2 * k, k, LOG_ORDER);
+    for (size_t k = 0; k < (size_t)1 << LOG_ORDER; k++) ckks_root_of_unity(roots + 2 * k, k, LOG_ORDER);
     ck_assert_uint_eq(hash_of(roots, sizeof roots / sizeof *roots), UINT64_C(10379555808375258960));
 }
 END_TEST
@@ -425,8 +421,7 @@ START_TEST(test_transform_known_hash)
     static const uint64_t expected[2] = {UINT64_C(17693442824390129711), UINT64_C(5385092603490587315)};
     for (int direction = 0; direction < 2; direction++) {
         uint64_t state = 12345;
-        for (size_t i = 0; i < 2 * M; i++)
-            values[i] = next_real(&state);
+        for (size_t i = 0; i < 2 * M; i++) values[i] = next_real(&state);
         (direction == 0 ? ckks_fft_forward : ckks_fft_inverse)(fft, values, M);
         ck_assert_uint_eq(hash_of(values, 2 * M), expected[direction]);
     }
@@ -448,8 +443,7 @@ END_TEST
 int main(void)
 {
     const char *text = getenv("FHOLA_TEST_SEED");
-    if (text != NULL)
-        test_seed = strtoull(text, NULL, 0);
+    if (text != NULL) test_seed = strtoull(text, NULL, 0);
     printf("FHOLA_TEST_SEED=%llu\n", (unsigned long long)test_seed);
     if (ckks_fft_create(&fft, CKKS_FFT_MAX_LOG_N) != FHOLA_OK) {
         fprintf(stderr, "%s\n", fhola_detail());

@@ -40,8 +40,8 @@ static void check_limb(const ckks_kernel *k, const ckks_prime *p, const uint64_t
     for (size_t i = 0; i < n; i += step) {
         uint64_t value = evaluate(a, n, powers[ckks_ntt_exponent((uint32_t)i, p->log_n)], p->p);
         if (b[i] != value)
-            ck_abort_msg("%s, p = %" PRIu64 ", n = %zu, %s: value %zu is %" PRIu64 ", not %" PRIu64, k->name, p->p, n, what, i, b[i],
-                         value);
+            ck_abort_msg("%s, p = %" PRIu64 ", n = %zu, %s: value %zu is %" PRIu64 ", not %" PRIu64, k->name, p->p, n, what, i,
+                         b[i], value);
     }
     for (size_t i = 0; i < n; i++) ck_assert_uint_lt(b[i], p->p);
     k->ntt_inverse(p, &b, 1);

@@ -18,7 +18,8 @@ static void draw_samples(double mean, double deviation)
 /* Everything a histogram says about its samples, checked against the samples. */
 static void check_contents(const ola_histogram *h, double tolerance)
 {
-    double sum = 0, squares = 0, min = INFINITY, max = -INFINITY, inside = 0, bin_x = 0, bin_target = 0, expect_x = 0, expect_target = 0;
+    double sum = 0, squares = 0, min = INFINITY, max = -INFINITY, inside = 0;
+    double bin_x = 0, bin_target = 0, expect_x = 0, expect_target = 0;
     for (size_t i = 0; i < SAMPLES; i++) {
         double x = (double)samples[i];
         sum += x;

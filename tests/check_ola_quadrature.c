@@ -92,7 +92,8 @@ START_TEST(test_outside)
 {
     ola_histogram h = two_samples();
     succeed(ola_histogram_add(&h, 7, 0, 4)); /* beyond the histogram's range */
-    ola_problem problem = {.function = {.kind = OLA_GELU}, .interval = {-0.5, 0.5}, .weight = OLA_WEIGHT_EMPIRICAL, .histogram = &h};
+    ola_problem problem = {.function = {.kind = OLA_GELU}, .interval = {-0.5, 0.5}, .weight = OLA_WEIGHT_EMPIRICAL,
+                           .histogram = &h};
     ola_points p;
     succeed(ola_points_create(&p, &problem));
     ck_assert_uint_eq(p.count, 1); /* 0.5 is beyond the interval's end 0 */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dynamic programming against the enumeration of all schedules, the frontier's properties, greedy and uniform schedules, bad input. */
+/* Dynamic programming against the enumeration of all schedules, the frontier, greedy and uniform schedules, bad input. */
 #include "check_ola_support.h"
 
 #define MAX_LAYERS 6u
@@ -38,7 +38,7 @@ static ola_schedule total(const instance *in, const size_t *choice)
     return sum;
 }
 
-/* Least loss of all schedules whose costs, each rounded up to the resolution (0: exact), keep the budget; INFINITY if there is none. */
+/* Least loss of all schedules whose costs, each rounded up to the resolution (0: exact), keep the budget; INFINITY if none does. */
 static double brute_force(const instance *in, double budget, double resolution)
 {
     size_t choice[MAX_LAYERS] = {0};

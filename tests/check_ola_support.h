@@ -51,8 +51,8 @@ static inline void fail_with(fhola_status status, fhola_status expected, const c
 }
 
 #define assert_close(a, b, tolerance)                                                                                              \
-    ck_assert_msg(fabs((double)(a) - (double)(b)) <= (tolerance), "%s = %.17g, %s = %.17g differ by more than %g", #a, (double)(a), \
-                  #b, (double)(b), (double)(tolerance))
+    ck_assert_msg(fabs((double)(a) - (double)(b)) <= (tolerance), "%s = %.17g, %s = %.17g differ by more than %g", #a,             \
+                  (double)(a), #b, (double)(b), (double)(tolerance))
 
 static inline int run_case(const char *name, TCase *tcase)
 {

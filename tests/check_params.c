@@ -4,8 +4,14 @@
 
 #include "tests/support.h"
 
-static const char *const sets[] = {"R15", "R15-A2", "R15-B", "toy", "toy-boot"};
-#define SETS ((int)(sizeof sets / sizeof sets[0]))
+/* All built-in names, then the toy sets, which are not listed. */
+static const char *set_name(int i)
+{
+    static const char *const toys[] = {"toy", "toy-boot"};
+    int listed = 0;
+    while (ckks_params_name((size_t)listed)) listed++;
+    return i < listed ? ckks_params_name((size_t)i) : i < listed + 2 ? toys[i - listed] : NULL;
+}
 
 static ckks_params *create(const ckks_params_spec *spec)
 {
@@ -36,7 +42,7 @@ START_TEST(is_prime_hard)
 {
     static const uint64_t composite[] = {2047,           1373653,         25326001,           3215031751u,         2152302898747u,
                                          3474749660383u, 341550071728321u, 3825123056546413051u, 561,              1729,
-                                         825265,         321197185,        9746347772161u,      4294967291u * 4294967291u,
+                                         825265,         321197185,        9746347772161u,      (uint64_t)4294967291u * 4294967291u,
                                          18446744073709551615u};
     static const uint64_t prime[] = {18446744073709551557u, 9223372036854775783u, 4294967291u, 1125899906842597u, 281474976710597u};
     for (size_t i = 0; i < sizeof composite / sizeof composite[0]; i++)
@@ -84,7 +90,7 @@ END_TEST
 START_TEST(log2_products)
 {
     ring r;
-    ckks_params_spec spec = named_spec(sets[_i]);
+    ckks_params_spec spec = named_spec(set_name(_i));
     memset(&r, 0, sizeof r);
     r.params = create(&spec);
     mpz_t product;
@@ -112,7 +118,7 @@ static void check_bits(const ckks_params *p, ckks_basis basis, double bits)
 
 START_TEST(primes_and_roles)
 {
-    ckks_params_spec spec = named_spec(sets[_i]);
+    ckks_params_spec spec = named_spec(set_name(_i));
     ckks_params *p = create(&spec);
     unsigned total = ckks_params_chain(p) + ckks_params_special(p);
     ck_assert_uint_eq(ckks_params_chain(p), 1 + spec.stc_levels + spec.residual_levels + spec.eval_mod_levels + spec.cts_levels);
@@ -156,17 +162,17 @@ START_TEST(primes_and_roles)
 }
 END_TEST
 
-/* Digits partition the chain into spans, each below P by 3.9 bits. */
+/* Digits partition the chain, each below P by 3.9 bits. */
 START_TEST(digits)
 {
-    ckks_params_spec spec = named_spec(sets[_i]);
+    ckks_params_spec spec = named_spec(set_name(_i));
     ckks_params *p = create(&spec);
     double special = ckks_params_log2(p, ckks_basis_special(p));
     ckks_basis seen = 0;
     for (unsigned j = 0; j < ckks_params_digits(p); j++) {
         ckks_basis digit = ckks_params_digit(p, j);
         ck_assert_uint_ne(digit, 0);
-        ck_assert_msg((digit & seen) == 0 && digit > seen, "digit %u is out of order", j);
+        ck_assert_msg((digit & seen) == 0, "digit %u overlaps a lower one", j);
         ck_assert_double_le(ckks_params_log2(p, digit), special - 3.9);
         seen |= digit;
     }
@@ -265,7 +271,7 @@ START_TEST(refused_as_insecure)
     spec.special_primes++;
     ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
     spec = named_spec("R15");
-    spec.residual_levels++; /* 28 bits more than the 856.65 of the set */
+    spec.residual_levels++; /* 28 bits more than the set has, which is within 28 bits of the cap */
     ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
     spec = named_spec("R15");
     spec.log_n = 14;
@@ -396,15 +402,17 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
+    int sets = 0;
+    while (set_name(sets)) sets++;
     tcase_add_test(tcase, is_prime_sieve);
     tcase_add_test(tcase, is_prime_hard);
 #ifdef HAVE_GMP
     tcase_add_test(tcase, is_prime_random);
     tcase_add_test(tcase, modular_arithmetic);
-    tcase_add_loop_test(tcase, log2_products, 0, SETS);
+    tcase_add_loop_test(tcase, log2_products, 0, sets);
 #endif
-    tcase_add_loop_test(tcase, primes_and_roles, 0, SETS);
-    tcase_add_loop_test(tcase, digits, 0, SETS);
+    tcase_add_loop_test(tcase, primes_and_roles, 0, sets);
+    tcase_add_loop_test(tcase, digits, 0, sets);
     tcase_add_test(tcase, basis_helpers);
     tcase_add_test(tcase, caps);
     tcase_add_test(tcase, named_sets_are_secure);

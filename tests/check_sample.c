@@ -23,8 +23,7 @@ static uint64_t test_seed = 1;
 static ckks_rng seeded_rng(uint8_t number)
 {
     uint8_t seed[CKKS_SEED_BYTES] = {number};
-    for (unsigned i = 0; i < 8; i++)
-        seed[8 + i] = (uint8_t)(test_seed >> (8 * i));
+    for (unsigned i = 0; i < 8; i++) seed[8 + i] = (uint8_t)(test_seed >> (8 * i));
     ckks_rng rng;
     ckks_rng_from_seed(&rng, seed);
     return rng;
@@ -55,8 +54,7 @@ static void assert_uniform(const uint64_t *seen, size_t cells, double total, con
 {
     double expected[1024];
     ck_assert_uint_le(cells, 1024);
-    for (size_t i = 0; i < cells; i++)
-        expected[i] = total / (double)cells;
+    for (size_t i = 0; i < cells; i++) expected[i] = total / (double)cells;
     assert_chi_square(chi_square(seen, expected, cells), (double)cells - 1.0, what);
 }
 
@@ -69,8 +67,7 @@ static unsigned system_calls;
 ssize_t getrandom(void *buffer, size_t length, unsigned flags)
 {
     system_calls++;
-    if (system_mood == EMPTY)
-        return 0;
+    if (system_mood == EMPTY) return 0;
     if (system_mood == REFUSED && system_calls > 1) {
         errno = ENOSYS;
         return -1;
@@ -79,8 +76,7 @@ ssize_t getrandom(void *buffer, size_t length, unsigned flags)
         errno = EINTR;
         return -1;
     }
-    if (system_mood != HONEST && length > 5)
-        length = 5;
+    if (system_mood != HONEST && length > 5) length = 5;
     return (ssize_t)syscall(SYS_getrandom, buffer, length, flags);
 }
 
@@ -172,17 +168,35 @@ typedef struct known_answer {
 
 /* Seed 0, 1, ..., 31. Computed from OpenSSL's key stream by a program that shares no code with this project. */
 static const known_answer known[] = {
-    {UINT64_C(268369921), UINT64_C(0), {UINT64_C(220986681), UINT64_C(169461209)}, UINT64_C(61742308),
+    {UINT64_C(268369921),
+     UINT64_C(0),
+     {UINT64_C(220986681), UINT64_C(169461209)},
+     UINT64_C(61742308),
      UINT64_C(0x50f4a38611d9c76c)},
-    {UINT64_C(268894209), UINT64_C(1), {UINT64_C(49390639), UINT64_C(160333904)}, UINT64_C(254191614),
+    {UINT64_C(268894209),
+     UINT64_C(1),
+     {UINT64_C(49390639), UINT64_C(160333904)},
+     UINT64_C(254191614),
      UINT64_C(0xb8d337d9fad0441e)},
-    {UINT64_C(4294967291), UINT64_C(2), {UINT64_C(3514151508), UINT64_C(400057676)}, UINT64_C(587901888),
+    {UINT64_C(4294967291),
+     UINT64_C(2),
+     {UINT64_C(3514151508), UINT64_C(400057676)},
+     UINT64_C(587901888),
      UINT64_C(0xefa2d15efde24bdf)},
-    {UINT64_C(4294967311), UINT64_C(3), {UINT64_C(4165040745), UINT64_C(739191263)}, UINT64_C(489767545),
+    {UINT64_C(4294967311),
+     UINT64_C(3),
+     {UINT64_C(4165040745), UINT64_C(739191263)},
+     UINT64_C(489767545),
      UINT64_C(0xc99b4a82c703dd35)},
-    {UINT64_C(281474976645121), UINT64_C(0x0123456789abcdef), {UINT64_C(38417429820462), UINT64_C(217290051563561)},
-     UINT64_C(39488971245205), UINT64_C(0x1138296972e0caaf)},
-    {UINT64_C(1125899906826241), UINT64_MAX, {UINT64_C(607608586012117), UINT64_C(615393168117930)}, UINT64_C(460442766375944),
+    {UINT64_C(281474976645121),
+     UINT64_C(0x0123456789abcdef),
+     {UINT64_C(38417429820462), UINT64_C(217290051563561)},
+     UINT64_C(39488971245205),
+     UINT64_C(0x1138296972e0caaf)},
+    {UINT64_C(1125899906826241),
+     UINT64_MAX,
+     {UINT64_C(607608586012117), UINT64_C(615393168117930)},
+     UINT64_C(460442766375944),
      UINT64_C(0x9efa4664446cbd49)},
     {UINT64_C(17), UINT64_C(5), {UINT64_C(15), UINT64_C(7)}, UINT64_C(0), UINT64_C(0xad41e0dd3d7aa460)},
     {UINT64_C(1), UINT64_C(6), {UINT64_C(0), UINT64_C(0)}, UINT64_C(0), UINT64_C(0x2573011508ff5cfd)},
@@ -192,8 +206,7 @@ START_TEST(test_uniform_known_answers)
 {
     const known_answer *k = &known[_i];
     uint8_t seed[CKKS_SEED_BYTES];
-    for (unsigned i = 0; i < sizeof seed; i++)
-        seed[i] = (uint8_t)i;
+    for (unsigned i = 0; i < sizeof seed; i++) seed[i] = (uint8_t)i;
     static uint64_t got[KNOWN_COUNT + 1];
     static uint8_t bytes[8 * KNOWN_COUNT];
     got[KNOWN_COUNT] = 42;
@@ -202,8 +215,7 @@ START_TEST(test_uniform_known_answers)
     ck_assert_uint_eq(got[1], k->first[1]);
     ck_assert_uint_eq(got[KNOWN_COUNT - 1], k->last);
     ck_assert_uint_eq(got[KNOWN_COUNT], 42);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(got[i / 8] >> (i % 8 * 8));
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(got[i / 8] >> (i % 8 * 8));
     ck_assert_uint_eq(XXH64(bytes, sizeof bytes, 0), k->hash);
     /* A shorter request is a prefix. */
     static const size_t lengths[] = {0, 1, 2, 7, 511, 512, 513, 1024, 1025, 4999};
@@ -220,14 +232,24 @@ END_TEST
 START_TEST(test_uniform_distribution)
 {
     /* Small ones cell by cell, the others by their place in [0, p) and by their value modulo 256. */
-    static const uint64_t primes[] = {2, 3, 5, 97, 193, 257, 268369921, 268894209, 4294967291, 4294967311, 281474976645121,
-                                      1125899906826241, UINT64_C(9223372036854775783)};
+    static const uint64_t primes[] = {2,
+                                      3,
+                                      5,
+                                      97,
+                                      193,
+                                      257,
+                                      268369921,
+                                      268894209,
+                                      4294967291,
+                                      4294967311,
+                                      281474976645121,
+                                      1125899906826241,
+                                      UINT64_C(9223372036854775783)};
     enum { COUNT = 400000 };
     uint64_t *values = malloc(COUNT * sizeof *values);
     ck_assert_ptr_nonnull(values);
     uint8_t seed[CKKS_SEED_BYTES] = {9};
-    for (unsigned i = 0; i < 8; i++)
-        seed[8 + i] = (uint8_t)(test_seed >> (8 * i));
+    for (unsigned i = 0; i < 8; i++) seed[8 + i] = (uint8_t)(test_seed >> (8 * i));
     for (size_t k = 0; k < sizeof primes / sizeof *primes; k++) {
         uint64_t p = primes[k], place[257] = {0}, low[256] = {0};
         ckks_sample_uniform(values, COUNT, p, seed, k);
@@ -242,8 +264,7 @@ START_TEST(test_uniform_distribution)
         char what[64];
         snprintf(what, sizeof what, "uniform below %llu", (unsigned long long)p);
         assert_uniform(place, cells, COUNT, what);
-        if (p > UINT64_C(1) << 27)
-            assert_uniform(low, 256, COUNT, what);
+        if (p > UINT64_C(1) << 27) assert_uniform(low, 256, COUNT, what);
     }
     free(values);
 }
@@ -275,8 +296,7 @@ static uint64_t next_word(ckks_rng *rng)
     uint8_t bytes[8];
     uint64_t word = 0;
     ckks_rng_bytes(rng, bytes, sizeof bytes);
-    for (unsigned i = 0; i < 8; i++)
-        word |= (uint64_t)bytes[i] << (8 * i);
+    for (unsigned i = 0; i < 8; i++) word |= (uint64_t)bytes[i] << (8 * i);
     return word;
 }
 
@@ -289,12 +309,10 @@ START_TEST(test_ternary)
     ckks_sample_ternary(values, COUNT, &rng);
     uint64_t seen[3] = {0}, pairs[9] = {0};
     for (size_t i = 0; i < COUNT; i++)
-        if (values[i] < -1 || values[i] > 1)
-            ck_abort_msg("value %zu is %d", i, values[i]);
+        if (values[i] < -1 || values[i] > 1) ck_abort_msg("value %zu is %d", i, values[i]);
     for (size_t i = 0; i < COUNT; i++) {
         seen[values[i] + 1]++;
-        if (i % 2 == 1)
-            pairs[3 * (values[i - 1] + 1) + values[i] + 1]++;
+        if (i % 2 == 1) pairs[3 * (values[i - 1] + 1) + values[i] + 1]++;
     }
     assert_uniform(seen, 3, COUNT, "ternary");
     assert_uniform(pairs, 9, COUNT / 2, "pairs of ternary");
@@ -323,10 +341,17 @@ END_TEST
 START_TEST(test_error)
 {
     /* binomial(42, 21 + e), e = 0, 1, ..., 21 */
-    static const double ways[] = {538257874440, 513791607420, 446775310800, 353697121050, 254661927156, 166509721602,
-                                  98672427616,  52860229080,  25518731280,  11058116888,  4280561376,   1471442973,
-                                  445891810,    118030185,    26978328,     5245786,      850668,       111930,
-                                  11480,        861,          42,           1};
+    static const double ways[] = {538257874440, 513791607420,
+                                  446775310800, 353697121050,
+                                  254661927156, 166509721602,
+                                  98672427616,  52860229080,
+                                  25518731280,  11058116888,
+                                  4280561376,   1471442973,
+                                  445891810,    118030185,
+                                  26978328,     5245786,
+                                  850668,       111930,
+                                  11480,        861,
+                                  42,           1};
     enum { COUNT = 2000000, REACH = 14 };
     int8_t *values = malloc(COUNT);
     ck_assert_ptr_nonnull(values);
@@ -337,13 +362,11 @@ START_TEST(test_error)
     double expected[2 * REACH + 1] = {0}, sum = 0.0, squares = 0.0, neighbours = 0.0;
     for (size_t i = 0; i < COUNT; i++) {
         int e = values[i];
-        if (abs(e) > (int)CKKS_ERROR_BITS)
-            ck_abort_msg("value %zu is %d", i, e);
+        if (abs(e) > (int)CKKS_ERROR_BITS) ck_abort_msg("value %zu is %d", i, e);
         seen[(e < -REACH ? -REACH : e > REACH ? REACH : e) + REACH]++;
         sum += e;
         squares += e * e;
-        if (i > 0)
-            neighbours += e * values[i - 1];
+        if (i > 0) neighbours += e * values[i - 1];
     }
     for (int e = -21; e <= 21; e++)
         expected[(e < -REACH ? -REACH : e > REACH ? REACH : e) + REACH] += ways[abs(e)] / 4398046511104.0 * COUNT; /* / 2^42 */
@@ -367,8 +390,7 @@ START_TEST(test_error_construction)
     for (size_t i = 0; i < COUNT; i++) {
         uint64_t r = next_word(&twin);
         int e = 0;
-        for (unsigned bit = 0; bit < CKKS_ERROR_BITS; bit++)
-            e += (int)(r >> bit & 1) - (int)(r >> (32 + bit) & 1);
+        for (unsigned bit = 0; bit < CKKS_ERROR_BITS; bit++) e += (int)(r >> bit & 1) - (int)(r >> (32 + bit) & 1);
         ck_assert_int_eq(values[i], e);
     }
     ck_assert_uint_eq(next_word(&rng), next_word(&twin));
@@ -379,8 +401,7 @@ static void assert_weight(const int8_t *values, size_t n, size_t weight)
 {
     size_t nonzero = 0;
     for (size_t i = 0; i < n; i++) {
-        if (values[i] < -1 || values[i] > 1)
-            ck_abort_msg("value %zu is %d", i, values[i]);
+        if (values[i] < -1 || values[i] > 1) ck_abort_msg("value %zu is %d", i, values[i]);
         nonzero += values[i] != 0;
     }
     ck_assert_uint_eq(nonzero, weight);
@@ -391,8 +412,8 @@ START_TEST(test_sparse_weight)
     static const struct {
         size_t n;
         unsigned weight, expected;
-    } cases[] = {{1, 0, 0},   {1, 1, 1},     {2, 1, 1},       {16, 16, 16},    {16, 40, 16},     {64, 63, 63},
-                 {0, 3, 0},   {100, 17, 17}, {1000, 32, 32},  {32768, 32, 32}, {65536, 192, 192}, {131072, 32, 32}};
+    } cases[] = {{1, 0, 0}, {1, 1, 1},     {2, 1, 1},      {16, 16, 16},    {16, 40, 16},      {64, 63, 63},
+                 {0, 3, 0}, {100, 17, 17}, {1000, 32, 32}, {32768, 32, 32}, {65536, 192, 192}, {131072, 32, 32}};
     int8_t *values = malloc((1 << 17) + 1);
     ck_assert_ptr_nonnull(values);
     ckks_rng rng = seeded_rng(6);
@@ -416,8 +437,7 @@ START_TEST(test_sparse_joint_distribution)
         int8_t values[N];
         size_t code = 0;
         ckks_sample_sparse_ternary(values, N, WEIGHT, &rng);
-        for (int i = 0; i < N; i++)
-            code = 3 * code + (size_t)(values[i] + 1);
+        for (int i = 0; i < N; i++) code = 3 * code + (size_t)(values[i] + 1);
         seen[code]++;
     }
     size_t outcomes = 0;
@@ -445,8 +465,7 @@ START_TEST(test_sparse_positions)
         }
     }
     double expected[N];
-    for (int i = 0; i < N; i++)
-        expected[i] = (double)TRIALS * WEIGHT / N;
+    for (int i = 0; i < N; i++) expected[i] = (double)TRIALS * WEIGHT / N;
     /* Drawn without replacement, the counts spread less by (N - WEIGHT) / (N - 1). */
     assert_chi_square(chi_square(seen, expected, N) * (N - 1) / (N - WEIGHT), N - 1, "sparse positions");
     double signs = (double)TRIALS * WEIGHT;
@@ -457,8 +476,7 @@ END_TEST
 int main(void)
 {
     const char *text = getenv("FHOLA_TEST_SEED");
-    if (text != NULL)
-        test_seed = strtoull(text, NULL, 0);
+    if (text != NULL) test_seed = strtoull(text, NULL, 0);
     printf("FHOLA_TEST_SEED=%llu\n", (unsigned long long)test_seed);
     Suite *suite = suite_create("sample");
     TCase *tcase = tcase_create("samplers");

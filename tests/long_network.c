@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The encrypted network against the plaintext polynomial network, layer by layer, at full size: R15, a real model and plan, real pictures.
  *
- * Environment (all optional): FHOLA_TEST_MODEL, FHOLA_TEST_PLAN (default: the bundled resnet20); FHOLA_TEST_BATCH, a CIFAR binary file, with
- * FHOLA_TEST_FIRST and FHOLA_TEST_PICTURES, its first record and how many (default: the bundled pictures, one per class);
- * FHOLA_TEST_LAYERS=0 leaves out the comparison of layers; FHOLA_TEST_PARAMS, a named parameter set. */
+ * The pictures: the bundled ones, one per class, and records 0 to 19 of test_batch.bin in the folder FHOLA_DATA (without it, none).
+ * Environment (all optional): FHOLA_TEST_MODEL, FHOLA_TEST_PLAN: other files than the bundled resnet20; FHOLA_TEST_BUNDLED,
+ * FHOLA_TEST_FIRST, FHOLA_TEST_RECORDS: number of bundled pictures, first record, number of records; FHOLA_TEST_LAYERS=0: no comparison
+ * of layers; FHOLA_TEST_PARAMS: another named parameter set. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,7 +249,6 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
            nn_client_class(client, class), encrypted[class], trace->scores[class], plain_lead, rms(&e) / spread, seconds,
            class == plain_class ? "" : same ? "  other class, within the noise" : "  OTHER CLASS");
     print_times(times, layers + 1);
-    fflush(stdout);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
     nn_trace_free(trace);
@@ -257,31 +257,49 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
     return same;
 }
 
-static int run_pictures(bench *b, error_sum *scores)
+static size_t number(const char *name, const char *otherwise)
 {
-    const char *path = getenv("FHOLA_TEST_BATCH");
-    double *rgb = malloc(NN_PICTURE_VALUES * sizeof *rgb);
+    return strtoul(setting(name, otherwise), NULL, 10);
+}
+
+static int run_bundled(bench *b, double *rgb, error_sum *scores)
+{
+    char path[4096];
+    int good = 1;
+    size_t count = number("FHOLA_TEST_BUNDLED", "10");
+    for (size_t i = 0; i < count && i < BUNDLED; i++) {
+        bundled_path(path, sizeof path, "data", bundled[i], "ppm");
+        check(nn_picture_read(rgb, path), "picture");
+        good &= run_picture(b, bundled[i], rgb, scores);
+    }
+    return good;
+}
+
+static int run_records(bench *b, double *rgb, error_sum *scores)
+{
+    nn_batch *batch = NULL;
     char name[4096];
     int good = 1;
-    if (!rgb) check(FHOLA_NOMEM, "pictures");
-    if (path) {
-        nn_batch *batch = NULL;
-        size_t first = strtoul(setting("FHOLA_TEST_FIRST", "0"), NULL, 10);
-        check(nn_batch_load(&batch, path, first, strtoul(setting("FHOLA_TEST_PICTURES", "20"), NULL, 10)), path);
-        for (size_t i = 0; i < nn_batch_count(batch); i++) {
-            nn_batch_picture(batch, i, rgb);
-            snprintf(name, sizeof name, "record %zu", first + i);
-            good &= run_picture(b, name, rgb, scores);
-        }
-        nn_batch_free(batch);
-    } else {
-        size_t count = strtoul(setting("FHOLA_TEST_PICTURES", "10"), NULL, 10);
-        for (size_t i = 0; i < count && i < BUNDLED; i++) {
-            bundled_path(name, sizeof name, "data", bundled[i], "ppm");
-            check(nn_picture_read(rgb, name), "picture");
-            good &= run_picture(b, bundled[i], rgb, scores);
-        }
+    size_t first = number("FHOLA_TEST_FIRST", "0"), count = number("FHOLA_TEST_RECORDS", "20");
+    const char *folder = getenv("FHOLA_DATA");
+    if (!folder || !count) return 1;
+    snprintf(name, sizeof name, "%s/test_batch.bin", folder);
+    check(nn_batch_load(&batch, name, first, count), "pictures");
+    for (size_t i = 0; i < nn_batch_count(batch); i++) {
+        nn_batch_picture(batch, i, rgb);
+        snprintf(name, sizeof name, "record %zu", first + i);
+        good &= run_picture(b, name, rgb, scores);
     }
+    nn_batch_free(batch);
+    return good;
+}
+
+static int run_pictures(bench *b, error_sum *scores)
+{
+    double *rgb = malloc(NN_PICTURE_VALUES * sizeof *rgb);
+    if (!rgb) check(FHOLA_NOMEM, "pictures");
+    int good = run_bundled(b, rgb, scores);
+    good &= run_records(b, rgb, scores);
     free(rgb);
     return good;
 }
@@ -307,6 +325,7 @@ int main(void)
 {
     bench b = {0};
     error_sum scores = {0};
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     load(&b);
     prepare(&b);
     print_linear_layers(&b);

@@ -18,13 +18,13 @@ typedef struct small_network {
     uint64_t state; /* of the random numbers */
 } small_network;
 
-static double small_uniform(small_network *n)
+static inline double small_uniform(small_network *n)
 {
     n->state = n->state * 6364136223846793005u + 1442695040888963407u;
     return (double)(int64_t)(n->state >> 11) / 4503599627370496.0 - 1;
 }
 
-static double *small_vector(small_network *n, size_t count, double size)
+static inline double *small_vector(small_network *n, size_t count, double size)
 {
     double *v = malloc(count * sizeof *v);
     if (!v) abort();
@@ -32,7 +32,7 @@ static double *small_vector(small_network *n, size_t count, double size)
     return v;
 }
 
-static nn_conv small_conv(small_network *n, unsigned in, unsigned out, unsigned kernel, unsigned stride, unsigned in_size)
+static inline nn_conv small_conv(small_network *n, unsigned in, unsigned out, unsigned kernel, unsigned stride, unsigned in_size)
 {
     nn_conv c = {.in = in, .out = out, .kernel = kernel, .stride = stride, .in_size = in_size};
     size_t fan_in = (size_t)in * kernel * kernel;
@@ -41,7 +41,7 @@ static nn_conv small_conv(small_network *n, unsigned in, unsigned out, unsigned 
     return c;
 }
 
-static void small_activation(small_network *n, nn_activation *a, unsigned channels, unsigned degree)
+static inline void small_activation(small_network *n, nn_activation *a, unsigned channels, unsigned degree)
 {
     *a = (nn_activation){.degree = degree, .channels = channels};
     a->centre = small_vector(n, channels, 0.3);
@@ -51,7 +51,7 @@ static void small_activation(small_network *n, nn_activation *a, unsigned channe
 }
 
 /* `pad`: zero-padded shortcuts instead of projections. Degrees run 3, 5, 7, 15, 3, ... */
-static void small_network_init(small_network *n, unsigned blocks_per_stage, unsigned classes, int pad, uint64_t seed)
+static inline void small_network_init(small_network *n, unsigned blocks_per_stage, unsigned classes, int pad, uint64_t seed)
 {
     static const unsigned degrees[] = {3, 5, 7, 15};
     *n = (small_network){.state = seed};
@@ -92,13 +92,13 @@ static void small_network_init(small_network *n, unsigned blocks_per_stage, unsi
     m->hash = n->plan.model_hash = 42;
 }
 
-static void small_conv_clear(nn_conv *c)
+static inline void small_conv_clear(nn_conv *c)
 {
     free(c->weight);
     free(c->bias);
 }
 
-static void small_network_clear(small_network *n)
+static inline void small_network_clear(small_network *n)
 {
     small_conv_clear(&n->model.first);
     for (unsigned k = 0; k < 3 * n->model.blocks_per_stage; k++) {
@@ -119,7 +119,7 @@ static void small_network_clear(small_network *n)
     free(n->plan.activations);
 }
 
-static void direct_conv(const nn_conv *c, double *out, const double *in)
+static inline void direct_conv(const nn_conv *c, double *out, const double *in)
 {
     unsigned side = c->in_size / c->stride;
     int half = (int)(c->kernel / 2), size = (int)c->in_size;
@@ -141,7 +141,7 @@ static void direct_conv(const nn_conv *c, double *out, const double *in)
 
 /* values (channels * pixels) through the activation; *max_w: the largest |w| so far. With `fit` half-widths are set to what the values need
  * first. */
-static void direct_activation(const nn_activation *a, double eps, double *values, size_t pixels, double *max_w, int fit)
+static inline void direct_activation(const nn_activation *a, double eps, double *values, size_t pixels, double *max_w, int fit)
 {
     const double pi = acos(-1.0);
     for (unsigned c = 0; c < a->channels; c++) {
@@ -163,7 +163,7 @@ static void direct_activation(const nn_activation *a, double eps, double *values
     }
 }
 
-static void direct_shortcut(const nn_block *b, double *out, const double *in)
+static inline void direct_shortcut(const nn_block *b, double *out, const double *in)
 {
     unsigned channels = b->conv1.in, size = b->conv1.in_size, half = size / 2;
     if (b->shortcut == NN_SHORTCUT_IDENTITY) {
@@ -181,7 +181,7 @@ static void direct_shortcut(const nn_block *b, double *out, const double *in)
 
 /* Scores of a normalised picture. `layers` (may be NULL) gets the output of every activation, 16384 doubles apart. Returns the largest
  * |w|. With `fit` the plan's half-widths are changed to suit this picture. */
-static double direct_network(const small_network *n, double *scores, const double *picture, double *layers, int fit)
+static inline double direct_network(const small_network *n, double *scores, const double *picture, double *layers, int fit)
 {
     static double x[16384], y[16384], z[16384], kept[16384];
     const nn_model *m = &n->model;

@@ -3,6 +3,10 @@
 
 #include <time.h>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -45,11 +49,21 @@ void random_seed_bytes(uint8_t seed[32])
     for (size_t i = 0; i < 32; i++) seed[i] = (uint8_t)random_word();
 }
 
+void set_threads(int threads)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());
+#else
+    (void)threads;
+#endif
+}
+
 int test_run(const char *name, void (*add)(TCase *), double timeout)
 {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
     tcase_set_timeout(tcase, timeout);
+    set_threads(1);
     add(tcase);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
@@ -211,6 +225,17 @@ void assert_variance(const char *what, double variance, double expected, double 
     printf("%-56s %.4g, formula %.4g (+- %.1f %%)\n", what, variance, expected, 100 * tolerance);
     ck_assert_msg(fabs(variance / expected - 1) <= tolerance, "%s: variance %.6g, not %.6g within %.1f %%", what, variance, expected,
                   100 * tolerance);
+}
+
+void bootstrap_slots(ckks_complex *z, const double *w, size_t n)
+{
+    for (size_t s = 0; s < n; s++) z[s] = s < n / 2 ? (ckks_complex){w[s], 0} : (ckks_complex){0, w[s]};
+}
+
+double bootstrap_sine(double w, double eps)
+{
+    const double turn = 2 * acos(-1) * eps;
+    return sin(turn * w) / sin(turn);
 }
 
 /* ------------------------------------------------------------------ the integers behind it all */

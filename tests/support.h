@@ -45,7 +45,9 @@ double random_unit(void); /* uniform in [-1, 1) */
 void random_complex(ckks_complex *z, size_t count, double radius); /* uniform in the square of that half side */
 void random_seed_bytes(uint8_t seed[32]);
 
-/* Runs a suite of one case (timeout in seconds) and returns the exit code of main. */
+/* Runs a suite of one case (timeout in seconds) and returns the exit code of main. On one thread: on toy rings starting threads would
+ * take longer than the work. set_threads() changes that where threads matter (0: as many as there are). */
+void set_threads(int threads);
 int test_run(const char *name, void (*add)(TCase *), double timeout);
 
 /* ------------------------------------------------------------------ a ring and its keys */
@@ -110,6 +112,10 @@ void assert_within(const char *what, double measured, double expected, double be
 /* The sample variance of `count` values against its expectation: within five standard errors of a normal sample, plus `systematic`
  * (relative). */
 void assert_variance(const char *what, double variance, double expected, double count, double systematic);
+
+/* A bootstrap's input: w_s on the first half of the block of n, i w_s on the second. And what comes out of it. */
+void bootstrap_slots(ckks_complex *z, const double *w, size_t n);
+double bootstrap_sine(double w, double eps);
 
 /* ------------------------------------------------------------------ the integers behind it all */
 

@@ -70,7 +70,7 @@ typedef struct avx2_tables {
     double *inverse_lanes;
 } avx2_tables;
 
-/* ---- Words and doubles -------------------------------------------------------------------------------------------------------- */
+/* ---- Words and doubles ------------------------------------------------------------------------------------------------------- */
 
 ALWAYS V all(double x)
 {
@@ -124,7 +124,7 @@ ALWAYS void store_real(uint64_t *x, V v)
     _mm256_storeu_pd((double *)(void *)x, v);
 }
 
-/* ---- Tables --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tables ------------------------------------------------------------------------------------------------------------------ */
 
 static double centred(uint64_t w, uint64_t p)
 {
@@ -194,7 +194,7 @@ static fhola_status prime_init(ckks_prime *p)
     return FHOLA_OK;
 }
 
-/* ---- Modular arithmetic ----------------------------------------------------------------------------------------------------------- */
+/* ---- Modular arithmetic ------------------------------------------------------------------------------------------------------ */
 
 typedef struct constants {
     V p, inverse, magic;
@@ -258,7 +258,7 @@ ALWAYS void transpose4(V x[4])
     x[2] = _mm256_permute2f128_pd(a, d, 0x31), x[3] = _mm256_permute2f128_pd(b, e, 0x31);
 }
 
-/* ---- Forward transform -------------------------------------------------------------------------------------------------------------- */
+/* ---- Forward transform ------------------------------------------------------------------------------------------------------- */
 
 ALWAYS void forward4(V x[4], V w1, V w2, V w3, int wide, const constants *c)
 {
@@ -350,7 +350,7 @@ static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t cou
     for (size_t i = 0; i < count; i++) forward_node(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, p->bits > NARROW_BITS, &c);
 }
 
-/* ---- Inverse transform ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Inverse transform ------------------------------------------------------------------------------------------------------- */
 
 ALWAYS void inverse4(V x[4], V w1, V w2, V w3, int wide, const constants *c)
 {
@@ -457,7 +457,7 @@ static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t cou
     for (size_t i = 0; i < count; i++) inverse_node(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, p->bits > NARROW_BITS, &c);
 }
 
-/* ---- Element-wise functions --------------------------------------------------------------------------------------------------------------
+/* ---- Element-wise functions -------------------------------------------------------------------------------------------------- *
  *
  * Products of canonical residues: c = 1 and |w| <= p, that is twice (1): |r| <= (1/2 + 3/8) p even if p is wide, so one lift makes
  * them canonical. Quotients are below 2^50: always the fused rounding, k = 2. */
@@ -570,7 +570,7 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
     }
 }
 
-/* ---- Automorphisms -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Automorphisms ----------------------------------------------------------------------------------------------------------- */
 
 /* block_of[b] = the output block that input block b fills. */
 static void block_targets(uint32_t *target, const ckks_automorphism *sigma, size_t n)
@@ -578,9 +578,29 @@ static void block_targets(uint32_t *target, const ckks_automorphism *sigma, size
     for (size_t b = 0; b < n / 64; b++) target[sigma->source[64 * b] >> 6] = (uint32_t)b;
 }
 
+/* Pairs of words loaded one by one: gather instructions are slower. */
 static void permute_block(uint64_t *restrict out, const uint64_t *restrict in, const uint32_t *restrict source)
 {
-    for (size_t i = 0; i < 64; i++) out[i] = in[source[i] & 63];
+    for (size_t i = 0; i < 64; i += 4) {
+        const __m128i low = _mm_loadl_epi64((const void *)(in + (source[i] & 63)));
+        const __m128i high = _mm_loadl_epi64((const void *)(in + (source[i + 2] & 63)));
+        const __m128d a = _mm_loadh_pd(_mm_castsi128_pd(low), (const double *)(const void *)(in + (source[i + 1] & 63)));
+        const __m128d b = _mm_loadh_pd(_mm_castsi128_pd(high), (const double *)(const void *)(in + (source[i + 3] & 63)));
+        _mm_storeu_pd((double *)(void *)(out + i), a);
+        _mm_storeu_pd((double *)(void *)(out + i + 2), b);
+    }
+}
+
+/* The same plus `acc`, unless that is NULL. */
+static void place_block(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *in, const uint32_t *source)
+{
+    uint64_t block[64] __attribute__((aligned(32)));
+    if (!acc) {
+        permute_block(out, in, source);
+        return;
+    }
+    permute_block(block, in, source);
+    add(p, out, acc, block, 64);
 }
 
 static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma)
@@ -593,43 +613,38 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
     size_t n = (size_t)1 << p->log_n;
     for (size_t b = 0; b < n; b += 64) {
         const uint64_t *in = a + (sigma->source[b] & ~(uint32_t)63);
-        if (acc) {
-            uint64_t block[64] __attribute__((aligned(32)));
-            permute_block(block, in, sigma->source + b);
-            add(p, out + b, acc + b, block, 64);
-        } else {
-            permute_block(out + b, in, sigma->source + b);
-        }
+        place_block(p, out + b, acc ? acc + b : NULL, in, sigma->source + b);
     }
 }
 
-/* ---- Sums of products ---------------------------------------------------------------------------------------------------------------------------
+/* ---- Sums of products -------------------------------------------------------------------------------------------------------- *
  *
  * Primes of at most 30 bits, factors below 2^30: sums of 64-bit integers, at most 15 products and a residue below 2^64; for b bits
  * 2^(63-2b) products.
  *
  * Others: a pair (high, low). high starts at C = 1.5 * 2^E, so that its unit in the last place stays u = 2^(E-52) while the sum of
- * the products is within 2^(E-1); each product x w is split exactly into a multiple of u, which goes to high, and a rest of at most
- * u/2, which goes to low. With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low is exact while k u/2 = 2^(B+2s-52) <= 2^53,
- * that is s <= (105 - B) / 2. At the end, q = high / p rounded to an integer is off by less than 1/2 + |q| 2^-52, |q| <= 2^(B+s+1-b):
- * with B >= 2b - 1, s <= 12 and B + s + 1 - b <= 56 the rest is below 16.5 p < 2^53 (p < 2^48), and for larger p, where
- * 2s <= 105 - B, below 2.5 p. */
+ * the products is within 2^(E-1); each product x w is split exactly into a multiple of u, which goes to high, and a rest of at
+ * most u/2, which goes to low. With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low is exact while
+ * k u/2 = 2^(B+2s-52) <= 2^53, that is s <= (105 - B) / 2. At the end q = high / p, rounded to an integer, is off by at most
+ * 1/2 + |q| 2^-52 with |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p:
+ *   inner and plaintext products, B = 2b, s <= 12: b + s <= 52, at most 2.5 p;
+ *   combinations, B = 49 + b, s <= 5: at most 8.5 p where s = 5, b <= 46; 4.5 p for b = 48, s = 4; 2.5 p for b > 48, s = 3. */
 
 typedef struct sum {
     V high, low;
 } sum;
 
-/* s of the comment for products below 2^bits; at most 12. */
-static unsigned log_room(unsigned bits)
+/* s of the comment for products below 2^bits, at most `most`. */
+static unsigned log_room(unsigned bits, unsigned most)
 {
     unsigned s = (105 - bits) / 2;
-    return s < 12 ? s : 12;
+    return s < most ? s : most;
 }
 
-static double bias_of(unsigned bits, unsigned log_room)
+static double bias_of(unsigned bits, unsigned s)
 {
     double c = 1.5;
-    for (unsigned i = 0; i < bits + log_room + 1; i++) c *= 2;
+    for (unsigned i = 0; i < bits + s + 1; i++) c *= 2;
     return c;
 }
 
@@ -644,7 +659,7 @@ ALWAYS void accumulate_product(sum *s, V x, V w)
 ALWAYS V settle(sum *s, V carry, V bias, const constants *c)
 {
     V r = reduce(SUB(s->high, bias), c), low = reduce(s->low, c);
-    within(r, 16.5, c);
+    within(r, 8.5, c);
     s->high = bias;
     s->low = _mm256_setzero_pd();
     return reduce(ADD(ADD(r, low), carry), c);
@@ -660,13 +675,14 @@ typedef struct inner_operands {
 
 /* Four words of both sums, from position j on, primes of at most 30 bits. */
 ALWAYS void inner_integer(const inner_operands *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t j, size_t room,
-                          const constants *c)
+                          int accumulate, const constants *c)
 {
     const avx2_tables *t = p->tables;
     I s0 = _mm256_setzero_si256(), s1 = s0;
     size_t left = room;
+    if (accumulate) s0 = load_words(out0), s1 = load_words(out1);
     if (o->add0) {
-        s0 = _mm256_mul_epu32(load_words(o->add0 + j), _mm256_set1_epi64x((long long)o->factor));
+        s0 = _mm256_add_epi64(s0, _mm256_mul_epu32(load_words(o->add0 + j), _mm256_set1_epi64x((long long)o->factor)));
         left--;
     }
     for (size_t d = 0; d < o->terms; d++, left--) {
@@ -684,10 +700,10 @@ ALWAYS void inner_integer(const inner_operands *o, const ckks_prime *p, uint64_t
 }
 
 ALWAYS void inner_real(const inner_operands *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t room, V bias,
-                       const constants *c)
+                       int accumulate, const constants *c)
 {
     sum s0 = {bias, _mm256_setzero_pd()}, s1 = s0;
-    V carry0 = s0.low, carry1 = s0.low;
+    V carry0 = accumulate ? load(out0) : s0.low, carry1 = accumulate ? load(out1) : s0.low;
     size_t left = room;
     if (o->add0) {
         accumulate_product(&s0, load(o->add0 + j), all((double)o->factor));
@@ -707,32 +723,32 @@ ALWAYS void inner_real(const inner_operands *o, uint64_t *out0, uint64_t *out1, 
     store_lifted(out1, settle(&s1, carry1, bias, c), c);
 }
 
-/* Both sums of one block of 64. */
-static void inner_block(const inner_operands *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+/* Both sums of one block of 64, added to what is there if `accumulate`. */
+static void inner_block(const inner_operands *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, int accumulate,
                         const constants *c)
 {
     if (p->bits <= INTEGER_BITS) {
         size_t room = (size_t)1 << (63 - 2 * p->bits);
-        for (size_t j = 0; j < 64; j += 4) inner_integer(o, p, out0 + j, out1 + j, from + j, room, c);
+        for (size_t j = 0; j < 64; j += 4) inner_integer(o, p, out0 + j, out1 + j, from + j, room, accumulate, c);
         return;
     }
-    unsigned s = log_room(2 * p->bits);
+    unsigned s = log_room(2 * p->bits, 12);
     const V bias = all(bias_of(2 * p->bits, s));
     for (size_t j = 0; j < 64; j += 4) {
-        if (p->width == 4) inner_real(o, out0 + j, out1 + j, from + j, 4, (size_t)1 << s, bias, c);
-        else inner_real(o, out0 + j, out1 + j, from + j, 8, (size_t)1 << s, bias, c);
+        if (p->width == 4) inner_real(o, out0 + j, out1 + j, from + j, 4, (size_t)1 << s, bias, accumulate, c);
+        else inner_real(o, out0 + j, out1 + j, from + j, 8, (size_t)1 << s, bias, accumulate, c);
     }
 }
 
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
                           const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
-                          const ckks_automorphism *sigma)
+                          const ckks_automorphism *sigma, int accumulate)
 {
     const avx2_tables *t = p->tables;
     const constants c = constants_of(p);
     const inner_operands o = {terms, a, key0, key1, add0, factor};
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, factor, sigma);
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, factor, sigma, accumulate);
         return;
     }
     uint32_t target[1u << (CKKS_MAX_LOG_N - 6)];
@@ -741,17 +757,17 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
     if (sigma) block_targets(target, sigma, n);
     for (size_t b = 0; b < n / 64; b++) {
         if (!sigma) {
-            inner_block(&o, p, out0 + 64 * b, out1 + 64 * b, 64 * b, &c);
+            inner_block(&o, p, out0 + 64 * b, out1 + 64 * b, 64 * b, accumulate, &c);
             continue;
         }
         size_t to = 64 * (size_t)target[b];
-        inner_block(&o, p, block[0], block[1], 64 * b, &c);
-        permute_block(out0 + to, block[0], sigma->source + to);
-        permute_block(out1 + to, block[1], sigma->source + to);
+        inner_block(&o, p, block[0], block[1], 64 * b, 0, &c);
+        place_block(p, out0 + to, accumulate ? out0 + to : NULL, block[0], sigma->source + to);
+        place_block(p, out1 + to, accumulate ? out1 + to : NULL, block[1], sigma->source + to);
     }
 }
 
-/* ---- Plaintext products ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Plaintext products ------------------------------------------------------------------------------------------------------ */
 
 /* Sixteen words of one sum. The packed vector of eight words covers 2^log_gap vectors. */
 ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap,
@@ -815,7 +831,7 @@ static void plain_limb(const ckks_prime *p, uint64_t *out, size_t terms, const v
                        const uint64_t *const x[], int accumulate, size_t from, size_t to)
 {
     const constants c = constants_of(p);
-    const unsigned s = log_room(2 * p->bits);
+    const unsigned s = log_room(2 * p->bits, 12);
     const V bias = all(bias_of(2 * p->bits, s));
     const size_t room = (size_t)1 << s;
     for (size_t j = from; j < to; j += 16) {
@@ -825,23 +841,23 @@ static void plain_limb(const ckks_prime *p, uint64_t *out, size_t terms, const v
     }
 }
 
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const void *const plain[],
-                          unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms,
+                          const void *const plain[], unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[],
+                          int accumulate)
 {
     enum { BLOCK = 64 }; /* words of a plaintext stay in the cache for the second sum */
     const avx2_tables *t = p->tables;
-    size_t n = (size_t)1 << p->log_n;
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.plain_product(&t->portable, out0, out1, terms, plain, log_gap, x0, x1, accumulate);
+        ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap, x0, x1, accumulate);
         return;
     }
-    for (size_t j = 0; j < n; j += BLOCK) {
+    for (size_t j = 0; j < count; j += BLOCK) {
         plain_limb(p, out0, terms, plain, log_gap, x0, accumulate, j, j + BLOCK);
         if (x1) plain_limb(p, out1, terms, plain, log_gap, x1, accumulate, j, j + BLOCK);
     }
 }
 
-/* ---- Linear combinations ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Linear combinations ----------------------------------------------------------------------------------------------------- */
 
 enum { COMBINE_BLOCK = 128 };
 
@@ -850,7 +866,7 @@ static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms, dou
                            size_t count)
 {
     const constants c = constants_of(p);
-    const unsigned bits = 49 + p->bits, s = log_room(bits);
+    const unsigned bits = 49 + p->bits, s = log_room(bits, 5);
     const size_t room = (size_t)1 << s;
     const V bias = all(bias_of(bits, s)), zero = _mm256_setzero_pd();
     double w[CKKS_MAX_TERMS];

@@ -8,6 +8,10 @@
  * Multiplication by a constant w < p with companion w' = floor(w 2^52 / p) (Shoup; Harvey, J. Symb. Comp. 60, 2014):
  *     q = HI(0, y, w'),  T = y w - q p = LO(LO(0, y, w), q, 2^52 - p),   0 <= T < p + y p / 2^52 < 2p  for any y < 2^52.   (1)
  * Barrett "clean" with floor(2^52 / p): any x < 2^52 goes to [0, 2p).                                                       (2)
+ * Twiddles of single lanes have no companion, which halves their tables; they are multiplied by W = w 2^52 mod p (Montgomery):
+ *     q = LO(0, LO(0, y, W), 1/p mod 2^52),  T = HI(0, y, W) - HI(0, q, p),   -p < T < p  for any y < 2^52.                (3)
+ * Where T must not be negative, p is added to the start value of the accumulation. The proofs below are for (1); with (3) values
+ * move up and down by at most p a layer.
  *
  * Forward transform, butterflies X' = X + T, Y' = X - T: the upper bound of the values grows by at most max T per layer, and
  * since nothing is added to Y', the lower bound falls by the same. The X inputs are therefore lifted by a multiple of p, once:
@@ -16,7 +20,8 @@
  *   class B, p < 2^48, 2^52 > 16p: in the first pass the X inputs (canonical) are lifted by 7p. Four layers: T < 1.0625p, 1.567p,
  *       1.665p, 1.769p, values in [0.9p, 14.07p]. Every later pass, of at most three layers, first cleans its X inputs (2) and
  *       lifts them by 6p: values in [0, 14p).
- *   class C, p < 2^50, 2^52 > 4p: X is cleaned before every layer and Y' = X - T + 2p: values in [0, 4p).
+ *   class C, p < 2^50, 2^52 > 4p: X is cleaned before every layer and Y' = X - T + 2p (in lanes X' = X + T + p, Y' = X - T + p):
+ *       values in [0, 4p).
  * The last step makes values canonical. Class A, x < 2^51: the exact quotient is floor(x m / 2^(51+b)) with m = ceil(2^(51+b)/p)
  * < 2^52 for a prime of b bits, because x (m p - 2^(51+b)) < x p < 2^(51+b). Classes B and C: (2), then one subtraction.
  *
@@ -70,9 +75,9 @@ typedef struct twiddle {
     uint64_t w, comp;
 } twiddle;
 
-/* One block of 64 words: seven twiddle vectors and their companions for the three layers inside vectors' lanes. */
+/* One block of 64 words: seven twiddle vectors, times 2^52, for the three layers inside vectors' lanes. */
 typedef struct lane_twiddles {
-    uint64_t vector[7][2][8];
+    uint64_t vector[7][8];
 } lane_twiddles;
 
 typedef struct ifma_tables {
@@ -82,6 +87,7 @@ typedef struct ifma_tables {
     uint64_t barrett;         /* floor(2^52 / p) */
     uint64_t exact;           /* ceil(2^(51+b) / p) */
     uint64_t two52;           /* 2^52 mod p */
+    uint64_t montgomery;      /* 1/p mod 2^52 */
     uint64_t two52_comp;      /* its companion */
     uint64_t first_lift;      /* of the first forward pass */
     size_t sums;              /* how many products one (low, high) accumulator holds */
@@ -121,7 +127,7 @@ ALWAYS void below(V x, uint64_t bound)
 #endif
 }
 
-/* ---- Tables ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Tables ----------------------------------------------------------------------------------------------------------------- */
 
 static twiddle twiddle_of(uint64_t w, const scalar_modulus *m)
 {
@@ -131,15 +137,13 @@ static twiddle twiddle_of(uint64_t w, const scalar_modulus *m)
 
 static void fill_twiddles(twiddle *scalars, lane_twiddles *lanes, const uint64_t *w, size_t n, const scalar_modulus *m)
 {
+    const uint64_t two52 = ((uint64_t)1 << 52) % m->p;
     for (size_t i = 0; i < n / 8; i++) scalars[i] = twiddle_of(w[i], m);
     for (size_t b = 0; b < n / 64; b++)
         for (size_t level = 0, v = 0; level < 3; level++)
             for (size_t offset = 0; offset < (size_t)1 << level; offset++, v++)
-                for (size_t l = 0; l < 8; l++) {
-                    twiddle t = twiddle_of(w[((n / 8 + 8 * b + l) << level) + offset], m);
-                    lanes[b].vector[v][0][l] = t.w;
-                    lanes[b].vector[v][1][l] = t.comp;
-                }
+                for (size_t l = 0; l < 8; l++)
+                    lanes[b].vector[v][l] = scalar_mul(w[((n / 8 + 8 * b + l) << level) + offset], two52, m);
 }
 
 static void prime_clear(ckks_prime *p)
@@ -155,6 +159,14 @@ static void prime_clear(ckks_prime *p)
     p->tables = NULL;
 }
 
+/* Newton's iteration; p is its own inverse modulo 8. */
+static uint64_t inverse_mod_two52(uint64_t p)
+{
+    uint64_t x = p;
+    for (int i = 0; i < 5; i++) x *= 2 - p * x;
+    return x & (((uint64_t)1 << 52) - 1);
+}
+
 static void set_constants(ifma_tables *t, uint64_t p, unsigned log_n)
 {
     scalar_modulus *m = &t->m;
@@ -165,6 +177,7 @@ static void set_constants(ifma_tables *t, uint64_t p, unsigned log_n)
     t->exact = (uint64_t)((((ckks_u128)1 << (51 + m->bits)) + p - 1) / p);
     t->two52 = ((uint64_t)1 << 52) % p;
     t->two52_comp = scalar_companion(t->two52, m) >> 12;
+    t->montgomery = inverse_mod_two52(p);
     t->first_lift = (t->forward_class == CLASS_A ? 26 : 7) * p;
     /* Sums of products of residues: see `reduce`. Combinations take y < 2^50 instead of y < p. */
     t->sums = m->bits >= 50 ? 15 : m->bits == 49 ? 60 : m->bits == 48 ? 240 : m->bits == 47 ? 960 : 2048;
@@ -207,7 +220,7 @@ static fhola_status prime_init(ckks_prime *p)
 /* ---- Building blocks of both transforms ------------------------------------------------------------------------------------- */
 
 typedef struct constants {
-    V zero, neg, barrett, mask, p, p2;
+    V zero, neg, barrett, mask, p, p2, montgomery;
     uint64_t prime;
 } constants;
 
@@ -215,7 +228,7 @@ ALWAYS constants constants_of(const ifma_tables *t)
 {
     uint64_t p = t->m.p;
     constants c = {_mm512_setzero_si512(), all(((uint64_t)1 << 52) - p), all(t->barrett), all(((uint64_t)1 << 52) - 1),
-                   all(p), all(2 * p), p};
+                   all(p), all(2 * p), all(t->montgomery), p};
     return c;
 }
 
@@ -245,26 +258,27 @@ ALWAYS const twiddle *scalar_twiddle(const twiddle_source *s, int i)
     return &s->table[i == 0 ? s->k : i < 3 ? 2 * s->k + (size_t)(i - 1) : 4 * s->k + (size_t)(i - 3)];
 }
 
-ALWAYS V factor(const twiddle_source *s, int i)
-{
-    return s->in_lanes ? load(s->lanes->vector[i][0]) : all(scalar_twiddle(s, i)->w);
-}
-
-ALWAYS V companion(const twiddle_source *s, int i)
-{
-    return s->in_lanes ? load(s->lanes->vector[i][1]) : all(scalar_twiddle(s, i)->comp);
-}
-
 /* Any value below 2^52 to [0, 2p). */
 ALWAYS V clean(V x, const constants *c)
 {
     return LO(x, HI(c->zero, x, c->barrett), c->neg);
 }
 
-/* s + y w in [s, s + 2p). */
+/* s + T(y w), T in [0, 2p) (1). */
 ALWAYS V times(V s, V y, V w, V comp, const constants *c)
 {
     return LO(LO(s, y, w), HI(c->zero, y, comp), c->neg);
+}
+
+/* s + T with twiddle i of the source, T in [0, 2p) (1) or, in lanes, in (-p, p) (3). */
+ALWAYS V turn(V s, V y, const twiddle_source *source, int i, const constants *c)
+{
+    if (!source->in_lanes) {
+        const twiddle *t = scalar_twiddle(source, i);
+        return times(s, y, all(t->w), all(t->comp), c);
+    }
+    V w = load(source->lanes->vector[i]), q = LO(c->zero, LO(c->zero, y, w), c->montgomery);
+    return SUB(HI(s, y, w), HI(c->zero, q, c->p));
 }
 
 /* [0, 2p) with garbage above bit 52 to canonical. */
@@ -312,12 +326,15 @@ ALWAYS V prepare(V x, V lift, enum forward_mode mode, const constants *c)
     return mode == LIFT || mode == CLEAN_LIFT ? ADD(x, lift) : x;
 }
 
-ALWAYS void forward2(V *x, V *y, V w, V comp, enum forward_mode mode, const constants *c)
+/* One butterfly with twiddle i of the source. */
+ALWAYS void forward2(V *x, V *y, const twiddle_source *s, int i, enum forward_mode mode, const constants *c)
 {
-    V a = mode == STRICT ? clean(*x, c) : *x, twice = ADD(a, a);
+    V a = mode == STRICT ? clean(*x, c) : *x;
+    if (mode == STRICT && s->in_lanes) a = ADD(a, c->p); /* X + T + p and X - T + p */
+    V twice = ADD(a, a);
+    if (mode == STRICT && !s->in_lanes) twice = ADD(twice, c->p2); /* X + T and X - T + 2p */
     below(*y, mode == STRICT ? 4 * c->prime : (uint64_t)1 << 52);
-    if (mode == STRICT) twice = ADD(twice, c->p2);
-    a = times(a, *y, w, comp, c);
+    a = turn(a, *y, s, i, c);
     *y = SUB(twice, a);
     *x = a;
 #ifdef FHOLA_VERIFY
@@ -330,19 +347,14 @@ ALWAYS void forward2(V *x, V *y, V w, V comp, enum forward_mode mode, const cons
 
 ALWAYS void forward8(V x[8], const twiddle_source *s, V lift, enum forward_mode mode, const constants *c)
 {
-    V w = factor(s, 0), v = companion(s, 0);
     UNROLL
     for (int i = 0; i < 4; i++) x[i] = prepare(x[i], lift, mode, c);
-    forward2(&x[0], &x[4], w, v, mode, c), forward2(&x[1], &x[5], w, v, mode, c);
-    forward2(&x[2], &x[6], w, v, mode, c), forward2(&x[3], &x[7], w, v, mode, c);
-    w = factor(s, 1), v = companion(s, 1);
-    forward2(&x[0], &x[2], w, v, mode, c), forward2(&x[1], &x[3], w, v, mode, c);
-    w = factor(s, 2), v = companion(s, 2);
-    forward2(&x[4], &x[6], w, v, mode, c), forward2(&x[5], &x[7], w, v, mode, c);
-    forward2(&x[0], &x[1], factor(s, 3), companion(s, 3), mode, c);
-    forward2(&x[2], &x[3], factor(s, 4), companion(s, 4), mode, c);
-    forward2(&x[4], &x[5], factor(s, 5), companion(s, 5), mode, c);
-    forward2(&x[6], &x[7], factor(s, 6), companion(s, 6), mode, c);
+    forward2(&x[0], &x[4], s, 0, mode, c), forward2(&x[1], &x[5], s, 0, mode, c);
+    forward2(&x[2], &x[6], s, 0, mode, c), forward2(&x[3], &x[7], s, 0, mode, c);
+    forward2(&x[0], &x[2], s, 1, mode, c), forward2(&x[1], &x[3], s, 1, mode, c);
+    forward2(&x[4], &x[6], s, 2, mode, c), forward2(&x[5], &x[7], s, 2, mode, c);
+    forward2(&x[0], &x[1], s, 3, mode, c), forward2(&x[2], &x[3], s, 4, mode, c);
+    forward2(&x[4], &x[5], s, 5, mode, c), forward2(&x[6], &x[7], s, 6, mode, c);
 }
 
 /* One pass over a block of `length` words that is node k of the binary tree of blocks (the limb is node 1, children 2k, 2k+1). */
@@ -356,15 +368,15 @@ ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
         V x[16];
         if (log_radix == 1) {
             x[0] = prepare(load(a + j), lift, mode, &c), x[1] = load(a + stride + j);
-            forward2(&x[0], &x[1], factor(&s, 0), companion(&s, 0), mode, &c);
+            forward2(&x[0], &x[1], &s, 0, mode, &c);
             store(a + j, x[0]), store(a + stride + j, x[1]);
         } else if (log_radix == 2) {
             x[0] = prepare(load(a + j), lift, mode, &c), x[1] = prepare(load(a + stride + j), lift, mode, &c);
             x[2] = load(a + 2 * stride + j), x[3] = load(a + 3 * stride + j);
-            forward2(&x[0], &x[2], factor(&s, 0), companion(&s, 0), mode, &c);
-            forward2(&x[1], &x[3], factor(&s, 0), companion(&s, 0), mode, &c);
-            forward2(&x[0], &x[1], factor(&s, 1), companion(&s, 1), mode, &c);
-            forward2(&x[2], &x[3], factor(&s, 2), companion(&s, 2), mode, &c);
+            forward2(&x[0], &x[2], &s, 0, mode, &c);
+            forward2(&x[1], &x[3], &s, 0, mode, &c);
+            forward2(&x[0], &x[1], &s, 1, mode, &c);
+            forward2(&x[2], &x[3], &s, 2, mode, &c);
             store(a + j, x[0]), store(a + stride + j, x[1]);
             store(a + 2 * stride + j, x[2]), store(a + 3 * stride + j, x[3]);
         } else if (log_radix == 3) {
@@ -377,7 +389,7 @@ ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
             UNROLL
             for (int i = 0; i < 8; i++) {
                 x[i] = prepare(x[i], lift, mode, &c);
-                forward2(&x[i], &x[i + 8], factor(&s, 0), companion(&s, 0), mode, &c);
+                forward2(&x[i], &x[i + 8], &s, 0, mode, &c);
             }
             forward8(x, &low, lift, rest, &c), forward8(x + 8, &high, lift, rest, &c);
             store8(a + j, stride, x), store8(a + 8 * stride + j, stride, x + 8);
@@ -413,12 +425,19 @@ ALWAYS void forward_tail_class(const ifma_tables *t, uint64_t *a, size_t count, 
     const enum forward_mode mode = class == CLASS_A ? PLAIN : class == CLASS_B ? CLEAN_LIFT : STRICT;
     const V lift = all(6 * t->m.p), exact = all(t->exact);
     const __m128i shift = _mm_cvtsi64_si128((long long)t->m.bits - 1);
-    for (size_t b = 0; b < count; b++, a += 64) {
-        const twiddle_source outer = scalars(t->forward, k + b), inner = lanes(&t->forward_lanes[k + b - n / 64]);
+    /* Two loops, not one: enough independent work between the steps of a block to hide their latency. */
+    for (size_t b = 0; b < count; b++) {
+        const twiddle_source outer = scalars(t->forward, k + b);
         V x[8];
-        load8(x, a, 8);
+        load8(x, a + 64 * b, 8);
         forward8(x, &outer, lift, mode, &c);
         transpose8(x);
+        store8(a + 64 * b, 8, x);
+    }
+    for (size_t b = 0; b < count; b++) {
+        const twiddle_source inner = lanes(&t->forward_lanes[k + b - n / 64]);
+        V x[8];
+        load8(x, a + 64 * b, 8);
         forward8(x, &inner, lift, mode, &c);
         UNROLL
         for (int i = 0; i < 8; i++) {
@@ -430,7 +449,7 @@ ALWAYS void forward_tail_class(const ifma_tables *t, uint64_t *a, size_t count, 
                 x[i] = canonical(clean(x[i], &c), &c);
             }
         }
-        store8(a, 8, x);
+        store8(a + 64 * b, 8, x);
     }
 }
 
@@ -492,13 +511,13 @@ static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t cou
 /* ---- Inverse transform ------------------------------------------------------------------------------------------------------ */
 
 /* X' = X + Y, Y' = start + T(X - Y + bias); `bias` and `start` are multiples of p. */
-ALWAYS void inverse2(V *x, V *y, V w, V comp, V bias, V start, enum lazy_class class, const constants *c)
+ALWAYS void inverse2(V *x, V *y, const twiddle_source *s, int i, V bias, V start, enum lazy_class class, const constants *c)
 {
     V sum = ADD(*x, *y), d = SUB(*x, *y);
     if (class != CLASS_A) d = ADD(d, bias);
     below(d, class == CLASS_A ? 320 * c->prime : class == CLASS_B ? 16 * c->prime : 4 * c->prime);
     below(sum, class == CLASS_A ? 320 * c->prime : class == CLASS_B ? 16 * c->prime : 4 * c->prime);
-    *y = times(start, d, w, comp, c);
+    *y = turn(s->in_lanes ? ADD(start, c->p) : start, d, s, i, c);
     *x = class == CLASS_C ? clean(sum, c) : sum;
 }
 
@@ -536,24 +555,22 @@ ALWAYS void inverse8(V x[8], const twiddle_source *s, const ifma_tables *t, cons
         x[0] = ADD(x[0], f->outer[2]), x[2] = ADD(x[2], f->outer[1]);
         x[4] = ADD(x[4], f->outer[1]), x[6] = ADD(x[6], f->outer[0]);
     }
-    inverse2(&x[0], &x[1], factor(s, 3), companion(s, 3), f->bias[0], leftmost, class, c);
-    inverse2(&x[2], &x[3], factor(s, 4), companion(s, 4), f->bias[0], zero, class, c);
-    inverse2(&x[4], &x[5], factor(s, 5), companion(s, 5), f->bias[0], left, class, c);
-    inverse2(&x[6], &x[7], factor(s, 6), companion(s, 6), f->bias[0], zero, class, c);
-    V w = factor(s, 1), v = companion(s, 1);
-    inverse2(&x[0], &x[2], w, v, f->bias[1], left, class, c), inverse2(&x[1], &x[3], w, v, f->small, left, class, c);
-    w = factor(s, 2), v = companion(s, 2);
-    inverse2(&x[4], &x[6], w, v, f->bias[1], zero, class, c), inverse2(&x[5], &x[7], w, v, f->small, zero, class, c);
+    inverse2(&x[0], &x[1], s, 3, f->bias[0], leftmost, class, c);
+    inverse2(&x[2], &x[3], s, 4, f->bias[0], zero, class, c);
+    inverse2(&x[4], &x[5], s, 5, f->bias[0], left, class, c);
+    inverse2(&x[6], &x[7], s, 6, f->bias[0], zero, class, c);
+    inverse2(&x[0], &x[2], s, 1, f->bias[1], left, class, c), inverse2(&x[1], &x[3], s, 1, f->small, left, class, c);
+    inverse2(&x[4], &x[6], s, 2, f->bias[1], zero, class, c), inverse2(&x[5], &x[7], s, 2, f->small, zero, class, c);
     if (b) x[0] = clean(x[0], c), x[4] = clean(x[4], c);
     if (last) { /* class A has positive differences already */
-        inverse_last(&x[0], &x[4], a ? zero : f->bias[2], t, c), inverse_last(&x[1], &x[5], b ? f->bias[0] : a ? zero : f->small, t, c);
+        inverse_last(&x[0], &x[4], a ? zero : f->bias[2], t, c);
+        inverse_last(&x[1], &x[5], b ? f->bias[0] : a ? zero : f->small, t, c);
         inverse_last(&x[2], &x[6], a ? zero : f->small, t, c), inverse_last(&x[3], &x[7], a ? zero : f->small, t, c);
         return;
     }
-    w = factor(s, 0), v = companion(s, 0);
-    inverse2(&x[0], &x[4], w, v, f->bias[2], zero, class, c);
-    inverse2(&x[1], &x[5], w, v, b ? f->bias[0] : f->small, zero, class, c);
-    inverse2(&x[2], &x[6], w, v, f->small, zero, class, c), inverse2(&x[3], &x[7], w, v, f->small, zero, class, c);
+    inverse2(&x[0], &x[4], s, 0, f->bias[2], zero, class, c);
+    inverse2(&x[1], &x[5], s, 0, b ? f->bias[0] : f->small, zero, class, c);
+    inverse2(&x[2], &x[6], s, 0, f->small, zero, class, c), inverse2(&x[3], &x[7], s, 0, f->small, zero, class, c);
     if (a) x[0] = clean(x[0], c);
     if (b) x[1] = clean(x[1], c);
 }
@@ -564,14 +581,14 @@ ALWAYS void inverse4(V x[4], const twiddle_source *s, const ifma_tables *t, cons
     const int a = class == CLASS_A;
     const V zero = c->zero, left = a ? f->small : zero;
     if (a) x[0] = ADD(x[0], f->outer[1]), x[2] = ADD(x[2], f->outer[0]);
-    inverse2(&x[0], &x[1], factor(s, 1), companion(s, 1), f->bias[0], left, class, c);
-    inverse2(&x[2], &x[3], factor(s, 2), companion(s, 2), f->bias[0], zero, class, c);
+    inverse2(&x[0], &x[1], s, 1, f->bias[0], left, class, c);
+    inverse2(&x[2], &x[3], s, 2, f->bias[0], zero, class, c);
     if (last) {
         inverse_last(&x[0], &x[2], a ? zero : f->bias[1], t, c), inverse_last(&x[1], &x[3], a ? zero : f->small, t, c);
         return;
     }
-    inverse2(&x[0], &x[2], factor(s, 0), companion(s, 0), f->bias[1], zero, class, c);
-    inverse2(&x[1], &x[3], factor(s, 0), companion(s, 0), f->small, zero, class, c);
+    inverse2(&x[0], &x[2], s, 0, f->bias[1], zero, class, c);
+    inverse2(&x[1], &x[3], s, 0, f->small, zero, class, c);
     if (class != CLASS_C) x[0] = clean(x[0], c);
 }
 
@@ -592,7 +609,7 @@ ALWAYS void inverse_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
             } else {
                 V d = ADD(SUB(x[0], x[1]), bound);
                 x[0] = clean(ADD(x[0], x[1]), &c);
-                x[1] = times(c.zero, d, factor(&s, 0), companion(&s, 0), &c);
+                x[1] = turn(c.zero, d, &s, 0, &c);
             }
             store(a + j, x[0]), store(a + stride + j, x[1]);
         } else if (log_radix == 2) {
@@ -643,14 +660,20 @@ ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, size_t count, 
 {
     const constants c = constants_of(t);
     const lifts f = lifts_of(t->m.p, class);
-    for (size_t b = 0; b < count; b++, a += 64) {
-        const twiddle_source outer = scalars(t->inverse, k + b), inner = lanes(&t->inverse_lanes[k + b - n / 64]);
+    for (size_t b = 0; b < count; b++) {
+        const twiddle_source inner = lanes(&t->inverse_lanes[k + b - n / 64]);
         V x[8];
-        load8(x, a, 8);
+        load8(x, a + 64 * b, 8);
         inverse8(x, &inner, t, &f, class, 0, &c);
+        store8(a + 64 * b, 8, x);
+    }
+    for (size_t b = 0; b < count; b++) {
+        const twiddle_source outer = scalars(t->inverse, k + b);
+        V x[8];
+        load8(x, a + 64 * b, 8);
         transpose8(x);
         inverse8(x, &outer, t, &f, class, 0, &c);
-        store8(a, 8, x);
+        store8(a + 64 * b, 8, x);
     }
 }
 
@@ -779,7 +802,7 @@ ALWAYS V load_packed(const void *limb, unsigned width, size_t i)
     return load((const uint64_t *)limb + i);
 }
 
-/* ---- Element-wise functions -------------------------------------------------------------------------------------------------- */
+/* ---- Element-wise functions ------------------------------------------------------------------------------------------------- */
 
 static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
 {
@@ -887,7 +910,7 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
     }
 }
 
-/* ---- Automorphisms ----------------------------------------------------------------------------------------------------------- *
+/* ---- Automorphisms ---------------------------------------------------------------------------------------------------------- *
  *
  * Position 64 b + 8 v + l of the evaluation form belongs to the exponent 2 (m 2^(log_n-6) + r_b) + 1 with m = 8 br3(v) + br3(l).
  * X -> X^g therefore fills a block b' from one block b, position m of it from position g m + c mod 64 of b. With m = 8 mv + ml:
@@ -962,7 +985,7 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
     }
 }
 
-/* ---- Inner product with a key ------------------------------------------------------------------------------------------------ */
+/* ---- Inner product with a key ----------------------------------------------------------------------------------------------- */
 
 typedef struct inner_operands {
     size_t terms;
@@ -1050,11 +1073,12 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
     else inner_limb(p, &o, out0, out1, 8, NULL, accumulate);
 }
 
-/* ---- Plaintext products ------------------------------------------------------------------------------------------------------ */
+/* ---- Plaintext products ----------------------------------------------------------------------------------------------------- */
 
 /* Four vectors of one or two sums at a time. A packed vector of a plaintext of gap 1, 2, 4 and more covers 1, 2, 4 of them. */
-ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count, size_t terms, const void *const plain[], unsigned log_gap,
-                       const uint64_t *const *const x[2], int accumulate, unsigned width, unsigned step, int outputs)
+ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count, size_t terms, const void *const plain[],
+                        unsigned log_gap, const uint64_t *const *const x[2], int accumulate, unsigned width, unsigned step,
+                        int outputs)
 {
     const ifma_tables *t = p->tables;
     const fold_constants c = fold_constants_of(t);
@@ -1099,8 +1123,9 @@ ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t coun
     }
 }
 
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms, const void *const plain[],
-                          unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms,
+                          const void *const plain[], unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[],
+                          int accumulate)
 {
     const ifma_tables *t = p->tables;
     uint64_t *const out[2] = {out0, out1};
@@ -1124,7 +1149,7 @@ static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 #undef OUTPUTS
 }
 
-/* ---- Linear combinations ------------------------------------------------------------------------------------------------------ */
+/* ---- Linear combinations ---------------------------------------------------------------------------------------------------- */
 
 enum { COMBINE_TARGETS = 5, COMBINE_BLOCK = 512 };
 

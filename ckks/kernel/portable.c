@@ -272,8 +272,9 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 }
 
 /* Sums of at most 4096 products of residues and a residue stay below 2^113. */
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms, const void *const plain[],
-                          unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms,
+                          const void *const plain[], unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[],
+                          int accumulate)
 {
     enum { BLOCK = 64 };
     const scalar_modulus m = *modulus(p);

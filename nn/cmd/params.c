@@ -122,11 +122,11 @@ int nn_cmd_params(int argc, char **argv)
         if (strcmp(argv[i], "--json") == 0)
             json = 1;
         else if (argv[i][0] == '-' || name)
-            return nn_cmd_usage("params", argv[i]);
+            return nn_cmd_wrong_use("params", "wrong argument '%s'", argv[i]);
         else
             name = argv[i];
     }
     fhola_status status = name ? print_set(name, json) : print_all(json);
     if (status == FHOLA_OK && name && json) printf("\n");
-    return status == FHOLA_OK ? 0 : nn_cmd_fail("params", status);
+    return nn_cmd_finish("params", status);
 }

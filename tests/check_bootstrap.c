@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bootstrapping: every stage on a toy ring, on the integers behind the ciphertexts; the whole for all n; once at N = 2^15.
+ *
+ * The stages are not visible outside their file, so this test contains it. */
+#include "ckks/bootstrap.c"
+
+#include "tests/support.h"
+
+static ring toy_ring(void)
+{
+    ring r;
+    ckks_params_spec spec = named_spec("toy-boot");
+    ring_open(&r, &spec, NULL);
+    return r;
+}
+
+static ckks_bootstrap *create(ring *r, unsigned log_values)
+{
+    ckks_bootstrap *bs = NULL;
+    ck_assert_ok(ckks_bootstrap_create(&bs, r->context, r->ws, log_values, exp2(r->context->params.spec.residual_bits), 1));
+    ck_assert_ok(ckks_bootstrap_keys(bs, r->context, &r->list));
+    return bs;
+}
+
+static void random_values(double *w, size_t n, double radius)
+{
+    for (size_t s = 0; s < n; s++) w[s] = radius * random_unit();
+}
+
+/* Coefficient of Y^k that belongs to value s: bit-reversed within each half. */
+static size_t coefficient_of(size_t s, size_t half)
+{
+    size_t k = 0;
+    for (size_t bit = 1, top = half / 2; bit < half; bit *= 2, top /= 2)
+        if (s % half & bit) k |= top;
+    return s < half ? k : k + half;
+}
+
+#ifdef HAVE_GMP
+/* Mean square of integers, from the coefficients with (k mod gap == 0) == on_grid. */
+static double mean_square(mpz_t *x, size_t n, size_t gap, int on_grid)
+{
+    double sum = 0, count = 0;
+    for (size_t k = 0; k < n; k++) {
+        if ((k % gap == 0) != on_grid) continue;
+        sum += mpz_get_d(x[k]) * mpz_get_d(x[k]);
+        count++;
+    }
+    return sum / count;
+}
+
+/* The loop index is log2(n). */
+START_TEST(stages)
+{
+    ring r = toy_ring();
+    const ckks_context *c = r.context;
+    const ckks_params_spec *spec = &c->params.spec;
+    ckks_bootstrap *bs = create(&r, (unsigned)_i);
+    ring_keys(&r);
+    size_t n = (size_t)1 << _i, half = n / 2, gap = r.n / n;
+    double w[512], q0 = (double)c->prime[0].p, rounding = (1 + secret_norm2(&r)) / 12;
+    ckks_complex z[512], got[512], want[512];
+    random_values(w, n, 1);
+    bootstrap_slots(z, w, n);
+    ckks_ciphertext *in = encrypt(&r, z, n, bs->scale_in, bs->input);
+    ckks_basis chain = bs->input | ckks_basis_residual(r.params, 2) | ckks_basis_eval_mod(r.params) | ckks_basis_cts(r.params);
+    run run = {.c = c, .ws = r.ws, .keys = r.keys, .bs = bs, .chain = chain};
+    ckks_mark mark = ckks_workspace_mark(r.ws);
+    ck_assert_ok(ckks_ciphertext_scratch(&run.a, r.ws, chain));
+    ck_assert_ok(ckks_ciphertext_scratch(&run.b, r.ws, chain));
+
+    /* 1 merge: w_j + i w_(j + n/2) on every half block */
+    ck_assert_ok(merge_halves(&run, in));
+    for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){w[s % half], w[s % half + half]};
+    decrypt(&r, got, &run.a);
+    double fresh = CKKS_ERROR_VARIANCE + 1.0 / 12;
+    assert_within("merge, slots", rms_difference(got, want, r.slots), sqrt((double)r.n * (2 * fresh + rounding)) / bs->scale_in, 1, 1);
+
+    /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with `rounding`; the level above it counts
+     * once more, since its error is carried along at the same relative size. */
+    int64_t phase[1024];
+    ck_assert_ok(transforms(&run, bs->stc, bs->stc_count));
+    ck_assert_uint_eq(run.a.basis, 1);
+    ck_assert_double_eq_tol(run.a.scale / (spec->eps * q0), 1, 1e-9);
+    centred_phase(&r, phase, &run.a, 0);
+    double sum = 0;
+    for (size_t s = 0; s < n; s++) sum += pow((double)phase[gap * coefficient_of(s, half)] - spec->eps * q0 * w[s], 2);
+    assert_within("slots_to_coeffs, in units of eps q0", sqrt(sum / (double)n) / (spec->eps * q0), sqrt(2 * rounding) / (spec->eps * q0), 1.5, 1.5);
+    int64_t before[1024];
+    memcpy(before, phase, sizeof before);
+
+    /* 3 switch and raise: the same residues modulo q0 up to noise, plus q0 I with I of variance (h + 1) / 12 */
+    ck_assert_ok(switch_and_raise(&run));
+    ck_assert_uint_eq(run.a.basis, chain);
+    mpz_t *x = integers_create(r.n), *y = integers_create(r.n);
+    integer_phase(x, &r, run.a.poly[0], run.a.poly[1], chain, NULL);
+    double noise = 0, overflow = 0, largest = 0;
+    for (size_t k = 0; k < r.n; k++) {
+        double value = mpz_get_d(x[k]), turns = rint((value - (double)before[k]) / q0), e = value - (double)before[k] - q0 * turns;
+        noise += e * e;
+        overflow += turns * turns;
+        largest = fmax(largest, fabs(turns));
+    }
+    noise /= (double)r.n;
+    /* into the sparse secret rounds with weight h, back into the dense one with |s|^2 */
+    double expected = (1 + spec->hamming_weight) / 12.0 + rounding;
+    assert_variance("switch and raise, noise of coefficients", noise, expected, (double)r.n / 2, 0.05);
+    assert_variance("overflow I", overflow / (double)r.n, (spec->hamming_weight + 1) / 12.0, (double)r.n / 2, 0.05);
+    ck_assert_double_le(largest, spec->eval_mod_range);
+
+    /* 4 trace: the grid times N / n, nothing elsewhere, up to one rounding per rotation, doubled by those after it */
+    ck_assert_ok(trace(&run));
+    integer_phase(y, &r, run.a.poly[0], run.a.poly[1], chain, NULL);
+    for (size_t k = 0; k < r.n; k++)
+        if (k % gap == 0) mpz_submul_ui(y[k], x[k], gap);
+    if (gap > 1) {
+        /* the grid sees every rotation's noise times the doublings left: sum of 4^i below gap^2 */
+        double on_grid = 0;
+        for (size_t g = 1; g < gap; g *= 2) on_grid += (double)(g * g);
+        assert_within("trace, noise on the grid", sqrt(mean_square(y, r.n, gap, 1)), sqrt(rounding * on_grid), 1, 1);
+        /* off the grid a coefficient stops growing once a rotation cancels it: between one rounding and those of all rotations */
+        double off = mean_square(y, r.n, gap, 0);
+        ck_assert_double_ge(off, rounding / 2);
+        ck_assert_double_le(off, rounding * on_grid * 2);
+    }
+    integer_phase(y, &r, run.a.poly[0], run.a.poly[1], chain, NULL);
+
+    /* 5 coeffs_to_slots: t = coefficient / (gap q0 (K + 1/4)), real, period n */
+    double raised = (double)gap * q0 * (spec->eval_mod_range + 0.25);
+    ck_assert_ok(coeffs_to_slots(&run));
+    ck_assert_double_eq_tol(run.a.scale / exp2(spec->eval_mod_scale_bits[0]), 1, 1e-9);
+    for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){mpz_get_d(y[gap * coefficient_of(s % n, half)]) / raised, 0};
+    decrypt(&r, got, &run.a);
+    /* coefficients' noise is in `want` already; what is left is the rounding of the last rescale and the conjugation's, doubled */
+    assert_within("coeffs_to_slots, slots", rms_difference(got, want, r.slots), sqrt((double)r.n * rounding * 4) / run.a.scale, 2, 2);
+
+    /* 6 eval_mod: the sine of the same integers */
+    ck_assert_ok(eval_mod(&run));
+    ck_assert_uint_eq(run.a.basis, bs->input | ckks_basis_residual(r.params, 2));
+    for (size_t s = 0; s < r.slots; s++) {
+        double turns = (double)before[gap * coefficient_of(s % n, half)] / q0;
+        want[s] = (ckks_complex){bootstrap_sine(turns / spec->eps, spec->eps), 0};
+    }
+    decrypt(&r, got, &run.a);
+    double error = rms_difference(got, want, r.slots);
+    printf("eval_mod, slots                                          2^%.2f\n", log2(error));
+    ck_assert_double_le(error, 0x1p-14);
+    ckks_workspace_release(r.ws, mark);
+    integers_destroy(x, r.n);
+    integers_destroy(y, r.n);
+    ckks_ciphertext_destroy(in);
+    ckks_bootstrap_destroy(bs);
+    ring_close(&r);
+}
+END_TEST
+#endif
+
+/* Grouped butterfly layers: StC is the special Fourier transform without bit reversal, CtS its inverse. */
+START_TEST(matrices)
+{
+    enum { H = 32, LAYERS = 5 };
+    const long double pi = acosl(-1);
+    static const unsigned cut[][2] = {{0, 5}, {0, 2}, {2, 5}, {0, 1}, {4, 5}};
+    ckks_complex u[H], v[H], t[H];
+    random_complex(u, H, 1);
+    /* the product of all layers, in two groups, against direct evaluation */
+    memcpy(v, u, sizeof v);
+    for (size_t g = 1; g <= 2; g++) {
+        diagonals m;
+        ck_assert(group_matrix(&m, H, cut[g][0], cut[g][1], 0));
+        memset(t, 0, sizeof t);
+        for (size_t d = 0; d < H; d++)
+            for (size_t s = 0; m.value[d] && s < H; s++) t[s] = c_add(t[s], c_mul(m.value[d][s], v[(s + d) % H]));
+        memcpy(v, t, sizeof v);
+        diagonals_clear(&m);
+    }
+    for (size_t j = 0; j < H; j++) {
+        long double re = 0, im = 0;
+        uint64_t e = 1;
+        for (size_t k = 0; k < j; k++) e = e * 5 % (4 * H);
+        for (size_t k = 0; k < H; k++) {
+            /* coefficient k is u at the bit-reversed place */
+            ckks_complex x = u[coefficient_of(k, H)];
+            long double angle = 2 * pi * (long double)(e * k % (4 * H)) / (4 * H);
+            re += x.re * cosl(angle) - x.im * sinl(angle);
+            im += x.re * sinl(angle) + x.im * cosl(angle);
+        }
+        ck_assert_double_le(fabs((double)(re - v[j].re)) + fabs((double)(im - v[j].im)), 1e-12);
+    }
+    /* every group times its inverse is the identity */
+    for (size_t g = 0; g < 5; g++) {
+        diagonals m, inverse;
+        ck_assert(group_matrix(&m, H, cut[g][0], cut[g][1], 0) && group_matrix(&inverse, H, cut[g][0], cut[g][1], 1));
+        diagonals product;
+        ck_assert(compose(&product, &inverse, &m));
+        for (size_t d = 0; d < H; d++)
+            for (size_t s = 0; product.value[d] && s < H; s++)
+                ck_assert_double_le(fabs(product.value[d][s].re - (d == 0)) + fabs(product.value[d][s].im), 1e-12);
+        diagonals_clear(&m);
+        diagonals_clear(&inverse);
+        diagonals_clear(&product);
+    }
+}
+END_TEST
+
+/* The fitted cosine where it is used: within 2^-18 after the double angles, weighted by how often each overflow occurs. */
+START_TEST(cosine)
+{
+    ckks_params_spec spec = named_spec("R15");
+    double coeff[64], variance = (spec.hamming_weight + 1) / 12.0, sum = 0, weight = 0;
+    ck_assert_ok(fit_cosine(coeff, &spec));
+    for (int i = -(int)spec.eval_mod_range; i <= (int)spec.eval_mod_range; i++)
+        for (int j = -100; j <= 100; j++) {
+            double x = i + spec.eps * j / 100, u = (x - 0.25) / (spec.eval_mod_range + 0.25), y = 2 * u * u - 1;
+            double t0 = 1, t1 = y, value = coeff[0], p = exp(-0.5 * i * i / variance);
+            for (unsigned k = 1; k <= spec.eval_mod_degree / 2; k++) {
+                double t2 = 2 * y * t1 - t0;
+                value += coeff[k] * t1;
+                t0 = t1;
+                t1 = t2;
+            }
+            for (unsigned k = 0; k < spec.double_angles; k++) value = 2 * value * value - 1;
+            sum += p * pow((value - sin(TWO_PI * x)) / sin(TWO_PI * spec.eps), 2);
+            weight += p;
+        }
+    printf("cosine fit, in units of the range                        2^%.2f\n", log2(sqrt(sum / weight)));
+    ck_assert_double_le(sqrt(sum / weight), 0x1p-17);
+}
+END_TEST
+
+/* Whole bootstraps: all n of the toy ring, every number of residual levels. */
+START_TEST(whole)
+{
+    ring r = toy_ring();
+    ckks_bootstrap *bs = create(&r, (unsigned)_i);
+    const ckks_params_spec *spec = &r.context->params.spec;
+    ring_keys(&r);
+    size_t n = (size_t)1 << _i;
+    ckks_complex z[512], got[512], want[512];
+    double w[512];
+    ckks_ciphertext *out = new_ciphertext(&r);
+    for (unsigned levels = 0; levels <= spec->residual_levels; levels++) {
+        random_values(w, n, 1);
+        w[0] = 1, w[1] = -1, w[n / 2] = 1, w[n - 1] = -1;
+        bootstrap_slots(z, w, n);
+        for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(w[s % n], spec->eps), 0};
+        ckks_ciphertext *in = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), bs->input);
+        uint64_t before = ciphertext_hash(in);
+        ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, levels));
+        ck_assert_uint_eq(ciphertext_hash(in), before);
+        ck_assert_uint_eq(ckks_ciphertext_basis(out), ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, levels));
+        ck_assert_double_eq(ckks_ciphertext_scale(out), ckks_bootstrap_scale_out(bs));
+        decrypt(&r, got, out);
+        double error = rms_difference(got, want, r.slots);
+        printf("toy ring, n = %zu, %u levels: 2^%.2f\n", n, levels, log2(error));
+        ck_assert_double_le(error, 0x1p-14);
+        ck_assert_double_le(worst_difference(got, want, r.slots), 0x1p-11);
+        /* in place */
+        if (levels == 0) {
+            ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, in, in, levels));
+            ck_assert_uint_eq(ciphertext_hash(in), ciphertext_hash(out));
+        }
+        ckks_ciphertext_destroy(in);
+    }
+    /* |w| up to 2 still lands on the sine */
+    random_values(w, n, 2);
+    bootstrap_slots(z, w, n);
+    ckks_ciphertext *in = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), bs->input);
+    ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, 1));
+    decrypt(&r, got, out);
+    for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(w[s % n], spec->eps), 0};
+    ck_assert_double_le(rms_difference(got, want, r.slots), 0x1p-13);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ckks_bootstrap_destroy(bs);
+    ring_close(&r);
+}
+END_TEST
+
+/* The rotations of a small n are among those of the largest: one set of keys serves all. */
+START_TEST(shared_keys)
+{
+    ring r = toy_ring();
+    ckks_bootstrap *large = create(&r, 9);
+    size_t most = r.list.count;
+    for (unsigned log_values = 8; log_values >= 6; log_values--) {
+        ckks_bootstrap *bs = NULL;
+        ckks_key_list other = {NULL, 0, 0};
+        ck_assert_ok(ckks_bootstrap_create(&bs, r.context, r.ws, log_values, 0x1p28, 0));
+        ck_assert_uint_eq(ckks_bootstrap_bytes(bs), 0);
+        ck_assert_ok(ckks_bootstrap_keys(bs, r.context, &other));
+        for (size_t i = 0; i < other.count; i++) ck_assert_ok(ckks_key_list_add(&r.list, r.context, other.request[i]));
+        ckks_key_list_clear(&other);
+        ckks_bootstrap_destroy(bs);
+    }
+    printf("keys for n = 512: %zu, for all n: %zu\n", most, r.list.count);
+    /* what smaller n add: the trace's rotations, which the largest does not have */
+    ck_assert_uint_le(r.list.count - most, 2 * 3);
+    ck_assert_uint_gt(ckks_bootstrap_bytes(large), 0);
+    ckks_bootstrap_destroy(large);
+    ckks_bootstrap_destroy(NULL);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(errors)
+{
+    ring r = toy_ring(), flat;
+    ckks_params_spec spec = flat_spec(10, 28, 6, 28);
+    ring_open(&flat, &spec, NULL);
+    ckks_bootstrap *bs = NULL;
+    ck_assert_fails(ckks_bootstrap_create(&bs, flat.context, flat.ws, 9, 0x1p28, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 10, 0x1p28, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 5, 0x1p28, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 0, 0x1p28, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 9, 0, 1), FHOLA_SCALE);
+    ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 9, (double)NAN, 1), FHOLA_SCALE);
+    ck_assert_ptr_null(bs);
+    bs = create(&r, 9);
+    ring_keys(&r);
+    ckks_complex z[512] = {{0.5, 0}};
+    ckks_basis input = bs->input;
+    ckks_ciphertext *in = encrypt(&r, z, r.slots, 0x1p28, input), *out = new_ciphertext(&r);
+    ckks_ciphertext *high = encrypt(&r, z, r.slots, 0x1p28, input | input << 1), *low = encrypt(&r, z, r.slots, 0x1p28, input >> 1);
+    ckks_ciphertext *scaled = encrypt(&r, z, r.slots, 0x1.0001p28, input), *foreign = encrypt(&flat, z, r.slots, 0x1p28, input);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, high, 1), FHOLA_LEVEL);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, low, 1), FHOLA_LEVEL);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, out, 1), FHOLA_LEVEL);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, 6), FHOLA_LEVEL);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, scaled, 1), FHOLA_SCALE);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, foreign, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, flat.ws, r.keys, bs, out, in, 1), FHOLA_PARAM);
+    /* without any one key there is no result */
+    for (size_t skip = 0; skip < r.list.count; skip += 5) {
+        ckks_key_request whole[200], left[200];
+        size_t count = r.list.count;
+        ck_assert_uint_le(count, 200);
+        memcpy(whole, r.list.request, count * sizeof whole[0]);
+        memcpy(left, whole, skip * sizeof left[0]);
+        memcpy(left + skip, whole + skip + 1, (count - skip - 1) * sizeof left[0]);
+        ckks_key_list list = {left, count - 1, count - 1};
+        ckks_eval_keys *keys = NULL;
+        ck_assert_ok(ckks_eval_keys_create(&keys, r.context, r.secret, &list, r.rng, NULL, NULL));
+        fhola_status st = ckks_bootstrap_apply(r.context, r.ws, keys, bs, out, in, 1);
+        /* another key of that rotation may do the same */
+        if (st) ck_assert_int_eq(st, FHOLA_KEY);
+        ck_assert(st == FHOLA_OK || ckks_ciphertext_basis(out) == 0);
+        if (!st) ckks_ciphertext_set(out, 0, 0);
+        ckks_eval_keys_destroy(keys);
+    }
+    ckks_bootstrap *bare = NULL;
+    ck_assert_ok(ckks_bootstrap_create(&bare, r.context, r.ws, 9, 0x1p28, 0));
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bare, out, in, 1), FHOLA_PARAM);
+    ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+    ckks_bootstrap_destroy(bare);
+    ckks_bootstrap_destroy(bs);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ckks_ciphertext_destroy(high);
+    ckks_ciphertext_destroy(low);
+    ckks_ciphertext_destroy(scaled);
+    ckks_ciphertext_destroy(foreign);
+    ring_close(&r);
+    ring_close(&flat);
+}
+END_TEST
+
+/* The real ring, the largest n: below 2^-13.5 of the range. */
+START_TEST(full_size)
+{
+    enum { N = 1 << 14 };
+    ring r;
+    ckks_params_spec spec = named_spec("R15");
+    set_threads(0);
+    ring_open(&r, &spec, NULL);
+    ckks_bootstrap *bs = create(&r, 14);
+    ring_keys(&r);
+    double *w = malloc(N * sizeof *w);
+    ckks_complex *z = malloc(2 * N * sizeof *z), *want = z + N;
+    ck_assert(w && z);
+    random_values(w, N, 1);
+    bootstrap_slots(z, w, N);
+    ckks_ciphertext *ct = encrypt(&r, z, N, ckks_bootstrap_scale_in(bs), bs->input);
+    ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, ct, ct, 3));
+    for (size_t s = 0; s < N; s++) want[s] = (ckks_complex){bootstrap_sine(w[s], spec.eps), 0};
+    decrypt(&r, z, ct);
+    const ckks_bootstrap_times *t = ckks_workspace_times(r.ws);
+    printf("R15, n = 2^14 (%s): RMS 2^%.2f, worst 2^%.2f of the range; %.2f s\n", ckks_context_isa(r.context), log2(rms_difference(z, want, N)),
+           log2(worst_difference(z, want, N)),
+           t->slots_to_coeffs + t->switch_and_raise + t->trace + t->coeffs_to_slots + t->eval_mod);
+    ck_assert_double_le(rms_difference(z, want, N), exp2(-13.5));
+    ck_assert_double_le(worst_difference(z, want, N), exp2(-10));
+    ckks_ciphertext_destroy(ct);
+    ckks_bootstrap_destroy(bs);
+    ring_close(&r);
+    free(w);
+    free(z);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+#ifdef HAVE_GMP
+    tcase_add_loop_test(tcase, stages, 6, 10);
+#endif
+    tcase_add_test(tcase, matrices);
+    tcase_add_test(tcase, cosine);
+    tcase_add_loop_test(tcase, whole, 6, 10);
+    tcase_add_test(tcase, shared_keys);
+    tcase_add_test(tcase, errors);
+    tcase_add_test(tcase, full_size);
+}
+
+int main(void)
+{
+    test_seed(0);
+#ifndef HAVE_GMP
+    puts("without GMP: the stages of bootstrapping are not tested one by one");
+#endif
+    return test_run("bootstrap", add_tests, 300);
+}

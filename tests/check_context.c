@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ring's tables against their definitions, the workspace as a stack, and one context shared by threads. */
+#include "ckks/context.h"
+
+#include <pthread.h>
+
+#include "ckks/alloc.h"
+#include "tests/support.h"
+
+static const ckks_kernel *tables[3];
+
+static ring opened(const char *isa)
+{
+    ring r;
+    ckks_params_spec spec = named_spec("toy-boot");
+    ring_open(&r, &spec, isa);
+    return r;
+}
+
+START_TEST(prime_tables)
+{
+    ring r = opened(tables[_i]->name);
+    const ckks_context *c = r.context;
+    ck_assert_str_eq(ckks_context_isa(c), tables[_i]->name);
+    ck_assert_uint_eq(c->n, 1024);
+    ck_assert_uint_eq(ckks_slots(c), 512);
+    ck_assert_uint_eq(c->primes, ckks_params_chain(r.params) + ckks_params_special(r.params));
+    for (unsigned i = 0; i < c->primes; i++) {
+        const ckks_prime *p = &c->prime[i];
+        ck_assert_uint_eq(p->p, ckks_params_prime(r.params, i));
+        ck_assert_uint_eq(ckks_mod_pow(p->psi, c->n, p->p), p->p - 1);
+        /* the smallest of all primitive roots */
+        uint64_t root = p->psi, square = ckks_mod_mul(root, root, p->p);
+        for (size_t k = 0; k < c->n; k++, root = ckks_mod_mul(root, square, p->p)) ck_assert_uint_ge(root, p->psi);
+        ck_assert_double_eq(p->inverse, 1.0 / (double)p->p);
+        ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
+        ck_assert_uint_eq(p->width, p->p >> 32 ? 8 : 4);
+        for (unsigned t = 0; t < c->primes; t++) {
+            if (t == i) continue;
+            ck_assert_uint_eq(c->residue[i][t], p->p % c->prime[t].p);
+            ck_assert_uint_eq(ckks_mod_mul(c->residue[i][t], c->inverse[i][t], c->prime[t].p), 1);
+        }
+    }
+    for (int k = 0; k < 200; k++) {
+        ckks_basis basis = random_word() & (r.chain | r.special);
+        unsigned t = (unsigned)(random_word() % c->primes);
+        uint64_t product = 1;
+        for (unsigned i = 0; i < c->primes; i++)
+            if (basis >> i & 1) product = ckks_mod_mul(product, c->prime[i].p % c->prime[t].p, c->prime[t].p);
+        ck_assert_uint_eq(ckks_product_mod(c, basis, t), product);
+        if (!(basis >> t & 1)) ck_assert_uint_eq(ckks_mod_mul(ckks_product_inverse_mod(c, basis, t), product, c->prime[t].p), 1);
+        size_t limb = 0;
+        for (unsigned i = 0; i < t; i++) limb += basis >> i & 1;
+        ck_assert_uint_eq(ckks_limb_index(basis, t), limb);
+    }
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(automorphisms)
+{
+    ring r = opened(NULL);
+    const ckks_context *c = r.context;
+    uint64_t g = 1;
+    uint32_t *position = calloc(2 * c->n, sizeof *position);
+    ck_assert_ptr_nonnull(position);
+    for (uint32_t i = 0; i < c->n; i++) position[ckks_ntt_exponent(i, c->log_n)] = i;
+    for (uint32_t k = 0; k < c->slots; k++, g = g * 5 % (2 * c->n)) {
+        ck_assert_uint_eq(ckks_galois_element(c, k), g);
+        if (k % 37 > 1) continue;
+        ckks_automorphism sigma;
+        ck_assert_ok(ckks_automorphism_create(&sigma, c, g));
+        ck_assert_uint_eq(sigma.g, g);
+        for (uint32_t i = 0; i < c->n; i++)
+            ck_assert_uint_eq(sigma.source[i], position[g * ckks_ntt_exponent(i, c->log_n) % (2 * c->n)]);
+        ckks_free((void *)(uintptr_t)sigma.source);
+    }
+    ck_assert_uint_eq(g, 1); /* 5 has order N / 2 */
+    free(position);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(isa_names)
+{
+    ckks_params *p;
+    ckks_context *c = NULL;
+    ck_assert_ok(ckks_params_named(&p, "toy"));
+    ck_assert_fails(ckks_context_create(&c, p, "mmx"), FHOLA_PARAM);
+    ck_assert_ptr_null(c);
+    ck_assert_ok(ckks_context_create(&c, p, "portable"));
+    ck_assert_str_eq(ckks_context_isa(c), "portable");
+    ck_assert_uint_eq(ckks_params_hash(ckks_context_params(c)), ckks_params_hash(p));
+    ckks_params_destroy(p);
+    /* the context has its own copy */
+    ck_assert_uint_eq(ckks_params_chain(ckks_context_params(c)), 7);
+    ckks_context_destroy(c);
+    ckks_context_destroy(NULL);
+}
+END_TEST
+
+START_TEST(workspace_stack)
+{
+    ring r = opened(NULL);
+    ckks_workspace *ws;
+    ck_assert_ok(ckks_workspace_create(&ws, r.context));
+    ckks_mark outer = ckks_workspace_mark(ws);
+    unsigned char *first = ckks_workspace_take(ws, 100);
+    ck_assert_ptr_nonnull(first);
+    ck_assert_uint_eq((uintptr_t)first % 64, 0);
+    memset(first, 1, 100);
+    ckks_mark inner = ckks_workspace_mark(ws);
+    /* many takes across several blocks never overlap */
+    enum { TAKES = 200 };
+    uint64_t *poly[TAKES];
+    for (unsigned i = 0; i < TAKES; i++) {
+        size_t limbs = 1 + i % 7;
+        poly[i] = ckks_workspace_poly(ws, limbs);
+        ck_assert_ptr_nonnull(poly[i]);
+        ck_assert_uint_eq((uintptr_t)poly[i] % 64, 0);
+        for (size_t j = 0; j < limbs * r.context->stride; j++) poly[i][j] = i;
+    }
+    for (unsigned i = 0; i < TAKES; i++)
+        for (size_t j = 0; j < (1 + i % 7) * r.context->stride; j++) ck_assert_uint_eq(poly[i][j], i);
+    for (int i = 0; i < 100; i++) ck_assert_uint_eq(first[i], 1);
+    ckks_workspace_release(ws, inner);
+    /* the same memory again: a steady computation does not grow */
+    unsigned blocks = ws->blocks;
+    for (int round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < TAKES; i++) ck_assert_ptr_nonnull(ckks_workspace_poly(ws, 1 + i % 7));
+        ckks_workspace_release(ws, inner);
+    }
+    ck_assert_uint_eq(ws->blocks, blocks);
+    ckks_workspace_release(ws, outer);
+    ck_assert_ptr_eq(ckks_workspace_take(ws, 100), first);
+    ck_assert_ptr_nonnull(ckks_workspace_take(ws, 0));
+    ckks_workspace_destroy(ws);
+    ckks_workspace_destroy(NULL);
+    ring_close(&r);
+}
+END_TEST
+
+/* Two threads, one context, one set of keys, a workspace each: both get what one thread gets. */
+typedef struct job {
+    const ring *r;
+    const ckks_ciphertext *in;
+    uint64_t hash;
+    fhola_status status;
+} job;
+
+static fhola_status compute(job *j)
+{
+    const ring *r = j->r;
+    ckks_workspace *ws = NULL;
+    ckks_ciphertext *x = NULL;
+    fhola_status st = ckks_workspace_create(&ws, r->context);
+    if (!st) st = ckks_ciphertext_create(&x, r->context);
+    if (!st) st = ckks_ciphertext_copy(x, j->in);
+    for (int i = 0; i < 40 && !st; i++) {
+        st = ckks_mul(r->context, ws, r->keys, x, j->in, j->in, 0);
+        if (!st) st = ckks_rotate(r->context, ws, r->keys, x, x, 1 + i % 3);
+        ckks_ciphertext *y = NULL;
+        if (!st) st = ckks_ciphertext_create(&y, r->context);
+        if (!st) st = ckks_conjugate(r->context, ws, r->keys, y, x);
+        if (!st) st = ckks_sub(r->context, x, x, y);
+        ckks_ciphertext_destroy(y);
+        if (!st) j->hash = j->hash * 31 + ciphertext_hash(x);
+    }
+    ckks_ciphertext_destroy(x);
+    ckks_workspace_destroy(ws);
+    return st;
+}
+
+static void *run_job(void *arg)
+{
+    job *j = arg;
+    j->status = compute(j);
+    return NULL;
+}
+
+START_TEST(shared_context)
+{
+    ring r = opened(NULL);
+    ckks_complex z[512];
+    random_complex(z, r.slots, 1);
+    ckks_ciphertext *in = encrypt(&r, z, r.slots, 0x1p28, r.chain);
+    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, r.chain, r.special);
+    ring_request(&r, CKKS_KEY_CONJUGATE, 0, r.chain, r.special);
+    for (int k = 1; k <= 3; k++) ring_request(&r, CKKS_KEY_ROTATE, k, r.chain, r.special);
+    ring_keys(&r);
+    job alone = {&r, in, 0, FHOLA_OK}, pair[2] = {alone, alone};
+    ck_assert_ok(compute(&alone));
+    pthread_t thread[2];
+    for (int k = 0; k < 2; k++) ck_assert_int_eq(pthread_create(&thread[k], NULL, run_job, &pair[k]), 0);
+    for (int k = 0; k < 2; k++) ck_assert_int_eq(pthread_join(thread[k], NULL), 0);
+    for (int k = 0; k < 2; k++) {
+        ck_assert_int_eq(pair[k].status, FHOLA_OK);
+        ck_assert_uint_eq(pair[k].hash, alone.hash);
+    }
+    ckks_ciphertext_destroy(in);
+    ring_close(&r);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_loop_test(tcase, prime_tables, 0, (int)ckks_kernel_list(tables));
+    tcase_add_test(tcase, automorphisms);
+    tcase_add_test(tcase, isa_names);
+    tcase_add_test(tcase, workspace_stack);
+    tcase_add_test(tcase, shared_context);
+}
+
+int main(void)
+{
+    test_seed(0);
+    return test_run("context", add_tests, 120);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encryption and decryption: the noise against its formula, the seed, and what decryption makes of limiting integers. */
+#include "ckks/encode.h"
+
+#include "ckks/alloc.h"
+#include "tests/support.h"
+
+#define SAMPLES 64
+
+static ring toy_ring(void)
+{
+    ring r;
+    ckks_params_spec spec = flat_spec(9, 45, 4, 40);
+    ring_open(&r, &spec, NULL);
+    return r;
+}
+
+typedef struct moments {
+    double sum, sum2, count;
+} moments;
+
+/* Adds the coefficients of phase(ct) - plain modulo the lowest prime, after checking that every other prime sees the same ones. */
+static void collect_noise(const ring *r, moments *m, const ckks_ciphertext *ct, const ckks_plaintext *plain)
+{
+    const ckks_context *c = r->context;
+    int64_t *first = malloc(3 * r->n * sizeof *first), *noise = first + r->n, *message = noise + r->n;
+    ck_assert_ptr_nonnull(first);
+    for (unsigned t = 0, seen = 0; t < c->primes; t++) {
+        if (!(ct->basis >> t & 1)) continue;
+        int64_t p = (int64_t)c->prime[t].p;
+        centred_phase(r, noise, ct, t);
+        centred_limb(r, message, ckks_limb(c, plain->poly, plain->basis, t), t);
+        for (size_t i = 0; i < r->n; i++) {
+            noise[i] = (noise[i] - message[i]) % p;
+            if (noise[i] > p / 2) noise[i] -= p;
+            if (noise[i] < -p / 2) noise[i] += p;
+        }
+        if (!seen++) {
+            memcpy(first, noise, r->n * sizeof *first);
+            for (size_t i = 0; i < r->n; i++) {
+                m->sum += (double)first[i];
+                m->sum2 += (double)first[i] * (double)first[i];
+                m->count++;
+            }
+        }
+        for (size_t i = 0; i < r->n; i++) ck_assert_int_eq(noise[i], first[i]);
+    }
+    free(first);
+}
+
+/* c0 + c1 s = m + e: exactly the error's distribution. On a basis that is no prefix. */
+START_TEST(symmetric)
+{
+    ring r = toy_ring();
+    ckks_complex z[256], back[256];
+    moments m = {0, 0, 0};
+    ckks_basis basis = 0x1d;
+    ckks_ciphertext *ct = new_ciphertext(&r);
+    double slots = 0;
+    for (int k = 0; k < SAMPLES; k++) {
+        random_complex(z, r.slots, 1);
+        ckks_plaintext *plain = encode(&r, z, r.slots, 0x1p35, basis);
+        ck_assert_ok(ckks_encrypt(r.context, r.ws, ct, plain, r.secret, r.rng));
+        ck_assert_uint_eq(ckks_ciphertext_basis(ct), basis);
+        ck_assert_double_eq(ckks_ciphertext_scale(ct), 0x1p35);
+        collect_noise(&r, &m, ct, plain);
+        decrypt(&r, back, ct);
+        slots += pow(rms_difference(back, z, r.slots), 2);
+        /* the second polynomial is the seed's expansion */
+        ck_assert_int_eq(ct->seeded, 1);
+        uint64_t *a = ckks_alloc(r.n * sizeof *a);
+        for (unsigned t = 0; t < 5; t++) {
+            if (!(basis >> t & 1)) continue;
+            ckks_sample_uniform(a, r.n, ckks_params_prime(r.params, t), ct->seed, t);
+            ck_assert_mem_eq(a, ckks_limb(r.context, ct->poly[1], basis, t), r.n * sizeof *a);
+        }
+        ckks_free(a);
+        ckks_plaintext_destroy(plain);
+    }
+    ck_assert_double_le(fabs(m.sum / m.count), 5 * sqrt(CKKS_ERROR_VARIANCE / m.count));
+    assert_variance("symmetric encryption, coefficients", m.sum2 / m.count, CKKS_ERROR_VARIANCE, m.count, 0);
+    /* slots: N coefficients, and the rounding of the encoding */
+    double expected = (double)r.n * (CKKS_ERROR_VARIANCE + 1.0 / 12) * 0x1p-70;
+    assert_variance("symmetric encryption, slots", slots / SAMPLES, expected, SAMPLES * (double)r.slots, 0);
+    ckks_ciphertext_destroy(ct);
+    ring_close(&r);
+}
+END_TEST
+
+/* m + e v + e0 + e1 s, with e the key's error and v ternary of variance 2/3. */
+START_TEST(public)
+{
+    ring r = toy_ring();
+    const ckks_context *c = r.context;
+    ckks_public_key *pk;
+    ck_assert_ok(ckks_public_key_create(&pk, c, r.secret, r.chain, r.rng));
+    ckks_ciphertext key = {.context = c, .basis = r.chain, .poly = {pk->b, pk->a}};
+    int64_t error[512];
+    double norm2 = 0;
+    centred_phase(&r, error, &key, 0);
+    for (size_t i = 0; i < r.n; i++) norm2 += (double)(error[i] * error[i]);
+    ckks_complex z[256];
+    moments m = {0, 0, 0};
+    ckks_ciphertext *ct = new_ciphertext(&r);
+    for (int k = 0; k < SAMPLES; k++) {
+        random_complex(z, r.slots, 1);
+        ckks_plaintext *plain = encode(&r, z, r.slots, 0x1p35, k % 2 ? r.chain : 0x16);
+        ck_assert_ok(ckks_encrypt_public(c, r.ws, ct, plain, pk, r.rng));
+        ck_assert_int_eq(ct->seeded, 0);
+        collect_noise(&r, &m, ct, plain);
+        ckks_plaintext_destroy(plain);
+    }
+    double expected = norm2 * 2 / 3 + CKKS_ERROR_VARIANCE * (1 + secret_norm2(&r));
+    /* coefficients of one product are not independent: as if there were SAMPLES / 2 values less per coefficient */
+    assert_variance("public-key encryption, coefficients", m.sum2 / m.count, expected, m.count / 2, 0.02);
+    ckks_public_key_destroy(pk);
+    ckks_public_key_destroy(NULL);
+    ckks_ciphertext_destroy(ct);
+    ring_close(&r);
+}
+END_TEST
+
+/* Two encryptions of one message share nothing. */
+START_TEST(fresh)
+{
+    ring r = toy_ring();
+    ckks_complex z[256];
+    random_complex(z, r.slots, 1);
+    ckks_ciphertext *a = encrypt(&r, z, r.slots, 0x1p35, r.chain), *b = encrypt(&r, z, r.slots, 0x1p35, r.chain);
+    ck_assert_mem_ne(a->seed, b->seed, 32);
+    ck_assert_mem_ne(a->poly[1], b->poly[1], 64);
+    ckks_complex back[256];
+    ckks_ciphertext *copy = new_ciphertext(&r);
+    ck_assert_ok(ckks_ciphertext_copy(copy, a));
+    ck_assert_uint_eq(ciphertext_hash(copy), ciphertext_hash(a));
+    ck_assert_int_eq(copy->seeded, 1);
+    ck_assert_mem_eq(copy->seed, a->seed, 32);
+    /* a declared scale divides the values */
+    ckks_ciphertext_set_scale(copy, 0x1p36);
+    decrypt(&r, back, copy);
+    for (size_t i = 0; i < r.slots; i++) back[i] = (ckks_complex){2 * back[i].re, 2 * back[i].im};
+    ck_assert_double_le(worst_difference(back, z, r.slots), 0x1p-25);
+    ckks_ciphertext_destroy(a);
+    ckks_ciphertext_destroy(b);
+    ckks_ciphertext_destroy(copy);
+    ring_close(&r);
+}
+END_TEST
+
+#ifdef HAVE_GMP
+/* Decryption composes integers of up to 125 bits from the lowest primes, signs and limits included: a ciphertext (m, 0). */
+START_TEST(composition)
+{
+    ring r;
+    ckks_params_spec spec = flat_spec(5, 50, 6, 37);
+    ring_open(&r, &spec, NULL);
+    const ckks_context *c = r.context;
+    gmp_randstate_t state;
+    gmp_randinit_default(state);
+    gmp_randseed_ui(state, random_word());
+    mpz_t *m = integers_create(r.n), q, limit;
+    double exact[32], scratch[32];
+    ckks_complex want[16], got[16];
+    mpz_inits(q, limit, NULL);
+    static const ckks_basis bases[] = {1, 2, 3, 7, 0xf, 0x7f, 0x54, 0x29, 0x70};
+    for (size_t k = 0; k < sizeof bases / sizeof bases[0]; k++) {
+        ckks_ciphertext *ct = new_ciphertext(&r);
+        ck_assert_ok(ckks_ciphertext_reserve(ct, bases[k]));
+        /* what is used: primes from the bottom while their product is below 2^126 */
+        ckks_basis used = 0;
+        double bits = 0;
+        for (unsigned t = 0; t < 7; t++)
+            if (bases[k] >> t & 1 && (bits += ckks_params_log2(r.params, CKKS_BIT(t))) < 126) used |= CKKS_BIT(t);
+        integer_product(q, &r, used);
+        mpz_fdiv_q_2exp(limit, q, 1);
+        for (size_t i = 0; i < r.n; i++) {
+            mpz_urandomm(m[i], state, q);
+            integer_centre(m[i], q);
+            if (i % 8 == 1) mpz_set(m[i], limit);
+            if (i % 8 == 2) mpz_neg(m[i], limit);
+            if (i % 8 == 3) mpz_set_si(m[i], -1);
+            if (i % 8 == 4) mpz_set_ui(m[i], 0);
+            if (i % 8 == 5) mpz_fdiv_q_2exp(m[i], m[i], 60);
+            exact[i] = mpz_get_d(m[i]);
+        }
+        poly_from_integers(&r, ct->poly[0], bases[k], m);
+        memset(ct->poly[1], 0, ckks_basis_count(bases[k]) * c->stride * sizeof(uint64_t));
+        ckks_ciphertext_set(ct, bases[k], exp2(bits));
+        decrypt(&r, got, ct);
+        ckks_decode_coefficients(c, want, r.slots, scratch, exact, exp2(bits));
+        ck_assert_double_le(worst_difference(got, want, r.slots), 0x1p-48 * (double)r.n);
+        ckks_ciphertext_destroy(ct);
+    }
+    integers_destroy(m, r.n);
+    mpz_clears(q, limit, NULL);
+    gmp_randclear(state);
+    ring_close(&r);
+}
+END_TEST
+#endif
+
+/* Anything but the right secret gives noise of the size of the modulus. */
+START_TEST(wrong_secret)
+{
+    ring r = toy_ring();
+    ckks_complex z[256], back[256];
+    ckks_secret_key *other;
+    ck_assert_ok(ckks_secret_key_create(&other, r.context, r.rng));
+    random_complex(z, r.slots, 1);
+    ckks_ciphertext *ct = encrypt(&r, z, r.slots, 0x1p35, r.chain);
+    ck_assert_ok(ckks_decrypt(r.context, r.ws, back, r.slots, ct, other));
+    ck_assert_double_gt(rms(back, r.slots), 0x1p20);
+    /* fewer slots on demand, the rest untouched */
+    back[3] = (ckks_complex){7, 7};
+    ck_assert_ok(ckks_decrypt(r.context, r.ws, back, 3, ct, r.secret));
+    ck_assert_double_le(worst_difference(back, z, 3), 0x1p-25);
+    ck_assert(back[3].re == 7 && back[3].im == 7);
+    ckks_secret_key_destroy(other);
+    ckks_ciphertext_destroy(ct);
+    ring_close(&r);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_test(tcase, symmetric);
+    tcase_add_test(tcase, public);
+    tcase_add_test(tcase, fresh);
+#ifdef HAVE_GMP
+    tcase_add_test(tcase, composition);
+#endif
+    tcase_add_test(tcase, wrong_secret);
+}
+
+int main(void)
+{
+    test_seed(0);
+#ifndef HAVE_GMP
+    puts("without GMP: the composition of integers is not tested");
+#endif
+    return test_run("encrypt", add_tests, 60);
+}

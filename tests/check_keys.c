@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Key lists, and every kind of key against its defining equation; where the ephemeral secret's keys may live. */
+#include "ckks/keys.h"
+
+#include "ckks/alloc.h"
+#include "tests/support.h"
+
+static ring boot_ring(void)
+{
+    ring r;
+    ckks_params_spec spec = named_spec("toy-boot");
+    ring_open(&r, &spec, NULL);
+    return r;
+}
+
+START_TEST(key_list)
+{
+    ring r = boot_ring();
+    const ckks_basis all = r.chain;
+    ring_request(&r, CKKS_KEY_ROTATE, 5, all, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, 5, all, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, 5 + (int32_t)r.slots, all, r.special);
+    ck_assert_uint_eq(r.list.count, 1);
+    ring_request(&r, CKKS_KEY_ROTATE, -1, all, r.special);
+    ck_assert_uint_eq(r.list.count, 2);
+    ck_assert_uint_eq(r.list.request[1].rotation, r.slots - 1);
+    ring_request(&r, CKKS_KEY_ROTATE, 0, all, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, (int32_t)r.slots, all, r.special);
+    ck_assert_uint_eq(r.list.count, 2);
+    ring_request(&r, CKKS_KEY_ROTATE, 5, all >> 1, r.special);
+    ring_request(&r, CKKS_KEY_CONJUGATE, 7, all, r.special); /* no rotation there */
+    ck_assert_uint_eq(r.list.count, 4);
+    ck_assert_uint_eq(r.list.request[3].rotation, 0);
+    for (int k = 1; k < 500; k++) ring_request(&r, CKKS_KEY_ROTATE, k, all, r.special);
+    ck_assert_uint_eq(r.list.count, 4 + 498);
+    ckks_key_list_clear(&r.list);
+    ck_assert(r.list.count == 0 && r.list.capacity == 0 && !r.list.request);
+    ring_close(&r);
+}
+END_TEST
+
+/* One digit exactly when P exceeds the primes covered by 3.9 bits, else the parameters' partition. */
+START_TEST(digits)
+{
+    ring r = boot_ring();
+    ckks_basis digit[CKKS_MAX_DIGITS];
+    for (int k = 0; k < 500; k++) {
+        ckks_basis q = random_word() & random_word() & r.chain, p = r.special, seen = 0;
+        if (!q) continue;
+        unsigned n = ckks_switch_key_digits(r.context, q, p, digit);
+        int one = ckks_params_log2(r.params, q) + 3.9 <= ckks_params_log2(r.params, p);
+        ck_assert_uint_ge(n, 1);
+        if (one) ck_assert_uint_eq(n, 1);
+        for (unsigned j = 0; j < n; j++) {
+            ck_assert_uint_eq(seen & digit[j], 0);
+            ck_assert_double_le(ckks_params_log2(r.params, digit[j]) + 3.9, ckks_params_log2(r.params, p));
+            seen |= digit[j];
+        }
+        ck_assert_uint_eq(seen, q);
+    }
+    /* fewer special primes carry one digit or nothing */
+    ckks_basis one = ckks_basis_top(r.special);
+    ck_assert_uint_eq(ckks_switch_key_digits(r.context, 1, one, digit), 1);
+    ck_assert_uint_eq(ckks_switch_key_digits(r.context, 7, one, digit), 0);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(requests_refused)
+{
+    ring r = boot_ring(), flat;
+    ckks_params_spec spec = named_spec("toy");
+    ring_open(&flat, &spec, NULL);
+    ckks_basis p0 = (ckks_basis)1 << ckks_params_chain(r.params), p1 = p0 << 1, all = r.chain;
+    struct {
+        ckks_key_request request;
+        fhola_status status;
+    } wrong[] = {
+        {{CKKS_KEY_DENSE_TO_SPARSE, 0, 1, r.special}, FHOLA_SECURITY},
+        {{CKKS_KEY_DENSE_TO_SPARSE, 0, 1, p0 | p1}, FHOLA_SECURITY},
+        {{CKKS_KEY_DENSE_TO_SPARSE, 0, 1, p1}, FHOLA_SECURITY},
+        {{CKKS_KEY_DENSE_TO_SPARSE, 0, 3, p0}, FHOLA_SECURITY},
+        {{CKKS_KEY_DENSE_TO_SPARSE, 0, 2, p0}, FHOLA_SECURITY},
+        {{CKKS_KEY_DENSE_TO_SPARSE, 0, all, r.special}, FHOLA_SECURITY},
+        {{CKKS_KEY_RELINEARIZE, 0, 0, r.special}, FHOLA_KEY},
+        {{CKKS_KEY_RELINEARIZE, 0, all, 0}, FHOLA_KEY},
+        {{CKKS_KEY_RELINEARIZE, 0, all | p0, r.special}, FHOLA_KEY},
+        {{CKKS_KEY_RELINEARIZE, 0, all, r.special | 1}, FHOLA_KEY},
+        {{CKKS_KEY_RELINEARIZE, 3, all, r.special}, FHOLA_KEY},
+        {{CKKS_KEY_ROTATE, 0, all, r.special}, FHOLA_KEY},
+        {{CKKS_KEY_ROTATE, (uint32_t)r.slots, all, r.special}, FHOLA_KEY},
+        {{(ckks_key_kind)0, 0, all, r.special}, FHOLA_KEY},
+        {{(ckks_key_kind)6, 0, all, r.special}, FHOLA_KEY},
+        {{CKKS_KEY_RELINEARIZE, 0, all, p0}, FHOLA_PARAM}, /* one special prime cannot carry the chain */
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        /* a good key before the bad one */
+        ckks_key_request request[2] = {{CKKS_KEY_CONJUGATE, 0, 1, p0}, wrong[i].request};
+        ckks_key_list list = {request, 2, 2};
+        ckks_eval_keys *keys = NULL;
+        fhola_status st = ckks_eval_keys_create(&keys, r.context, r.secret, &list, r.rng, NULL, NULL);
+        ck_assert_msg(st == wrong[i].status, "request %zu: %s (%s)", i, fhola_strerror(st), fhola_detail());
+        ck_assert_ptr_null(keys);
+    }
+    /* no ephemeral secret without bootstrapping */
+    ckks_key_request sparse = {CKKS_KEY_SPARSE_TO_DENSE, 0, flat.chain, flat.special};
+    ckks_key_list list = {&sparse, 1, 1};
+    ckks_eval_keys *keys = NULL;
+    ck_assert_fails(ckks_eval_keys_create(&keys, flat.context, flat.secret, &list, flat.rng, NULL, NULL), FHOLA_KEY);
+    /* another context's secret */
+    sparse.kind = CKKS_KEY_RELINEARIZE;
+    ck_assert_fails(ckks_eval_keys_create(&keys, flat.context, r.secret, &list, flat.rng, NULL, NULL), FHOLA_KEY);
+    ckks_public_key *pk = NULL;
+    ck_assert_fails(ckks_public_key_create(&pk, flat.context, r.secret, flat.chain, flat.rng), FHOLA_KEY);
+    ck_assert_fails(ckks_public_key_create(&pk, r.context, r.secret, 0, r.rng), FHOLA_LEVEL);
+    ck_assert_fails(ckks_public_key_create(&pk, r.context, r.secret, all | p0, r.rng), FHOLA_LEVEL);
+    ck_assert(!keys && !pk);
+    ring_close(&r);
+    ring_close(&flat);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ the equations */
+
+static void unpack(const ckks_context *c, uint64_t *out, const void *in, unsigned prime)
+{
+    for (size_t i = 0; i < c->n; i++) out[i] = c->prime[prime].width == 4 ? ((const uint32_t *)in)[i] : ((const uint64_t *)in)[i];
+}
+
+/* b + a s2 of one digit and prime, centred coefficients. */
+static void key_phase(const ring *r, int64_t *out, const ckks_switch_key *key, unsigned digit, unsigned prime, const uint64_t *s2)
+{
+    const ckks_context *c = r->context;
+    uint64_t *limb = ckks_alloc(3 * c->n * sizeof *limb), *a = limb + c->n, *b = a + c->n;
+    ck_assert_ptr_nonnull(limb);
+    unpack(c, b, ckks_switch_key_limb(c, key, digit, prime, 0), prime);
+    unpack(c, a, ckks_switch_key_limb(c, key, digit, prime, 1), prime);
+    c->kernel->mul_add(&c->prime[prime], limb, b, a, s2, c->n);
+    centred_limb(r, out, limb, prime);
+    ckks_free(limb);
+}
+
+typedef struct error_sum {
+    double sum, sum2, count;
+} error_sum;
+
+/* Every digit: the same small error on all primes once P s1 is taken off the digit's own. Returns nothing, adds up the errors. */
+static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t *s1, const uint64_t *s2, error_sum *errors)
+{
+    const ckks_context *c = r->context;
+    ckks_basis whole = key->request.q | key->request.p, covered = 0;
+    int64_t *error = malloc(c->n * sizeof *error), *first = malloc(c->n * sizeof *first);
+    uint64_t *limb = ckks_alloc(3 * c->n * sizeof *limb), *a = limb + c->n, *b = a + c->n;
+    ck_assert(error && first && limb);
+    for (unsigned d = 0; d < key->digits; d++) {
+        int have_first = 0;
+        ck_assert_uint_eq(covered & key->digit[d], 0);
+        covered |= key->digit[d];
+        for (unsigned t = 0; t < c->primes; t++) {
+            if (!(whole >> t & 1)) continue;
+            const ckks_prime *p = &c->prime[t];
+            unpack(c, b, ckks_switch_key_limb(c, key, d, t, 0), t);
+            unpack(c, a, ckks_switch_key_limb(c, key, d, t, 1), t);
+            for (size_t i = 0; i < c->n; i++) ck_assert(a[i] < p->p && b[i] < p->p);
+            c->kernel->mul_add(p, limb, b, a, s2 + t * c->stride, c->n);
+            if (key->digit[d] >> t & 1) {
+                c->kernel->mul_scalar(p, a, s1 + t * c->stride, ckks_product_mod(c, key->request.p, t), c->n);
+                c->kernel->sub(p, limb, limb, a, c->n);
+            }
+            centred_limb(r, error, limb, t);
+            if (!have_first) {
+                have_first = 1;
+                memcpy(first, error, c->n * sizeof *first);
+                for (size_t i = 0; i < c->n; i++) {
+                    ck_assert_msg(llabs(error[i]) <= CKKS_ERROR_BITS, "digit %u: error %" PRId64 " modulo prime %u", d, error[i], t);
+                    errors->sum += (double)error[i];
+                    errors->sum2 += (double)(error[i] * error[i]);
+                    errors->count++;
+                }
+            }
+            for (size_t i = 0; i < c->n; i++)
+                ck_assert_msg(error[i] == first[i], "digit %u: errors %" PRId64 " and %" PRId64 " modulo prime %u", d, first[i], error[i], t);
+        }
+    }
+    ck_assert_uint_eq(covered, key->request.q);
+    free(error);
+    free(first);
+    ckks_free(limb);
+}
+
+/* sigma^-1 of the secret over all primes: rotation by -k, or conjugation. */
+static uint64_t *transformed_secret(const ring *r, uint64_t g)
+{
+    const ckks_context *c = r->context;
+    int8_t *small = calloc(c->n, 1);
+    uint64_t *out = ckks_alloc(c->primes * c->stride * sizeof *out);
+    ck_assert(small && out);
+    for (size_t i = 0; i < c->n; i++) {
+        size_t e = (size_t)(i * g) & (2 * c->n - 1);
+        small[e & (c->n - 1)] = (int8_t)(e < c->n ? r->secret->coefficient[i] : -r->secret->coefficient[i]);
+    }
+    ck_assert_ok(ckks_small_to_ntt(c, out, c->chain | c->special, small));
+    free(small);
+    return out;
+}
+
+START_TEST(equations)
+{
+    ring r = boot_ring();
+    const ckks_context *c = r.context;
+    ckks_basis some = 0x0f00f0f & r.chain;
+    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, r.chain, r.special);
+    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, 0x9, ckks_basis_special_for(r.params, 0x9));
+    ring_request(&r, CKKS_KEY_ROTATE, 1, r.chain, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, 1, some, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, -3, 0x7, ckks_basis_special_for(r.params, 0x7));
+    ring_request(&r, CKKS_KEY_CONJUGATE, 0, r.chain, r.special);
+    ring_keys(&r);
+    uint64_t *square = ckks_alloc(c->primes * c->stride * sizeof *square);
+    ck_assert_ptr_nonnull(square);
+    for (unsigned t = 0; t < c->primes; t++)
+        c->kernel->mul(&c->prime[t], square + t * c->stride, r.secret->ntt + t * c->stride, r.secret->ntt + t * c->stride, c->n);
+    error_sum errors = {0, 0, 0};
+    size_t bytes = 0;
+    for (size_t i = 0; i < r.list.count; i++) {
+        const ckks_switch_key *key = &r.keys->key[i];
+        const ckks_key_request *q = &key->request;
+        ck_assert(!memcmp(q, &r.list.request[i], sizeof *q));
+        bytes += key->bytes;
+        if (q->kind == CKKS_KEY_RELINEARIZE) {
+            check_key(&r, key, square, r.secret->ntt, &errors);
+        } else {
+            /* from s to sigma^-1(s): the automorphism comes after */
+            uint64_t g = q->kind == CKKS_KEY_CONJUGATE ? 2 * c->n - 1 : ckks_galois_element(c, (uint32_t)(r.slots - q->rotation));
+            uint64_t *target = transformed_secret(&r, g);
+            check_key(&r, key, r.secret->ntt, target, &errors);
+            ckks_free(target);
+            ck_assert_uint_eq(key->sigma->g * g % (2 * c->n), 1);
+        }
+        /* the public part is the expansion of the seed */
+        size_t size = key->bytes;
+        unsigned char *copy = malloc(size);
+        ck_assert_ptr_nonnull(copy);
+        memcpy(copy, key->data, size);
+        uint64_t *a = ckks_alloc(2 * c->n * sizeof *a), *expanded = a + c->n;
+        unsigned t = ckks_basis_lowest(ckks_basis_top(q->q));
+        ckks_sample_uniform(expanded, c->n, c->prime[t].p, key->seed, (key->digits - 1) * CKKS_MAX_PRIMES + t);
+        unpack(c, a, ckks_switch_key_limb(c, key, key->digits - 1, t, 1), t);
+        ck_assert_mem_eq(a, expanded, c->n * sizeof *a);
+        memset(a, 0, c->n * sizeof *a);
+        ck_assert_ok(ckks_switch_key_expand(c, &r.keys->key[i]));
+        for (unsigned d = 0; d < key->digits; d++)
+            for (t = 0; t < c->primes; t++)
+                if ((q->q | q->p) >> t & 1) {
+                    const unsigned char *limb = ckks_switch_key_limb(c, key, d, t, 1);
+                    ck_assert_mem_eq(limb, copy + (limb - key->data), c->n * c->prime[t].width);
+                }
+        ckks_free(a);
+        free(copy);
+    }
+    ck_assert_uint_eq(ckks_eval_keys_bytes(r.keys), bytes + 3 * c->n * sizeof(uint32_t)); /* two rotations and the conjugation */
+    /* mean 0, variance 10.5; the fourth moment of a near-normal variable gives the spread of the variance */
+    ck_assert_double_le(fabs(errors.sum / errors.count), 5 * sqrt(CKKS_ERROR_VARIANCE / errors.count));
+    assert_variance("error of switching keys", errors.sum2 / errors.count, CKKS_ERROR_VARIANCE, errors.count, 0);
+    ckks_free(square);
+    ring_close(&r);
+}
+END_TEST
+
+/* The sparse-to-dense key gives the ephemeral secret away to who knows the dense one: it has the weight asked for, and the dense-to-sparse
+ * key leads to it, on q0 p0. */
+START_TEST(encapsulation)
+{
+    ring r = boot_ring();
+    const ckks_context *c = r.context;
+    unsigned p0 = ckks_params_chain(r.params);
+    ring_request(&r, CKKS_KEY_DENSE_TO_SPARSE, 0, 1, CKKS_BIT(p0));
+    ring_request(&r, CKKS_KEY_SPARSE_TO_DENSE, 0, r.chain, r.special);
+    ring_keys(&r);
+    const ckks_switch_key *up = &r.keys->key[1], *down = &r.keys->key[0];
+    ck_assert_uint_eq(up->digits, 1);
+    ck_assert_uint_eq(down->digits, 1);
+    ck_assert_uint_eq(down->request.q | down->request.p, 1 | CKKS_BIT(p0));
+    ck_assert_double_lt(ckks_params_log2(r.params, down->request.q | down->request.p), 76.1);
+    int64_t *phase = malloc(2 * c->n * sizeof *phase), *error = phase + c->n;
+    int8_t *sparse = malloc(c->n);
+    uint64_t *ntt = ckks_alloc(c->primes * c->stride * sizeof *ntt);
+    ck_assert(phase && sparse && ntt);
+    /* modulo special primes only the error is left; modulo q0 the rest is P s */
+    key_phase(&r, error, up, 0, p0, r.secret->ntt + p0 * c->stride);
+    key_phase(&r, phase, up, 0, 0, r.secret->ntt);
+    uint64_t inverse = ckks_product_inverse_mod(c, r.special, 0), q = c->prime[0].p;
+    unsigned weight = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        int64_t x = phase[i] - error[i];
+        uint64_t s = ckks_mod_mul((uint64_t)(x < 0 ? x + (int64_t)q : x) % q, inverse, q);
+        ck_assert_msg(s <= 1 || s == q - 1, "coefficient %zu of the ephemeral secret is %" PRIu64, i, s);
+        sparse[i] = (int8_t)(s == q - 1 ? -1 : (int)s);
+        weight += s != 0;
+    }
+    ck_assert_uint_eq(weight, ckks_params_get_spec(r.params)->hamming_weight);
+    ck_assert_ok(ckks_small_to_ntt(c, ntt, c->chain | c->special, sparse));
+    error_sum errors = {0, 0, 0};
+    check_key(&r, up, ntt, r.secret->ntt, &errors);
+    check_key(&r, down, r.secret->ntt, ntt, &errors);
+    /* and the main secret is dense: 2N/3 nonzero coefficients, five standard deviations */
+    ck_assert_double_le(fabs(secret_norm2(&r) - 2.0 / 3 * (double)c->n), 5 * sqrt(2.0 / 9 * (double)c->n));
+    free(phase);
+    free(sparse);
+    ckks_free(ntt);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(public_key)
+{
+    ring r = boot_ring();
+    const ckks_context *c = r.context;
+    ckks_basis basis = 0x35;
+    ckks_public_key *pk;
+    int64_t error[1024], first[1024];
+    uint64_t *limb = ckks_alloc(2 * c->n * sizeof *limb);
+    ck_assert_ok(ckks_public_key_create(&pk, c, r.secret, basis, r.rng));
+    for (unsigned t = 0, seen = 0; t < c->primes; t++) {
+        if (!(basis >> t & 1)) continue;
+        ckks_sample_uniform(limb + c->n, c->n, c->prime[t].p, pk->seed, t);
+        ck_assert_mem_eq(limb + c->n, ckks_limb(c, pk->a, basis, t), c->n * sizeof *limb);
+        c->kernel->mul_add(&c->prime[t], limb, ckks_limb(c, pk->b, basis, t), ckks_limb(c, pk->a, basis, t), r.secret->ntt + t * c->stride,
+                           c->n);
+        centred_limb(&r, error, limb, t);
+        if (!seen++) memcpy(first, error, sizeof first);
+        for (size_t i = 0; i < c->n; i++) ck_assert(llabs(error[i]) <= CKKS_ERROR_BITS && error[i] == first[i]);
+    }
+    ckks_free(limb);
+    ckks_public_key_destroy(pk);
+    ring_close(&r);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ lookup, interruption, reproducibility */
+
+START_TEST(find)
+{
+    ring r = boot_ring();
+    const ckks_switch_key *key = NULL;
+    ckks_basis small = 0x7, p = ckks_basis_special_for(r.params, small);
+    ring_request(&r, CKKS_KEY_ROTATE, 1, r.chain, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, 1, small, p);
+    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, small, p);
+    ring_keys(&r);
+    ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, 0x5, 0));
+    ck_assert_uint_eq(key->request.q, small); /* the cheaper one */
+    ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, 0x5, r.special));
+    ck_assert_uint_eq(key->request.q, r.chain);
+    ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, 0x8, 0));
+    ck_assert_uint_eq(key->request.q, r.chain);
+    const ckks_switch_key *before = key;
+    ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 2, 0x5, 0), FHOLA_KEY);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "rotation 2"));
+    ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_RELINEARIZE, 0, 0x8, 0), FHOLA_KEY);
+    ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_CONJUGATE, 0, 1, 0), FHOLA_KEY);
+    ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, 0x5, ckks_basis_top(r.special)), FHOLA_KEY);
+    ck_assert_ptr_eq(key, before);
+    ring_close(&r);
+}
+END_TEST
+
+typedef struct watch {
+    size_t calls, last, stop;
+} watch;
+
+static int progress(void *arg, size_t done, size_t total)
+{
+    watch *w = arg;
+    ck_assert_uint_eq(total, 5);
+    ck_assert_uint_eq(done, w->calls);
+    w->calls++;
+    w->last = done;
+    return done == w->stop;
+}
+
+START_TEST(interruption)
+{
+    ring r = boot_ring();
+    for (int k = 1; k <= 5; k++) ring_request(&r, CKKS_KEY_ROTATE, k, 1, ckks_basis_special_for(r.params, 1));
+    watch w = {0, 0, 100};
+    ckks_eval_keys *keys = NULL;
+    ck_assert_ok(ckks_eval_keys_create(&keys, r.context, r.secret, &r.list, r.rng, progress, &w));
+    ck_assert_uint_eq(w.last, 5);
+    ckks_eval_keys_destroy(keys);
+    keys = NULL;
+    w = (watch){0, 0, 3};
+    ck_assert_fails(ckks_eval_keys_create(&keys, r.context, r.secret, &r.list, r.rng, progress, &w), FHOLA_IO);
+    ck_assert_uint_eq(w.last, 3);
+    ck_assert_ptr_null(keys);
+    ckks_eval_keys_destroy(NULL);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(generators)
+{
+    ring r = boot_ring();
+    uint8_t seed[32] = {1};
+    ckks_secret_key *a, *b, *d;
+    ckks_rng *x, *y, *os;
+    ck_assert_ok(ckks_rng_create_seeded(&x, seed));
+    ck_assert_ok(ckks_rng_create_seeded(&y, seed));
+    ck_assert_ok(ckks_rng_create(&os));
+    ck_assert_ok(ckks_secret_key_create(&a, r.context, x));
+    ck_assert_ok(ckks_secret_key_create(&b, r.context, y));
+    ck_assert_mem_eq(a->coefficient, b->coefficient, r.n);
+    ckks_secret_key_destroy(b);
+    ck_assert_ok(ckks_secret_key_create(&b, r.context, y)); /* the next one differs */
+    ck_assert_mem_ne(a->coefficient, b->coefficient, r.n);
+    ck_assert_ok(ckks_secret_key_create(&d, r.context, os));
+    ck_assert_mem_ne(a->coefficient, d->coefficient, r.n);
+    for (size_t i = 0; i < r.n; i++) ck_assert(d->coefficient[i] >= -1 && d->coefficient[i] <= 1);
+    ckks_secret_key_destroy(a);
+    ckks_secret_key_destroy(b);
+    ckks_secret_key_destroy(d);
+    ckks_secret_key_destroy(NULL);
+    ckks_rng_destroy(x);
+    ckks_rng_destroy(y);
+    ckks_rng_destroy(os);
+    ckks_rng_destroy(NULL);
+    ring_close(&r);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_test(tcase, key_list);
+    tcase_add_test(tcase, digits);
+    tcase_add_test(tcase, requests_refused);
+    tcase_add_test(tcase, equations);
+    tcase_add_test(tcase, encapsulation);
+    tcase_add_test(tcase, public_key);
+    tcase_add_test(tcase, find);
+    tcase_add_test(tcase, interruption);
+    tcase_add_test(tcase, generators);
+}
+
+int main(void)
+{
+    test_seed(0);
+    return test_run("keys", add_tests, 60);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linear transforms against the matrix product they stand for, over periods, splits, hoisting, bases and numbers of dropped primes, with
+ * the error predicted. */
+#include "ckks/encode.h"
+
+#include "tests/support.h"
+
+#define MOST 40 /* diagonals */
+#define SLOTS 128
+
+typedef struct matrix {
+    size_t period, count;
+    int32_t offset[MOST];
+    ckks_complex value[MOST][SLOTS];
+    int32_t missing; /* an offset whose diagonal is refused, if among them */
+} matrix;
+
+static int diagonal(void *arg, int32_t offset, ckks_complex *values)
+{
+    const matrix *m = arg;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->offset[i] == offset && offset != m->missing) {
+            memcpy(values, m->value[i], m->period * sizeof *values);
+            return 0;
+        }
+    return 1;
+}
+
+static ring toy_ring(double bits)
+{
+    ring r;
+    ckks_params_spec spec = flat_spec(8, 45, 7, bits);
+    ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(r.slots, SLOTS);
+    return r;
+}
+
+/* Distinct offsets of both signs, the given ones first; entries such that results are of size 1. */
+static void random_matrix(matrix *m, size_t period, size_t count)
+{
+    static const int32_t first[] = {0, 1, -1, 5, 5 - SLOTS, SLOTS - 1, 1 - SLOTS};
+    m->period = period;
+    m->missing = INT32_MIN;
+    for (m->count = 0; m->count < count;) {
+        int32_t d = m->count < sizeof first / sizeof first[0] ? first[m->count] : (int32_t)(random_word() % (2 * SLOTS - 1)) - (SLOTS - 1);
+        int seen = 0;
+        for (size_t i = 0; i < m->count; i++) seen |= m->offset[i] == d;
+        if (seen) continue;
+        random_complex(m->value[m->count], period, 1 / sqrt((double)count));
+        m->offset[m->count++] = d;
+    }
+}
+
+static void apply_plain(ckks_complex *y, const matrix *m, const ckks_complex *x)
+{
+    for (size_t s = 0; s < SLOTS; s++) {
+        y[s] = (ckks_complex){0, 0};
+        for (size_t i = 0; i < m->count; i++)
+            y[s] = c_add(y[s], c_mul(m->value[i][s % m->period], x[(s + (size_t)(m->offset[i] + SLOTS)) % SLOTS]));
+    }
+}
+
+static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, double plain_scale, uint32_t baby_step, int double_hoist)
+{
+    ckks_lintrans_spec spec = {.basis = basis, .count = m->count, .offset = m->offset, .diagonal = diagonal, .arg = m};
+    spec.special = ckks_basis_special_for(r->params, basis);
+    spec.period = m->period;
+    spec.plain_scale = plain_scale;
+    spec.baby_step = baby_step;
+    spec.double_hoist = double_hoist;
+    return spec;
+}
+
+static ckks_lintrans *create(ring *r, const ckks_lintrans_spec *spec)
+{
+    ckks_lintrans *lt = NULL;
+    ck_assert_ok(ckks_lintrans_create(&lt, r->context, r->ws, spec));
+    return lt;
+}
+
+/* Variance of the result's slots: diagonals times the errors of x (fresh; babies switched, with rounding unless hoisted twice), the
+ * diagonals' rounding times x, and the rounding of the result. */
+static double predict(const ring *r, const matrix *m, const ckks_complex *x, double scale, double plain_scale, double out_scale, int double_hoist)
+{
+    double n = (double)r->n, rounding = (1 + secret_norm2(r)) / 12, entries = 0;
+    double digits = ckks_params_digits(r->params), inner = digits * n * CKKS_ERROR_VARIANCE * exp2(-7.8) / 12;
+    double in = n * (CKKS_ERROR_VARIANCE + 1.0 / 12 + inner + (double_hoist ? 0 : rounding)) / (scale * scale);
+    for (size_t i = 0; i < m->count; i++) entries += pow(rms(m->value[i], m->period), 2);
+    double encoding = (double)m->count * 2 * (double)m->period / 12 * pow(rms(x, SLOTS) / plain_scale, 2);
+    return sqrt(entries * in + encoding + n * rounding / (out_scale * out_scale));
+}
+
+static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, unsigned drop, uint32_t baby_step, int double_hoist)
+{
+    ckks_basis out_basis = input;
+    for (unsigned i = 0; i < drop; i++) out_basis &= ~ckks_basis_top(out_basis);
+    double scale = exp2(ckks_params_get_spec(r->params)->residual_bits), out_scale = scale;
+    double plain_scale = basis_product(r, input & ~out_basis);
+    if (plain_scale > 0x1p58) { /* coefficients stay below 2^62 */
+        out_scale *= 0x1p58 / plain_scale;
+        plain_scale = 0x1p58;
+    }
+    ckks_lintrans_spec spec = spec_of(r, m, basis, plain_scale, baby_step, double_hoist);
+    ckks_lintrans *lt = create(r, &spec);
+    ckks_key_list_clear(&r->list);
+    ck_assert_ok(ckks_lintrans_keys(lt, r->context, &r->list));
+    ring_keys(r);
+    ckks_complex x[SLOTS], want[SLOTS], got[SLOTS];
+    random_complex(x, SLOTS, 1);
+    apply_plain(want, m, x);
+    ckks_ciphertext *in = encrypt(r, x, SLOTS, scale, input), *out = new_ciphertext(r);
+    uint64_t before = ciphertext_hash(in);
+    const ckks_lintrans *const transform = lt;
+    ck_assert_ok(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &transform, &out, in, out_basis));
+    ck_assert_uint_eq(ciphertext_hash(in), before);
+    ck_assert_uint_eq(ckks_ciphertext_basis(out), out_basis);
+    ck_assert_double_eq_tol(ckks_ciphertext_scale(out) / out_scale, 1, 1e-12);
+    decrypt(r, got, out);
+    char what[120];
+    snprintf(what, sizeof what, "period %zu, %zu diagonals, step %u, hoist %d, -%u", m->period, m->count, baby_step, 1 + double_hoist, drop);
+    assert_within(what, rms_difference(got, want, SLOTS), predict(r, m, x, scale, plain_scale, out_scale, double_hoist), 1, 1);
+    ck_assert_uint_eq(ckks_lintrans_bytes(lt), m->count * ckks_packed_bytes(r->context, basis | (double_hoist ? spec.special : 0),
+                                                                           ckks_packed_log_gap(r->context, m->period)));
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ckks_lintrans_destroy(lt);
+}
+
+/* Every compressed size of plaintext (log_gap 0 .. 3), automatic and explicit splits, both kinds of hoisting. */
+START_TEST(periods_and_splits)
+{
+    static const size_t period[] = {128, 64, 32, 16, 1};
+    static const uint32_t step[] = {0, 1, 4, 16, 128};
+    ring r = toy_ring(28);
+    matrix m;
+    for (size_t p = 0; p < 5; p++)
+        for (size_t s = 0; s < 5; s++) {
+            random_matrix(&m, period[p], 3 + (p * 5 + s * 7) % 22);
+            check_apply(&r, &m, r.chain, r.chain, 1, step[s], _i);
+        }
+    ring_close(&r);
+}
+END_TEST
+
+/* One and two primes dropped, none; inputs on fewer primes than the transform, not a prefix among them; 32-bit and 64-bit limbs. */
+START_TEST(bases)
+{
+    static const ckks_basis basis[] = {0xff, 0xe3, 0x07};
+    static const ckks_basis input[] = {0xb5, 0xa1, 0x06};
+    matrix m;
+    for (int wide = 0; wide < 2; wide++) {
+        ring r = toy_ring(wide ? 34 : 28);
+        for (size_t k = 0; k < 3; k++) {
+            random_matrix(&m, 64, 13);
+            check_apply(&r, &m, basis[k], basis[k], 1, 0, _i);
+            check_apply(&r, &m, basis[k], input[k], 1, 4, _i);
+            if (k < 2) check_apply(&r, &m, basis[k], input[k], 2, 8, _i);
+        }
+        ring_close(&r);
+    }
+}
+END_TEST
+
+/* Shapes at the edges: the identity, one rotation, only babies, only giants, all slots, many. */
+START_TEST(shapes)
+{
+    ring r = toy_ring(28);
+    matrix m;
+    random_matrix(&m, 128, 1);
+    check_apply(&r, &m, 0x1f, 0x1f, 1, 0, _i);
+    m.offset[0] = -127;
+    check_apply(&r, &m, 0x1f, 0x1f, 1, 0, _i);
+    random_matrix(&m, 16, 5);
+    for (int32_t i = 0; i < 5; i++) m.offset[i] = i;
+    check_apply(&r, &m, 0x1f, 0x1f, 1, 128, _i);
+    for (int32_t i = 0; i < 5; i++) m.offset[i] = 16 * i;
+    check_apply(&r, &m, 0x1f, 0x1f, 1, 16, _i);
+    random_matrix(&m, 128, MOST);
+    check_apply(&r, &m, 0x1f, 0x1f, 1, 0, _i);
+    random_matrix(&m, 32, 32);
+    for (int32_t i = 0; i < 32; i++) m.offset[i] = i - 16;
+    check_apply(&r, &m, 0x1f, 0x1f, 1, 0, _i);
+    ring_close(&r);
+}
+END_TEST
+
+/* Several transforms of one input in one call: what they give alone. */
+START_TEST(several)
+{
+    enum { COUNT = 3 };
+    ring r = toy_ring(28);
+    matrix m[COUNT];
+    ckks_lintrans *lt[COUNT];
+    ckks_complex x[SLOTS], want[SLOTS], got[SLOTS];
+    ckks_ciphertext *out[COUNT], *alone = new_ciphertext(&r);
+    const ckks_lintrans *transform[COUNT];
+    ckks_basis basis = 0xb7, out_basis = 0x37;
+    double plain = basis_product(&r, 0x80);
+    random_complex(x, SLOTS, 1);
+    for (size_t k = 0; k < COUNT; k++) {
+        random_matrix(&m[k], 32 << k, 5 + 9 * k);
+        ckks_lintrans_spec spec = spec_of(&r, &m[k], basis, plain, k == 1 ? 8 : 0, k == 2);
+        transform[k] = lt[k] = create(&r, &spec);
+        out[k] = new_ciphertext(&r);
+        ck_assert_ok(ckks_lintrans_keys(lt[k], r.context, &r.list));
+    }
+    ring_keys(&r);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, basis);
+    ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, COUNT, transform, out, in, out_basis));
+    for (size_t k = 0; k < COUNT; k++) {
+        ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform[k], &alone, in, out_basis));
+        apply_plain(want, &m[k], x);
+        decrypt(&r, got, out[k]);
+        double expected = predict(&r, &m[k], x, 0x1p28, plain, 0x1p28, k == 2);
+        assert_within("one of several", rms_difference(got, want, SLOTS), expected, 1, 1);
+        decrypt(&r, want, alone);
+        ck_assert_double_le(rms_difference(got, want, SLOTS), 2 * expected);
+        ckks_ciphertext_destroy(out[k]);
+        ckks_lintrans_destroy(lt[k]);
+    }
+    ckks_ciphertext_destroy(alone);
+    ckks_ciphertext_destroy(in);
+    ring_close(&r);
+}
+END_TEST
+
+/* Without diagonals: the same keys, and no application. */
+START_TEST(structure_only)
+{
+    ring r = toy_ring(28);
+    matrix m;
+    random_matrix(&m, 64, 20);
+    ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, 0x1p28, 0, 0);
+    ckks_lintrans *full = create(&r, &spec);
+    spec.diagonal = NULL;
+    ckks_lintrans *bare = create(&r, &spec);
+    ckks_key_list other = {NULL, 0, 0};
+    ck_assert_ok(ckks_lintrans_keys(full, r.context, &r.list));
+    ck_assert_ok(ckks_lintrans_keys(bare, r.context, &other));
+    ck_assert_uint_eq(other.count, r.list.count);
+    ck_assert_mem_eq(other.request, r.list.request, other.count * sizeof *other.request);
+    ck_assert_uint_eq(ckks_lintrans_bytes(bare), 0);
+    ring_keys(&r);
+    ckks_complex x[SLOTS];
+    random_complex(x, SLOTS, 1);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
+    const ckks_lintrans *transform = bare;
+    ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in, 1), FHOLA_PARAM);
+    ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+    ckks_key_list_clear(&other);
+    ckks_lintrans_destroy(full);
+    ckks_lintrans_destroy(bare);
+    ckks_lintrans_destroy(NULL);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
+/* Keys of the giants, or of babies and giants, may have other digits than one another: right values or an error. */
+START_TEST(mixed_keys)
+{
+    ring r = toy_ring(34);
+    ckks_basis low = 0x81;
+    matrix m;
+    random_matrix(&m, 128, 4);
+    static const int32_t giants[] = {0, 4, 8, 9}, babies[] = {0, 1, 2, 8};
+    for (int which = 0; which < 2; which++) {
+        memcpy(m.offset, which ? babies : giants, sizeof giants);
+        ckks_lintrans_spec spec = spec_of(&r, &m, low, basis_product(&r, 0x80), 4, _i);
+        spec.special = r.special;
+        ckks_lintrans *lt = create(&r, &spec);
+        ckks_key_list wanted = {NULL, 0, 0};
+        ck_assert_ok(ckks_lintrans_keys(lt, r.context, &wanted));
+        /* every second key over the whole chain, in several digits; the others in one */
+        ckks_key_list_clear(&r.list);
+        for (size_t i = 0; i < wanted.count; i++)
+            ring_request(&r, CKKS_KEY_ROTATE, (int32_t)wanted.request[i].rotation, i % 2 ? low : r.chain, r.special);
+        ring_keys(&r);
+        ckks_complex x[SLOTS], want[SLOTS], got[SLOTS];
+        random_complex(x, SLOTS, 1);
+        apply_plain(want, &m, x);
+        ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p34, low), *out = new_ciphertext(&r);
+        const ckks_lintrans *transform = lt;
+        fhola_status st = ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in, 1);
+        if (st) {
+            ck_assert_int_eq(st, FHOLA_KEY);
+            ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+        } else {
+            decrypt(&r, got, out);
+            ck_assert_double_le(rms_difference(got, want, SLOTS), 0x1p-20);
+        }
+        ckks_key_list_clear(&wanted);
+        ckks_ciphertext_destroy(in);
+        ckks_ciphertext_destroy(out);
+        ckks_lintrans_destroy(lt);
+    }
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(errors)
+{
+    ring r = toy_ring(28);
+    matrix m;
+    random_matrix(&m, 64, 10);
+    const ckks_lintrans_spec good = spec_of(&r, &m, r.chain, 0x1p28, 4, 0);
+    int32_t outside[] = {0, SLOTS}, below[] = {-SLOTS}, twice[] = {0, 3, 3};
+#define REFUSED(status, change) \
+    do { \
+        ckks_lintrans_spec spec = good; \
+        ckks_lintrans *lt = NULL; \
+        change; \
+        ck_assert_fails(ckks_lintrans_create(&lt, r.context, r.ws, &spec), status); \
+        ck_assert_ptr_null(lt); \
+    } while (0)
+    REFUSED(FHOLA_LEVEL, spec.basis = 0);
+    REFUSED(FHOLA_LEVEL, spec.basis = r.chain | r.special);
+    REFUSED(FHOLA_LEVEL, spec.special = 0);
+    REFUSED(FHOLA_LEVEL, spec.special = 1);
+    REFUSED(FHOLA_PARAM, spec.special = ckks_basis_top(r.special));
+    REFUSED(FHOLA_PARAM, spec.count = 0);
+    REFUSED(FHOLA_PARAM, spec.count = 4097);
+    REFUSED(FHOLA_PARAM, spec.period = 0);
+    REFUSED(FHOLA_PARAM, spec.period = 48);
+    REFUSED(FHOLA_PARAM, spec.period = 256);
+    REFUSED(FHOLA_SCALE, spec.plain_scale = 0);
+    REFUSED(FHOLA_SCALE, spec.plain_scale = (double)NAN);
+    REFUSED(FHOLA_RANGE, spec.plain_scale = 0x1p70);
+    REFUSED(FHOLA_PARAM, spec.offset = outside; spec.count = 2);
+    REFUSED(FHOLA_PARAM, spec.offset = below; spec.count = 1);
+    REFUSED(FHOLA_PARAM, spec.offset = twice; spec.count = 3);
+    REFUSED(FHOLA_PARAM, spec.baby_step = UINT32_MAX);
+    m.missing = m.offset[7];
+    REFUSED(FHOLA_PARAM, (void)spec);
+    ring_close(&r);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_loop_test(tcase, periods_and_splits, 0, 2);
+    tcase_add_loop_test(tcase, bases, 0, 2);
+    tcase_add_loop_test(tcase, shapes, 0, 2);
+    tcase_add_test(tcase, several);
+    tcase_add_test(tcase, structure_only);
+    tcase_add_loop_test(tcase, mixed_keys, 0, 2);
+    tcase_add_test(tcase, errors);
+}
+
+int main(void)
+{
+    test_seed(0);
+    return test_run("lintrans", add_tests, 120);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/model.h"
+
+#include "check_nn_support.h"
+#include "nn/model_io.h"
+#include "nn/nn.h"
+#include "nn/safetensors.h"
+#include "nn/trace.h"
+
+/* A network of depth 8 with something changed; returns the status of loading it. */
+typedef struct change {
+    const char *leave_out, *misshape, *spoil, *further;
+    float spoiled;
+    const char *metadata;
+} change;
+
+static fhola_status load_changed(nn_model **model, change c, const nn_model_options *options)
+{
+    weights *w = calloc(1, sizeof *w);
+    ck_assert_ptr_nonnull(w);
+    w->random = test_seed;
+    w->leave_out = c.leave_out;
+    w->misshape = c.misshape;
+    w->spoil = c.spoil;
+    w->spoiled = c.spoiled;
+    w->further = c.further;
+    make_weights(w, 1, "down", "linear", "", c.metadata);
+    const char *path = write_weights(w, "changed.safetensors");
+    free(w);
+    return nn_model_load(model, path, options);
+}
+
+START_TEST(loads_the_bundled_network)
+{
+    nn_model *model;
+    nn_model_info info;
+    succeed(nn_model_load(&model, project_file("nn/models/resnet20.safetensors"), NULL));
+    nn_model_describe(model, &info);
+    ck_assert_uint_eq(info.depth, 20);
+    ck_assert_uint_eq(info.activations, 19);
+    ck_assert_uint_eq(info.classes, 10);
+    ck_assert_str_eq(nn_model_class(model, 3), "cat");
+    assert_close(info.mean[0], 0.4914, 1e-12);
+    assert_close(info.std[2], 0.2616, 1e-12);
+    ck_assert(info.test_accuracy > 80 && info.test_accuracy < 100);
+    ck_assert_int_eq(model->blocks[3].shortcut, NN_SHORTCUT_PROJECTION);
+    ck_assert_uint_eq(model->blocks[3].conv1.in_size, 32);
+    ck_assert_uint_eq(model->blocks[3].conv2.in_size, 16);
+    ck_assert_uint_eq(nn_activation_size(model, 7), 16);
+    ck_assert_uint_eq(nn_activation_channels(model, 6), 16);
+    ck_assert_uint_eq(nn_activation_channels(model, 7), 32);
+    nn_model_free(model);
+}
+END_TEST
+
+/* Every convolution with its batch norm, done one after the other from the file's own tensors, against the folded one. */
+static void compare_folded(const nn_conv *conv, const nn_safetensors *file, const char *name, const char *norm, uint64_t *random)
+{
+    const char *const parts[4] = {"weight", "bias", "running_mean", "running_var"};
+    char full[96];
+    double *weight, norms[4][64], *in, *plain, *folded;
+    size_t out_size = conv->in_size / conv->stride, plane = out_size * out_size, values = conv->out * plane;
+    snprintf(full, sizeof full, "%s.weight", name);
+    const nn_tensor *tensor = nn_safetensors_find(file, full);
+    weight = malloc(tensor->count * sizeof *weight);
+    succeed(nn_tensor_values(weight, tensor, "file"));
+    for (int i = 0; i < 4; i++) {
+        snprintf(full, sizeof full, "%s.%s", norm, parts[i]);
+        succeed(nn_tensor_values(norms[i], nn_safetensors_find(file, full), "file"));
+    }
+    in = malloc(conv->in * conv->in_size * conv->in_size * sizeof *in);
+    plain = malloc(values * sizeof *plain);
+    folded = malloc(values * sizeof *folded);
+    for (size_t i = 0; i < (size_t)conv->in * conv->in_size * conv->in_size; i++)
+        in[i] = uniform(random, -1, 1);
+    double no_bias[64] = {0};
+    nn_conv unfolded = *conv;
+    unfolded.weight = weight;
+    unfolded.bias = no_bias;
+    nn_conv_apply(plain, &unfolded, in);
+    nn_conv_apply(folded, conv, in);
+    for (size_t i = 0; i < values; i++) {
+        size_t c = i / plane;
+        double expected = (plain[i] - norms[2][c]) / sqrt(norms[3][c] + 1e-5) * norms[0][c] + norms[1][c];
+        assert_close(folded[i], expected, 1e-12);
+    }
+    free(weight);
+    free(in);
+    free(plain);
+    free(folded);
+}
+
+START_TEST(folds_batch_norm)
+{
+    nn_model *model;
+    nn_safetensors *file;
+    uint64_t random = test_seed;
+    const char *path = write_network("folded.safetensors", 1, "shortcut", test_seed);
+    succeed(nn_model_load(&model, path, NULL));
+    succeed(nn_safetensors_open(&file, path));
+    compare_folded(&model->first, file, "conv1", "bn1", &random);
+    compare_folded(&model->blocks[0].conv2, file, "layer1.0.conv2", "layer1.0.bn2", &random);
+    compare_folded(&model->blocks[1].conv1, file, "layer2.0.conv1", "layer2.0.bn1", &random);
+    compare_folded(&model->blocks[2].projection, file, "layer3.0.shortcut.0", "layer3.0.shortcut.1", &random);
+    nn_safetensors_close(file);
+    nn_model_free(model);
+}
+END_TEST
+
+static nn_model *load_named(unsigned blocks, const char *shortcut, const char *linear, const char *prefix)
+{
+    nn_model *model;
+    weights *w = calloc(1, sizeof *w);
+    ck_assert_ptr_nonnull(w);
+    w->random = test_seed;
+    make_weights(w, blocks, shortcut, linear, prefix, WEIGHTS_METADATA);
+    succeed(nn_model_load(&model, write_weights(w, "named.safetensors"), NULL));
+    free(w);
+    return model;
+}
+
+/* The same numbers under other names are the same network. */
+START_TEST(accepts_the_usual_names)
+{
+    nn_model *usual = load_named(2, "down", "linear", ""), *other;
+    other = load_named(2, "downsample", "fc", "module.");
+    ck_assert_uint_eq(usual->hash, other->hash);
+    ck_assert_double_eq(usual->blocks[2].projection.weight[5], other->blocks[2].projection.weight[5]);
+    nn_model_free(other);
+    other = load_named(2, "shortcut", "fc", "");
+    ck_assert_uint_eq(usual->hash, other->hash);
+    nn_model_free(other);
+    other = load_named(2, NULL, "linear", "");
+    ck_assert_uint_ne(usual->hash, other->hash);
+    ck_assert_int_eq(other->blocks[1].shortcut, NN_SHORTCUT_IDENTITY);
+    ck_assert_int_eq(other->blocks[2].shortcut, NN_SHORTCUT_PAD);
+    ck_assert_int_eq(other->blocks[4].shortcut, NN_SHORTCUT_PAD);
+    ck_assert_uint_eq(other->depth, 14);
+    nn_model_free(other);
+    nn_model_free(usual);
+}
+END_TEST
+
+static const struct {
+    change c;
+    const char *message;
+} wrong[] = {
+    {{.leave_out = "conv1.weight"}, "tensor conv1.weight is missing"},
+    {{.leave_out = "layer1.0.conv1.weight"}, "tensor layer1.0.conv1.weight is missing: not a CIFAR ResNet"},
+    {{.leave_out = "layer2.0.conv2.weight"}, "tensor layer2.0.conv2.weight is missing"},
+    {{.leave_out = "layer3.0.bn1.running_var"}, "tensor layer3.0.bn1.running_var is missing"},
+    {{.leave_out = "layer2.0.down.1.bias"}, "tensor layer2.0.down.1.bias is missing"},
+    {{.leave_out = "layer2.0.down.0.weight"}, "unexpected tensor layer2.0.down.1.weight"},
+    {{.leave_out = "linear.weight"}, "neither tensor linear.weight nor fc.weight"},
+    {{.leave_out = "linear.bias"}, "tensor linear.bias is missing"},
+    {{.misshape = "conv1.weight"}, "tensor conv1.weight is 17 x 3 x 3 x 3, must be 16 x 3 x 3 x 3"},
+    {{.misshape = "layer3.0.bn2.bias"}, "tensor layer3.0.bn2.bias is 65, must be 64"},
+    {{.misshape = "linear.bias"}, "tensor linear.bias is 4, must be 3"},
+    {{.spoil = "layer1.0.conv2.weight", .spoiled = (float)NAN}, "tensor layer1.0.conv2.weight: element 1152 is NaN"},
+    {{.spoil = "bn1.running_mean", .spoiled = (float)INFINITY}, "tensor bn1.running_mean: element 8 is infinite"},
+    {{.spoil = "bn1.running_var", .spoiled = -1}, "tensor bn1.running_var: element 8 is negative"},
+    {{.further = "layer1.1.conv1.weight"}, "tensor layer1.1.conv1.weight is 2 x 2, must be 16 x 16 x 3 x 3"},
+    {{.further = "layer4.0.conv1.weight"}, "unexpected tensor layer4.0.conv1.weight"},
+    {{.metadata = "\"__metadata__\": {\"std\": \"[1, 1, 1]\"}"}, "the metadata has no \"mean\""},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[1, 1]\", \"std\": \"[1, 1, 1]\"}"}, "\"mean\" is not an array of 3 numbers"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[1, 1, x]\", \"std\": \"[1, 1, 1]\"}"}, "metadata \"mean\":1:8"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 0, 1]\"}"}, "std must be positive"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": \"[1]\"}"}, "an array of 3 names"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": \"[1, 2, 3]\"}"}, "entry 0 is not a string"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": "
+                  "\"[\\\"a\\\", \\\"\\\\u001b[2J\\\", \\\"c\\\"]\"}"},
+     "control characters"},
+};
+
+START_TEST(refuses_bad_files)
+{
+    nn_model *model = NULL;
+    change c = wrong[_i].c;
+    if (!c.metadata)
+        c.metadata = WEIGHTS_METADATA;
+    fail_with(load_changed(&model, c, NULL), FHOLA_FORMAT, wrong[_i].message);
+    ck_assert_ptr_null(model);
+}
+END_TEST
+
+START_TEST(takes_options_in_place_of_metadata)
+{
+    static const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.4, 0.5, 0.6}, flat[3] = {1, 0, 1};
+    static const char *const names[3] = {"one", "two", "three"};
+    nn_model_options options = {mean, std, names, 3};
+    nn_model *model = NULL;
+    change none = {.metadata = NULL};
+    fail_with(load_changed(&model, none, NULL), FHOLA_FORMAT, "no \"mean\" and none was given");
+    succeed(load_changed(&model, none, &options));
+    ck_assert_double_eq(model->mean[1], 0.2);
+    ck_assert_double_eq(model->std[2], 0.6);
+    ck_assert_str_eq(nn_model_class(model, 2), "three");
+    ck_assert(isnan(model->test_accuracy));
+    nn_model_free(model);
+    options.class_names = NULL;
+    succeed(load_changed(&model, none, &options));
+    ck_assert_str_eq(nn_model_class(model, 2), "2");
+    nn_model_free(model);
+    options.std = flat;
+    fail_with(load_changed(&model, none, &options), FHOLA_PARAM, "std must be positive");
+    options = (nn_model_options){mean, std, names, 2};
+    fail_with(load_changed(&model, none, &options), FHOLA_PARAM, "2 class names given");
+}
+END_TEST
+
+START_TEST(hash_follows_the_weights)
+{
+    nn_model *a, *b;
+    change usual = {.metadata = WEIGHTS_METADATA};
+    succeed(load_changed(&a, usual, NULL));
+    static const char *const names[] = {"conv1.weight", "layer3.0.bn2.bias", "layer2.0.down.1.running_mean", "linear.bias"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        change c = {.metadata = WEIGHTS_METADATA, .spoil = names[i], .spoiled = 0.0625f};
+        succeed(load_changed(&b, c, NULL));
+        ck_assert_uint_ne(a->hash, b->hash);
+        nn_model_free(b);
+    }
+    nn_model_free(a);
+}
+END_TEST
+
+/* Cut anywhere, the file is refused; with any byte of the header changed, it is refused or read, never more. */
+START_TEST(survives_damage)
+{
+    const char *path = write_network("whole.safetensors", 1, "down", test_seed);
+    FILE *stream = fopen(path, "rb");
+    static unsigned char bytes[1 << 20];
+    size_t length = fread(bytes, 1, sizeof bytes, stream);
+    uint64_t random = test_seed;
+    fclose(stream);
+    for (int i = 0; i < 60; i++) {
+        nn_model *model = NULL;
+        size_t cut = i < 20 ? (size_t)i : (size_t)(next_random(&random) % length);
+        ck_assert_int_eq(nn_model_load(&model, write_bytes("cut.safetensors", bytes, cut), NULL), FHOLA_FORMAT);
+    }
+    for (int i = 0; i < 150; i++) {
+        nn_model *model = NULL;
+        size_t at = (size_t)(next_random(&random) % 9000);
+        unsigned char old = bytes[at];
+        bytes[at] = (unsigned char)next_random(&random);
+        fhola_status status = nn_model_load(&model, write_bytes("damaged.safetensors", bytes, length), NULL);
+        ck_assert(status == FHOLA_OK || status == FHOLA_FORMAT);
+        nn_model_free(model);
+        bytes[at] = old;
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("model");
+    tcase_add_test(tcase, loads_the_bundled_network);
+    tcase_add_test(tcase, folds_batch_norm);
+    tcase_add_test(tcase, accepts_the_usual_names);
+    tcase_add_loop_test(tcase, refuses_bad_files, 0, (int)(sizeof wrong / sizeof wrong[0]));
+    tcase_add_test(tcase, takes_options_in_place_of_metadata);
+    tcase_add_test(tcase, hash_follows_the_weights);
+    tcase_add_test(tcase, survives_damage);
+    return run_tests("model", tcase, 120);
+}

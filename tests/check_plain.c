@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The single-precision engine against the double-precision trace. */
+#include "nn/plain.h"
+
+#include "check_nn_support.h"
+#include "nn/model_io.h"
+#include "nn/nn.h"
+#include "nn/trace.h"
+
+/* A plan whose polynomials stay tame: leaning lines plus a little of everything else. */
+static nn_plan *tame_plan(const nn_model *model, double eps)
+{
+    static const unsigned degrees[] = {3, 7, 15, 5, 31, 1, 2};
+    uint64_t random = test_seed;
+    nn_plan *plan;
+    succeed(nn_plan_create(&plan, model, eps));
+    for (size_t i = 0; i < plan->count; i++) {
+        nn_activation *a = &plan->activations[i];
+        succeed(nn_plan_set_degree(plan, i, degrees[i % 7]));
+        for (unsigned c = 0; c < a->channels; c++) {
+            a->centre[c] = uniform(&random, -0.5, 0.5);
+            a->half_width[c] = uniform(&random, 4, 6);
+            a->coeff[c] = uniform(&random, 0, 1);
+            a->coeff[a->channels + c] = uniform(&random, 0.5, 2);
+            for (unsigned k = 2; k <= a->degree; k++)
+                a->coeff[k * a->channels + c] = uniform(&random, -0.1, 0.1) / k;
+        }
+    }
+    return plan;
+}
+
+static double largest_w(const nn_trace_layer *layer)
+{
+    double max = 0;
+    for (size_t i = 0; i < (size_t)layer->channels * layer->size * layer->size; i++)
+        max = fmax(max, fabs(layer->w[i]));
+    return max;
+}
+
+static void compare(const nn_model *model, const nn_plan *plan)
+{
+    double values[NN_PICTURE_VALUES];
+    float planes[NN_PICTURE_VALUES], scores[3], max_w[64];
+    uint64_t random = test_seed + 3;
+    nn_trace *trace;
+    nn_plain *plain;
+    nn_scratch *scratch;
+    size_t count;
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) {
+        planes[i] = (float)uniform(&random, -2, 2);
+        values[i] = (double)planes[i];
+    }
+    succeed(nn_trace_create(&trace, model, plan, values));
+    succeed(nn_plain_create(&plain, model, plan));
+    succeed(nn_scratch_create(&scratch, &count));
+    nn_plain_run(plain, scratch, scores, max_w, planes, NULL);
+    for (size_t k = 0; k < 3; k++)
+        assert_close(scores[k], trace->scores[k], 2e-5 * (1 + fabs(trace->scores[k])));
+    for (size_t i = 0; plan && i < trace->count; i++)
+        assert_close(max_w[i], largest_w(&trace->layers[i]), 2e-5 * (1 + (double)max_w[i]));
+    float again[3];
+    nn_plain_run(plain, &scratch[count - 1], again, NULL, planes, NULL);
+    ck_assert_int_eq(memcmp(again, scores, sizeof scores), 0);
+    nn_scratch_free(scratch, count);
+    nn_plain_free(plain);
+    nn_trace_free(trace);
+}
+
+START_TEST(agrees_with_double_precision)
+{
+    nn_model *model;
+    succeed(nn_model_load(&model, write_network("n", 2, _i ? "down" : NULL, test_seed + 5), NULL));
+    compare(model, NULL);
+    nn_plan *plan = tame_plan(model, 0.125);
+    compare(model, plan);
+    plan->eps = 0;
+    compare(model, plan);
+    plan->eps = 0.25;
+    compare(model, plan);
+    nn_plan_free(plan);
+    nn_model_free(model);
+}
+END_TEST
+
+/* Fills activation 0 with chosen w and returns what comes out. */
+static void activate(const nn_model *model, nn_plan *plan, float *out, const float *pre, const nn_noise *noise, float *max_w)
+{
+    nn_plain *plain;
+    succeed(nn_plain_create(&plain, model, plan));
+    *max_w = nn_plain_activate(plain, 0, out, pre, noise);
+    nn_plain_free(plain);
+}
+
+static nn_plan *identity_plan(const nn_model *model, double eps)
+{
+    nn_plan *plan = tame_plan(model, eps);
+    nn_activation *a = &plan->activations[0];
+    succeed(nn_plan_set_degree(plan, 0, 1));
+    for (unsigned c = 0; c < a->channels; c++) {
+        a->centre[c] = 0;
+        a->half_width[c] = 1;
+        a->coeff[a->channels + c] = 1;
+    }
+    return plan;
+}
+
+/* The identity polynomial shows the sine itself, far beyond [-1, 1] too. */
+START_TEST(sine_is_the_sine)
+{
+    nn_model *model;
+    static float pre[NN_PLAIN_MAX_VALUES], out[NN_PLAIN_MAX_VALUES];
+    const double two_pi = 2 * acos(-1);
+    float max_w;
+    succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
+    nn_plan *plan = identity_plan(model, 0.125);
+    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++)
+        pre[i] = (float)(((double)i - 8192) / 1000);
+    activate(model, plan, out, pre, NULL, &max_w);
+    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++)
+        assert_close(out[i], sin(two_pi * 0.125 * (double)pre[i]) / sin(two_pi * 0.125), 1e-6);
+    ck_assert_float_eq(max_w, 8.192f);
+    memset(pre, 0, sizeof pre);
+    pre[0] = (float)NAN;
+    pre[1] = (float)INFINITY;
+    pre[2] = -1e30f;
+    pre[3] = 3e6f;
+    activate(model, plan, out, pre, NULL, &max_w);
+    ck_assert(isnan(out[0]) && isnan(out[1]));
+    ck_assert(fabsf(out[2]) < 1.5f && fabsf(out[3]) < 1.5f);
+    ck_assert(isinf(max_w));
+    nn_plan_free(plan);
+    nn_model_free(model);
+}
+END_TEST
+
+START_TEST(noise_is_normal)
+{
+    nn_model *model;
+    static float pre[NN_PLAIN_MAX_VALUES], out[NN_PLAIN_MAX_VALUES], other[NN_PLAIN_MAX_VALUES];
+    const double deviation = 0.01, count = NN_PLAIN_MAX_VALUES;
+    float max_w;
+    double sum = 0, square = 0, fourth = 0, lag = 0;
+    nn_noise noise = {(float)deviation, test_seed};
+    succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
+    nn_plan *plan = identity_plan(model, 0);
+    activate(model, plan, out, pre, &noise, &max_w);
+    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++) {
+        double x = (double)out[i] / deviation;
+        sum += x;
+        square += x * x;
+        fourth += x * x * x * x;
+        lag += i ? x * (double)out[i - 1] / deviation : 0;
+    }
+    assert_close(sum / count, 0, 5 / sqrt(count));
+    assert_close(square / count, 1, 5 * sqrt(2 / count));
+    assert_close(fourth / count, 2.85, 0.25); /* kurtosis of the sum of eight uniform numbers: 3 - 1.2 / 8 */
+    assert_close(lag / count, 0, 5 / sqrt(count));
+    activate(model, plan, other, pre, &noise, &max_w);
+    ck_assert_int_eq(memcmp(out, other, sizeof out), 0);
+    noise.seed++;
+    activate(model, plan, other, pre, &noise, &max_w);
+    ck_assert_int_ne(memcmp(out, other, sizeof out), 0);
+    nn_plan_free(plan);
+    nn_model_free(model);
+}
+END_TEST
+
+START_TEST(activations_can_be_replaced)
+{
+    nn_model *model;
+    static float pre[NN_PLAIN_MAX_VALUES], out[NN_PLAIN_MAX_VALUES];
+    nn_plain *plain = NULL;
+    succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
+    nn_plan *plan = identity_plan(model, 0);
+    succeed(nn_plain_create(&plain, model, NULL));
+    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++)
+        pre[i] = i % 2 ? 0.5f : -0.5f;
+    nn_plain_activate(plain, 0, out, pre, NULL);
+    ck_assert_float_eq(out[1], 0.5f);
+    ck_assert_float_eq(out[2], 0);
+    succeed(nn_plain_set_activation(plain, 0, &plan->activations[0], plan->eps));
+    nn_plain_activate(plain, 0, out, pre, NULL);
+    assert_close(out[2], -0.5 + (double)(float)plan->activations[0].coeff[2], 1e-6);
+    succeed(nn_plain_set_activation(plain, 0, NULL, 0));
+    nn_plain_activate(plain, 0, out, pre, NULL);
+    ck_assert_float_eq(out[2], 0);
+    nn_plain_free(plain);
+    plain = NULL;
+    plan->activations[1].half_width[3] = 0;
+    fail_with(nn_plain_create(&plain, model, plan), FHOLA_PARAM, "activation 1, channel 3");
+    ck_assert_ptr_null(plain);
+    nn_plan_free(plan);
+    nn_model_free(model);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("plain");
+    tcase_add_loop_test(tcase, agrees_with_double_precision, 0, 2);
+    tcase_add_test(tcase, sine_is_the_sine);
+    tcase_add_test(tcase, noise_is_normal);
+    tcase_add_test(tcase, activations_can_be_replaced);
+    return run_tests("plain", tcase, 120);
+}

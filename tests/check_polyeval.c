@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Polynomials of every degree, with one polynomial for all slots or one per slot class, against the Chebyshev sum in long double. */
+#include "tests/support.h"
+
+#define SLOTS 128
+#define SCALE 0x1p28
+
+enum pattern { FULL, ODD, EVEN, LEADING, SPARSE, NO_TOP, PATTERNS };
+static const char *const names[PATTERNS] = {"full", "odd", "even", "leading", "sparse", "top zero"};
+
+static ring toy_ring(void)
+{
+    ring r;
+    ckks_params_spec spec = flat_spec(8, 42, 8, 28);
+    ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(r.slots, SLOTS);
+    return r;
+}
+
+static int wanted(enum pattern pattern, unsigned k, unsigned degree)
+{
+    if (k == 1 && degree < 4) return 1; /* not the constant alone, whose ciphertext has no noise */
+    switch (pattern) {
+    case ODD: return k % 2 == 1;
+    case EVEN: return k % 2 == 0;
+    case LEADING: return k == degree;
+    case SPARSE: return k == degree || random_word() % 4 == 0;
+    case NO_TOP: return k + 2 < degree;
+    default: return 1;
+    }
+}
+
+/* Of size 1 together, whatever the degree. */
+static double *coefficients(enum pattern pattern, unsigned degree, size_t period)
+{
+    double *c = calloc((degree + 1) * period, sizeof *c);
+    ck_assert_ptr_nonnull(c);
+    for (unsigned k = 0; k <= degree; k++)
+        if (wanted(pattern, k, degree))
+            for (size_t s = 0; s < period; s++) c[k * period + s] = random_unit() / sqrt(degree + 1.0);
+    return c;
+}
+
+static double chebyshev_sum(const double *c, unsigned degree, size_t period, size_t slot, double x)
+{
+    long double t0 = 1, t1 = x, sum = c[slot % period];
+    for (unsigned k = 1; k <= degree; k++) {
+        sum += c[k * period + slot % period] * t1;
+        long double t2 = 2 * (long double)x * t1 - t0;
+        t0 = t1;
+        t1 = t2;
+    }
+    return (double)sum;
+}
+
+/* Error of the result, of one slot: an error e of x or of an early power reaches T_k with the factor k U_(k-1)(x); each computed power
+ * adds a rounding of its own, dominated by the first ones; the sums and products that follow add two roundings. */
+static double predict(const ring *r, const double *c, unsigned degree, size_t period, const double *x)
+{
+    double n = (double)r->n, rounding = n * (1 + secret_norm2(r)) / 12 / (SCALE * SCALE);
+    double e2 = n * (CKKS_ERROR_VARIANCE + 1.0 / 12) / (SCALE * SCALE) + rounding / 2, sum = 0;
+    for (size_t s = 0; s < SLOTS; s++) {
+        double u0 = 1, u1 = 2 * x[s], slope2 = 0;
+        for (unsigned k = 1; k <= degree; k++) {
+            slope2 += pow(k * u0 * c[k * period + s % period], 2);
+            double u2 = 2 * x[s] * u1 - u0;
+            u0 = u1;
+            u1 = u2;
+        }
+        sum += slope2 * e2 + 2 * rounding;
+    }
+    return sqrt(sum / SLOTS);
+}
+
+/* The input's slots: the whole interval, its ends and middle included. */
+static void fill_input(ckks_complex *z, double *x)
+{
+    static const double end[] = {1, -1, 0, 0.5};
+    for (size_t s = 0; s < SLOTS; s++) {
+        x[s] = s < 4 ? end[s] : random_unit();
+        z[s] = (ckks_complex){x[s], 0};
+    }
+}
+
+/* `given` is the basis of the ciphertext, basis_in or (period 1) part of it. */
+static void check_polynomial(ring *r, enum pattern pattern, unsigned degree, size_t period, ckks_basis basis_in, ckks_basis given, double scale_out)
+{
+    unsigned depth = ckks_polynomial_depth(degree);
+    ckks_basis basis_out = basis_in, given_out = given;
+    for (unsigned k = 0; k < depth; k++) {
+        basis_out &= ~ckks_basis_top(basis_out);
+        given_out &= ~ckks_basis_top(given_out);
+    }
+    double *c = coefficients(pattern, degree, period), x[SLOTS];
+    ckks_polynomial_spec spec = {degree, period, c, basis_in, basis_out, SCALE, scale_out};
+    ckks_polynomial *pe = NULL;
+    ckks_complex z[SLOTS], want[SLOTS], got[SLOTS];
+    fill_input(z, x);
+    for (size_t s = 0; s < SLOTS; s++) want[s] = (ckks_complex){chebyshev_sum(c, degree, period, s, x[s]), 0};
+    ck_assert_ok(ckks_polynomial_create(&pe, r->context, r->ws, &spec));
+    ckks_key_list_clear(&r->list);
+    ck_assert_ok(ckks_polynomial_keys(pe, r->context, &r->list));
+    ck_assert_uint_le(r->list.count, depth);
+    ring_keys(r);
+    ckks_ciphertext *in = encrypt(r, z, SLOTS, SCALE, given), *out = new_ciphertext(r);
+    uint64_t before = ciphertext_hash(in);
+    uint64_t products = ckks_workspace_counters(r->ws)->products;
+    ck_assert_ok(ckks_polynomial_apply(r->context, r->ws, r->keys, pe, out, in));
+    products = ckks_workspace_counters(r->ws)->products - products;
+    ck_assert_uint_eq(ciphertext_hash(in), before);
+    ck_assert_uint_eq(ckks_ciphertext_basis(out), given_out);
+    ck_assert_double_eq(ckks_ciphertext_scale(out), scale_out);
+    decrypt(r, got, out);
+    char what[80];
+    snprintf(what, sizeof what, "degree %u, %s, period %zu (%u products)", degree, names[pattern], period, (unsigned)products);
+    double expected = hypot(predict(r, c, degree, period, x), sqrt((double)r->n * (1 + secret_norm2(r)) / 12) / scale_out);
+    assert_within(what, rms_difference(got, want, SLOTS), expected, 3, 1.5);
+    ck_assert_double_le(worst_difference(got, want, SLOTS), 12 * expected * exp2(1.5)); /* slots at the ends err most */
+    ck_assert(period > 1 ? ckks_polynomial_bytes(pe) > 0 : ckks_polynomial_bytes(pe) == 0);
+    /* in place */
+    ck_assert_ok(ckks_polynomial_apply(r->context, r->ws, r->keys, pe, in, in));
+    ck_assert_uint_eq(ciphertext_hash(in), ciphertext_hash(out));
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ckks_polynomial_destroy(pe);
+    free(c);
+}
+
+START_TEST(depths)
+{
+    static const unsigned degree[] = {1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63};
+    static const unsigned depth[] = {1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6};
+    for (size_t i = 0; i < sizeof degree / sizeof degree[0]; i++) ck_assert_uint_eq(ckks_polynomial_depth(degree[i]), depth[i]);
+}
+END_TEST
+
+/* Every degree, every pattern of coefficients in turn; one number or a vector per coefficient. */
+START_TEST(degrees)
+{
+    static const size_t period[] = {1, 4, 1, 128, 32, 1, 64};
+    ring r = toy_ring();
+    for (unsigned degree = 1; degree <= 63; degree++)
+        check_polynomial(&r, (enum pattern)(degree * (unsigned)(_i + 1) % PATTERNS), degree, period[(degree + (unsigned)_i) % 7], r.chain,
+                         r.chain, SCALE * exp2(random_unit()));
+    ring_close(&r);
+}
+END_TEST
+
+/* All patterns at the degrees activations use, whole vectors of coefficients. */
+START_TEST(patterns)
+{
+    static const unsigned degree[] = {3, 7, 15, 30};
+    ring r = toy_ring();
+    for (size_t d = 0; d < 4; d++)
+        for (enum pattern pattern = FULL; pattern < PATTERNS; pattern++) {
+            check_polynomial(&r, pattern, degree[d], 1, r.chain, r.chain, SCALE);
+            check_polynomial(&r, pattern, degree[d], 128, r.chain, r.chain, SCALE);
+        }
+    ring_close(&r);
+}
+END_TEST
+
+/* Bases that are no prefix, inputs lacking lower primes, other output scales. */
+START_TEST(bases)
+{
+    ring r = toy_ring();
+    check_polynomial(&r, FULL, 15, 1, 0x1f5, 0x1f5, SCALE);
+    check_polynomial(&r, FULL, 15, 1, 0x1ff, 0x1e1, SCALE);
+    check_polynomial(&r, FULL, 15, 1, 0x1ff, 0x1f4, SCALE);
+    check_polynomial(&r, ODD, 7, 1, 0x0ff, 0x0e9, 0x1p25);
+    check_polynomial(&r, FULL, 7, 32, 0x1d3, 0x1d3, 0x1p31);
+    check_polynomial(&r, FULL, 3, 128, 0x007, 0x007, 0x1p26);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(errors)
+{
+    ring r = toy_ring(), other = toy_ring();
+    double c[64 * 4];
+    for (size_t i = 0; i < 64 * 4; i++) c[i] = 0.01;
+    const ckks_polynomial_spec good = {7, 4, c, 0x1ff, 0x03f, SCALE, SCALE};
+#define REFUSED(status, change) \
+    do { \
+        ckks_polynomial_spec spec = good; \
+        ckks_polynomial *pe_ = NULL; \
+        change; \
+        ck_assert_fails(ckks_polynomial_create(&pe_, r.context, r.ws, &spec), status); \
+        ck_assert_ptr_null(pe_); \
+    } while (0)
+    REFUSED(FHOLA_PARAM, spec.degree = 0);
+    REFUSED(FHOLA_PARAM, spec.degree = 64);
+    REFUSED(FHOLA_PARAM, spec.period = 0);
+    REFUSED(FHOLA_PARAM, spec.period = 3);
+    REFUSED(FHOLA_PARAM, spec.period = 256);
+    REFUSED(FHOLA_SCALE, spec.scale_in = 0);
+    REFUSED(FHOLA_SCALE, spec.scale_out = -1);
+    REFUSED(FHOLA_SCALE, spec.scale_out = (double)NAN);
+    REFUSED(FHOLA_LEVEL, spec.basis_in = 0);
+    REFUSED(FHOLA_LEVEL, spec.basis_in = r.special);
+    REFUSED(FHOLA_LEVEL, spec.basis_out = 0x07f);
+    REFUSED(FHOLA_LEVEL, spec.basis_out = 0x01f);
+    REFUSED(FHOLA_LEVEL, spec.basis_in = 0x7; spec.basis_out = 0);
+    const double bad[] = {(double)NAN, (double)INFINITY, 1e13};
+    for (size_t i = 0; i < 3; i++) {
+        c[13] = bad[i];
+        REFUSED(FHOLA_RANGE, (void)spec);
+    }
+    c[13] = 0.01;
+    ckks_polynomial *pe = NULL;
+    ckks_polynomial_spec spec = good;
+    ck_assert_ok(ckks_polynomial_create(&pe, r.context, r.ws, &spec));
+    ck_assert_ok(ckks_polynomial_keys(pe, r.context, &r.list));
+    ring_keys(&r);
+    ring_keys(&other);
+    ckks_complex z[SLOTS];
+    random_complex(z, SLOTS, 1);
+    ckks_ciphertext *in = encrypt(&r, z, SLOTS, SCALE, 0x1ff), *low = encrypt(&r, z, SLOTS, SCALE, 0x1fe), *out = new_ciphertext(&r);
+    ckks_ciphertext *scaled = encrypt(&r, z, SLOTS, SCALE * 1.001, 0x1ff), *foreign = encrypt(&other, z, SLOTS, SCALE, 0x1ff);
+    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, low), FHOLA_LEVEL); /* vectors: exactly the basis */
+    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, out), FHOLA_LEVEL);
+    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, scaled), FHOLA_SCALE);
+    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, foreign), FHOLA_PARAM);
+    ck_assert_fails(ckks_polynomial_apply(r.context, other.ws, r.keys, pe, out, in), FHOLA_PARAM);
+    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, other.keys, pe, out, in), FHOLA_PARAM);
+    ckks_key_list_clear(&r.list);
+    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, 0x3, r.special);
+    ring_keys(&r);
+    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, in), FHOLA_KEY);
+    ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+    ckks_polynomial_destroy(pe);
+    ckks_polynomial_destroy(NULL);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(low);
+    ckks_ciphertext_destroy(scaled);
+    ckks_ciphertext_destroy(foreign);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+    ring_close(&other);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_test(tcase, depths);
+    tcase_add_loop_test(tcase, degrees, 0, 2);
+    tcase_add_test(tcase, patterns);
+    tcase_add_test(tcase, bases);
+    tcase_add_test(tcase, errors);
+}
+
+int main(void)
+{
+    test_seed(0);
+    return test_run("polyeval", add_tests, 120);
+}

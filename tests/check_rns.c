@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Base conversion and rounded division against integers: GMP's on random and limiting inputs, machine integers on whole rows of residue pairs of
+ * two small primes. Bases are prefixes of the chain, other subsets, and mixtures with special primes. */
+#include "ckks/rns.h"
+
+#include "ckks/alloc.h"
+#include "tests/support.h"
+
+static const ckks_kernel *tables[3];
+
+/* Primes of 20 to 50 bits of every role. */
+static ring mixed_ring(unsigned log_n)
+{
+    ring r;
+    ckks_params_spec spec = named_spec("toy-boot");
+    spec.log_n = log_n;
+    spec.base_bits = 50;
+    spec.residual_bits = 27;
+    spec.stc_bits = 21;
+    spec.hamming_weight = 4;
+    ring_open(&r, &spec, tables[0]->name);
+    return r;
+}
+
+/* x mod t of pairs of residues of two small primes, centred: v has no tie and double precision decides every case. */
+START_TEST(conversion_exhaustive)
+{
+    ring r;
+    ckks_params_spec spec = flat_spec(8, 12.6, 1, 12.9);
+    spec.special_primes = 1;
+    spec.special_bits = 40;
+    ring_open(&r, &spec, tables[_i]->name);
+    const ckks_context *c = r.context;
+    int64_t p = (int64_t)c->prime[0].p, q = (int64_t)c->prime[1].p, t = (int64_t)c->prime[2].p;
+    uint64_t *limbs = ckks_alloc(4 * c->stride * sizeof *limbs), *v = limbs + 2 * c->stride, *out = limbs + 3 * c->stride;
+    const unsigned target = 2;
+    ck_assert_ptr_nonnull(limbs);
+    /* every sixteenth row of residue pairs, from a random one on, and the rows around the middle */
+    for (int64_t a = (int64_t)(random_word() % 16); a < p; a += (a > p / 2 - 4 && a < p / 2 + 4) ? 1 : 16)
+        for (int64_t b = 0; b < q; b += (int64_t)c->n) {
+            ckks_conversion cv;
+            for (size_t j = 0; j < c->n; j++) {
+                limbs[j] = (uint64_t)a;
+                limbs[c->stride + j] = (uint64_t)((b + (int64_t)j) % q);
+            }
+            ckks_conversion_init(&cv, c, 3, limbs, v, 0);
+            ckks_conversion_apply(&cv, c, &target, 1, &out);
+            int64_t inverse = (int64_t)c->inverse[0][1];
+            for (size_t j = 0; j < c->n; j++) {
+                int64_t y = (b + (int64_t)j) % q, x = a + p * ((((y - a) % q + q) % q) * inverse % q);
+                if (2 * x > p * q) x -= p * q;
+                ck_assert_msg((int64_t)out[j] == (x % t + t) % t, "residues %" PRId64 ", %" PRId64 " give %" PRIu64, a, y, out[j]);
+            }
+        }
+    ckks_free(limbs);
+    ring_close(&r);
+}
+END_TEST
+
+#ifdef HAVE_GMP
+/* Integers modulo D at the limits of the centred range and at random. Returns how close to the wrap one may be: |x| > D/2 - margin may
+ * come out as x -+ D. */
+static void fill_range(mpz_t *x, size_t n, const mpz_t d, gmp_randstate_t state)
+{
+    mpz_t half;
+    mpz_init(half);
+    mpz_fdiv_q_2exp(half, d, 1);
+    for (size_t i = 0; i < n; i++) {
+        switch (i) {
+        case 0: mpz_set_ui(x[i], 0); break;
+        case 1: mpz_set_ui(x[i], 1); break;
+        case 2: mpz_set_si(x[i], -1); break;
+        case 3: mpz_set(x[i], half); break;
+        case 4: mpz_neg(x[i], half); break;
+        case 5: mpz_sub_ui(x[i], half, 1); break;
+        case 6: mpz_fdiv_q_2exp(x[i], d, 2); break;
+        case 7: mpz_mul_ui(x[i], half, 9), mpz_fdiv_q_ui(x[i], x[i], 10); break;
+        case 8: mpz_mul_si(x[i], half, -9), mpz_tdiv_q_ui(x[i], x[i], 10); break;
+        default:
+            mpz_urandomm(x[i], state, d);
+            integer_centre(x[i], d);
+            if (i % 4 == 0) mpz_fdiv_q_2exp(x[i], x[i], random_word() % 60); /* small ones too */
+        }
+    }
+    mpz_clear(half);
+}
+
+/* Whether doubles can tell x from x -+ D: |x| is below D/2 by more than 2^-44 D. */
+static int decidable(const mpz_t x, const mpz_t d)
+{
+    mpz_t room, bound;
+    mpz_inits(room, bound, NULL);
+    mpz_abs(room, x);
+    mpz_mul_2exp(room, room, 1);
+    mpz_sub(room, d, room);
+    mpz_fdiv_q_2exp(bound, d, 43);
+    int yes = mpz_cmp(room, bound) > 0;
+    mpz_clears(room, bound, NULL);
+    return yes;
+}
+
+static void check_conversion(const ring *r, ckks_basis from, gmp_randstate_t state)
+{
+    const ckks_context *c = r->context;
+    unsigned index[CKKS_MAX_PRIMES], target[CKKS_MAX_PRIMES];
+    unsigned count = ckks_basis_list(from, index), targets = ckks_basis_list((r->chain | r->special) & ~from, target);
+    mpz_t *x = integers_create(c->n), d, other;
+    uint64_t *limbs = ckks_alloc((count + 1 + targets) * c->stride * sizeof *limbs), *v = limbs + count * c->stride, *out[CKKS_MAX_PRIMES];
+    ck_assert_ptr_nonnull(limbs);
+    mpz_inits(d, other, NULL);
+    integer_product(d, r, from);
+    fill_range(x, c->n, d, state);
+    for (unsigned i = 0; i < count; i++)
+        for (size_t j = 0; j < c->n; j++) limbs[i * c->stride + j] = mpz_fdiv_ui(x[j], c->prime[index[i]].p);
+    for (unsigned t = 0; t < targets; t++) out[t] = v + (t + 1) * c->stride;
+    ckks_conversion cv;
+    ckks_conversion_init(&cv, c, from, limbs, v, 0);
+    ckks_conversion_apply(&cv, c, target, targets, out);
+    for (size_t j = 0; j < c->n; j++) {
+        int exact = 1, wrapped = 1;
+        if (mpz_sgn(x[j]) > 0)
+            mpz_sub(other, x[j], d);
+        else
+            mpz_add(other, x[j], d);
+        for (unsigned t = 0; t < targets; t++) {
+            exact &= out[t][j] == mpz_fdiv_ui(x[j], c->prime[target[t]].p);
+            wrapped &= out[t][j] == mpz_fdiv_ui(other, c->prime[target[t]].p);
+        }
+        if (!exact && (decidable(x[j], d) || !wrapped))
+            ck_abort_msg("from basis %#" PRIx64 ": coefficient %zu is wrong", from, j);
+    }
+    ckks_free(limbs);
+    integers_destroy(x, c->n);
+    mpz_clears(d, other, NULL);
+}
+
+/* At least one prime, at most 30, not all. */
+static ckks_basis random_basis(ckks_basis all)
+{
+    ckks_basis basis;
+    do basis = random_word() & (random_word() | random_word()) & all;
+    while (!basis || basis == all || ckks_basis_count(basis) > 30);
+    return basis;
+}
+
+START_TEST(conversion)
+{
+    gmp_randstate_t state;
+    gmp_randinit_default(state);
+    gmp_randseed_ui(state, random_word());
+    for (unsigned log_n = 4; log_n <= 8; log_n += 2) {
+        ring r = mixed_ring(log_n);
+        for (ckks_basis prefix = 1; prefix < r.chain; prefix = prefix << 1 | 1) check_conversion(&r, prefix, state);
+        check_conversion(&r, r.special, state);
+        check_conversion(&r, (ckks_basis)1 << 5, state);
+        for (int k = 0; k < 60; k++) check_conversion(&r, random_basis(r.chain | r.special), state);
+        ring_close(&r);
+    }
+    gmp_randclear(state);
+}
+END_TEST
+
+static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size_t count, gmp_randstate_t state)
+{
+    const ckks_context *c = r->context;
+    enum { MOST = 3 };
+    size_t limbs = ckks_basis_count(basis), keeps = ckks_basis_count(remaining);
+    uint64_t *block = ckks_alloc(count * (limbs + keeps) * c->stride * sizeof *block), *in[MOST], *out[MOST];
+    mpz_t *x[MOST], *y = integers_create(c->n), q, d, kept, rest;
+    ck_assert_ptr_nonnull(block);
+    mpz_inits(q, d, kept, rest, NULL);
+    integer_product(q, r, basis);
+    integer_product(d, r, basis & ~remaining);
+    integer_product(kept, r, remaining);
+    for (size_t k = 0; k < count; k++) {
+        in[k] = block + k * limbs * c->stride;
+        out[k] = block + (count * limbs + k * keeps) * c->stride;
+        x[k] = integers_create(c->n);
+        fill_range(x[k], c->n, q, state);
+        /* the divisor's own ties and their neighbours */
+        mpz_fdiv_q_2exp(x[k][9], d, 1);
+        mpz_add_ui(x[k][10], x[k][9], 1);
+        mpz_neg(x[k][11], x[k][9]);
+        poly_from_integers(r, in[k], basis, x[k]);
+    }
+    ckks_mark mark = ckks_workspace_mark(r->ws);
+    ck_assert_ok(ckks_divide_round(c, r->ws, out, (const uint64_t *const *)in, count, basis, remaining));
+    ckks_mark after = ckks_workspace_mark(r->ws);
+    ck_assert(mark.current == after.current && mark.used == after.used);
+    for (size_t k = 0; k < count; k++) {
+        integers_from_poly(y, r, out[k], remaining);
+        for (size_t j = 0; j < c->n; j++) {
+            /* x - D y = the centred rest, up to the wrap of doubles */
+            mpz_set(rest, x[k][j]);
+            mpz_submul(rest, d, y[j]);
+            mpz_mul(q, kept, d);
+            integer_centre(rest, q);
+            mpz_mul_2exp(rest, rest, 1);
+            int inside = mpz_cmpabs(rest, d) <= 0;
+            mpz_set(rest, x[k][j]);
+            integer_centre(rest, d);
+            if (!inside && decidable(rest, d))
+                ck_abort_msg("basis %#" PRIx64 " to %#" PRIx64 ": coefficient %zu of polynomial %zu is wrong", basis, remaining, j, k);
+            /* at a tie either neighbour, never further */
+            if (!inside) {
+                mpz_set(rest, x[k][j]);
+                mpz_submul(rest, d, y[j]);
+                mpz_mul(q, kept, d);
+                integer_centre(rest, q);
+                ck_assert_int_le(mpz_cmpabs(rest, d), 0);
+            }
+        }
+        integers_destroy(x[k], c->n);
+    }
+    ckks_free(block);
+    integers_destroy(y, c->n);
+    mpz_clears(q, d, kept, rest, NULL);
+}
+
+START_TEST(division)
+{
+    gmp_randstate_t state;
+    gmp_randinit_default(state);
+    gmp_randseed_ui(state, random_word());
+    for (unsigned log_n = 4; log_n <= 7; log_n++) {
+        ring r = mixed_ring(log_n);
+        ckks_basis all = r.chain | r.special;
+        check_division(&r, r.chain, r.chain & ~ckks_basis_top(r.chain), 2, state); /* rescale */
+        check_division(&r, all, r.chain, 2, state);                               /* mod_down */
+        check_division(&r, all, r.chain & ~ckks_basis_top(r.chain), 1, state);    /* both at once */
+        check_division(&r, r.chain, 1, 1, state);
+        check_division(&r, r.chain, r.chain, 3, state);
+        check_division(&r, 0x15, 0x11, 2, state);
+        for (int k = 0; k < 40; k++) {
+            ckks_basis basis = random_basis(all), remaining;
+            do remaining = random_word() & basis;
+            while (!remaining);
+            check_division(&r, basis, remaining, 1 + (size_t)k % 3, state);
+        }
+        ring_close(&r);
+    }
+    gmp_randclear(state);
+}
+END_TEST
+#endif
+
+static void add_tests(TCase *tcase)
+{
+    int end = (int)ckks_kernel_list(tables);
+    tcase_add_loop_test(tcase, conversion_exhaustive, 0, end);
+#ifdef HAVE_GMP
+    tcase_add_test(tcase, conversion);
+    tcase_add_test(tcase, division);
+#endif
+}
+
+int main(void)
+{
+    test_seed(0);
+#ifndef HAVE_GMP
+    puts("without GMP: conversion and division of big integers are not tested");
+#endif
+    return test_run("rns", add_tests, 120);
+}
