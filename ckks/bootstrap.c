@@ -457,8 +457,7 @@ static void lift(const ckks_context *c, uint64_t *const out, ckks_basis basis, c
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
     ckks_conversion cv;
-    memcpy(limb, in, c->n * sizeof *limb);
-    c->kernel->ntt_inverse(&c->prime[0], &limb, 1);
+    c->kernel->ntt_inverse_scaled(&c->prime[0], limb, in, 1);
     ckks_conversion_init(&cv, c, 1, limb, v, 1);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < limbs; i++) {
@@ -483,7 +482,7 @@ static fhola_status switch_and_raise(run *r)
     uint64_t *low[2] = {ckks_workspace_poly(r->ws, 1), ckks_workspace_poly(r->ws, 1)};
     uint64_t *raised0 = ckks_workspace_poly(r->ws, all), *raised1 = ckks_workspace_poly(r->ws, all), *limb = ckks_workspace_poly(r->ws, 2);
     if (!sum[0] || !sum[1] || !low[0] || !low[1] || !raised0 || !raised1 || !limb) st = FHOLA_NOMEM;
-    if (!st) st = ckks_key_switch(c, r->ws, down, 1, r->a.poly[0], r->a.poly[1], sum);
+    if (!st) st = ckks_key_switch(c, r->ws, down, 1, r->a.poly[0], NULL, r->a.poly[1], sum);
     const uint64_t *const source[2] = {sum[0], sum[1]};
     if (!st) st = ckks_divide_round(c, r->ws, low, source, 2, small, 1);
     if (!st) {
@@ -494,7 +493,7 @@ static fhola_status switch_and_raise(run *r)
             unsigned t = index[i];
             const uint64_t *digit = raised1 + i * c->stride, *add0 = r->chain & CKKS_BIT(t) ? ckks_limb(c, raised0, r->chain, t) : NULL;
             const void *b = ckks_switch_key_limb(c, up, 0, t, 0), *a = ckks_switch_key_limb(c, up, 0, t, 1);
-            c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride, 1, &digit, &b, &a, add0,
+            c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride, 1, &digit, &b, &a, add0, NULL,
                                      ckks_product_mod(c, up->request.p, t), NULL, 0);
         }
         r->ws->counters.ntt += 2 + all + ckks_basis_count(r->chain);

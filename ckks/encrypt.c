@@ -25,6 +25,7 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     uint64_t *scratch = ckks_workspace_poly(ws, limbs);
     st = error && scratch ? ckks_ciphertext_reserve(out, plain->basis) : FHOLA_NOMEM;
     if (!st) {
+        ckks_ciphertext_set(out, 0, 0); /* empty until complete */
         ckks_rng_bytes(rng, out->seed, sizeof out->seed);
         ckks_sample_error(error, c->n, rng);
         st = ckks_small_to_ntt(c, out->poly[0], plain->basis, error);
@@ -63,6 +64,7 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     st = small && mask ? ckks_ciphertext_reserve(out, plain->basis) : FHOLA_NOMEM;
     /* (b, a) v + (m + e0, e1), v ternary */
     if (!st) {
+        ckks_ciphertext_set(out, 0, 0); /* empty until complete */
         ckks_sample_ternary(small, c->n, rng);
         st = ckks_small_to_ntt(c, mask, plain->basis, small);
     }

@@ -212,16 +212,9 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
             }
         }
         ws->counters.products++;
-        st = ckks_key_switch(c, ws, key, basis, d[0], d[2], sum);
+        st = ckks_key_switch(c, ws, key, basis, d[0], d[1], d[2], sum);
     }
     if (!st) {
-        unsigned t;
-#pragma omp parallel for schedule(static) private(t)
-        for (unsigned i = 0; i < limbs; i++) {
-            t = index[i];
-            uint64_t *x = ckks_limb(c, sum[1], whole, t);
-            c->kernel->mul_scalar_add(&c->prime[t], x, x, d[1] + i * c->stride, ckks_product_mod(c, key->request.p, t), c->n);
-        }
         for (unsigned i = 0; i < c->primes; i++)
             if (basis & ~out_basis & CKKS_BIT(i)) scale /= (double)c->prime[i].p;
         st = ckks_ciphertext_reserve(out, out_basis);
@@ -256,7 +249,7 @@ static fhola_status galois(const ckks_context *c, ckks_workspace *ws, const ckks
     double scale = in->scale;
     ckks_mark mark = ckks_workspace_mark(ws);
     uint64_t *sum[2] = {ckks_workspace_poly(ws, ckks_basis_count(whole)), ckks_workspace_poly(ws, ckks_basis_count(whole))};
-    fhola_status st = sum[0] && sum[1] ? ckks_key_switch(c, ws, key, basis, in->poly[0], in->poly[1], sum) : FHOLA_NOMEM;
+    fhola_status st = sum[0] && sum[1] ? ckks_key_switch(c, ws, key, basis, in->poly[0], NULL, in->poly[1], sum) : FHOLA_NOMEM;
     if (!st) st = ckks_ciphertext_reserve(out, basis);
     if (!st) {
         const uint64_t *const source[2] = {sum[0], sum[1]};
@@ -312,7 +305,7 @@ static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, const
         const uint64_t *add0 = in->basis & CKKS_BIT(t) ? ckks_limb_const(c, in->poly[0], in->basis, t) : NULL;
         ckks_decomposition_limbs(c, &d, t, limb);
         for (size_t k = 0; k < count; k++)
-            ckks_switch_limb(c, &d, key[k], t, limb, sum[2 * k] + i * c->stride, sum[2 * k + 1] + i * c->stride, add0,
+            ckks_switch_limb(c, &d, key[k], t, limb, sum[2 * k] + i * c->stride, sum[2 * k + 1] + i * c->stride, add0, NULL,
                              ckks_product_mod(c, d.special, t), 0);
     }
     ckks_switch_count(c, ws, &d, 1, count);

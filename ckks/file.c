@@ -219,13 +219,18 @@ fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *c, 
 
 /* ------------------------------------------------------------------ evaluation keys */
 
-/* A key: the seed of its a parts, then its b parts, digit by digit. */
-static size_t key_bytes(const ckks_context *c, const ckks_switch_key *key)
+/* A key: the seed of its a parts, the primes of each digit, then its b parts, digit by digit. */
+static size_t key_head_bytes(const ckks_switch_key *key)
 {
-    return CKKS_SEED_BYTES + key->digits * packed_bytes(c, key->request.q | key->request.p);
+    return CKKS_SEED_BYTES + 8 * (size_t)key->digits;
 }
 
-/* Calls for every limb of the key's b parts in parallel. */
+static size_t key_bytes(const ckks_context *c, const ckks_switch_key *key)
+{
+    return key_head_bytes(key) + key->digits * packed_bytes(c, key->request.q | key->request.p);
+}
+
+/* One limb of a key's b parts. */
 typedef struct key_limb {
     unsigned digit, prime;
     size_t offset; /* in the packed key */
@@ -235,7 +240,7 @@ static key_limb locate(const ckks_context *c, const ckks_switch_key *key, const 
 {
     ckks_basis basis = key->request.q | key->request.p;
     key_limb at = {k / limbs, index[k % limbs], 0};
-    at.offset = CKKS_SEED_BYTES + at.digit * packed_bytes(c, basis) + packed_offset(c, basis, at.prime);
+    at.offset = key_head_bytes(key) + at.digit * packed_bytes(c, basis) + packed_offset(c, basis, at.prime);
     return at;
 }
 
@@ -243,6 +248,7 @@ static void pack_key(const ckks_context *c, unsigned char *out, const ckks_switc
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(key->request.q | key->request.p, index);
     memcpy(out, key->seed, CKKS_SEED_BYTES);
+    for (unsigned d = 0; d < key->digits; d++) ckks_put64(out + CKKS_SEED_BYTES + 8 * d, key->digit[d]);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
         key_limb at = locate(c, key, index, limbs, k);
@@ -255,6 +261,10 @@ static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(key->request.q | key->request.p, index);
     size_t bad = 0;
+    for (unsigned d = 0; d < key->digits; d++)
+        if (ckks_get64(in + CKKS_SEED_BYTES + 8 * d) != key->digit[d])
+            return ckks_reader_fail(r, FHOLA_FORMAT, "digit %u has the primes %#llx, must be %#llx", d,
+                                    (unsigned long long)ckks_get64(in + CKKS_SEED_BYTES + 8 * d), (unsigned long long)key->digit[d]);
     memcpy(key->seed, in, CKKS_SEED_BYTES);
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
     for (unsigned k = 0; k < key->digits * limbs; k++) {

@@ -82,9 +82,7 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
             for (; !(out[k].digit[j] & CKKS_BIT(index[i])); j++) before += ckks_basis_count(out[k].digit[j]);
             ckks_basis digit = out[k].digit[j];
             uint64_t *limb = y + (k * limbs + before + ckks_limb_index(digit, index[i])) * c->stride;
-            memcpy(limb, polynomial[k] + i * c->stride, c->n * sizeof *limb);
-            c->kernel->ntt_inverse(p, &limb, 1);
-            c->kernel->mul_scalar(p, limb, limb, ckks_conversion_factor(c, digit, index[i]), c->n);
+            c->kernel->ntt_inverse_scaled(p, limb, polynomial[k] + i * c->stride, ckks_conversion_factor(c, digit, index[i]));
         }
     size_t tasks = 0;
     for (size_t k = 0; k < count; k++) {
@@ -126,15 +124,16 @@ int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, 
 }
 
 void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key, unsigned prime,
-                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, uint64_t factor, int accumulate)
+                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, const uint64_t *add1,
+                      uint64_t factor, int accumulate)
 {
     const void *b[CKKS_MAX_DIGITS], *a[CKKS_MAX_DIGITS];
     for (unsigned j = 0; j < d->digits; j++) {
         b[j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, 0);
         a[j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, 1);
     }
-    c->kernel->inner_product(&c->prime[prime], out0, out1, d->digits, limb, b, a, add0, factor, key->sigma,
-                             accumulate);
+    c->kernel->inner_product(&c->prime[prime], out0, out1, d->digits, limb, b, a, add0, add1, factor,
+                             key->sigma, accumulate);
 }
 
 void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d, size_t count, size_t keys)
@@ -148,22 +147,23 @@ void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_dec
     ws->counters.key_bytes += count * keys * d->digits * bytes;
 }
 
-fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key, ckks_basis basis, const uint64_t *c0,
-                             const uint64_t *c1, uint64_t *const out[2])
+fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key, ckks_basis basis, const uint64_t *add0,
+                             const uint64_t *add1, const uint64_t *poly, uint64_t *const out[2])
 {
     ckks_basis whole = basis | key->request.p;
     unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(whole, index);
     ckks_mark mark = ckks_workspace_mark(ws);
     ckks_decomposition d;
-    fhola_status st = ckks_decompose(c, ws, &d, 1, key, basis, &c1);
+    fhola_status st = ckks_decompose(c, ws, &d, 1, key, basis, &poly);
     if (!st) {
 #pragma omp parallel for schedule(dynamic)
         for (unsigned i = 0; i < all; i++) {
             unsigned t = index[i];
             const uint64_t *limb[CKKS_MAX_DIGITS];
-            const uint64_t *add0 = c0 && basis & CKKS_BIT(t) ? ckks_limb_const(c, c0, basis, t) : NULL;
+            int in_q = (basis & CKKS_BIT(t)) != 0;
             ckks_decomposition_limbs(c, &d, t, limb);
-            ckks_switch_limb(c, &d, key, t, limb, out[0] + i * c->stride, out[1] + i * c->stride, add0,
+            ckks_switch_limb(c, &d, key, t, limb, out[0] + i * c->stride, out[1] + i * c->stride,
+                             add0 && in_q ? ckks_limb_const(c, add0, basis, t) : NULL, add1 && in_q ? ckks_limb_const(c, add1, basis, t) : NULL,
                              ckks_product_mod(c, key->request.p, t), 0);
         }
         ckks_switch_count(c, ws, &d, 1, 1);

@@ -30,14 +30,16 @@ void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d
 /* Whether a key has the digits a decomposition was made for. */
 int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key);
 
-/* One prime of the inner product: out_k = (accumulate ? out_k : 0) + sigma(sum digit_j key_jk + (k == 0 && add0 ? factor add0 : 0)), sigma the key's. */
+/* One prime of the inner product: out_k = (accumulate ? out_k : 0) + sigma(sum digit_j key_jk + (add_k ? factor add_k : 0)), sigma the
+ * key's. */
 void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key, unsigned prime,
-                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, uint64_t factor, int accumulate);
+                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, const uint64_t *add1,
+                      uint64_t factor, int accumulate);
 
-/* Whole key switch without the final division: out[k] over basis and the key's special primes; c0 (may be NULL) is multiplied by P and
- * added to out[0] before the automorphism. */
-fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key, ckks_basis basis, const uint64_t *c0,
-                             const uint64_t *c1, uint64_t *const out[2]) FHOLA_WARN_UNUSED;
+/* Whole key switch of `poly` without the final division: out[k] over basis and the key's special primes. add0 and add1 over basis (each may
+ * be NULL) are multiplied by P and added to out[0] and out[1] before the automorphism. */
+fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key, ckks_basis basis, const uint64_t *add0,
+                             const uint64_t *add1, const uint64_t *poly, uint64_t *const out[2]) FHOLA_WARN_UNUSED;
 
 /* Adds to the workspace's counters what switching `count` decompositions with `keys` keys each costs. */
 void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d, size_t count, size_t keys);

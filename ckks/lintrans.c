@@ -398,7 +398,7 @@ static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decom
             x0[b] = u0;
             x1[b] = u1;
             if (a->baby_key[b]) {
-                ckks_switch_limb(c, d, a->baby_key[b], t, limb, u0, u1, c0, P, 0);
+                ckks_switch_limb(c, d, a->baby_key[b], t, limb, u0, u1, c0, NULL, P, 0);
             } else if (in_q) { /* P x */
                 c->kernel->mul_scalar(&c->prime[t], u0, c0, P, c->n);
                 c->kernel->mul_scalar(&c->prime[t], u1, ckks_limb_const(c, a->in->poly[1], a->basis, t), P, c->n);
@@ -443,7 +443,7 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
                     limb[j] = d->digit[j] & CKKS_BIT(t) ? ckks_limb_const(c, d->own, d->basis, t) : ckks_limb(c, d->raised[j], a->whole, t);
             }
             for (unsigned k = 0; k < n; k++)
-                ckks_switch_limb(c, d, a->baby_key[member[k]], t, limb, raised[2 * k] + i * c->stride, raised[2 * k + 1] + i * c->stride, c0,
+                ckks_switch_limb(c, d, a->baby_key[member[k]], t, limb, raised[2 * k] + i * c->stride, raised[2 * k + 1] + i * c->stride, c0, NULL,
                                  ckks_product_mod(c, lt->special, t), 0);
         }
         transformed = 1;
@@ -519,7 +519,7 @@ static fhola_status giants(application *a, ckks_workspace *ws)
                     const uint64_t *add0 = sum_basis & CKKS_BIT(t) ? ckks_limb(c, a->sum[0][member[k]], sum_basis, t) : NULL;
                     ckks_decomposition_limbs(c, &d[k], t, limb);
                     ckks_switch_limb(c, &d[k], a->giant_key[member[k]], t, limb, a->total[0] + i * c->stride, a->total[1] + i * c->stride,
-                                     add0, factor, 1);
+                                     add0, NULL, factor, 1);
                 }
             }
             ckks_switch_count(c, ws, &d[0], n, 1);

@@ -77,9 +77,7 @@ fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, uint64
         for (size_t k = 0; k < count; k++) {
             const ckks_prime *p = &c->prime[drop[i]];
             uint64_t *limb = y + (k * drops + i) * c->stride;
-            memcpy(limb, ckks_limb_const(c, in[k], basis, drop[i]), c->n * sizeof *limb);
-            c->kernel->ntt_inverse(p, &limb, 1);
-            c->kernel->mul_scalar(p, limb, limb, ckks_conversion_factor(c, divisor, drop[i]), c->n);
+            c->kernel->ntt_inverse_scaled(p, limb, ckks_limb_const(c, in[k], basis, drop[i]), ckks_conversion_factor(c, divisor, drop[i]));
         }
     for (size_t k = 0; k < count; k++)
         ckks_conversion_init(&cv[k], c, divisor, y + k * drops * c->stride, v + k * c->stride, 1);

@@ -71,8 +71,8 @@ void nn_encode_picture(ckks_complex *values, const nn_client *client, const doub
     }
 }
 
-fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out, const nn_client *client,
-                                const double *rgb, const ckks_secret_key *secret, ckks_rng *rng)
+fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
+                                const nn_client *client, const double *rgb, const ckks_secret_key *secret, ckks_rng *rng)
 {
     size_t count = nn_client_input_values(client);
     ckks_plaintext *plain = NULL;

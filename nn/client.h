@@ -9,12 +9,12 @@
 
 struct nn_client {
     double mean[3], std[3];
-    double input_bound;  /* the normalised picture is divided by it */
+    double input_bound; /* the normalised picture is divided by it */
     nn_layout input;
-    ckks_basis basis;    /* of the encrypted picture */
+    ckks_basis basis; /* of the encrypted picture */
     double scale;
     size_t classes;
-    size_t rows;         /* period of the scores in the slots */
+    size_t rows; /* period of the scores in the slots */
     char **class_name;
     ckks_key_list keys;
 };

@@ -16,9 +16,9 @@ typedef struct run {
     ckks_ciphertext *next;       /* becomes x */
     ckks_ciphertext *kept;       /* the block's other branch */
     size_t layer;
-    size_t done, total;          /* units of work */
-    double mark;                 /* seconds at the beginning of the step */
-    nn_stage_times time;         /* of the layer */
+    size_t done, total;  /* units of work */
+    double mark;         /* seconds at the beginning of the step */
+    nn_stage_times time; /* of the layer */
 } run;
 
 /* ------------------------------------------------------------------ reports */
@@ -75,7 +75,8 @@ static void advance(run *r)
 
 /* ------------------------------------------------------------------ the steps of a layer */
 
-/* The first convolution of a block, with the stage change applied to the same input, or a copy of the input, as the other branch. */
+/* The first convolution of a block, with the stage change applied to the same input, or a copy of the input, as the other
+ * branch. */
 static fhola_status open_block(run *r, const nn_layer *layer)
 {
     const nn_network *n = r->network;
@@ -145,8 +146,7 @@ static fhola_status bootstrap_step(run *r, const nn_layer *layer)
 static fhola_status activation_step(run *r, const nn_layer *layer)
 {
     fhola_status status = begin(r, NN_STEP_ACTIVATION);
-    if (status == FHOLA_OK)
-        status = ckks_polynomial_apply(r->context, r->workspace, r->keys, layer->activation, r->next, r->x);
+    if (status == FHOLA_OK) status = ckks_polynomial_apply(r->context, r->workspace, r->keys, layer->activation, r->next, r->x);
     if (status != FHOLA_OK) return status;
     advance(r);
     return end(r, NN_STEP_ACTIVATION, &r->time.activation, r->x);

@@ -77,12 +77,12 @@ static double entry(const nn_linear *l, nn_place o, nn_place i)
 
 static void convolution_diagonal(const nn_linear *l, uint32_t offset, ckks_complex *values)
 {
+    uint32_t half = l->out.slots / 2;
+    double factor = (double)l->in.slots / (2.0 * l->modulus);
     for (uint32_t s = 0; s < l->period; s++) {
-        nn_place o = nn_layout_place(l->out, s % l->out.slots);
         nn_place i = nn_layout_place(l->in, (s + offset) % l->in.slots);
-        double w = entry(l, o, i);
-        ckks_complex f = nn_layout_half_factor(l->out, s);
-        values[s] = (ckks_complex){w * f.re, w * f.im};
+        nn_place o = nn_layout_place(l->out, s % half), o_half = nn_layout_place(l->out, s % half + half);
+        values[s] = (ckks_complex){factor * entry(l, o, i), factor * entry(l, o_half, i)};
     }
 }
 
@@ -108,18 +108,16 @@ int nn_linear_diagonal(void *linear, int32_t offset, ckks_complex *values)
 
 /* ------------------------------------------------------------------ which diagonals there are, and how to split them */
 
-/* Marks the offsets between all channels of `l` at kernel distance (dy, dx), in input pixels, for every copy of the output within the
- * input's n slots. Because the grid is the same on both sides, an offset does not depend on the pixel. */
+/* Marks the offsets between all channels of `l` at kernel distance (dy, dx), in input pixels. Because the grid is the same on both
+ * sides, an offset does not depend on the pixel. */
 static void mark_tap(const nn_linear *l, unsigned char *marked, int dy, int dx)
 {
-    uint32_t n = l->in.slots;
-    uint32_t copies = n > l->out.slots ? n / l->out.slots : 1;
     int32_t tap = (dy * (int32_t)NN_GRID + dx) * (int32_t)l->in.gap;
     for (unsigned o = 0; o < l->out.channels; o++)
         for (unsigned i = 0; i < l->in.channels; i++) {
             if (l->kind == NN_LINEAR_PAD && o != padded_channel(l, i)) continue;
             uint32_t d = nn_layout_slot(l->in, i, 0, 0) - nn_layout_slot(l->out, o, 0, 0) + (uint32_t)tap;
-            for (uint32_t k = 0; k < copies; k++) marked[(d - k * l->out.slots) % n] = 1;
+            marked[d % l->modulus] = 1;
         }
 }
 
@@ -133,15 +131,15 @@ static void mark_offsets(const nn_linear *l, unsigned char *marked)
             for (int dx = -half; dx <= half; dx++) mark_tap(l, marked, dy, dx);
 }
 
-static void count_rotations(const unsigned char *marked, uint32_t n, uint32_t step, unsigned *babies, unsigned *giants)
+static void count_rotations(const unsigned char *marked, uint32_t modulus, uint32_t step, unsigned *babies, unsigned *giants)
 {
     *babies = *giants = 0;
     for (uint32_t baby = 1; baby < step; baby++) {
         int used = 0;
-        for (uint32_t d = baby; d < n && !used; d += step) used = marked[d];
+        for (uint32_t d = baby; d < modulus && !used; d += step) used = marked[d];
         *babies += (unsigned)used;
     }
-    for (uint32_t giant = step; giant < n; giant += step) *giants += memchr(marked + giant, 1, step) != NULL;
+    for (uint32_t giant = step; giant < modulus; giant += step) *giants += memchr(marked + giant, 1, step) != NULL;
 }
 
 /* A rotation of the input costs about two of a partial sum: it needs its own division by the special primes, which the partial sums
@@ -153,9 +151,9 @@ static unsigned split_cost(unsigned babies, unsigned giants)
 
 static void choose_split(nn_linear *l, const unsigned char *marked)
 {
-    for (uint32_t step = 1; step <= l->in.slots; step *= 2) {
+    for (uint32_t step = 1; step <= l->modulus; step *= 2) {
         unsigned babies, giants;
-        count_rotations(marked, l->in.slots, step, &babies, &giants);
+        count_rotations(marked, l->modulus, step, &babies, &giants);
         if (step > 1 && split_cost(babies, giants) >= split_cost(l->babies, l->giants)) continue;
         l->baby_step = step;
         l->babies = babies;
@@ -165,17 +163,18 @@ static void choose_split(nn_linear *l, const unsigned char *marked)
 
 static fhola_status find_diagonals(nn_linear *l)
 {
-    uint32_t n = l->in.slots;
-    unsigned char *marked = calloc(n, 1);
-    l->offset = malloc(n * sizeof *l->offset);
+    uint32_t n_in = l->in.slots, n_out = l->out.slots;
+    l->modulus = l->kind == NN_LINEAR_SCORES || n_in < n_out / 2 ? n_in : n_out / 2;
+    l->period = n_out > n_in ? n_out : n_in;
+    unsigned char *marked = calloc(l->modulus, 1);
+    l->offset = malloc(l->modulus * sizeof *l->offset);
     if (!marked || !l->offset) {
         free(marked);
-        return fhola_fail(FHOLA_NOMEM, "no memory for %u offsets of a linear layer", (unsigned)n);
+        return fhola_fail(FHOLA_NOMEM, "no memory for %u offsets of a linear layer", (unsigned)l->modulus);
     }
     mark_offsets(l, marked);
-    for (uint32_t d = 0; d < n; d++)
+    for (uint32_t d = 0; d < l->modulus; d++)
         if (marked[d]) l->offset[l->count++] = (int32_t)d;
-    l->period = l->out.slots > n ? l->out.slots : n;
     choose_split(l, marked);
     free(marked);
     return FHOLA_OK;

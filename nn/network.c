@@ -81,8 +81,8 @@ static fhola_status compile_linear(const compiler *c, ckks_lintrans **out, nn_li
 
 /* ------------------------------------------------------------------ plaintexts: a value per channel */
 
-static fhola_status compile_channels(const compiler *c, ckks_plaintext **out, nn_layout layout, const double *channel_value, double scale,
-                                     ckks_basis basis)
+static fhola_status compile_channels(const compiler *c, ckks_plaintext **out, nn_layout layout, const double *channel_value,
+                                     double scale, ckks_basis basis)
 {
     if (!c->network->encoded) return FHOLA_OK;
     ckks_complex *values = malloc(layout.slots * sizeof *values);
@@ -192,7 +192,8 @@ static fhola_status compile_score_bias(const compiler *c)
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", rows);
     for (size_t i = 0; i < n->schedule.classes; i++) values[i].re = n->schedule.score_bias[i];
     fhola_status status = ckks_plaintext_create(&n->score_bias, c->context);
-    if (status == FHOLA_OK) status = ckks_encode(c->context, c->workspace, n->score_bias, values, rows, n->score_scale, n->score_basis);
+    if (status == FHOLA_OK)
+        status = ckks_encode(c->context, c->workspace, n->score_bias, values, rows, n->score_scale, n->score_basis);
     free(values);
     return status;
 }

@@ -3,7 +3,8 @@
  *
  * Bases, from the roles of the parameters' primes (d the degree of a layer's polynomial):
  *     activation input    base + slots_to_coeffs + residual (1 + depth(d))     as the bootstrap leaves it
- *     convolution input   base + slots_to_coeffs + residual (1)                as the polynomial leaves it, and the encrypted picture
+ *     convolution input   base + slots_to_coeffs + residual (1)                as the polynomial leaves it, and the encrypted
+ * picture
  *     bootstrap input     base + slots_to_coeffs                               sums of convolution, skip and bias
  *     scores              base + lowest slots_to_coeffs prime, then base alone
  * All values in front of a bootstrap have one scale, and so have all outputs of activations. */
@@ -20,16 +21,16 @@
 
 #define NN_LOG_MIN_VALUES 12u /* log2 of the smallest and largest n that is bootstrapped */
 #define NN_LOG_MAX_VALUES 14u
-#define NN_BOOTSTRAPS (NN_LOG_MAX_VALUES - NN_LOG_MIN_VALUES + 1)
+#define NN_BOOTSTRAPS     (NN_LOG_MAX_VALUES - NN_LOG_MIN_VALUES + 1)
 
 typedef struct nn_layer {
     ckks_lintrans *linear;
-    ckks_lintrans *shortcut;           /* towards the other branch; NULL: the branch is the input itself, or no block opens here */
-    ckks_plaintext *skip;              /* factor of the kept branch; NULL: none */
-    int opens, closes;                 /* a block begins, ends with this layer */
+    ckks_lintrans *shortcut; /* towards the other branch; NULL: the branch is the input itself, or no block opens here */
+    ckks_plaintext *skip;    /* factor of the kept branch; NULL: none */
+    int opens, closes;       /* a block begins, ends with this layer */
     ckks_plaintext *bias;
     const ckks_bootstrap *bootstrap;
-    unsigned residual_levels;          /* 1 + depth of the polynomial */
+    unsigned residual_levels; /* 1 + depth of the polynomial */
     ckks_polynomial *activation;
 } nn_layer;
 
@@ -37,8 +38,8 @@ struct nn_network {
     nn_schedule schedule;
     int encoded;
     ckks_basis convolution_basis, bootstrap_basis, score_input_basis, score_basis, result_basis;
-    double scale;        /* of the input, of activations and in front of bootstraps */
-    double score_scale;  /* on score_basis */
+    double scale;       /* of the input, of activations and in front of bootstraps */
+    double score_scale; /* on score_basis */
     size_t count;
     nn_layer *layer;
     ckks_bootstrap *bootstrap[NN_BOOTSTRAPS]; /* of n = 2^12, 2^13, 2^14 values */

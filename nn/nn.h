@@ -98,13 +98,46 @@ unsigned nn_plan_degree(const nn_plan *plan, size_t i);  /* of activation i */
 double nn_plan_max_w(const nn_plan *plan, size_t i);     /* largest |w| of activation i on the held-out pictures, 0: unknown */
 unsigned nn_plan_depth(const nn_plan *plan);             /* sum of ceil(log2(degree + 1)) */
 
-/* What arrives at the activations of the exact network (ranges, means, deviations of every channel), and how much the scores change when one
- * of them becomes a polynomial of degree 3, 7, 15 or 31. */
+/* What arrives at the activations of the exact network (histograms, ranges, means, deviations of every channel), how much the loss depends on
+ * each, and how much the scores change when one of them becomes a polynomial of degree 3, 7, 15 or 31. */
 typedef struct nn_profile nn_profile;
+
+/* Seconds of one encrypted layer by the degree of its polynomial: activation, convolution, and the bootstrap on its shorter chain. */
+typedef struct nn_cost nn_cost;
+
+/* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of its range. */
+FHOLA_WARN_UNUSED fhola_status nn_cost_load(nn_cost **cost, const char *path);
+void nn_cost_free(nn_cost *cost);
+
+/* How degrees are chosen: the exact optimum, steps of steepest descent, or one degree for all. */
+typedef enum nn_plan_choice { NN_CHOICE_DP = 0, NN_CHOICE_GREEDY = 1, NN_CHOICE_UNIFORM = 2 } nn_plan_choice;
+
+/* What an activation's error counts: measured change of the scores, or squared gradient of the loss times mean squared error. */
+typedef enum nn_plan_importance { NN_IMPORTANCE_SENSITIVITY = 0, NN_IMPORTANCE_GRADIENT = 1 } nn_plan_importance;
+
+/* What a polynomial is fitted to: the histogram with a uniform guard, the histogram alone, or the normal density of its mean and deviation. */
+typedef enum nn_plan_weight { NN_WEIGHT_GUARDED = 0, NN_WEIGHT_EMPIRICAL = 1, NN_WEIGHT_NORMAL = 2 } nn_plan_weight;
+
+/* Named combinations: what measured best; that of Lee et al. (arXiv 2310.10349: one polynomial per layer, normal weight, gradients); and the first
+ * with degrees chosen greedily, or all the same. */
+typedef enum nn_plan_method { NN_METHOD_LAYERWISE, NN_METHOD_PAPER, NN_METHOD_GREEDY, NN_METHOD_UNIFORM } nn_plan_method;
 
 /* How nn_plan_make works. nn_plan_defaults fills in what measured best. */
 typedef struct nn_plan_options {
-    unsigned depth;          /* largest nn_plan_depth allowed; ignored with `degrees` */
+    unsigned depth;          /* budget: largest nn_plan_depth allowed. Exactly one of the three budgets is not 0; ignored with `degrees` */
+    double seconds;          /* budget: by `cost` */
+    double max_loss;         /* budget: points of accuracy on the held-out pictures, the cheapest plan that keeps it */
+    const nn_cost *cost;     /* NULL: only levels count */
+    const char *params;      /* parameter set of `cost`: "R15" */
+    unsigned max_degree;     /* largest degree chosen, 3 to 31 */
+    nn_plan_choice choice;
+    nn_plan_importance importance;
+    nn_plan_weight weight;
+    int per_layer;           /* one polynomial for all channels */
+    int plain_target;        /* fit the activation function to what arrives in the exact network, not the exact network's output given what
+                              * really arrives */
+    int minimax;             /* smallest largest error on the interval instead of smallest mean square */
+    int unguarded;           /* keep a plan that leaves its intervals on the held-out pictures */
     const unsigned *degrees; /* NULL: chosen by dynamic programming over the profile's sensitivities; else one per activation, 1 to 63 */
     const nn_profile *profile; /* NULL: made when needed */
     double eps;              /* of the bootstrap's sine, [0, 1/4] */
@@ -117,6 +150,9 @@ typedef struct nn_plan_options {
 } nn_plan_options;
 
 void nn_plan_defaults(nn_plan_options *options);
+
+/* Sets choice, importance, weight, per_layer, plain_target, minimax and unguarded. */
+void nn_plan_set_method(nn_plan_options *options, nn_plan_method method);
 
 /* Measures a profile; of the options, those that say how to fit and how many pictures to compare matter. Deterministic: the same on any number of
  * threads. FHOLA_PARAM: options out of range; FHOLA_RANGE: the network's values are not finite, or a channel is constant. */
@@ -168,13 +204,14 @@ typedef struct ckks_ciphertext ckks_ciphertext;
 
 /* A model and plan compiled for one context: the basis and scale of every step, the encoded weights, and the exact list of keys. */
 typedef struct nn_network nn_network;
-/* What a client needs to know of a network: parameters of encryption, normalisation of the picture, number and names of the classes, list of
- * keys. No weights. */
+/* What a client needs to know of a network: parameters of encryption, normalisation of the picture, number and names of the
+ * classes, list of keys. No weights. */
 typedef struct nn_client nn_client;
 
-/* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer refuses. The parameters need bootstrapping,
- * at least 2^14 slots, and one residual level more than the deepest polynomial; the plan's eps must be theirs. FHOLA_PARAM says which of these fails,
- * or where the plan does not fit the model. Model and plan may be released afterwards; the context must outlive the network. */
+/* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer refuses. The parameters need
+ * bootstrapping, at least 2^14 slots, and one residual level more than the deepest polynomial; the plan's eps must be theirs.
+ * FHOLA_PARAM says which of these fails, or where the plan does not fit the model. Model and plan may be released afterwards; the
+ * context must outlive the network. */
 FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context, ckks_workspace *workspace,
                                                  const nn_model *model, const nn_plan *plan, int encode);
 void nn_network_destroy(nn_network *network);
@@ -190,8 +227,8 @@ typedef struct nn_linear_cost {
     unsigned babies, giants; /* rotations: of the input, of partial sums */
     size_t bytes;            /* encoded */
 } nn_linear_cost;
-/* The convolution in front of activation `layer` (layer = nn_network_layers: pooling and linear layer), and with `shortcut` nonzero the
- * stage change applied with it. All zeros where there is none. */
+/* The convolution in front of activation `layer` (layer = nn_network_layers: pooling and linear layer), and with `shortcut` nonzero
+ * the stage change applied with it. All zeros where there is none. */
 nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, int shortcut);
 
 /* Slot values of a picture (as from nn_picture_read): the network's input, nn_client_input_values() of them. */
@@ -219,9 +256,11 @@ const char *nn_step_name(nn_step step);
 /* What nn_infer tells while it runs; any pointer may be NULL. */
 typedef struct nn_infer_hooks {
     void *user;
-    /* A step of layer `layer` begins; `done` of `total` units of work (near-equal times) are behind. Nonzero stops with FHOLA_IO. */
+    /* A step of layer `layer` begins; `done` of `total` units of work (near-equal times) are behind. Nonzero stops with
+     * FHOLA_IO. */
     int (*progress)(void *user, size_t layer, nn_step step, size_t done, size_t total);
-    /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION of every layer, NN_STEP_SCORES. An error stops. */
+    /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION of every layer, NN_STEP_SCORES.
+     * An error stops. */
     fhola_status (*observe)(void *user, size_t layer, nn_step step, const ckks_ciphertext *value);
     nn_stage_times *times; /* nn_network_layers + 1 of them (the last: pooling and linear layer), overwritten */
 } nn_infer_hooks;

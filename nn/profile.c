@@ -7,6 +7,7 @@
 
 #include "nn/file.h"
 #include "nn/fit.h"
+#include "nn/gradient.h"
 #include "nn/json.h"
 #include "nn/nn.h"
 #include "nn/parallel.h"
@@ -14,10 +15,11 @@
 
 #define MAX_FILE ((size_t)1 << 26)
 #define FORMAT_NAME "fhola-profile"
-#define FORMAT_VERSION 1u
+#define FORMAT_VERSION 2u
 #define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
 #define MAX_CHANNELS 64u
 #define DEGREES NN_PROFILE_DEGREES
+#define GRADIENT_SHARE 5u /* gradients are taken of so many times the pictures that measure sensitivities */
 
 const unsigned nn_profile_degrees[DEGREES] = {3, 7, 15, 31};
 
@@ -26,12 +28,14 @@ const unsigned nn_profile_degrees[DEGREES] = {3, 7, 15, 31};
 static fhola_status allocate_layer(nn_profile_layer *layer, unsigned channels)
 {
     layer->channels = channels;
-    layer->min = calloc(4 * (size_t)channels, sizeof *layer->min);
+    layer->min = calloc((5 + NN_PROFILE_BINS) * (size_t)channels, sizeof *layer->min);
     if (!layer->min)
         return fhola_fail(FHOLA_NOMEM, "no memory for %u channels", channels);
     layer->max = layer->min + channels;
     layer->mean = layer->max + channels;
     layer->deviation = layer->mean + channels;
+    layer->importance = layer->deviation + channels;
+    layer->histogram = layer->importance + channels;
     return FHOLA_OK;
 }
 
@@ -61,6 +65,18 @@ void nn_profile_free(nn_profile *profile)
 
 /* ---- measuring ---- */
 
+/* Adds every bin of `from` as one sample at its mean to `bins` bins over [lo, hi]. */
+static void rebin(double *to, size_t bins, double lo, double hi, const ola_histogram *from)
+{
+    for (size_t b = 0; b < from->bins; b++) {
+        if (!(from->weight[b] > 0))
+            continue;
+        double place = (from->sum_x[b] / from->weight[b] - lo) / (hi - lo) * (double)bins;
+        size_t bin = place > 0 ? (size_t)place : 0;
+        to[bin < bins ? bin : bins - 1] += from->weight[b];
+    }
+}
+
 static fhola_status describe_layer(nn_profile_layer *layer, const nn_arrivals *arrivals)
 {
     fhola_status status = allocate_layer(layer, arrivals->channels);
@@ -69,7 +85,66 @@ static fhola_status describe_layer(nn_profile_layer *layer, const nn_arrivals *a
         layer->max[c] = arrivals->max[c];
         layer->mean[c] = arrivals->histograms[c].mean;
         layer->deviation[c] = ola_histogram_deviation(&arrivals->histograms[c]);
+        rebin(layer->histogram + c * NN_PROFILE_BINS, NN_PROFILE_BINS, layer->min[c], layer->max[c], &arrivals->histograms[c]);
     }
+    nn_profile_range all = status == FHOLA_OK ? nn_profile_layer_range(layer) : (nn_profile_range){0};
+    for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++)
+        rebin(layer->layer_histogram, NN_PROFILE_LAYER_BINS, all.min, all.max, &arrivals->histograms[c]);
+    return status;
+}
+
+nn_profile_range nn_profile_layer_range(const nn_profile_layer *layer)
+{
+    nn_profile_range range = {.min = layer->min[0], .max = layer->max[0]};
+    double square = 0;
+    for (unsigned c = 0; c < layer->channels; c++) {
+        range.min = fmin(range.min, layer->min[c]);
+        range.max = fmax(range.max, layer->max[c]);
+        range.mean += layer->mean[c] / layer->channels;
+    }
+    for (unsigned c = 0; c < layer->channels; c++) {
+        double distance = layer->mean[c] - range.mean;
+        square += (layer->deviation[c] * layer->deviation[c] + distance * distance) / layer->channels;
+    }
+    range.deviation = sqrt(square);
+    return range;
+}
+
+fhola_status nn_profile_histogram(ola_histogram *histogram, const nn_profile_layer *layer, unsigned channel)
+{
+    bool whole = channel == layer->channels;
+    nn_profile_range all = nn_profile_layer_range(layer);
+    double lo = whole ? all.min : layer->min[channel], hi = whole ? all.max : layer->max[channel];
+    size_t bins = whole ? NN_PROFILE_LAYER_BINS : NN_PROFILE_BINS;
+    const double *count = whole ? layer->layer_histogram : layer->histogram + channel * NN_PROFILE_BINS;
+    ola_histogram result;
+    fhola_status status = ola_histogram_init(&result, lo, hi, bins, 0);
+    if (status != FHOLA_OK)
+        return status;
+    for (size_t b = 0; b < bins && status == FHOLA_OK; b++)
+        if (count[b] > 0)
+            status = ola_histogram_add(&result, lo + (hi - lo) * ((double)b + 0.5) / (double)bins, 0, count[b]);
+    if (status == FHOLA_OK)
+        *histogram = result;
+    else
+        ola_histogram_clear(&result);
+    return status;
+}
+
+/* Gradients of more pictures than sensitivities: they cost less, and vary more from picture to picture. */
+static fhola_status measure_importances(nn_profile *profile, const nn_model *model, const nn_batch *calibration, size_t pictures,
+                                        nn_progress progress, void *user)
+{
+    size_t count = nn_batch_count(calibration);
+    double **rows = malloc(profile->count * sizeof *rows);
+    if (!rows)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu activations", profile->count);
+    for (size_t i = 0; i < profile->count; i++)
+        rows[i] = profile->layers[i].importance;
+    if (pictures < count / GRADIENT_SHARE)
+        count = GRADIENT_SHARE * pictures;
+    fhola_status status = nn_gradient_importances(rows, &profile->score_square, model, calibration, count, progress, user);
+    free(rows);
     return status;
 }
 
@@ -188,6 +263,8 @@ static fhola_status measure(nn_profile *profile, nn_plan *plans[DEGREES], trial 
         status = nn_scratch_create(&t->scratch, &t->threads);
     if (status == FHOLA_OK)
         status = observe(profile, plans, t->model, t->batch, options, progress, user);
+    if (status == FHOLA_OK)
+        status = measure_importances(profile, t->model, t->batch, t->pictures, progress, user);
     return status == FHOLA_OK ? measure_sensitivities(profile, t, plans, progress, user) : status;
 }
 
@@ -235,7 +312,9 @@ fhola_status nn_profile_format(char **text, size_t *length, const nn_profile *pr
     nn_json_add_header(&out, FORMAT_NAME, FORMAT_VERSION, profile->model_hash);
     nn_text_add(&out, ", \"eps\": ");
     nn_json_add_number(&out, profile->eps);
-    nn_text_format(&out, ", \"pictures\": %zu,\n  \"degrees\": [", profile->pictures);
+    nn_text_format(&out, ", \"pictures\": %zu, \"score_square\": ", profile->pictures);
+    nn_json_add_number(&out, profile->score_square);
+    nn_text_add(&out, ",\n  \"degrees\": [");
     for (size_t k = 0; k < DEGREES; k++)
         nn_text_format(&out, k ? ", %u" : "%u", nn_profile_degrees[k]);
     nn_text_add(&out, "],\n  \"activations\": [");
@@ -247,6 +326,14 @@ fhola_status nn_profile_format(char **text, size_t *length, const nn_profile *pr
         add_row(&out, "max", layer->max, layer->channels);
         add_row(&out, "mean", layer->mean, layer->channels);
         add_row(&out, "deviation", layer->deviation, layer->channels);
+        add_row(&out, "importance", layer->importance, layer->channels);
+        add_row(&out, "layer_histogram", layer->layer_histogram, NN_PROFILE_LAYER_BINS);
+        nn_text_add(&out, ",\n     \"histogram\": [");
+        for (unsigned c = 0; c < layer->channels; c++) {
+            nn_text_add(&out, c ? ",\n       " : "\n       ");
+            nn_json_add_array(&out, layer->histogram + c * NN_PROFILE_BINS, NN_PROFILE_BINS);
+        }
+        nn_text_add(&out, "]");
         nn_text_add(&out, "}");
     }
     nn_text_add(&out, "\n  ]}\n");
@@ -278,6 +365,49 @@ static fhola_status parse_member(double *values, const nn_json *object, const ch
     return nn_json_get_row(values, nn_json_get(object, key), object, count, key, name);
 }
 
+static fhola_status check_counts(const double *counts, size_t bins, const nn_json *object, const char *name)
+{
+    double total = 0;
+    for (size_t b = 0; b < bins; b++) {
+        if (counts[b] < 0)
+            return nn_json_reject(NULL, object, name, "a histogram has a negative count");
+        total += counts[b];
+    }
+    return total > 0 ? FHOLA_OK : nn_json_reject(NULL, object, name, "a histogram is empty");
+}
+
+static fhola_status parse_histograms(nn_profile_layer *layer, const nn_json *object, const char *name)
+{
+    const nn_json *rows = nn_json_get(object, "histogram");
+    fhola_status status = parse_member(layer->layer_histogram, object, "layer_histogram", NN_PROFILE_LAYER_BINS, name);
+    if (status == FHOLA_OK)
+        status = check_counts(layer->layer_histogram, NN_PROFILE_LAYER_BINS, object, name);
+    if (status == FHOLA_OK && (!rows || rows->type != NN_JSON_ARRAY || rows->count != layer->channels))
+        status = nn_json_reject(rows, object, name, "\"histogram\" must have a row for every channel");
+    double *to = layer->histogram;
+    for (const nn_json *row = status == FHOLA_OK ? rows->child : NULL; row && status == FHOLA_OK; row = row->next, to += NN_PROFILE_BINS) {
+        status = nn_json_get_row(to, row, rows, NN_PROFILE_BINS, "histogram", name);
+        if (status == FHOLA_OK)
+            status = check_counts(to, NN_PROFILE_BINS, object, name);
+    }
+    return status;
+}
+
+/* What else a layer's numbers must satisfy. */
+static fhola_status check_layer(const nn_profile_layer *layer, const nn_json *object, const char *name)
+{
+    for (size_t k = 0; k < DEGREES; k++)
+        if (layer->sensitivity[k] < 0)
+            return nn_json_reject(nn_json_get(object, "sensitivity"), object, name, "a sensitivity is negative");
+    for (unsigned c = 0; c < layer->channels; c++) {
+        if (layer->importance[c] < 0)
+            return nn_json_reject(nn_json_get(object, "importance"), object, name, "an importance is negative");
+        if (!(layer->min[c] < layer->max[c]) || layer->deviation[c] < 0)
+            return nn_json_reject(nn_json_get(object, "max"), object, name, "a channel has no range");
+    }
+    return FHOLA_OK;
+}
+
 static fhola_status parse_layer(nn_profile_layer *layer, const nn_json *object, const char *name)
 {
     unsigned channels;
@@ -294,16 +424,17 @@ static fhola_status parse_layer(nn_profile_layer *layer, const nn_json *object, 
         status = parse_member(layer->mean, object, "mean", channels, name);
     if (status == FHOLA_OK)
         status = parse_member(layer->deviation, object, "deviation", channels, name);
-    for (size_t k = 0; k < DEGREES && status == FHOLA_OK; k++)
-        if (layer->sensitivity[k] < 0)
-            status = nn_json_reject(nn_json_get(object, "sensitivity"), object, name, "a sensitivity is negative");
-    return status;
+    if (status == FHOLA_OK)
+        status = parse_member(layer->importance, object, "importance", channels, name);
+    if (status == FHOLA_OK)
+        status = check_layer(layer, object, name);
+    return status == FHOLA_OK ? parse_histograms(layer, object, name) : status;
 }
 
 static fhola_status parse_outline(nn_profile **profile, const nn_json *root, const char *name)
 {
     const nn_json *activations = nn_json_get(root, "activations"), *degrees = nn_json_get(root, "degrees");
-    double numbers[DEGREES], eps = 0;
+    double numbers[DEGREES], eps = 0, score_square = 0;
     uint64_t model_hash;
     unsigned pictures;
     fhola_status status = nn_json_get_header(&model_hash, root, FORMAT_NAME, FORMAT_VERSION, name);
@@ -321,6 +452,10 @@ static fhola_status parse_outline(nn_profile **profile, const nn_json *root, con
         eps = eps_value->number;
     else
         return nn_json_reject(eps_value, root, name, "\"eps\" must be a number");
+    const nn_json *square_value = nn_json_get(root, "score_square");
+    if (!square_value || square_value->type != NN_JSON_NUMBER || square_value->number < 0)
+        return nn_json_reject(square_value, root, name, "\"score_square\" must be a number of at least 0");
+    score_square = square_value->number;
     if (!activations || activations->type != NN_JSON_ARRAY || activations->count == 0 || activations->count > MAX_ACTIVATIONS)
         return nn_json_reject(activations, root, name, "\"activations\" must be an array of the activations");
     *profile = allocate_profile(activations->count);
@@ -328,6 +463,7 @@ static fhola_status parse_outline(nn_profile **profile, const nn_json *root, con
         return fhola_fail(FHOLA_NOMEM, "%s: no memory for a profile", name);
     (*profile)->model_hash = model_hash;
     (*profile)->eps = eps;
+    (*profile)->score_square = score_square;
     (*profile)->pictures = pictures;
     return FHOLA_OK;
 }

@@ -32,8 +32,7 @@ static double chebyshev_sum(const nn_activation *a, unsigned channel, double x)
 static double polynomial_bound(const nn_activation *a, unsigned channel)
 {
     double bound = 0;
-    for (unsigned j = 0; j <= GAIN_SAMPLES; j++)
-        bound = fmax(bound, fabs(chebyshev_sum(a, channel, 2.0 * j / GAIN_SAMPLES - 1)));
+    for (unsigned j = 0; j <= GAIN_SAMPLES; j++) bound = fmax(bound, fabs(chebyshev_sum(a, channel, 2.0 * j / GAIN_SAMPLES - 1)));
     return bound > 0 ? bound : 1;
 }
 

@@ -6,6 +6,9 @@
 
 #include "tests/support.h"
 
+/* Recorded RMS on the toy ring: 2^-18.0 of the range for n = 512, less for smaller n; one bit more. */
+#define TOY_BOUND 0x1p-17
+
 static ring toy_ring(void)
 {
     ring r;
@@ -37,6 +40,22 @@ static size_t coefficient_of(size_t s, size_t half)
 }
 
 #ifdef HAVE_GMP
+/* Relative error of a chain of grouped butterflies from rounding the encoded diagonals: those of layers up to `last` have period 2^last,
+ * so 2^(last + 1) of their coefficients are rounded; the group itself stretches vectors by sqrt(2) a layer, the inverse shrinks them. */
+static double encoding_error(const ckks_bootstrap *bs, int inverse, double from, double to, ckks_basis start)
+{
+    const ckks_context *c = bs->context;
+    unsigned groups = inverse ? bs->cts_count : bs->stc_count, size = group_size(c, groups);
+    double share = pow(to / from, 1.0 / groups), sum = 0;
+    for (unsigned i = 0; i < groups; i++) {
+        unsigned part = inverse ? groups - 1 - i : i, first = part * size, last = part + 1 == groups ? bs->log_half : first + size;
+        double count = exp2(last - first) * (part + 1 == groups ? 1 : 2), gain = exp2((inverse ? -0.5 : 0.5) * (last - first));
+        sum += count * exp2(last + 1) / 12 / pow(gain * share * top_prime(c, start), 2);
+        start &= ~ckks_basis_top(start);
+    }
+    return sqrt(sum);
+}
+
 /* Mean square of integers, from the coefficients with (k mod gap == 0) == on_grid. */
 static double mean_square(mpz_t *x, size_t n, size_t gap, int on_grid)
 {
@@ -64,36 +83,38 @@ START_TEST(stages)
     bootstrap_slots(z, w, n);
     ckks_ciphertext *in = encrypt(&r, z, n, bs->scale_in, bs->input);
     ckks_basis chain = bs->input | ckks_basis_residual(r.params, 2) | ckks_basis_eval_mod(r.params) | ckks_basis_cts(r.params);
-    run run = {.c = c, .ws = r.ws, .keys = r.keys, .bs = bs, .chain = chain};
+    struct run step = {.c = c, .ws = r.ws, .keys = r.keys, .bs = bs, .chain = chain};
     ckks_mark mark = ckks_workspace_mark(r.ws);
-    ck_assert_ok(ckks_ciphertext_scratch(&run.a, r.ws, chain));
-    ck_assert_ok(ckks_ciphertext_scratch(&run.b, r.ws, chain));
+    ck_assert_ok(ckks_ciphertext_scratch(&step.a, r.ws, chain));
+    ck_assert_ok(ckks_ciphertext_scratch(&step.b, r.ws, chain));
 
     /* 1 merge: w_j + i w_(j + n/2) on every half block */
-    ck_assert_ok(merge_halves(&run, in));
+    ck_assert_ok(merge_halves(&step, in));
     for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){w[s % half], w[s % half + half]};
-    decrypt(&r, got, &run.a);
+    decrypt(&r, got, &step.a);
     double fresh = CKKS_ERROR_VARIANCE + 1.0 / 12;
     assert_within("merge, slots", rms_difference(got, want, r.slots), sqrt((double)r.n * (2 * fresh + rounding)) / bs->scale_in, 1, 1);
 
-    /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with `rounding`; the level above it counts
-     * once more, since its error is carried along at the same relative size. */
+    /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with `rounding`, and the one before it as much,
+     * since its error is carried along at nearly the same relative size. */
     int64_t phase[1024];
-    ck_assert_ok(transforms(&run, bs->stc, bs->stc_count));
-    ck_assert_uint_eq(run.a.basis, 1);
-    ck_assert_double_eq_tol(run.a.scale / (spec->eps * q0), 1, 1e-9);
-    centred_phase(&r, phase, &run.a, 0);
+    ck_assert_ok(transforms(&step, bs->stc, bs->stc_count));
+    ck_assert_uint_eq(step.a.basis, 1);
+    ck_assert_double_eq_tol(step.a.scale / (spec->eps * q0), 1, 1e-9);
+    centred_phase(&r, phase, &step.a, 0);
     double sum = 0;
     for (size_t s = 0; s < n; s++) sum += pow((double)phase[gap * coefficient_of(s, half)] - spec->eps * q0 * w[s], 2);
-    assert_within("slots_to_coeffs, in units of eps q0", sqrt(sum / (double)n) / (spec->eps * q0), sqrt(2 * rounding) / (spec->eps * q0), 1.5, 1.5);
+    double matrices = encoding_error(bs, 0, bs->scale_in, spec->eps * q0, bs->input) * sqrt(1.0 / 3); /* times the RMS of w */
+    assert_within("slots_to_coeffs, in units of eps q0", sqrt(sum / (double)n) / (spec->eps * q0),
+                  hypot(sqrt(2 * rounding) / (spec->eps * q0), matrices), 1, 1);
     int64_t before[1024];
     memcpy(before, phase, sizeof before);
 
     /* 3 switch and raise: the same residues modulo q0 up to noise, plus q0 I with I of variance (h + 1) / 12 */
-    ck_assert_ok(switch_and_raise(&run));
-    ck_assert_uint_eq(run.a.basis, chain);
+    ck_assert_ok(switch_and_raise(&step));
+    ck_assert_uint_eq(step.a.basis, chain);
     mpz_t *x = integers_create(r.n), *y = integers_create(r.n);
-    integer_phase(x, &r, run.a.poly[0], run.a.poly[1], chain, NULL);
+    integer_phase(x, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
     double noise = 0, overflow = 0, largest = 0;
     for (size_t k = 0; k < r.n; k++) {
         double value = mpz_get_d(x[k]), turns = rint((value - (double)before[k]) / q0), e = value - (double)before[k] - q0 * turns;
@@ -104,13 +125,13 @@ START_TEST(stages)
     noise /= (double)r.n;
     /* into the sparse secret rounds with weight h, back into the dense one with |s|^2 */
     double expected = (1 + spec->hamming_weight) / 12.0 + rounding;
-    assert_variance("switch and raise, noise of coefficients", noise, expected, (double)r.n / 2, 0.05);
-    assert_variance("overflow I", overflow / (double)r.n, (spec->hamming_weight + 1) / 12.0, (double)r.n / 2, 0.05);
+    assert_variance("switch and raise, noise of coefficients", noise, expected, (double)r.n, 0.05);
+    assert_variance("overflow I", overflow / (double)r.n, (spec->hamming_weight + 1) / 12.0, (double)r.n, 0.05);
     ck_assert_double_le(largest, spec->eval_mod_range);
 
     /* 4 trace: the grid times N / n, nothing elsewhere, up to one rounding per rotation, doubled by those after it */
-    ck_assert_ok(trace(&run));
-    integer_phase(y, &r, run.a.poly[0], run.a.poly[1], chain, NULL);
+    ck_assert_ok(trace(&step));
+    integer_phase(y, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
     for (size_t k = 0; k < r.n; k++)
         if (k % gap == 0) mpz_submul_ui(y[k], x[k], gap);
     if (gap > 1) {
@@ -123,28 +144,30 @@ START_TEST(stages)
         ck_assert_double_ge(off, rounding / 2);
         ck_assert_double_le(off, rounding * on_grid * 2);
     }
-    integer_phase(y, &r, run.a.poly[0], run.a.poly[1], chain, NULL);
+    integer_phase(y, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
 
     /* 5 coeffs_to_slots: t = coefficient / (gap q0 (K + 1/4)), real, period n */
     double raised = (double)gap * q0 * (spec->eval_mod_range + 0.25);
-    ck_assert_ok(coeffs_to_slots(&run));
-    ck_assert_double_eq_tol(run.a.scale / exp2(spec->eval_mod_scale_bits[0]), 1, 1e-9);
+    ck_assert_ok(coeffs_to_slots(&step));
+    ck_assert_double_eq_tol(step.a.scale / exp2(spec->eval_mod_scale_bits[0]), 1, 1e-9);
     for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){mpz_get_d(y[gap * coefficient_of(s % n, half)]) / raised, 0};
-    decrypt(&r, got, &run.a);
-    /* coefficients' noise is in `want` already; what is left is the rounding of the last rescale and the conjugation's, doubled */
-    assert_within("coeffs_to_slots, slots", rms_difference(got, want, r.slots), sqrt((double)r.n * rounding * 4) / run.a.scale, 2, 2);
+    decrypt(&r, got, &step.a);
+    /* coefficients' noise is in `want` already; what is left is the matrices', the rounding of the last two rescales, twice with the
+     * conjugate's, and the rounding of the conjugation */
+    matrices = encoding_error(bs, 1, raised, exp2(spec->eval_mod_scale_bits[0]), chain) * rms(want, r.slots);
+    assert_within("coeffs_to_slots, slots", rms_difference(got, want, r.slots), hypot(sqrt((double)r.n * rounding * 6) / step.a.scale, matrices), 1, 1);
 
     /* 6 eval_mod: the sine of the same integers */
-    ck_assert_ok(eval_mod(&run));
-    ck_assert_uint_eq(run.a.basis, bs->input | ckks_basis_residual(r.params, 2));
+    ck_assert_ok(eval_mod(&step));
+    ck_assert_uint_eq(step.a.basis, bs->input | ckks_basis_residual(r.params, 2));
     for (size_t s = 0; s < r.slots; s++) {
         double turns = (double)before[gap * coefficient_of(s % n, half)] / q0;
         want[s] = (ckks_complex){bootstrap_sine(turns / spec->eps, spec->eps), 0};
     }
-    decrypt(&r, got, &run.a);
+    decrypt(&r, got, &step.a);
     double error = rms_difference(got, want, r.slots);
     printf("eval_mod, slots                                          2^%.2f\n", log2(error));
-    ck_assert_double_le(error, 0x1p-14);
+    ck_assert_double_le(error, TOY_BOUND);
     ckks_workspace_release(r.ws, mark);
     integers_destroy(x, r.n);
     integers_destroy(y, r.n);
@@ -253,8 +276,8 @@ START_TEST(whole)
         decrypt(&r, got, out);
         double error = rms_difference(got, want, r.slots);
         printf("toy ring, n = %zu, %u levels: 2^%.2f\n", n, levels, log2(error));
-        ck_assert_double_le(error, 0x1p-14);
-        ck_assert_double_le(worst_difference(got, want, r.slots), 0x1p-11);
+        ck_assert_double_le(error, TOY_BOUND);
+        ck_assert_double_le(worst_difference(got, want, r.slots), 8 * TOY_BOUND);
         /* in place */
         if (levels == 0) {
             ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, in, in, levels));
@@ -269,7 +292,7 @@ START_TEST(whole)
     ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, 1));
     decrypt(&r, got, out);
     for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(w[s % n], spec->eps), 0};
-    ck_assert_double_le(rms_difference(got, want, r.slots), 0x1p-13);
+    ck_assert_double_le(rms_difference(got, want, r.slots), 2 * TOY_BOUND);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
     ckks_bootstrap_destroy(bs);
@@ -332,12 +355,12 @@ START_TEST(errors)
     ck_assert_fails(ckks_bootstrap_apply(r.context, flat.ws, r.keys, bs, out, in, 1), FHOLA_PARAM);
     /* without any one key there is no result */
     for (size_t skip = 0; skip < r.list.count; skip += 5) {
-        ckks_key_request whole[200], left[200];
+        ckks_key_request all[200], left[200];
         size_t count = r.list.count;
         ck_assert_uint_le(count, 200);
-        memcpy(whole, r.list.request, count * sizeof whole[0]);
-        memcpy(left, whole, skip * sizeof left[0]);
-        memcpy(left + skip, whole + skip + 1, (count - skip - 1) * sizeof left[0]);
+        memcpy(all, r.list.request, count * sizeof all[0]);
+        memcpy(left, all, skip * sizeof left[0]);
+        memcpy(left + skip, all + skip + 1, (count - skip - 1) * sizeof left[0]);
         ckks_key_list list = {left, count - 1, count - 1};
         ckks_eval_keys *keys = NULL;
         ck_assert_ok(ckks_eval_keys_create(&keys, r.context, r.secret, &list, r.rng, NULL, NULL));

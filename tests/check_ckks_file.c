@@ -475,9 +475,13 @@ START_TEST(bad_key_residues)
     ring_keys(&r);
     bytes b = to_bytes(&r, KEYS, r.keys);
     unsigned char *key = chunk_content(b, 2);
-    memset(key + CKKS_SEED_BYTES, 0xff, 16); /* four residues of the base prime, all bits set */
+    ck_assert_uint_eq(r.keys->key[0].digits, 1);
+    memset(key + CKKS_SEED_BYTES + 8, 0xff, 16); /* four residues of the base prime, all bits set */
     fix_chunk(b, 2);
     refused(&r, KEYS, b, FHOLA_FORMAT, "residues are not below their prime");
+    key[CKKS_SEED_BYTES] ^= 2;
+    fix_chunk(b, 2);
+    refused(&r, KEYS, b, FHOLA_FORMAT, "digit 0 has the primes 0x5, must be 0x7");
     free(b.data);
     ring_close(&r);
 }

@@ -196,13 +196,13 @@ static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
         fill_pattern(out[i], n, pattern, q);
         for (size_t j = 0; j < n; j++) {
             size_t from = sigma.source[j];
-            sum[i][j] = i == 0 && with_add ? mul_mod(add0[from], factor, q) : 0;
+            sum[i][j] = (i == 0 ? with_add : accumulate) ? mul_mod(add0[from], factor, q) : 0;
             if (accumulate) sum[i][j] = add_mod(sum[i][j], out[i][j], q);
             for (size_t d = 0; d < terms; d++) sum[i][j] = add_mod(sum[i][j], mul_mod(a[d][from], b[i][d][from], q), q);
         }
     }
     k->inner_product(p, out[0], out[1], terms, (const uint64_t *const *)a, (const void *const *)key[0], (const void *const *)key[1],
-                     with_add ? add0 : NULL, factor, g ? &sigma : NULL, accumulate);
+                     with_add ? add0 : NULL, accumulate ? add0 : NULL, factor, g ? &sigma : NULL, accumulate);
     for (int i = 0; i < 2; i++) ck_assert_limbs_eq(out[i], sum[i], n, k, p, "inner product");
     for (size_t d = 0; d < terms; d++) free(a[d]), free(b[0][d]), free(b[1][d]), free(key[0][d]), free(key[1][d]);
     free(out[0]), free(out[1]), free(sum[0]), free(sum[1]), free(add0), free((void *)(uintptr_t)sigma.source);

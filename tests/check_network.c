@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiling: bases, scales and the list of keys of a small network at R15, what is refused, the client's side, and one encrypted layer
- * (convolution with the stage change beside it, polynomial) against the plain computation. */
+/* Compiling: bases, scales and the list of keys of a small network at R15, what is refused, the client's side, and one encrypted
+ * layer (convolution with the stage change beside it, polynomial) against the plain computation. */
 #include "nn/network.h"
 
 #include <check.h>
@@ -49,7 +49,8 @@ static void tear_down(void)
 static int requests_rotation(const ckks_key_list *keys, uint32_t rotation, ckks_basis basis)
 {
     for (size_t i = 0; i < keys->count; i++)
-        if (keys->request[i].kind == CKKS_KEY_ROTATE && keys->request[i].rotation == rotation && keys->request[i].q == basis) return 1;
+        if (keys->request[i].kind == CKKS_KEY_ROTATE && keys->request[i].rotation == rotation && keys->request[i].q == basis)
+            return 1;
     return 0;
 }
 
@@ -139,7 +140,8 @@ START_TEST(refusals)
     refuse(&s, "slots");
     tear_down();
 
-    spec = (ckks_params_spec){.log_n = 15, .base_bits = 40, .residual_levels = 5, .residual_bits = 28, .special_primes = 2, .special_bits = 48};
+    spec = (ckks_params_spec){
+        .log_n = 15, .base_bits = 40, .residual_levels = 5, .residual_bits = 28, .special_primes = 2, .special_bits = 48};
     set_up_with(&spec);
     refuse(&s, "bootstrap");
     tear_down();
@@ -216,31 +218,38 @@ static void encrypt_tensor(layer_test *t, ckks_ciphertext *out, nn_layout layout
     free(values);
 }
 
-/* Log2 of the RMS difference of a ciphertext's slots (with the half factor) from a tensor. */
+/* Log2 of the RMS difference of a ciphertext from a tensor, once its halves are added and its copies averaged. */
 static double error_of(layer_test *t, const ckks_ciphertext *x, nn_layout layout, const double *tensor)
 {
-    size_t slots = ckks_slots(context);
+    size_t slots = ckks_slots(context), half = layout.slots / 2;
     double square = 0;
     ckks_complex *values = malloc(slots * sizeof *values);
     ck_assert_ptr_nonnull(values);
     ck_assert_int_eq(ckks_decrypt(context, workspace, values, slots, x, t->secret), FHOLA_OK);
-    for (uint32_t s = 0; s < slots; s++) {
-        nn_place p = nn_layout_place(layout, s % layout.slots);
-        ckks_complex f = nn_layout_half_factor(layout, s);
-        double v = tensor[(p.channel * layout.side + p.y) * layout.side + p.x], re = values[s].re - v * f.re, im = values[s].im - v * f.im;
-        square += re * re + im * im;
+    for (uint32_t j = 0; j < half; j++) {
+        double sum[2] = {0, 0};
+        for (size_t s = j; s < slots; s += half) {
+            sum[0] += values[s].re * layout.slots / (double)slots;
+            sum[1] += values[s].im * layout.slots / (double)slots;
+        }
+        for (uint32_t k = 0; k < 2; k++) {
+            nn_place p = nn_layout_place(layout, j + k * (uint32_t)half);
+            double d = sum[k] - tensor[(p.channel * layout.side + p.y) * layout.side + p.x];
+            square += d * d;
+        }
     }
     free(values);
-    return log2(sqrt(square / (double)slots));
+    return log2(sqrt(square / layout.slots));
 }
 
-/* The rounding errors of one rescaling are 2^12.9 in a slot, so 2^-15.1 of a scale of 2^28; 1 bit more for what the key switches and the
- * encoded weights add. Measured: see the message. */
+/* The rounding errors of one rescaling are 2^12.9 in a slot, so 2^-15.1 of a scale of 2^28; 1 bit more for what the key switches
+ * and the encoded weights add. Measured: see the message. */
 #define LAYER_LOG2_ERROR (-14.0)
 
 START_TEST(encrypted_layer)
 {
-    ckks_params_spec spec = {.log_n = 15, .base_bits = 40, .residual_levels = 2, .residual_bits = 28, .special_primes = 3, .special_bits = 48};
+    ckks_params_spec spec = {
+        .log_n = 15, .base_bits = 40, .residual_levels = 2, .residual_bits = 28, .special_primes = 3, .special_bits = 48};
     layer_test t = {0};
     small_network s = {.state = seed};
     nn_linear linear, shortcut;

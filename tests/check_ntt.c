@@ -142,6 +142,18 @@ START_TEST(equal_to_portable)
             for (size_t i = 0; i < LIMBS; i++) ck_assert_limbs_eq(a[i], c[i], n, k, &p, "there and back");
             /* Inverse of arbitrary values. */
             for (size_t i = 0; i < LIMBS; i++) memcpy(b[i], c[i], n * sizeof *b[i]);
+            for (size_t i = 0; i < LIMBS; i++) { /* scaled, from elsewhere, against the transform times the scalar */
+                uint64_t factor = i == 0 ? 1 : i == 1 ? prime - 1 : random_word() % prime, *scaled = limb_alloc(n), *want = limb_alloc(n);
+                memcpy(want, a[i], n * sizeof *want);
+                k->ntt_inverse(&p, &want, 1);
+                k->mul_scalar(&p, want, want, factor, n);
+                k->ntt_inverse_scaled(&p, scaled, a[i], factor);
+                ck_assert_limbs_eq(scaled, want, n, k, &p, "scaled inverse");
+                memcpy(scaled, a[i], n * sizeof *scaled);
+                k->ntt_inverse_scaled(&p, scaled, scaled, factor);
+                ck_assert_limbs_eq(scaled, want, n, k, &p, "scaled inverse in place");
+                free(scaled), free(want);
+            }
             k->ntt_inverse(&p, a, LIMBS);
             ckks_kernel_portable.ntt_inverse(&q, b, LIMBS);
             for (size_t i = 0; i < LIMBS; i++) {

@@ -80,20 +80,20 @@ START_TEST(saves_nothing_wrong)
     nn_plan *plan = random_plan(model);
     nn_activation *a = &plan->activations[2];
     a->coeff[20] = (double)NAN;
-    fail_with(nn_plan_save(plan, in_folder("plan")), FHOLA_PARAM, "activation 2: coefficient 1 of channel 4 is not finite");
+    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM, "activation 2: coefficient 1 of channel 4 is not finite");
     a->coeff[20] = 0;
     a->half_width[3] = -1;
-    fail_with(nn_plan_save(plan, in_folder("plan")), FHOLA_PARAM, "activation 2, channel 3: no interval");
+    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM, "activation 2, channel 3: no interval");
     a->half_width[3] = 1;
     a->max_w = (double)INFINITY;
-    fail_with(nn_plan_save(plan, in_folder("plan")), FHOLA_PARAM, "max_w");
+    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM, "max_w");
     a->max_w = 0;
     plan->eps = 0.3;
-    fail_with(nn_plan_save(plan, in_folder("plan")), FHOLA_PARAM, "eps 0.3");
+    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM, "eps 0.3");
     plan->eps = 0.1;
     fail_with(nn_plan_save(plan, in_folder("no/plan")), FHOLA_IO, "no/plan");
     fail_with(nn_plan_set_degree(plan, 0, 64), FHOLA_PARAM, "degree 64");
-    ck_assert_int_ne(access(in_folder("plan"), F_OK), 0);
+    ck_assert_int_ne(access(in_folder("unsaved"), F_OK), 0);
     nn_plan_free(plan);
     nn_model_free(model);
 }
@@ -107,7 +107,7 @@ static const struct {
 } wrong[] = {
     {"[]", "text:1:1: \"format\""},
     {"{\"format\": \"fhola-profile\"}", "\"format\" must be \"fhola-plan\""},
-    {"{\"format\": \"fhola-plan\", \"version\": 2}", "text:1:38: \"version\""},
+    {"{\"format\": \"fhola-plan\", \"version\": 2}", "text:1:37: \"version\""},
     {"{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"12\"}", "\"model_hash\""},
     {"{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"0123456789abcdef\", \"eps\": 1}", "\"eps\""},
     {START "[]}", "\"activations\""},

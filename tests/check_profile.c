@@ -28,6 +28,23 @@ static void tear_down(setting *s)
     nn_model_free(s->model);
 }
 
+/* Every value is counted; mean and deviation follow from the histograms up to the width of a bin. */
+static void check_histograms(const nn_profile_layer *layer, double count)
+{
+    nn_profile_range range = nn_profile_layer_range(layer);
+    for (unsigned c = 0; c <= layer->channels; c++) {
+        ola_histogram histogram;
+        bool whole = c == layer->channels;
+        succeed(nn_profile_histogram(&histogram, layer, c));
+        double width = (histogram.hi - histogram.lo) / (double)histogram.bins;
+        assert_close(histogram.total, whole ? count * layer->channels : count, 0);
+        assert_close(histogram.mean, whole ? range.mean : layer->mean[c], width);
+        assert_close(ola_histogram_deviation(&histogram), whole ? range.deviation : layer->deviation[c], width);
+        ola_histogram_clear(&histogram);
+        ck_assert(whole || layer->importance[c] > 0);
+    }
+}
+
 START_TEST(describes_the_exact_network)
 {
     setting s = set_up();
@@ -63,6 +80,7 @@ START_TEST(describes_the_exact_network)
         assert_close(layer->mean[c], mean, 1e-5);
         assert_close(layer->deviation[c], sqrt(square[c] / count - mean * mean), 1e-4);
     }
+    check_histograms(layer, count);
     nn_profile_free(profile);
     tear_down(&s);
 }
@@ -83,7 +101,7 @@ START_TEST(comes_back_the_same)
     ck_assert_int_eq(memcmp(first, second, length), 0);
     nn_profile_free(back);
     back = NULL;
-    for (size_t cut = 0; cut + 2 < length; cut += 37)
+    for (size_t cut = 0; cut + 2 < length; cut += length / 97)
         ck_assert_int_eq(nn_profile_parse(&back, first, cut, "text"), FHOLA_FORMAT);
     ck_assert_ptr_null(back);
     s.model->hash ^= 1;
@@ -96,9 +114,13 @@ START_TEST(comes_back_the_same)
 }
 END_TEST
 
-#define START "{\"format\": \"fhola-profile\", \"version\": 1, \"model_hash\": \"0123456789abcdef\", "
-#define LAYER(sensitivity) \
-    "{\"channels\": 1, \"sensitivity\": " sensitivity ", \"min\": [0], \"max\": [1], \"mean\": [0], \"deviation\": [1]}"
+#define START "{\"format\": \"fhola-profile\", \"version\": 2, \"model_hash\": \"0123456789abcdef\", "
+#define LAYER(sensitivity, more) \
+    "{\"channels\": 1, \"sensitivity\": " sensitivity ", \"min\": [0], \"max\": [1], \"mean\": [0], \"deviation\": [1]" more "}"
+
+#define WITH(sensitivity, more)                                                                                         \
+    START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": [" LAYER( \
+        sensitivity, more) "]}"
 
 static const struct {
     const char *text, *message;
@@ -108,10 +130,15 @@ static const struct {
     {START "\"degrees\": [3, 7, 15, 63], \"pictures\": 1}", "\"degrees\" must be 3, 7, 15, 31"},
     {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 0}", "\"pictures\""},
     {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1}", "\"eps\""},
-    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"activations\": {}}", "\"activations\""},
-    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"activations\": [{}]}", "\"channels\""},
-    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"activations\": [" LAYER("[1, 2, 3]") "]}", "\"sensitivity\""},
-    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"activations\": [" LAYER("[1, 2, 3, -1]") "]}", "negative"},
+    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": {}}", "\"activations\""},
+    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": [{}]}", "\"channels\""},
+    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": [" LAYER("[1, 2, 3]", "") "]}", "\"sensitivity\""},
+    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1}", "\"score_square\""},
+    {WITH("[1, 2, 3, -1]", ", \"importance\": [1]"), "negative"},
+    {WITH("[1, 2, 3, 1]", ""), "\"importance\""},
+    {WITH("[1, 2, 3, 1]", ", \"importance\": [-1]"), "negative"},
+    {WITH("[1, 2, 3, 1]", ", \"importance\": [1]"), "\"layer_histogram\""},
+    {WITH("[1, 2, 3, 1]", ", \"importance\": [1], \"layer_histogram\": [1, 2]"), "\"layer_histogram\""},
 };
 
 START_TEST(refuses_bad_texts)

@@ -244,10 +244,28 @@ START_TEST(division)
 END_TEST
 #endif
 
+/* One conversion has room for 31 primes (kernel.h, CKKS_MAX_TERMS): more at once are refused, 31 are not. */
+START_TEST(long_chain)
+{
+    ring r;
+    ckks_params_spec spec = flat_spec(6, 40, 40, 30);
+    ring_open(&r, &spec, NULL);
+    ckks_complex z[32] = {{1, 0}};
+    ckks_ciphertext *in = encrypt(&r, z, r.slots, 0x1p60, r.chain), *out = new_ciphertext(&r);
+    ck_assert_fails(ckks_rescale(r.context, r.ws, out, in, 1), FHOLA_LEVEL);
+    ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+    ck_assert_ok(ckks_rescale(r.context, r.ws, out, in, 0x3ff));
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     int end = (int)ckks_kernel_list(tables);
     tcase_add_loop_test(tcase, conversion_exhaustive, 0, end);
+    tcase_add_test(tcase, long_chain);
 #ifdef HAVE_GMP
     tcase_add_test(tcase, conversion);
     tcase_add_test(tcase, division);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The encrypted network against the plaintext polynomial network, layer by layer, at full size: R15, a real model and plan, real pictures.
+/* The encrypted network against the plaintext polynomial network, layer by layer, at full size: R15, a real model and plan, real
+ * pictures.
  *
  * The pictures: the bundled ones, one per class, and records 0 to 19 of test_batch.bin in the folder FHOLA_DATA (without it, none).
  * Environment (all optional): FHOLA_TEST_MODEL, FHOLA_TEST_PLAN: other files than the bundled resnet20; FHOLA_TEST_BUNDLED,
- * FHOLA_TEST_FIRST, FHOLA_TEST_RECORDS: number of bundled pictures, first record, number of records; FHOLA_TEST_LAYERS=0: no comparison
- * of layers; FHOLA_TEST_PARAMS: another named parameter set. */
+ * FHOLA_TEST_FIRST, FHOLA_TEST_RECORDS: number of bundled pictures, first record, number of records; FHOLA_TEST_LAYERS=0: no
+ * comparison of layers; FHOLA_TEST_PARAMS: another named parameter set. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,9 @@
 #include "nn/nn.h"
 #include "nn/trace.h"
 
-#define LAYER_BOUND 0x1p-9  /* RMS error of a layer in units of its range */
-#define SCORE_BOUND 0.02    /* RMS error of the scores in units of their deviation */
-#define MARGIN_NOISES 6.0   /* the top class must agree when its lead is this many times the noise */
+#define LAYER_BOUND   0x1p-9 /* RMS error of a layer in units of its range */
+#define SCORE_BOUND   0.02   /* RMS error of the scores in units of their deviation */
+#define MARGIN_NOISES 6.0    /* the top class must agree when its lead is this many times the noise */
 
 static const char *const bundled[] = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
 #define BUNDLED (sizeof bundled / sizeof bundled[0])
@@ -173,8 +174,11 @@ static void print_linear_layers(const bench *b)
         for (int shortcut = 0; shortcut < 2; shortcut++) {
             nn_linear_cost c = nn_network_linear_cost(b->network, i, shortcut);
             if (c.diagonals)
-                printf("%2zu%-4s %9zu %7zu %7u %7u %9.1f\n", i, shortcut ? " +sc" : i == layers ? " fc" : "", c.diagonals, c.period,
-                       c.babies, c.giants, (double)c.bytes / 0x1p20);
+                printf("%2zu%-4s %9zu %7zu %7u %7u %9.1f\n", i,
+                       shortcut      ? " +sc"
+                       : i == layers ? " fc"
+                                     : "",
+                       c.diagonals, c.period, c.babies, c.giants, (double)c.bytes / 0x1p20);
         }
 }
 
@@ -208,8 +212,9 @@ static void print_times(const nn_stage_times *t, size_t count)
         s.coeffs_to_slots += t[i].coeffs_to_slots;
         s.eval_mod += t[i].eval_mod;
     }
-    printf("  convolution %.2f, slots_to_coeffs %.2f, switch and raise %.2f, coeffs_to_slots %.2f, eval_mod %.2f, activation %.2f s\n",
-           s.convolution, s.slots_to_coeffs, s.switch_and_raise, s.coeffs_to_slots, s.eval_mod, s.activation);
+    printf(
+        "  convolution %.2f, slots_to_coeffs %.2f, switch and raise %.2f, coeffs_to_slots %.2f, eval_mod %.2f, activation %.2f s\n",
+        s.convolution, s.slots_to_coeffs, s.switch_and_raise, s.coeffs_to_slots, s.eval_mod, s.activation);
 }
 
 /* Adds the picture's score errors to *scores; returns whether everything held for it. */
@@ -247,7 +252,9 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
     int same = class == plain_class || plain_lead < MARGIN_NOISES * rms(&e);
     printf("%-16s %-12s score %7.3f (plain %7.3f, lead %6.3f), error %.4f of the deviation, %.1f s%s\n", name,
            nn_client_class(client, class), encrypted[class], trace->scores[class], plain_lead, rms(&e) / spread, seconds,
-           class == plain_class ? "" : same ? "  other class, within the noise" : "  OTHER CLASS");
+           class == plain_class ? ""
+           : same               ? "  other class, within the noise"
+                                : "  OTHER CLASS");
     print_times(times, layers + 1);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
@@ -308,7 +315,8 @@ static int run_pictures(bench *b, error_sum *scores)
 static int print_layers(const bench *b)
 {
     int good = 1;
-    printf("%-6s %6s %5s | %10s %10s %8s | %10s %10s\n", "layer", "degree", "log n", "rms X", "worst X", "max |X|", "rms y", "worst y");
+    printf("%-6s %6s %5s | %10s %10s %8s | %10s %10s\n", "layer", "degree", "log n", "rms X", "worst X", "max |X|", "rms y",
+           "worst y");
     for (size_t i = 0; i < nn_network_layers(b->network); i++) {
         const error_sum *x = &b->variable[i], *y = &b->output[i];
         if (!x->count) continue;

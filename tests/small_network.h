@@ -139,14 +139,15 @@ static inline void direct_conv(const nn_conv *c, double *out, const double *in)
             }
 }
 
-/* values (channels * pixels) through the activation; *max_w: the largest |w| so far. With `fit` half-widths are set to what the values need
- * first. */
+/* values (channels * pixels) through the activation; *max_w: the largest |w| so far. With `fit` half-widths are set to what the
+ * values need first. */
 static inline void direct_activation(const nn_activation *a, double eps, double *values, size_t pixels, double *max_w, int fit)
 {
     const double pi = acos(-1.0);
     for (unsigned c = 0; c < a->channels; c++) {
         if (fit) a->half_width[c] = 0.3;
-        for (size_t p = 0; fit && p < pixels; p++) a->half_width[c] = fmax(a->half_width[c], 1.2 * fabs(values[c * pixels + p] - a->centre[c]));
+        for (size_t p = 0; fit && p < pixels; p++)
+            a->half_width[c] = fmax(a->half_width[c], 1.2 * fabs(values[c * pixels + p] - a->centre[c]));
         for (size_t p = 0; p < pixels; p++) {
             double w = (values[c * pixels + p] - a->centre[c]) / a->half_width[c];
             double x = eps > 0 ? sin(2 * pi * eps * w) / sin(2 * pi * eps) : w;
@@ -179,8 +180,8 @@ static inline void direct_shortcut(const nn_block *b, double *out, const double 
     }
 }
 
-/* Scores of a normalised picture. `layers` (may be NULL) gets the output of every activation, 16384 doubles apart. Returns the largest
- * |w|. With `fit` the plan's half-widths are changed to suit this picture. */
+/* Scores of a normalised picture. `layers` (may be NULL) gets the output of every activation, 16384 doubles apart. Returns the
+ * largest |w|. With `fit` the plan's half-widths are changed to suit this picture. */
 static inline double direct_network(const small_network *n, double *scores, const double *picture, double *layers, int fit)
 {
     static double x[16384], y[16384], z[16384], kept[16384];

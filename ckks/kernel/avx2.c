@@ -457,6 +457,26 @@ static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t cou
     for (size_t i = 0; i < count; i++) inverse_node(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, p->bits > NARROW_BITS, &c);
 }
 
+static uint64_t residue(double x, uint64_t p)
+{
+    return x < 0 ? p - (uint64_t)-x : (uint64_t)x;
+}
+
+static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t factor)
+{
+    avx2_tables t = *(const avx2_tables *)p->tables; /* shares the twiddles; only the last layer's factors differ */
+    const constants c = constants_of(p);
+    size_t n = (size_t)1 << p->log_n;
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.ntt_inverse_scaled(&t.portable, out, in, factor);
+        return;
+    }
+    t.scale = centred(scalar_mul(residue(t.scale, p->p), factor, &t.m), p->p);
+    t.scale_last = centred(scalar_mul(residue(t.scale_last, p->p), factor, &t.m), p->p);
+    if (out != in) memcpy(out, in, n * sizeof *out);
+    inverse_node(&t, out, p->log_n, 1, n, p->bits > NARROW_BITS, &c);
+}
+
 /* ---- Element-wise functions -------------------------------------------------------------------------------------------------- *
  *
  * Products of canonical residues: c = 1 and |w| <= p, that is twice (1): |r| <= (1/2 + 3/8) p even if p is wide, so one lift makes
@@ -669,7 +689,7 @@ typedef struct inner_operands {
     size_t terms;
     const uint64_t *const *a;
     const void *const *key0, *const *key1;
-    const uint64_t *add0;
+    const uint64_t *add0, *add1;
     uint64_t factor;
 } inner_operands;
 
@@ -683,7 +703,11 @@ ALWAYS void inner_integer(const inner_operands *o, const ckks_prime *p, uint64_t
     if (accumulate) s0 = load_words(out0), s1 = load_words(out1);
     if (o->add0) {
         s0 = _mm256_add_epi64(s0, _mm256_mul_epu32(load_words(o->add0 + j), _mm256_set1_epi64x((long long)o->factor)));
-        left--;
+        left = room - 1;
+    }
+    if (o->add1) {
+        s1 = _mm256_add_epi64(s1, _mm256_mul_epu32(load_words(o->add1 + j), _mm256_set1_epi64x((long long)o->factor)));
+        left = room - 1;
     }
     for (size_t d = 0; d < o->terms; d++, left--) {
         I x = load_words(o->a[d] + j);
@@ -707,7 +731,11 @@ ALWAYS void inner_real(const inner_operands *o, uint64_t *out0, uint64_t *out1, 
     size_t left = room;
     if (o->add0) {
         accumulate_product(&s0, load(o->add0 + j), all((double)o->factor));
-        left--;
+        left = room - 1;
+    }
+    if (o->add1) {
+        accumulate_product(&s1, load(o->add1 + j), all((double)o->factor));
+        left = room - 1;
     }
     for (size_t d = 0; d < o->terms; d++, left--) {
         V x = load(o->a[d] + j);
@@ -741,14 +769,14 @@ static void inner_block(const inner_operands *o, const ckks_prime *p, uint64_t *
 }
 
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
+                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
                           const ckks_automorphism *sigma, int accumulate)
 {
     const avx2_tables *t = p->tables;
     const constants c = constants_of(p);
-    const inner_operands o = {terms, a, key0, key1, add0, factor};
+    const inner_operands o = {terms, a, key0, key1, add0, add1, factor};
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, factor, sigma, accumulate);
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, add1, factor, sigma, accumulate);
         return;
     }
     uint32_t target[1u << (CKKS_MAX_LOG_N - 6)];
@@ -909,6 +937,7 @@ const ckks_kernel ckks_kernel_avx2 = {
     .prime_clear = prime_clear,
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .ntt_inverse_scaled = ntt_inverse_scaled,
     .add = add,
     .sub = sub,
     .mul = mul,

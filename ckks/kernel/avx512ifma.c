@@ -656,14 +656,14 @@ static void inverse_pass(const ifma_tables *t, uint64_t *a, size_t length, size_
 #undef CLASSES
 }
 
-ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, size_t count, size_t k, size_t n, enum lazy_class class)
+ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, const uint64_t *in, size_t count, size_t k, size_t n, enum lazy_class class)
 {
     const constants c = constants_of(t);
     const lifts f = lifts_of(t->m.p, class);
     for (size_t b = 0; b < count; b++) {
         const twiddle_source inner = lanes(&t->inverse_lanes[k + b - n / 64]);
         V x[8];
-        load8(x, a + 64 * b, 8);
+        load8(x, in + 64 * b, 8);
         inverse8(x, &inner, t, &f, class, 0, &c);
         store8(a + 64 * b, 8, x);
     }
@@ -678,38 +678,38 @@ ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, size_t count, 
 }
 
 /* The first six layers of `count` consecutive blocks of 64 words, the first of them node k. */
-static void inverse_head(const ifma_tables *t, uint64_t *a, size_t count, size_t k, size_t n)
+static void inverse_head(const ifma_tables *t, uint64_t *a, const uint64_t *in, size_t count, size_t k, size_t n)
 {
-    if (t->inverse_class == CLASS_A) inverse_head_class(t, a, count, k, n, CLASS_A);
-    else if (t->inverse_class == CLASS_B) inverse_head_class(t, a, count, k, n, CLASS_B);
-    else inverse_head_class(t, a, count, k, n, CLASS_C);
+    if (t->inverse_class == CLASS_A) inverse_head_class(t, a, in, count, k, n, CLASS_A);
+    else if (t->inverse_class == CLASS_B) inverse_head_class(t, a, in, count, k, n, CLASS_B);
+    else inverse_head_class(t, a, in, count, k, n, CLASS_C);
 }
 
-static void inverse_block(const ifma_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n)
+static void inverse_block(const ifma_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n)
 {
     size_t length = (size_t)1 << log_length;
     unsigned layers = log_length - 6;
     if (layers <= 3) {
-        inverse_head(t, a, length / 64, k << layers, n);
+        inverse_head(t, a, in, length / 64, k << layers, n);
         inverse_pass(t, a, length, k, layers);
         return;
     }
     size_t node = k << (layers - 3);
     for (size_t j = 0; j < length; j += 512, node++) {
-        inverse_head(t, a + j, 8, 8 * node, n);
+        inverse_head(t, a + j, in + j, 8, 8 * node, n);
         inverse_pass(t, a + j, 512, node, 3);
     }
     inverse_pass(t, a, length, k, layers - 3);
 }
 
-static void inverse_limb(const ifma_tables *t, uint64_t *a, unsigned log_n)
+static void inverse_limb(const ifma_tables *t, uint64_t *a, const uint64_t *in, unsigned log_n)
 {
     size_t n = (size_t)1 << log_n, blocks = n >> BLOCK_LOG;
     if (log_n <= BLOCK_LOG) {
-        inverse_block(t, a, log_n, 1, n);
+        inverse_block(t, a, in, log_n, 1, n);
         return;
     }
-    for (size_t b = 0; b < blocks; b++) inverse_block(t, a + (b << BLOCK_LOG), BLOCK_LOG, blocks + b, n);
+    for (size_t b = 0; b < blocks; b++) inverse_block(t, a + (b << BLOCK_LOG), in + (b << BLOCK_LOG), BLOCK_LOG, blocks + b, n);
     unsigned layers = log_n - BLOCK_LOG;
     if (layers <= 4) {
         inverse_pass(t, a, n, 1, layers);
@@ -726,7 +726,19 @@ static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t cou
         ckks_kernel_portable.ntt_inverse(&t->portable, limbs, count);
         return;
     }
-    for (size_t i = 0; i < count; i++) inverse_limb(t, limbs[i], p->log_n);
+    for (size_t i = 0; i < count; i++) inverse_limb(t, limbs[i], limbs[i], p->log_n);
+}
+
+static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c)
+{
+    ifma_tables t = *(const ifma_tables *)p->tables; /* shares the twiddles; only the last layer's factors differ */
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.ntt_inverse_scaled(&t.portable, out, in, c);
+        return;
+    }
+    t.scale = twiddle_of(scalar_mul(t.scale.w, c, &t.m), &t.m);
+    t.scale_last = twiddle_of(scalar_mul(t.scale_last.w, c, &t.m), &t.m);
+    inverse_limb(&t, out, in, p->log_n);
 }
 
 /* ---- Sums of products ------------------------------------------------------------------------------------------------------- *
@@ -991,7 +1003,7 @@ typedef struct inner_operands {
     size_t terms;
     const uint64_t *const *a;
     const void *const *key0, *const *key1;
-    const uint64_t *add0;
+    const uint64_t *add0, *add1;
     uint64_t factor;
 } inner_operands;
 
@@ -1005,10 +1017,14 @@ ALWAYS void inner_vectors(const inner_operands *o, uint64_t *out0, uint64_t *out
         t0.low = load(out1), t1.low = load(out1 + 8);
     }
     size_t ahead = 4096 / width;
+    const V f = all(o->factor);
     if (o->add0) {
-        V f = all(o->factor);
         accumulate_product(&s0, load(o->add0 + j), f);
         accumulate_product(&s1, load(o->add0 + j + 8), f);
+    }
+    if (o->add1) {
+        accumulate_product(&t0, load(o->add1 + j), f);
+        accumulate_product(&t1, load(o->add1 + j + 8), f);
     }
     for (size_t d = 0, room = sums - 1; d < o->terms; d++, room--) {
         const uint64_t *a = o->a[d];
@@ -1058,13 +1074,13 @@ ALWAYS void inner_limb(const ckks_prime *p, const inner_operands *o, uint64_t *o
 }
 
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
+                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
                           const ckks_automorphism *sigma, int accumulate)
 {
     const ifma_tables *t = p->tables;
-    const inner_operands o = {terms, a, key0, key1, add0, factor};
+    const inner_operands o = {terms, a, key0, key1, add0, add1, factor};
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, factor, sigma, accumulate);
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, add1, factor, sigma, accumulate);
         return;
     }
     if (p->width == 4 && sigma) inner_limb(p, &o, out0, out1, 4, sigma, accumulate);
@@ -1236,6 +1252,7 @@ const ckks_kernel ckks_kernel_avx512ifma = {
     .prime_clear = prime_clear,
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .ntt_inverse_scaled = ntt_inverse_scaled,
     .add = add,
     .sub = sub,
     .mul = mul,

@@ -61,6 +61,8 @@ typedef struct ckks_kernel {
     /* In place, `count` limbs of one prime (one twiddle table serves all). Coefficients are in natural order. */
     void (*ntt_forward)(const ckks_prime *p, uint64_t *const limbs[], size_t count);
     void (*ntt_inverse)(const ckks_prime *p, uint64_t *const limbs[], size_t count);
+    /* out = c times the inverse transform of one limb; the scalar costs nothing. out is in or disjoint from it. */
+    void (*ntt_inverse_scaled)(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c);
 
     /* Element-wise on `count` residues; count is a multiple of 8. Scalars are canonical. */
     void (*add)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count);
@@ -81,11 +83,11 @@ typedef struct ckks_kernel {
     void (*permute)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma);
 
     /* Key-switch inner product over whole limbs, terms <= CKKS_MAX_TERMS:
-     *   out_k = (accumulate ? out_k : 0) + sigma( sum_d a[d] * key_k[d] + (k == 0 && add0 ? add0 * factor : 0) ),  k = 0, 1.
+     *   out_k = (accumulate ? out_k : 0) + sigma( sum_d a[d] * key_k[d] + (add_k ? add_k * factor : 0) ),  k = 0, 1.
      * sigma NULL means the identity. Key limbs are packed: uint32_t words when p->width is 4, uint64_t words when it is 8. The
      * outputs are disjoint from everything else. */
     void (*inner_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
+                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
                           const ckks_automorphism *sigma, int accumulate);
 
     /* Plaintext-ciphertext products on `count` positions, terms <= 4096:

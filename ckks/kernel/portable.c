@@ -8,6 +8,7 @@
  * the layer. B doubles per layer; a layer after which it would reach 2^63 reduces its sums to [0, 2p) instead. The last layer
  * multiplies by 1/n as well. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ckks/kernel/kernel.h"
 #include "ckks/kernel/scalar.h"
@@ -150,24 +151,34 @@ static void inverse_last(uint64_t *a, size_t n, const portable_tables *t, uint64
     }
 }
 
-static void ntt_inverse(const ckks_prime *prime, uint64_t *const limbs[], size_t count)
+static void inverse_limb(const portable_tables *t, uint64_t *a, unsigned log_n)
 {
-    const portable_tables *t = prime->tables;
-    size_t n = (size_t)1 << prime->log_n;
-    uint64_t block[64];
-    for (size_t i = 0; i < count; i++) {
-        uint64_t *a = limbs[i], bound = prime->p;
-        for (size_t b = 0; prime->log_n >= 6 && b < n; b += 64) {
-            transpose(block, a + b);
-            for (size_t j = 0; j < 64; j++) a[b + j] = block[j];
-        }
-        for (size_t groups = n / 2; groups > 1; groups /= 2) {
-            int fold = bound >> 61 != 0; /* 4 bound must fit, this layer's doubling and the next layer's sums */
-            inverse_layer(a, n, groups, t->inverse, &t->m, bound, fold);
-            bound = fold ? 2 * prime->p : 2 * bound;
-        }
-        inverse_last(a, n, t, bound);
+    size_t n = (size_t)1 << log_n;
+    uint64_t block[64], bound = t->m.p;
+    for (size_t b = 0; log_n >= 6 && b < n; b += 64) {
+        transpose(block, a + b);
+        for (size_t j = 0; j < 64; j++) a[b + j] = block[j];
     }
+    for (size_t groups = n / 2; groups > 1; groups /= 2) {
+        int fold = bound >> 61 != 0; /* 4 bound must fit, this layer's doubling and the next layer's sums */
+        inverse_layer(a, n, groups, t->inverse, &t->m, bound, fold);
+        bound = fold ? 2 * t->m.p : 2 * bound;
+    }
+    inverse_last(a, n, t, bound);
+}
+
+static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) inverse_limb(p->tables, limbs[i], p->log_n);
+}
+
+static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c)
+{
+    portable_tables t = *(const portable_tables *)p->tables; /* shares the twiddles; only the last layer's factors differ */
+    t.scale = twiddle_of(scalar_mul(t.scale.w, c, &t.m), &t.m);
+    t.scale_last = twiddle_of(scalar_mul(t.scale_last.w, c, &t.m), &t.m);
+    if (out != in) memcpy(out, in, sizeof *out << p->log_n);
+    inverse_limb(&t, out, p->log_n);
 }
 
 static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
@@ -252,7 +263,7 @@ static uint64_t packed(const void *words, unsigned width, size_t i)
 
 /* Sums of at most 33 products of residues stay below 2^106. */
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, uint64_t factor,
+                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
                           const ckks_automorphism *sigma, int accumulate)
 {
     const scalar_modulus m = *modulus(p);
@@ -261,6 +272,7 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
         size_t i = sigma ? sigma->source[j] : j;
         ckks_u128 s0 = accumulate ? out0[j] : 0, s1 = accumulate ? out1[j] : 0;
         if (add0) s0 += (ckks_u128)add0[i] * factor;
+        if (add1) s1 += (ckks_u128)add1[i] * factor;
         for (size_t d = 0; d < terms; d++) {
             uint64_t x = a[d][i];
             s0 += (ckks_u128)x * packed(key0[d], p->width, i);
@@ -346,6 +358,7 @@ const ckks_kernel ckks_kernel_portable = {
     .prime_clear = prime_clear,
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .ntt_inverse_scaled = ntt_inverse_scaled,
     .add = add,
     .sub = sub,
     .mul = mul,

@@ -244,9 +244,10 @@ static void print_json(const session *s)
         print_string(nn_client_class(client, index[i]));
         printf(", \"score\": %.2f}", s->scores[index[i]]);
     }
-    printf("], \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->seconds, peak_mib(),
-           s->keygen_seconds, s->startup_seconds);
-    printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, \"switch_and_raise\": %.3f, \"coeffs_to_slots\": %.3f, "
+    printf("], \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->seconds,
+           peak_mib(), s->keygen_seconds, s->startup_seconds);
+    printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, \"switch_and_raise\": %.3f, \"coeffs_to_slots\": "
+           "%.3f, "
            "\"eval_mod\": %.3f, \"activation\": %.3f}}\n",
            t.convolution, t.slots_to_coeffs, t.switch_and_raise, t.coeffs_to_slots, t.eval_mod, t.activation);
 }

@@ -53,7 +53,8 @@ static void print_text(const char *name, const ckks_params *p)
     ckks_basis q = ckks_basis_chain(p), s = ckks_basis_special(p);
     printf("%s: N = 2^%u, 2^%u slots, %u + %u primes\n", name, log_n, log_n - 1, ckks_params_chain(p), ckks_params_special(p));
     for (unsigned i = 0; i < primes; i++) {
-        printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i), ckks_params_log2(p, one(i)), role_name(p, i));
+        printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i), ckks_params_log2(p, one(i)),
+               role_name(p, i));
         if (s & one(i))
             printf("\n");
         else
@@ -64,7 +65,8 @@ static void print_text(const char *name, const ckks_params *p)
     printf("  log2(QP) = %.2f, at most %.0f for 128-bit security with a uniform ternary secret\n", ckks_params_log2(p, q | s),
            ckks_params_log2_cap(p));
     printf("  %u key-switching digits of", ckks_params_digits(p));
-    for (unsigned d = 0; d < ckks_params_digits(p); d++) printf("%s %.2f", d ? "," : "", ckks_params_log2(p, ckks_params_digit(p, d)));
+    for (unsigned d = 0; d < ckks_params_digits(p); d++)
+        printf("%s %.2f", d ? "," : "", ckks_params_log2(p, ckks_params_digit(p, d)));
     printf(" bits\n");
     if (ckks_params_log2_ephemeral(p) > 0)
         printf("  the ephemeral secret of Hamming weight %u has keys at %.2f bits, at most %.0f\n",
@@ -79,7 +81,8 @@ static void print_json(const char *name, const ckks_params *p)
            ckks_params_get_spec(p)->log_n, ckks_params_log2(p, q), ckks_params_log2(p, s), ckks_params_log2(p, q | s),
            ckks_params_log2_cap(p));
     printf("\"digits\": %u, \"log2_ephemeral\": %.4f, \"log2_ephemeral_cap\": %.0f, \"hamming_weight\": %u, \"primes\": [",
-           ckks_params_digits(p), ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p), ckks_params_get_spec(p)->hamming_weight);
+           ckks_params_digits(p), ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p),
+           ckks_params_get_spec(p)->hamming_weight);
     for (unsigned i = 0; i < primes; i++) {
         printf("%s{\"prime\": %llu, \"log2\": %.4f, \"role\": \"%s\"", i ? ", " : "", (unsigned long long)ckks_params_prime(p, i),
                ckks_params_log2(p, one(i)), role_name(p, i));

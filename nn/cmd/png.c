@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pictures: PNG through libpng where the program is built with it, everything else by the library. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef HAVE_PNG
+#include <png.h>
+#endif
+
+#include "nn/cmd/stream.h"
+
+#define MAX_SIDE   65535u
+#define MAX_PIXELS ((size_t)1 << 26)
+
+static bool is_png(const char *path)
+{
+    static const unsigned char signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    unsigned char start[8];
+    FILE *file = fopen(path, "rb");
+    bool found = file && fread(start, 1, sizeof start, file) == sizeof start && memcmp(start, signature, sizeof start) == 0;
+    if (file) (void)fclose(file);
+    return found;
+}
+
+#ifdef HAVE_PNG
+static fhola_status read_pixels(double *rgb, png_image *image, const char *path)
+{
+    static const png_color white = {255, 255, 255}; /* under transparent pixels */
+    if (image->width > MAX_SIDE || image->height > MAX_SIDE || (size_t)image->width * image->height > MAX_PIXELS)
+        return fhola_fail(FHOLA_FORMAT, "%s: %u x %u pixels are too many", path, (unsigned)image->width, (unsigned)image->height);
+    image->format = PNG_FORMAT_RGB;
+    unsigned char *pixels = malloc(PNG_IMAGE_SIZE(*image));
+    if (!pixels) return fhola_fail(FHOLA_NOMEM, "%s: no memory for %u x %u pixels", path, (unsigned)image->width, (unsigned)image->height);
+    fhola_status status = FHOLA_OK;
+    if (!png_image_finish_read(image, &white, pixels, 0, NULL)) status = fhola_fail(FHOLA_FORMAT, "%s: %s", path, image->message);
+    if (status == FHOLA_OK) status = nn_picture_resample(rgb, pixels, image->width, image->height);
+    free(pixels);
+    return status;
+}
+
+static fhola_status read_png(double *rgb, const char *path)
+{
+    png_image image;
+    memset(&image, 0, sizeof image);
+    image.version = PNG_IMAGE_VERSION;
+    if (!png_image_begin_read_from_file(&image, path)) return fhola_fail(FHOLA_FORMAT, "%s: %s", path, image.message);
+    fhola_status status = read_pixels(rgb, &image, path);
+    png_image_free(&image);
+    return status;
+}
+#else
+static fhola_status read_png(double *rgb, const char *path)
+{
+    (void)rgb;
+    return fhola_fail(FHOLA_FORMAT, "%s: a PNG file, but this program was built without libpng", path);
+}
+#endif
+
+fhola_status nn_cmd_read_picture(double *rgb, const char *path)
+{
+    return is_png(path) ? read_png(rgb, path) : nn_picture_read(rgb, path);
+}

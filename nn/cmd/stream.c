@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
+#include "nn/cmd/stream.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- streams ---- */
+
+static bool is_standard(const char *path)
+{
+    return !path || strcmp(path, "-") == 0;
+}
+
+fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path)
+{
+    return is_standard(path) ? ckks_reader_create(reader, stdin, "standard input") : ckks_reader_open(reader, path);
+}
+
+fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
+{
+    /* A stream of its own on the same descriptor: what goes wrong with it is reported once, by its writer. */
+    static FILE *output;
+    if (!is_standard(path)) return ckks_writer_open(writer, path, 0);
+    if (isatty(STDOUT_FILENO)) return fhola_fail(FHOLA_PARAM, "ciphertexts are not for a terminal: use a pipe or -o FILE");
+    if (!output) output = fdopen(STDOUT_FILENO, "wb");
+    if (!output) return fhola_fail(FHOLA_IO, "standard output: %s", strerror(errno));
+    return ckks_writer_create(writer, output, "standard output");
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t caught;
+
+static void catch_signal(int number)
+{
+    caught = number;
+}
+
+void nn_cmd_catch_signals(void)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = catch_signal}, before;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
+        /* what the caller has chosen to ignore (nohup, a background job) stays ignored */
+        if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) (void)sigaction(ending[i], &action, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+bool nn_cmd_interrupted(void)
+{
+    return caught != 0;
+}
+
+int nn_cmd_finish_caught(const char *command, fhola_status status)
+{
+    if (status == FHOLA_OK || !caught) return nn_cmd_finish(command, status);
+    nn_cmd_progress_end();
+    fprintf(stderr, "fhola %s: stopped by a signal, nothing was left behind\n", command);
+    (void)signal(caught, SIG_DFL);
+    (void)raise(caught);
+    return NN_CMD_FAILED;
+}
+
+int nn_cmd_count(void *arg, size_t done, size_t total)
+{
+    nn_cmd_progress(arg, "key", done, total);
+    return nn_cmd_interrupted();
+}
+
+/* ---- names ---- */
+
+bool nn_cmd_is_bundled(const char *name)
+{
+    return *name && !strpbrk(name, "/.");
+}
+
+fhola_status nn_cmd_bundled_network(nn_cmd_network *network, const char *name)
+{
+    *network = (nn_cmd_network){NULL, NULL, NULL};
+    fhola_status status = nn_cmd_load_model(&network->model, &network->plan, name, NULL);
+    return status == FHOLA_OK ? ckks_params_named(&network->params, NN_CMD_PARAMS) : status;
+}
+
+void nn_cmd_network_clear(nn_cmd_network *network)
+{
+    ckks_params_destroy(network->params);
+    nn_plan_free(network->plan);
+    nn_model_free(network->model);
+}
+
+void nn_cmd_json_string(const char *string)
+{
+    putchar('"');
+    for (; *string; string++) {
+        unsigned char c = (unsigned char)*string;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}

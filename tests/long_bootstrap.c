@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bootstrapping at full size, set R15: n = 2^14, 2^13, 2^12, all numbers of residual levels, and four in a row. RMS errors in units of the
+ * range, held against 2^-13.5; the fourth in a row within 0.3 bit of the first. */
+#include "tests/support.h"
+
+#define LOG_MOST 14u
+#define BOUND 13.5
+
+static ring r;
+static double eps;
+
+static double seconds(void)
+{
+    const ckks_bootstrap_times *t = ckks_workspace_times(r.ws);
+    return t->slots_to_coeffs + t->switch_and_raise + t->trace + t->coeffs_to_slots + t->eval_mod;
+}
+
+static void sines(ckks_complex *want, const double *w, size_t n)
+{
+    for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(w[s % n], eps), 0};
+}
+
+/* One bootstrap of fresh random values: its RMS error in bits. */
+static double once(const ckks_bootstrap *bs, unsigned log_n, unsigned levels)
+{
+    size_t n = (size_t)1 << log_n;
+    double *w = malloc(n * sizeof *w), before = seconds();
+    ckks_complex *z = malloc(2 * r.slots * sizeof *z), *want = z + r.slots;
+    ck_assert(w && z);
+    for (size_t s = 0; s < n; s++) w[s] = random_unit();
+    bootstrap_slots(z, w, n);
+    ckks_ciphertext *ct = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), ckks_basis_base(r.params) | ckks_basis_stc(r.params));
+    ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, ct, ct, levels));
+    sines(want, w, n);
+    decrypt(&r, z, ct);
+    double bits = -log2(rms_difference(z, want, r.slots));
+    printf("n = 2^%u, %u residual levels: RMS 2^-%.2f, worst 2^%.2f, %.2f s\n", log_n, levels, bits,
+           log2(worst_difference(z, want, r.slots)), seconds() - before);
+    fflush(stdout);
+    ckks_ciphertext_destroy(ct);
+    free(w);
+    free(z);
+    return bits;
+}
+
+/* Bootstrap, multiply by the mask (1 | i), back to the input's level and scale, again. Each error is that of one bootstrap: against the
+ * sine of what its input decrypts to. The sum of all is printed besides. */
+static void four_in_a_row(const ckks_bootstrap *bs, unsigned log_n)
+{
+    enum { ROUNDS = 4 };
+    size_t n = (size_t)1 << log_n;
+    double *w = malloc(2 * n * sizeof *w), *whole = w + n, bits[ROUNDS];
+    ckks_complex *z = malloc(2 * r.slots * sizeof *z), *want = z + r.slots, *mask = malloc(n * sizeof *mask);
+    ckks_basis input = ckks_basis_base(r.params) | ckks_basis_stc(r.params), top = ckks_basis_residual(r.params, 1);
+    ck_assert(w && z && mask);
+    for (size_t s = 0; s < n; s++) {
+        whole[s] = random_unit();
+        w[s] = 1;
+    }
+    bootstrap_slots(mask, w, n);
+    double plain_scale = ckks_bootstrap_scale_in(bs) * basis_product(&r, top) / ckks_bootstrap_scale_out(bs);
+    ckks_plaintext *plain = encode(&r, mask, n, plain_scale, input | top);
+    bootstrap_slots(z, whole, n);
+    ckks_ciphertext *ct = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), input);
+    for (int round = 0; round < ROUNDS; round++) {
+        decrypt(&r, z, ct);
+        for (size_t s = 0; s < n; s++) {
+            w[s] = s < n / 2 ? z[s].re : z[s].im;
+            whole[s] = bootstrap_sine(whole[s], eps);
+        }
+        ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, ct, ct, 1));
+        decrypt(&r, z, ct);
+        sines(want, w, n);
+        bits[round] = -log2(rms_difference(z, want, r.slots));
+        for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){whole[s % n], 0};
+        printf("n = 2^%u, number %d in a row: RMS 2^-%.2f, with those before 2^%.2f\n", log_n, round + 1, bits[round],
+               log2(rms_difference(z, want, r.slots)));
+        fflush(stdout);
+        ck_assert_double_ge(bits[round], BOUND);
+        ck_assert_ok(ckks_mul_plain(r.context, ct, ct, plain));
+        ck_assert_ok(ckks_rescale(r.context, r.ws, ct, ct, input));
+    }
+    ck_assert_double_le(fabs(bits[ROUNDS - 1] - bits[0]), 0.3);
+    ckks_plaintext_destroy(plain);
+    ckks_ciphertext_destroy(ct);
+    free(w);
+    free(z);
+    free(mask);
+}
+
+START_TEST(full_size)
+{
+    ckks_params_spec spec = named_spec("R15");
+    ckks_bootstrap *bs[3];
+    eps = spec.eps;
+    set_threads(0);
+    ring_open(&r, &spec, NULL);
+    for (unsigned k = 0; k < 3; k++) {
+        ck_assert_ok(ckks_bootstrap_create(&bs[k], r.context, r.ws, LOG_MOST - k, exp2(spec.residual_bits), 1));
+        ck_assert_ok(ckks_bootstrap_keys(bs[k], r.context, &r.list));
+    }
+    ring_keys(&r);
+    printf("%s, %zu keys of %.2f GiB\n", ckks_context_isa(r.context), r.list.count, (double)ckks_eval_keys_bytes(r.keys) * 0x1p-30);
+    for (unsigned k = 0; k < 3; k++)
+        for (unsigned levels = 2; levels <= spec.residual_levels; levels++) ck_assert_double_ge(once(bs[k], LOG_MOST - k, levels), BOUND);
+    for (unsigned k = 0; k < 3; k++) four_in_a_row(bs[k], LOG_MOST - k);
+    for (unsigned k = 0; k < 3; k++) ckks_bootstrap_destroy(bs[k]);
+    ring_close(&r);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_test(tcase, full_size);
+}
+
+int main(void)
+{
+    test_seed(0);
+    return test_run("long_bootstrap", add_tests, 3600);
+}
