@@ -216,7 +216,7 @@ static void inner(bench_set *s, size_t turn, const ckks_automorphism *sigma)
 {
     const void *const *key = (const void *const *)s->key[turn];
     s->kernel->inner_product(&s->prime[turn], s->out[0], s->out[1], DIGITS, (const uint64_t *const *)s->limb[0], key, key + DIGITS,
-                             NULL, 0, sigma, 0);
+                             NULL, NULL, 0, sigma, 0);
 }
 
 static void run_inner(bench_set *s, size_t turn)

@@ -563,9 +563,9 @@ static fhola_status check_head(const ckks_reader *r, ckks_file_kind kind, const 
 {
     const ckks_file_head *h = &r->head;
     if (kind && h->kind != kind && h->kind == CKKS_FILE_SECRET_KEY)
-        return fhola_fail(FHOLA_SECURITY, "%s: a secret key, where %s belongs; it must stay with its owner", r->name, ckks_file_kind_name(kind));
+        return fhola_fail(FHOLA_SECURITY, "%s: a secret key instead of %s; it must stay with its owner", r->name, ckks_file_kind_name(kind));
     if (kind && h->kind != kind)
-        return fhola_fail(FHOLA_FORMAT, "%s: %s, where %s belongs", r->name, ckks_file_kind_name(h->kind), ckks_file_kind_name(kind));
+        return fhola_fail(FHOLA_FORMAT, "%s: %s instead of %s", r->name, ckks_file_kind_name(h->kind), ckks_file_kind_name(kind));
     if (context && h->params != ckks_params_hash(ckks_context_params(context)))
         return fhola_fail(FHOLA_KEY, "%s: %s for other parameters (%016llx, not %016llx)", r->name, ckks_file_kind_name(h->kind),
                           (unsigned long long)h->params, (unsigned long long)ckks_params_hash(ckks_context_params(context)));

@@ -12,6 +12,7 @@
 #define CHUNK 64u     /* pictures whose arrivals are laid out by channel at a time */
 #define BINS 4096u    /* of a histogram that has just grown: at least half of them lie in the range */
 #define VALUES ((size_t)NN_PLAIN_MAX_VALUES)
+#define MAX_GROWTH 32.0 /* of a layer's range behind polynomials over that of the exact network */
 
 /* ---- arrivals ---- */
 
@@ -29,15 +30,17 @@ static fhola_status allocate_arrivals(nn_arrivals *arrivals, unsigned channels)
     memset(arrivals, 0, sizeof *arrivals);
     arrivals->channels = channels;
     arrivals->histograms = calloc(channels, sizeof *arrivals->histograms);
-    arrivals->min = malloc(4 * (size_t)channels * sizeof *arrivals->min);
+    arrivals->min = malloc(6 * (size_t)channels * sizeof *arrivals->min);
     if (!arrivals->histograms || !arrivals->min)
         return fhola_fail(FHOLA_NOMEM, "no memory for the histograms of %u channels", channels);
     arrivals->max = arrivals->min + channels;
     arrivals->held_min = arrivals->max + channels;
     arrivals->held_max = arrivals->held_min + channels;
+    arrivals->exact_min = arrivals->held_max + channels;
+    arrivals->exact_max = arrivals->exact_min + channels;
     for (unsigned c = 0; c < channels; c++) {
-        arrivals->min[c] = arrivals->held_min[c] = (double)INFINITY;
-        arrivals->max[c] = arrivals->held_max[c] = -(double)INFINITY;
+        arrivals->min[c] = arrivals->held_min[c] = arrivals->exact_min[c] = (double)INFINITY;
+        arrivals->max[c] = arrivals->held_max[c] = arrivals->exact_max[c] = -(double)INFINITY;
         fhola_status status = ola_histogram_init(&arrivals->histograms[c], -1.0 / 64, 1.0 / 64, BINS,
                                                  OLA_HISTOGRAM_TARGETS | OLA_HISTOGRAM_GROW);
         if (status != FHOLA_OK)
@@ -179,6 +182,7 @@ static bool add_channel(nn_arrivals *arrivals, nn_passage *p, unsigned channel, 
         memcpy(target, x, count * sizeof *target);
     widen(&arrivals->min[channel], &arrivals->max[channel], x, count);
     widen(&arrivals->min[channel], &arrivals->max[channel], target, count);
+    widen(&arrivals->exact_min[channel], &arrivals->exact_max[channel], target, count);
     for (size_t j = 0; j < count; j++)
         target[j] = target[j] < 0.0f ? 0.0f : target[j];
     return ola_histogram_add_floats(&arrivals->histograms[channel], x, target, count) == FHOLA_OK;
@@ -264,49 +268,122 @@ fhola_status nn_passage_advance(nn_passage *p, size_t i, const nn_activation *ac
 
 /* ---- fitting ---- */
 
-/* Where the held-out pictures go beyond limit_w, the interval is stretched just so far that they do not. */
-static double widen_for_held_out(ola_interval *interval, double low, double high, double limit)
+/* Where the held-out pictures go beyond `limit`, the interval is stretched just so far that they do not. Returns the largest |w|. */
+static double reach_of_held_out(ola_interval *interval, double low, double high, double limit, bool stretch)
 {
     double reach = fmax(high - interval->centre, interval->centre - low);
     if (!(reach > 0))
         return 0;
-    if (reach > limit * interval->half_width)
+    if (stretch && reach > limit * interval->half_width)
         interval->half_width = reach / limit;
     return reach / interval->half_width;
 }
 
-static fhola_status select_intervals(ola_interval *intervals, double *max_w, const nn_arrivals *arrivals, size_t i,
-                                     const nn_plan_options *options)
+/* Polynomials that leave their intervals make what comes after grow without limit: better to say so than to fit that. */
+static fhola_status check_growth(const nn_arrivals *a, size_t i)
+{
+    double exact = 0, now = 0;
+    unsigned worst = 0;
+    for (unsigned c = 0; c < a->channels; c++) {
+        double half = (fmax(a->max[c], a->held_max[c]) - fmin(a->min[c], a->held_min[c])) / 2;
+        exact = fmax(exact, (a->exact_max[c] - a->exact_min[c]) / 2);
+        worst = half > now ? c : worst;
+        now = fmax(now, half);
+    }
+    if (now <= MAX_GROWTH * exact)
+        return FHOLA_OK;
+    return fhola_fail(FHOLA_RANGE,
+                      "activation %zu, channel %u: values spread %.3g times as far as in the exact network: the polynomials before it diverge; "
+                      "allow more depth or wider margins",
+                      i, worst, now / exact);
+}
+
+static void merge_ranges(double *min, double *max, const double *mins, const double *maxs, unsigned channels)
+{
+    *min = mins[0];
+    *max = maxs[0];
+    for (unsigned c = 1; c < channels; c++) {
+        *min = fmin(*min, mins[c]);
+        *max = fmax(*max, maxs[c]);
+    }
+}
+
+/* One interval for all channels, or one for each. */
+static fhola_status select_observed(ola_interval *intervals, const nn_arrivals *a, const ola_interval_rule *rule, bool per_layer)
+{
+    double min, max;
+    if (!per_layer)
+        return ola_select_intervals(intervals, a->min, a->max, a->channels, rule);
+    merge_ranges(&min, &max, a->min, a->max, a->channels);
+    fhola_status status = ola_select_intervals(intervals, &min, &max, 1, rule);
+    for (unsigned c = 1; c < a->channels && status == FHOLA_OK; c++)
+        intervals[c] = intervals[0];
+    return status;
+}
+
+static fhola_status select_intervals(ola_interval *intervals, double *max_w, const nn_arrivals *a, size_t i, const nn_plan_options *options)
 {
     ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output, .floor = options->floor};
-    fhola_status status = ola_select_intervals(intervals, arrivals->min, arrivals->max, arrivals->channels, &rule);
+    fhola_status status = options->unguarded ? FHOLA_OK : check_growth(a, i);
+    if (status != FHOLA_OK)
+        return status;
+    status = select_observed(intervals, a, &rule, options->per_layer);
     if (status != FHOLA_OK)
         return fhola_fail(status, "activation %zu: %s", i, fhola_detail());
+    double low, high;
+    merge_ranges(&low, &high, a->held_min, a->held_max, a->channels);
     *max_w = 0;
-    for (unsigned c = 0; c < arrivals->channels; c++)
-        *max_w = fmax(*max_w, widen_for_held_out(&intervals[c], arrivals->held_min[c], arrivals->held_max[c], options->limit_w));
+    for (unsigned c = 0; c < a->channels; c++)
+        *max_w = fmax(*max_w, reach_of_held_out(&intervals[c], options->per_layer ? low : a->held_min[c], options->per_layer ? high : a->held_max[c],
+                                                options->limit_w, !options->unguarded));
     return FHOLA_OK;
 }
 
-static fhola_status fit_channel(nn_activation *a, unsigned channel, const ola_histogram *histogram, const ola_interval *interval,
-                                const nn_plan_options *options)
+static ola_problem make_problem(const ola_histogram *histogram, const ola_interval *interval, const nn_plan_options *options)
+{
+    static const ola_weight weights[] = {
+        [NN_WEIGHT_GUARDED] = OLA_WEIGHT_GUARDED, [NN_WEIGHT_EMPIRICAL] = OLA_WEIGHT_EMPIRICAL, [NN_WEIGHT_NORMAL] = OLA_WEIGHT_NORMAL};
+    return (ola_problem){.function = {.kind = OLA_RELU},
+                         .interval = *interval,
+                         .eps = options->eps,
+                         .weight = weights[options->weight],
+                         .histogram = histogram,
+                         .conditional = !options->plain_target && options->weight != NN_WEIGHT_NORMAL,
+                         .guard = options->guard,
+                         .mean = histogram->mean,
+                         .deviation = ola_histogram_deviation(histogram)};
+}
+
+/* Coefficients for channels first to end - 1, which share them. */
+static fhola_status fit_channels(nn_activation *a, unsigned first, unsigned end, const ola_histogram *histogram, const ola_interval *interval,
+                                 const nn_plan_options *options)
 {
     ola_fit_result result;
-    ola_problem problem = {.function = {.kind = OLA_RELU},
-                           .interval = *interval,
-                           .eps = options->eps,
-                           .weight = OLA_WEIGHT_GUARDED,
-                           .histogram = histogram,
-                           .conditional = true,
-                           .guard = options->guard};
-    fhola_status status = ola_fit(&result, &problem, a->degree);
+    ola_problem problem = make_problem(histogram, interval, options);
+    fhola_status status = options->minimax ? ola_minimax(&result, &problem, a->degree) : ola_fit(&result, &problem, a->degree);
     if (status != FHOLA_OK)
         return status;
-    a->centre[channel] = interval->centre;
-    a->half_width[channel] = interval->half_width;
-    for (unsigned k = 0; k <= a->degree; k++)
-        a->coeff[(size_t)k * a->channels + channel] = result.coeff[k];
+    for (unsigned c = first; c < end; c++) {
+        a->centre[c] = interval->centre;
+        a->half_width[c] = interval->half_width;
+        for (unsigned k = 0; k <= a->degree; k++)
+            a->coeff[(size_t)k * a->channels + c] = result.coeff[k];
+    }
     return FHOLA_OK;
+}
+
+static fhola_status fit_layer(nn_activation *a, const nn_arrivals *arrivals, const ola_interval *interval, const nn_plan_options *options)
+{
+    ola_histogram all;
+    fhola_status status = ola_histogram_init(&all, -1.0 / 64, 1.0 / 64, BINS, OLA_HISTOGRAM_TARGETS | OLA_HISTOGRAM_GROW);
+    if (status != FHOLA_OK)
+        return status;
+    for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++)
+        status = ola_histogram_merge(&all, &arrivals->histograms[c]);
+    if (status == FHOLA_OK)
+        status = fit_channels(a, 0, a->channels, &all, interval, options);
+    ola_histogram_clear(&all);
+    return status;
 }
 
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options)
@@ -316,8 +393,13 @@ fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arriv
     if (!intervals)
         return fhola_fail(FHOLA_NOMEM, "no memory for %u intervals", arrivals->channels);
     fhola_status status = select_intervals(intervals, &a->max_w, arrivals, i, options);
-    for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++) {
-        status = fit_channel(a, c, &arrivals->histograms[c], &intervals[c], options);
+    if (status == FHOLA_OK && options->per_layer) {
+        status = fit_layer(a, arrivals, intervals, options);
+        if (status != FHOLA_OK)
+            status = fhola_fail(status, "activation %zu: %s", i, fhola_detail());
+    }
+    for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK && !options->per_layer; c++) {
+        status = fit_channels(a, c, c + 1, &arrivals->histograms[c], &intervals[c], options);
         if (status != FHOLA_OK)
             status = fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
     }

@@ -16,6 +16,7 @@ typedef struct nn_arrivals {
     ola_histogram *histograms;    /* of the calibration pictures; the target is the exact network's activation */
     double *min, *max;            /* of the calibration pictures, polynomial and exact network together */
     double *held_min, *held_max;  /* of the held-out pictures; +inf, -inf if there are none */
+    double *exact_min, *exact_max; /* of the calibration pictures in the exact network */
 } nn_arrivals;
 
 void nn_arrivals_clear(nn_arrivals *arrivals);
@@ -37,7 +38,9 @@ fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *passage, siz
 /* Applies activation i and the linear layer behind it. `activation` is what the polynomial network has there; ignored if not `conditional`. */
 fhola_status nn_passage_advance(nn_passage *passage, size_t i, const nn_activation *activation, double eps) FHOLA_WARN_UNUSED;
 
-/* Sets intervals and coefficients of activation i of the plan, whose degree is set already, to the arrivals. */
+/* Sets intervals and coefficients of activation i of the plan, whose degree is set already, to the arrivals. Without options->unguarded an
+ * interval that held-out pictures leave is stretched before the fit. FHOLA_RANGE, naming activation and channel: a channel is constant; what
+ * arrives is so far beyond the exact network's range that the polynomials before must diverge. */
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options) FHOLA_WARN_UNUSED;
 
 #endif

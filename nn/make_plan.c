@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making a plan: degrees by dynamic programming over measured sensitivities, then one fit of the whole network. */
+/* Making a plan: degrees within the budget, then one fit of the whole network. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/degrees.h"
 #include "nn/fit.h"
 #include "nn/model_io.h"
 #include "nn/nn.h"
+#include "nn/predict.h"
 #include "nn/profile.h"
 
-#define CHOICES NN_PROFILE_DEGREES
+#define MAX_TRIES 6u /* plans fitted to find one that keeps a loss */
 
 void nn_plan_defaults(nn_plan_options *options)
 {
     memset(options, 0, sizeof *options);
     options->depth = 63;
+    options->params = "R15";
+    options->max_degree = 31;
     options->eps = 0.125;
     options->margin_inside = 1.5;
     options->margin_output = 2.2;
@@ -22,6 +26,30 @@ void nn_plan_defaults(nn_plan_options *options)
     options->guard = OLA_DEFAULT_GUARD;
     options->limit_w = 0.9;
     options->sensitivity_pictures = 400;
+}
+
+void nn_plan_set_method(nn_plan_options *options, nn_plan_method method)
+{
+    bool paper = method == NN_METHOD_PAPER;
+    options->choice = method == NN_METHOD_GREEDY ? NN_CHOICE_GREEDY : method == NN_METHOD_UNIFORM ? NN_CHOICE_UNIFORM : NN_CHOICE_DP;
+    options->importance = paper ? NN_IMPORTANCE_GRADIENT : NN_IMPORTANCE_SENSITIVITY;
+    options->weight = paper ? NN_WEIGHT_NORMAL : NN_WEIGHT_GUARDED;
+    options->per_layer = options->plain_target = options->exact_inputs = options->unguarded = paper;
+    options->minimax = 0;
+}
+
+static fhola_status check_budget(const nn_plan_options *o)
+{
+    if (!(o->seconds >= 0 && o->seconds <= 1e9) || !(o->max_loss >= 0 && o->max_loss <= 100))
+        return fhola_fail(FHOLA_PARAM, "a budget of %g seconds or %g points is out of range", o->seconds, o->max_loss);
+    if (!o->degrees && (o->depth > 0) + (o->seconds > 0) + (o->max_loss > 0) != 1)
+        return fhola_fail(FHOLA_PARAM, "exactly one budget is needed: depth %u, %g seconds, %g points of loss contradict each other", o->depth,
+                          o->seconds, o->max_loss);
+    if (!o->degrees && o->seconds > 0 && !o->cost)
+        return fhola_fail(FHOLA_PARAM, "a budget of %g seconds needs a table of costs", o->seconds);
+    if (!o->degrees && (o->max_degree < 3 || o->max_degree > NN_MAX_DEGREE))
+        return fhola_fail(FHOLA_PARAM, "the largest degree to choose, %u, is not 3 to %u", o->max_degree, NN_MAX_DEGREE);
+    return FHOLA_OK;
 }
 
 fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *model)
@@ -32,6 +60,10 @@ fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *mod
         return fhola_fail(FHOLA_PARAM, "margins %g, %g are not in [1, 100]", o->margin_inside, o->margin_output);
     if (!(o->floor >= 0 && o->floor <= 1) || !(o->guard > 0 && o->guard <= 1) || !(o->limit_w > 0 && o->limit_w <= 1))
         return fhola_fail(FHOLA_PARAM, "floor %g, guard %g or limit %g is not in [0, 1] or not positive", o->floor, o->guard, o->limit_w);
+    if (o->exact_inputs && !o->plain_target)
+        return fhola_fail(FHOLA_PARAM, "fits to the exact network's inputs have no other target than the function itself: set plain_target");
+    if (check_budget(o) != FHOLA_OK)
+        return FHOLA_PARAM;
     if (o->sensitivity_pictures == 0)
         return fhola_fail(FHOLA_PARAM, "sensitivities need at least one picture");
     if (o->profile && (o->profile->model_hash != model->hash || o->profile->count != nn_model_activations(model)))
@@ -43,58 +75,11 @@ fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *mod
     return FHOLA_OK;
 }
 
-/* Degrees of the smallest total sensitivity within the depth. */
-static fhola_status schedule(unsigned *degrees, const nn_profile *profile, unsigned depth)
-{
-    size_t activations = profile->count;
-    ola_option *options = calloc(activations * CHOICES, sizeof *options);
-    ola_layer *layers = calloc(activations, sizeof *layers);
-    size_t *choice = calloc(activations, sizeof *choice);
-    ola_schedule total;
-    fhola_status status = options && layers && choice ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
-    for (size_t i = 0; i < activations && status == FHOLA_OK; i++) {
-        for (size_t k = 0; k < CHOICES; k++)
-            options[i * CHOICES + k] =
-                (ola_option){nn_profile_degrees[k], ola_depth(nn_profile_degrees[k]), profile->layers[i].sensitivity[k]};
-        layers[i] = (ola_layer){options + i * CHOICES, CHOICES};
-    }
-    if (status == FHOLA_OK)
-        status = ola_schedule_dp(choice, &total, layers, activations, depth, 1.0);
-    for (size_t i = 0; i < activations && status == FHOLA_OK; i++)
-        degrees[i] = nn_profile_degrees[choice[i]];
-    free(options);
-    free(layers);
-    free(choice);
-    return status;
-}
-
-static fhola_status choose_degrees(unsigned *degrees, const nn_model *model, const nn_batch *calibration, const nn_plan_options *options,
-                                   nn_progress progress, void *user)
-{
-    size_t activations = nn_model_activations(model);
-    if (options->degrees) {
-        memcpy(degrees, options->degrees, activations * sizeof *degrees);
-        return FHOLA_OK;
-    }
-    if (options->depth < 2 * activations)
-        return fhola_fail(FHOLA_PARAM, "a depth of %u is too small: %zu activations need at least %zu", options->depth, activations,
-                          2 * activations);
-    if (options->profile)
-        return schedule(degrees, options->profile, options->depth);
-    nn_profile *profile;
-    fhola_status status = nn_profile_make(&profile, model, calibration, options, progress, user);
-    if (status != FHOLA_OK)
-        return status;
-    status = schedule(degrees, profile, options->depth);
-    nn_profile_free(profile);
-    return status;
-}
-
 static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
                                 const nn_plan_options *options, nn_progress progress, void *user)
 {
     nn_passage *passage;
-    fhola_status status = nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out, true);
+    fhola_status status = nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out, !options->exact_inputs);
     if (status != FHOLA_OK)
         return status;
     for (size_t i = 0; i < plan->count && status == FHOLA_OK; i++) {
@@ -112,29 +97,170 @@ static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_b
     return status;
 }
 
+/* A plan in the making. */
+typedef struct work {
+    const nn_model *model;
+    const nn_batch *calibration, *held_out;
+    nn_plan_options options; /* with a profile if one is needed */
+    nn_profile *own_profile;
+    nn_progress progress;
+    void *user;
+} work;
+
+static fhola_status check_depth(const work *w)
+{
+    size_t activations = nn_model_activations(w->model);
+    if (w->options.depth > 0 && !w->options.degrees && w->options.depth < 2 * activations)
+        return fhola_fail(FHOLA_PARAM, "a depth of %u is too small: %zu activations need at least %zu", w->options.depth, activations,
+                          2 * activations);
+    return FHOLA_OK;
+}
+
+static fhola_status find_profile(work *w)
+{
+    if (w->options.profile || w->options.degrees)
+        return FHOLA_OK;
+    fhola_status status = nn_profile_make(&w->own_profile, w->model, w->calibration, &w->options, w->progress, w->user);
+    w->options.profile = w->own_profile;
+    return status;
+}
+
+static fhola_status choose_degrees(unsigned *degrees, const work *w)
+{
+    const nn_plan_options *o = &w->options;
+    nn_degrees table;
+    if (o->degrees) {
+        memcpy(degrees, o->degrees, nn_model_activations(w->model) * sizeof *degrees);
+        return FHOLA_OK;
+    }
+    fhola_status status = nn_degrees_create(&table, w->model, o);
+    if (status != FHOLA_OK)
+        return status;
+    status = nn_degrees_choose(degrees, NULL, &table, o->choice, o->depth > 0 ? o->depth : o->seconds);
+    nn_degrees_clear(&table);
+    return status;
+}
+
+static fhola_status fit_degrees(nn_plan **plan, const work *w, const unsigned *degrees)
+{
+    nn_plan *result = NULL;
+    fhola_status status = nn_plan_create(&result, w->model, w->options.eps);
+    for (size_t i = 0; i < nn_model_activations(w->model) && status == FHOLA_OK; i++)
+        status = nn_plan_set_degree(result, i, degrees[i]);
+    if (status == FHOLA_OK)
+        status = fit_network(result, w->model, w->calibration, w->held_out, &w->options, w->progress, w->user);
+    if (status == FHOLA_OK)
+        *plan = result;
+    else
+        nn_plan_free(result);
+    return status;
+}
+
+/* ---- within a loss of accuracy ---- */
+
+/* Degrees of the cheapest schedule predicted to keep `accuracy`, or of the best one there is. */
+static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn_degrees *table, const nn_margins *margins, double accuracy)
+{
+    ola_frontier *frontier;
+    size_t *choice = calloc(table->activations, sizeof *choice);
+    if (!choice)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
+    fhola_status status = ola_frontier_create(&frontier, table->layers, table->activations, (double)INFINITY, table->resolution);
+    if (status != FHOLA_OK) {
+        free(choice);
+        return status;
+    }
+    size_t k = 0, count = ola_frontier_count(frontier);
+    ola_schedule point;
+    for (; k < count; k++) {
+        status = ola_frontier_point(frontier, k, &point, choice);
+        if (status != FHOLA_OK || nn_margins_accuracy(margins, point.loss * table->change_per_loss) >= accuracy)
+            break;
+    }
+    *best = k + 1 >= count;
+    for (size_t i = 0; i < table->activations && status == FHOLA_OK; i++)
+        degrees[i] = table->degree[choice[i]];
+    ola_frontier_destroy(frontier);
+    free(choice);
+    return status;
+}
+
+/* Fits the schedule predicted to keep the loss, measures it on the held-out pictures, and asks for half the predicted loss while it is too much. */
+static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table, const nn_margins *margins, unsigned *degrees)
+{
+    double exact = nn_margins_accuracy(margins, 0), allowed = w->options.max_loss, loss = 0;
+    bool best = false;
+    nn_evaluation e;
+    for (unsigned t = 0; t < MAX_TRIES && !best; t++, allowed /= 2) {
+        nn_plan *result = NULL;
+        fhola_status status = degrees_for_accuracy(degrees, &best, table, margins, exact - allowed);
+        if (status == FHOLA_OK)
+            status = fit_degrees(&result, w, degrees);
+        if (status == FHOLA_RANGE)
+            continue;
+        if (status == FHOLA_OK)
+            status = nn_evaluate(&e, w->model, result, w->held_out, 0, 0, NULL, NULL);
+        if (status == FHOLA_OK) {
+            loss = exact - 100.0 * (double)e.right / (double)e.pictures;
+            if (loss <= w->options.max_loss) {
+                *plan = result;
+                return FHOLA_OK;
+            }
+        }
+        nn_plan_free(result);
+        if (status != FHOLA_OK)
+            return status;
+    }
+    return fhola_fail(FHOLA_RANGE, "no plan found that loses at most %g points on the held-out pictures: the last one tried loses %.2f",
+                      w->options.max_loss, loss);
+}
+
+static fhola_status make_within_loss(nn_plan **plan, const work *w, unsigned *degrees)
+{
+    nn_degrees table;
+    nn_margins margins;
+    if (!w->held_out || nn_batch_count(w->held_out) == 0)
+        return fhola_fail(FHOLA_PARAM, "a budget of %g points of accuracy needs held-out pictures", w->options.max_loss);
+    fhola_status status = nn_degrees_create(&table, w->model, &w->options);
+    if (status != FHOLA_OK)
+        return status;
+    status = nn_margins_create(&margins, w->model, w->held_out);
+    if (status == FHOLA_OK) {
+        status = search_loss(plan, w, &table, &margins, degrees);
+        nn_margins_clear(&margins);
+    }
+    nn_degrees_clear(&table);
+    return status;
+}
+
+/* ---- all of it ---- */
+
+static fhola_status make(nn_plan **plan, work *w, unsigned *degrees)
+{
+    fhola_status status = check_depth(w);
+    if (status == FHOLA_OK)
+        status = find_profile(w);
+    if (status == FHOLA_OK && w->options.max_loss > 0 && !w->options.degrees)
+        return make_within_loss(plan, w, degrees);
+    if (status == FHOLA_OK)
+        status = choose_degrees(degrees, w);
+    return status == FHOLA_OK ? fit_degrees(plan, w, degrees) : status;
+}
+
 fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
                           const nn_plan_options *options, nn_progress progress, void *user)
 {
-    size_t activations = nn_model_activations(model);
     fhola_status status = nn_plan_options_check(options, model);
     if (status != FHOLA_OK)
         return status;
-    unsigned *degrees = malloc(activations * sizeof *degrees);
-    nn_plan *result = NULL;
+    if (nn_batch_count(calibration) == 0)
+        return fhola_fail(FHOLA_PARAM, "no calibration pictures");
+    work w = {.model = model, .calibration = calibration, .held_out = held_out, .options = *options, .progress = progress, .user = user};
+    unsigned *degrees = malloc(nn_model_activations(model) * sizeof *degrees);
     if (!degrees)
         return fhola_fail(FHOLA_NOMEM, "no memory for degrees");
-    status = choose_degrees(degrees, model, calibration, options, progress, user);
-    if (status == FHOLA_OK)
-        status = nn_plan_create(&result, model, options->eps);
-    for (size_t i = 0; i < activations && status == FHOLA_OK; i++)
-        status = nn_plan_set_degree(result, i, degrees[i]);
-    if (status == FHOLA_OK)
-        status = fit_network(result, model, calibration, held_out, options, progress, user);
+    status = make(plan, &w, degrees);
+    nn_profile_free(w.own_profile);
     free(degrees);
-    if (status != FHOLA_OK) {
-        nn_plan_free(result);
-        return status;
-    }
-    *plan = result;
-    return FHOLA_OK;
+    return status;
 }

@@ -132,21 +132,24 @@ static ckks_basis activation_basis(const compiler *c, unsigned residual_levels)
     return c->network->bootstrap_basis | ckks_basis_residual(params, residual_levels);
 }
 
-/* Polynomials multiply ciphertexts. The bootstrap's own relinearisation key usually covers their basis. */
-static fhola_status request_relinearisation(const compiler *c, ckks_basis basis)
+/* Polynomials multiply ciphertexts, one level after the other: each has a key of its own, with no more special primes than it needs. */
+static fhola_status request_relinearisation(const compiler *c, ckks_basis basis, unsigned depth)
 {
-    ckks_key_list *keys = &c->network->keys;
-    for (size_t i = 0; i < keys->count; i++)
-        if (keys->request[i].kind == CKKS_KEY_RELINEARIZE && (keys->request[i].q & basis) == basis) return FHOLA_OK;
-    ckks_basis special = ckks_basis_special(ckks_context_params(c->context));
-    return ckks_key_list_add(keys, c->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, basis, special});
+    const ckks_params *params = ckks_context_params(c->context);
+    fhola_status status = FHOLA_OK;
+    for (; depth > 0 && status == FHOLA_OK; depth--) {
+        ckks_key_request request = {CKKS_KEY_RELINEARIZE, 0, basis, ckks_basis_special_for(params, basis)};
+        status = ckks_key_list_add(&c->network->keys, c->context, request);
+        basis &= ~ckks_basis_top(basis);
+    }
+    return status;
 }
 
 static fhola_status compile_activation(const compiler *c, nn_layer *layer, const nn_recipe *r)
 {
     layer->residual_levels = 1 + ckks_polynomial_depth(r->degree);
     ckks_basis basis = activation_basis(c, layer->residual_levels);
-    fhola_status status = request_relinearisation(c, basis);
+    fhola_status status = request_relinearisation(c, basis, layer->residual_levels - 1);
     if (status != FHOLA_OK || !c->network->encoded) return status;
     double *coeff = spread_coefficients(r);
     if (!coeff) return fhola_fail(FHOLA_NOMEM, "no memory for the coefficients of a polynomial of degree %u", r->degree);

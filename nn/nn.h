@@ -134,8 +134,8 @@ typedef struct nn_plan_options {
     nn_plan_importance importance;
     nn_plan_weight weight;
     int per_layer;           /* one polynomial for all channels */
-    int plain_target;        /* fit the activation function to what arrives in the exact network, not the exact network's output given what
-                              * really arrives */
+    int plain_target;        /* aim at the activation of what arrives, not at what the exact network has there */
+    int exact_inputs;        /* fit to what arrives in the exact network, not behind the polynomials before; needs plain_target */
     int minimax;             /* smallest largest error on the interval instead of smallest mean square */
     int unguarded;           /* keep a plan that leaves its intervals on the held-out pictures */
     const unsigned *degrees; /* NULL: chosen by dynamic programming over the profile's sensitivities; else one per activation, 1 to 63 */
@@ -151,7 +151,7 @@ typedef struct nn_plan_options {
 
 void nn_plan_defaults(nn_plan_options *options);
 
-/* Sets choice, importance, weight, per_layer, plain_target, minimax and unguarded. */
+/* Sets choice, importance, weight, per_layer, plain_target, exact_inputs, minimax and unguarded. */
 void nn_plan_set_method(nn_plan_options *options, nn_plan_method method);
 
 /* Measures a profile; of the options, those that say how to fit and how many pictures to compare matter. Deterministic: the same on any number of
@@ -168,6 +168,45 @@ void nn_profile_free(nn_profile *profile);
  * not finite. */
 FHOLA_WARN_UNUSED fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
                                             const nn_plan_options *options, nn_progress progress, void *user);
+
+/* Plans beside each other. One row per plan. */
+#define NN_COMPARISON_NAME 48u
+typedef struct nn_comparison_row {
+    const char *group;             /* what is varied: "frontier", "schedule", "weight", ... */
+    char name[NN_COMPARISON_NAME];
+    unsigned depth;
+    double seconds;                /* by the table of costs; NaN without one, or if the set cannot do it */
+    double predicted, accuracy;    /* percent, on the pictures judged by */
+    size_t not_finite;             /* of these pictures */
+    double max_w;                  /* on these pictures */
+    unsigned *degrees;             /* of all activations */
+} nn_comparison_row;
+
+typedef struct nn_comparison {
+    size_t activations, calibration, pictures; /* pictures fitted to, pictures judged by */
+    double exact_accuracy;
+    size_t count;
+    nn_comparison_row *row;
+} nn_comparison;
+
+/* The table that shows what each part of the method is worth, at one budget: options->depth or ->seconds, with ->profile not NULL. The first row is
+ * what `options` say; then, one at a time: uniform, greedy; normal and empirical weight; one polynomial per layer; plain target; gradients instead of
+ * sensitivities; minimax of equal degree; all of the paper's. What cannot be done at the budget is left out. Ranges are guarded
+ * on `held_out`, accuracies are those on `judged` (the two may be the same). Errors as nn_plan_make. */
+FHOLA_WARN_UNUSED fhola_status nn_compare_ablation(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration,
+                                                   const nn_batch *held_out, const nn_batch *judged, const nn_plan_options *options,
+                                                   nn_progress progress, void *user);
+
+/* `points` (2 to 32) plans along the frontier of cost and loss, evenly spaced in cost. */
+FHOLA_WARN_UNUSED fhola_status nn_compare_frontier(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration,
+                                                   const nn_batch *held_out, const nn_batch *judged, const nn_plan_options *options,
+                                                   size_t points, nn_progress progress, void *user);
+void nn_comparison_free(nn_comparison *comparison);
+
+/* Writes one self-contained HTML page about a plan: frontier of accuracy against cost, degrees, every activation's fit over its histogram,
+ * ranges, and the comparisons (each may be NULL). `options` are those the plan was made with; profile and held_out must not be NULL. */
+FHOLA_WARN_UNUSED fhola_status nn_report_save(const char *path, const nn_model *model, const nn_plan *plan, const nn_plan_options *options,
+                                              const nn_batch *held_out, const nn_comparison *frontier, const nn_comparison *ablation);
 
 /* ------------------------------------------------------------------------------------------------------ plaintext engine */
 
@@ -320,13 +359,15 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores,
 
 typedef struct nn_server nn_server;
 
-FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path); /* a compiled network */
-/* Model and plan may be released afterwards. */
+/* From a compiled network. Its weights are encoded by nn_server_prepare, or else by the first nn_server_infer that has something to do. */
+FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
+/* From a model, at once. Model and plan may be released afterwards. */
 FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params, const nn_model *model, const nn_plan *plan);
 void nn_server_destroy(nn_server *server);
 
 const ckks_params *nn_server_params(const nn_server *server);
-const nn_network *nn_server_network(const nn_server *server);
+const nn_network *nn_server_network(const nn_server *server); /* until nn_server_prepare, the first nn_server_infer, or the end */
 uint64_t nn_server_network_id(const nn_server *server);
 const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet */
 

@@ -9,10 +9,19 @@
 /* Largest relative difference between a picture's scale and the network's. */
 #define SCALE_TOLERANCE 0x1p-30
 
+/* A compiled network as it is in its file. */
+typedef struct compiled {
+    ckks_params *params;
+    nn_model *model;
+    nn_plan *plan;
+    uint64_t id;
+} compiled;
+
 struct nn_server {
     ckks_context *context;
     ckks_workspace *workspace;
     nn_network *network;
+    compiled source; /* of the network, until its weights are encoded */
     uint64_t id;
     ckks_eval_keys *keys;
     uint64_t key; /* id of the secret key they belong to */
@@ -82,19 +91,12 @@ fhola_status nn_compiled_save(const char *path, const char *client_path, const c
     return status;
 }
 
-/* A compiled network as it is in the file. */
-typedef struct compiled {
-    ckks_params *params;
-    nn_model *model;
-    nn_plan *plan;
-    uint64_t id;
-} compiled;
-
 static void compiled_clear(compiled *c)
 {
     nn_plan_free(c->plan);
     nn_model_free(c->model);
     ckks_params_destroy(c->params);
+    *c = (compiled){0};
 }
 
 /* The description needs a context to be checked with. */
@@ -146,14 +148,14 @@ fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **pa
 
 /* ------------------------------------------------------------------ servers */
 
-static fhola_status prepare(nn_server *s, const ckks_params *params, const nn_model *model, const nn_plan *plan)
+static fhola_status create(nn_server *s, const ckks_params *params, const nn_model *model, const nn_plan *plan, int encode)
 {
     nn_description description = {0};
     fhola_status status = ckks_context_create(&s->context, params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->picture, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->result, s->context);
-    if (status == FHOLA_OK) status = nn_network_create(&s->network, s->context, s->workspace, model, plan, 1);
+    if (status == FHOLA_OK) status = nn_network_create(&s->network, s->context, s->workspace, model, plan, encode);
     if (status == FHOLA_OK) status = nn_description_make(&description, nn_network_client(s->network), params, model->hash);
     s->id = description.network;
     nn_description_clear(&description);
@@ -164,7 +166,7 @@ fhola_status nn_server_create(nn_server **server, const ckks_params *params, con
 {
     nn_server *s = calloc(1, sizeof *s);
     if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
-    fhola_status status = prepare(s, params, model, plan);
+    fhola_status status = create(s, params, model, plan, 1);
     if (status != FHOLA_OK)
         nn_server_destroy(s);
     else
@@ -174,20 +176,31 @@ fhola_status nn_server_create(nn_server **server, const ckks_params *params, con
 
 fhola_status nn_server_open(nn_server **server, const char *path)
 {
-    compiled c;
-    nn_server *s = NULL;
-    fhola_status status = compiled_open(&c, path);
-    if (status != FHOLA_OK) return status;
-    status = nn_server_create(&s, c.params, c.model, c.plan);
-    if (status == FHOLA_OK && s->id != c.id)
-        status = fhola_fail(FHOLA_FORMAT, "%s: compiled by another version of the program, which other client files belong to (%016llx, now %016llx)",
-                            path, (unsigned long long)c.id, (unsigned long long)s->id);
-    compiled_clear(&c);
+    nn_server *s = calloc(1, sizeof *s);
+    if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
+    compiled *c = &s->source;
+    fhola_status status = compiled_open(c, path);
+    if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan, 0);
+    if (status == FHOLA_OK && s->id != c->id)
+        status = fhola_fail(FHOLA_FORMAT, "%s: compiled by another version of the program; its client files have the id %016llx, they now need %016llx",
+                            path, (unsigned long long)c->id, (unsigned long long)s->id);
     if (status != FHOLA_OK)
         nn_server_destroy(s);
     else
         *server = s;
     return status;
+}
+
+fhola_status nn_server_prepare(nn_server *s)
+{
+    nn_network *network = NULL;
+    if (!s->source.model) return FHOLA_OK;
+    fhola_status status = nn_network_create(&network, s->context, s->workspace, s->source.model, s->source.plan, 1);
+    if (status != FHOLA_OK) return status;
+    nn_network_destroy(s->network);
+    s->network = network;
+    compiled_clear(&s->source);
+    return FHOLA_OK;
 }
 
 void nn_server_destroy(nn_server *s)
@@ -197,6 +210,7 @@ void nn_server_destroy(nn_server *s)
     ckks_ciphertext_destroy(s->result);
     ckks_eval_keys_destroy(s->keys);
     nn_network_destroy(s->network);
+    compiled_clear(&s->source);
     ckks_workspace_destroy(s->workspace);
     ckks_context_destroy(s->context);
     free(s);
@@ -278,6 +292,7 @@ fhola_status nn_server_infer(nn_server *s, ckks_writer *out, ckks_reader *in, in
     fhola_status status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
     if (status != FHOLA_OK || !*more) return status;
     status = read_picture(s, in);
+    if (status == FHOLA_OK) status = nn_server_prepare(s);
     if (status == FHOLA_OK) status = nn_infer(s->context, s->workspace, s->result, s->network, s->keys, s->picture, hooks);
     return status == FHOLA_OK ? write_result(s, out) : status;
 }

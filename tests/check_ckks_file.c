@@ -683,7 +683,7 @@ START_TEST(sizes_at_full_size)
     ckks_ciphertext *fresh = some_ciphertext(&r, in), *result = some_ciphertext(&r, 1);
     ck_assert_ok(ckks_add(r.context, result, result, result));
     bytes a = to_bytes(&r, CIPHERTEXT, fresh), b = to_bytes(&r, CIPHERTEXT, result), s = to_bytes(&r, SECRET, r.secret);
-    printf("fresh ciphertext of 5 limbs %zu bytes, result %zu, secret key %zu\n", a.length, b.length, s.length);
+    printf("encrypted picture %zu bytes, result %zu, secret key %zu\n", a.length, b.length, s.length);
     ck_assert_uint_lt(a.length, 600000);
     ck_assert_uint_lt(b.length, 300000);
     ck_assert_uint_lt(s.length, 10000);

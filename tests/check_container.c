@@ -263,11 +263,11 @@ START_TEST(foreign_files)
     ckks_put32(b.data + 12, CKKS_FILE_CLIENT);
     fix_head(b);
     ck_assert_fails(read_sample(b, 0, 0, 0), FHOLA_FORMAT);
-    ck_assert_detail("memory: a client file, where a ciphertext belongs");
+    ck_assert_detail("memory: a client file instead of a ciphertext");
     ckks_put32(b.data + 12, CKKS_FILE_SECRET_KEY);
     fix_head(b);
     ck_assert_fails(read_sample(b, 0, 0, 0), FHOLA_SECURITY);
-    ck_assert_detail("memory: a secret key, where a ciphertext belongs; it must stay with its owner");
+    ck_assert_detail("memory: a secret key instead of a ciphertext; it must stay with its owner");
     memcpy(b.data, c.data, b.length);
 
     ckks_put64(b.data + 24, KEY + 1);

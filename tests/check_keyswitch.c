@@ -95,7 +95,7 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     integer_product(P, r, key->request.p);
     integer_product(qp, r, whole);
     if (!with_c0) memset(c0, 0, ckks_basis_count(basis) * c->stride * sizeof *c0);
-    ck_assert_ok(ckks_key_switch(c, r->ws, key, basis, with_c0 ? c0 : NULL, c1, out));
+    ck_assert_ok(ckks_key_switch(c, r->ws, key, basis, with_c0 ? c0 : NULL, NULL, c1, out));
 
     uint64_t *source = NULL;
     if (key->request.kind == CKKS_KEY_RELINEARIZE) {

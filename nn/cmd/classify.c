@@ -14,7 +14,7 @@
 #endif
 
 #include "ckks/ckks.h"
-#include "nn/cmd/cmd.h"
+#include "nn/cmd/stream.h"
 #include "nn/nn.h"
 
 #define TOP 3
@@ -136,7 +136,7 @@ static fhola_status decrypt(session *s)
 static fhola_status classify(session *s)
 {
     static double rgb[NN_PICTURE_VALUES];
-    fhola_status status = nn_picture_read(rgb, s->options.picture);
+    fhola_status status = nn_cmd_read_picture(rgb, s->options.picture);
     if (status == FHOLA_OK) status = start_up(s);
     if (status == FHOLA_OK) status = generate_keys(s);
     if (status == FHOLA_OK) status = encrypt(s, rgb);
@@ -218,30 +218,17 @@ static void print_text(const session *s)
     printf("peak memory        %8.0f MiB\n", peak_mib());
 }
 
-static void print_string(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') putchar('\\');
-        if ((unsigned char)*text < 0x20)
-            printf("\\u%04x", (unsigned)(unsigned char)*text);
-        else
-            putchar(*text);
-    }
-    putchar('"');
-}
-
 static void print_json(const session *s)
 {
     const nn_client *client = nn_network_client(s->network);
     nn_stage_times t = total_times(s);
     size_t index[TOP], n = best(index, s->scores, nn_client_classes(client));
     printf("{\"class\": ");
-    print_string(nn_client_class(client, index[0]));
+    nn_cmd_json_string(nn_client_class(client, index[0]));
     printf(", \"top\": [");
     for (size_t i = 0; i < n; i++) {
         printf(i ? ", {\"name\": " : "{\"name\": ");
-        print_string(nn_client_class(client, index[i]));
+        nn_cmd_json_string(nn_client_class(client, index[i]));
         printf(", \"score\": %.2f}", s->scores[index[i]]);
     }
     printf("], \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->seconds,
@@ -301,7 +288,7 @@ static void set_threads(int threads)
 
 int nn_cmd_classify(int argc, char **argv)
 {
-    session s = {.options = {.model = "resnet20", .params = "R15"}};
+    session s = {.options = {.model = "resnet20", .params = NN_CMD_PARAMS}};
     int wrong = parse(&s.options, argc, argv);
     if (wrong) return wrong;
     set_threads(s.options.threads);

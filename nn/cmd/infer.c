@@ -96,7 +96,7 @@ static fhola_status open_server(nn_server **server, const char *name)
     return status;
 }
 
-/* Preparing the network takes seconds: first a look at the keys, to refuse a wrong file at once. */
+/* Reading takes time: first a look at the keys, to refuse a wrong file at once. */
 static fhola_status look_at_keys(const char *path)
 {
     ckks_reader *reader = NULL;
@@ -109,9 +109,11 @@ static fhola_status look_at_keys(const char *path)
 /* Results are handed on one by one. */
 static fhola_status infer_all(nn_server *server, ckks_writer *out, ckks_reader *in, progress *p)
 {
+    static char name[] = "infer";
     nn_infer_hooks hooks = {.user = p, .progress = show_step};
     int more = 1;
     fhola_status status = FHOLA_OK;
+    if (!p->options->quiet) nn_cmd_progress(name, "preparing the network:", 0, 1);
     while (status == FHOLA_OK && more) {
         p->picture++;
         status = nn_server_infer(server, out, in, &more, &hooks);

@@ -256,9 +256,10 @@ static fhola_status inspect_containers(report *r, const char *path)
     int more = 1;
     fhola_status status = ckks_reader_open(&scanner, path);
     if (status == FHOLA_OK) status = ckks_reader_open(&in.reader, path);
-    while (status == FHOLA_OK) {
-        status = ckks_reader_begin(scanner, &more, CKKS_FILE_ANY, NULL, 0);
+    for (size_t containers = 0; status == FHOLA_OK; containers++) {
+        status = ckks_reader_begin(scanner, containers ? &more : NULL, CKKS_FILE_ANY, NULL, 0);
         if (status != FHOLA_OK || !more) break;
+        if (containers && !r->json) printf("\n");
         status = scan(&o, scanner);
         if (status == FHOLA_OK) status = ckks_reader_begin(in.reader, NULL, CKKS_FILE_ANY, NULL, 0);
         if (status == FHOLA_OK) status = report_container(r, &in, &o);

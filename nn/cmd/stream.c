@@ -28,6 +28,7 @@ fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
     if (isatty(STDOUT_FILENO)) return fhola_fail(FHOLA_PARAM, "ciphertexts are not for a terminal: use a pipe or -o FILE");
     if (!output) output = fdopen(STDOUT_FILENO, "wb");
     if (!output) return fhola_fail(FHOLA_IO, "standard output: %s", strerror(errno));
+    (void)setvbuf(output, NULL, _IONBF, 0); /* containers are written in big pieces */
     return ckks_writer_create(writer, output, "standard output");
 }
 

@@ -1,0 +1,386 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What goes wrong with files and streams, as the user of the program meets it: the exact message, the exit code, nothing on standard
+# output, no file left behind.
+set -eu
+top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
+picture=$top_srcdir/nn/data/cat.ppm
+model=$top_srcdir/nn/models/resnet20.safetensors
+plan=$top_srcdir/nn/models/resnet20.plan
+OMP_WAIT_POLICY=passive
+export OMP_WAIT_POLICY
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/files"
+cd "$work/files"
+failures=0
+cases=0
+
+# expect CODE COMMAND ...: runs COMMAND; standard error must be what stands on standard input, where ID stands for any id, HINT for the
+# hint at the help.
+expect()
+{
+    code=$1
+    shift
+    cases=$((cases + 1))
+    cat > ../expected
+    ls -A > ../before
+    found=0
+    "$@" > ../out 2> ../err < ../input || found=$?
+    ls -A > ../after
+    sed -E -e 's/[0-9a-f]{16}/ID/g' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
+    problem=
+    [ $found -eq $code ] || problem="exit code $found, not $code"
+    cmp -s ../expected ../err.shown || problem="$problem; another message"
+    [ ! -s ../out ] || problem="$problem; something on standard output"
+    cmp -s ../before ../after || problem="$problem; files came or went: $(diff ../before ../after | tr '\n' ' ')"
+    [ -n "$problem" ] || return 0
+    failures=$((failures + 1))
+    echo "FAIL: $*: ${problem#; }"
+    echo "  expected: $(cat ../expected)"
+    echo "  found:    $(cat ../err.shown)"
+}
+: > ../input
+
+# change FILE OFFSET BYTE: one byte (three octal digits) of FILE.
+change()
+{
+    printf "\\$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2> /dev/null
+}
+
+# ---- wrong use
+
+expect 1 "$fhola" compile resnet20 << 'END'
+fhola compile: -o FILE.fhola is missing
+HINT
+END
+expect 1 "$fhola" compile -o x.fhola << 'END'
+fhola compile: a model, and perhaps a plan, expected, 0 operands given
+HINT
+END
+expect 1 "$fhola" compile a b c -o x.fhola << 'END'
+fhola compile: a model, and perhaps a plan, expected, 3 operands given
+HINT
+END
+expect 1 "$fhola" keygen << 'END'
+fhola keygen: one client file expected, 0 operands given
+HINT
+END
+expect 1 "$fhola" keygen x.client -d << 'END'
+fhola keygen: unknown option or missing value: '-d'
+HINT
+END
+expect 1 "$fhola" encrypt secret.key << 'END'
+fhola encrypt: a secret key and at least one picture expected, 1 operands given
+HINT
+END
+expect 1 "$fhola" encrypt secret.key batch.bin --record x << 'END'
+fhola encrypt: --record must be a number from 0 to 1e+09, not 'x'
+HINT
+END
+expect 1 "$fhola" infer x.fhola << 'END'
+fhola infer: a compiled network, evaluation keys and perhaps a file of ciphertexts expected, 1 operands given
+HINT
+END
+expect 1 "$fhola" infer x.fhola e.keys --fast << 'END'
+fhola infer: unknown option or missing value: '--fast'
+HINT
+END
+expect 1 "$fhola" decrypt << 'END'
+fhola decrypt: a secret key and perhaps a file of results expected, 0 operands given
+HINT
+END
+expect 1 "$fhola" decrypt secret.key --top 0 << 'END'
+fhola decrypt: --top must be a number from 1 to 1000, not '0'
+HINT
+END
+expect 1 "$fhola" inspect << 'END'
+fhola inspect: one file expected, 0 operands given
+HINT
+END
+expect 1 "$fhola" inspect a b << 'END'
+fhola inspect: one file expected, 2 operands given
+HINT
+END
+
+# ---- compile
+
+expect 8 "$fhola" compile ./none.safetensors -o x.fhola << 'END'
+fhola compile: input/output error: ./none.safetensors: No such file or directory
+END
+expect 3 "$fhola" compile resnet20 -o x.fhola --params R99 << 'END'
+fhola compile: invalid parameter: no parameter set is called 'R99'
+END
+expect 8 "$fhola" compile resnet20 -o none/x.fhola << 'END'
+fhola compile: input/output error: none/x.fhola: No such file or directory
+END
+expect 8 "$fhola" compile resnet20 -o . << 'END'
+fhola compile: input/output error: .: Is a directory
+END
+if [ -w /dev/full ]; then
+    expect 8 "$fhola" compile resnet20 -o /dev/full << 'END'
+fhola compile: input/output error: /dev/full: writing at byte 0: No space left on device
+END
+fi
+
+"$fhola" compile resnet20 -o n.fhola > /dev/null
+cp n.client other-end.client
+
+# ---- keygen
+
+expect 8 "$fhola" keygen none.client << 'END'
+fhola keygen: input/output error: none.client: No such file or directory
+END
+expect 8 "$fhola" keygen ./ << 'END'
+fhola keygen: input/output error: ./: reading at byte 0: Is a directory
+END
+expect 7 "$fhola" keygen "$picture" << END
+fhola keygen: malformed data: $picture: byte 0: not a fhola file
+END
+expect 7 "$fhola" keygen n.fhola << 'END'
+fhola keygen: malformed data: n.fhola: a compiled network instead of a client file
+END
+: > empty
+expect 7 "$fhola" keygen ./empty << 'END'
+fhola keygen: malformed data: ./empty: empty
+END
+head -c 1000 n.client > cut.client
+expect 7 "$fhola" keygen cut.client << 'END'
+fhola keygen: malformed data: cut.client: chunk 1 'CLNT' at byte 272: truncated: the data ends at byte 1000
+END
+cp n.client new.client
+change new.client 8 002
+expect 7 "$fhola" keygen new.client << 'END'
+fhola keygen: malformed data: new.client: byte 0: format version 2 is newer than version 1, the one this program reads
+END
+change new.client 8 000
+expect 7 "$fhola" keygen new.client << 'END'
+fhola keygen: malformed data: new.client: byte 0: format version 0 is older than version 1, the one this program reads
+END
+cp n.client flipped.client
+change flipped.client 2000 377
+expect 7 "$fhola" keygen flipped.client << 'END'
+fhola keygen: malformed data: flipped.client: chunk 1 'CLNT' at byte 272: the content does not match its checksum
+END
+echo something >> other-end.client
+expect 7 "$fhola" keygen other-end.client << END
+fhola keygen: malformed data: other-end.client: something follows the end at byte $(wc -c < n.client)
+END
+expect 8 "$fhola" keygen n.client -d n.fhola << 'END'
+fhola keygen: input/output error: n.fhola/secret.key: Not a directory
+END
+# a disk that is full after the first megabytes, as far as this process can tell
+small_files()
+{
+    (trap '' XFSZ && ulimit -f 2000 && "$@")
+}
+expect 8 small_files "$fhola" keygen n.client -d . << END
+fhola keygen: input/output error: ./eval.keys: writing at byte 1024000: File too large
+END
+
+"$fhola" keygen n.client -d keys > /dev/null
+mv keys/secret.key keys/eval.keys .
+expect 3 "$fhola" keygen n.client << 'END'
+fhola keygen: invalid parameter: ./secret.key exists; it would be lost (--force overwrites it)
+END
+
+# stopped while it writes: the temporary files go, the exit code says which signal it was
+mkdir stopped
+"$fhola" keygen n.client -d stopped > ../out 2> ../err < /dev/null &
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    sleep 0.2
+    [ -z "$(ls stopped)" ] || break
+done
+kill -TERM $!
+code=0
+wait $! || code=$?
+cases=$((cases + 1))
+if [ $code -ne 143 ] || [ -n "$(ls -A stopped)" ] || [ "$(cat ../err)" != 'fhola keygen: stopped by a signal, nothing was left behind' ]; then
+    echo "FAIL: keygen stopped by SIGTERM: exit code $code, message $(cat ../err), left behind: $(ls -A stopped)"
+    failures=$((failures + 1))
+fi
+
+# ---- encrypt
+
+expect 8 "$fhola" encrypt none.key "$picture" << 'END'
+fhola encrypt: input/output error: none.key: No such file or directory
+END
+expect 7 "$fhola" encrypt eval.keys "$picture" << 'END'
+fhola encrypt: malformed data: eval.keys: evaluation keys instead of a secret key
+END
+expect 8 "$fhola" encrypt secret.key none.ppm << 'END'
+fhola encrypt: input/output error: none.ppm: No such file or directory
+END
+expect 8 "$fhola" encrypt secret.key ./ << 'END'
+fhola encrypt: input/output error: ./: Is a directory
+END
+expect 7 "$fhola" encrypt secret.key n.fhola -o x.ct << 'END'
+fhola encrypt: malformed data: n.fhola: not a PPM picture (it starts with neither P6 nor P3)
+END
+cp secret.key flipped.key
+change flipped.key 6000 125
+expect 7 "$fhola" encrypt flipped.key "$picture" << END
+fhola encrypt: malformed data: flipped.key: chunk 2 'SKEY' at byte $(($(wc -c < n.client) - 32)): the content does not match its checksum
+END
+expect 8 "$fhola" encrypt secret.key "$picture" -o none/x.ct << 'END'
+fhola encrypt: input/output error: none/x.ct: No such file or directory
+END
+# two pictures of which the second is missing: no ciphertext of the first remains
+expect 8 "$fhola" encrypt secret.key "$picture" none.ppm -o x.ct << 'END'
+fhola encrypt: input/output error: none.ppm: No such file or directory
+END
+if [ -w /dev/full ]; then
+    to_full_disk()
+    {
+        "$@" > /dev/full
+    }
+    expect 8 to_full_disk "$fhola" encrypt secret.key "$picture" << 'END'
+fhola encrypt: input/output error: standard output: writing at byte 0: No space left on device
+END
+fi
+# a reader that goes away
+into_closed_pipe()
+{
+    { code=0; "$@" || code=$?; echo $code > ../code; } | :
+    return "$(cat ../code)"
+}
+expect 8 into_closed_pipe sh -c 'sleep 0.2; exec "$@"' sh "$fhola" encrypt secret.key "$picture" << 'END'
+fhola encrypt: input/output error: standard output: writing at byte 0: Broken pipe
+END
+if [ "$(id -u)" -ne 0 ]; then
+    cp "$picture" closed.ppm
+    chmod 000 closed.ppm
+    expect 8 "$fhola" encrypt secret.key closed.ppm << 'END'
+fhola encrypt: input/output error: closed.ppm: Permission denied
+END
+fi
+
+"$fhola" encrypt secret.key "$picture" -o picture.ct
+
+# ---- infer: whatever is wrong is found before the network starts to work
+
+expect 9 "$fhola" infer n.fhola secret.key picture.ct -o x.ct << 'END'
+fhola infer: security violation: secret.key: a secret key instead of evaluation keys; it must stay with its owner
+END
+expect 9 "$fhola" infer n.fhola eval.keys secret.key -o x.ct << 'END'
+fhola infer: security violation: secret.key: a secret key instead of a ciphertext; it must stay with its owner
+END
+expect 9 "$fhola" infer secret.key eval.keys picture.ct -o x.ct << 'END'
+fhola infer: security violation: secret.key: a secret key instead of a compiled network; it must stay with its owner
+END
+expect 7 "$fhola" infer n.client eval.keys picture.ct -o x.ct << 'END'
+fhola infer: malformed data: n.client: a client file instead of a compiled network
+END
+expect 7 "$fhola" infer n.fhola picture.ct eval.keys -o x.ct << 'END'
+fhola infer: malformed data: picture.ct: a ciphertext instead of evaluation keys
+END
+expect 8 "$fhola" infer n.fhola eval.keys none.ct -o x.ct << 'END'
+fhola infer: input/output error: none.ct: No such file or directory
+END
+expect 8 "$fhola" infer n.fhola eval.keys ./ -o x.ct << 'END'
+fhola infer: input/output error: ./: reading at byte 0: Is a directory
+END
+expect 7 "$fhola" infer n.fhola eval.keys << 'END'
+fhola infer: malformed data: no encrypted picture arrived
+END
+expect 7 "$fhola" infer n.fhola eval.keys "$picture" << END
+fhola infer: malformed data: $picture: byte 0: not a fhola file
+END
+head -c 300000 picture.ct > cut.ct
+expect 7 "$fhola" infer n.fhola eval.keys cut.ct -o x.ct << 'END'
+fhola infer: malformed data: cut.ct: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 300000
+END
+head -c 300000 picture.ct > ../input
+expect 7 "$fhola" infer n.fhola eval.keys << 'END'
+fhola infer: malformed data: standard input: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 300000
+END
+: > ../input
+cp picture.ct flipped.ct
+change flipped.ct 200000 000
+change flipped.ct 200001 377
+expect 7 "$fhola" infer n.fhola eval.keys flipped.ct -o x.ct << 'END'
+fhola infer: malformed data: flipped.ct: chunk 2 'CIPH' at byte 312: the content does not match its checksum
+END
+head -c 200000000 eval.keys > cut.keys
+expect 7 sh -c '"$@" 2>&1 | sed "s/chunk [0-9]* .KEY . at byte [0-9]*/CHUNK/" >&2; exit 7' sh "$fhola" infer n.fhola cut.keys picture.ct -o x.ct << 'END'
+fhola infer: malformed data: cut.keys: CHUNK: truncated: the data ends at byte 200000000
+END
+rm cut.keys
+
+# Another network: one weight differs in its last bit or so. Another owner.
+cp "$model" other.safetensors
+chmod u+w other.safetensors
+header=$(od -A n -t u4 -N 4 other.safetensors | tr -d ' ')
+change other.safetensors $((8 + header + 4000)) 001
+hash=$("$fhola" inspect other.safetensors | awk '$1 == "weights" { print $2 }')
+sed "s/\"model_hash\": \"[0-9a-f]*\"/\"model_hash\": \"$hash\"/" "$plan" > other.plan
+expect 3 "$fhola" compile ./other.safetensors "$plan" -o x.fhola << END
+fhola compile: invalid parameter: $plan: the plan is for another model: weights ID, the model's are ID
+END
+"$fhola" compile ./other.safetensors other.plan -o other.fhola > /dev/null
+expect 6 "$fhola" infer other.fhola eval.keys picture.ct -o x.ct << 'END'
+fhola infer: unusable key: eval.keys: chunk 1 'NETW' at byte 272: made for another network (ID, not ID)
+END
+"$fhola" compile resnet20 -o wide.fhola --params R15-A3 > /dev/null
+expect 6 "$fhola" infer wide.fhola eval.keys picture.ct -o x.ct << 'END'
+fhola infer: unusable key: eval.keys: evaluation keys for other parameters (ID, not ID)
+END
+"$fhola" keygen other.client -d keys > /dev/null
+"$fhola" encrypt keys/secret.key "$picture" -o other.ct
+expect 6 "$fhola" infer n.fhola eval.keys other.ct -o x.ct << 'END'
+fhola infer: unusable key: other.ct: a ciphertext of another key (ID, not ID)
+END
+
+# ---- decrypt
+
+expect 7 "$fhola" decrypt eval.keys picture.ct << 'END'
+fhola decrypt: malformed data: eval.keys: evaluation keys instead of a secret key
+END
+expect 4 "$fhola" decrypt secret.key picture.ct << 'END'
+fhola decrypt: level mismatch: picture.ct: chunk 2 'CIPH' at byte 312: this is an encrypted picture, not a result
+END
+expect 6 "$fhola" decrypt secret.key other.ct << 'END'
+fhola decrypt: unusable key: other.ct: a ciphertext of another key (ID, not ID)
+END
+expect 7 "$fhola" decrypt secret.key << 'END'
+fhola decrypt: malformed data: no result arrived
+END
+expect 7 "$fhola" decrypt secret.key cut.ct << 'END'
+fhola decrypt: malformed data: cut.ct: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 300000
+END
+
+# ---- inspect
+
+expect 8 "$fhola" inspect none << 'END'
+fhola inspect: input/output error: none: No such file or directory
+END
+expect 8 "$fhola" inspect . << 'END'
+fhola inspect: input/output error: .: Is a directory
+END
+expect 7 "$fhola" inspect empty << 'END'
+fhola inspect: malformed data: empty: empty
+END
+expect 7 "$fhola" inspect flipped.ct << 'END'
+fhola inspect: malformed data: flipped.ct: chunk 2 'CIPH' at byte 312: the content does not match its checksum
+END
+expect 7 "$fhola" inspect cut.client << 'END'
+fhola inspect: malformed data: cut.client: chunk 1 'CLNT' at byte 272: truncated: the data ends at byte 1000
+END
+for kind in n.fhola n.client secret.key eval.keys picture.ct; do
+    head -c 20 $kind > start
+    cp start x
+    expect 7 "$fhola" inspect x << 'END'
+fhola inspect: malformed data: x: byte 0: truncated: the data ends at byte 20
+END
+    rm x start
+    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 1 ] || { echo "FAIL: inspect $kind"; failures=$((failures + 1)); }
+done
+if "$fhola" inspect --json secret.key | grep -i '"secret"'; then
+    echo 'FAIL: inspect shows something secret'
+    failures=$((failures + 1))
+fi
+
+echo "$cases cases, $failures failures"
+[ $failures -eq 0 ]
