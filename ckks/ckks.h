@@ -320,9 +320,9 @@ fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *w
 /* A file, or a piece of a stream, is a container: a head that says what it holds, the specification of the parameters, chunks with
  * checksums, an end mark; see fhola-formats(5). Checksums find damage. They do not authenticate anything.
  *
- * Objects are written between ckks_writer_begin and ckks_writer_end, in chunks; several objects may share a container, and a stream may hold
- * any number of containers. Reading follows the same order. A reader never allocates more than the parameters justify, whatever a
- * file claims, and hands over nothing that it has not verified. */
+ * Objects are written between ckks_writer_begin and ckks_writer_end, in chunks; several objects may share a container, and a
+ * stream may hold any number of containers. Reading follows the same order. A reader never allocates more than the parameters
+ * justify, whatever a file claims, and hands over nothing that it has not verified. */
 
 #define CKKS_FILE_VERSION 1u
 
@@ -342,7 +342,7 @@ const char *ckks_file_kind_name(ckks_file_kind kind);
 typedef struct ckks_file_head {
     ckks_file_kind kind;
     uint64_t params; /* ckks_params_hash */
-    uint64_t key;    /* id of the secret key behind the content: a random number, the same in everything made with that key; 0: none */
+    uint64_t key;    /* id of the secret key behind the content: a random number, equal in all made with that key; 0: none */
     uint64_t offset; /* of the container in the stream */
 } ckks_file_head;
 
@@ -352,8 +352,8 @@ typedef struct ckks_writer ckks_writer;
 
 /* Writes to a stream, which stays open and belongs to the caller; `name` goes into messages. */
 fhola_status ckks_writer_create(ckks_writer **out, FILE *stream, const char *name) FHOLA_WARN_UNUSED;
-/* Writes a new file beside `path`, which ckks_writer_commit gives the name `path`; with `owner_only` its mode is 0600 from the start. If `path`
- * is there and no regular file (a device, a pipe), it is written directly. */
+/* Writes a new file beside `path`, which ckks_writer_commit gives the name `path`; with `owner_only` its mode is 0600 from the
+ * start. If `path` is there and no regular file (a device, a pipe), it is written directly. */
 fhola_status ckks_writer_open(ckks_writer **out, const char *path, int owner_only) FHOLA_WARN_UNUSED;
 /* Flushes; a named file is then on the disk (fsync) and replaces `path`. IO: then `path` is what it was. */
 fhola_status ckks_writer_commit(ckks_writer *writer) FHOLA_WARN_UNUSED;
@@ -370,16 +370,17 @@ fhola_status ckks_writer_end(ckks_writer *writer) FHOLA_WARN_UNUSED;
 
 typedef struct ckks_reader ckks_reader;
 
-fhola_status ckks_reader_create(ckks_reader **out, FILE *stream, const char *name) FHOLA_WARN_UNUSED; /* the stream stays the caller's */
+/* The stream stays the caller's. */
+fhola_status ckks_reader_create(ckks_reader **out, FILE *stream, const char *name) FHOLA_WARN_UNUSED;
 fhola_status ckks_reader_open(ckks_reader **out, const char *path) FHOLA_WARN_UNUSED;
 void ckks_reader_destroy(ckks_reader *reader); /* wipes what it has read */
 /* Accept parameters that are marked insecure: tests only. */
 void ckks_reader_allow_insecure(ckks_reader *reader);
 
-/* Begins the next container. *more = 0 at the end of the stream; with `more` NULL there must be a container. It must be of `kind`; with
- * `context` not NULL, for its parameters; with `key` not 0, of that key. The parameters are checked as by ckks_params_create.
- * FORMAT: not such a file, another version or kind, damaged, truncated. KEY: other parameters or another key. SECURITY: a secret key
- * where something else belongs, or parameters below 128-bit security. */
+/* Begins the next container. *more = 0 at the end of the stream; with `more` NULL there must be a container. It must be of `kind`;
+ * with `context` not NULL, for its parameters; with `key` not 0, of that key. The parameters are checked as by ckks_params_create.
+ * FORMAT: not such a file, another version or kind, damaged, truncated. KEY: other parameters or another key. SECURITY: a secret
+ * key where something else belongs, or parameters below 128-bit security. */
 fhola_status ckks_reader_begin(ckks_reader *reader, int *more, ckks_file_kind kind, const ckks_context *context,
                                uint64_t key) FHOLA_WARN_UNUSED;
 ckks_file_head ckks_reader_head(const ckks_reader *reader);
@@ -401,8 +402,8 @@ fhola_status ckks_reader_skip(ckks_reader *reader, ckks_chunk_info *info) FHOLA_
 
 /* ---- objects */
 
-/* Fails with SECURITY for coefficients outside of {-1, 0, 1} and for a number of nonzero ones that a uniform ternary secret does not
- * have (more than 8 standard deviations from 2N/3). */
+/* Fails with SECURITY for coefficients outside of {-1, 0, 1} and for a number of nonzero ones that a uniform ternary secret does
+ * not have (more than 8 standard deviations from 2N/3). */
 fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *context, ckks_reader *reader) FHOLA_WARN_UNUSED;
 fhola_status ckks_secret_key_write(ckks_writer *writer, const ckks_secret_key *key) FHOLA_WARN_UNUSED;
 /* A random id for a new secret key, never 0. */
@@ -414,10 +415,13 @@ fhola_status ckks_public_key_write(ckks_writer *writer, const ckks_public_key *k
 /* progress as in ckks_eval_keys_create. */
 fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *context, ckks_reader *reader, ckks_progress_fn progress,
                                  void *arg) FHOLA_WARN_UNUSED;
-fhola_status ckks_eval_keys_write(ckks_writer *writer, const ckks_eval_keys *keys, ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
-/* Makes the keys of `list` and writes each as soon as it is made: memory for a few keys, not for all. */
+fhola_status ckks_eval_keys_write(ckks_writer *writer, const ckks_eval_keys *keys, ckks_progress_fn progress,
+                                  void *arg) FHOLA_WARN_UNUSED;
+/* Makes the keys of `list` and writes each as soon as it is made: memory for a few keys, not for all. Those of bootstrapping's
+ * ephemeral secret come first. */
 fhola_status ckks_eval_keys_generate(ckks_writer *writer, const ckks_context *context, const ckks_secret_key *secret,
-                                     const ckks_key_list *list, ckks_rng *rng, ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
+                                     const ckks_key_list *list, ckks_rng *rng, ckks_progress_fn progress,
+                                     void *arg) FHOLA_WARN_UNUSED;
 
 /* `out` was created for `context`. A fresh ciphertext takes half the room of another one: its uniform half is a seed. */
 fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *context, ckks_reader *reader) FHOLA_WARN_UNUSED;

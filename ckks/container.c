@@ -19,8 +19,8 @@
 static const unsigned char magic[8] = {0x89, 'F', 'H', 'O', 'L', 'A', '\r', '\n'};
 
 #define PARAMS_TAG "PARM"
-#define END_TAG "END "
-#define SKIP_STEP ((size_t)1 << 16)
+#define END_TAG    "END "
+#define SKIP_STEP  ((size_t)1 << 16)
 
 struct ckks_writer {
     FILE *stream;
@@ -38,13 +38,13 @@ struct ckks_reader {
     int owned;
     char *name;
     int allow_insecure;
-    int inside;             /* between begin and end */
+    int inside; /* between begin and end */
     ckks_file_head head;
     ckks_params *params;
     unsigned char spec[CKKS_SPEC_BYTES]; /* what `params` was made from */
-    char tag[5];            /* of the current chunk; "": none yet */
-    uint32_t chunks, chunk; /* heads read in this container; number of the current chunk */
-    uint64_t chunk_offset;  /* of its head */
+    char tag[5];                         /* of the current chunk; "": none yet */
+    uint32_t chunks, chunk;              /* heads read in this container; number of the current chunk */
+    uint64_t chunk_offset;               /* of its head */
     uint64_t offset;
     unsigned char *buffer;
     size_t capacity;
@@ -120,8 +120,8 @@ typedef struct spec_fields {
 static spec_fields fields_of(ckks_params_spec *s)
 {
     return (spec_fields){
-        {&s->log_n, &s->stc_levels, &s->residual_levels, &s->eval_mod_levels, &s->cts_levels, &s->special_primes, &s->eval_mod_range,
-         &s->eval_mod_degree, &s->double_angles, &s->hamming_weight},
+        {&s->log_n, &s->stc_levels, &s->residual_levels, &s->eval_mod_levels, &s->cts_levels, &s->special_primes,
+         &s->eval_mod_range, &s->eval_mod_degree, &s->double_angles, &s->hamming_weight},
         {&s->base_bits, &s->stc_bits, &s->residual_bits, &s->cts_bits, &s->special_bits, &s->eps, &s->eval_mod_power},
     };
 }
@@ -234,7 +234,8 @@ fhola_status ckks_writer_open(ckks_writer **out, const char *path, int owner_onl
 
 static fhola_status write_failed(const ckks_writer *w)
 {
-    return fhola_fail(FHOLA_IO, "%s: writing at byte %llu: %s", w->name, (unsigned long long)w->offset, errno ? strerror(errno) : "short write");
+    return fhola_fail(FHOLA_IO, "%s: writing at byte %llu: %s", w->name, (unsigned long long)w->offset,
+                      errno ? strerror(errno) : "short write");
 }
 
 static fhola_status close_stream(ckks_writer *w)
@@ -320,7 +321,8 @@ fhola_status ckks_writer_begin(ckks_writer *w, ckks_file_kind kind, const ckks_p
 fhola_status ckks_writer_chunk(ckks_writer *w, const char *tag, const void *content, size_t length)
 {
     if (!w->inside) return fhola_fail(FHOLA_PARAM, "%s: a chunk needs a container", w->name);
-    if (strlen(tag) != 4 || !strcmp(tag, END_TAG)) return fhola_fail(FHOLA_PARAM, "%s: a chunk cannot be called '%s'", w->name, tag);
+    if (strlen(tag) != 4 || !strcmp(tag, END_TAG))
+        return fhola_fail(FHOLA_PARAM, "%s: a chunk cannot be called '%s'", w->name, tag);
     return write_chunk(w, tag, content, length);
 }
 
@@ -400,7 +402,8 @@ fhola_status ckks_reader_fail(const ckks_reader *r, fhola_status status, const c
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     if (!r->tag[0]) return fhola_fail(status, "%s: byte %llu: %s", r->name, (unsigned long long)r->chunk_offset, message);
-    return fhola_fail(status, "%s: chunk %u '%s' at byte %llu: %s", r->name, r->chunk, r->tag, (unsigned long long)r->chunk_offset, message);
+    return fhola_fail(status, "%s: chunk %u '%s' at byte %llu: %s", r->name, r->chunk, r->tag, (unsigned long long)r->chunk_offset,
+                      message);
 }
 
 /* Reads up to `length` bytes; fewer only at the end of the stream. */
@@ -410,7 +413,8 @@ static fhola_status read_some(ckks_reader *r, void *out, size_t length, size_t *
     *got = length ? fread(out, 1, length, r->stream) : 0;
     r->offset += *got;
     if (*got < length && ferror(r->stream))
-        return fhola_fail(FHOLA_IO, "%s: reading at byte %llu: %s", r->name, (unsigned long long)r->offset, errno ? strerror(errno) : "error");
+        return fhola_fail(FHOLA_IO, "%s: reading at byte %llu: %s", r->name, (unsigned long long)r->offset,
+                          errno ? strerror(errno) : "error");
     return FHOLA_OK;
 }
 
@@ -442,7 +446,8 @@ static fhola_status read_chunk_head(ckks_reader *r, chunk_head *head)
     if (ckks_get64(bytes + 24) != XXH3_64bits(bytes, 24)) return ckks_reader_fail(r, FHOLA_FORMAT, "the chunk's head is damaged");
     keep_tag(r, bytes);
     if (ckks_get32(bytes + 4) != r->chunk)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "the chunk says it is number %u: a chunk is missing or out of place", ckks_get32(bytes + 4));
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the chunk says it is number %u: a chunk is missing or out of place",
+                                ckks_get32(bytes + 4));
     head->length = ckks_get64(bytes + 8);
     head->hash = ckks_get64(bytes + 16);
     if (!strcmp(r->tag, END_TAG) && head->length) return ckks_reader_fail(r, FHOLA_FORMAT, "the end mark is not empty");
@@ -467,15 +472,18 @@ static fhola_status wrong_checksum(const ckks_reader *r)
     return ckks_reader_fail(r, FHOLA_FORMAT, "the content does not match its checksum");
 }
 
-fhola_status ckks_reader_chunk(ckks_reader *r, const char *tag, size_t min, size_t max, const unsigned char **content, size_t *length)
+fhola_status ckks_reader_chunk(ckks_reader *r, const char *tag, size_t min, size_t max, const unsigned char **content,
+                               size_t *length)
 {
     chunk_head head;
     fhola_status st = read_chunk_head(r, &head);
     if (st) return st;
     if (strcmp(r->tag, tag) != 0) return ckks_reader_fail(r, FHOLA_FORMAT, "chunk '%s' must come here", tag);
     if (head.length < min || head.length > max)
-        return min == max ? ckks_reader_fail(r, FHOLA_FORMAT, "the length is %llu, must be %zu", (unsigned long long)head.length, min)
-                          : ckks_reader_fail(r, FHOLA_FORMAT, "the length %llu is not in %zu..%zu", (unsigned long long)head.length, min, max);
+        return min == max
+                   ? ckks_reader_fail(r, FHOLA_FORMAT, "the length is %llu, must be %zu", (unsigned long long)head.length, min)
+                   : ckks_reader_fail(r, FHOLA_FORMAT, "the length %llu is not in %zu..%zu", (unsigned long long)head.length, min,
+                                      max);
     size_t bytes = (size_t)head.length;
     st = grow(r, bytes);
     if (!st) st = read_all(r, r->buffer, bytes);
@@ -520,7 +528,7 @@ fhola_status ckks_reader_end(ckks_reader *r)
 fhola_status ckks_reader_finish(ckks_reader *r)
 {
     unsigned char byte;
-    size_t got;
+    size_t got = 0;
     fhola_status st = ckks_reader_end(r);
     if (!st) st = read_some(r, &byte, 1, &got);
     if (st || !got) return st;
@@ -541,17 +549,21 @@ static fhola_status read_head(ckks_reader *r, int *more)
         *more = 0;
         return FHOLA_OK;
     }
-    if (got == 0) return fhola_fail(FHOLA_FORMAT, "%s: %s", r->name, r->offset ? "ends where another object should follow" : "empty");
-    if (memcmp(bytes, magic, got < sizeof magic ? got : sizeof magic) != 0) return ckks_reader_fail(r, FHOLA_FORMAT, "not a fhola file");
+    if (got == 0)
+        return fhola_fail(FHOLA_FORMAT, "%s: %s", r->name, r->offset ? "ends where another object should follow" : "empty");
+    if (memcmp(bytes, magic, got < sizeof magic ? got : sizeof magic) != 0)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "not a fhola file");
     if (got < 12) return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu", (unsigned long long)r->offset);
     uint32_t version = ckks_get32(bytes + 8);
     if (version != CKKS_FILE_VERSION)
         return ckks_reader_fail(r, FHOLA_FORMAT, "format version %u is %s than version %u, the one this program reads", version,
                                 version > CKKS_FILE_VERSION ? "newer" : "older", CKKS_FILE_VERSION);
-    if (got < sizeof bytes) return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu", (unsigned long long)r->offset);
+    if (got < sizeof bytes)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu", (unsigned long long)r->offset);
     if (ckks_get64(bytes + 32) != XXH3_64bits(bytes, 32)) return ckks_reader_fail(r, FHOLA_FORMAT, "the head is damaged");
     uint32_t kind = ckks_get32(bytes + 12);
-    if (kind < CKKS_FILE_SECRET_KEY || kind > CKKS_FILE_NETWORK) return ckks_reader_fail(r, FHOLA_FORMAT, "unknown kind of object %u", kind);
+    if (kind < CKKS_FILE_SECRET_KEY || kind > CKKS_FILE_NETWORK)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "unknown kind of object %u", kind);
     r->head = (ckks_file_head){(ckks_file_kind)kind, ckks_get64(bytes + 16), ckks_get64(bytes + 24), r->chunk_offset};
     r->inside = 1;
     r->chunks = 0;
@@ -563,7 +575,8 @@ static fhola_status check_head(const ckks_reader *r, ckks_file_kind kind, const 
 {
     const ckks_file_head *h = &r->head;
     if (kind && h->kind != kind && h->kind == CKKS_FILE_SECRET_KEY)
-        return fhola_fail(FHOLA_SECURITY, "%s: a secret key instead of %s; it must stay with its owner", r->name, ckks_file_kind_name(kind));
+        return fhola_fail(FHOLA_SECURITY, "%s: a secret key instead of %s; it must stay with its owner", r->name,
+                          ckks_file_kind_name(kind));
     if (kind && h->kind != kind)
         return fhola_fail(FHOLA_FORMAT, "%s: %s instead of %s", r->name, ckks_file_kind_name(h->kind), ckks_file_kind_name(kind));
     if (context && h->params != ckks_params_hash(ckks_context_params(context)))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes inside a container (the container itself is public, see "files" in ckks.h): little-endian numbers and packed residues. Internal.
+/* The bytes inside a container (the container itself is public, see "files" in ckks.h): little-endian numbers and packed residues.
+ * Internal.
  *
  * A container, all numbers little-endian:
  *     head         40 bytes   magic (8), version u32, kind u32, parameter hash u64, key id u64, XXH3-64 of the 32 bytes before
@@ -18,10 +19,10 @@
 
 #include "ckks/ckks.h"
 
-#define CKKS_HEAD_BYTES 40u
+#define CKKS_HEAD_BYTES       40u
 #define CKKS_CHUNK_HEAD_BYTES 32u
-#define CKKS_SPEC_BYTES 200u
-#define CKKS_UNPACK_SLACK 8u /* bytes readable behind the last packed residue; a reader's chunks have them */
+#define CKKS_SPEC_BYTES       200u
+#define CKKS_UNPACK_SLACK     8u /* bytes readable behind the last packed residue; a reader's chunks have them */
 
 static inline void ckks_put32(unsigned char *out, uint32_t x)
 {

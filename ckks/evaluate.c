@@ -37,6 +37,13 @@ static fhola_status check_pair(const ckks_context *c, const ckks_ciphertext *out
     return st ? st : ckks_scale_check(a->scale, b->scale, "operand b");
 }
 
+static fhola_status check_tools(const ckks_context *c, const ckks_workspace *ws, const ckks_eval_keys *keys)
+{
+    if (ws->context != c) return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
+    if (keys && keys->context != c) return fhola_fail(FHOLA_KEY, "the evaluation keys belong to another context");
+    return FHOLA_OK;
+}
+
 typedef void (*limb_op)(const ckks_prime *, uint64_t *, const uint64_t *, const uint64_t *, size_t);
 
 static fhola_status add_or_sub(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a, const ckks_ciphertext *b, limb_op op)
@@ -160,6 +167,7 @@ fhola_status ckks_drop(const ckks_context *c, ckks_ciphertext *out, const ckks_c
 fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, const ckks_ciphertext *in, ckks_basis basis)
 {
     fhola_status st = check_one(c, out, in);
+    if (!st) st = check_tools(c, ws, NULL);
     if (!st && (!basis || basis & ~in->basis)) st = fhola_fail(FHOLA_LEVEL, "the basis to keep is not part of the ciphertext's");
     if (st || basis == in->basis) return st ? st : ckks_ciphertext_copy(out, in);
     ckks_mark mark = ckks_workspace_mark(ws);
@@ -233,8 +241,8 @@ fhola_status ckks_mul(const ckks_context *c, ckks_workspace *ws, const ckks_eval
 {
     fhola_status st = check_one(c, out, a);
     if (!st) st = ckks_ciphertext_check(c, b, "operand b");
+    if (!st) st = check_tools(c, ws, keys);
     if (st) return st;
-    if (keys->context != c) return fhola_fail(FHOLA_KEY, "the evaluation keys belong to another context");
     if (a->basis != b->basis)
         return fhola_fail(FHOLA_LEVEL, "basis %#llx does not match %#llx of operand b", (unsigned long long)a->basis,
                           (unsigned long long)b->basis);
@@ -266,6 +274,7 @@ fhola_status ckks_rotate(const ckks_context *c, ckks_workspace *ws, const ckks_e
     const ckks_switch_key *key;
     uint32_t k = (uint32_t)rotation & (uint32_t)(c->slots - 1);
     fhola_status st = check_one(c, out, in);
+    if (!st) st = check_tools(c, ws, keys);
     if (st) return st;
     if (k == 0) return ckks_ciphertext_copy(out, in);
     st = ckks_eval_keys_find(&key, keys, CKKS_KEY_ROTATE, k, in->basis, 0);
@@ -277,6 +286,7 @@ fhola_status ckks_conjugate(const ckks_context *c, ckks_workspace *ws, const ckk
 {
     const ckks_switch_key *key;
     fhola_status st = check_one(c, out, in);
+    if (!st) st = check_tools(c, ws, keys);
     if (!st) st = ckks_eval_keys_find(&key, keys, CKKS_KEY_CONJUGATE, 0, in->basis, 0);
     return st ? st : galois(c, ws, key, out, in);
 }
@@ -297,6 +307,9 @@ static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, const
         result[k] = out[k / 2]->poly[k % 2];
     }
     fhola_status st = ckks_decompose(c, ws, &d, 1, key[0], in->basis, &c1);
+    for (size_t k = 0; k < count && !st; k++)
+        if (!ckks_decomposition_fits(c, &d, key[k]))
+            st = fhola_fail(FHOLA_KEY, "the key of rotation %u has other digits than its neighbours", key[k]->request.rotation);
     if (st) return st;
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < all; i++) {
@@ -315,11 +328,13 @@ static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, const
 fhola_status ckks_rotate_hoisted(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys, ckks_ciphertext *const out[],
                                  const ckks_ciphertext *in, const int32_t rotation[], size_t count)
 {
+    fhola_status st = check_tools(c, ws, keys);
+    if (st) return st;
     ckks_mark mark = ckks_workspace_mark(ws);
     const ckks_switch_key **key = ckks_workspace_take(ws, (count + 1) * sizeof *key);
     ckks_ciphertext **target = ckks_workspace_take(ws, (count + 1) * sizeof *target);
     size_t rotated = 0;
-    fhola_status st = key && target ? FHOLA_OK : FHOLA_NOMEM;
+    st = key && target ? FHOLA_OK : FHOLA_NOMEM;
     for (size_t i = 0; i < count && !st; i++) {
         uint32_t k = (uint32_t)rotation[i] & (uint32_t)(c->slots - 1);
         st = check_one(c, out[i], in);

@@ -9,16 +9,16 @@
 #include "ckks/container.h"
 #include "ckks/keys.h"
 
-#define SECRET_TAG "SKEY"
-#define PUBLIC_TAG "PKEY"
-#define LIST_TAG "KEYS"
-#define KEY_TAG "KEY "
+#define SECRET_TAG     "SKEY"
+#define PUBLIC_TAG     "PKEY"
+#define LIST_TAG       "KEYS"
+#define KEY_TAG        "KEY "
 #define CIPHERTEXT_TAG "CIPH"
 
-#define LIST_ENTRY_BYTES 24u
-#define MAX_KEYS 65536u
+#define LIST_ENTRY_BYTES      24u
+#define MAX_KEYS              65536u
 #define CIPHERTEXT_HEAD_BYTES 24u
-#define PUBLIC_HEAD_BYTES (8u + CKKS_SEED_BYTES)
+#define PUBLIC_HEAD_BYTES     (8u + CKKS_SEED_BYTES)
 
 /* Standard deviations from 2N/3 at which a secret's number of nonzero coefficients is refused: probability below 2^-49. */
 #define WEIGHT_DEVIATIONS 8.0
@@ -57,7 +57,8 @@ static fhola_status not_residues(const ckks_reader *r, size_t bad)
     return ckks_reader_fail(r, FHOLA_FORMAT, "%zu residues are not below their prime", bad);
 }
 
-static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, uint64_t *poly, const unsigned char *in, ckks_basis basis)
+static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, uint64_t *poly, const unsigned char *in,
+                                ckks_basis basis)
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
     size_t bad = 0;
@@ -142,7 +143,8 @@ static fhola_status check_secret(const ckks_reader *r, secret_counts count, size
     double expected = 2.0 * (double)n / 3.0, deviation = sqrt(2.0 * (double)n / 9.0);
     if (count.invalid) return ckks_reader_fail(r, FHOLA_SECURITY, "%zu coefficients are not in {-1, 0, 1}", count.invalid);
     if (fabs((double)count.nonzero - expected) > WEIGHT_DEVIATIONS * deviation)
-        return ckks_reader_fail(r, FHOLA_SECURITY, "%zu of %zu coefficients are not 0, a uniform ternary secret has %.0f +- %.0f: not secure",
+        return ckks_reader_fail(r, FHOLA_SECURITY,
+                                "%zu of %zu coefficients are not 0, a uniform ternary secret has %.0f +- %.0f: not secure",
                                 count.nonzero, n, expected, deviation);
     return FHOLA_OK;
 }
@@ -199,7 +201,8 @@ fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *c, 
 {
     const unsigned char *content;
     size_t length;
-    fhola_status st = ckks_reader_chunk(r, PUBLIC_TAG, PUBLIC_HEAD_BYTES, PUBLIC_HEAD_BYTES + packed_bytes(c, c->chain), &content, &length);
+    fhola_status st =
+        ckks_reader_chunk(r, PUBLIC_TAG, PUBLIC_HEAD_BYTES, PUBLIC_HEAD_BYTES + packed_bytes(c, c->chain), &content, &length);
     if (st) return st;
     ckks_basis basis = ckks_get64(content);
     st = check_basis(c, r, basis);
@@ -264,7 +267,8 @@ static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks
     for (unsigned d = 0; d < key->digits; d++)
         if (ckks_get64(in + CKKS_SEED_BYTES + 8 * d) != key->digit[d])
             return ckks_reader_fail(r, FHOLA_FORMAT, "digit %u has the primes %#llx, must be %#llx", d,
-                                    (unsigned long long)ckks_get64(in + CKKS_SEED_BYTES + 8 * d), (unsigned long long)key->digit[d]);
+                                    (unsigned long long)ckks_get64(in + CKKS_SEED_BYTES + 8 * d),
+                                    (unsigned long long)key->digit[d]);
     memcpy(key->seed, in, CKKS_SEED_BYTES);
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
@@ -346,7 +350,8 @@ fhola_status ckks_eval_keys_write(ckks_writer *w, const ckks_eval_keys *keys, ck
     return st;
 }
 
-static fhola_status generate_some(key_output *o, const ckks_secret_key *secret, ckks_key_request *request, size_t count, ckks_rng *rng)
+static fhola_status generate_some(key_output *o, const ckks_secret_key *secret, ckks_key_request *request, size_t count,
+                                  ckks_rng *rng)
 {
     ckks_key_list list = {request, count, count};
     ckks_eval_keys *keys = NULL;
@@ -369,8 +374,8 @@ static size_t encapsulation_first(ckks_key_request *out, const ckks_key_list *li
     return first;
 }
 
-fhola_status ckks_eval_keys_generate(ckks_writer *w, const ckks_context *c, const ckks_secret_key *secret, const ckks_key_list *list,
-                                     ckks_rng *rng, ckks_progress_fn progress, void *arg)
+fhola_status ckks_eval_keys_generate(ckks_writer *w, const ckks_context *c, const ckks_secret_key *secret,
+                                     const ckks_key_list *list, ckks_rng *rng, ckks_progress_fn progress, void *arg)
 {
     key_output o = {.writer = w, .context = c, .progress = progress, .arg = arg, .total = list->count};
     ckks_key_request *request = calloc(list->count + 1, sizeof *request);
@@ -398,7 +403,8 @@ static fhola_status read_list(ckks_reader *r, ckks_key_request **request, size_t
     if (!list) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", n);
     for (size_t i = 0; i < n; i++) {
         const unsigned char *entry = content + i * LIST_ENTRY_BYTES;
-        list[i] = (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4), ckks_get64(entry + 8), ckks_get64(entry + 16)};
+        list[i] = (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4), ckks_get64(entry + 8),
+                                     ckks_get64(entry + 16)};
     }
     *request = list;
     *count = n;
@@ -410,7 +416,8 @@ static fhola_status read_key(ckks_eval_keys *keys, size_t i, const ckks_key_requ
     const ckks_context *c = keys->context;
     const unsigned char *content;
     fhola_status st = ckks_eval_keys_prepare(keys, i, request);
-    if (st) return ckks_reader_fail(r, st == FHOLA_SECURITY || st == FHOLA_NOMEM ? st : FHOLA_FORMAT, "key %zu: %s", i, fhola_detail());
+    if (st)
+        return ckks_reader_fail(r, st == FHOLA_SECURITY || st == FHOLA_NOMEM ? st : FHOLA_FORMAT, "key %zu: %s", i, fhola_detail());
     size_t bytes = key_bytes(c, &keys->key[i]);
     st = ckks_reader_chunk(r, KEY_TAG, bytes, bytes, &content, NULL);
     if (!st) st = unpack_key(c, r, &keys->key[i], content);
@@ -467,7 +474,8 @@ fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
     return st;
 }
 
-static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r, const unsigned char *content, ckks_basis basis, int seeded)
+static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r, const unsigned char *content, ckks_basis basis,
+                                    int seeded)
 {
     const ckks_context *c = ct->context;
     const unsigned char *second = content + CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
@@ -488,7 +496,8 @@ fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *c, c
     const unsigned char *content;
     size_t length;
     if (out->context != c) return fhola_fail(FHOLA_PARAM, "the ciphertext belongs to another context");
-    fhola_status st = ckks_reader_chunk(r, CIPHERTEXT_TAG, CIPHERTEXT_HEAD_BYTES, ciphertext_bytes(c, c->chain, 0), &content, &length);
+    fhola_status st =
+        ckks_reader_chunk(r, CIPHERTEXT_TAG, CIPHERTEXT_HEAD_BYTES, ciphertext_bytes(c, c->chain, 0), &content, &length);
     if (st) return st;
     ckks_basis basis = ckks_get64(content);
     double scale = ckks_get_double(content + 8);

@@ -133,6 +133,11 @@ static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
         free(scratch);
         return fhola_fail(FHOLA_NOMEM, "no memory for a transform of %zu diagonals", n);
     }
+    memcpy(scratch, spec->offset, n * sizeof *scratch);
+    if (unique(scratch, n) < n) {
+        free(scratch);
+        return fhola_fail(FHOLA_PARAM, "the offsets of a transform are not distinct");
+    }
     int32_t step = (int32_t)spec->baby_step, shift = 0;
     if (step == 0) choose_split(lt->context, spec, scratch, &step, &shift);
     for (size_t i = 0; i < n; i++) {
@@ -152,7 +157,7 @@ static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
     }
     lt->first[lt->giants] = lt->terms;
     free(scratch);
-    return lt->terms == n ? FHOLA_OK : fhola_fail(FHOLA_PARAM, "the offsets of a transform are not distinct");
+    return FHOLA_OK;
 }
 
 /* Encodes the diagonals of terms first .. last - 1 on one thread; scratch: 2 period doubles, 2 period integers, values, one limb. */
@@ -222,6 +227,7 @@ static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *
     for (size_t i = 0; i < spec->count; i++)
         if (spec->offset[i] <= -(int32_t)c->slots || spec->offset[i] >= (int32_t)c->slots)
             return fhola_fail(FHOLA_PARAM, "offset %d is outside the slots", spec->offset[i]);
+    if (spec->baby_step > c->slots) return fhola_fail(FHOLA_PARAM, "baby step %u exceeds the %zu slots", spec->baby_step, c->slots);
     ckks_basis digit[CKKS_MAX_DIGITS];
     return ckks_switch_key_digits(c, spec->basis, spec->special, digit) ? FHOLA_OK : FHOLA_PARAM;
 }
@@ -478,20 +484,16 @@ static fhola_status giants(application *a, ckks_workspace *ws)
     ckks_basis sum_basis = lt->double_hoist ? a->whole : a->basis;
     unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index);
     fhola_status st = FHOLA_OK;
-    /* The giant without rotation, if any, starts the total. */
-    unsigned still = lt->giants;
-    for (unsigned j = 0; j < lt->giants; j++)
-        if (!a->giant_key[j]) still = j;
+    /* Giants that are no rotation start the total: offsets a multiple of all slots apart make several. */
 #pragma omp parallel for schedule(static) collapse(2)
     for (int k = 0; k < 2; k++)
         for (unsigned i = 0; i < all; i++) {
             uint64_t *out = a->total[k] + i * c->stride;
-            const ckks_prime *p = &c->prime[index[i]];
-            if (still < lt->giants && sum_basis & CKKS_BIT(index[i]))
-                c->kernel->mul_scalar(p, out, ckks_limb(c, a->sum[k][still], sum_basis, index[i]),
-                                      lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, index[i]), c->n);
-            else
-                memset(out, 0, c->n * sizeof *out);
+            uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, index[i]);
+            memset(out, 0, c->n * sizeof *out);
+            for (unsigned j = 0; j < lt->giants && sum_basis & CKKS_BIT(index[i]); j++)
+                if (!a->giant_key[j])
+                    c->kernel->mul_scalar_add(&c->prime[index[i]], out, out, ckks_limb(c, a->sum[k][j], sum_basis, index[i]), factor, c->n);
         }
     for (unsigned first = 0; first < lt->giants && !st;) {
         unsigned member[GIANT_BATCH], n = 0;
@@ -509,6 +511,9 @@ static fhola_status giants(application *a, ckks_workspace *ws)
             for (unsigned k = 0; k < n && !st; k++) source[k] = lowered[k];
         }
         if (!st) st = ckks_decompose(c, ws, d, n, a->giant_key[member[0]], a->basis, source);
+        for (unsigned k = 0; k < n && !st; k++)
+            if (!ckks_decomposition_fits(c, &d[k], a->giant_key[member[k]]))
+                st = fhola_fail(FHOLA_KEY, "the key of rotation %d has other digits than its neighbours", lt->giant[member[k]]);
         if (!st) {
 #pragma omp parallel for schedule(dynamic)
             for (unsigned i = 0; i < all; i++) {
@@ -543,7 +548,7 @@ static fhola_status apply_one(const ckks_context *c, ckks_workspace *ws, const c
         if (!st && !(a.total[k] = ckks_workspace_poly(ws, all))) st = FHOLA_NOMEM;
     }
     ckks_mark mark = ckks_workspace_mark(ws);
-    const ckks_switch_key *shape = any_key(a.baby_key, lt->babies);
+    const ckks_switch_key *shape = st ? NULL : any_key(a.baby_key, lt->babies);
     ckks_decomposition d = {.digits = 0};
     const uint64_t *c1 = in->poly[1];
     if (!st && shape) st = ckks_decompose(c, ws, &d, 1, shape, a.basis, &c1);

@@ -64,6 +64,7 @@ fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, uint64
             if (out[k] != in[k]) memcpy(out[k], in[k], ((keeps - 1) * c->stride + c->n) * sizeof(uint64_t));
         return FHOLA_OK;
     }
+    if (drops >= CKKS_MAX_TERMS) return fhola_fail(FHOLA_LEVEL, "%u primes cannot be divided away at once, at most %u", drops, CKKS_MAX_TERMS - 1);
     ckks_mark mark = ckks_workspace_mark(ws);
     uint64_t *y = ckks_workspace_poly(ws, count * drops), *v = ckks_workspace_poly(ws, count);
     uint64_t *lifted = ckks_workspace_poly(ws, count * keeps);

@@ -12,19 +12,19 @@
 #include "nn/nn.h"
 #include "nn/plan.h"
 
-#define CLIENT_TAG "CLNT"
+#define CLIENT_TAG  "CLNT"
 #define NETWORK_TAG "NETW"
-#define MODEL_TAG "MODL"
+#define MODEL_TAG   "MODL"
 #define WEIGHTS_TAG "WGHT"
-#define PLAN_TAG "PLAN"
+#define PLAN_TAG    "PLAN"
 
-#define MAX_NAME 255u
-#define MAX_NAMES (NN_MAX_CLASSES * (4u + MAX_NAME))
-#define MAX_KEYS 4096u
+#define MAX_NAME   255u
+#define MAX_NAMES  (NN_MAX_CLASSES * (4u + MAX_NAME))
+#define MAX_KEYS   4096u
 #define MIN_CLIENT 100u
 #define MAX_CLIENT (256u + MAX_NAMES + 24u * MAX_KEYS)
-#define MAX_MODEL (256u + MAX_NAMES)
-#define MAX_PLAN ((size_t)1 << 26)
+#define MAX_MODEL  (256u + MAX_NAMES)
+#define MAX_PLAN   ((size_t)1 << 26)
 
 /* ------------------------------------------------------------------ little-endian bytes, growing and shrinking */
 
@@ -169,7 +169,8 @@ static int printable(const char *name, size_t length)
 static fhola_status take_name(char **name, cursor *c, const ckks_reader *r, size_t index)
 {
     size_t length = take32(c);
-    if (length > MAX_NAME) return ckks_reader_fail(r, FHOLA_FORMAT, "the name of class %zu has %zu bytes, more than %u", index, length, MAX_NAME);
+    if (length > MAX_NAME)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the name of class %zu has %zu bytes, more than %u", index, length, MAX_NAME);
     const char *text = (const char *)take_bytes(c, length);
     if (!text) return taken(c, r);
     if (!printable(text, length)) return ckks_reader_fail(r, FHOLA_FORMAT, "the name of class %zu has control characters", index);
@@ -183,7 +184,8 @@ static fhola_status take_name(char **name, cursor *c, const ckks_reader *r, size
 static fhola_status take_names(char ***name, cursor *c, const ckks_reader *r, size_t count)
 {
     fhola_status status = FHOLA_OK;
-    if (count < 2 || count > NN_MAX_CLASSES) return ckks_reader_fail(r, FHOLA_FORMAT, "%zu classes are not 2..%u", count, NN_MAX_CLASSES);
+    if (count < 2 || count > NN_MAX_CLASSES)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu classes are not 2..%u", count, NN_MAX_CLASSES);
     char **names = calloc(count, sizeof *names);
     if (!names) return fhola_fail(FHOLA_NOMEM, "no memory for %zu class names", count);
     for (size_t i = 0; i < count && status == FHOLA_OK; i++) status = take_name(&names[i], c, r, i);
@@ -221,7 +223,8 @@ fhola_status nn_description_make(nn_description *out, const nn_client *client, c
     }
     fhola_status status = built(&b);
     if (status == FHOLA_OK && (client->keys.count > MAX_KEYS || b.length > MAX_CLIENT))
-        status = fhola_fail(FHOLA_PARAM, "%zu keys, or the names of %zu classes, are too many", client->keys.count, client->classes);
+        status =
+            fhola_fail(FHOLA_PARAM, "%zu keys, or the names of %zu classes, are too many", client->keys.count, client->classes);
     if (status != FHOLA_OK)
         free(b.bytes);
     else
@@ -250,12 +253,14 @@ static fhola_status check_normalisation(const nn_client *c, const ckks_reader *r
     for (int i = 0; i < 3; i++)
         if (!isfinite(c->mean[i]) || !isfinite(c->std[i]) || !(c->std[i] > 0))
             return ckks_reader_fail(r, FHOLA_FORMAT, "mean %g, std %g of colour %d are no normalisation", c->mean[i], c->std[i], i);
-    if (!isnormal(c->input_bound) || c->input_bound < 0) return ckks_reader_fail(r, FHOLA_FORMAT, "the input's bound %g is not positive", c->input_bound);
+    if (!isnormal(c->input_bound) || c->input_bound < 0)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the input's bound %g is not positive", c->input_bound);
     if (!isnormal(c->scale) || c->scale < 0) return ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is not positive", c->scale);
     return FHOLA_OK;
 }
 
-static fhola_status check_shape(const nn_client *c, const ckks_context *context, const ckks_reader *r, uint32_t channels, uint32_t side)
+static fhola_status check_shape(const nn_client *c, const ckks_context *context, const ckks_reader *r, uint32_t channels,
+                                uint32_t side)
 {
     ckks_basis chain = ckks_basis_chain(ckks_context_params(context));
     if (!c->basis || c->basis & ~chain)
@@ -301,7 +306,8 @@ static fhola_status parse_client(nn_client *client, const ckks_context *context,
     uint32_t channels = take32(c), side = take32(c);
     fixed.rows = take32(c);
     fixed.classes = take32(c);
-    if (params != ckks_params_hash(ckks_context_params(context))) return ckks_reader_fail(r, FHOLA_FORMAT, "made for other parameters");
+    if (params != ckks_params_hash(ckks_context_params(context)))
+        return ckks_reader_fail(r, FHOLA_FORMAT, "made for other parameters");
     fixed.input = nn_layout_of(3, NN_IMAGE_SIDE);
     fhola_status status = check_normalisation(&fixed, r);
     if (status == FHOLA_OK) status = check_shape(&fixed, context, r, channels, side);
@@ -470,7 +476,8 @@ static fhola_status allocate_layers(nn_model *m, const uint32_t projection[2])
     m->depth = 6 * blocks + 2;
     m->blocks = calloc(3 * (size_t)blocks, sizeof *m->blocks);
     if (!m->blocks) return fhola_fail(FHOLA_NOMEM, "no memory for %u blocks", 3 * blocks);
-    fhola_status status = allocate_conv(&m->first, (nn_conv){.in = 3, .out = 16, .kernel = 3, .stride = 1, .in_size = NN_IMAGE_SIDE});
+    fhola_status status =
+        allocate_conv(&m->first, (nn_conv){.in = 3, .out = 16, .kernel = 3, .stride = 1, .in_size = NN_IMAGE_SIDE});
     for (unsigned k = 0; k < 3 * blocks && status == FHOLA_OK; k++) {
         unsigned stage = k / blocks;
         status = allocate_block(&m->blocks[k], stage, stage > 0 && k % blocks == 0, stage > 0 && projection[stage - 1]);
@@ -489,7 +496,8 @@ static fhola_status read_layer(void *arg, layer_values v)
     take_doubles(v.weight, &c, v.weights);
     take_doubles(v.bias, &c, v.biases);
     for (size_t i = 0; i < v.weights + v.biases; i++)
-        if (!isfinite(i < v.weights ? v.weight[i] : v.bias[i - v.weights])) return ckks_reader_fail(r, FHOLA_FORMAT, "value %zu is not finite", i);
+        if (!isfinite(i < v.weights ? v.weight[i] : v.bias[i - v.weights]))
+            return ckks_reader_fail(r, FHOLA_FORMAT, "value %zu is not finite", i);
     return FHOLA_OK;
 }
 

@@ -129,6 +129,25 @@ static fhola_status add_row(bench *b, const char *group, const char *name, const
 
 /* ---- ablation ---- */
 
+/* What diverges already while it is fitted has a row without an accuracy. */
+static fhola_status add_divergent(bench *b, const char *group, const char *name, const nn_plan_options *options)
+{
+    nn_comparison_row *row = &b->result->row[b->result->count];
+    size_t size = b->result->activations * sizeof *row->degrees;
+    unsigned *degrees = malloc(size);
+    if (!degrees)
+        return fhola_fail(FHOLA_NOMEM, "no memory for degrees");
+    memcpy(degrees, options->degrees, size);
+    *row = (nn_comparison_row){.group = group, .degrees = degrees, .not_finite = b->result->pictures};
+    row->predicted = row->accuracy = row->max_w = (double)NAN;
+    snprintf(row->name, sizeof row->name, "%s", name);
+    for (size_t i = 0; i < b->result->activations; i++)
+        row->depth += ola_depth(degrees[i]);
+    fhola_status status = find_seconds(&row->seconds, b, options, degrees);
+    b->result->count++;
+    return status;
+}
+
 /* A row with the degrees of the first one, so that only what is named differs. What fails within its ranges is shown without the guard. */
 static fhola_status add_variant(bench *b, const char *group, const char *name, nn_plan_options options)
 {
@@ -137,7 +156,8 @@ static fhola_status add_variant(bench *b, const char *group, const char *name, n
     if (status != FHOLA_RANGE || options.unguarded)
         return status;
     options.unguarded = 1;
-    return add_row(b, group, name, &options);
+    status = add_row(b, group, name, &options);
+    return status == FHOLA_RANGE ? add_divergent(b, group, name, &options) : status;
 }
 
 /* A row with degrees of its own; left out if no such schedule exists. */
@@ -199,10 +219,17 @@ static fhola_status check_options(const nn_plan_options *options, const nn_batch
     return FHOLA_OK;
 }
 
-fhola_status nn_compare_ablation(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
-                                 const nn_batch *judged, const nn_plan_options *options, nn_progress progress, void *user)
+fhola_status nn_compare_ablation(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration,
+                                 const nn_batch *held_out, const nn_batch *judged, const nn_plan_options *options,
+                                 nn_progress progress, void *user)
 {
-    bench b = {.model = model, .calibration = calibration, .held_out = held_out, .judged = judged, .progress = progress, .user = user, .planned = 10};
+    bench b = {.model = model,
+               .calibration = calibration,
+               .held_out = held_out,
+               .judged = judged,
+               .progress = progress,
+               .user = user,
+               .planned = 10};
     fhola_status status = check_options(options, judged);
     if (status != FHOLA_OK)
         return status;
@@ -252,15 +279,18 @@ static fhola_status add_point(bench *b, const nn_plan_options *options, double b
     return add_row(b, "frontier", name, &o);
 }
 
-fhola_status nn_compare_frontier(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
-                                 const nn_batch *judged, const nn_plan_options *options, size_t points, nn_progress progress, void *user)
+fhola_status nn_compare_frontier(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration,
+                                 const nn_batch *held_out, const nn_batch *judged, const nn_plan_options *options, size_t points,
+                                 nn_progress progress, void *user)
 {
-    bench b = {.model = model, .calibration = calibration, .held_out = held_out, .judged = judged, .progress = progress, .user = user};
+    bench b = {
+        .model = model, .calibration = calibration, .held_out = held_out, .judged = judged, .progress = progress, .user = user};
     double least, most;
     bool by_seconds;
     nn_plan_options o = *options;
     if (!o.profile || points < 2 || points > MAX_ROWS)
-        return fhola_fail(FHOLA_PARAM, o.profile ? "a frontier of %zu points: 2 to %u are possible" : "a frontier needs a profile", points, MAX_ROWS);
+        return fhola_fail(FHOLA_PARAM, o.profile ? "a frontier of %zu points: 2 to %u are possible" : "a frontier needs a profile",
+                          points, MAX_ROWS);
     if (o.cost)
         o.depth = 0;
     b.planned = points;

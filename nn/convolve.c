@@ -8,10 +8,11 @@
 
 typedef float vector __attribute__((vector_size(4 * GROUP), aligned(4), may_alias));
 
-/* A hot loop is written once, as an inline function, and compiled once for each instruction set worth having; all give the same bits. */
+/* A hot loop is written once, as an inline function, and compiled once for each instruction set worth having; all give the same
+ * bits. */
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
-#define AVX2 __attribute__((target("avx2")))
+#define AVX2   __attribute__((target("avx2")))
 #define AVX512 __attribute__((target("avx512f")))
 #endif
 
@@ -138,7 +139,8 @@ fhola_status nn_fast_conv_create(nn_fast_conv *conv, const nn_conv *from)
 fhola_status nn_fast_conv_create_adjoint(nn_fast_conv *conv, const nn_conv *from)
 {
     size_t taps = (size_t)from->kernel * from->kernel, size = from->kernel == 1 ? from->in_size / from->stride : from->in_size;
-    *conv = (nn_fast_conv){.in = from->out, .out = from->in, .kernel = from->kernel, .stride = 1, .in_size = size, .out_size = size};
+    *conv =
+        (nn_fast_conv){.in = from->out, .out = from->in, .kernel = from->kernel, .stride = 1, .in_size = size, .out_size = size};
     fhola_status status = allocate(conv);
     for (size_t o = 0; o < conv->out && status == FHOLA_OK; o++)
         for (size_t i = 0; i < conv->in; i++)

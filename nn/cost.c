@@ -9,7 +9,7 @@
 #include "nn/file.h"
 #include "nn/json.h"
 
-#define MAX_FILE ((size_t)1 << 20)
+#define MAX_FILE    ((size_t)1 << 20)
 #define MAX_SECONDS 1e6
 
 static fhola_status get_text(char *to, size_t room, const nn_json *object, const char *key, const char *name)
@@ -60,7 +60,8 @@ static fhola_status parse_degrees(nn_cost_set *set, const nn_json *object, const
     set->degree_count = degrees->count;
     fhola_status status = nn_json_get_row(numbers, degrees, object, degrees->count, "degrees", name);
     for (size_t k = 0; k < set->degree_count && status == FHOLA_OK; k++) {
-        if (!(numbers[k] >= 1 && numbers[k] <= NN_MAX_DEGREE) || floor(numbers[k]) != numbers[k] || (k && numbers[k] <= numbers[k - 1]))
+        if (!(numbers[k] >= 1 && numbers[k] <= NN_MAX_DEGREE) || floor(numbers[k]) != numbers[k] ||
+            (k && numbers[k] <= numbers[k - 1]))
             return nn_json_reject(degrees, object, name, "\"degrees\" must be whole numbers from 1 to 63, rising");
         set->degree[k] = (unsigned)numbers[k];
     }
@@ -85,7 +86,8 @@ static fhola_status parse_set(nn_cost_set *set, const nn_json *object, const cha
 
 static fhola_status parse_table(nn_cost *cost, const nn_json *root, const char *name)
 {
-    const nn_json *format = nn_json_get(root, "format"), *sets = nn_json_get(root, "sets"), *estimated = nn_json_get(root, "estimated");
+    const nn_json *format = nn_json_get(root, "format"), *sets = nn_json_get(root, "sets"),
+                  *estimated = nn_json_get(root, "estimated");
     unsigned version;
     if (!format || format->type != NN_JSON_STRING || strcmp(format->string, "fhola-cost") != 0)
         return nn_json_reject(format, root, name, "\"format\" must be \"fhola-cost\"");

@@ -9,18 +9,18 @@
 #include "nn/model_io.h"
 #include "nn/nn.h"
 
-#define NN_COST_MAX_SETS 8u
+#define NN_COST_MAX_SETS    8u
 #define NN_COST_MAX_DEGREES 8u
-#define NN_COST_STAGES 3u
+#define NN_COST_STAGES      3u
 
 /* Times under one parameter set. A degree costs what the next larger one listed does; larger ones cannot be had. */
 typedef struct nn_cost_set {
     char params[16];
     size_t degree_count;
-    unsigned degree[NN_COST_MAX_DEGREES];                    /* rising */
-    double seconds[NN_COST_STAGES][NN_COST_MAX_DEGREES];     /* stages with 16, 32, 64 channels */
-    double change[NN_COST_STAGES];                           /* what the first activation of a stage costs more (or less) */
-    double fixed;                                            /* beside all activations: pooling and linear layer */
+    unsigned degree[NN_COST_MAX_DEGREES];                /* rising */
+    double seconds[NN_COST_STAGES][NN_COST_MAX_DEGREES]; /* stages with 16, 32, 64 channels */
+    double change[NN_COST_STAGES];                       /* what the first activation of a stage costs more (or less) */
+    double fixed;                                        /* beside all activations: pooling and linear layer */
 } nn_cost_set;
 
 struct nn_cost {

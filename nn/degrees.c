@@ -11,11 +11,14 @@
 
 static ola_weight weight_of(nn_plan_weight weight)
 {
-    return weight == NN_WEIGHT_NORMAL ? OLA_WEIGHT_NORMAL : weight == NN_WEIGHT_EMPIRICAL ? OLA_WEIGHT_EMPIRICAL : OLA_WEIGHT_GUARDED;
+    return weight == NN_WEIGHT_NORMAL      ? OLA_WEIGHT_NORMAL
+           : weight == NN_WEIGHT_EMPIRICAL ? OLA_WEIGHT_EMPIRICAL
+                                           : OLA_WEIGHT_GUARDED;
 }
 
 /* Mean square errors of the best polynomials for one histogram; `interval` is the channel's or the layer's. */
-static fhola_status fit_errors(double error[CHOICES], const ola_histogram *histogram, const ola_interval *interval, const nn_plan_options *options)
+static fhola_status fit_errors(double error[CHOICES], const ola_histogram *histogram, const ola_interval *interval,
+                               const nn_plan_options *options)
 {
     const unsigned largest = nn_profile_degrees[CHOICES - 1];
     ola_fit_result *results = malloc((largest + 1) * sizeof *results);
@@ -80,7 +83,8 @@ fhola_status nn_degrees_errors(double loss[CHOICES], const nn_profile_layer *lay
 {
     ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output, .floor = options->floor};
     double sum[CHOICES] = {0};
-    fhola_status status = options->per_layer ? add_layer_errors(sum, layer, &rule, options) : add_channel_errors(sum, layer, &rule, options);
+    fhola_status status =
+        options->per_layer ? add_layer_errors(sum, layer, &rule, options) : add_channel_errors(sum, layer, &rule, options);
     if (status != FHOLA_OK)
         return fhola_fail(status, "activation %zu: %s", i, fhola_detail());
     memcpy(loss, sum, sizeof sum);
@@ -104,8 +108,8 @@ static fhola_status select_degrees(nn_degrees *d, const nn_plan_options *options
             d->degree[d->choices++] = degree;
     }
     if (d->choices == 0)
-        return fhola_fail(FHOLA_PARAM, "no degree to choose from: the largest allowed is %u, the smallest tried is %u", options->max_degree,
-                          nn_profile_degrees[0]);
+        return fhola_fail(FHOLA_PARAM, "no degree to choose from: the largest allowed is %u, the smallest tried is %u",
+                          options->max_degree, nn_profile_degrees[0]);
     return FHOLA_OK;
 }
 
@@ -147,8 +151,8 @@ fhola_status nn_degrees_create(nn_degrees *degrees, const nn_model *model, const
         result.fixed = set->fixed;
         result.resolution = 1e-3;
     }
-    /* A change ds of the scores changes the loss by (gradient by the scores) . ds: with independent ds of one size, by its square times
-     * score_square in the mean square. */
+    /* A change ds of the scores changes the loss by (gradient by the scores) . ds: with independent ds of one size, by its square
+     * times score_square in the mean square. */
     if (options->importance == NN_IMPORTANCE_GRADIENT && options->profile->score_square > 0)
         result.change_per_loss = 1 / options->profile->score_square;
     status = fill(&result, model, options, set);

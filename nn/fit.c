@@ -171,8 +171,8 @@ static void widen(double *min, double *max, const float *values, size_t count)
     *max = fmax(*max, (double)high);
 }
 
-/* Adds one channel of `pictures` calibration pictures. Pictures come in order and a channel has one thread, so the sums do not depend on the
- * number of threads. */
+/* Adds one channel of `pictures` calibration pictures. Pictures come in order and a channel has one thread, so the sums do not
+ * depend on the number of threads. */
 static bool add_channel(nn_arrivals *arrivals, nn_passage *p, unsigned channel, size_t pictures, size_t pixels)
 {
     size_t count = pictures * pixels;
@@ -268,7 +268,8 @@ fhola_status nn_passage_advance(nn_passage *p, size_t i, const nn_activation *ac
 
 /* ---- fitting ---- */
 
-/* Where the held-out pictures go beyond `limit`, the interval is stretched just so far that they do not. Returns the largest |w|. */
+/* Where the held-out pictures go beyond `limit`, the interval is stretched just so far that they do not. Returns the largest |w|.
+ * */
 static double reach_of_held_out(ola_interval *interval, double low, double high, double limit, bool stretch)
 {
     double reach = fmax(high - interval->centre, interval->centre - low);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passing a set of pictures through the network activation by activation, and fitting each activation to what arrives. Internal to nn/. */
+/* Passing a set of pictures through the network activation by activation, and fitting each activation to what arrives. Internal to
+ * nn/. */
 #ifndef NN_FIT_H
 #define NN_FIT_H
 
@@ -26,8 +27,8 @@ void nn_arrivals_clear(nn_arrivals *arrivals);
  * activation, nn_passage_advance applies it and moves on. */
 typedef struct nn_passage nn_passage;
 
-/* Starts in front of activation 0. `conditional` false: only one network, whose activations stay exact. FHOLA_NOMEM: pictures take 64 KiB
- * each, calibration pictures twice that if `conditional`. held_out may be NULL. */
+/* Starts in front of activation 0. `conditional` false: only one network, whose activations stay exact. FHOLA_NOMEM: pictures take
+ * 64 KiB each, calibration pictures twice that if `conditional`. held_out may be NULL. */
 fhola_status nn_passage_create(nn_passage **passage, const nn_model *model, const nn_batch *calibration, size_t calibration_count,
                                const nn_batch *held_out, bool conditional) FHOLA_WARN_UNUSED;
 void nn_passage_free(nn_passage *passage);
@@ -35,12 +36,14 @@ void nn_passage_free(nn_passage *passage);
 /* Collects the arrivals at activation i, the one the passage stands in front of. FHOLA_RANGE: something is not finite. */
 fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *passage, size_t i) FHOLA_WARN_UNUSED;
 
-/* Applies activation i and the linear layer behind it. `activation` is what the polynomial network has there; ignored if not `conditional`. */
+/* Applies activation i and the linear layer behind it. `activation` is what the polynomial network has there; ignored if not
+ * `conditional`. */
 fhola_status nn_passage_advance(nn_passage *passage, size_t i, const nn_activation *activation, double eps) FHOLA_WARN_UNUSED;
 
-/* Sets intervals and coefficients of activation i of the plan, whose degree is set already, to the arrivals. Without options->unguarded an
- * interval that held-out pictures leave is stretched before the fit. FHOLA_RANGE, naming activation and channel: a channel is constant; what
- * arrives is so far beyond the exact network's range that the polynomials before must diverge. */
+/* Sets intervals and coefficients of activation i of the plan, whose degree is set already, to the arrivals. Without
+ * options->unguarded an interval that held-out pictures leave is stretched before the fit. FHOLA_RANGE, naming activation and
+ * channel: a channel is constant; what arrives is so far beyond the exact network's range that the polynomials before must diverge.
+ * */
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options) FHOLA_WARN_UNUSED;
 
 #endif

@@ -9,8 +9,8 @@
 #include "nn/parallel.h"
 #include "nn/plain.h"
 
-#define CHUNK 64u /* pictures between two sums */
-#define FEATURES 64u
+#define CHUNK       64u /* pictures between two sums */
+#define FEATURES    64u
 #define LAST_PIXELS 64u /* of the last stage, 8 x 8 */
 
 typedef struct adjoint_block {
@@ -234,7 +234,8 @@ void nn_gradient_run(const nn_gradient *g, nn_gradient_trace *t, const float *pl
 
 /* ---- many pictures ---- */
 
-/* One pass over a batch; `squares` has a row per picture of a chunk: every activation's channels, one after the other, then the scores. */
+/* One pass over a batch; `squares` has a row per picture of a chunk: every activation's channels, one after the other, then the
+ * scores. */
 typedef struct pass {
     nn_gradient *gradient;
     nn_gradient_trace *traces;
@@ -301,11 +302,13 @@ static fhola_status check_batch(const nn_model *model, const nn_batch *batch, si
         return fhola_fail(FHOLA_PARAM, "importances of %zu pictures: there are %zu", pictures, nn_batch_count(batch));
     for (size_t i = 0; i < pictures; i++)
         if (nn_batch_label(batch, i) >= model->classes)
-            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i, nn_batch_label(batch, i), model->classes - 1);
+            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i, nn_batch_label(batch, i),
+                              model->classes - 1);
     return FHOLA_OK;
 }
 
-static fhola_status share_out(double *const *importance, double *score_square, const double *total, const nn_model *model, size_t pictures)
+static fhola_status share_out(double *const *importance, double *score_square, const double *total, const nn_model *model,
+                              size_t pictures)
 {
     size_t at = 0;
     for (size_t i = 0; i < nn_model_activations(model); i++)

@@ -18,20 +18,22 @@ void nn_plan_defaults(nn_plan_options *options)
     memset(options, 0, sizeof *options);
     options->depth = 63;
     options->params = "R15";
-    options->max_degree = 31;
+    options->max_degree = 15; /* what R15 has levels for */
     options->eps = 0.125;
-    options->margin_inside = 1.5;
+    options->margin_inside = 1.3;
     options->margin_output = 2.2;
     options->floor = 0.3;
     options->guard = OLA_DEFAULT_GUARD;
-    options->limit_w = 0.9;
+    options->limit_w = 0.8;
     options->sensitivity_pictures = 400;
 }
 
 void nn_plan_set_method(nn_plan_options *options, nn_plan_method method)
 {
     bool paper = method == NN_METHOD_PAPER;
-    options->choice = method == NN_METHOD_GREEDY ? NN_CHOICE_GREEDY : method == NN_METHOD_UNIFORM ? NN_CHOICE_UNIFORM : NN_CHOICE_DP;
+    options->choice = method == NN_METHOD_GREEDY    ? NN_CHOICE_GREEDY
+                      : method == NN_METHOD_UNIFORM ? NN_CHOICE_UNIFORM
+                                                    : NN_CHOICE_DP;
     options->importance = paper ? NN_IMPORTANCE_GRADIENT : NN_IMPORTANCE_SENSITIVITY;
     options->weight = paper ? NN_WEIGHT_NORMAL : NN_WEIGHT_GUARDED;
     options->per_layer = options->plain_target = options->exact_inputs = options->unguarded = paper;
@@ -43,7 +45,8 @@ static fhola_status check_budget(const nn_plan_options *o)
     if (!(o->seconds >= 0 && o->seconds <= 1e9) || !(o->max_loss >= 0 && o->max_loss <= 100))
         return fhola_fail(FHOLA_PARAM, "a budget of %g seconds or %g points is out of range", o->seconds, o->max_loss);
     if (!o->degrees && (o->depth > 0) + (o->seconds > 0) + (o->max_loss > 0) != 1)
-        return fhola_fail(FHOLA_PARAM, "exactly one budget is needed: depth %u, %g seconds, %g points of loss contradict each other", o->depth,
+        return fhola_fail(FHOLA_PARAM,
+                          "exactly one budget is needed: depth %u, %g seconds, %g points of loss contradict each other", o->depth,
                           o->seconds, o->max_loss);
     if (!o->degrees && o->seconds > 0 && !o->cost)
         return fhola_fail(FHOLA_PARAM, "a budget of %g seconds needs a table of costs", o->seconds);
@@ -59,9 +62,11 @@ fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *mod
     if (!(o->margin_inside >= 1 && o->margin_inside <= 100) || !(o->margin_output >= 1 && o->margin_output <= 100))
         return fhola_fail(FHOLA_PARAM, "margins %g, %g are not in [1, 100]", o->margin_inside, o->margin_output);
     if (!(o->floor >= 0 && o->floor <= 1) || !(o->guard > 0 && o->guard <= 1) || !(o->limit_w > 0 && o->limit_w <= 1))
-        return fhola_fail(FHOLA_PARAM, "floor %g, guard %g or limit %g is not in [0, 1] or not positive", o->floor, o->guard, o->limit_w);
+        return fhola_fail(FHOLA_PARAM, "floor %g, guard %g or limit %g is not in [0, 1] or not positive", o->floor, o->guard,
+                          o->limit_w);
     if (o->exact_inputs && !o->plain_target)
-        return fhola_fail(FHOLA_PARAM, "fits to the exact network's inputs have no other target than the function itself: set plain_target");
+        return fhola_fail(FHOLA_PARAM,
+                          "fits to the exact network's inputs have no other target than the function itself: set plain_target");
     if (check_budget(o) != FHOLA_OK)
         return FHOLA_PARAM;
     if (o->sensitivity_pictures == 0)
@@ -79,7 +84,8 @@ static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_b
                                 const nn_plan_options *options, nn_progress progress, void *user)
 {
     nn_passage *passage;
-    fhola_status status = nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out, !options->exact_inputs);
+    fhola_status status =
+        nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out, !options->exact_inputs);
     if (status != FHOLA_OK)
         return status;
     for (size_t i = 0; i < plan->count && status == FHOLA_OK; i++) {
@@ -111,8 +117,8 @@ static fhola_status check_depth(const work *w)
 {
     size_t activations = nn_model_activations(w->model);
     if (w->options.depth > 0 && !w->options.degrees && w->options.depth < 2 * activations)
-        return fhola_fail(FHOLA_PARAM, "a depth of %u is too small: %zu activations need at least %zu", w->options.depth, activations,
-                          2 * activations);
+        return fhola_fail(FHOLA_PARAM, "a depth of %u is too small: %zu activations need at least %zu", w->options.depth,
+                          activations, 2 * activations);
     return FHOLA_OK;
 }
 
@@ -159,7 +165,8 @@ static fhola_status fit_degrees(nn_plan **plan, const work *w, const unsigned *d
 /* ---- within a loss of accuracy ---- */
 
 /* Degrees of the cheapest schedule predicted to keep `accuracy`, or of the best one there is. */
-static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn_degrees *table, const nn_margins *margins, double accuracy)
+static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn_degrees *table, const nn_margins *margins,
+                                         double accuracy)
 {
     ola_frontier *frontier;
     size_t *choice = calloc(table->activations, sizeof *choice);
@@ -185,8 +192,10 @@ static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn
     return status;
 }
 
-/* Fits the schedule predicted to keep the loss, measures it on the held-out pictures, and asks for half the predicted loss while it is too much. */
-static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table, const nn_margins *margins, unsigned *degrees)
+/* Fits the schedule predicted to keep the loss, measures it on the held-out pictures, and asks for half the predicted loss while it
+ * is too much. */
+static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table, const nn_margins *margins,
+                                unsigned *degrees)
 {
     double exact = nn_margins_accuracy(margins, 0), allowed = w->options.max_loss, loss = 0;
     bool best = false;
@@ -211,7 +220,8 @@ static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees 
         if (status != FHOLA_OK)
             return status;
     }
-    return fhola_fail(FHOLA_RANGE, "no plan found that loses at most %g points on the held-out pictures: the last one tried loses %.2f",
+    return fhola_fail(FHOLA_RANGE,
+                      "no plan found that loses at most %g points on the held-out pictures: the last one tried loses %.2f",
                       w->options.max_loss, loss);
 }
 
@@ -255,7 +265,8 @@ fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch 
         return status;
     if (nn_batch_count(calibration) == 0)
         return fhola_fail(FHOLA_PARAM, "no calibration pictures");
-    work w = {.model = model, .calibration = calibration, .held_out = held_out, .options = *options, .progress = progress, .user = user};
+    work w = {
+        .model = model, .calibration = calibration, .held_out = held_out, .options = *options, .progress = progress, .user = user};
     unsigned *degrees = malloc(nn_model_activations(model) * sizeof *degrees);
     if (!degrees)
         return fhola_fail(FHOLA_NOMEM, "no memory for degrees");

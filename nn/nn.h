@@ -43,12 +43,12 @@ typedef struct nn_model_info {
     uint64_t hash;        /* of the weights */
 } nn_model_info;
 
-/* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1, layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at the
- * first block of stages 2 and 3 a projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without
- * these tensors, the zero-padded shortcut. A leading "module." of all names is accepted. __metadata__ may give mean, std, classes (JSON
- * arrays) and test_accuracy; `options` (may be NULL) comes first where both speak. Classes without names are called "0", "1", ...
- * FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors, truncated; a tensor missing, unexpected, of another shape or with a value that is NaN or
- * infinite; no mean or std. FHOLA_PARAM: options out of range. The detail names file and tensor. */
+/* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1, layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at
+ * the first block of stages 2 and 3 a projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without
+ * these tensors, the zero-padded shortcut. A leading "module." of all names is accepted. __metadata__ may give mean, std, classes
+ * (JSON arrays) and test_accuracy; `options` (may be NULL) comes first where both speak. Classes without names are called "0", "1",
+ * ... FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors, truncated; a tensor missing, unexpected, of another shape or with a
+ * value that is NaN or infinite; no mean or std. FHOLA_PARAM: options out of range. The detail names file and tensor. */
 FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options);
 void nn_model_free(nn_model *model);
 
@@ -59,12 +59,12 @@ const char *nn_model_class(const nn_model *model, size_t index);
 
 /* -------------------------------------------------------------------------------------------------------------- pictures */
 
-/* Reads a PPM file (P6 or P3) of any size and resamples it to 32 x 32: `rgb` gets NN_PICTURE_VALUES values in [0, 1], planar. FHOLA_IO,
- * FHOLA_FORMAT (not a PPM, truncated, larger than 2^26 pixels). */
+/* Reads a PPM file (P6 or P3) of any size and resamples it to 32 x 32: `rgb` gets NN_PICTURE_VALUES values in [0, 1], planar.
+ * FHOLA_IO, FHOLA_FORMAT (not a PPM, truncated, larger than 2^26 pixels). */
 FHOLA_WARN_UNUSED fhola_status nn_picture_read(double *rgb, const char *path);
 
-/* Resamples width x height pixels (3 bytes each, row by row) to 32 x 32 by area averaging: each new pixel is the mean of the part of the
- * picture it covers. FHOLA_PARAM unless both sides are 1 to 65535. */
+/* Resamples width x height pixels (3 bytes each, row by row) to 32 x 32 by area averaging: each new pixel is the mean of the part
+ * of the picture it covers. FHOLA_PARAM unless both sides are 1 to 65535. */
 FHOLA_WARN_UNUSED fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels, size_t width, size_t height);
 
 /* values = (rgb - mean) / std per plane: the network's input. `values` and `rgb` may be the same. */
@@ -74,8 +74,8 @@ void nn_picture_normalise(double *values, const double *rgb, const double mean[3
  * label, fine label, planes; the fine one counts). */
 typedef struct nn_batch nn_batch;
 
-/* Loads `count` records from number `first` on (count = 0: all that follow). FHOLA_FORMAT: the length is no multiple of a record; FHOLA_RANGE:
- * the file has fewer records. */
+/* Loads `count` records from number `first` on (count = 0: all that follow). FHOLA_FORMAT: the length is no multiple of a record;
+ * FHOLA_RANGE: the file has fewer records. */
 FHOLA_WARN_UNUSED fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first, size_t count);
 void nn_batch_free(nn_batch *batch);
 size_t nn_batch_count(const nn_batch *batch);
@@ -87,8 +87,8 @@ void nn_batch_picture(const nn_batch *batch, size_t index, double *rgb); /* as f
 /* One polynomial per activation and channel, fitted to one model. */
 typedef struct nn_plan nn_plan;
 
-/* Loads a plan (JSON, see fhola-formats(5)) and checks that it belongs to `model` (NULL: no such check). FHOLA_FORMAT: malformed, or a value out of
- * its range; FHOLA_PARAM: made for another model. */
+/* Loads a plan (JSON, see fhola-formats(5)) and checks that it belongs to `model` (NULL: no such check). FHOLA_FORMAT: malformed,
+ * or a value out of its range; FHOLA_PARAM: made for another model. */
 FHOLA_WARN_UNUSED fhola_status nn_plan_load(nn_plan **plan, const char *path, const nn_model *model);
 FHOLA_WARN_UNUSED fhola_status nn_plan_save(const nn_plan *plan, const char *path);
 void nn_plan_free(nn_plan *plan);
@@ -98,11 +98,12 @@ unsigned nn_plan_degree(const nn_plan *plan, size_t i);  /* of activation i */
 double nn_plan_max_w(const nn_plan *plan, size_t i);     /* largest |w| of activation i on the held-out pictures, 0: unknown */
 unsigned nn_plan_depth(const nn_plan *plan);             /* sum of ceil(log2(degree + 1)) */
 
-/* What arrives at the activations of the exact network (histograms, ranges, means, deviations of every channel), how much the loss depends on
- * each, and how much the scores change when one of them becomes a polynomial of degree 3, 7, 15 or 31. */
+/* What arrives at the activations of the exact network (histograms, ranges, means, deviations of every channel), how much the loss
+ * depends on each, and how much the scores change when one of them becomes a polynomial of degree 3, 7, 15 or 31. */
 typedef struct nn_profile nn_profile;
 
-/* Seconds of one encrypted layer by the degree of its polynomial: activation, convolution, and the bootstrap on its shorter chain. */
+/* Seconds of one encrypted layer by the degree of its polynomial: activation, convolution, and the bootstrap on its shorter chain.
+ * */
 typedef struct nn_cost nn_cost;
 
 /* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of its range. */
@@ -115,11 +116,12 @@ typedef enum nn_plan_choice { NN_CHOICE_DP = 0, NN_CHOICE_GREEDY = 1, NN_CHOICE_
 /* What an activation's error counts: measured change of the scores, or squared gradient of the loss times mean squared error. */
 typedef enum nn_plan_importance { NN_IMPORTANCE_SENSITIVITY = 0, NN_IMPORTANCE_GRADIENT = 1 } nn_plan_importance;
 
-/* What a polynomial is fitted to: the histogram with a uniform guard, the histogram alone, or the normal density of its mean and deviation. */
+/* What a polynomial is fitted to: the histogram with a uniform guard, the histogram alone, or the normal density of its mean and
+ * deviation. */
 typedef enum nn_plan_weight { NN_WEIGHT_GUARDED = 0, NN_WEIGHT_EMPIRICAL = 1, NN_WEIGHT_NORMAL = 2 } nn_plan_weight;
 
-/* Named combinations: what measured best; that of Lee et al. (arXiv 2310.10349: one polynomial per layer, normal weight, gradients); and the first
- * with degrees chosen greedily, or all the same. */
+/* Named combinations: what measured best; that of Lee et al. (arXiv 2310.10349: one polynomial per layer, normal weight,
+ * gradients); and the first with degrees chosen greedily, or all the same. */
 typedef enum nn_plan_method { NN_METHOD_LAYERWISE, NN_METHOD_PAPER, NN_METHOD_GREEDY, NN_METHOD_UNIFORM } nn_plan_method;
 
 /* How nn_plan_make works. nn_plan_defaults fills in what measured best. */
@@ -129,7 +131,7 @@ typedef struct nn_plan_options {
     double max_loss;         /* budget: points of accuracy on the held-out pictures, the cheapest plan that keeps it */
     const nn_cost *cost;     /* NULL: only levels count */
     const char *params;      /* parameter set of `cost`: "R15" */
-    unsigned max_degree;     /* largest degree chosen, 3 to 31 */
+    unsigned max_degree;     /* largest degree chosen, 3 to 63 (those tried: 3, 7, 15, 31) */
     nn_plan_choice choice;
     nn_plan_importance importance;
     nn_plan_weight weight;
@@ -154,18 +156,19 @@ void nn_plan_defaults(nn_plan_options *options);
 /* Sets choice, importance, weight, per_layer, plain_target, exact_inputs, minimax and unguarded. */
 void nn_plan_set_method(nn_plan_options *options, nn_plan_method method);
 
-/* Measures a profile; of the options, those that say how to fit and how many pictures to compare matter. Deterministic: the same on any number of
- * threads. FHOLA_PARAM: options out of range; FHOLA_RANGE: the network's values are not finite, or a channel is constant. */
+/* Measures a profile; of the options, those that say how to fit and how many pictures to compare matter. Deterministic: the same on
+ * any number of threads. FHOLA_PARAM: options out of range; FHOLA_RANGE: the network's values are not finite, or a channel is
+ * constant. */
 FHOLA_WARN_UNUSED fhola_status nn_profile_make(nn_profile **profile, const nn_model *model, const nn_batch *calibration,
                                                const nn_plan_options *options, nn_progress progress, void *user);
 FHOLA_WARN_UNUSED fhola_status nn_profile_load(nn_profile **profile, const char *path, const nn_model *model); /* as nn_plan_load */
 FHOLA_WARN_UNUSED fhola_status nn_profile_save(const nn_profile *profile, const char *path);
 void nn_profile_free(nn_profile *profile);
 
-/* Fits a plan: layer by layer on the inputs that the polynomial layers before really produce for the `calibration` pictures, towards the mean
- * of the exact network's activation given that input; ranges are checked on `held_out` (may be NULL). Deterministic: the same on any
- * number of threads. FHOLA_PARAM: options out of range, no calibration pictures, depth below 2 per activation; FHOLA_RANGE: the network's values are
- * not finite. */
+/* Fits a plan: layer by layer on the inputs that the polynomial layers before really produce for the `calibration` pictures,
+ * towards the mean of the exact network's activation given that input; ranges are checked on `held_out` (may be NULL).
+ * Deterministic: the same on any number of threads. FHOLA_PARAM: options out of range, no calibration pictures, depth below 2 per
+ * activation; FHOLA_RANGE: the network's values are not finite. */
 FHOLA_WARN_UNUSED fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
                                             const nn_plan_options *options, nn_progress progress, void *user);
 
@@ -176,7 +179,7 @@ typedef struct nn_comparison_row {
     char name[NN_COMPARISON_NAME];
     unsigned depth;
     double seconds;                /* by the table of costs; NaN without one, or if the set cannot do it */
-    double predicted, accuracy;    /* percent, on the pictures judged by */
+    double predicted, accuracy;    /* percent, on the pictures judged by; NaN if fitting diverged */
     size_t not_finite;             /* of these pictures */
     double max_w;                  /* on these pictures */
     unsigned *degrees;             /* of all activations */
@@ -189,10 +192,11 @@ typedef struct nn_comparison {
     nn_comparison_row *row;
 } nn_comparison;
 
-/* The table that shows what each part of the method is worth, at one budget: options->depth or ->seconds, with ->profile not NULL. The first row is
- * what `options` say; then, one at a time: uniform, greedy; normal and empirical weight; one polynomial per layer; plain target; gradients instead of
- * sensitivities; minimax of equal degree; all of the paper's. What cannot be done at the budget is left out. Ranges are guarded
- * on `held_out`, accuracies are those on `judged` (the two may be the same). Errors as nn_plan_make. */
+/* The table that shows what each part of the method is worth, at one budget: options->depth or ->seconds, with ->profile not NULL.
+ * The first row is what `options` say; then, one at a time: uniform, greedy; normal and empirical weight; one polynomial per layer;
+ * plain target; gradients instead of sensitivities; minimax of equal degree; all of the paper's. What cannot be done at the budget
+ * is left out. Ranges are guarded on `held_out`, accuracies are those on `judged` (the two may be the same). Errors as
+ * nn_plan_make. */
 FHOLA_WARN_UNUSED fhola_status nn_compare_ablation(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration,
                                                    const nn_batch *held_out, const nn_batch *judged, const nn_plan_options *options,
                                                    nn_progress progress, void *user);
@@ -203,14 +207,16 @@ FHOLA_WARN_UNUSED fhola_status nn_compare_frontier(nn_comparison **comparison, c
                                                    size_t points, nn_progress progress, void *user);
 void nn_comparison_free(nn_comparison *comparison);
 
-/* Writes one self-contained HTML page about a plan: frontier of accuracy against cost, degrees, every activation's fit over its histogram,
- * ranges, and the comparisons (each may be NULL). `options` are those the plan was made with; profile and held_out must not be NULL. */
+/* Writes one self-contained HTML page about a plan: frontier of accuracy against cost, degrees, every activation's fit over its
+ * histogram, ranges, and the comparisons (each may be NULL). `options` are those the plan was made with; profile and held_out must
+ * not be NULL. */
 FHOLA_WARN_UNUSED fhola_status nn_report_save(const char *path, const nn_model *model, const nn_plan *plan, const nn_plan_options *options,
                                               const nn_batch *held_out, const nn_comparison *frontier, const nn_comparison *ablation);
 
 /* ------------------------------------------------------------------------------------------------------ plaintext engine */
 
-/* Scores (one per class) of one normalised picture, in double precision: the exact network with `plan` NULL, else the polynomial one. */
+/* Scores (one per class) of one normalised picture, in double precision: the exact network with `plan` NULL, else the polynomial
+ * one. */
 FHOLA_WARN_UNUSED fhola_status nn_plain_scores(double *scores, const nn_model *model, const nn_plan *plan, const double *values);
 
 typedef struct nn_evaluation {
@@ -223,9 +229,9 @@ typedef struct nn_evaluation {
     size_t outside;      /* pictures with some |w| > 1 */
 } nn_evaluation;
 
-/* Runs the network (exact with `plan` NULL) over a batch in single precision. `noise` is the standard deviation of independent normal noise
- * added to every w (0 for none), drawn from `seed`; results do not depend on the number of threads. FHOLA_RANGE: a label beyond the
- * model's classes. */
+/* Runs the network (exact with `plan` NULL) over a batch in single precision. `noise` is the standard deviation of independent
+ * normal noise added to every w (0 for none), drawn from `seed`; results do not depend on the number of threads. FHOLA_RANGE: a
+ * label beyond the model's classes. */
 FHOLA_WARN_UNUSED fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan, const nn_batch *batch,
                                            double noise, uint64_t seed, nn_progress progress, void *user);
 
@@ -313,10 +319,10 @@ FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_worksp
 
 /* ------------------------------------------------------------------------------------------- files of the encrypted engine */
 
-/* Two parties. The server has a compiled network; from it comes a client file. The owner of the pictures makes keys from the client file,
- * keeps the secret key, gives the evaluation keys to the server, and sends encrypted pictures. Every file says to which network, and to which
- * secret key, it belongs; what does not belong together is refused with FHOLA_KEY. Errors of reading and writing are those of
- * <fhola/ckks.h>. Formats: fhola-formats(5). */
+/* Two parties. The server has a compiled network; from it comes a client file. The owner of the pictures makes keys from the client
+ * file, keeps the secret key, gives the evaluation keys to the server, and sends encrypted pictures. Every file says to which
+ * network, and to which secret key, it belongs; what does not belong together is refused with FHOLA_KEY. Errors of reading and
+ * writing are those of <fhola/ckks.h>. Formats: fhola-formats(5). */
 
 typedef struct ckks_params ckks_params;
 typedef struct ckks_reader ckks_reader;
@@ -325,8 +331,8 @@ typedef struct ckks_writer ckks_writer;
 /* progress(arg, done, total) of a long call; may be NULL; a nonzero return stops it with FHOLA_IO. */
 typedef int (*nn_count_progress)(void *arg, size_t done, size_t total);
 
-/* Writes a compiled network: parameters, weights, plan; and with `client_path` not NULL the client file that goes with it. Errors also as
- * nn_network_create. */
+/* Writes a compiled network: parameters, weights, plan; and with `client_path` not NULL the client file that goes with it. Errors
+ * also as nn_network_create. */
 FHOLA_WARN_UNUSED fhola_status nn_compiled_save(const char *path, const char *client_path, const ckks_params *params,
                                                 const nn_model *model, const nn_plan *plan);
 FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **params, const char *path);
@@ -335,10 +341,12 @@ FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan
 
 typedef struct nn_owner nn_owner;
 
-/* From a client file: can only generate keys. From a secret key file: can encrypt and decrypt. From a model: what its client file would do. */
+/* From a client file: can only generate keys. From a secret key file: can encrypt and decrypt. From a model: what its client file
+ * would do. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_client(nn_owner **owner, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_secret(nn_owner **owner, const char *path);
-FHOLA_WARN_UNUSED fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const nn_model *model, const nn_plan *plan);
+FHOLA_WARN_UNUSED fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const nn_model *model,
+                                               const nn_plan *plan);
 void nn_owner_destroy(nn_owner *owner); /* wipes */
 
 const ckks_params *nn_owner_params(const nn_owner *owner);
@@ -346,24 +354,25 @@ const nn_client *nn_owner_client(const nn_owner *owner);
 uint64_t nn_owner_network(const nn_owner *owner); /* id of the network */
 uint64_t nn_owner_key(const nn_owner *owner);     /* id of the secret key; 0: none yet */
 
-/* Makes a secret key and writes its file (readable by its owner only, holds the client file too) and the evaluation keys. Afterwards the owner
- * has the secret key. On failure neither file exists. */
+/* Makes a secret key and writes its file (readable by its owner only, holds the client file too) and the evaluation keys.
+ * Afterwards the owner has the secret key. On failure neither file exists. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path, const char *keys_path,
                                                  nn_count_progress progress, void *arg);
 /* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out, const double *rgb);
-/* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended. FHOLA_LEVEL: it is not a result. */
+/* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended. FHOLA_LEVEL: not a result. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in, int *more);
 
 /* ---- server */
 
 typedef struct nn_server nn_server;
 
-/* From a compiled network. Its weights are encoded by nn_server_prepare, or else by the first nn_server_infer that has something to do. */
+/* From a compiled network. Its weights are encoded by nn_server_prepare, or else by the first nn_server_infer with a picture. */
 FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
 /* From a model, at once. Model and plan may be released afterwards. */
-FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params, const nn_model *model, const nn_plan *plan);
+FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params, const nn_model *model,
+                                                const nn_plan *plan);
 void nn_server_destroy(nn_server *server);
 
 const ckks_params *nn_server_params(const nn_server *server);
@@ -373,9 +382,10 @@ const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet
 
 /* Reads evaluation keys, in place of earlier ones. FHOLA_KEY: of another network. FHOLA_SECURITY: it is a secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char *path, nn_count_progress progress, void *arg);
-/* Runs the network on the next encrypted picture of a stream and appends the result to another. *more = 0: the stream has ended, nothing
- * was written. FHOLA_KEY: no evaluation keys, or those of another secret key. FHOLA_LEVEL: it is no encrypted picture. */
-FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in, int *more, const nn_infer_hooks *hooks);
+/* Runs the network on the next encrypted picture of a stream and appends the result to another. *more = 0: the stream has ended,
+ * nothing was written. FHOLA_KEY: no evaluation keys, or those of another secret key. FHOLA_LEVEL: it is no encrypted picture. */
+FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in, int *more,
+                                               const nn_infer_hooks *hooks);
 
 /* The id of the network a ciphertext or a file of evaluation keys belongs to: comes right after ckks_reader_begin. */
 FHOLA_WARN_UNUSED fhola_status nn_network_id_read(uint64_t *id, ckks_reader *reader);

@@ -44,6 +44,8 @@ static fhola_status read_file(nn_owner *o, ckks_reader *reader, ckks_file_kind k
     if (status == FHOLA_OK) status = nn_description_read(&o->description, &o->client, o->context, reader);
     if (status == FHOLA_OK && kind == CKKS_FILE_SECRET_KEY) status = ckks_secret_key_read(&o->secret, o->context, reader);
     o->key = ckks_reader_head(reader).key;
+    if (status == FHOLA_OK && kind == CKKS_FILE_SECRET_KEY && !o->key)
+        status = ckks_reader_fail(reader, FHOLA_FORMAT, "the secret key has no id");
     return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
 }
 
@@ -182,7 +184,8 @@ static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reade
     if (status == FHOLA_OK) status = ckks_ciphertext_read(result, o->context, in);
     if (status == FHOLA_OK && ckks_ciphertext_basis(result) != ckks_basis_base(nn_owner_params(o)))
         status = ckks_reader_fail(in, FHOLA_LEVEL, "this is %s, not a result",
-                                  ckks_ciphertext_basis(result) == nn_owner_client(o)->basis ? "an encrypted picture" : "something else");
+                                  ckks_ciphertext_basis(result) == nn_owner_client(o)->basis ? "an encrypted picture"
+                                                                                             : "something else");
     return status == FHOLA_OK ? ckks_reader_end(in) : status;
 }
 

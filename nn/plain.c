@@ -5,23 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/convolve.h"
 #include "nn/model_io.h"
 #include "nn/parallel.h"
 
 #define TWO_PI 6.283185307179586476925286766559
-#define GROUP 16u  /* output channels computed together; all channel numbers after the picture's are multiples */
 #define PERIOD 64u /* per-channel constants are repeated to this length; every picture has a multiple of it */
-#define PADDED_MAX (34u * 34u * 16u)
 #define FEATURES 64u
 
-typedef struct plain_conv {
-    size_t in, out, kernel, stride, in_size, out_size;
-    float *weight; /* [out / 16][kernel][kernel][in][16] */
-    float *bias;
-} plain_conv;
-
 typedef struct plain_block {
-    plain_conv conv1, conv2, projection;
+    nn_fast_conv conv1, conv2, projection;
     nn_shortcut shortcut;
 } plain_block;
 
@@ -35,7 +28,7 @@ typedef struct plain_activation {
 } plain_activation;
 
 struct nn_plain {
-    plain_conv first;
+    nn_fast_conv first;
     plain_block *blocks;
     size_t block_count;
     plain_activation *activations;
@@ -44,128 +37,12 @@ struct nn_plain {
     double *fc_weight, *fc_bias;
 };
 
-/* ---- convolution ---- */
-
-typedef float vector __attribute__((vector_size(4 * GROUP), aligned(4), may_alias));
-
 /* A hot loop is written once, as an inline function, and compiled once for each instruction set worth having; all give the same bits. */
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define AVX2 __attribute__((target("avx2")))
 #define AVX512 __attribute__((target("avx512f")))
 #endif
-
-/* Output channels run along the vector, so each sum is taken in the same order whatever the vector length: bias, then ky, kx, in.
- * `pitch`: pixels per row of `in`. `pixels` (2, 4 or 8: as many as the registers hold) divides the output's side. */
-INLINE void convolve_any(float *out, const plain_conv *conv, const float *in, size_t pitch, const size_t pixels)
-{
-    const size_t depth = conv->in, step = conv->stride * depth, size = conv->out_size;
-    for (size_t group = 0; group < conv->out / GROUP; group++) {
-        const vector bias = *(const vector *)(conv->bias + group * GROUP);
-        const float *weights = conv->weight + group * GROUP * depth * conv->kernel * conv->kernel;
-        for (size_t place = 0; place < size * size; place += pixels) {
-            const size_t y = place / size, x = place % size;
-            const float *weight = weights;
-            vector sum[8];
-#pragma GCC unroll 8
-            for (size_t p = 0; p < pixels; p++)
-                sum[p] = bias;
-            for (size_t ky = 0; ky < conv->kernel; ky++) {
-                const float *from = in + (y * conv->stride + ky) * pitch * depth + x * step;
-                for (size_t i = 0; i < conv->kernel * depth; i++, weight += GROUP) {
-                    const vector w = *(const vector *)weight;
-#pragma GCC unroll 8
-                    for (size_t p = 0; p < pixels; p++)
-                        sum[p] += from[i + p * step] * w;
-                }
-            }
-#pragma GCC unroll 8
-            for (size_t p = 0; p < pixels; p++)
-                *(vector *)(out + (place + p) * conv->out + group * GROUP) = sum[p];
-        }
-    }
-}
-
-static void convolve_generic(float *out, const plain_conv *conv, const float *in, size_t pitch)
-{
-    convolve_any(out, conv, in, pitch, 2);
-}
-
-#if defined(__x86_64__)
-AVX2 static void convolve_avx2(float *out, const plain_conv *conv, const float *in, size_t pitch)
-{
-    convolve_any(out, conv, in, pitch, 4);
-}
-
-AVX512 static void convolve_avx512(float *out, const plain_conv *conv, const float *in, size_t pitch)
-{
-    convolve_any(out, conv, in, pitch, 8);
-}
-#endif
-
-static void convolve(float *out, const plain_conv *conv, const float *in, size_t pitch)
-{
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) {
-        convolve_avx512(out, conv, in, pitch);
-        return;
-    }
-    if (__builtin_cpu_supports("avx2")) {
-        convolve_avx2(out, conv, in, pitch);
-        return;
-    }
-#endif
-    convolve_generic(out, conv, in, pitch);
-}
-
-/* Copies a picture into a frame of zeros one pixel wide. */
-static void pad(float *padded, const float *in, size_t size, size_t channels)
-{
-    size_t row = size * channels, wide = row + 2 * channels;
-    memset(padded, 0, wide * sizeof *padded);
-    for (size_t y = 0; y < size; y++) {
-        float *to = padded + (y + 1) * wide;
-        memset(to, 0, channels * sizeof *to);
-        memcpy(to + channels, in + y * row, row * sizeof *to);
-        memset(to + channels + row, 0, channels * sizeof *to);
-    }
-    memset(padded + (size + 1) * wide, 0, wide * sizeof *padded);
-}
-
-static void convolve_padded(float *out, const plain_conv *conv, const float *in, nn_scratch *scratch)
-{
-    pad(scratch->padded, in, conv->in_size, conv->in);
-    convolve(out, conv, scratch->padded, conv->in_size + 2);
-}
-
-static fhola_status convert_conv(plain_conv *conv, const nn_conv *from)
-{
-    size_t kernel = from->kernel, depth = from->in;
-    conv->in = from->in;
-    conv->out = from->out;
-    conv->kernel = kernel;
-    conv->stride = from->stride;
-    conv->in_size = from->in_size;
-    conv->out_size = from->in_size / from->stride;
-    conv->weight = malloc(conv->out * depth * kernel * kernel * sizeof *conv->weight);
-    conv->bias = malloc(conv->out * sizeof *conv->bias);
-    if (!conv->weight || !conv->bias)
-        return fhola_fail(FHOLA_NOMEM, "no memory for a convolution of %zu x %zu channels", conv->out, depth);
-    for (size_t o = 0; o < conv->out; o++) {
-        conv->bias[o] = (float)from->bias[o];
-        for (size_t i = 0; i < depth; i++)
-            for (size_t k = 0; k < kernel * kernel; k++)
-                conv->weight[((o / GROUP * kernel * kernel + k) * depth + i) * GROUP + o % GROUP] =
-                    (float)from->weight[(o * depth + i) * kernel * kernel + k];
-    }
-    return FHOLA_OK;
-}
-
-static void free_conv(plain_conv *conv)
-{
-    free(conv->weight);
-    free(conv->bias);
-}
 
 /* ---- activation ---- */
 
@@ -347,11 +224,11 @@ fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activat
 static fhola_status convert_block(plain_block *block, const nn_block *from)
 {
     block->shortcut = from->shortcut;
-    fhola_status status = convert_conv(&block->conv1, &from->conv1);
+    fhola_status status = nn_fast_conv_create(&block->conv1, &from->conv1);
     if (status == FHOLA_OK)
-        status = convert_conv(&block->conv2, &from->conv2);
+        status = nn_fast_conv_create(&block->conv2, &from->conv2);
     if (status == FHOLA_OK && from->shortcut == NN_SHORTCUT_PROJECTION)
-        status = convert_conv(&block->projection, &from->projection);
+        status = nn_fast_conv_create(&block->projection, &from->projection);
     return status;
 }
 
@@ -375,7 +252,7 @@ static fhola_status convert(nn_plain *plain, const nn_model *model, const nn_pla
         return fhola_fail(FHOLA_NOMEM, "no memory for a network of depth %u", model->depth);
     plain->block_count = 3 * (size_t)model->blocks_per_stage;
     plain->activation_count = nn_model_activations(model);
-    fhola_status status = convert_conv(&plain->first, &model->first);
+    fhola_status status = nn_fast_conv_create(&plain->first, &model->first);
     for (size_t k = 0; k < plain->block_count && status == FHOLA_OK; k++)
         status = convert_block(&plain->blocks[k], &model->blocks[k]);
     for (size_t i = 0; i < plain->activation_count && status == FHOLA_OK; i++) {
@@ -408,11 +285,11 @@ void nn_plain_free(nn_plain *plain)
 {
     if (!plain)
         return;
-    free_conv(&plain->first);
+    nn_fast_conv_clear(&plain->first);
     for (size_t k = 0; k < plain->block_count; k++) {
-        free_conv(&plain->blocks[k].conv1);
-        free_conv(&plain->blocks[k].conv2);
-        free_conv(&plain->blocks[k].projection);
+        nn_fast_conv_clear(&plain->blocks[k].conv1);
+        nn_fast_conv_clear(&plain->blocks[k].conv2);
+        nn_fast_conv_clear(&plain->blocks[k].projection);
     }
     for (size_t i = 0; i < plain->activation_count; i++)
         clear_activation(&plain->activations[i]);
@@ -430,12 +307,12 @@ fhola_status nn_scratch_create(nn_scratch **scratch, size_t *count)
     if (!result)
         return fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", threads);
     for (size_t i = 0; i < threads; i++) {
-        result[i].padded = malloc((PADDED_MAX + 3 * NN_PLAIN_MAX_VALUES) * sizeof(float));
+        result[i].padded = malloc((NN_CONVOLVE_PADDED + 3 * NN_PLAIN_MAX_VALUES) * sizeof(float));
         if (!result[i].padded) {
             nn_scratch_free(result, i);
             return fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", threads);
         }
-        result[i].state = result[i].padded + PADDED_MAX;
+        result[i].state = result[i].padded + NN_CONVOLVE_PADDED;
         result[i].middle = result[i].state + NN_PLAIN_MAX_VALUES;
         result[i].pre = result[i].middle + NN_PLAIN_MAX_VALUES;
     }
@@ -459,13 +336,12 @@ void nn_plain_first(const nn_plain *plain, nn_scratch *scratch, float *pre, cons
     for (size_t i = 0; i < plane; i++)
         for (size_t c = 0; c < 3; c++)
             pre[3 * i + c] = planes[c * plane + i];
-    pad(scratch->padded, pre, NN_IMAGE_SIDE, 3);
-    convolve(pre, &plain->first, scratch->padded, NN_IMAGE_SIDE + 2);
+    nn_fast_conv_apply(pre, &plain->first, pre, scratch->padded);
 }
 
 void nn_plain_inside(const nn_plain *plain, size_t k, nn_scratch *scratch, float *pre, const float *in)
 {
-    convolve_padded(pre, &plain->blocks[k].conv1, in, scratch);
+    nn_fast_conv_apply(pre, &plain->blocks[k].conv1, in, scratch->padded);
 }
 
 static void add_values(float *to, const float *values, size_t count)
@@ -486,13 +362,13 @@ void nn_plain_output(const nn_plain *plain, size_t k, nn_scratch *scratch, float
 {
     const plain_block *block = &plain->blocks[k];
     size_t size = block->conv2.out_size, count = size * size * block->conv2.out;
-    convolve_padded(pre, &block->conv2, middle, scratch);
+    nn_fast_conv_apply(pre, &block->conv2, middle, scratch->padded);
     if (block->shortcut == NN_SHORTCUT_IDENTITY) {
         add_values(pre, in, count);
     } else if (block->shortcut == NN_SHORTCUT_PAD) {
         add_subsampled(pre, in, block->conv1.in, size);
     } else {
-        convolve(scratch->padded, &block->projection, in, block->projection.in_size);
+        nn_fast_conv_apply(scratch->padded, &block->projection, in, NULL);
         add_values(pre, scratch->padded, count);
     }
 }

@@ -33,10 +33,12 @@ static double run_picture(const nn_plain *plain, nn_scratch *scratch, const nn_m
 static fhola_status check_labels(const nn_model *model, const nn_batch *batch)
 {
     if (nn_batch_count(batch) == 0 || model->classes < 2)
-        return fhola_fail(FHOLA_PARAM, "%zu pictures and %u classes leave nothing to predict", nn_batch_count(batch), model->classes);
+        return fhola_fail(FHOLA_PARAM, "%zu pictures and %u classes leave nothing to predict", nn_batch_count(batch),
+                          model->classes);
     for (size_t i = 0; i < nn_batch_count(batch); i++)
         if (nn_batch_label(batch, i) >= model->classes)
-            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i, nn_batch_label(batch, i), model->classes - 1);
+            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i, nn_batch_label(batch, i),
+                              model->classes - 1);
     return FHOLA_OK;
 }
 

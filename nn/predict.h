@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accuracy predicted from the change of the scores: what independent normal errors of a given size do to the exact network's decisions. Internal
- * to nn/. */
+/* Accuracy predicted from the change of the scores: what independent normal errors of a given size do to the exact network's
+ * decisions. Internal to nn/. */
 #ifndef NN_PREDICT_H
 #define NN_PREDICT_H
 
 #include "nn/nn.h"
 
-/* How far each picture's own class is ahead of the best other class in the exact network's scores (negative: it is misclassified). */
+/* How far each picture's own class is ahead of the best other class in the exact network's scores (negative: it is misclassified).
+ * */
 typedef struct nn_margins {
     size_t count;
     double *margin;

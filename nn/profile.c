@@ -85,7 +85,10 @@ static fhola_status describe_layer(nn_profile_layer *layer, const nn_arrivals *a
         layer->max[c] = arrivals->max[c];
         layer->mean[c] = arrivals->histograms[c].mean;
         layer->deviation[c] = ola_histogram_deviation(&arrivals->histograms[c]);
-        rebin(layer->histogram + c * NN_PROFILE_BINS, NN_PROFILE_BINS, layer->min[c], layer->max[c], &arrivals->histograms[c]);
+        if (!(layer->min[c] < layer->max[c]))
+            status = fhola_fail(FHOLA_RANGE, "channel %u is constant: it is %g on all calibration pictures", c, layer->min[c]);
+        else
+            rebin(layer->histogram + c * NN_PROFILE_BINS, NN_PROFILE_BINS, layer->min[c], layer->max[c], &arrivals->histograms[c]);
     }
     nn_profile_range all = status == FHOLA_OK ? nn_profile_layer_range(layer) : (nn_profile_range){0};
     for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++)
@@ -148,8 +151,8 @@ static fhola_status measure_importances(nn_profile *profile, const nn_model *mod
     return status;
 }
 
-/* Passes all pictures through the exact network once: describes what arrives at each activation, and fits plans[k], all of whose activations
- * have degree nn_profile_degrees[k], to it. */
+/* Passes all pictures through the exact network once: describes what arrives at each activation, and fits plans[k], all of whose
+ * activations have degree nn_profile_degrees[k], to it. */
 static fhola_status observe(nn_profile *profile, nn_plan *const plans[DEGREES], const nn_model *model, const nn_batch *calibration,
                             const nn_plan_options *options, nn_progress progress, void *user)
 {
@@ -162,6 +165,8 @@ static fhola_status observe(nn_profile *profile, nn_plan *const plans[DEGREES], 
         status = nn_passage_arrivals(&arrivals, passage, i);
         if (status == FHOLA_OK)
             status = describe_layer(&profile->layers[i], &arrivals);
+        if (status == FHOLA_RANGE && profile->layers[i].channels)
+            status = fhola_fail(status, "activation %zu: %s", i, fhola_detail());
         for (size_t k = 0; k < DEGREES && status == FHOLA_OK; k++)
             status = nn_fit_activation(plans[k], i, &arrivals, options);
         nn_arrivals_clear(&arrivals);

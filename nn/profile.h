@@ -22,7 +22,8 @@ typedef struct nn_profile_layer {
     double *importance;      /* see nn_gradient_importances */
     double *histogram;       /* channels * NN_PROFILE_BINS numbers of values */
     double layer_histogram[NN_PROFILE_LAYER_BINS];
-    /* Mean over pictures and classes of the squared change of the scores when this activation alone becomes a polynomial of these degrees. */
+    /* Mean over pictures and classes of the squared change of the scores when this activation alone becomes a polynomial of these
+     * degrees. */
     double sensitivity[NN_PROFILE_DEGREES];
 } nn_profile_layer;
 

@@ -14,9 +14,9 @@
 #include "nn/profile.h"
 #include "nn/svg.h"
 
-#define CURVE 241u     /* points of a curve */
-#define FRONTIER 512u  /* points drawn of a frontier, at most */
-#define TITLE 200u
+#define CURVE    241u /* points of a curve */
+#define FRONTIER 512u /* points drawn of a frontier, at most */
+#define TITLE    200u
 
 /* Everything the page shows. */
 typedef struct report {
@@ -36,24 +36,35 @@ typedef struct report {
 
 static const char style[] =
     "<style>\n"
-    ":root{--bg:#fbfbf9;--card:#fff;--ink:#1c2430;--soft:#5b6675;--grid:#e3e6ea;--a:#2563a8;--b:#c4571b;--c:#3a7d44;--h:#c9d5e3;--warn:#b3261e}\n"
-    "@media(prefers-color-scheme:dark){:root{--bg:#14181d;--card:#1c2229;--ink:#e6e9ee;--soft:#9aa6b4;--grid:#303843;--a:#7fb2ea;--b:#f09a63;"
+    ":root{--bg:#fbfbf9;--card:#fff;--ink:#1c2430;--soft:#5b6675;--grid:#e3e6ea;--a:#2563a8;--b:#c4571b;--c:#3a7d44;--h:#c9d5e3;--"
+    "warn:#b3261e}\n"
+    "@media(prefers-color-scheme:dark){:root{--bg:#14181d;--card:#1c2229;--ink:#e6e9ee;--soft:#9aa6b4;--grid:#303843;--a:#7fb2ea;--"
+    "b:#f09a63;"
     "--c:#86c790;--h:#3b4a5c;--warn:#ff8a80}}\n"
     "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}\n"
-    "main{max-width:1120px;margin:0 auto;padding:28px 20px 60px}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:36px 0 6px}\n"
-    "p{margin:4px 0 12px;max-width:78ch;color:var(--soft)}.card{background:var(--card);border:1px solid var(--grid);border-radius:10px;padding:14px}\n"
+    "main{max-width:1120px;margin:0 auto;padding:28px 20px 60px}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:36px 0 "
+    "6px}\n"
+    "p{margin:4px 0 12px;max-width:78ch;color:var(--soft)}.card{background:var(--card);border:1px solid "
+    "var(--grid);border-radius:10px;padding:14px}\n"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:18px 0}\n"
     ".tiles b{display:block;font-size:22px;font-variant-numeric:tabular-nums}.tiles span{color:var(--soft);font-size:13px}\n"
     ".fits{display:grid;grid-template-columns:repeat(auto-fill,minmax(250px,1fr));gap:12px}.fits h3{font-size:14px;margin:0}\n"
     ".fits small{color:var(--soft);font-size:12px}\n"
     "svg{display:block;width:100%;height:auto;overflow:visible}\n"
-    ".grid{stroke:var(--grid);stroke-width:1}.tick,.axis{fill:var(--soft);font-size:11px}.axis{font-size:12px}.mid{text-anchor:middle}.end{text-anchor:end}\n"
-    "polyline{fill:none;stroke-width:2;stroke-linejoin:round}.pa{stroke:var(--a)}.pb{stroke:var(--b)}.pc{stroke:var(--c)}.thin{stroke:var(--soft);stroke-width:1.2}\n"
-    ".dash{stroke:var(--soft);stroke-dasharray:5 4;stroke-width:1.2}.limit{stroke:var(--warn);stroke-dasharray:5 4;stroke-width:1.2}\n"
-    ".hist{fill:var(--h);stroke:none}.fa{fill:var(--a)}.fb{fill:var(--b)}.fc{fill:var(--c)}.chosen{fill:var(--b);stroke:var(--card);stroke-width:2}\n"
-    ".label{fill:var(--ink);font-size:11px}.key{display:inline-block;width:11px;height:11px;border-radius:3px;margin:0 5px 0 14px;vertical-align:-1px}\n"
-    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--grid)}\n"
-    "th{font-size:13px;color:var(--soft);font-weight:600}td.n,th.n{text-align:right}.scroll{overflow-x:auto}.warn{color:var(--warn)}\n"
+    ".grid{stroke:var(--grid);stroke-width:1}.tick,.axis{fill:var(--soft);font-size:11px}.axis{font-size:12px}.mid{text-anchor:"
+    "middle}.end{text-anchor:end}\n"
+    "polyline{fill:none;stroke-width:2;stroke-linejoin:round}.pa{stroke:var(--a)}.pb{stroke:var(--b)}.pc{stroke:var(--c)}.thin{"
+    "stroke:var(--soft);stroke-width:1.2}\n"
+    ".dash{stroke:var(--soft);stroke-dasharray:5 4;stroke-width:1.2}.limit{stroke:var(--warn);stroke-dasharray:5 "
+    "4;stroke-width:1.2}\n"
+    ".hist{fill:var(--h);stroke:none}.fa{fill:var(--a)}.fb{fill:var(--b)}.fc{fill:var(--c)}.chosen{fill:var(--b);stroke:var(--card)"
+    ";stroke-width:2}\n"
+    ".label{fill:var(--ink);font-size:11px}.key{display:inline-block;width:11px;height:11px;border-radius:3px;margin:0 5px 0 "
+    "14px;vertical-align:-1px}\n"
+    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:6px "
+    "10px;border-bottom:1px solid var(--grid)}\n"
+    "th{font-size:13px;color:var(--soft);font-weight:600}td.n,th.n{text-align:right}.scroll{overflow-x:auto}.warn{color:var(--warn)"
+    "}\n"
     "td.d{font-size:12px;color:var(--soft);white-space:nowrap}tr.first td{font-weight:600}\n"
     "</style>\n";
 
@@ -88,14 +99,17 @@ static void write_head(const report *r)
 {
     ola_schedule total = nn_degrees_total(&r->table, r->degrees);
     double exact = nn_margins_accuracy(&r->margins, 0), now = 100.0 * (double)r->evaluation.right / (double)r->evaluation.pictures;
-    add(r, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+    add(r, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, "
+           "initial-scale=1\">\n");
     nn_text_format(r->out, "<title>Plan for ResNet-%u</title>\n", r->model->depth);
     add(r, style);
     nn_text_format(r->out, "</head><body><main>\n<h1>Polynomials for ResNet-%u</h1>\n", r->model->depth);
     nn_text_format(r->out, "<p>%zu activations, weights %016llx, %s, sine of the bootstrap: eps = ", r->plan->count,
-                   (unsigned long long)r->model->hash, r->options->per_layer ? "one polynomial per layer" : "one polynomial per channel");
+                   (unsigned long long)r->model->hash,
+                   r->options->per_layer ? "one polynomial per layer" : "one polynomial per channel");
     nn_html_number(r->out, r->plan->eps, 4);
-    nn_text_format(r->out, ". Accuracies on this page: %zu pictures held out from fitting.</p>\n<div class=\"tiles\">\n", r->margins.count);
+    nn_text_format(r->out, ". Accuracies on this page: %zu pictures held out from fitting.</p>\n<div class=\"tiles\">\n",
+                   r->margins.count);
     tile(r, exact, 2, " %", "exact network");
     tile(r, now, 2, " %", "polynomial network");
     tile(r, exact - now, 2, "", "points lost");
@@ -105,8 +119,8 @@ static void write_head(const report *r)
     tile(r, r->evaluation.max_w, 2, "", "largest |w| reached (1 is the edge)");
     add(r, "</div>\n");
     if (r->evaluation.not_finite || r->evaluation.outside)
-        nn_text_format(r->out, "<p class=\"warn\">%zu pictures leave an interval, %zu have scores that are not finite.</p>\n", r->evaluation.outside,
-                       r->evaluation.not_finite);
+        nn_text_format(r->out, "<p class=\"warn\">%zu pictures leave an interval, %zu have scores that are not finite.</p>\n",
+                       r->evaluation.outside, r->evaluation.not_finite);
 }
 
 /* ---- frontier ---- */
@@ -115,7 +129,8 @@ static void write_head(const report *r)
 static fhola_status predict_frontier(report *r)
 {
     ola_frontier *frontier;
-    fhola_status status = ola_frontier_create(&frontier, r->table.layers, r->table.activations, (double)INFINITY, r->table.resolution);
+    fhola_status status =
+        ola_frontier_create(&frontier, r->table.layers, r->table.activations, (double)INFINITY, r->table.resolution);
     if (status != FHOLA_OK)
         return status;
     size_t count = ola_frontier_count(frontier), step = (count + FRONTIER - 1) / FRONTIER;
@@ -141,7 +156,7 @@ static void widen_for_rows(nn_plot *p, const report *r, const nn_comparison *c, 
             p->x_min = fmin(p->x_min, row_cost(r, &c->row[k]));
             p->x_max = fmax(p->x_max, row_cost(r, &c->row[k]));
         }
-        p->y_min = fmin(p->y_min, fmax(c->row[k].accuracy, lowest));
+        p->y_min = fmin(p->y_min, isfinite(c->row[k].accuracy) ? fmax(c->row[k].accuracy, lowest) : p->y_min);
     }
 }
 
@@ -150,9 +165,10 @@ static void plot_rows(const nn_plot *p, const report *r, const nn_comparison *c,
     for (size_t k = 0; c && k < c->count; k++) {
         char title[TITLE], percent[NN_FIXED_ROOM];
         const nn_comparison_row *row = &c->row[k];
-        if (!isfinite(row_cost(r, row)))
+        if (!isfinite(row_cost(r, row)) || !isfinite(row->accuracy))
             continue;
-        snprintf(title, sizeof title, "%s, %s: %s %%, depth %u", row->group, row->name, nn_fixed(percent, row->accuracy, 2), row->depth);
+        snprintf(title, sizeof title, "%s, %s: %s %%, depth %u", row->group, row->name, nn_fixed(percent, row->accuracy, 2),
+                 row->depth);
         nn_plot_dot(p, class_name, row_cost(r, row), row->accuracy, radius, title);
     }
 }
@@ -183,7 +199,8 @@ static void write_frontier(const report *r)
     p.x_max += margin;
     p.y_min -= room;
     p.y_max = exact + room;
-    add(r, "<h2>Accuracy against cost</h2>\n<p>The line is what the exact schedule of every budget should lose, from the profile alone: each activation's error "
+    add(r, "<h2>Accuracy against cost</h2>\n<p>The line is what the exact schedule of every budget should lose, from the profile "
+           "alone: each activation's error "
            "counted as an independent normal change of the scores. Dots were fitted and measured");
     if (r->frontier)
         nn_text_format(r->out, " (fitted to %zu pictures, measured on %zu)", r->frontier->calibration, r->frontier->pictures);
@@ -219,8 +236,15 @@ static void place_name(char *name, size_t room, const report *r, size_t i)
 
 static nn_plot activation_plot(const report *r, double y_min, double y_max)
 {
-    return (nn_plot){.out = r->out, .left = 52, .top = 26, .width = 1000, .height = 180, .x_min = -0.7, .x_max = (double)r->plan->count - 0.3,
-                     .y_min = y_min, .y_max = y_max};
+    return (nn_plot){.out = r->out,
+                     .left = 52,
+                     .top = 26,
+                     .width = 1000,
+                     .height = 180,
+                     .x_min = -0.7,
+                     .x_max = (double)r->plan->count - 0.3,
+                     .y_min = y_min,
+                     .y_max = y_max};
 }
 
 static void write_degrees(const report *r)
@@ -228,7 +252,8 @@ static void write_degrees(const report *r)
     nn_plot p = activation_plot(r, 0, 5);
     for (size_t i = 0; i < r->plan->count; i++)
         p.y_max = fmax(p.y_max, ola_depth(r->degrees[i]) + 0.5);
-    add(r, "<h2>Degrees</h2>\n<p>Height: levels an activation takes, ceil(log2(degree + 1)). The number is the degree.</p>\n<div class=\"card\" "
+    add(r, "<h2>Degrees</h2>\n<p>Height: levels an activation takes, ceil(log2(degree + 1)). The number is the degree.</p>\n<div "
+           "class=\"card\" "
            "id=\"degrees\">\n<div>");
     key(r, "a", "after the first convolution and after blocks");
     key(r, "c", "inside blocks");
@@ -250,7 +275,8 @@ static void write_degrees(const report *r)
 static void write_ranges(const report *r)
 {
     nn_plot p = activation_plot(r, 0, 1.1);
-    add(r, "<h2>Ranges</h2>\n<p>Largest |w| on the held-out pictures, w = (x - centre) / half-width of the channel. Beyond 1 a polynomial runs away; an "
+    add(r, "<h2>Ranges</h2>\n<p>Largest |w| on the held-out pictures, w = (x - centre) / half-width of the channel. Beyond 1 a "
+           "polynomial runs away; an "
            "interval is stretched and its activation fitted again above the limit.</p>\n<div class=\"card\" id=\"ranges\">\n");
     nn_svg_begin(r->out, 1070, 250, "Largest normalised input of every activation");
     nn_plot_axes(&p, "activation", "largest |w|");
@@ -291,8 +317,10 @@ static void plot_importances(const report *r, const double *measured, const doub
     }
     p.y_min = fmax(p.y_min / 2, 1e-6);
     p.y_max = fmin(p.y_max * 2, 1e6);
-    add(r, "<h2>What an activation's error counts</h2>\n<p>Mean squared change of a score when one activation alone becomes a polynomial of degree 7: "
-           "measured, and by the squared gradient of the loss times the fit's mean squared error.</p>\n<div class=\"card\" id=\"importance\">\n<div>");
+    add(r, "<h2>What an activation's error counts</h2>\n<p>Mean squared change of a score when one activation alone becomes a "
+           "polynomial of degree 7: "
+           "measured, and by the squared gradient of the loss times the fit's mean squared error.</p>\n<div class=\"card\" "
+           "id=\"importance\">\n<div>");
     key(r, "a", "measured, S");
     key(r, "b", "by gradients, A E");
     add(r, "</div>\n");
@@ -399,7 +427,14 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
         largest = fmax(largest, fabs(error[k]));
         low = fmin(low, y[k]);
     }
-    nn_plot p = {.out = r->out, .left = 30, .top = 8, .width = 215, .height = 110, .x_min = x[0], .x_max = x[CURVE - 1], .y_min = low,
+    nn_plot p = {.out = r->out,
+                 .left = 30,
+                 .top = 8,
+                 .width = 215,
+                 .height = 110,
+                 .x_min = x[0],
+                 .x_max = x[CURVE - 1],
+                 .y_min = low,
                  .y_max = fmax(fmax(target[CURVE - 1], y[CURVE - 1]), 1e-6)};
     nn_plot e = p;
     e.top = 140;
@@ -407,7 +442,8 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
     e.y_min = -largest;
     e.y_max = largest;
     place_name(place, sizeof place, r, i);
-    nn_text_format(r->out, "<div class=\"card fit\"><h3>%zu: degree %u</h3><small>%s; channel %u shown</small>\n", i, a->degree, place, channel);
+    nn_text_format(r->out, "<div class=\"card fit\"><h3>%zu: degree %u</h3><small>%s; channel %u shown</small>\n", i, a->degree,
+                   place, channel);
     nn_svg_begin(r->out, 250, 212, "Polynomial over its histogram");
     plot_histogram(&p, &r->profile->layers[i], channel);
     nn_plot_axes(&p, NULL, NULL);
@@ -429,8 +465,10 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
 
 static fhola_status write_fits(const report *r)
 {
-    add(r, "<h2>Fits</h2>\n<p>Of each activation the channel whose error counts most. Grey: how often a value arrives in the exact network. Thin: ReLU. "
-           "Below: polynomial minus ReLU. A polynomial that aims at the exact network's output given what arrives behind other polynomials keeps some "
+    add(r, "<h2>Fits</h2>\n<p>Of each activation the channel whose error counts most. Grey: how often a value arrives in the exact "
+           "network. Thin: ReLU. "
+           "Below: polynomial minus ReLU. A polynomial that aims at the exact network's output given what arrives behind other "
+           "polynomials keeps some "
            "distance from ReLU on purpose.</p>\n<div class=\"fits\" id=\"fits\">\n");
     for (size_t i = 0; i < r->plan->count; i++) {
         unsigned channel = 0;
@@ -466,7 +504,10 @@ static void write_row(const report *r, const nn_comparison *c, const nn_comparis
     add(r, "</td><td class=\"n\">");
     nn_html_number(r->out, c->exact_accuracy - row->accuracy, 2);
     nn_text_format(r->out, "</td><td class=\"n\">%zu</td><td class=\"n\">", row->not_finite);
-    nn_html_number(r->out, row->max_w, 2);
+    if (row->max_w < 1000)
+        nn_html_number(r->out, row->max_w, 2);
+    else
+        add(r, isfinite(row->max_w) ? "&gt; 1000" : "-");
     add(r, "</td><td class=\"d\">");
     write_degree_list(r, row->degrees, c->activations);
     add(r, "</td></tr>\n");
@@ -474,8 +515,11 @@ static void write_row(const report *r, const nn_comparison *c, const nn_comparis
 
 static void write_table(const report *r, const nn_comparison *c, const char *id)
 {
-    nn_text_format(r->out, "<div class=\"card scroll\" id=\"%s\"><table><thead><tr><th>varied</th><th>plan</th><th class=\"n\">depth</th>", id);
-    add(r, "<th class=\"n\">seconds</th><th class=\"n\">accuracy, %</th><th class=\"n\">points lost</th><th class=\"n\">not finite</th>"
+    nn_text_format(r->out,
+                   "<div class=\"card scroll\" id=\"%s\"><table><thead><tr><th>varied</th><th>plan</th><th class=\"n\">depth</th>",
+                   id);
+    add(r, "<th class=\"n\">seconds</th><th class=\"n\">accuracy, %</th><th class=\"n\">points lost</th><th class=\"n\">not "
+           "finite</th>"
            "<th class=\"n\">max |w|</th><th>degrees</th></tr></thead><tbody>\n");
     for (size_t k = 0; k < c->count; k++)
         write_row(r, c, &c->row[k], k == 0 && c == r->ablation);
@@ -485,7 +529,8 @@ static void write_table(const report *r, const nn_comparison *c, const char *id)
 static void write_tables(const report *r)
 {
     if (r->ablation) {
-        nn_text_format(r->out, "<h2>Ablation</h2>\n<p>One part changed at a time. Fitted to %zu pictures, measured on %zu; exact network ",
+        nn_text_format(r->out,
+                       "<h2>Ablation</h2>\n<p>One part changed at a time. Fitted to %zu pictures, measured on %zu; exact network ",
                        r->ablation->calibration, r->ablation->pictures);
         nn_html_number(r->out, r->ablation->exact_accuracy, 2);
         add(r, " %.</p>\n");
@@ -540,7 +585,13 @@ fhola_status nn_report_save(const char *path, const nn_model *model, const nn_pl
     report *r = calloc(1, sizeof *r);
     if (!r)
         return fhola_fail(FHOLA_NOMEM, "no memory for a page");
-    *r = (report){.out = &out, .model = model, .plan = plan, .options = &seconds, .profile = options->profile, .frontier = frontier, .ablation = ablation};
+    *r = (report){.out = &out,
+                  .model = model,
+                  .plan = plan,
+                  .options = &seconds,
+                  .profile = options->profile,
+                  .frontier = frontier,
+                  .ablation = ablation};
     fhola_status status = nn_plan_check(plan, model);
     if (status == FHOLA_OK)
         status = collect(r, held_out);

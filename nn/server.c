@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server: compiled networks as files, evaluation keys, encrypted pictures in, encrypted scores out. It never holds a secret key. */
+/* The server: compiled networks as files, evaluation keys, encrypted pictures in, encrypted scores out. It never holds a secret
+ * key. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -64,8 +65,8 @@ static fhola_status begin_file(ckks_writer **writer, const char *path, ckks_file
     return status == FHOLA_OK ? nn_description_write(*writer, description) : status;
 }
 
-static fhola_status save(const char *path, const char *client_path, const ckks_params *params, const nn_model *model, const nn_plan *plan,
-                         const nn_description *description)
+static fhola_status save(const char *path, const char *client_path, const ckks_params *params, const nn_model *model,
+                         const nn_plan *plan, const nn_description *description)
 {
     ckks_writer *network = NULL, *client = NULL;
     fhola_status status = begin_file(&network, path, CKKS_FILE_NETWORK, params, description);
@@ -182,8 +183,10 @@ fhola_status nn_server_open(nn_server **server, const char *path)
     fhola_status status = compiled_open(c, path);
     if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan, 0);
     if (status == FHOLA_OK && s->id != c->id)
-        status = fhola_fail(FHOLA_FORMAT, "%s: compiled by another version of the program; its client files have the id %016llx, they now need %016llx",
-                            path, (unsigned long long)c->id, (unsigned long long)s->id);
+        status = fhola_fail(
+            FHOLA_FORMAT,
+            "%s: compiled by another version of the program; its client files have the id %016llx, they now need %016llx", path,
+            (unsigned long long)c->id, (unsigned long long)s->id);
     if (status != FHOLA_OK)
         nn_server_destroy(s);
     else
@@ -241,6 +244,8 @@ const ckks_eval_keys *nn_server_keys(const nn_server *s)
 static fhola_status read_keys(nn_server *s, ckks_eval_keys **keys, ckks_reader *reader, nn_count_progress progress, void *arg)
 {
     fhola_status status = ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, s->context, 0);
+    if (status == FHOLA_OK && !ckks_reader_head(reader).key)
+        status = ckks_reader_fail(reader, FHOLA_FORMAT, "the keys do not say which secret key they belong to");
     if (status == FHOLA_OK) status = nn_network_id_check(reader, s->id);
     if (status == FHOLA_OK) status = ckks_eval_keys_read(keys, s->context, reader, progress, arg);
     return status == FHOLA_OK ? ckks_reader_finish(reader) : status;

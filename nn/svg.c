@@ -108,7 +108,8 @@ double nn_plot_x(const nn_plot *p, double x)
 
 double nn_plot_y(const nn_plot *p, double y)
 {
-    double share = p->log_y ? log(fmax(y, p->y_min * 1e-3) / p->y_min) / log(p->y_max / p->y_min) : (y - p->y_min) / (p->y_max - p->y_min);
+    double share =
+        p->log_y ? log(fmax(y, p->y_min * 1e-3) / p->y_min) / log(p->y_max / p->y_min) : (y - p->y_min) / (p->y_max - p->y_min);
     return p->top + p->height * (1 - clip(share));
 }
 

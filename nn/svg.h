@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plots as inline SVG. Colours come from the page's style sheet through class names. Numbers are written the same in every locale. Internal to
- * nn/. */
+/* Plots as inline SVG. Colours come from the page's style sheet through class names. Numbers are written the same in every locale.
+ * Internal to nn/. */
 #ifndef NN_SVG_H
 #define NN_SVG_H
 
@@ -17,7 +17,8 @@ typedef struct nn_plot {
     bool log_y; /* y_min > 0 */
 } nn_plot;
 
-/* Text with the characters that mean something in HTML escaped; a number with `decimals` (0 to 6) places, "-" if it is not finite. */
+/* Text with the characters that mean something in HTML escaped; a number with `decimals` (0 to 6) places, "-" if it is not finite.
+ * */
 void nn_html_text(nn_text *out, const char *text);
 #define NN_FIXED_ROOM 40u
 char *nn_fixed(char to[NN_FIXED_ROOM], double number, unsigned decimals); /* returns `to` */

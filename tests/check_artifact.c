@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Client files, compiled networks, and the two parties: what is written comes back, what does not belong together is refused, and scores
- * travel from a picture to its owner through files only. */
+/* Client files, compiled networks, and the two parties: what is written comes back, what does not belong together is refused, and
+ * scores travel from a picture to its owner through files only. */
 #include "tests/container_support.h"
 
 #include <dirent.h>
@@ -171,8 +171,9 @@ START_TEST(bad_clients)
         unsigned offset;
         double value;
         const char *text;
-    } real[] = {{AT_MEAN, (double)NAN, "no normalisation"}, {AT_STD, 0, "no normalisation"},      {AT_STD + 8, -1, "no normalisation"},
-                {AT_STD + 16, (double)INFINITY, "no normalisation"}, {AT_BOUND, 0, "bound 0 is not positive"}, {AT_BOUND, -2, "not positive"},
+    } real[] = {{AT_MEAN, (double)NAN, "no normalisation"}, {AT_STD, 0, "no normalisation"},
+                {AT_STD + 8, -1, "no normalisation"},       {AT_STD + 16, (double)INFINITY, "no normalisation"},
+                {AT_BOUND, 0, "bound 0 is not positive"},   {AT_BOUND, -2, "not positive"},
                 {AT_SCALE, (double)NAN, "is not positive"}, {AT_SCALE, 0x1p-1060, "is not positive"}};
     for (size_t i = 0; i < sizeof real / sizeof real[0]; i++) {
         ckks_put_double(at + real[i].offset, real[i].value);
@@ -183,11 +184,22 @@ START_TEST(bad_clients)
         unsigned offset;
         uint32_t value;
         const char *text;
-    } whole[] = {{AT_PARAMS, 1, "other parameters"}, {AT_BASIS, 0, "basis 0 does not fit"}, {AT_BASIS, 0xff, "does not fit"},
-                 {AT_CHANNELS, 4, "4 planes of side 32"}, {AT_SIDE, 64, "planes of side 64"}, {AT_ROWS, 0, "0 rows"},
-                 {AT_ROWS, 15, "15 rows"}, {AT_ROWS, 2, "2 rows"}, {AT_ROWS, 1u << 30, "rows of scores"}, {AT_CLASSES, 0, "0 classes"},
-                 {AT_CLASSES, 1, "1 classes"}, {AT_CLASSES, 1001, "rows of scores"}, {AT_CLASSES, 4, "'CLNT'"},
-                 {AT_CLASSES, 2, "chunk 1 'CLNT' at byte 272: "}, {AT_NAMES, 256, "has 256 bytes"}, {AT_NAMES, 0xffffffff, "bytes, more than 255"},
+    } whole[] = {{AT_PARAMS, 1, "other parameters"},
+                 {AT_BASIS, 0, "basis 0 does not fit"},
+                 {AT_BASIS, 0xff, "does not fit"},
+                 {AT_CHANNELS, 4, "4 planes of side 32"},
+                 {AT_SIDE, 64, "planes of side 64"},
+                 {AT_ROWS, 0, "0 rows"},
+                 {AT_ROWS, 15, "15 rows"},
+                 {AT_ROWS, 2, "2 rows"},
+                 {AT_ROWS, 1u << 30, "rows of scores"},
+                 {AT_CLASSES, 0, "0 classes"},
+                 {AT_CLASSES, 1, "1 classes"},
+                 {AT_CLASSES, 1001, "rows of scores"},
+                 {AT_CLASSES, 4, "'CLNT'"},
+                 {AT_CLASSES, 2, "chunk 1 'CLNT' at byte 272: "},
+                 {AT_NAMES, 256, "has 256 bytes"},
+                 {AT_NAMES, 0xffffffff, "bytes, more than 255"},
                  {AT_NAMES, 200, "too short"}};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         ckks_put32(at + whole[i].offset, whole[i].value);
@@ -280,7 +292,8 @@ START_TEST(network_round_trip)
                 same_conv(&m->blocks[k].conv1, &s.model.blocks[k].conv1);
                 same_conv(&m->blocks[k].conv2, &s.model.blocks[k].conv2);
                 ck_assert_int_eq((int)m->blocks[k].shortcut, (int)s.model.blocks[k].shortcut);
-                if (m->blocks[k].shortcut == NN_SHORTCUT_PROJECTION) same_conv(&m->blocks[k].projection, &s.model.blocks[k].projection);
+                if (m->blocks[k].shortcut == NN_SHORTCUT_PROJECTION)
+                    same_conv(&m->blocks[k].projection, &s.model.blocks[k].projection);
             }
             same_doubles(m->fc_weight, s.model.fc_weight, 7 * 64);
             same_doubles(m->fc_bias, s.model.fc_bias, 7);
@@ -326,9 +339,17 @@ START_TEST(bad_networks)
         unsigned offset;
         uint32_t value;
         const char *text;
-    } whole[] = {{0, 0, "0 blocks"},   {0, 51, "51 blocks"},         {0, 0xffffffff, "blocks a stage"}, {0, 2, ""},
-                 {4, 1, "1 classes"},  {4, 0xffffffff, "classes are not"}, {4, 9, "too many"},          {4, 11, "too short"},
-                 {8, 2, "shortcut"},   {12, 0xffffffff, "shortcut"}, {8, 0, "the length is"}};
+    } whole[] = {{0, 0, "0 blocks"},
+                 {0, 51, "51 blocks"},
+                 {0, 0xffffffff, "blocks a stage"},
+                 {0, 2, ""},
+                 {4, 1, "1 classes"},
+                 {4, 0xffffffff, "classes are not"},
+                 {4, 9, "too many"},
+                 {4, 11, "too short"},
+                 {8, 2, "shortcut"},
+                 {12, 0xffffffff, "shortcut"},
+                 {8, 0, "the length is"}};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         ckks_put32(at + whole[i].offset, whole[i].value);
         refuse_network(b, 1, whole[i].text);
@@ -352,7 +373,8 @@ START_TEST(bad_networks)
     refuse_network(b, last, "'PLAN' at byte");
     memcpy(b.data, good.data, b.length);
     /* truncation anywhere, damage in places */
-    for (b.length = 0; b.length < good.length; b.length += b.length < 600 ? 1 : 4999) ck_assert_fails(read_network(b, &m, &p), FHOLA_FORMAT);
+    for (b.length = 0; b.length < good.length; b.length += b.length < 600 ? 1 : 4999)
+        ck_assert_fails(read_network(b, &m, &p), FHOLA_FORMAT);
     b.length = good.length;
     for (size_t i = 0; i < b.length; i += i < 600 ? 1 : 4999) {
         b.data[i] ^= 1;

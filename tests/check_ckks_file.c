@@ -379,7 +379,8 @@ START_TEST(interrupted)
             memory_open(&m);
             ck_assert_ok(ckks_writer_begin(m.writer, CKKS_FILE_EVAL_KEYS, r.params, KEY));
             if (generate)
-                ck_assert_fails(ckks_eval_keys_generate(m.writer, r.context, r.secret, &r.list, r.rng, count_calls, &t[0]), FHOLA_IO);
+                ck_assert_fails(ckks_eval_keys_generate(m.writer, r.context, r.secret, &r.list, r.rng, count_calls, &t[0]),
+                                FHOLA_IO);
             else
                 ck_assert_fails(ckks_eval_keys_write(m.writer, r.keys, count_calls, &t[1]), FHOLA_IO);
             ck_assert_detail("interrupted");

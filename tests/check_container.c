@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file container: what is written comes back; every damage, every foreign or truncated file, every failing stream gives an error and
- * leaves nothing behind. */
+/* The file container: what is written comes back; every damage, every foreign or truncated file, every failing stream gives an
+ * error and leaves nothing behind. */
 #include "tests/container_support.h"
 
 #include <dirent.h>
@@ -275,7 +275,8 @@ START_TEST(foreign_files)
     ck_assert_fails(read_sample(b, 0, 0, 0), FHOLA_KEY);
     ck_assert_detail("memory: a ciphertext of another key (0123456789abcdf0, not 0123456789abcdef)");
 
-    bytes text = {(unsigned char *)(uintptr_t) "P6 32 32 255 not of this kind at all, but long enough", 53}, shorter = {text.data, 5};
+    bytes text = {(unsigned char *)(uintptr_t) "P6 32 32 255 not of this kind at all, but long enough", 53},
+          shorter = {text.data, 5};
     ck_assert_fails(read_sample(text, 0, 0, 0), FHOLA_FORMAT);
     ck_assert_detail("memory: byte 0: not a fhola file");
     ck_assert_fails(read_sample(shorter, 0, 0, 0), FHOLA_FORMAT);
@@ -349,8 +350,8 @@ START_TEST(bad_parameters)
     bad = good;
     bad.residual_levels = 0xffffffffu;
     ck_assert_fails(read_with_spec(&bad, 0, 0), FHOLA_FORMAT);
-    double *const real[] = {&bad.base_bits, &bad.stc_bits, &bad.residual_bits, &bad.cts_bits, &bad.special_bits, &bad.eps, &bad.eval_mod_power,
-                            &bad.eval_mod_scale_bits[3]};
+    double *const real[] = {&bad.base_bits,    &bad.stc_bits, &bad.residual_bits,  &bad.cts_bits,
+                            &bad.special_bits, &bad.eps,      &bad.eval_mod_power, &bad.eval_mod_scale_bits[3]};
     for (size_t i = 0; i < sizeof real / sizeof real[0]; i++) {
         bad = good;
         *real[i] = i % 2 ? (double)INFINITY : (double)NAN;

@@ -105,10 +105,11 @@ START_TEST(agrees_with_finite_differences)
                 slope += (double)trace.gradient[i][j] * (double)along[j];
                 size += (double)trace.gradient[i][j] * (double)trace.gradient[i][j] / 3;
             }
-            double above = loss(model, values, label, &(nudge){i, along, STEP}), below = loss(model, values, label, &(nudge){i, along, -STEP});
+            double above = loss(model, values, label, &(nudge){i, along, STEP}),
+                   below = loss(model, values, label, &(nudge){i, along, -STEP});
             double difference = (above - below) / (2 * STEP);
-            ck_assert_msg(fabs(slope - difference) <= 0.02 * sqrt(size) && size > 0, "activation %zu: slope %g, difference %g, typical %g", i,
-                          slope, difference, sqrt(size));
+            ck_assert_msg(fabs(slope - difference) <= 0.02 * sqrt(size) && size > 0,
+                          "activation %zu: slope %g, difference %g, typical %g", i, slope, difference, sqrt(size));
         }
     }
     nn_gradient_trace_clear(&trace);
@@ -121,7 +122,8 @@ END_TEST
 /* <conv(x), g> = <x, adjoint(g)> for every shape there is. */
 START_TEST(adjoint_is_the_transpose)
 {
-    static const unsigned shape[6][5] = {{16, 16, 3, 1, 32}, {16, 32, 3, 2, 32}, {32, 64, 3, 2, 16}, {64, 64, 3, 1, 8}, {16, 32, 1, 2, 32}, {32, 64, 1, 2, 16}};
+    static const unsigned shape[6][5] = {{16, 16, 3, 1, 32}, {16, 32, 3, 2, 32}, {32, 64, 3, 2, 16},
+                                         {64, 64, 3, 1, 8},  {16, 32, 1, 2, 32}, {32, 64, 1, 2, 16}};
     static float x[16384], y[16384], g[16384], wide[32768], back[16384], padded[NN_CONVOLVE_ADJOINT_PADDED];
     uint64_t random = test_seed + (uint64_t)_i;
     const unsigned *s = shape[_i];
@@ -142,8 +144,8 @@ START_TEST(adjoint_is_the_transpose)
     nn_fast_conv_apply(y, &forward, x, padded);
     memset(wide, 0, sizeof wide);
     for (size_t j = 0; j < size * size; j++)
-        memcpy(wide + (conv.kernel == 1 ? j : conv.stride * (j / size) * conv.in_size + conv.stride * (j % size)) * conv.out, g + j * conv.out,
-               conv.out * sizeof *g);
+        memcpy(wide + (conv.kernel == 1 ? j : conv.stride * (j / size) * conv.in_size + conv.stride * (j % size)) * conv.out,
+               g + j * conv.out, conv.out * sizeof *g);
     nn_fast_conv_apply(back, &adjoint, wide, padded);
     double left = 0, right = 0;
     for (size_t j = 0; j < out_count; j++)

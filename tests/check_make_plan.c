@@ -23,6 +23,7 @@ static setting set_up(void)
     succeed(nn_batch_load(&s.held_out, write_batch("h", 20, 3, test_seed + 1), 0, 0));
     nn_plan_defaults(&s.options);
     s.options.depth = 20;
+    s.options.max_degree = 31;
     s.options.sensitivity_pictures = 10;
     return s;
 }

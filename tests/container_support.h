@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers in memory, streams that fail or stutter, and containers with one thing wrong but all checksums right: what the tests of files
- * share. Include it before anything else. */
+/* Containers in memory, streams that fail or stutter, and containers with one thing wrong but all checksums right: what the tests
+ * of files share. Include it before anything else. */
 #ifndef TESTS_CONTAINER_SUPPORT_H
 #define TESTS_CONTAINER_SUPPORT_H
 
@@ -146,7 +146,7 @@ static inline void fix_chunk(bytes b, unsigned number)
 }
 
 /* The detail message of the last failure contains `text`. */
-#define ck_assert_detail(text) \
+#define ck_assert_detail(text)                                                                                                     \
     ck_assert_msg(strstr(fhola_detail(), text) != NULL, "the message \"%s\" does not say \"%s\"", fhola_detail(), text)
 
 #endif

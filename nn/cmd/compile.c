@@ -72,7 +72,8 @@ int nn_cmd_compile(int argc, char **argv)
     nn_cmd_catch_signals();
     char *client = client_path(o.output);
     fhola_status status = client ? compile(&o, client) : fhola_fail(FHOLA_NOMEM, "no memory for a file name");
-    if (status == FHOLA_OK) printf("%s  the network, for the server\n%s  for the owners of pictures, to make keys from\n", o.output, client);
+    if (status == FHOLA_OK)
+        printf("%s  the network, for the server\n%s  for the owners of pictures, to make keys from\n", o.output, client);
     free(client);
     return nn_cmd_finish_caught("compile", status);
 }

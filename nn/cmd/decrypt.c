@@ -15,7 +15,8 @@ typedef struct decrypt_options {
 
 static bool read_options(decrypt_options *o, int argc, char **argv)
 {
-    static const struct option table[] = {{"top", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    static const struct option table[] = {
+        {"top", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     *o = (decrypt_options){.top = 3};
     int option;
     bool fine = true;
@@ -92,7 +93,8 @@ static fhola_status run(const decrypt_options *o)
         size_t classes = nn_client_classes(nn_owner_client(owner));
         score = calloc(classes, sizeof *score);
         index = calloc(classes, sizeof *index);
-        status = score && index ? decrypt_all(o, owner, in, score, index) : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+        status =
+            score && index ? decrypt_all(o, owner, in, score, index) : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
     }
     free(score);
     free(index);

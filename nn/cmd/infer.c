@@ -38,7 +38,8 @@ static bool read_options(infer_options *o, int argc, char **argv)
     }
     int operands = argc - optind;
     if (fine && (operands < 2 || operands > 3))
-        fine = nn_cmd_wrong_use("infer", "a compiled network, evaluation keys and perhaps a file of ciphertexts expected, %d operands given",
+        fine = nn_cmd_wrong_use("infer",
+                                "a compiled network, evaluation keys and perhaps a file of ciphertexts expected, %d operands given",
                                 operands) == 0;
     if (!fine) return false;
     o->network = argv[optind];
@@ -77,8 +78,8 @@ static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t 
     static char name[] = "infer";
     const progress *p = arg;
     char text[120];
-    snprintf(text, sizeof text, "picture %zu, layer %zu of %zu, %s:", p->picture, layer + 1, nn_network_layers(nn_server_network(p->server)) + 1,
-             nn_step_name(step));
+    snprintf(text, sizeof text, "picture %zu, layer %zu of %zu, %s:", p->picture, layer + 1,
+             nn_network_layers(nn_server_network(p->server)) + 1, nn_step_name(step));
     if (!p->options->quiet) nn_cmd_progress(name, text, done, total);
     return nn_cmd_interrupted();
 }

@@ -178,7 +178,7 @@ static fhola_status report_ciphertext(report *r, inspector *in)
 static fhola_status report_owner(report *r, const char *path, bool secret)
 {
     nn_owner *owner = NULL;
-    fhola_status status = (secret ? nn_owner_open_secret : nn_owner_open_client)(&owner, path);
+    fhola_status status = secret ? nn_owner_open_secret(&owner, path) : nn_owner_open_client(&owner, path);
     if (status != FHOLA_OK) return status;
     id_member(r, "network", nn_owner_network(owner));
     report_client(r, nn_owner_client(owner));

@@ -31,7 +31,8 @@ static bool read_options(keygen_options *o, int argc, char **argv)
         default: fine = nn_cmd_wrong_use("keygen", "unknown option or missing value: '%s'", argv[optind - 1]) == 0; break;
         }
     }
-    if (fine && argc - optind != 1) fine = nn_cmd_wrong_use("keygen", "one client file expected, %d operands given", argc - optind) == 0;
+    if (fine && argc - optind != 1)
+        fine = nn_cmd_wrong_use("keygen", "one client file expected, %d operands given", argc - optind) == 0;
     if (fine) o->client = argv[optind];
     return fine;
 }

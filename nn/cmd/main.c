@@ -30,17 +30,27 @@ static const command commands[] = {
      "  --count N      use N records (default: all that follow)\n"
      "  --json         print one JSON object\n"},
     {"params", nn_cmd_params, "[SET]", "the parameter sets: primes, digits, security", ""},
-    {"plan", nn_cmd_plan, "MODEL [PROFILE] CALIBRATION --depth K -o PLAN [--heldout FILE] [options]",
-     "fit one polynomial per activation and channel",
+    {"plan", nn_cmd_plan, "MODEL [PROFILE] CALIBRATION --depth K|--budget S|--max-loss P|--degrees LIST -o PLAN [options]",
+     "choose a degree for every activation and fit its polynomials",
      "  -o, --output FILE  where the plan goes\n"
-     "  --depth K          total multiplicative depth of all activations; degrees are chosen by dynamic programming\n"
+     "  --depth K          total multiplicative depth of all activations\n"
+     "  --budget SECONDS   time of an encrypted picture, by the table of costs\n"
+     "  --max-loss POINTS  the cheapest plan that loses at most so many points of accuracy on the held-out pictures\n"
      "  --degrees LIST     degrees instead, separated by commas; the last one holds for all that follow\n"
+     "  --method NAME      layerwise+ (default), paper (one polynomial per layer, normal weight, gradients), greedy, uniform\n"
+     "  --weight NAME      guarded, empirical or normal, in place of the method's\n"
+     "  --params SET       parameter set of the costs (default R15); --max-degree N: largest degree (15; 31 for other sets)\n"
+     "  --cost TABLE       times of the layers (default: the bundled table)\n"
      "  --heldout FILE     batch to check ranges on; default: the last fifth of CALIBRATION, which is then not fitted to\n"
      "  --count N          use the first N records of CALIBRATION\n"
      "  --eps X            the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.125; 0: no sine)\n"
+     "  --report FILE      write an HTML page; --points N: measured points of its frontier (default 5, 0: none)\n"
+     "  --ablation         print what each part of the method is worth at this budget\n"
+     "  --judge FILE       pictures that measure both (default: the held-out ones); --judged N: the first N of them\n"
+     "  --compared N       calibration pictures that both fit to (default 1000)\n"
      "PROFILE, from 'fhola profile', saves measuring it again.\n"},
     {"profile", nn_cmd_profile, "MODEL CALIBRATION -o PROFILE [--count N] [--eps X]",
-     "ranges of all activations and how sensitive the network is to each",
+     "histograms of all activations and how much the network depends on each",
      "  -o, --output FILE  where the profile goes\n"
      "  --count N          use the first N records of CALIBRATION\n"
      "  --eps X            the bootstrap's sine, as for 'fhola plan' (default 0.125)\n"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,41 +9,87 @@
 #include "nn/cmd/cmd.h"
 
 #define MAX_ACTIVATIONS 400u
+#define PATH_ROOM       4096u
+#define COMPARED        1000u /* calibration pictures that --ablation and the report's frontier fit to */
 
 typedef struct plan_options {
-    const char *model, *profile, *calibration, *held_out, *output, *degrees;
-    double depth, count, eps;
+    const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge;
+    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged;
+    bool ablation;
 } plan_options;
+
+static const struct option table[] = {{"output", required_argument, NULL, 'o'},     {"depth", required_argument, NULL, 'd'},
+                                      {"degrees", required_argument, NULL, 'g'},    {"heldout", required_argument, NULL, 'h'},
+                                      {"count", required_argument, NULL, 'c'},      {"eps", required_argument, NULL, 'e'},
+                                      {"budget", required_argument, NULL, 'b'},     {"max-loss", required_argument, NULL, 'l'},
+                                      {"method", required_argument, NULL, 'm'},     {"weight", required_argument, NULL, 'w'},
+                                      {"cost", required_argument, NULL, 't'},       {"params", required_argument, NULL, 'p'},
+                                      {"max-degree", required_argument, NULL, 'x'}, {"report", required_argument, NULL, 'r'},
+                                      {"ablation", no_argument, NULL, 'a'},         {"judge", required_argument, NULL, 'j'},
+                                      {"points", required_argument, NULL, 'n'},     {"compared", required_argument, NULL, 'k'},
+                                      {"judged", required_argument, NULL, 'q'},     {NULL, 0, NULL, 0}};
+
+/* Options that are a number; false after a message. */
+static bool read_number(plan_options *o, int option, const char *text)
+{
+    switch (option) {
+    case 'd': return nn_cmd_number("plan", "--depth", text, 1, 1e4, &o->depth);
+    case 'b': return nn_cmd_number("plan", "--budget", text, 1e-3, 1e6, &o->budget);
+    case 'l': return nn_cmd_number("plan", "--max-loss", text, 1e-3, 100, &o->max_loss);
+    case 'c': return nn_cmd_number("plan", "--count", text, 1, 1e9, &o->count);
+    case 'e': return nn_cmd_number("plan", "--eps", text, 0, 0.25, &o->eps);
+    case 'x': return nn_cmd_number("plan", "--max-degree", text, 3, 63, &o->max_degree);
+    case 'n': return nn_cmd_number("plan", "--points", text, 0, 32, &o->points);
+    case 'k': return nn_cmd_number("plan", "--compared", text, 1, 1e9, &o->compared);
+    default: return nn_cmd_number("plan", "--judged", text, 1, 1e9, &o->judged);
+    }
+}
+
+static bool read_option(plan_options *o, int option, char **argv)
+{
+    switch (option) {
+    case 'o': o->output = optarg; return true;
+    case 'g': o->degrees = optarg; return true;
+    case 'h': o->held_out = optarg; return true;
+    case 'm': o->method = optarg; return true;
+    case 'w': o->weight = optarg; return true;
+    case 't': o->cost = optarg; return true;
+    case 'p': o->params = optarg; return true;
+    case 'r': o->report = optarg; return true;
+    case 'j': o->judge = optarg; return true;
+    case 'a': o->ablation = true; return true;
+    case '?':
+    case ':': return nn_cmd_wrong_use("plan", "unknown option or missing value: '%s'", argv[optind - 1]) == 0;
+    default: return read_number(o, option, optarg);
+    }
+}
+
+static bool check_combination(const plan_options *o)
+{
+    int budgets = (o->depth > 0) + (o->budget > 0) + (o->max_loss > 0) + (o->degrees != NULL);
+    if (budgets != 1)
+        return nn_cmd_wrong_use("plan", "exactly one of --depth, --budget, --max-loss and --degrees is needed, %d are given",
+                                budgets) == 0;
+    if (!o->output && !o->ablation && !o->report)
+        return nn_cmd_wrong_use("plan", "-o PLAN is missing") == 0;
+    if (o->ablation && o->depth == 0 && o->budget == 0)
+        return nn_cmd_wrong_use("plan", "--ablation compares plans within a --depth or a --budget") == 0;
+    return true;
+}
 
 static bool read_options(plan_options *o, int argc, char **argv)
 {
-    static const struct option table[] = {{"output", required_argument, NULL, 'o'},  {"depth", required_argument, NULL, 'd'},
-                                          {"degrees", required_argument, NULL, 'g'}, {"heldout", required_argument, NULL, 'h'},
-                                          {"count", required_argument, NULL, 'c'},   {"eps", required_argument, NULL, 'e'},
-                                          {NULL, 0, NULL, 0}};
-    *o = (plan_options){.depth = 0, .eps = -1};
+    *o = (plan_options){.eps = -1, .points = 5, .compared = COMPARED, .method = "layerwise+", .params = "R15"};
     int option;
     bool fine = true;
     opterr = 0;
-    while (fine && (option = getopt_long(argc, argv, ":o:", table, NULL)) != -1) {
-        switch (option) {
-        case 'o': o->output = optarg; break;
-        case 'g': o->degrees = optarg; break;
-        case 'h': o->held_out = optarg; break;
-        case 'd': fine = nn_cmd_number("plan", "--depth", optarg, 1, 1e4, &o->depth); break;
-        case 'c': fine = nn_cmd_number("plan", "--count", optarg, 1, 1e9, &o->count); break;
-        case 'e': fine = nn_cmd_number("plan", "--eps", optarg, 0, 0.25, &o->eps); break;
-        default: fine = nn_cmd_wrong_use("plan", "unknown option or missing value: '%s'", argv[optind - 1]) == 0; break;
-        }
-    }
+    while (fine && (option = getopt_long(argc, argv, ":o:", table, NULL)) != -1)
+        fine = read_option(o, option, argv);
     int operands = argc - optind;
     if (fine && operands != 2 && operands != 3)
-        fine = nn_cmd_wrong_use("plan", "a model, perhaps a profile, and calibration pictures expected, %d operands given", operands) == 0;
-    if (fine && !o->output)
-        fine = nn_cmd_wrong_use("plan", "-o PLAN is missing") == 0;
-    if (fine && (o->depth > 0) == (o->degrees != NULL))
-        fine = nn_cmd_wrong_use("plan", "one of --depth and --degrees is needed") == 0;
-    if (!fine)
+        fine = nn_cmd_wrong_use("plan", "a model, perhaps a profile, and calibration pictures expected, %d operands given",
+                                operands) == 0;
+    if (!fine || !check_combination(o))
         return false;
     o->model = argv[optind];
     o->profile = operands == 3 ? argv[optind + 1] : NULL;
@@ -67,27 +114,114 @@ static bool parse_degrees(unsigned *degrees, const char *list)
     return list == NULL;
 }
 
-/* Without a held-out file the last fifth of the calibration records is held out. */
-static fhola_status load_pictures(nn_batch **calibration, nn_batch **held_out, const plan_options *o)
+static bool parse_method(nn_plan_options *options, const plan_options *o)
 {
-    nn_batch *all;
-    fhola_status status = nn_batch_load(&all, o->calibration, 0, (size_t)o->count);
-    if (status != FHOLA_OK || o->held_out) {
-        if (status == FHOLA_OK)
-            status = nn_batch_load(held_out, o->held_out, 0, 0);
-        if (status == FHOLA_OK)
-            *calibration = all;
+    static const char *const methods[] = {[NN_METHOD_LAYERWISE] = "layerwise+",
+                                          [NN_METHOD_PAPER] = "paper",
+                                          [NN_METHOD_GREEDY] = "greedy",
+                                          [NN_METHOD_UNIFORM] = "uniform"};
+    static const char *const weights[] = {
+        [NN_WEIGHT_GUARDED] = "guarded", [NN_WEIGHT_EMPIRICAL] = "empirical", [NN_WEIGHT_NORMAL] = "normal"};
+    int method = -1, weight = -1;
+    for (int k = 0; k < 4; k++)
+        if (strcmp(o->method, methods[k]) == 0)
+            method = k;
+    for (int k = 0; k < 3; k++)
+        if (o->weight && strcmp(o->weight, weights[k]) == 0)
+            weight = k;
+    if (method < 0)
+        return nn_cmd_wrong_use("plan", "--method must be uniform, greedy, paper or layerwise+, not '%s'", o->method) == 0;
+    if (o->weight && weight < 0)
+        return nn_cmd_wrong_use("plan", "--weight must be normal, empirical or guarded, not '%s'", o->weight) == 0;
+    nn_plan_set_method(options, (nn_plan_method)method);
+    if (o->weight)
+        options->weight = (nn_plan_weight)weight;
+    return true;
+}
+
+typedef struct plan_work {
+    nn_model *model;
+    nn_profile *profile;
+    nn_cost *cost;
+    nn_batch *calibration, *held_out, *compared, *judged;
+    nn_plan *plan;
+    nn_comparison *ablation, *frontier;
+    nn_plan_options options;
+} plan_work;
+
+/* Without a held-out file the last fifth of the calibration records is held out. */
+static fhola_status load_pictures(plan_work *w, const plan_options *o)
+{
+    fhola_status status = nn_batch_load(&w->calibration, o->calibration, 0, (size_t)o->count);
+    if (status != FHOLA_OK)
         return status;
-    }
-    size_t count = nn_batch_count(all), held = count / 5;
-    nn_batch_free(all);
-    status = nn_batch_load(calibration, o->calibration, 0, count - held);
+    if (o->held_out)
+        return nn_batch_load(&w->held_out, o->held_out, 0, 0);
+    size_t count = nn_batch_count(w->calibration), held = count / 5;
+    nn_batch_free(w->calibration);
+    w->calibration = NULL;
+    status = nn_batch_load(&w->calibration, o->calibration, 0, count - held);
     if (status == FHOLA_OK && held)
-        status = nn_batch_load(held_out, o->calibration, count - held, held);
+        status = nn_batch_load(&w->held_out, o->calibration, count - held, held);
     return status;
 }
 
-static void report(const nn_plan *plan)
+static fhola_status load_cost(plan_work *w, const plan_options *o)
+{
+    char path[PATH_ROOM];
+    if (o->cost)
+        return nn_cost_load(&w->cost, o->cost);
+    nn_cmd_bundled(path, sizeof path, "models", "cost", ".json");
+    return nn_cost_load(&w->cost, path);
+}
+
+static fhola_status load(plan_work *w, const plan_options *o)
+{
+    static char name[] = "plan";
+    fhola_status status = nn_cmd_find_model(&w->model, o->model);
+    if (status == FHOLA_OK)
+        status = load_cost(w, o);
+    if (status == FHOLA_OK && o->profile)
+        status = nn_profile_load(&w->profile, o->profile, w->model);
+    if (status == FHOLA_OK)
+        status = load_pictures(w, o);
+    if (status == FHOLA_OK && !w->profile && (!o->degrees || o->report))
+        status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options, nn_cmd_progress, name);
+    w->options.profile = w->profile;
+    w->options.cost = w->cost;
+    return status;
+}
+
+/* Comparisons need many fits, so they are made on fewer pictures. */
+static fhola_status load_compared(plan_work *w, const plan_options *o)
+{
+    size_t count = nn_batch_count(w->calibration);
+    if (o->compared < (double)count)
+        count = (size_t)o->compared;
+    fhola_status status = nn_batch_load(&w->compared, o->calibration, 0, count);
+    if (status == FHOLA_OK && o->judge)
+        status = nn_batch_load(&w->judged, o->judge, 0, (size_t)o->judged);
+    if (status == FHOLA_OK && !o->judge && !w->held_out)
+        status = nn_batch_load(&w->judged, o->calibration, 0, count);
+    return status;
+}
+
+static fhola_status compare(plan_work *w, const plan_options *o)
+{
+    static char name[] = "plan";
+    fhola_status status = load_compared(w, o);
+    const nn_batch *judged = w->judged ? w->judged : w->held_out;
+    if (status == FHOLA_OK && o->ablation)
+        status = nn_compare_ablation(&w->ablation, w->model, w->compared, w->held_out, judged, &w->options, nn_cmd_progress, name);
+    if (status == FHOLA_OK && o->report && o->points >= 2)
+        status = nn_compare_frontier(&w->frontier, w->model, w->compared, w->held_out, judged, &w->options, (size_t)o->points,
+                                     nn_cmd_progress, name);
+    return status;
+}
+
+/* ---- what is printed ---- */
+
+static void print_plan(const nn_plan *plan)
 {
     printf("depth %u, degrees", nn_plan_depth(plan));
     for (size_t i = 0; i < nn_plan_count(plan); i++)
@@ -98,36 +232,74 @@ static void report(const nn_plan *plan)
     printf("\n");
 }
 
-typedef struct plan_work {
-    nn_model *model;
-    nn_profile *profile;
-    nn_batch *calibration, *held_out;
-    nn_plan *plan;
-} plan_work;
+/* Right-aligned; a dash for what is no number. */
+static void print_number(int width, double number)
+{
+    if (isfinite(number))
+        printf("  %*.2f", width, number);
+    else
+        printf("  %*s", width, "-");
+}
 
-static fhola_status run(plan_work *w, const plan_options *o, const unsigned *degrees)
+static void print_row(const nn_comparison *c, const nn_comparison_row *row)
+{
+    printf("%-10s  %-26s  %5u", row->group, row->name, row->depth);
+    print_number(7, row->seconds);
+    print_number(9, row->predicted);
+    print_number(8, row->accuracy);
+    print_number(6, c->exact_accuracy - row->accuracy);
+    printf("  %10zu", row->not_finite);
+    print_number(8, row->max_w);
+    printf(" ");
+    for (size_t i = 0; i < c->activations; i++)
+        printf(" %u", row->degrees[i]);
+    printf("\n");
+}
+
+static void print_comparison(const nn_comparison *c)
+{
+    printf("fitted to %zu pictures, measured on %zu; exact network %.2f %%\n", c->calibration, c->pictures, c->exact_accuracy);
+    printf("%-10s  %-26s  %5s  %7s  %9s  %8s  %6s  %10s  %8s  degrees\n", "varied", "plan", "depth", "seconds", "predicted",
+           "accuracy", "loss", "not finite", "max |w|");
+    for (size_t k = 0; k < c->count; k++)
+        print_row(c, &c->row[k]);
+}
+
+/* ---- all of it ---- */
+
+static fhola_status run(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
-    nn_plan_options options;
-    nn_plan_defaults(&options);
-    options.depth = (unsigned)o->depth;
-    options.degrees = o->degrees ? degrees : NULL;
-    if (o->eps >= 0)
-        options.eps = o->eps;
-    fhola_status status = nn_cmd_find_model(&w->model, o->model);
-    if (status == FHOLA_OK && o->profile)
-        status = nn_profile_load(&w->profile, o->profile, w->model);
-    if (status == FHOLA_OK)
-        status = load_pictures(&w->calibration, &w->held_out, o);
-    options.profile = w->profile;
-    if (status == FHOLA_OK)
-        status = nn_plan_make(&w->plan, w->model, w->calibration, w->held_out, &options, nn_cmd_progress, name);
-    nn_cmd_progress_end();
-    if (status == FHOLA_OK)
+    bool needs_plan = o->output || o->report;
+    fhola_status status = load(w, o);
+    if (status == FHOLA_OK && needs_plan)
+        status = nn_plan_make(&w->plan, w->model, w->calibration, w->held_out, &w->options, nn_cmd_progress, name);
+    if (status == FHOLA_OK && o->output)
         status = nn_plan_save(w->plan, o->output);
-    if (status == FHOLA_OK)
-        report(w->plan);
+    if (status == FHOLA_OK && (o->ablation || o->report))
+        status = compare(w, o);
+    if (status == FHOLA_OK && o->report)
+        status = nn_report_save(o->report, w->model, w->plan, &w->options, w->held_out, w->frontier, w->ablation);
+    nn_cmd_progress_end();
+    if (status == FHOLA_OK && w->plan)
+        print_plan(w->plan);
+    if (status == FHOLA_OK && w->ablation)
+        print_comparison(w->ablation);
     return status;
+}
+
+static void release(plan_work *w)
+{
+    nn_comparison_free(w->frontier);
+    nn_comparison_free(w->ablation);
+    nn_plan_free(w->plan);
+    nn_batch_free(w->judged);
+    nn_batch_free(w->compared);
+    nn_batch_free(w->held_out);
+    nn_batch_free(w->calibration);
+    nn_cost_free(w->cost);
+    nn_profile_free(w->profile);
+    nn_model_free(w->model);
 }
 
 int nn_cmd_plan(int argc, char **argv)
@@ -140,11 +312,21 @@ int nn_cmd_plan(int argc, char **argv)
         return NN_CMD_WRONG_USE;
     if (o.degrees && !parse_degrees(degrees, o.degrees))
         return nn_cmd_wrong_use("plan", "--degrees must be numbers separated by commas, not '%s'", o.degrees);
-    fhola_status status = run(&w, &o, degrees);
-    nn_plan_free(w.plan);
-    nn_batch_free(w.held_out);
-    nn_batch_free(w.calibration);
-    nn_profile_free(w.profile);
-    nn_model_free(w.model);
+    nn_plan_defaults(&w.options);
+    if (!parse_method(&w.options, &o))
+        return NN_CMD_WRONG_USE;
+    w.options.depth = (unsigned)o.depth;
+    w.options.seconds = o.budget;
+    w.options.max_loss = o.max_loss;
+    w.options.degrees = o.degrees ? degrees : NULL;
+    w.options.params = o.params;
+    if (o.max_degree > 0)
+        w.options.max_degree = (unsigned)o.max_degree;
+    else if (strcmp(o.params, "R15") != 0)
+        w.options.max_degree = 31;
+    if (o.eps >= 0)
+        w.options.eps = o.eps;
+    fhola_status status = run(&w, &o);
+    release(&w);
     return nn_cmd_finish("plan", status);
 }

@@ -31,7 +31,8 @@ static fhola_status read_pixels(double *rgb, png_image *image, const char *path)
         return fhola_fail(FHOLA_FORMAT, "%s: %u x %u pixels are too many", path, (unsigned)image->width, (unsigned)image->height);
     image->format = PNG_FORMAT_RGB;
     unsigned char *pixels = malloc(PNG_IMAGE_SIZE(*image));
-    if (!pixels) return fhola_fail(FHOLA_NOMEM, "%s: no memory for %u x %u pixels", path, (unsigned)image->width, (unsigned)image->height);
+    if (!pixels)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for %u x %u pixels", path, (unsigned)image->width, (unsigned)image->height);
     fhola_status status = FHOLA_OK;
     if (!png_image_finish_read(image, &white, pixels, 0, NULL)) status = fhola_fail(FHOLA_FORMAT, "%s: %s", path, image->message);
     if (status == FHOLA_OK) status = nn_picture_resample(rgb, pixels, image->width, image->height);

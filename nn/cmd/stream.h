@@ -15,8 +15,8 @@ nn_cmd_function nn_cmd_compile, nn_cmd_decrypt, nn_cmd_encrypt, nn_cmd_infer, nn
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path);
 
-/* From now on SIGINT, SIGTERM and SIGHUP only set a mark and end a blocked read or write, so that the command can clean up; a closed pipe is an
- * error of the write. */
+/* From now on SIGINT, SIGTERM and SIGHUP only set a mark and end a blocked read or write, so that the command can clean up; a
+ * closed pipe is an error of the write. */
 void nn_cmd_catch_signals(void);
 bool nn_cmd_interrupted(void);
 /* As nn_cmd_finish; but if a signal came, says so and ends the program with it. To be called when all is cleaned up. */

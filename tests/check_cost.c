@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/cost.h"
+
+#include "check_nn_support.h"
+
+#define START                    "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": \"m\", \"threads\": 2, \"sets\": ["
+#define STAGE(channels, seconds) "{\"channels\": " channels ", \"seconds\": " seconds ", \"change_seconds\": 0.5}"
+#define SET(degrees, stages)                                                                                                       \
+    START "{\"params\": \"R15\", \"degrees\": " degrees ", \"fixed_seconds\": 0.25, \"stages\": [" stages "]}]}"
+#define STAGES STAGE("16", "[1, 2]") ", " STAGE("32", "[3, 4]") ", " STAGE("64", "[5, 6]")
+
+START_TEST(says_what_a_layer_costs)
+{
+    const char *text = SET("[3, 7]", STAGES);
+    nn_cost *cost;
+    nn_model *model;
+    const nn_cost_set *set = NULL;
+    succeed(nn_model_load(&model, write_network("n", 1, "down", test_seed), NULL));
+    succeed(nn_cost_parse(&cost, text, strlen(text), "text"));
+    fail_with(nn_cost_find(&set, cost, "R16"), FHOLA_PARAM, "no parameter set R16, only R15");
+    succeed(nn_cost_find(&set, cost, "R15"));
+    ck_assert(set->fixed == 0.25 && !cost->estimated && cost->threads == 2);
+    ck_assert(nn_cost_seconds(set, model, 0, 3) == 1.5); /* the first of its stage */
+    ck_assert(nn_cost_seconds(set, model, 1, 4) == 2);   /* as the next larger degree */
+    ck_assert(nn_cost_seconds(set, model, 2, 2) == 1);
+    ck_assert(nn_cost_seconds(set, model, 3, 7) == 4.5); /* stride 2 */
+    ck_assert(nn_cost_seconds(set, model, 4, 7) == 4);
+    ck_assert(nn_cost_seconds(set, model, 6, 3) == 5);
+    ck_assert(isinf(nn_cost_seconds(set, model, 6, 8)));
+    nn_cost_free(cost);
+    nn_model_free(model);
+}
+END_TEST
+
+START_TEST(bundled_table_is_good)
+{
+    nn_cost *cost;
+    const nn_cost_set *set;
+    succeed(nn_cost_load(&cost, project_file("nn/models/cost.json")));
+    succeed(nn_cost_find(&set, cost, "R15"));
+    succeed(nn_cost_find(&set, cost, "R16"));
+    nn_cost_free(cost);
+}
+END_TEST
+
+static const struct {
+    const char *text, *message;
+} wrong[] = {
+    {"[]", "\"format\""},
+    {"{\"format\": \"fhola-plan\"}", "\"format\" must be \"fhola-cost\""},
+    {START "]}", "1 to 8 parameter sets"},
+    {START "{}]}", "\"params\""},
+    {SET("[]", STAGES), "\"degrees\""},
+    {SET("[7, 3]", STAGES), "rising"},
+    {SET("[3, 64]", STAGES), "1 to 63"},
+    {SET("[3, 7, 15]", STAGES), "\"seconds\""},
+    {SET("[3, 7]", STAGE("16", "[1, 2]")), "3 stages"},
+    {SET("[3, 7]", STAGE("16", "[1, 2]") ", " STAGE("16", "[1, 2]") ", " STAGE("64", "[1, 2]")), "\"channels\""},
+    {SET("[3, 7]", STAGE("16", "[2, 1]") ", " STAGE("32", "[1, 2]") ", " STAGE("64", "[1, 2]")), "not fall"},
+    {SET("[3, 7]", STAGE("16", "[0, 1]") ", " STAGE("32", "[1, 2]") ", " STAGE("64", "[1, 2]")), "positive"},
+};
+
+START_TEST(refuses_bad_tables)
+{
+    nn_cost *cost = NULL;
+    fail_with(nn_cost_parse(&cost, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT, wrong[_i].message);
+    ck_assert_ptr_null(cost);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("cost");
+    tcase_add_test(tcase, says_what_a_layer_costs);
+    tcase_add_test(tcase, bundled_table_is_good);
+    tcase_add_loop_test(tcase, refuses_bad_tables, 0, (int)(sizeof wrong / sizeof wrong[0]));
+    return run_tests("cost", tcase, 60);
+}
