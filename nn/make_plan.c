@@ -20,7 +20,7 @@ void nn_plan_defaults(nn_plan_options *options)
     options->params = "R15";
     options->max_degree = 15; /* what R15 has levels for */
     options->eps = 0.125;
-    options->margin_inside = 1.3;
+    options->margin_inside = 1.5;
     options->margin_output = 2.2;
     options->floor = 0.3;
     options->guard = OLA_DEFAULT_GUARD;

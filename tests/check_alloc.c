@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation fails in turn, alone and with all that follow: each call returns NOMEM with a message, leaks nothing, leaves nothing half
- * written, and works when tried again. Linked with --wrap, so that only the project's own allocations are counted and fail. */
+/* Every allocation fails in turn, alone and with all that follow: each call returns NOMEM with a message, leaks nothing, leaves
+ * nothing half written, and works when tried again. Linked with --wrap, so that only the project's own allocations are counted
+ * and fail. */
 #include "tests/support.h"
 
 /* ------------------------------------------------------------------ the allocator */
 
-/* Counted while `watching`, that is during the calls under test: blocks in use, allocations, the one to fail (with all later ones). */
+/* Counted while `watching`, that is during the calls under test: blocks in use, allocations, the one to fail (with all later
+ * ones). */
 static int watching, fail_rest;
 static long live, calls, fail_at;
 
@@ -221,7 +223,8 @@ static int diagonal(void *arg, int32_t offset, ckks_complex *values)
 static fhola_status transform(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, int double_hoist)
 {
     static const int32_t offset[] = {0, 1, 2, 3, 4, 5};
-    ckks_lintrans_spec spec = {.basis = w.x->basis, .special = w.r.special, .count = 6, .offset = offset, .diagonal = diagonal, .period = 64};
+    ckks_lintrans_spec spec = {
+        .basis = w.x->basis, .special = w.r.special, .count = 6, .offset = offset, .diagonal = diagonal, .period = 64};
     spec.plain_scale = 0x1p28;
     spec.baby_step = 2;
     spec.double_hoist = double_hoist;

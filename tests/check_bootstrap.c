@@ -40,8 +40,9 @@ static size_t coefficient_of(size_t s, size_t half)
 }
 
 #ifdef HAVE_GMP
-/* Relative error of a chain of grouped butterflies from rounding the encoded diagonals: those of layers up to `last` have period 2^last,
- * so 2^(last + 1) of their coefficients are rounded; the group itself stretches vectors by sqrt(2) a layer, the inverse shrinks them. */
+/* Relative error of a chain of grouped butterflies from rounding the encoded diagonals: those of layers up to `last` have period
+ * 2^last, so 2^(last + 1) of their coefficients are rounded; the group itself stretches vectors by sqrt(2) a layer, the inverse
+ * shrinks them. */
 static double encoding_error(const ckks_bootstrap *bs, int inverse, double from, double to, ckks_basis start)
 {
     const ckks_context *c = bs->context;
@@ -93,10 +94,11 @@ START_TEST(stages)
     for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){w[s % half], w[s % half + half]};
     decrypt(&r, got, &step.a);
     double fresh = CKKS_ERROR_VARIANCE + 1.0 / 12;
-    assert_within("merge, slots", rms_difference(got, want, r.slots), sqrt((double)r.n * (2 * fresh + rounding)) / bs->scale_in, 1, 1);
+    assert_within("merge, slots", rms_difference(got, want, r.slots), sqrt((double)r.n * (2 * fresh + rounding)) / bs->scale_in, 1,
+                  1);
 
-    /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with `rounding`, and the one before it as much,
-     * since its error is carried along at nearly the same relative size. */
+    /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with `rounding`, and the one before it
+     * as much, since its error is carried along at nearly the same relative size. */
     int64_t phase[1024];
     ck_assert_ok(transforms(&step, bs->stc, bs->stc_count));
     ck_assert_uint_eq(step.a.basis, 1);
@@ -152,10 +154,11 @@ START_TEST(stages)
     ck_assert_double_eq_tol(step.a.scale / exp2(spec->eval_mod_scale_bits[0]), 1, 1e-9);
     for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){mpz_get_d(y[gap * coefficient_of(s % n, half)]) / raised, 0};
     decrypt(&r, got, &step.a);
-    /* coefficients' noise is in `want` already; what is left is the matrices', the rounding of the last two rescales, twice with the
-     * conjugate's, and the rounding of the conjugation */
+    /* coefficients' noise is in `want` already; what is left is the matrices', the rounding of the last two rescales, twice with
+     * the conjugate's, and the rounding of the conjugation */
     matrices = encoding_error(bs, 1, raised, exp2(spec->eval_mod_scale_bits[0]), chain) * rms(want, r.slots);
-    assert_within("coeffs_to_slots, slots", rms_difference(got, want, r.slots), hypot(sqrt((double)r.n * rounding * 6) / step.a.scale, matrices), 1, 1);
+    assert_within("coeffs_to_slots, slots", rms_difference(got, want, r.slots),
+                  hypot(sqrt((double)r.n * rounding * 6) / step.a.scale, matrices), 1, 1);
 
     /* 6 eval_mod: the sine of the same integers */
     ck_assert_ok(eval_mod(&step));
@@ -271,7 +274,8 @@ START_TEST(whole)
         uint64_t before = ciphertext_hash(in);
         ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, levels));
         ck_assert_uint_eq(ciphertext_hash(in), before);
-        ck_assert_uint_eq(ckks_ciphertext_basis(out), ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, levels));
+        ck_assert_uint_eq(ckks_ciphertext_basis(out),
+                          ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, levels));
         ck_assert_double_eq(ckks_ciphertext_scale(out), ckks_bootstrap_scale_out(bs));
         decrypt(&r, got, out);
         double error = rms_difference(got, want, r.slots);
@@ -408,8 +412,8 @@ START_TEST(full_size)
     for (size_t s = 0; s < N; s++) want[s] = (ckks_complex){bootstrap_sine(w[s], spec.eps), 0};
     decrypt(&r, z, ct);
     const ckks_bootstrap_times *t = ckks_workspace_times(r.ws);
-    printf("R15, n = 2^14 (%s): RMS 2^%.2f, worst 2^%.2f of the range; %.2f s\n", ckks_context_isa(r.context), log2(rms_difference(z, want, N)),
-           log2(worst_difference(z, want, N)),
+    printf("R15, n = 2^14 (%s): RMS 2^%.2f, worst 2^%.2f of the range; %.2f s\n", ckks_context_isa(r.context),
+           log2(rms_difference(z, want, N)), log2(worst_difference(z, want, N)),
            t->slots_to_coeffs + t->switch_and_raise + t->trace + t->coeffs_to_slots + t->eval_mod);
     ck_assert_double_le(rms_difference(z, want, N), exp2(-13.5));
     ck_assert_double_le(worst_difference(z, want, N), exp2(-10));

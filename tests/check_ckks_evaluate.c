@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ciphertext arithmetic: slots against plain arithmetic with the noise predicted for each operation, on a prefix of the chain and on
- * another subset; the product and its fused rescale against exact integers. */
+/* Ciphertext arithmetic: slots against plain arithmetic with the noise predicted for each operation, on a prefix of the chain
+ * and on another subset; the product and its fused rescale against exact integers. */
 #include "ckks/evaluate.h"
 
 #include "ckks/rns.h"
@@ -117,7 +117,8 @@ START_TEST(linear)
     }
     static const int64_t factor[] = {1, -1, 3, -1000, 65537};
     for (int k = 0; k < 5; k++) {
-        for (size_t i = 0; i < r.slots; i++) s.want[i] = (ckks_complex){s.x[i].re * (double)factor[k], s.x[i].im * (double)factor[k]};
+        for (size_t i = 0; i < r.slots; i++)
+            s.want[i] = (ckks_complex){s.x[i].re * (double)factor[k], s.x[i].im * (double)factor[k]};
         ck_assert_ok(ckks_mul_integer(r.context, s.out, s.a, factor[k]));
         check(&r, &s, "mul_integer", basis, SCALE, fresh_rms(&r) * fabs((double)factor[k]));
     }
@@ -133,7 +134,8 @@ START_TEST(linear)
     int64_t p = (int64_t)ckks_params_prime(r.params, t);
     uint64_t f = (uint64_t)p - ((uint64_t)1 << 63) % (uint64_t)p;
     for (size_t i = 0; i < r.n; i++)
-        ck_assert_uint_eq(ckks_mod_mul((uint64_t)(a[i] < 0 ? a[i] + p : a[i]), f, (uint64_t)p), (uint64_t)(b[i] < 0 ? b[i] + p : b[i]));
+        ck_assert_uint_eq(ckks_mod_mul((uint64_t)(a[i] < 0 ? a[i] + p : a[i]), f, (uint64_t)p),
+                          (uint64_t)(b[i] < 0 ? b[i] + p : b[i]));
     sample_clear(&s);
     ring_close(&r);
 }
@@ -242,8 +244,8 @@ START_TEST(product)
 END_TEST
 
 #ifdef HAVE_GMP
-/* (factor a b + add) / q as integers against the phase of the fused product: rounding of variance (1 + |s|^2) / 12 in every coefficient
- * and nothing else, the switch's noise being divided by q too. */
+/* (factor a b + add) / q as integers against the phase of the fused product: rounding of variance (1 + |s|^2) / 12 in every
+ * coefficient and nothing else, the switch's noise being divided by q too. */
 START_TEST(product_integers)
 {
     ring r = toy_ring();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Known answers: from one seed the same keys, ciphertexts and bootstrap, bit for bit, on every kernel table the machine has and for any number
- * of threads. A hash that changes on purpose is written down anew here and in CHANGELOG.md: old files and new code then differ. */
+/* Known answers: from one seed the same keys, ciphertexts and bootstrap, bit for bit, on every kernel table the machine has and
+ * for any number of threads. A hash that changes on purpose is written down anew here and in CHANGELOG.md: old files and new
+ * code then differ. */
 #include "tests/support.h"
 
 #define XXH_INLINE_ALL
@@ -59,7 +60,8 @@ static uint64_t keys_hash(const ring *r)
             for (unsigned t = 0; t < r->context->primes; t++)
                 if ((key->request.q | key->request.p) >> t & 1)
                     for (int part = 0; part < 2; part++)
-                        XXH3_64bits_update(&state, ckks_switch_key_limb(r->context, key, d, t, part), r->n * r->context->prime[t].width);
+                        XXH3_64bits_update(&state, ckks_switch_key_limb(r->context, key, d, t, part),
+                                           r->n * r->context->prime[t].width);
     }
     return XXH3_64bits_digest(&state);
 }
@@ -81,7 +83,8 @@ static int diagonal(void *arg, int32_t offset, ckks_complex *values)
 static ckks_lintrans *transform(ring *r, ckks_basis basis, int double_hoist)
 {
     static const int32_t offset[] = {-9, -4, 0, 1, 2, 3, 17, 40, 41, 300};
-    ckks_lintrans_spec s = {.basis = basis, .special = r->special, .count = 10, .offset = offset, .diagonal = diagonal, .period = 128};
+    ckks_lintrans_spec s = {
+        .basis = basis, .special = r->special, .count = 10, .offset = offset, .diagonal = diagonal, .period = 128};
     s.plain_scale = 0x1p28;
     s.baby_step = 8;
     s.double_hoist = double_hoist;
@@ -187,8 +190,8 @@ START_TEST(known_answers)
                        tables[k]->name, threads);
             fflush(stdout);
             for (int s = 0; s < STAGES; s++)
-                ck_assert_msg(hash[s] == known[s].hash, "%s, %d threads: %s is 0x%016" PRIx64 ", not 0x%016" PRIx64, tables[k]->name, threads,
-                              known[s].name, hash[s], known[s].hash);
+                ck_assert_msg(hash[s] == known[s].hash, "%s, %d threads: %s is 0x%016" PRIx64 ", not 0x%016" PRIx64,
+                              tables[k]->name, threads, known[s].name, hash[s], known[s].hash);
         }
 }
 END_TEST

@@ -57,7 +57,8 @@ START_TEST(nearest_integers)
                 centred_limb(&r, got, ckks_limb(r.context, plain->poly, plain->basis, t), t);
                 for (size_t k = 0; k < r.n; k++) {
                     ck_assert_msg(fabsl((long double)got[k] - exact[k] * scale) < 0.5L + 1e-4L,
-                                  "N = %zu, period %zu: coefficient %zu is %" PRId64 ", not %.3Lf", r.n, period, k, got[k], exact[k] * scale);
+                                  "N = %zu, period %zu: coefficient %zu is %" PRId64 ", not %.3Lf", r.n, period, k, got[k],
+                                  exact[k] * scale);
                     if (k % (r.slots / period)) ck_assert_int_eq(got[k], 0);
                 }
             }

@@ -172,14 +172,16 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
                 have_first = 1;
                 memcpy(first, error, c->n * sizeof *first);
                 for (size_t i = 0; i < c->n; i++) {
-                    ck_assert_msg(llabs(error[i]) <= CKKS_ERROR_BITS, "digit %u: error %" PRId64 " modulo prime %u", d, error[i], t);
+                    ck_assert_msg(llabs(error[i]) <= CKKS_ERROR_BITS, "digit %u: error %" PRId64 " modulo prime %u", d, error[i],
+                                  t);
                     errors->sum += (double)error[i];
                     errors->sum2 += (double)(error[i] * error[i]);
                     errors->count++;
                 }
             }
             for (size_t i = 0; i < c->n; i++)
-                ck_assert_msg(error[i] == first[i], "digit %u: errors %" PRId64 " and %" PRId64 " modulo prime %u", d, first[i], error[i], t);
+                ck_assert_msg(error[i] == first[i], "digit %u: errors %" PRId64 " and %" PRId64 " modulo prime %u", d, first[i],
+                              error[i], t);
         }
     }
     ck_assert_uint_eq(covered, key->request.q);
@@ -267,8 +269,8 @@ START_TEST(equations)
 }
 END_TEST
 
-/* The sparse-to-dense key gives the ephemeral secret away to who knows the dense one: it has the weight asked for, and the dense-to-sparse
- * key leads to it, on q0 p0. */
+/* The sparse-to-dense key gives the ephemeral secret away to who knows the dense one: it has the weight asked for, and the
+ * dense-to-sparse key leads to it, on q0 p0. */
 START_TEST(encapsulation)
 {
     ring r = boot_ring();
@@ -325,8 +327,8 @@ START_TEST(public_key)
         if (!(basis >> t & 1)) continue;
         ckks_sample_uniform(limb + c->n, c->n, c->prime[t].p, pk->seed, t);
         ck_assert_mem_eq(limb + c->n, ckks_limb(c, pk->a, basis, t), c->n * sizeof *limb);
-        c->kernel->mul_add(&c->prime[t], limb, ckks_limb(c, pk->b, basis, t), ckks_limb(c, pk->a, basis, t), r.secret->ntt + t * c->stride,
-                           c->n);
+        c->kernel->mul_add(&c->prime[t], limb, ckks_limb(c, pk->b, basis, t), ckks_limb(c, pk->a, basis, t),
+                           r.secret->ntt + t * c->stride, c->n);
         centred_limb(&r, error, limb, t);
         if (!seen++) memcpy(first, error, sizeof first);
         for (size_t i = 0; i < c->n; i++) ck_assert(llabs(error[i]) <= CKKS_ERROR_BITS && error[i] == first[i]);

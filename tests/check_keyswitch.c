@@ -53,7 +53,8 @@ static void key_error(const ring *r, int64_t *error, const ckks_switch_key *key,
     uint64_t *limb = ckks_alloc(3 * c->n * sizeof *limb), *s2 = key_target(r, key);
     ck_assert_ptr_nonnull(limb);
     for (int part = 0; part < 2; part++)
-        memcpy(limb + (1 + part) * (int)c->n, ckks_switch_key_limb(c, key, digit, t, part), c->n * sizeof *limb); /* 48-bit prime: 64-bit words */
+        memcpy(limb + (1 + part) * (int)c->n, ckks_switch_key_limb(c, key, digit, t, part),
+               c->n * sizeof *limb); /* 48-bit prime: 64-bit words */
     c->kernel->mul_add(&c->prime[t], limb, limb + c->n, limb + 2 * c->n, s2 + t * c->stride, c->n);
     centred_limb(r, error, limb, t);
     for (size_t i = 0; i < c->n; i++) ck_assert_int_le(llabs(error[i]), CKKS_ERROR_BITS);
@@ -89,7 +90,8 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     const ckks_context *c = r->context;
     ckks_basis whole = basis | key->request.p;
     uint64_t *c0 = random_poly(r, basis), *c1 = random_poly(r, basis), *out[2] = {new_poly(r, whole), new_poly(r, whole)};
-    mpz_t *x = integers_create(c->n), *digit = integers_create(c->n), *noise = integers_create(c->n), *e = integers_create(c->n), P, qp;
+    mpz_t *x = integers_create(c->n), *digit = integers_create(c->n), *noise = integers_create(c->n), *e = integers_create(c->n), P,
+          qp;
     int64_t *error = malloc(c->n * sizeof *error);
     mpz_inits(P, qp, NULL);
     integer_product(P, r, key->request.p);
@@ -101,7 +103,8 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     if (key->request.kind == CKKS_KEY_RELINEARIZE) {
         source = new_poly(r, c->chain | c->special);
         for (unsigned t = 0; t < c->primes; t++)
-            c->kernel->mul(&c->prime[t], source + t * c->stride, r->secret->ntt + t * c->stride, r->secret->ntt + t * c->stride, c->n);
+            c->kernel->mul(&c->prime[t], source + t * c->stride, r->secret->ntt + t * c->stride, r->secret->ntt + t * c->stride,
+                           c->n);
     }
     integer_phase(x, r, c0, c1, basis, source);
     for (size_t i = 0; i < c->n; i++) mpz_mul(x[i], x[i], P);
@@ -125,7 +128,8 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     integer_phase(x, r, out[0], out[1], whole, NULL);
     for (size_t i = 0; i < c->n; i++) {
         mpz_sub(x[i], x[i], noise[i]);
-        ck_assert_msg(mpz_divisible_p(x[i], qp), "kind %d, basis %#" PRIx64 ": coefficient %zu is wrong", (int)key->request.kind, basis, i);
+        ck_assert_msg(mpz_divisible_p(x[i], qp), "kind %d, basis %#" PRIx64 ": coefficient %zu is wrong", (int)key->request.kind,
+                      basis, i);
     }
     integers_destroy(x, c->n);
     integers_destroy(digit, c->n);
@@ -162,8 +166,8 @@ START_TEST(exact_integers)
 END_TEST
 #endif
 
-/* After division by P: variance sum_j |e_j|^2 D_j^2 / (12 P^2) from the digits, uniform modulo D_j, plus (1 + |s|^2) / 12 from rounding
- * both polynomials. Measured on rotations and conjugations, whose phase is known exactly; key after key. */
+/* After division by P: variance sum_j |e_j|^2 D_j^2 / (12 P^2) from the digits, uniform modulo D_j, plus (1 + |s|^2) / 12 from
+ * rounding both polynomials. Measured on rotations and conjugations, whose phase is known exactly; key after key. */
 static void check_noise(const char *what, ckks_key_kind kind, ckks_basis q, ckks_basis basis, ckks_basis special)
 {
     enum { KEYS = 4, SWITCHES = 40 };
@@ -222,7 +226,8 @@ START_TEST(noise)
     check_noise("rotation, 3 digits", CKKS_KEY_ROTATE, 0xfff, 0xfff, 0);
     check_noise("conjugation, 3 digits, every other prime", CKKS_KEY_CONJUGATE, 0xfff, 0x555, 0);
     check_noise("rotation, 1 digit of 4 primes", CKKS_KEY_ROTATE, 0x01e, 0x01e, 0);
-    check_noise("rotation, 1 digit, its margin exhausted", CKKS_KEY_ROTATE, 0x001, 0x001, (ckks_basis)1 << 12 | (ckks_basis)1 << 13);
+    check_noise("rotation, 1 digit, its margin exhausted", CKKS_KEY_ROTATE, 0x001, 0x001,
+                (ckks_basis)1 << 12 | (ckks_basis)1 << 13);
     check_noise("rotation on one prime of a 3-digit key", CKKS_KEY_ROTATE, 0xfff, 0x800, 0);
 }
 END_TEST

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear transforms against the matrix product they stand for, over periods, splits, hoisting, bases and numbers of dropped primes, with
- * the error predicted. */
+/* Linear transforms against the matrix product they stand for, over periods, splits, hoisting, bases and numbers of dropped
+ * primes, with the error predicted. */
 #include "ckks/encode.h"
 
 #include "tests/support.h"
@@ -42,7 +42,8 @@ static void random_matrix(matrix *m, size_t period, size_t count)
     m->period = period;
     m->missing = INT32_MIN;
     for (m->count = 0; m->count < count;) {
-        int32_t d = m->count < sizeof first / sizeof first[0] ? first[m->count] : (int32_t)(random_word() % (2 * SLOTS - 1)) - (SLOTS - 1);
+        int32_t d =
+            m->count < sizeof first / sizeof first[0] ? first[m->count] : (int32_t)(random_word() % (2 * SLOTS - 1)) - (SLOTS - 1);
         int seen = 0;
         for (size_t i = 0; i < m->count; i++) seen |= m->offset[i] == d;
         if (seen) continue;
@@ -60,7 +61,8 @@ static void apply_plain(ckks_complex *y, const matrix *m, const ckks_complex *x)
     }
 }
 
-static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, double plain_scale, uint32_t baby_step, int double_hoist)
+static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, double plain_scale, uint32_t baby_step,
+                                  int double_hoist)
 {
     ckks_lintrans_spec spec = {.basis = basis, .count = m->count, .offset = m->offset, .diagonal = diagonal, .arg = m};
     spec.special = ckks_basis_special_for(r->params, basis);
@@ -80,7 +82,8 @@ static ckks_lintrans *create(ring *r, const ckks_lintrans_spec *spec)
 
 /* Variance of the result's slots: diagonals times the errors of x (fresh; babies switched, with rounding unless hoisted twice), the
  * diagonals' rounding times x, and the rounding of the result. */
-static double predict(const ring *r, const matrix *m, const ckks_complex *x, double scale, double plain_scale, double out_scale, int double_hoist)
+static double predict(const ring *r, const matrix *m, const ckks_complex *x, double scale, double plain_scale, double out_scale,
+                      int double_hoist)
 {
     double n = (double)r->n, rounding = (1 + secret_norm2(r)) / 12, entries = 0;
     double digits = ckks_params_digits(r->params), inner = digits * n * CKKS_ERROR_VARIANCE * exp2(-7.8) / 12;
@@ -117,7 +120,8 @@ static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, 
     ck_assert_double_eq_tol(ckks_ciphertext_scale(out) / out_scale, 1, 1e-12);
     decrypt(r, got, out);
     char what[120];
-    snprintf(what, sizeof what, "period %zu, %zu diagonals, step %u, hoist %d, -%u", m->period, m->count, baby_step, 1 + double_hoist, drop);
+    snprintf(what, sizeof what, "period %zu, %zu diagonals, step %u, hoist %d, -%u", m->period, m->count, baby_step,
+             1 + double_hoist, drop);
     assert_within(what, rms_difference(got, want, SLOTS), predict(r, m, x, scale, plain_scale, out_scale, double_hoist), 1, 1);
     ck_assert_uint_eq(ckks_lintrans_bytes(lt), m->count * ckks_packed_bytes(r->context, basis | (double_hoist ? spec.special : 0),
                                                                            ckks_packed_log_gap(r->context, m->period)));
@@ -198,7 +202,7 @@ START_TEST(several)
     double plain = basis_product(&r, 0x80);
     random_complex(x, SLOTS, 1);
     for (size_t k = 0; k < COUNT; k++) {
-        random_matrix(&m[k], 32 << k, 5 + 9 * k);
+        random_matrix(&m[k], (size_t)32 << k, 5 + 9 * k);
         ckks_lintrans_spec spec = spec_of(&r, &m[k], basis, plain, k == 1 ? 8 : 0, k == 2);
         transform[k] = lt[k] = create(&r, &spec);
         out[k] = new_ciphertext(&r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wrong levels, scales, keys, contexts and aliases: the documented status, a message, and outputs that are unchanged or empty. What one
- * module alone can get wrong is in that module's test. */
+/* Wrong levels, scales, keys, contexts and aliases: the documented status, a message, and outputs that are unchanged or empty.
+ * What one module alone can get wrong is in that module's test. */
 #include "tests/support.h"
 
 typedef struct world {
@@ -214,7 +214,8 @@ START_TEST(transforms)
     world w = create();
     ring *r = &w.r;
     const int32_t offset[] = {0, 1, 2};
-    ckks_lintrans_spec spec = {.basis = 0xf, .special = r->special, .count = 2, .offset = offset, .diagonal = identity, .period = 1};
+    ckks_lintrans_spec spec = {
+        .basis = 0xf, .special = r->special, .count = 2, .offset = offset, .diagonal = identity, .period = 1};
     spec.plain_scale = 0x1p36;
     ckks_lintrans *lt = NULL, *more = NULL, *bare = NULL;
     ck_assert_ok(ckks_lintrans_create(&lt, r->context, r->ws, &spec));

@@ -154,7 +154,8 @@ START_TEST(primes_and_roles)
     /* The EvalMod prime of depth l, top first, takes S_l^2 to S_(l+1), and the last lands on 2^residual_bits / (2 pi eps). */
     ckks_basis left = role[3];
     for (unsigned l = 0; l < spec.eval_mod_levels; l++) {
-        double next = l + 1 < spec.eval_mod_levels ? spec.eval_mod_scale_bits[l + 1] : spec.residual_bits - log2(2 * acos(-1) * spec.eps);
+        double next =
+            l + 1 < spec.eval_mod_levels ? spec.eval_mod_scale_bits[l + 1] : spec.residual_bits - log2(2 * acos(-1) * spec.eps);
         check_bits(p, ckks_basis_top(left), 2 * spec.eval_mod_scale_bits[l] - next);
         left &= ~ckks_basis_top(left);
     }
@@ -249,13 +250,14 @@ START_TEST(named_sets_are_secure)
         ckks_params *p;
         ck_assert_ok(ckks_params_named(&p, name));
         double qp = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p));
-        printf("%s: log2(QP) = %.2f of %.0f, ephemeral %.2f of %.0f\n", name, qp, ckks_params_log2_cap(p), ckks_params_log2_ephemeral(p),
-               ckks_params_log2_ephemeral_cap(p));
+        printf("%s: log2(QP) = %.2f of %.0f, ephemeral %.2f of %.0f\n", name, qp, ckks_params_log2_cap(p),
+               ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p));
         ck_assert_int_eq(ckks_params_get_spec(p)->insecure, 0);
         ck_assert_double_le(qp, 868);
         ck_assert_double_gt(ckks_params_log2_ephemeral(p), 0);
         ck_assert_double_eq_tol(ckks_params_log2_ephemeral(p),
-                                log2((double)ckks_params_prime(p, 0)) + log2((double)ckks_params_prime(p, ckks_params_chain(p))), 1e-9);
+                                log2((double)ckks_params_prime(p, 0)) + log2((double)ckks_params_prime(p, ckks_params_chain(p))),
+                                1e-9);
         ck_assert_double_le(ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p));
         ck_assert_double_le(ckks_params_log2_ephemeral_cap(p), 84);
         ckks_params_destroy(p);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Polynomials of every degree, with one polynomial for all slots or one per slot class, against the Chebyshev sum in long double. */
+/* Polynomials of every degree, with one polynomial for all slots or one per slot class, against the Chebyshev sum in long
+ * double. */
 #include "tests/support.h"
 
 #define SLOTS 128
@@ -65,24 +66,26 @@ static double slope(unsigned m, double y)
     return m * u1;
 }
 
-/* Standard error of every slot of the result. The error of x, and the rounding of each T_(2^j) computed on the way, reach T_k through the
- * derivative of T_m, m = floor(k / 2^j), at T_(2^j)(x); the coefficients' signs are random, so squares add up. The sums and products that
- * follow add about four roundings, and the last rescale one at the final scale. */
-static void predict(double *slot_error, const ring *r, const double *c, unsigned degree, size_t period, const double *x, double scale_out)
+/* Standard error of every slot of the result. The error of x, and the rounding of each T_(2^j) computed on the way, reach T_k
+ * through the derivative of T_m, m = floor(k / 2^j), at T_(2^j)(x); the coefficients' signs are random, so squares add up. The
+ * sums and products that follow add about four roundings, and the last rescale one at the final scale. */
+static void predict(double *slot_error, const ring *r, const double *c, unsigned degree, size_t period, const double *x,
+                    double scale_out)
 {
     double n = (double)r->n, rounding = n * (1 + secret_norm2(r)) / 12, fresh = n * (CKKS_ERROR_VARIANCE + 1.0 / 12);
     for (size_t s = 0; s < SLOTS; s++) {
         double y = x[s], sum = 4 * rounding;
         for (unsigned j = 0; 1u << j <= degree; j++) {
-            for (unsigned k = 1u << j; k <= degree; k++) sum += (j ? rounding : fresh) * pow(c[k * period + s % period] * slope(k >> j, y), 2);
+            for (unsigned k = 1u << j; k <= degree; k++)
+                sum += (j ? rounding : fresh) * pow(c[k * period + s % period] * slope(k >> j, y), 2);
             y = 2 * y * y - 1;
         }
         slot_error[s] = sqrt(sum / (SCALE * SCALE) + rounding / (scale_out * scale_out));
     }
 }
 
-/* The input's slots: ends and middle, then the inside of the interval. At the ends one slot can err as much as all others together, which
- * would spoil the average. */
+/* The input's slots: ends and middle, then the inside of the interval. At the ends one slot can err as much as all others
+ * together, which would spoil the average. */
 #define SPECIAL 4
 static void fill_input(ckks_complex *z, double *x)
 {
@@ -94,7 +97,8 @@ static void fill_input(ckks_complex *z, double *x)
 }
 
 /* `given` is the basis of the ciphertext, basis_in or (period 1) part of it. */
-static void check_polynomial(ring *r, enum pattern pattern, unsigned degree, size_t period, ckks_basis basis_in, ckks_basis given, double scale_out)
+static void check_polynomial(ring *r, enum pattern pattern, unsigned degree, size_t period, ckks_basis basis_in, ckks_basis given,
+                             double scale_out)
 {
     unsigned depth = ckks_polynomial_depth(degree);
     ckks_basis basis_out = basis_in, given_out = given;
@@ -156,8 +160,8 @@ START_TEST(degrees)
     static const size_t period[] = {1, 4, 1, 128, 32, 1, 64};
     ring r = toy_ring();
     for (unsigned degree = 1; degree <= 63; degree++)
-        check_polynomial(&r, (enum pattern)(degree * (unsigned)(_i + 1) % PATTERNS), degree, period[(degree + (unsigned)_i) % 7], r.chain,
-                         r.chain, SCALE * exp2(random_unit()));
+        check_polynomial(&r, (enum pattern)(degree * (unsigned)(_i + 1) % PATTERNS), degree, period[(degree + (unsigned)_i) % 7],
+                         r.chain, r.chain, SCALE * exp2(random_unit()));
     ring_close(&r);
 }
 END_TEST
@@ -231,7 +235,8 @@ START_TEST(errors)
     ring_keys(&other);
     ckks_complex z[SLOTS];
     random_complex(z, SLOTS, 1);
-    ckks_ciphertext *in = encrypt(&r, z, SLOTS, SCALE, 0x1ff), *low = encrypt(&r, z, SLOTS, SCALE, 0x1fe), *out = new_ciphertext(&r);
+    ckks_ciphertext *in = encrypt(&r, z, SLOTS, SCALE, 0x1ff), *low = encrypt(&r, z, SLOTS, SCALE, 0x1fe),
+                    *out = new_ciphertext(&r);
     ckks_ciphertext *scaled = encrypt(&r, z, SLOTS, SCALE * 1.001, 0x1ff), *foreign = encrypt(&other, z, SLOTS, SCALE, 0x1ff);
     ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, low), FHOLA_LEVEL); /* vectors: exactly the basis */
     ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, out), FHOLA_LEVEL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Base conversion and rounded division against integers: GMP's on random and limiting inputs, machine integers on whole rows of residue pairs of
- * two small primes. Bases are prefixes of the chain, other subsets, and mixtures with special primes. */
+/* Base conversion and rounded division against integers: GMP's on random and limiting inputs, machine integers on whole rows of
+ * residue pairs of two small primes. Bases are prefixes of the chain, other subsets, and mixtures with special primes. */
 #include "ckks/rns.h"
 
 #include "ckks/alloc.h"
@@ -35,8 +35,8 @@ START_TEST(conversion_exhaustive)
     uint64_t *limbs = ckks_alloc(4 * c->stride * sizeof *limbs), *v = limbs + 2 * c->stride, *out = limbs + 3 * c->stride;
     const unsigned target = 2;
     ck_assert_ptr_nonnull(limbs);
-    /* every sixteenth row of residue pairs, from a random one on, and the rows around the middle */
-    for (int64_t a = (int64_t)(random_word() % 16); a < p; a += (a > p / 2 - 4 && a < p / 2 + 4) ? 1 : 16)
+    /* every 64th row of residue pairs, from a random one on, and the rows around the middle */
+    for (int64_t a = (int64_t)(random_word() % 64); a < p; a += (a > p / 2 - 64 && a < p / 2 + 4) ? 1 : 64)
         for (int64_t b = 0; b < q; b += (int64_t)c->n) {
             ckks_conversion cv;
             for (size_t j = 0; j < c->n; j++) {
@@ -58,8 +58,8 @@ START_TEST(conversion_exhaustive)
 END_TEST
 
 #ifdef HAVE_GMP
-/* Integers modulo D at the limits of the centred range and at random. Returns how close to the wrap one may be: |x| > D/2 - margin may
- * come out as x -+ D. */
+/* Integers modulo D at the limits of the centred range and at random. Returns how close to the wrap one may be: |x| > D/2 -
+ * margin may come out as x -+ D. */
 static void fill_range(mpz_t *x, size_t n, const mpz_t d, gmp_randstate_t state)
 {
     mpz_t half;
@@ -105,7 +105,8 @@ static void check_conversion(const ring *r, ckks_basis from, gmp_randstate_t sta
     unsigned index[CKKS_MAX_PRIMES], target[CKKS_MAX_PRIMES];
     unsigned count = ckks_basis_list(from, index), targets = ckks_basis_list((r->chain | r->special) & ~from, target);
     mpz_t *x = integers_create(c->n), d, other;
-    uint64_t *limbs = ckks_alloc((count + 1 + targets) * c->stride * sizeof *limbs), *v = limbs + count * c->stride, *out[CKKS_MAX_PRIMES];
+    uint64_t *limbs = ckks_alloc((count + 1 + targets) * c->stride * sizeof *limbs), *v = limbs + count * c->stride,
+             *out[CKKS_MAX_PRIMES];
     ck_assert_ptr_nonnull(limbs);
     mpz_inits(d, other, NULL);
     integer_product(d, r, from);
@@ -200,7 +201,8 @@ static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size
             mpz_set(rest, x[k][j]);
             integer_centre(rest, d);
             if (!inside && decidable(rest, d))
-                ck_abort_msg("basis %#" PRIx64 " to %#" PRIx64 ": coefficient %zu of polynomial %zu is wrong", basis, remaining, j, k);
+                ck_abort_msg("basis %#" PRIx64 " to %#" PRIx64 ": coefficient %zu of polynomial %zu is wrong", basis, remaining, j,
+                             k);
             /* at a tie either neighbour, never further */
             if (!inside) {
                 mpz_set(rest, x[k][j]);

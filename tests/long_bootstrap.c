@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bootstrapping at full size, set R15: n = 2^14, 2^13, 2^12, all numbers of residual levels, and four in a row. RMS errors in units of the
- * range, held against 2^-13.5; the fourth in a row within 0.3 bit of the first. */
+/* Bootstrapping at full size, set R15: n = 2^14, 2^13, 2^12, all numbers of residual levels, and four in a row. RMS errors in
+ * units of the range, held against 2^-13.5; the fourth in a row within 0.3 bit of the first. */
 #include "tests/support.h"
 
 #define LOG_MOST 14u
@@ -43,7 +43,8 @@ static double once(const ckks_bootstrap *bs, unsigned log_n, unsigned levels)
     return bits;
 }
 
-/* What the merge and the trace make of a ciphertext's slots: errors of a half's unused component join the other half, copies are averaged. */
+/* What the merge and the trace make of a ciphertext's slots: errors of a half's unused component join the other half, copies are
+ * averaged. */
 static void effective_input(double *w, const ckks_complex *z, size_t n)
 {
     size_t half = n / 2;
@@ -54,8 +55,8 @@ static void effective_input(double *w, const ckks_complex *z, size_t n)
     }
 }
 
-/* Bootstrap, multiply by the mask (1 | i), back to the input's level and scale, again. Each error is that of one bootstrap: against the
- * sine of what its input stands for. The sum of all is printed besides. */
+/* Bootstrap, multiply by the mask (1 | i), back to the input's level and scale, again. Each error is that of one bootstrap:
+ * against the sine of what its input stands for. The sum of all is printed besides. */
 static void four_in_a_row(const ckks_bootstrap *bs, unsigned log_n)
 {
     enum { ROUNDS = 4 };
@@ -111,7 +112,8 @@ START_TEST(full_size)
     ring_keys(&r);
     printf("%s, %zu keys of %.2f GiB\n", ckks_context_isa(r.context), r.list.count, (double)ckks_eval_keys_bytes(r.keys) * 0x1p-30);
     for (unsigned k = 0; k < 3; k++)
-        for (unsigned levels = 2; levels <= spec.residual_levels; levels++) ck_assert_double_ge(once(bs[k], LOG_MOST - k, levels), BOUND);
+        for (unsigned levels = 2; levels <= spec.residual_levels; levels++)
+            ck_assert_double_ge(once(bs[k], LOG_MOST - k, levels), BOUND);
     for (unsigned k = 0; k < 3; k++) four_in_a_row(bs[k], LOG_MOST - k);
     for (unsigned k = 0; k < 3; k++) ckks_bootstrap_destroy(bs[k]);
     ring_close(&r);

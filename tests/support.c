@@ -216,15 +216,16 @@ void assert_within(const char *what, double measured, double expected, double be
 {
     printf("%-56s 2^%.2f, formula 2^%.2f\n", what, log2(measured), log2(expected));
     ck_assert_msg(measured <= expected * exp2(above) && measured >= expected * exp2(-below),
-                  "%s: 2^%.2f is not between 2^%.2f and 2^%.2f", what, log2(measured), log2(expected) - below, log2(expected) + above);
+                  "%s: 2^%.2f is not between 2^%.2f and 2^%.2f", what, log2(measured), log2(expected) - below,
+                  log2(expected) + above);
 }
 
 void assert_variance(const char *what, double variance, double expected, double count, double systematic)
 {
     double tolerance = 5 * sqrt(2 / count) + systematic;
     printf("%-56s %.4g, formula %.4g (+- %.1f %%)\n", what, variance, expected, 100 * tolerance);
-    ck_assert_msg(fabs(variance / expected - 1) <= tolerance, "%s: variance %.6g, not %.6g within %.1f %%", what, variance, expected,
-                  100 * tolerance);
+    ck_assert_msg(fabs(variance / expected - 1) <= tolerance, "%s: variance %.6g, not %.6g within %.1f %%", what, variance,
+                  expected, 100 * tolerance);
 }
 
 void bootstrap_slots(ckks_complex *z, const double *w, size_t n)
@@ -257,8 +258,8 @@ void centred_phase(const ring *r, int64_t *out, const ckks_ciphertext *ct, unsig
     const ckks_context *c = r->context;
     uint64_t *x = ckks_alloc(c->n * sizeof *x);
     ck_assert_ptr_nonnull(x);
-    c->kernel->mul_add(&c->prime[prime], x, ckks_limb(c, ct->poly[0], ct->basis, prime), ckks_limb(c, ct->poly[1], ct->basis, prime),
-                       r->secret->ntt + prime * c->stride, c->n);
+    c->kernel->mul_add(&c->prime[prime], x, ckks_limb(c, ct->poly[0], ct->basis, prime),
+                       ckks_limb(c, ct->poly[1], ct->basis, prime), r->secret->ntt + prime * c->stride, c->n);
     centred_limb(r, out, x, prime);
     ckks_free(x);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the scheme share: random numbers from a printed seed, a ring with its keys, plain slot arithmetic, deviations held
- * against a formula, and (with GMP) the integers behind polynomials and ciphertexts. */
+/* What the tests of the scheme share: random numbers from a printed seed, a ring with its keys, plain slot arithmetic,
+ * deviations held against a formula, and (with GMP) the integers behind polynomials and ciphertexts. */
 #ifndef TESTS_SUPPORT_H
 #define TESTS_SUPPORT_H
 
@@ -45,8 +45,8 @@ double random_unit(void); /* uniform in [-1, 1) */
 void random_complex(ckks_complex *z, size_t count, double radius); /* uniform in the square of that half side */
 void random_seed_bytes(uint8_t seed[32]);
 
-/* Runs a suite of one case (timeout in seconds) and returns the exit code of main. On one thread: on toy rings starting threads would
- * take longer than the work. set_threads() changes that where threads matter (0: as many as there are). */
+/* Runs a suite of one case (timeout in seconds) and returns the exit code of main. On one thread: on toy rings starting threads
+ * would take longer than the work. set_threads() changes that where threads matter (0: as many as there are). */
 void set_threads(int threads);
 int test_run(const char *name, void (*add)(TCase *), double timeout);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/stream.h"
 
 typedef struct command {
     const char *name;
@@ -22,6 +23,19 @@ static const command commands[] = {
      "  --threads N    number of threads\n"
      "  --quiet        no progress line\n"
      "  --json         print one JSON object\n"},
+    {"compile", nn_cmd_compile, "MODEL [PLAN] -o FILE.fhola [--params SET]",
+     "make a model and its plan the server's compiled network, and FILE.client for the owners of pictures",
+     "  -o, --output FILE  where the compiled network goes; FILE.client goes beside it\n"
+     "  --params SET       parameter set (default R15; 'fhola params' lists them)\n"
+     "PLAN defaults to the plan beside the model.\n"},
+    {"decrypt", nn_cmd_decrypt, "SECRET.KEY [FILE] [--top K] [--json]", "decrypt results: the best classes and their scores, rounded",
+     "  --top K  show K classes (default 3)\n"
+     "  --json   print one JSON object a result\n"
+     "FILE defaults to standard input.\n"},
+    {"encrypt", nn_cmd_encrypt, "SECRET.KEY PICTURE... [-o FILE] [--record N] [--preview]", "encrypt pictures",
+     "  -o, --output FILE  where the ciphertexts go (default: standard output)\n"
+     "  --record N         PICTURE is a CIFAR batch; take its record N\n"
+     "  --preview          show on standard error what the network will see\n"},
     {"eval", nn_cmd_eval, "MODEL BATCH [--plan FILE] [--noise BITS] [--first N] [--count N] [--json]",
      "accuracy of a network and of its polynomial form on the pictures of a CIFAR batch",
      "  --plan FILE    polynomials to use; default: the plan bundled with a bundled model, none for a file\n"
@@ -29,6 +43,16 @@ static const command commands[] = {
      "  --first N      start at record N (default 0)\n"
      "  --count N      use N records (default: all that follow)\n"
      "  --json         print one JSON object\n"},
+    {"infer", nn_cmd_infer, "FILE.fhola EVAL.KEYS [FILE] [-o FILE] [--threads N] [--quiet]", "run a compiled network on encrypted pictures",
+     "  -o, --output FILE  where the results go (default: standard output)\n"
+     "  --threads N        number of threads\n"
+     "  --quiet            no progress line\n"
+     "FILE, with any number of encrypted pictures, defaults to standard input. The results come in the same order.\n"},
+    {"inspect", nn_cmd_inspect, "FILE [--json]", "what a file is, whether it is whole, and what it belongs to",
+     "  --json  print one JSON object a line\n"},
+    {"keygen", nn_cmd_keygen, "FILE.client [-d DIRECTORY] [--force]", "make a secret key, and the evaluation keys for the server",
+     "  -d, --directory DIRECTORY  where secret.key and eval.keys go (default: here); made if it is not there\n"
+     "  -f, --force                overwrite secret.key\n"},
     {"params", nn_cmd_params, "[SET]", "the parameter sets: primes, digits, security", ""},
     {"plan", nn_cmd_plan, "MODEL [PROFILE] CALIBRATION --depth K|--budget S|--max-loss P|--degrees LIST -o PLAN [options]",
      "choose a degree for every activation and fit its polynomials",
