@@ -122,7 +122,7 @@ static fhola_status read_escape(reader *r, char *out, size_t *written)
         r->at++;
         return FHOLA_OK;
     }
-    uint32_t code, low;
+    uint32_t code = 0, low = 0;
     r->at++;
     fhola_status status = read_hex4(r, &code);
     if (status != FHOLA_OK)

@@ -24,7 +24,7 @@ void nn_plan_defaults(nn_plan_options *options)
     options->margin_output = 2.2;
     options->floor = 0.3;
     options->guard = OLA_DEFAULT_GUARD;
-    options->limit_w = 0.8;
+    options->limit_w = 0.9;
     options->sensitivity_pictures = 400;
 }
 
