@@ -263,7 +263,7 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *conte
 void ckks_lintrans_destroy(ckks_lintrans *transform);
 fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
 size_t ckks_lintrans_bytes(const ckks_lintrans *transform);
-/* Applies `count` transforms to one input, sharing its decomposition, and divides each result by the primes of the input's basis outside
+/* Applies `count` transforms to one input, one after the other, and divides each result by the primes of the input's basis outside
  * `out_basis` (usually the top prime). Scale: in * plain_scale / those primes. Outputs differ from `in`. */
 fhola_status ckks_lintrans_apply(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, size_t count,
                                  const ckks_lintrans *const transform[], ckks_ciphertext *const out[], const ckks_ciphertext *in,
