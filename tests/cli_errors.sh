@@ -12,7 +12,7 @@ OMP_WAIT_POLICY=passive
 export OMP_WAIT_POLICY
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'umount "$work/files/tiny" 2> /dev/null || :; rm -rf "$work"' EXIT
 mkdir "$work/files"
 cd "$work/files"
 failures=0
@@ -30,7 +30,7 @@ expect()
     found=0
     "$@" > ../out 2> ../err < ../input || found=$?
     ls -A > ../after
-    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/byte [0-9]+: File too large/byte SIZE: File too large/' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
+    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/byte [0-9]+: (File too large|No space left on device)/byte SIZE: \1/' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
     problem=
     [ $found -eq $code ] || problem="exit code $found, not $code"
     cmp -s ../expected ../err.shown || problem="$problem; another message"
@@ -69,23 +69,23 @@ fhola keygen: one client file expected, 0 operands given
 HINT
 END
 expect 1 "$fhola" keygen x.client -d << 'END'
-fhola keygen: unknown option or missing value: '-d'
+fhola keygen: -d needs a value
 HINT
 END
 expect 1 "$fhola" encrypt secret.key << 'END'
-fhola encrypt: a secret key and at least one picture expected, 1 operands given
+fhola encrypt: a secret key and at least one picture expected, 1 operand given
 HINT
 END
 expect 1 "$fhola" encrypt secret.key batch.bin --record x << 'END'
-fhola encrypt: --record must be a number from 0 to 1e+09, not 'x'
+fhola encrypt: --record must be a whole number from 0 to 1000000000, not 'x'
 HINT
 END
 expect 1 "$fhola" infer x.fhola << 'END'
-fhola infer: a compiled network, evaluation keys and perhaps a file of ciphertexts expected, 1 operands given
+fhola infer: a compiled network, evaluation keys and perhaps a file of ciphertexts expected, 1 operand given
 HINT
 END
 expect 1 "$fhola" infer x.fhola e.keys --fast << 'END'
-fhola infer: unknown option or missing value: '--fast'
+fhola infer: unknown option '--fast'
 HINT
 END
 expect 1 "$fhola" decrypt << 'END'
@@ -93,7 +93,7 @@ fhola decrypt: a secret key and perhaps a file of results expected, 0 operands g
 HINT
 END
 expect 1 "$fhola" decrypt secret.key --top 0 << 'END'
-fhola decrypt: --top must be a number from 1 to 1000, not '0'
+fhola decrypt: --top must be a whole number from 1 to 1000, not '0'
 HINT
 END
 expect 1 "$fhola" inspect << 'END'
@@ -103,6 +103,49 @@ END
 expect 1 "$fhola" inspect a b << 'END'
 fhola inspect: one file expected, 2 operands given
 HINT
+END
+
+expect 1 "$fhola" << 'END'
+usage: fhola COMMAND ...
+Try 'fhola help'.
+END
+expect 1 "$fhola" encyrpt << 'END'
+fhola: no command 'encyrpt'; did you mean 'encrypt'?
+Try 'fhola help'.
+END
+expect 1 "$fhola" help xyz << 'END'
+fhola: no command 'xyz'
+Try 'fhola help'.
+END
+expect 1 "$fhola" keygen --directry keys x.client << 'END'
+fhola keygen: unknown option '--directry'; did you mean --directory?
+HINT
+END
+expect 1 "$fhola" encrypt secret.key "$picture" --outptu=x.ct << 'END'
+fhola encrypt: unknown option '--outptu'; did you mean --output?
+HINT
+END
+expect 1 "$fhola" infer -x a b << 'END'
+fhola infer: unknown option '-x'
+HINT
+END
+expect 1 "$fhola" infer --quiet=yes a b << 'END'
+fhola infer: --quiet takes no value
+HINT
+END
+expect 1 "$fhola" decrypt secret.key --top 1.5 << 'END'
+fhola decrypt: --top must be a whole number from 1 to 1000, not '1.5'
+HINT
+END
+expect 1 "$fhola" plan resnet20 batch.bin --method quickly << 'END'
+fhola plan: --method must be one of layerwise+|paper|greedy|uniform, not 'quickly'
+HINT
+END
+expect 8 "$fhola" compile resent20 -o x.fhola << 'END'
+fhola compile: input/output error: no bundled model 'resent20'; did you mean 'resnet20'? (files are named with a '/' or a '.')
+END
+expect 8 "$fhola" keygen vgg << 'END'
+fhola keygen: input/output error: no bundled model 'vgg' (files are named with a '/' or a '.')
 END
 
 # ---- compile
@@ -121,7 +164,7 @@ fhola compile: input/output error: .: Is a directory
 END
 if [ -w /dev/full ]; then
     expect 8 "$fhola" compile resnet20 -o /dev/full << 'END'
-fhola compile: input/output error: /dev/full: writing at byte 0: No space left on device
+fhola compile: input/output error: /dev/full: writing at byte SIZE: No space left on device
 END
 fi
 
@@ -227,6 +270,16 @@ END
 expect 8 "$fhola" encrypt secret.key "$picture" -o none/x.ct << 'END'
 fhola encrypt: input/output error: none/x.ct: No such file or directory
 END
+head -c 6146 /dev/zero > batch.bin
+expect 7 "$fhola" encrypt secret.key ./batch.bin -o x.ct << 'END'
+fhola encrypt: malformed data: ./batch.bin: no picture, but it may be a batch of them: --record N takes one
+END
+expect 10 "$fhola" encrypt secret.key ./batch.bin -o x.ct --record 2 << 'END'
+fhola encrypt: value out of range: ./batch.bin: records 2 to 2 asked for, there are only 2
+END
+expect 10 "$fhola" classify ./batch.bin --record 2 << 'END'
+fhola classify: value out of range: ./batch.bin: records 2 to 2 asked for, there are only 2
+END
 # two pictures of which the second is missing: no ciphertext of the first remains
 expect 8 "$fhola" encrypt secret.key "$picture" none.ppm -o x.ct << 'END'
 fhola encrypt: input/output error: none.ppm: No such file or directory
@@ -237,7 +290,7 @@ if [ -w /dev/full ]; then
         "$@" > /dev/full
     }
     expect 8 to_full_disk "$fhola" encrypt secret.key "$picture" << 'END'
-fhola encrypt: input/output error: standard output: writing at byte 0: No space left on device
+fhola encrypt: input/output error: standard output: writing at byte SIZE: No space left on device
 END
 fi
 # a reader that goes away
@@ -249,10 +302,21 @@ into_closed_pipe()
 expect 8 into_closed_pipe sh -c 'sleep 0.2; exec "$@"' sh "$fhola" encrypt secret.key "$picture" << 'END'
 fhola encrypt: input/output error: standard output: writing at byte 0: Broken pipe
 END
-if [ "$(id -u)" -ne 0 ]; then
-    cp "$picture" closed.ppm
-    chmod 000 closed.ppm
-    expect 8 "$fhola" encrypt secret.key closed.ppm << 'END'
+# a file that may not be read; root gives up the right to read it
+as_user()
+{
+    if [ "$(id -u)" -eq 0 ]; then
+        setpriv --bounding-set=-dac_override,-dac_read_search "$@"
+    else
+        "$@"
+    fi
+}
+cp "$picture" closed.ppm
+chmod 000 closed.ppm
+if ! as_user true 2> /dev/null || as_user cat closed.ppm > /dev/null 2>&1; then
+    echo 'not tried: a file that may not be read'
+else
+    expect 8 as_user "$fhola" encrypt secret.key closed.ppm << 'END'
 fhola encrypt: input/output error: closed.ppm: Permission denied
 END
 fi
@@ -368,15 +432,80 @@ END
 expect 7 "$fhola" inspect cut.client << 'END'
 fhola inspect: malformed data: cut.client: chunk 1 'CLNT' at byte 272: truncated: the data ends at byte 1000
 END
+# Every kind of file, damaged in every way, as 'inspect' and the command that needs it see it.
+read_with()
+{
+    case $1 in
+        n.fhola) "$fhola" infer x.bad eval.keys picture.ct -o y ;;
+        n.client) "$fhola" keygen x.bad ;;
+        secret.key) "$fhola" decrypt x.bad picture.ct ;;
+        eval.keys) "$fhola" infer n.fhola x.bad picture.ct -o y ;;
+        picture.ct) "$fhola" infer n.fhola eval.keys x.bad -o y ;;
+    esac
+}
+command_of()
+{
+    case $1 in
+        n.client) echo keygen ;;
+        secret.key) echo decrypt ;;
+        *) echo infer ;;
+    esac
+}
 for kind in n.fhola n.client secret.key eval.keys picture.ct; do
-    head -c 20 $kind > start
-    cp start x
-    expect 7 "$fhola" inspect x << 'END'
-fhola inspect: malformed data: x: byte 0: truncated: the data ends at byte 20
+    command=$(command_of $kind)
+    for damage in foreign start middle older newer; do
+        head -c 2000000 $kind > x.bad # all damage is before
+        case $damage in
+            foreign) cp "$picture" x.bad; message='byte 0: not a fhola file' ;;
+            start) head -c 20 $kind > x.bad; message='byte 0: truncated: the data ends at byte 20' ;;
+            middle) change x.bad 306 377; change x.bad 307 001; message="chunk 1 'TAG' at byte 272: the content does not match its checksum" ;;
+            older) change x.bad 8 000; message='byte 0: format version 0 is older than version 1, the one this program reads' ;;
+            newer) change x.bad 8 002; message='byte 0: format version 2 is newer than version 1, the one this program reads' ;;
+        esac
+        # the name of the chunk at that place depends on the kind
+        tag=$(dd if=$kind bs=1 skip=272 count=4 2> /dev/null)
+        message=$(printf '%s' "$message" | sed "s/TAG/$tag/")
+        expect 7 read_with $kind << END
+fhola $command: malformed data: x.bad: $message
 END
-    rm x start
+        expect 7 "$fhola" inspect x.bad << END
+fhola inspect: malformed data: x.bad: $message
+END
+        rm x.bad
+    done
     [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 1 ] || { echo "FAIL: inspect $kind"; failures=$((failures + 1)); }
 done
+
+# ---- standard output
+
+if [ -w /dev/full ]; then
+    for arguments in help 'help encrypt' version params; do
+        # shellcheck disable=SC2086 # two words
+        expect 8 to_full_disk "$fhola" $arguments << 'END'
+fhola: cannot write to standard output
+END
+    done
+fi
+# a disk that is really full, where this user may make one
+mkdir tiny
+if mount -t tmpfs -o size=1m none tiny 2> /dev/null; then
+    expect 8 "$fhola" keygen n.client -d tiny << 'END'
+fhola keygen: input/output error: tiny/eval.keys: writing at byte SIZE: No space left on device
+END
+    [ -z "$(ls -A tiny)" ] || { echo "FAIL: keygen leaves $(ls -A tiny)"; failures=$((failures + 1)); }
+    expect 8 "$fhola" encrypt secret.key "$picture" "$picture" "$picture" -o tiny/x.ct << 'END'
+fhola encrypt: input/output error: tiny/x.ct: writing at byte SIZE: No space left on device
+END
+    expect 8 "$fhola" compile resnet20 -o tiny/x.fhola << 'END'
+fhola compile: input/output error: tiny/x.fhola: writing at byte SIZE: No space left on device
+END
+    [ -z "$(ls -A tiny)" ] || { echo "FAIL: a full disk holds $(ls -A tiny)"; failures=$((failures + 1)); }
+    umount tiny
+else
+    echo 'not tried: a file system of one megabyte'
+fi
+
+# ---- secrets
 if "$fhola" inspect --json secret.key | grep -i '"secret"'; then
     echo 'FAIL: inspect shows something secret'
     failures=$((failures + 1))

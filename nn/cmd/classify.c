@@ -4,32 +4,35 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "ckks/ckks.h"
-#include "nn/cmd/stream.h"
-#include "nn/nn.h"
+#include "nn/cmd/cmd.h"
 
 #define TOP 3
 
-typedef struct options {
-    const char *picture, *model, *plan, *params;
-    int json, quiet, threads;
-} options;
+typedef struct classify_options {
+    const char *model, *plan, *params;
+    double record, threads; /* record -1: the picture is one, not a batch */
+    bool json, quiet;
+} classify_options;
+
+static const nn_cmd_option options[] = {
+    NN_CMD_TEXT("model", 0, "MODEL", classify_options, model,
+                "a safetensors file, a compiled network, or the name of a bundled model\n(default resnet20)"),
+    NN_CMD_TEXT("plan", 0, "FILE", classify_options, plan, "polynomials to use (default: the plan that comes with the model)"),
+    NN_CMD_TEXT("params", 0, "SET", classify_options, params, "parameter set (default R15; 'fhola params' lists them)"),
+    NN_CMD_WHOLE("record", 0, "N", classify_options, record, 0, 1e9, "PICTURE is a CIFAR batch; take its record N, counted from 0"),
+    NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, 4096, "number of threads (default: one a processor)"),
+    NN_CMD_FLAG("quiet", 'q', classify_options, quiet, "no progress line"),
+    NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object"),
+    NN_CMD_END,
+};
 
 /* All there is while a picture is classified. */
 typedef struct session {
-    options options;
-    nn_model *model;
-    nn_plan *plan;
-    ckks_params *params;
+    classify_options options;
+    nn_cmd_network files;
     ckks_context *context;
     ckks_workspace *workspace;
     nn_network *network;
@@ -41,41 +44,21 @@ typedef struct session {
     double *scores;
     double startup_seconds, keygen_seconds, seconds;
     double start; /* of the inference */
-    int progress; /* show it */
 } session;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ------------------------------------------------------------------ progress line */
 
-static void show(const session *s, const char *text)
-{
-    if (s->progress) fprintf(stderr, "\r\033[K%s", text);
-}
-
 static int show_keys(void *user, size_t done, size_t total)
 {
-    char line[80];
-    snprintf(line, sizeof line, "generating keys: %zu of %zu", done, total);
-    show(user, line);
+    (void)user;
+    nn_cmd_progress_line("generating keys: %zu of %zu", done, total);
     return 0;
 }
 
 static int show_step(void *user, size_t layer, nn_step step, size_t done, size_t total)
 {
     const session *s = user;
-    char line[120];
-    double elapsed = now() - s->start;
-    int n = snprintf(line, sizeof line, "layer %zu of %zu, %s, %.0f s elapsed", layer + 1, nn_network_layers(s->network) + 1,
-                     nn_step_name(step), elapsed);
-    if (done && n > 0 && (size_t)n < sizeof line)
-        snprintf(line + n, sizeof line - (size_t)n, ", %.0f s remaining", elapsed * (double)(total - done) / (double)done);
-    show(s, line);
+    nn_cmd_progress_step("", s->network, layer, step, done, total, s->start);
     return 0;
 }
 
@@ -83,25 +66,24 @@ static int show_step(void *user, size_t layer, nn_step step, size_t done, size_t
 
 static fhola_status start_up(session *s)
 {
-    double start = now();
-    show(s, "loading the network");
-    fhola_status status = nn_cmd_load_model(&s->model, &s->plan, s->options.model, s->options.plan);
-    if (status == FHOLA_OK) status = ckks_params_named(&s->params, s->options.params);
-    if (status == FHOLA_OK) status = ckks_context_create(&s->context, s->params, NULL);
+    double start = nn_cmd_now();
+    nn_cmd_progress_line("loading the network");
+    fhola_status status = nn_cmd_load_network(&s->files, s->options.model, s->options.plan, s->options.params);
+    if (status == FHOLA_OK) status = ckks_context_create(&s->context, s->files.params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK) status = nn_network_create(&s->network, s->context, s->workspace, s->model, s->plan, 1);
-    s->startup_seconds = now() - start;
+    if (status == FHOLA_OK) status = nn_network_create(&s->network, s->context, s->workspace, s->files.model, s->files.plan, 1);
+    s->startup_seconds = nn_cmd_now() - start;
     return status;
 }
 
 static fhola_status generate_keys(session *s)
 {
-    double start = now();
+    double start = nn_cmd_now();
     fhola_status status = ckks_rng_create(&s->rng);
     if (status == FHOLA_OK) status = ckks_secret_key_create(&s->secret, s->context, s->rng);
     if (status == FHOLA_OK)
         status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network), s->rng, show_keys, s);
-    s->keygen_seconds = now() - start;
+    s->keygen_seconds = nn_cmd_now() - start;
     return status;
 }
 
@@ -119,9 +101,9 @@ static fhola_status infer(session *s)
     s->times = calloc(nn_network_layers(s->network) + 1, sizeof *s->times);
     if (!s->times) return fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers", nn_network_layers(s->network));
     nn_infer_hooks hooks = {.user = s, .progress = show_step, .times = s->times};
-    s->start = now();
+    s->start = nn_cmd_now();
     fhola_status status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
-    s->seconds = now() - s->start;
+    s->seconds = nn_cmd_now() - s->start;
     return status;
 }
 
@@ -133,16 +115,16 @@ static fhola_status decrypt(session *s)
     return nn_decrypt_scores(s->context, s->workspace, s->scores, client, s->out, s->secret);
 }
 
-static fhola_status classify(session *s)
+static fhola_status classify(session *s, const char *picture)
 {
     static double rgb[NN_PICTURE_VALUES];
-    fhola_status status = nn_cmd_read_picture(rgb, s->options.picture);
+    fhola_status status = nn_cmd_read_picture(rgb, picture, s->options.record);
     if (status == FHOLA_OK) status = start_up(s);
     if (status == FHOLA_OK) status = generate_keys(s);
     if (status == FHOLA_OK) status = encrypt(s, rgb);
     if (status == FHOLA_OK) status = infer(s);
     if (status == FHOLA_OK) status = decrypt(s);
-    show(s, "");
+    nn_cmd_progress_end();
     return status;
 }
 
@@ -158,27 +140,10 @@ static void release(session *s)
     nn_network_destroy(s->network);
     ckks_workspace_destroy(s->workspace);
     ckks_context_destroy(s->context);
-    ckks_params_destroy(s->params);
-    nn_plan_free(s->plan);
-    nn_model_free(s->model);
+    nn_cmd_network_clear(&s->files);
 }
 
 /* ------------------------------------------------------------------ results */
-
-/* Indices of the largest scores, best first; returns how many. */
-static size_t best(size_t index[TOP], const double *scores, size_t classes)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < classes; i++) {
-        size_t at = n < TOP ? n++ : TOP;
-        while (at > 0 && scores[i] > scores[index[at - 1]]) {
-            if (at < TOP) index[at] = index[at - 1];
-            at--;
-        }
-        if (at < TOP) index[at] = i;
-    }
-    return n;
-}
 
 static double peak_mib(void)
 {
@@ -200,12 +165,11 @@ static nn_stage_times total_times(const session *s)
     return sum;
 }
 
-static void print_text(const session *s)
+static fhola_status print_text(const session *s)
 {
-    const nn_client *client = nn_network_client(s->network);
     nn_stage_times t = total_times(s);
-    size_t index[TOP], n = best(index, s->scores, nn_client_classes(client));
-    for (size_t i = 0; i < n; i++) printf("%-16s %8.2f\n", nn_client_class(client, index[i]), s->scores[index[i]]);
+    fhola_status status = nn_cmd_print_scores(nn_network_client(s->network), s->scores, TOP, false);
+    if (status != FHOLA_OK) return status;
     printf("\ninference          %8.2f s\n", s->seconds);
     printf("  convolution      %8.2f s\n", t.convolution);
     printf("  slots to coeffs  %8.2f s\n", t.slots_to_coeffs);
@@ -216,88 +180,46 @@ static void print_text(const session *s)
     printf("key generation     %8.2f s\n", s->keygen_seconds);
     printf("start-up           %8.2f s\n", s->startup_seconds);
     printf("peak memory        %8.0f MiB\n", peak_mib());
+    return FHOLA_OK;
 }
 
-static void print_json(const session *s)
+static fhola_status print_json(const session *s)
 {
-    const nn_client *client = nn_network_client(s->network);
     nn_stage_times t = total_times(s);
-    size_t index[TOP], n = best(index, s->scores, nn_client_classes(client));
-    printf("{\"class\": ");
-    nn_cmd_json_string(nn_client_class(client, index[0]));
-    printf(", \"top\": [");
-    for (size_t i = 0; i < n; i++) {
-        printf(i ? ", {\"name\": " : "{\"name\": ");
-        nn_cmd_json_string(nn_client_class(client, index[i]));
-        printf(", \"score\": %.2f}", s->scores[index[i]]);
-    }
-    printf("], \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->seconds,
-           peak_mib(), s->keygen_seconds, s->startup_seconds);
-    printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, \"switch_and_raise\": %.3f, \"coeffs_to_slots\": "
-           "%.3f, "
-           "\"eval_mod\": %.3f, \"activation\": %.3f}}\n",
-           t.convolution, t.slots_to_coeffs, t.switch_and_raise, t.coeffs_to_slots, t.eval_mod, t.activation);
+    printf("{");
+    fhola_status status = nn_cmd_print_scores(nn_network_client(s->network), s->scores, TOP, true);
+    printf(", \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->seconds, peak_mib(),
+           s->keygen_seconds, s->startup_seconds);
+    printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, \"switch_and_raise\": %.3f, ", t.convolution,
+           t.slots_to_coeffs, t.switch_and_raise);
+    printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}}\n", t.coeffs_to_slots, t.eval_mod, t.activation);
+    return status;
 }
 
-/* ------------------------------------------------------------------ options */
+/* ------------------------------------------------------------------ */
 
-/* The value of an option given as "--name value" or "--name=value"; NULL if argv[*i] is another option. A missing value is "". */
-static const char *value_of(const char *name, int argc, char **argv, int *i)
+static int run(int argc, char **argv)
 {
-    size_t length = strlen(name);
-    if (strncmp(argv[*i], name, length) != 0) return NULL;
-    if (argv[*i][length] == '=') return argv[*i] + length + 1;
-    if (argv[*i][length] != 0) return NULL;
-    return *i + 1 < argc ? argv[++*i] : "";
-}
-
-/* Returns 0, or the status to exit with. */
-static int parse(options *o, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        const char *argument = argv[i], *value;
-        if (strcmp(argument, "--json") == 0) {
-            o->json = 1;
-        } else if (strcmp(argument, "--quiet") == 0) {
-            o->quiet = 1;
-        } else if ((value = value_of("--model", argc, argv, &i)) && *value) {
-            o->model = value;
-        } else if ((value = value_of("--plan", argc, argv, &i)) && *value) {
-            o->plan = value;
-        } else if ((value = value_of("--params", argc, argv, &i)) && *value) {
-            o->params = value;
-        } else if ((value = value_of("--threads", argc, argv, &i)) && (o->threads = atoi(value)) > 0) {
-            continue;
-        } else if (argument[0] == '-' || o->picture) {
-            return nn_cmd_wrong_use("classify", "wrong argument '%s'", argument);
-        } else {
-            o->picture = argument;
-        }
-    }
-    return o->picture ? 0 : nn_cmd_wrong_use("classify", "no picture given");
-}
-
-static void set_threads(int threads)
-{
-#ifdef _OPENMP
-    if (threads > 0) omp_set_num_threads(threads);
-#else
-    (void)threads;
-#endif
-}
-
-int nn_cmd_classify(int argc, char **argv)
-{
-    session s = {.options = {.model = "resnet20", .params = NN_CMD_PARAMS}};
-    int wrong = parse(&s.options, argc, argv);
-    if (wrong) return wrong;
-    set_threads(s.options.threads);
-    s.progress = !s.options.quiet && isatty(STDERR_FILENO);
-    fhola_status status = classify(&s);
-    if (status == FHOLA_OK && s.options.json)
-        print_json(&s);
-    else if (status == FHOLA_OK)
-        print_text(&s);
+    session s = {.options = {.model = "resnet20", .record = -1}};
+    if (!nn_cmd_parse(&nn_cmd_classify, &s.options, &argc, argv)) return NN_CMD_WRONG_USE;
+    if (s.options.quiet) nn_cmd_progress_off();
+    nn_cmd_set_threads(s.options.threads);
+    fhola_status status = classify(&s, argv[1]);
+    if (status == FHOLA_OK) status = (s.options.json ? print_json : print_text)(&s);
     release(&s);
     return nn_cmd_finish("classify", status);
 }
+
+const nn_cmd_command nn_cmd_classify = {
+    .name = "classify",
+    .run = run,
+    .usage = "PICTURE",
+    .purpose = "encrypt a picture, run the network on it, decrypt the scores, all in one process",
+    .options = options,
+    .least = 1,
+    .most = 1,
+    .operands = "one picture",
+    .notes = "A picture is a PPM or PNG file of any size, or a record of a CIFAR batch.",
+    .examples = "fhola classify cat.ppm\n"
+                "fhola classify test_batch.bin --record 7 --json",
+};

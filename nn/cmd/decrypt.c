@@ -1,112 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola decrypt: results to classes and rounded scores. */
-#define _GNU_SOURCE
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "nn/cmd/stream.h"
 
 typedef struct decrypt_options {
-    const char *secret, *input;
     double top;
     bool json;
 } decrypt_options;
 
-static bool read_options(decrypt_options *o, int argc, char **argv)
+static const nn_cmd_option options[] = {
+    NN_CMD_WHOLE("top", 0, "K", decrypt_options, top, 1, 1000, "show K classes (default 3)"),
+    NN_CMD_FLAG("json", 0, decrypt_options, json, "print one JSON object a result"),
+    NN_CMD_END,
+};
+
+static fhola_status print_result(const decrypt_options *o, const nn_client *client, const double *score, bool first)
 {
-    static const struct option table[] = {
-        {"top", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
-    *o = (decrypt_options){.top = 3};
-    int option;
-    bool fine = true;
-    opterr = 0;
-    while (fine && (option = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-        switch (option) {
-        case 't': fine = nn_cmd_number("decrypt", "--top", optarg, 1, 1000, &o->top); break;
-        case 'j': o->json = true; break;
-        default: fine = nn_cmd_wrong_use("decrypt", "unknown option or missing value: '%s'", argv[optind - 1]) == 0; break;
-        }
-    }
-    int operands = argc - optind;
-    if (fine && operands != 1 && operands != 2)
-        fine = nn_cmd_wrong_use("decrypt", "a secret key and perhaps a file of results expected, %d operands given", operands) == 0;
-    if (!fine) return false;
-    o->secret = argv[optind];
-    o->input = operands == 2 ? argv[optind + 1] : NULL;
-    return true;
+    if (o->json)
+        printf("{");
+    else if (!first)
+        printf("\n");
+    fhola_status status = nn_cmd_print_scores(client, score, o->top, o->json);
+    if (o->json) printf("}\n");
+    (void)fflush(stdout); /* an error is found at the end */
+    return status;
 }
 
-/* Indices of the classes, best score first. */
-static void rank(size_t *index, const double *score, size_t classes)
+static fhola_status decrypt_all(const decrypt_options *o, nn_owner *owner, ckks_reader *in, double *score)
 {
-    for (size_t i = 0; i < classes; i++) {
-        size_t at = i;
-        for (; at > 0 && score[index[at - 1]] < score[i]; at--) index[at] = index[at - 1];
-        index[at] = i;
-    }
-}
-
-static void print_text(const nn_client *client, const double *score, const size_t *index, size_t top)
-{
-    for (size_t i = 0; i < top; i++) printf("%-16s %8.2f\n", nn_client_class(client, index[i]), score[index[i]]);
-}
-
-static void print_json(const nn_client *client, const double *score, const size_t *index, size_t top)
-{
-    printf("{\"class\": ");
-    nn_cmd_json_string(nn_client_class(client, index[0]));
-    printf(", \"top\": [");
-    for (size_t i = 0; i < top; i++) {
-        printf(i ? ", {\"name\": " : "{\"name\": ");
-        nn_cmd_json_string(nn_client_class(client, index[i]));
-        printf(", \"score\": %.2f}", score[index[i]]);
-    }
-    printf("]}\n");
-}
-
-static fhola_status decrypt_all(const decrypt_options *o, nn_owner *owner, ckks_reader *in, double *score, size_t *index)
-{
-    const nn_client *client = nn_owner_client(owner);
-    size_t classes = nn_client_classes(client), top = o->top < (double)classes ? (size_t)o->top : classes;
     for (size_t results = 0;; results++) {
         int more;
         fhola_status status = nn_owner_decrypt(owner, score, in, &more);
         if (status == FHOLA_OK && !more && !results) status = fhola_fail(FHOLA_FORMAT, "no result arrived");
         if (status != FHOLA_OK || !more) return status;
-        rank(index, score, classes);
-        if (results && !o->json) printf("\n");
-        (o->json ? print_json : print_text)(client, score, index, top);
-        (void)fflush(stdout); /* an error is found at the end */
+        status = print_result(o, nn_owner_client(owner), score, !results);
+        if (status != FHOLA_OK) return status;
     }
 }
 
-static fhola_status run(const decrypt_options *o)
+static fhola_status decrypt(const decrypt_options *o, const char *secret, const char *input)
 {
     nn_owner *owner = NULL;
     ckks_reader *in = NULL;
-    double *score = NULL;
-    size_t *index = NULL;
-    fhola_status status = nn_owner_open_secret(&owner, o->secret);
-    if (status == FHOLA_OK) status = nn_cmd_open_input(&in, o->input);
+    fhola_status status = nn_owner_open_secret(&owner, secret);
+    if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK) {
         size_t classes = nn_client_classes(nn_owner_client(owner));
-        score = calloc(classes, sizeof *score);
-        index = calloc(classes, sizeof *index);
-        status =
-            score && index ? decrypt_all(o, owner, in, score, index) : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+        double *score = calloc(classes, sizeof *score);
+        status = score ? decrypt_all(o, owner, in, score) : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+        free(score);
     }
-    free(score);
-    free(index);
     ckks_reader_destroy(in);
     nn_owner_destroy(owner);
     return status;
 }
 
-int nn_cmd_decrypt(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    decrypt_options o;
-    if (!read_options(&o, argc, argv)) return NN_CMD_WRONG_USE;
+    decrypt_options o = {.top = 3};
+    if (!nn_cmd_parse(&nn_cmd_decrypt, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
-    return nn_cmd_finish_caught("decrypt", run(&o));
+    return nn_cmd_finish_caught("decrypt", decrypt(&o, argv[1], argc > 2 ? argv[2] : NULL));
 }
+
+const nn_cmd_command nn_cmd_decrypt = {
+    .name = "decrypt",
+    .run = run,
+    .usage = "SECRET.KEY [FILE]",
+    .purpose = "decrypt results: the best classes and their scores, rounded",
+    .options = options,
+    .least = 1,
+    .most = 2,
+    .operands = "a secret key and perhaps a file of results",
+    .notes = "FILE defaults to standard input.",
+    .examples = "fhola decrypt keys/secret.key scores.ct\n"
+                "fhola decrypt keys/secret.key --json --top 1 < scores.ct",
+};

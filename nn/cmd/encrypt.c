@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola encrypt: pictures to ciphertexts. */
-#define _GNU_SOURCE
-#include <getopt.h>
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "nn/cmd/stream.h"
@@ -12,39 +10,17 @@
 #define PIXELS (SIDE * SIDE)
 
 typedef struct encrypt_options {
-    const char *secret, *output;
-    char **pictures;
-    int count;
+    const char *output;
     double record; /* -1: pictures are pictures, not batches */
     bool preview;
 } encrypt_options;
 
-static bool read_options(encrypt_options *o, int argc, char **argv)
-{
-    static const struct option table[] = {{"output", required_argument, NULL, 'o'},
-                                          {"record", required_argument, NULL, 'r'},
-                                          {"preview", no_argument, NULL, 'p'},
-                                          {NULL, 0, NULL, 0}};
-    *o = (encrypt_options){.record = -1};
-    int option;
-    bool fine = true;
-    opterr = 0;
-    while (fine && (option = getopt_long(argc, argv, ":o:", table, NULL)) != -1) {
-        switch (option) {
-        case 'o': o->output = optarg; break;
-        case 'r': fine = nn_cmd_number("encrypt", "--record", optarg, 0, 1e9, &o->record); break;
-        case 'p': o->preview = true; break;
-        default: fine = nn_cmd_wrong_use("encrypt", "unknown option or missing value: '%s'", argv[optind - 1]) == 0; break;
-        }
-    }
-    if (fine && argc - optind < 2)
-        fine = nn_cmd_wrong_use("encrypt", "a secret key and at least one picture expected, %d operands given", argc - optind) == 0;
-    if (!fine) return false;
-    o->secret = argv[optind];
-    o->pictures = argv + optind + 1;
-    o->count = argc - optind - 1;
-    return true;
-}
+static const nn_cmd_option options[] = {
+    NN_CMD_TEXT("output", 'o', "FILE", encrypt_options, output, "where the ciphertexts go (default: standard output)"),
+    NN_CMD_WHOLE("record", 0, "N", encrypt_options, record, 0, 1e9, "PICTURE is a CIFAR batch; take its record N, counted from 0"),
+    NN_CMD_FLAG("preview", 0, encrypt_options, preview, "show on standard error what the network will see"),
+    NN_CMD_END,
+};
 
 /* ---- preview: what the network will see, two rows of pixels a line ---- */
 
@@ -80,27 +56,17 @@ static void preview_characters(const double *rgb)
 
 static void preview(const double *rgb)
 {
-    const char *plain = getenv("NO_COLOR");
-    (isatty(STDERR_FILENO) && !(plain && *plain) ? preview_colours : preview_characters)(rgb);
+    (nn_cmd_colours(STDERR_FILENO) ? preview_colours : preview_characters)(rgb);
 }
 
 /* ---- */
 
-static fhola_status read_record(double *rgb, const char *path, size_t record)
-{
-    nn_batch *batch = NULL;
-    fhola_status status = nn_batch_load(&batch, path, record, 1);
-    if (status == FHOLA_OK) nn_batch_picture(batch, 0, rgb);
-    nn_batch_free(batch);
-    return status;
-}
-
-static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_writer *out)
+static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_writer *out, int count, char **pictures)
 {
     static double rgb[NN_PICTURE_VALUES];
     fhola_status status = FHOLA_OK;
-    for (int i = 0; i < o->count && status == FHOLA_OK; i++) {
-        status = o->record >= 0 ? read_record(rgb, o->pictures[i], (size_t)o->record) : nn_cmd_read_picture(rgb, o->pictures[i]);
+    for (int i = 0; i < count && status == FHOLA_OK; i++) {
+        status = nn_cmd_read_picture(rgb, pictures[i], o->record);
         if (status == FHOLA_OK && o->preview) preview(rgb);
         if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
         if (status == FHOLA_OK && nn_cmd_interrupted()) status = fhola_fail(FHOLA_IO, "interrupted");
@@ -108,17 +74,31 @@ static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_
     return status == FHOLA_OK ? ckks_writer_commit(out) : status;
 }
 
-int nn_cmd_encrypt(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    encrypt_options o;
+    encrypt_options o = {.record = -1};
     nn_owner *owner = NULL;
     ckks_writer *out = NULL;
-    if (!read_options(&o, argc, argv)) return NN_CMD_WRONG_USE;
+    if (!nn_cmd_parse(&nn_cmd_encrypt, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
-    fhola_status status = nn_owner_open_secret(&owner, o.secret);
+    fhola_status status = nn_owner_open_secret(&owner, argv[1]);
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o.output);
-    if (status == FHOLA_OK) status = encrypt_all(&o, owner, out);
+    if (status == FHOLA_OK) status = encrypt_all(&o, owner, out, argc - 2, argv + 2);
     ckks_writer_destroy(out);
     nn_owner_destroy(owner);
     return nn_cmd_finish_caught("encrypt", status);
 }
+
+const nn_cmd_command nn_cmd_encrypt = {
+    .name = "encrypt",
+    .run = run,
+    .usage = "SECRET.KEY PICTURE...",
+    .purpose = "encrypt pictures",
+    .options = options,
+    .least = 2,
+    .most = NN_CMD_ANY,
+    .operands = "a secret key and at least one picture",
+    .notes = "A picture is a PPM or PNG file of any size, or a record of a CIFAR batch.",
+    .examples = "fhola encrypt keys/secret.key cat.ppm -o cat.ct\n"
+                "fhola encrypt keys/secret.key test_batch.bin --record 7 --preview > seven.ct",
+};

@@ -1,44 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "nn/cmd/cmd.h"
 
 typedef struct eval_options {
-    const char *model, *batch, *plan;
+    const char *plan;
     double noise_bits, first, count; /* noise_bits NaN: no noise */
     bool json;
 } eval_options;
 
-static bool read_options(eval_options *o, int argc, char **argv)
-{
-    static const struct option table[] = {{"plan", required_argument, NULL, 'p'},  {"noise", required_argument, NULL, 'n'},
-                                          {"first", required_argument, NULL, 'f'}, {"count", required_argument, NULL, 'c'},
-                                          {"json", no_argument, NULL, 'j'},        {NULL, 0, NULL, 0}};
-    *o = (eval_options){.noise_bits = (double)NAN};
-    int option;
-    bool fine = true;
-    opterr = 0;
-    while (fine && (option = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-        switch (option) {
-        case 'p': o->plan = optarg; break;
-        case 'n': fine = nn_cmd_number("eval", "--noise", optarg, 0, 60, &o->noise_bits); break;
-        case 'f': fine = nn_cmd_number("eval", "--first", optarg, 0, 1e9, &o->first); break;
-        case 'c': fine = nn_cmd_number("eval", "--count", optarg, 1, 1e9, &o->count); break;
-        case 'j': o->json = true; break;
-        default: fine = nn_cmd_wrong_use("eval", "unknown option or missing value: '%s'", argv[optind - 1]) == 0; break;
-        }
-    }
-    if (fine && argc - optind != 2)
-        fine = nn_cmd_wrong_use("eval", "a model and a batch of pictures expected, %d operands given", argc - optind) == 0;
-    if (!fine)
-        return false;
-    o->model = argv[optind];
-    o->batch = argv[optind + 1];
-    return true;
-}
+static const nn_cmd_option options[] = {
+    NN_CMD_TEXT("plan", 0, "FILE", eval_options, plan, "polynomials to use (default: the plan that comes with the model, if any)"),
+    NN_CMD_NUMBER("noise", 0, "BITS", eval_options, noise_bits, 0, 60,
+                  "add normal noise of standard deviation 2^-BITS to the normalised input\nof every activation"),
+    NN_CMD_WHOLE("first", 0, "N", eval_options, first, 0, 1e9, "start at record N (default 0)"),
+    NN_CMD_WHOLE("count", 0, "N", eval_options, count, 1, 1e9, "use N records (default: all that follow)"),
+    NN_CMD_FLAG("json", 0, eval_options, json, "print one JSON object"),
+    NN_CMD_END,
+};
 
 static double accuracy(const nn_evaluation *e)
 {
@@ -69,52 +49,60 @@ static void print_text(const nn_model_info *info, const nn_evaluation *exact, co
 {
     printf("pictures             %zu\n", exact->pictures);
     printf("exact accuracy       %.2f %%", accuracy(exact));
-    if (isfinite(info->test_accuracy))
-        printf(" (the weights file says %.2f %% on the test pictures)", info->test_accuracy);
+    if (isfinite(info->test_accuracy)) printf(" (the weights file says %.2f %% on the test pictures)", info->test_accuracy);
     printf("\n");
-    if (!plan)
-        return;
+    if (!plan) return;
     printf("polynomial accuracy  %.2f %% at depth %u\n", accuracy(polynomial), nn_plan_depth(plan));
     printf("largest score        %.2f, not finite: %zu pictures, 200 or more: %zu\n", polynomial->max_score, polynomial->not_finite,
            polynomial->too_large);
     printf("largest |w|          %.3f, beyond 1: %zu pictures\n", polynomial->max_w, polynomial->outside);
 }
 
-static fhola_status run(const eval_options *o, nn_model **model, nn_plan **plan, nn_batch **batch)
+static fhola_status evaluate(const eval_options *o, const char *name, const char *pictures, nn_model **model, nn_plan **plan,
+                             nn_batch **batch)
 {
-    static char name[] = "eval";
+    static char command[] = "eval";
     nn_evaluation exact, polynomial = {0};
     nn_model_info info;
-    fhola_status status = nn_cmd_find_model(model, o->model);
-    if (status == FHOLA_OK)
-        status = nn_cmd_find_plan(plan, o->plan, o->model, *model);
-    if (status == FHOLA_OK)
-        status = nn_batch_load(batch, o->batch, (size_t)o->first, (size_t)o->count);
-    if (status == FHOLA_OK)
-        status = nn_evaluate(&exact, *model, NULL, *batch, 0, 0, nn_cmd_progress, name);
+    fhola_status status = nn_cmd_find_model(model, name);
+    if (status == FHOLA_OK) status = nn_cmd_find_plan(plan, o->plan, name, *model);
+    if (status == FHOLA_OK) status = nn_batch_load(batch, pictures, (size_t)o->first, (size_t)o->count);
+    if (status == FHOLA_OK) status = nn_evaluate(&exact, *model, NULL, *batch, 0, 0, nn_cmd_progress, command);
     if (status == FHOLA_OK && *plan) {
         double noise = isnan(o->noise_bits) ? 0 : exp2(-o->noise_bits);
-        status = nn_evaluate(&polynomial, *model, *plan, *batch, noise, 1, nn_cmd_progress, name);
+        status = nn_evaluate(&polynomial, *model, *plan, *batch, noise, 1, nn_cmd_progress, command);
     }
     nn_cmd_progress_end();
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     nn_model_describe(*model, &info);
     (o->json ? print_json : print_text)(&info, &exact, &polynomial, *plan);
     return FHOLA_OK;
 }
 
-int nn_cmd_eval(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    eval_options o;
+    eval_options o = {.noise_bits = (double)NAN};
     nn_model *model = NULL;
     nn_plan *plan = NULL;
     nn_batch *batch = NULL;
-    if (!read_options(&o, argc, argv))
-        return NN_CMD_WRONG_USE;
-    fhola_status status = run(&o, &model, &plan, &batch);
+    if (!nn_cmd_parse(&nn_cmd_eval, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    fhola_status status = evaluate(&o, argv[1], argv[2], &model, &plan, &batch);
     nn_batch_free(batch);
     nn_plan_free(plan);
     nn_model_free(model);
     return nn_cmd_finish("eval", status);
 }
+
+const nn_cmd_command nn_cmd_eval = {
+    .name = "eval",
+    .run = run,
+    .usage = "MODEL BATCH",
+    .purpose = "measure the accuracy of a network and of its polynomial form on plaintext pictures",
+    .options = options,
+    .least = 2,
+    .most = 2,
+    .operands = "a model and a batch of pictures",
+    .notes = "MODEL is a safetensors file, a compiled network, or the name of a bundled model. BATCH holds CIFAR records.",
+    .examples = "fhola eval resnet20 test_batch.bin\n"
+                "fhola eval resnet20.fhola test_batch.bin --first 100 --count 1000 --noise 12 --json",
+};

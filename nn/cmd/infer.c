@@ -1,86 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola infer: runs a compiled network on a stream of encrypted pictures. Holds no secret, and refuses a file that does. */
-#define _GNU_SOURCE
-#include <getopt.h>
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "nn/cmd/stream.h"
 
 typedef struct infer_options {
-    const char *network, *keys, *input, *output;
+    const char *output;
     double threads;
     bool quiet;
 } infer_options;
 
-static bool read_options(infer_options *o, int argc, char **argv)
-{
-    static const struct option table[] = {{"output", required_argument, NULL, 'o'},
-                                          {"threads", required_argument, NULL, 't'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {NULL, 0, NULL, 0}};
-    *o = (infer_options){0};
-    int option;
-    bool fine = true;
-    opterr = 0;
-    while (fine && (option = getopt_long(argc, argv, ":o:q", table, NULL)) != -1) {
-        switch (option) {
-        case 'o': o->output = optarg; break;
-        case 't': fine = nn_cmd_number("infer", "--threads", optarg, 1, 4096, &o->threads); break;
-        case 'q': o->quiet = true; break;
-        default: fine = nn_cmd_wrong_use("infer", "unknown option or missing value: '%s'", argv[optind - 1]) == 0; break;
-        }
-    }
-    int operands = argc - optind;
-    if (fine && (operands < 2 || operands > 3))
-        fine = nn_cmd_wrong_use("infer",
-                                "a compiled network, evaluation keys and perhaps a file of ciphertexts expected, %d operands given",
-                                operands) == 0;
-    if (!fine) return false;
-    o->network = argv[optind];
-    o->keys = argv[optind + 1];
-    o->input = operands == 3 ? argv[optind + 2] : NULL;
-    return true;
-}
+static const nn_cmd_option options[] = {
+    NN_CMD_TEXT("output", 'o', "FILE", infer_options, output, "where the results go (default: standard output)"),
+    NN_CMD_WHOLE("threads", 0, "N", infer_options, threads, 1, 4096, "number of threads (default: one a processor)"),
+    NN_CMD_FLAG("quiet", 'q', infer_options, quiet, "no progress line"),
+    NN_CMD_END,
+};
 
-static void set_threads(double threads)
-{
-#ifdef _OPENMP
-    if (threads >= 1) omp_set_num_threads((int)threads);
-#else
-    (void)threads;
-#endif
-}
-
-/* ---- progress ---- */
+/* ---- progress */
 
 typedef struct progress {
-    const infer_options *options;
     const nn_server *server;
     size_t picture; /* from 1 */
+    double start;   /* of the picture */
 } progress;
 
 static int show_keys(void *arg, size_t done, size_t total)
 {
-    static char name[] = "infer";
-    const progress *p = arg;
-    if (!p->options->quiet) nn_cmd_progress(name, "reading keys:", done, total);
+    (void)arg;
+    nn_cmd_progress_line("fhola infer: reading keys, %zu of %zu", done, total);
     return nn_cmd_interrupted();
 }
 
 static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t total)
 {
-    static char name[] = "infer";
-    const progress *p = arg;
-    char text[120];
-    snprintf(text, sizeof text, "picture %zu, layer %zu of %zu, %s:", p->picture, layer + 1,
-             nn_network_layers(nn_server_network(p->server)) + 1, nn_step_name(step));
-    if (!p->options->quiet) nn_cmd_progress(name, text, done, total);
+    progress *p = arg;
+    char before[64];
+    if (done == 0) p->start = nn_cmd_now();
+    snprintf(before, sizeof before, "fhola infer: picture %zu, ", p->picture);
+    nn_cmd_progress_step(before, nn_server_network(p->server), layer, step, done, total, p->start);
     return nn_cmd_interrupted();
 }
 
@@ -91,7 +51,7 @@ static fhola_status open_server(nn_server **server, const char *name)
 {
     if (!nn_cmd_is_bundled(name)) return nn_server_open(server, name);
     nn_cmd_network n;
-    fhola_status status = nn_cmd_bundled_network(&n, name);
+    fhola_status status = nn_cmd_load_network(&n, name, NULL, NULL);
     if (status == FHOLA_OK) status = nn_server_create(server, n.params, n.model, n.plan);
     nn_cmd_network_clear(&n);
     return status;
@@ -107,37 +67,34 @@ static fhola_status look_at_keys(const char *path)
     return status;
 }
 
-/* Results are handed on one by one. */
-static fhola_status infer_all(nn_server *server, ckks_writer *out, ckks_reader *in, progress *p)
+/* Results are handed on one by one, but a file is made in one piece. */
+static fhola_status infer_all(nn_server *server, ckks_writer *out, ckks_reader *in, bool one_by_one)
 {
-    static char name[] = "infer";
-    nn_infer_hooks hooks = {.user = p, .progress = show_step};
+    progress p = {server, 0, 0};
+    nn_infer_hooks hooks = {.user = &p, .progress = show_step};
     int more = 1;
     fhola_status status = FHOLA_OK;
-    if (!p->options->quiet) nn_cmd_progress(name, "preparing the network:", 0, 1);
+    nn_cmd_progress_line("fhola infer: preparing the network");
     while (status == FHOLA_OK && more) {
-        p->picture++;
+        p.picture++;
         status = nn_server_infer(server, out, in, &more, &hooks);
-        if (status == FHOLA_OK && more && !p->options->output) status = ckks_writer_commit(out);
+        if (status == FHOLA_OK && more && one_by_one) status = ckks_writer_commit(out);
     }
-    if (status == FHOLA_OK && p->picture == 1) status = fhola_fail(FHOLA_FORMAT, "no encrypted picture arrived");
-    if (status == FHOLA_OK) status = ckks_writer_commit(out);
-    return status;
+    if (status == FHOLA_OK && p.picture == 1) status = fhola_fail(FHOLA_FORMAT, "no encrypted picture arrived");
+    return status == FHOLA_OK ? ckks_writer_commit(out) : status;
 }
 
-static fhola_status run(const infer_options *o)
+static fhola_status infer(const infer_options *o, const char *network, const char *keys, const char *input)
 {
     nn_server *server = NULL;
     ckks_reader *in = NULL;
     ckks_writer *out = NULL;
-    progress p = {o, NULL, 0};
-    fhola_status status = look_at_keys(o->keys);
-    if (status == FHOLA_OK) status = nn_cmd_open_input(&in, o->input);
+    fhola_status status = look_at_keys(keys);
+    if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
-    if (status == FHOLA_OK) status = open_server(&server, o->network);
-    p.server = server;
-    if (status == FHOLA_OK) status = nn_server_load_keys(server, o->keys, show_keys, &p);
-    if (status == FHOLA_OK) status = infer_all(server, out, in, &p);
+    if (status == FHOLA_OK) status = open_server(&server, network);
+    if (status == FHOLA_OK) status = nn_server_load_keys(server, keys, show_keys, NULL);
+    if (status == FHOLA_OK) status = infer_all(server, out, in, !o->output);
     nn_cmd_progress_end();
     ckks_writer_destroy(out);
     ckks_reader_destroy(in);
@@ -145,11 +102,27 @@ static fhola_status run(const infer_options *o)
     return status;
 }
 
-int nn_cmd_infer(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    infer_options o;
-    if (!read_options(&o, argc, argv)) return NN_CMD_WRONG_USE;
-    set_threads(o.threads);
+    infer_options o = {0};
+    if (!nn_cmd_parse(&nn_cmd_infer, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    if (o.quiet) nn_cmd_progress_off();
+    nn_cmd_set_threads(o.threads);
     nn_cmd_catch_signals();
-    return nn_cmd_finish_caught("infer", run(&o));
+    return nn_cmd_finish_caught("infer", infer(&o, argv[1], argv[2], argc > 3 ? argv[3] : NULL));
 }
+
+const nn_cmd_command nn_cmd_infer = {
+    .name = "infer",
+    .run = run,
+    .usage = "FILE.fhola EVAL.KEYS [FILE]",
+    .purpose = "run a compiled network on encrypted pictures",
+    .options = options,
+    .least = 2,
+    .most = 3,
+    .operands = "a compiled network, evaluation keys and perhaps a file of ciphertexts",
+    .notes = "FILE, with any number of encrypted pictures, defaults to standard input. The results come in the same order.\n"
+             "The name of a bundled model will do in place of FILE.fhola.",
+    .examples = "fhola infer resnet20.fhola eval.keys cat.ct -o scores.ct\n"
+                "cat *.ct | fhola infer resnet20.fhola eval.keys > scores.ct",
+};

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola inspect: what a file is, whether it is whole, and what it belongs to. Never prints anything secret. */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -316,16 +314,27 @@ static fhola_status inspect(report *r, const char *path)
     return start[0] == '{' ? inspect_plan(r, path) : inspect_containers(r, path);
 }
 
-int nn_cmd_inspect(int argc, char **argv)
+static const nn_cmd_option options[] = {
+    NN_CMD_FLAG("json", 0, report, json, "print one JSON object a line"),
+    NN_CMD_END,
+};
+
+static int run(int argc, char **argv)
 {
-    static const struct option table[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     report r = {false, 0};
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        if (option != 'j') return nn_cmd_wrong_use("inspect", "unknown option: '%s'", argv[optind - 1]);
-        r.json = true;
-    }
-    if (argc - optind != 1) return nn_cmd_wrong_use("inspect", "one file expected, %d operands given", argc - optind);
-    return nn_cmd_finish("inspect", inspect(&r, argv[optind]));
+    if (!nn_cmd_parse(&nn_cmd_inspect, &r, &argc, argv)) return NN_CMD_WRONG_USE;
+    return nn_cmd_finish("inspect", inspect(&r, argv[1]));
 }
+
+const nn_cmd_command nn_cmd_inspect = {
+    .name = "inspect",
+    .run = run,
+    .usage = "FILE",
+    .purpose = "say what a file is, whether it is whole, and what it belongs to",
+    .options = options,
+    .least = 1,
+    .most = 1,
+    .operands = "one file",
+    .examples = "fhola inspect keys/eval.keys\n"
+                "fhola inspect --json scores.ct",
+};

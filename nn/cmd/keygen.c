@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola keygen: from a client file to a secret key, which stays, and evaluation keys, which go to the server. */
-#define _GNU_SOURCE
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,30 +11,16 @@
 #include "nn/cmd/stream.h"
 
 typedef struct keygen_options {
-    const char *client, *directory;
+    const char *directory;
     bool force;
 } keygen_options;
 
-static bool read_options(keygen_options *o, int argc, char **argv)
-{
-    static const struct option table[] = {
-        {"directory", required_argument, NULL, 'd'}, {"force", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
-    *o = (keygen_options){.directory = "."};
-    int option;
-    bool fine = true;
-    opterr = 0;
-    while (fine && (option = getopt_long(argc, argv, ":d:f", table, NULL)) != -1) {
-        switch (option) {
-        case 'd': o->directory = optarg; break;
-        case 'f': o->force = true; break;
-        default: fine = nn_cmd_wrong_use("keygen", "unknown option or missing value: '%s'", argv[optind - 1]) == 0; break;
-        }
-    }
-    if (fine && argc - optind != 1)
-        fine = nn_cmd_wrong_use("keygen", "one client file expected, %d operands given", argc - optind) == 0;
-    if (fine) o->client = argv[optind];
-    return fine;
-}
+static const nn_cmd_option options[] = {
+    NN_CMD_TEXT("directory", 'd', "DIRECTORY", keygen_options, directory,
+                "where secret.key and eval.keys go (default: here); made if it is not there"),
+    NN_CMD_FLAG("force", 'f', keygen_options, force, "overwrite secret.key"),
+    NN_CMD_END,
+};
 
 static char *path_in(const char *directory, const char *name)
 {
@@ -50,7 +35,7 @@ static fhola_status open_owner(nn_owner **owner, const char *client)
 {
     if (!nn_cmd_is_bundled(client)) return nn_owner_open_client(owner, client);
     nn_cmd_network n;
-    fhola_status status = nn_cmd_bundled_network(&n, client);
+    fhola_status status = nn_cmd_load_network(&n, client, NULL, NULL);
     if (status == FHOLA_OK) status = nn_owner_create(owner, n.params, n.model, n.plan);
     nn_cmd_network_clear(&n);
     return status;
@@ -65,11 +50,11 @@ static fhola_status check_target(const keygen_options *o, const char *secret)
     return FHOLA_OK;
 }
 
-static fhola_status generate(const keygen_options *o, const char *secret, const char *keys)
+static fhola_status generate(const keygen_options *o, const char *client, const char *secret, const char *keys)
 {
     static char name[] = "keygen";
     nn_owner *owner = NULL;
-    fhola_status status = open_owner(&owner, o->client);
+    fhola_status status = open_owner(&owner, client);
     if (status == FHOLA_OK) status = check_target(o, secret);
     if (status == FHOLA_OK) status = nn_owner_generate(owner, secret, keys, nn_cmd_count, name);
     nn_cmd_progress_end();
@@ -83,13 +68,14 @@ static void report(const char *path, const char *what)
     if (stat(path, &info) == 0) printf("%s  %.2f MB  %s\n", path, (double)info.st_size / 1e6, what);
 }
 
-int nn_cmd_keygen(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    keygen_options o;
-    if (!read_options(&o, argc, argv)) return NN_CMD_WRONG_USE;
+    keygen_options o = {.directory = "."};
+    if (!nn_cmd_parse(&nn_cmd_keygen, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
     char *secret = path_in(o.directory, "secret.key"), *keys = path_in(o.directory, "eval.keys");
-    fhola_status status = secret && keys ? generate(&o, secret, keys) : fhola_fail(FHOLA_NOMEM, "no memory for file names");
+    fhola_status status =
+        secret && keys ? generate(&o, argv[1], secret, keys) : fhola_fail(FHOLA_NOMEM, "no memory for file names");
     if (status == FHOLA_OK) {
         report(secret, "stays with you");
         report(keys, "goes to the server");
@@ -98,3 +84,17 @@ int nn_cmd_keygen(int argc, char **argv)
     free(keys);
     return nn_cmd_finish_caught("keygen", status);
 }
+
+const nn_cmd_command nn_cmd_keygen = {
+    .name = "keygen",
+    .run = run,
+    .usage = "FILE.client",
+    .purpose = "make a secret key, and the evaluation keys for the server",
+    .options = options,
+    .least = 1,
+    .most = 1,
+    .operands = "one client file",
+    .notes = "The name of a bundled model will do in place of FILE.client.",
+    .examples = "fhola keygen resnet20.client -d keys\n"
+                "fhola keygen resnet20",
+};

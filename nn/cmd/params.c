@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola params: the parameter sets, prime by prime, with what their security rests on. */
 #include <stdio.h>
-#include <string.h>
 
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
@@ -117,19 +116,33 @@ static fhola_status print_all(int json)
     return status;
 }
 
-int nn_cmd_params(int argc, char **argv)
+typedef struct params_options {
+    bool json;
+} params_options;
+
+static const nn_cmd_option options[] = {
+    NN_CMD_FLAG("json", 0, params_options, json, "print JSON: a list, or one object for SET"),
+    NN_CMD_END,
+};
+
+static int run(int argc, char **argv)
 {
-    const char *name = NULL;
-    int json = 0;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            json = 1;
-        else if (argv[i][0] == '-' || name)
-            return nn_cmd_wrong_use("params", "wrong argument '%s'", argv[i]);
-        else
-            name = argv[i];
-    }
-    fhola_status status = name ? print_set(name, json) : print_all(json);
-    if (status == FHOLA_OK && name && json) printf("\n");
+    params_options o = {0};
+    if (!nn_cmd_parse(&nn_cmd_params, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    fhola_status status = argc > 1 ? print_set(argv[1], o.json) : print_all(o.json);
+    if (status == FHOLA_OK && argc > 1 && o.json) printf("\n");
     return nn_cmd_finish("params", status);
 }
+
+const nn_cmd_command nn_cmd_params = {
+    .name = "params",
+    .run = run,
+    .usage = "[SET]",
+    .purpose = "print the parameter sets: primes, digits, security",
+    .options = options,
+    .least = 0,
+    .most = 1,
+    .operands = "at most one parameter set",
+    .examples = "fhola params\n"
+                "fhola params R15 --json",
+};

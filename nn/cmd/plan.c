@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,51 +16,35 @@ typedef struct plan_options {
     bool ablation;
 } plan_options;
 
-static const struct option table[] = {{"output", required_argument, NULL, 'o'},     {"depth", required_argument, NULL, 'd'},
-                                      {"degrees", required_argument, NULL, 'g'},    {"heldout", required_argument, NULL, 'h'},
-                                      {"count", required_argument, NULL, 'c'},      {"eps", required_argument, NULL, 'e'},
-                                      {"budget", required_argument, NULL, 'b'},     {"max-loss", required_argument, NULL, 'l'},
-                                      {"method", required_argument, NULL, 'm'},     {"weight", required_argument, NULL, 'w'},
-                                      {"cost", required_argument, NULL, 't'},       {"params", required_argument, NULL, 'p'},
-                                      {"max-degree", required_argument, NULL, 'x'}, {"report", required_argument, NULL, 'r'},
-                                      {"ablation", no_argument, NULL, 'a'},         {"judge", required_argument, NULL, 'j'},
-                                      {"points", required_argument, NULL, 'n'},     {"compared", required_argument, NULL, 'k'},
-                                      {"judged", required_argument, NULL, 'q'},     {NULL, 0, NULL, 0}};
-
-/* Options that are a number; false after a message. */
-static bool read_number(plan_options *o, int option, const char *text)
-{
-    switch (option) {
-    case 'd': return nn_cmd_number("plan", "--depth", text, 1, 1e4, &o->depth);
-    case 'b': return nn_cmd_number("plan", "--budget", text, 1e-3, 1e6, &o->budget);
-    case 'l': return nn_cmd_number("plan", "--max-loss", text, 1e-3, 100, &o->max_loss);
-    case 'c': return nn_cmd_number("plan", "--count", text, 1, 1e9, &o->count);
-    case 'e': return nn_cmd_number("plan", "--eps", text, 0, 0.25, &o->eps);
-    case 'x': return nn_cmd_number("plan", "--max-degree", text, 3, 63, &o->max_degree);
-    case 'n': return nn_cmd_number("plan", "--points", text, 0, 32, &o->points);
-    case 'k': return nn_cmd_number("plan", "--compared", text, 1, 1e9, &o->compared);
-    default: return nn_cmd_number("plan", "--judged", text, 1, 1e9, &o->judged);
-    }
-}
-
-static bool read_option(plan_options *o, int option, char **argv)
-{
-    switch (option) {
-    case 'o': o->output = optarg; return true;
-    case 'g': o->degrees = optarg; return true;
-    case 'h': o->held_out = optarg; return true;
-    case 'm': o->method = optarg; return true;
-    case 'w': o->weight = optarg; return true;
-    case 't': o->cost = optarg; return true;
-    case 'p': o->params = optarg; return true;
-    case 'r': o->report = optarg; return true;
-    case 'j': o->judge = optarg; return true;
-    case 'a': o->ablation = true; return true;
-    case '?':
-    case ':': return nn_cmd_wrong_use("plan", "unknown option or missing value: '%s'", argv[optind - 1]) == 0;
-    default: return read_number(o, option, optarg);
-    }
-}
+static const nn_cmd_option options[] = {
+    NN_CMD_TEXT("output", 'o', "FILE", plan_options, output, "where the plan goes"),
+    NN_CMD_WHOLE("depth", 0, "K", plan_options, depth, 1, 1e4, "total multiplicative depth of all activations"),
+    NN_CMD_NUMBER("budget", 0, "SECONDS", plan_options, budget, 1e-3, 1e6, "time of an encrypted picture, by the table of costs"),
+    NN_CMD_NUMBER("max-loss", 0, "POINTS", plan_options, max_loss, 1e-3, 100,
+                  "the cheapest plan that loses at most so many points of accuracy\non the held-out pictures"),
+    NN_CMD_TEXT("degrees", 0, "LIST", plan_options, degrees,
+                "degrees instead, separated by commas; the last one holds for all that follow"),
+    NN_CMD_WORD("method", 0, "layerwise+|paper|greedy|uniform", plan_options, method,
+                "how (default layerwise+; paper: one polynomial per layer, normal weight,\ngradients)"),
+    NN_CMD_WORD("weight", 0, "guarded|empirical|normal", plan_options, weight,
+                "what fits are weighted with, in place of the method's"),
+    NN_CMD_TEXT("params", 0, "SET", plan_options, params, "parameter set of the costs (default R15)"),
+    NN_CMD_WHOLE("max-degree", 0, "N", plan_options, max_degree, 3, 63, "largest degree (default 15; 31 for sets other than R15)"),
+    NN_CMD_TEXT("cost", 0, "FILE", plan_options, cost, "times of the layers (default: the bundled table)"),
+    NN_CMD_TEXT("heldout", 0, "FILE", plan_options, held_out,
+                "batch to check ranges on (default: the last fifth of CALIBRATION,\nwhich is then not fitted to)"),
+    NN_CMD_WHOLE("count", 0, "N", plan_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
+    NN_CMD_NUMBER("eps", 0, "X", plan_options, eps, 0, 0.25,
+                  "the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.125;\n0: no sine)"),
+    NN_CMD_TEXT("report", 0, "FILE", plan_options, report, "write an HTML page"),
+    NN_CMD_WHOLE("points", 0, "N", plan_options, points, 0, 32, "measured points of the report's frontier (default 5, 0: none)"),
+    NN_CMD_FLAG("ablation", 0, plan_options, ablation, "print what each part of the method is worth at this budget"),
+    NN_CMD_TEXT("judge", 0, "FILE", plan_options, judge, "pictures that measure report and ablation (default: the held-out ones)"),
+    NN_CMD_WHOLE("judged", 0, "N", plan_options, judged, 1, 1e9, "the first N of them"),
+    NN_CMD_WHOLE("compared", 0, "N", plan_options, compared, 1, 1e9,
+                 "calibration pictures that report and ablation fit to (default 1000)"),
+    NN_CMD_END,
+};
 
 static bool check_combination(const plan_options *o)
 {
@@ -79,21 +61,11 @@ static bool check_combination(const plan_options *o)
 
 static bool read_options(plan_options *o, int argc, char **argv)
 {
-    *o = (plan_options){.eps = -1, .points = 5, .compared = COMPARED, .method = "layerwise+", .params = "R15"};
-    int option;
-    bool fine = true;
-    opterr = 0;
-    while (fine && (option = getopt_long(argc, argv, ":o:", table, NULL)) != -1)
-        fine = read_option(o, option, argv);
-    int operands = argc - optind;
-    if (fine && operands != 2 && operands != 3)
-        fine = nn_cmd_wrong_use("plan", "a model, perhaps a profile, and calibration pictures expected, %d operands given",
-                                operands) == 0;
-    if (!fine || !check_combination(o))
-        return false;
-    o->model = argv[optind];
-    o->profile = operands == 3 ? argv[optind + 1] : NULL;
-    o->calibration = argv[optind + operands - 1];
+    *o = (plan_options){.eps = -1, .points = 5, .compared = COMPARED, .method = "layerwise+", .params = NN_CMD_PARAMS};
+    if (!nn_cmd_parse(&nn_cmd_plan, o, &argc, argv) || !check_combination(o)) return false;
+    o->model = argv[1];
+    o->profile = argc == 4 ? argv[2] : NULL;
+    o->calibration = argv[argc - 1];
     return true;
 }
 
@@ -114,7 +86,7 @@ static bool parse_degrees(unsigned *degrees, const char *list)
     return list == NULL;
 }
 
-static bool parse_method(nn_plan_options *options, const plan_options *o)
+static void choose_method(nn_plan_options *chosen, const plan_options *o)
 {
     static const char *const methods[] = {[NN_METHOD_LAYERWISE] = "layerwise+",
                                           [NN_METHOD_PAPER] = "paper",
@@ -122,21 +94,10 @@ static bool parse_method(nn_plan_options *options, const plan_options *o)
                                           [NN_METHOD_UNIFORM] = "uniform"};
     static const char *const weights[] = {
         [NN_WEIGHT_GUARDED] = "guarded", [NN_WEIGHT_EMPIRICAL] = "empirical", [NN_WEIGHT_NORMAL] = "normal"};
-    int method = -1, weight = -1;
     for (int k = 0; k < 4; k++)
-        if (strcmp(o->method, methods[k]) == 0)
-            method = k;
+        if (strcmp(o->method, methods[k]) == 0) nn_plan_set_method(chosen, (nn_plan_method)k);
     for (int k = 0; k < 3; k++)
-        if (o->weight && strcmp(o->weight, weights[k]) == 0)
-            weight = k;
-    if (method < 0)
-        return nn_cmd_wrong_use("plan", "--method must be uniform, greedy, paper or layerwise+, not '%s'", o->method) == 0;
-    if (o->weight && weight < 0)
-        return nn_cmd_wrong_use("plan", "--weight must be normal, empirical or guarded, not '%s'", o->weight) == 0;
-    nn_plan_set_method(options, (nn_plan_method)method);
-    if (o->weight)
-        options->weight = (nn_plan_weight)weight;
-    return true;
+        if (o->weight && strcmp(o->weight, weights[k]) == 0) chosen->weight = (nn_plan_weight)k;
 }
 
 typedef struct plan_work {
@@ -267,7 +228,7 @@ static void print_comparison(const nn_comparison *c)
 
 /* ---- all of it ---- */
 
-static fhola_status run(plan_work *w, const plan_options *o)
+static fhola_status make(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
     bool needs_plan = o->output || o->report;
@@ -302,7 +263,7 @@ static void release(plan_work *w)
     nn_model_free(w->model);
 }
 
-int nn_cmd_plan(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     plan_options o;
     unsigned degrees[MAX_ACTIVATIONS];
@@ -313,8 +274,7 @@ int nn_cmd_plan(int argc, char **argv)
     if (o.degrees && !parse_degrees(degrees, o.degrees))
         return nn_cmd_wrong_use("plan", "--degrees must be numbers separated by commas, not '%s'", o.degrees);
     nn_plan_defaults(&w.options);
-    if (!parse_method(&w.options, &o))
-        return NN_CMD_WRONG_USE;
+    choose_method(&w.options, &o);
     w.options.depth = (unsigned)o.depth;
     w.options.seconds = o.budget;
     w.options.max_loss = o.max_loss;
@@ -324,9 +284,22 @@ int nn_cmd_plan(int argc, char **argv)
         w.options.max_degree = (unsigned)o.max_degree;
     else if (strcmp(o.params, "R15") != 0)
         w.options.max_degree = 31;
-    if (o.eps >= 0)
-        w.options.eps = o.eps;
-    fhola_status status = run(&w, &o);
+    if (o.eps >= 0) w.options.eps = o.eps;
+    fhola_status status = make(&w, &o);
     release(&w);
     return nn_cmd_finish("plan", status);
 }
+
+const nn_cmd_command nn_cmd_plan = {
+    .name = "plan",
+    .run = run,
+    .usage = "MODEL [PROFILE] CALIBRATION --depth K|--budget SECONDS|--max-loss POINTS|--degrees LIST -o PLAN",
+    .purpose = "choose a degree for every activation and fit its polynomials",
+    .options = options,
+    .least = 2,
+    .most = 3,
+    .operands = "a model, perhaps a profile, and calibration pictures",
+    .notes = "PROFILE, from 'fhola profile', saves measuring it again. CALIBRATION holds CIFAR records.",
+    .examples = "fhola plan resnet20 data_batch_1.bin --depth 64 -o resnet20.plan\n"
+                "fhola plan resnet20 resnet20.profile data_batch_1.bin --budget 6 -o resnet20.plan --report plan.html",
+};

@@ -72,39 +72,3 @@ int nn_cmd_count(void *arg, size_t done, size_t total)
     nn_cmd_progress(arg, "key", done, total);
     return nn_cmd_interrupted();
 }
-
-/* ---- names ---- */
-
-bool nn_cmd_is_bundled(const char *name)
-{
-    return *name && !strpbrk(name, "/.");
-}
-
-fhola_status nn_cmd_bundled_network(nn_cmd_network *network, const char *name)
-{
-    *network = (nn_cmd_network){NULL, NULL, NULL};
-    fhola_status status = nn_cmd_load_model(&network->model, &network->plan, name, NULL);
-    return status == FHOLA_OK ? ckks_params_named(&network->params, NN_CMD_PARAMS) : status;
-}
-
-void nn_cmd_network_clear(nn_cmd_network *network)
-{
-    ckks_params_destroy(network->params);
-    nn_plan_free(network->plan);
-    nn_model_free(network->model);
-}
-
-void nn_cmd_json_string(const char *string)
-{
-    putchar('"');
-    for (; *string; string++) {
-        unsigned char c = (unsigned char)*string;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 0x20)
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}

@@ -6,11 +6,6 @@
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
 
-nn_cmd_function nn_cmd_compile, nn_cmd_decrypt, nn_cmd_encrypt, nn_cmd_infer, nn_cmd_inspect, nn_cmd_keygen;
-
-/* The parameter set of networks, unless another one is asked for. */
-#define NN_CMD_PARAMS "R15"
-
 /* NULL or "-" is standard input, or standard output (which must not be a terminal: PARAM). */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path);
@@ -24,21 +19,5 @@ int nn_cmd_finish_caught(const char *command, fhola_status status);
 
 /* An nn_count_progress: shows it (arg: name of the command) and stops when a signal came. */
 int nn_cmd_count(void *arg, size_t done, size_t total);
-
-/* Reads a picture: a file of any format the program knows. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double *rgb, const char *path);
-
-/* Whether `name` can only be that of a bundled model; and what 'fhola compile' would put into a file for it. */
-bool nn_cmd_is_bundled(const char *name);
-typedef struct nn_cmd_network {
-    nn_model *model;
-    nn_plan *plan;
-    ckks_params *params;
-} nn_cmd_network;
-FHOLA_WARN_UNUSED fhola_status nn_cmd_bundled_network(nn_cmd_network *network, const char *name);
-void nn_cmd_network_clear(nn_cmd_network *network); /* also after a failure */
-
-/* Prints a string for JSON, with quotes. */
-void nn_cmd_json_string(const char *string);
 
 #endif

@@ -1,22 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Messages, progress, scores and JSON. */
 #define _POSIX_C_SOURCE 200809L
-
-#include "nn/cmd/cmd.h"
-
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define PATH_ROOM 4096u
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "nn/cmd/cmd.h"
+
+/* ---- messages */
+
+/* A terminal that understands escape sequences. */
+static bool is_screen(int descriptor)
+{
+    const char *term = getenv("TERM");
+    return isatty(descriptor) && term && strcmp(term, "dumb") != 0;
+}
+
+bool nn_cmd_colours(int descriptor)
+{
+    const char *plain = getenv("NO_COLOR");
+    return is_screen(descriptor) && !(plain && *plain);
+}
+
+static void begin_message(const char *command)
+{
+    nn_cmd_progress_end();
+    fprintf(stderr, nn_cmd_colours(STDERR_FILENO) ? "\033[1;31mfhola %s:\033[0m " : "fhola %s: ", command);
+}
 
 int nn_cmd_wrong_use(const char *command, const char *format, ...)
 {
     va_list args;
-    nn_cmd_progress_end();
-    fprintf(stderr, "fhola %s: ", command);
+    begin_message(command);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -26,72 +49,111 @@ int nn_cmd_wrong_use(const char *command, const char *format, ...)
 
 int nn_cmd_finish(const char *command, fhola_status status)
 {
-    if (status == FHOLA_OK)
-        return 0;
     nn_cmd_progress_end();
-    fprintf(stderr, "fhola %s: %s: %s\n", command, fhola_strerror(status), fhola_detail());
+    if (status == FHOLA_OK) return 0;
+    begin_message(command);
+    fprintf(stderr, "%s: %s\n", fhola_strerror(status), fhola_detail());
     return 1 + (int)status;
 }
 
-bool nn_cmd_number(const char *command, const char *option, const char *text, double least, double most, double *number)
+/* ---- progress */
+
+static bool progress_off, progress_shown;
+
+void nn_cmd_progress_line(const char *format, ...)
 {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= least && value <= most)) {
-        nn_cmd_wrong_use(command, "%s must be a number from %g to %g, not '%s'", option, least, most, text);
-        return false;
-    }
-    *number = value;
-    return true;
-}
-
-/* ---- bundled models ---- */
-
-static bool is_bundled_name(const char *name)
-{
-    return *name && !strpbrk(name, "/.");
-}
-
-fhola_status nn_cmd_find_model(nn_model **model, const char *name)
-{
-    char path[PATH_ROOM];
-    if (!is_bundled_name(name))
-        return nn_model_load(model, name, NULL);
-    nn_cmd_bundled(path, sizeof path, "models", name, ".safetensors");
-    fhola_status status = nn_model_load(model, path, NULL);
-    return status == FHOLA_IO ? fhola_fail(FHOLA_IO, "no bundled model %s: %s (files are named with a '/' or a '.')", name, fhola_detail()) : status;
-}
-
-fhola_status nn_cmd_find_plan(nn_plan **plan, const char *path, const char *name, const nn_model *model)
-{
-    char bundled[PATH_ROOM];
-    if (path)
-        return nn_plan_load(plan, path, model);
-    if (!is_bundled_name(name))
-        return FHOLA_OK;
-    nn_cmd_bundled(bundled, sizeof bundled, "models", name, ".plan");
-    return nn_plan_load(plan, bundled, model);
-}
-
-/* ---- output ---- */
-
-static bool progress_shown;
-
-void nn_cmd_progress(void *user, const char *step, size_t done, size_t total)
-{
-    if (!isatty(STDERR_FILENO))
-        return;
-    fprintf(stderr, "\r\033[Kfhola %s: %s %zu of %zu", (const char *)user, step, done, total);
+    va_list args;
+    if (progress_off || !is_screen(STDERR_FILENO)) return;
+    fprintf(stderr, "\r\033[K");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
     fflush(stderr);
     progress_shown = true;
 }
 
 void nn_cmd_progress_end(void)
 {
-    if (progress_shown)
-        fprintf(stderr, "\r\033[K");
+    if (progress_shown) fprintf(stderr, "\r\033[K");
     progress_shown = false;
 }
+
+void nn_cmd_progress_off(void)
+{
+    progress_off = true;
+}
+
+double nn_cmd_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void nn_cmd_progress_step(const char *before, const nn_network *network, size_t layer, nn_step step, size_t done, size_t total,
+                          double start)
+{
+    char left[40] = "";
+    double elapsed = nn_cmd_now() - start;
+    if (done) snprintf(left, sizeof left, ", %.0f s remaining", elapsed * (double)(total - done) / (double)done);
+    nn_cmd_progress_line("%slayer %zu of %zu, %s, %.0f s elapsed%s", before, layer + 1, nn_network_layers(network) + 1,
+                         nn_step_name(step), elapsed, left);
+}
+
+void nn_cmd_progress(void *user, const char *step, size_t done, size_t total)
+{
+    nn_cmd_progress_line("fhola %s: %s %zu of %zu", (const char *)user, step, done, total);
+}
+
+/* ---- threads */
+
+void nn_cmd_set_threads(double threads)
+{
+#ifdef _OPENMP
+    if (threads >= 1) omp_set_num_threads((int)threads);
+#else
+    (void)threads;
+#endif
+}
+
+/* ---- scores */
+
+/* Indices of the classes, best score first. */
+static void rank(size_t *index, const double *score, size_t classes)
+{
+    for (size_t i = 0; i < classes; i++) {
+        size_t at = i;
+        for (; at > 0 && score[index[at - 1]] < score[i]; at--) index[at] = index[at - 1];
+        index[at] = i;
+    }
+}
+
+fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores, double top, bool json)
+{
+    size_t classes = nn_client_classes(client), shown = top < (double)classes ? (size_t)top : classes;
+    size_t *index = calloc(classes, sizeof *index);
+    if (!index) return fhola_fail(FHOLA_NOMEM, "no memory to sort %zu scores", classes);
+    rank(index, scores, classes);
+    if (json) {
+        printf("\"class\": ");
+        nn_cmd_json_string(nn_client_class(client, index[0]));
+        printf(", \"top\": [");
+    }
+    for (size_t i = 0; i < shown; i++) {
+        if (json) {
+            printf(i ? ", {\"name\": " : "{\"name\": ");
+            nn_cmd_json_string(nn_client_class(client, index[i]));
+            printf(", \"score\": %.2f}", scores[index[i]]);
+        } else {
+            printf("%-16s %8.2f\n", nn_client_class(client, index[i]), scores[index[i]]);
+        }
+    }
+    if (json) printf("]");
+    free(index);
+    return FHOLA_OK;
+}
+
+/* ---- JSON */
 
 void nn_cmd_json_number(double number)
 {
@@ -99,4 +161,19 @@ void nn_cmd_json_number(double number)
         printf("%.10g", number);
     else
         printf("null");
+}
+
+void nn_cmd_json_string(const char *string)
+{
+    putchar('"');
+    for (; *string; string++) {
+        unsigned char c = (unsigned char)*string;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
 }

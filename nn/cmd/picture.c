@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pictures: PNG through libpng where the program is built with it, everything else by the library. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #ifdef HAVE_PNG
 #include <png.h>
 #endif
 
-#include "nn/cmd/stream.h"
+#include "nn/cmd/cmd.h"
 
 #define MAX_SIDE   65535u
 #define MAX_PIXELS ((size_t)1 << 26)
@@ -58,7 +60,28 @@ static fhola_status read_png(double *rgb, const char *path)
 }
 #endif
 
-fhola_status nn_cmd_read_picture(double *rgb, const char *path)
+static fhola_status read_record(double *rgb, const char *path, size_t record)
 {
-    return is_png(path) ? read_png(rgb, path) : nn_picture_read(rgb, path);
+    nn_batch *batch = NULL;
+    fhola_status status = nn_batch_load(&batch, path, record, 1);
+    if (status == FHOLA_OK) nn_batch_picture(batch, 0, rgb);
+    nn_batch_free(batch);
+    return status;
+}
+
+/* A file that can only be read as a batch: its length is a number of records. */
+static bool is_batch(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
+           (info.st_size % 3073 == 0 || info.st_size % 3074 == 0);
+}
+
+fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record)
+{
+    if (record >= 0) return read_record(rgb, path, (size_t)record);
+    fhola_status status = is_png(path) ? read_png(rgb, path) : nn_picture_read(rgb, path);
+    if (status == FHOLA_FORMAT && is_batch(path))
+        return fhola_fail(FHOLA_FORMAT, "%s: no picture, but it may be a batch of them: --record N takes one", path);
+    return status;
 }
