@@ -315,6 +315,42 @@ fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *w
                                   const ckks_bootstrap *bootstrap, ckks_ciphertext *out, const ckks_ciphertext *in,
                                   unsigned residual_levels) FHOLA_WARN_UNUSED;
 
+/* ------------------------------------------------------------------ measuring */
+
+/* One measured time. Core cycles are microseconds times the clock measured in the same run, not those of the time stamp counter. */
+typedef struct ckks_figure {
+    const char *name;    /* "ntt_forward", "ntt_inverse", "inner_product", "base_conversion", .., "memory_copy"; see fhola-bench(1) */
+    const char *isa;     /* kernel table; "none" for memory_copy */
+    unsigned threads;    /* threads at work, each on operands of its own */
+    size_t n;            /* ring degree */
+    unsigned prime_bits; /* 0 where no prime is involved */
+    int hot;             /* nonzero: operands and tables of the run before; else others each time */
+    double median_us, min_us; /* of one limb; of base_conversion, one output limb */
+    double kcycles;      /* the median in thousands of core cycles */
+    double bytes;        /* what one thread's operands and results amount to, tables not counted */
+    double ratio;        /* median of the portable table, in the same run, over this median; 0 if there is none */
+} ckks_figure;
+
+typedef void (*ckks_figure_fn)(void *arg, const ckks_figure *figure);
+
+#define CKKS_FIGURES_NTT        1u
+#define CKKS_FIGURES_KEY_SWITCH 2u /* and all other functions on limbs */
+
+typedef struct ckks_bench_spec {
+    const char *isa;                 /* report one table, or all the machine can run (NULL) */
+    unsigned log_n, prime_bits;      /* 10..17; log_n + 2..50 */
+    unsigned threads;                /* 1..256 */
+    unsigned groups;                 /* of CKKS_FIGURES_ */
+    const char *only;                /* figures whose names begin so; NULL: all */
+} ckks_bench_spec;
+
+/* Times the kernel functions and a memory copy for one ring and prime size; takes a few seconds. PARAM: no such table, ring or primes. */
+fhola_status ckks_bench_kernels(const ckks_bench_spec *spec, ckks_figure_fn report, void *arg) FHOLA_WARN_UNUSED;
+/* Core clock in GHz, measured with a chain of dependent multiplications. */
+double ckks_bench_clock_ghz(void);
+/* The i-th kernel table this machine can run, best first; NULL past the end. */
+const char *ckks_isa_name(size_t i);
+
 /* ------------------------------------------------------------------------------------------------------------------ files */
 
 /* A file, or a piece of a stream, is a container: a head that says what it holds, the specification of the parameters, chunks with

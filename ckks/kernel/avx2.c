@@ -10,7 +10,12 @@
  * r, h - q p and l are integers below 2^53, so both operations on them are exact. Two classes of primes:
  *   narrow, p < 2^48: q = fma(h, 1/p, M) - M with M = 1.5 * 2^52, for |h / p| <= 2^51;  |r| <= (1/2 + c/32) p.
  *   wide,   p < 2^50: q by a rounding instruction;                                      |r| <= (1/2 + 3 c/16) p.
- * "reduce" subtracts the nearest multiple of p: |r| <= (1/2 + 2^-40) p for |x| < 2^53, written 1/2 below.
+ * Where v = w/p is at hand (twiddles of whole vectors), q = fma(a, v, M) - M for both classes: it does not wait for h, and k = 1
+ * because v alone is rounded; |q| <= c p/2 <= 2^51 as c <= 12.7 (narrow) or 4 (wide). The bounds below are for the larger k.      (2)
+ * "reduce" subtracts the nearest multiple of p: |r| <= (1/2 + 2^-40) p for |x| < 2^53, written 1/2 below.                         (3)
+ * Canonical residues of integers x, |x| <= 2^52 - p: with y = x - (p-1)/2 and x = m p + s, 0 <= s < p, y/p lies within
+ * 1/2 - 1/(2p) of m; fma(y, 1/p, M) - M rounds a number that differs from y/p by at most |y/p| 2^-53 < 1/(2p), so it is m
+ * exactly, and y - m p + (p-1)/2 = s.                                                                                             (4)
  *
  * Forward transform, X +- T, in radix-4 steps. Bounds c of the values in units of p:
  *   narrow: nothing is reduced before the end. c -> c + 1/2 + c/32 from c = 1: below 12.7 after 17 layers; 12.7 * 2^47 < 2^51.
@@ -44,6 +49,7 @@
 #endif
 #define NATIVE_LOG_N 7u
 #define NARROW_BITS 48u
+#define BLOCK_LOG 10u
 #define INTEGER_BITS 30u /* primes whose products are summed as 64-bit integers */
 
 typedef __m256d V;
@@ -57,15 +63,19 @@ typedef __m256i I;
 #define FNMA _mm256_fnmadd_pd
 #define ROUND(x) _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 
+typedef struct twiddle {
+    double w, over; /* a residue, centred, and that over p */
+} twiddle;
+
 typedef struct avx2_tables {
     scalar_modulus m;
     ckks_prime portable;   /* the same prime under the portable table, for small rings */
     double two32;          /* 2^32 mod p, centred */
     double two63;          /* 2^63 mod p */
-    double scale;          /* 1/n mod p, centred */
-    double scale_last;     /* 1/n times the inverse twiddle of the last layer */
-    double *forward;       /* n/4: psi^br(i), centred */
-    double *inverse;       /* n/4: psi^-br(i) */
+    twiddle scale;         /* 1/n */
+    twiddle scale_last;    /* 1/n times the inverse twiddle of the last layer */
+    twiddle *forward;      /* n/4: psi^br(i) */
+    twiddle *inverse;      /* n/4: psi^-br(i) */
     double *forward_lanes; /* n/64 blocks of [i5 i2][w of node k, 2k, 2k+1][lane i4 i3] */
     double *inverse_lanes;
 } avx2_tables;
@@ -131,9 +141,15 @@ static double centred(uint64_t w, uint64_t p)
     return w > p / 2 ? -(double)(p - w) : (double)w;
 }
 
-static void fill_twiddles(double *scalars, double *lanes, const uint64_t *w, size_t n, uint64_t p)
+static twiddle twiddle_of(uint64_t w, uint64_t p)
 {
-    for (size_t i = 0; i < n / 4; i++) scalars[i] = centred(w[i], p);
+    twiddle t = {centred(w, p), centred(w, p) / (double)p};
+    return t;
+}
+
+static void fill_twiddles(twiddle *scalars, double *lanes, const uint64_t *w, size_t n, uint64_t p)
+{
+    for (size_t i = 0; i < n / 4; i++) scalars[i] = twiddle_of(w[i], p);
     for (size_t b = 0; b < n / 64; b++)
         for (size_t i5 = 0; i5 < 2; i5++)
             for (size_t i2 = 0; i2 < 2; i2++)
@@ -188,8 +204,8 @@ static fhola_status prime_init(ckks_prime *p)
     fill_twiddles(t->forward, t->forward_lanes, w, n, p->p);
     scalar_twiddles(w, scalar_power(p->psi, 2 * n - 1, &t->m), p->log_n, &t->m);
     fill_twiddles(t->inverse, t->inverse_lanes, w, n, p->p);
-    t->scale = centred(scale, p->p);
-    t->scale_last = centred(scalar_mul(scale, w[1], &t->m), p->p);
+    t->scale = twiddle_of(scale, p->p);
+    t->scale_last = twiddle_of(scalar_mul(scale, w[1], &t->m), p->p);
     free(w);
     return FHOLA_OK;
 }
@@ -197,12 +213,13 @@ static fhola_status prime_init(ckks_prime *p)
 /* ---- Modular arithmetic ------------------------------------------------------------------------------------------------------ */
 
 typedef struct constants {
-    V p, inverse, magic;
+    V p, inverse, magic, half, words; /* half = (p - 1) / 2, words = half + 2^52 */
 } constants;
 
 ALWAYS constants constants_of(const ckks_prime *p)
 {
-    constants c = {all((double)p->p), all(p->inverse), all(0x1.8p52)};
+    const double half = (double)(p->p / 2);
+    constants c = {all((double)p->p), all(p->inverse), all(0x1.8p52), all(half), all(half + 0x1p52)};
     return c;
 }
 
@@ -228,6 +245,32 @@ ALWAYS V times(V a, V w, int wide, const constants *c)
     return ADD(FNMA(q, c->p, h), l);
 }
 
+/* A factor of a transform: w and w/p, or a w for each lane, without that. */
+typedef struct multiplier {
+    V w, over;
+} multiplier;
+
+ALWAYS multiplier multiplier_of(const twiddle *t)
+{
+    multiplier f = {all(t->w), all(t->over)};
+    return f;
+}
+
+ALWAYS multiplier multiplier_lanes(const double *w)
+{
+    const V x = _mm256_load_pd(w);
+    multiplier f = {x, x};
+    return f;
+}
+
+/* The product with a factor; its quotient does not wait for h where w/p is there. */
+ALWAYS V turn(V a, multiplier f, int lanes, int wide, const constants *c)
+{
+    if (lanes) return times(a, f.w, wide, c);
+    V h = MUL(a, f.w), q = SUB(FMA(a, f.over, c->magic), c->magic), l = FMS(a, f.w, h);
+    return ADD(FNMA(q, c->p, h), l);
+}
+
 ALWAYS V reduce(V x, const constants *c)
 {
     return FNMA(ROUND(MUL(x, c->inverse)), c->p, x);
@@ -245,9 +288,18 @@ ALWAYS void store_lifted(uint64_t *out, V x, const constants *c)
     store_words(out, to_words(lift(x, c)));
 }
 
-ALWAYS void store_reduced(uint64_t *out, V x, const constants *c)
+/* From x - (p - 1)/2: canonical words of any integer x with |x| <= 2^52 - p (4). */
+ALWAYS void store_lowered(uint64_t *out, V x, const constants *c)
 {
-    store_lifted(out, reduce(x, c), c);
+    V q = SUB(FMA(x, c->inverse, c->magic), c->magic);
+    x = FNMA(q, c->p, x);
+    within(x, 0.5, c);
+    store_words(out, _mm256_castpd_si256(_mm256_xor_pd(ADD(x, c->words), all(0x1p52))));
+}
+
+ALWAYS void store_canonical(uint64_t *out, V x, const constants *c)
+{
+    store_lowered(out, SUB(x, c->half), c);
 }
 
 ALWAYS void transpose4(V x[4])
@@ -260,27 +312,28 @@ ALWAYS void transpose4(V x[4])
 
 /* ---- Forward transform ------------------------------------------------------------------------------------------------------- */
 
-ALWAYS void forward4(V x[4], V w1, V w2, V w3, int wide, const constants *c)
+ALWAYS void forward4(V x[4], const multiplier f[3], int lanes, int wide, const constants *c)
 {
     const double bound = wide ? 2.71 : 12.7;
     if (wide) x[0] = reduce(x[0], c);
-    V t = times(x[2], w1, wide, c), u = times(x[3], w1, wide, c);
+    V t = turn(x[2], f[0], lanes, wide, c), u = turn(x[3], f[0], lanes, wide, c);
     V a0 = ADD(x[0], t), a2 = SUB(x[0], t), a1 = ADD(x[1], u), a3 = SUB(x[1], u);
-    t = times(a1, w2, wide, c), u = times(a3, w3, wide, c);
+    t = turn(a1, f[1], lanes, wide, c), u = turn(a3, f[2], lanes, wide, c);
+    if (lanes) a0 = SUB(a0, c->half), a2 = SUB(a2, c->half); /* the last layer: ready for store_lowered */
     x[0] = ADD(a0, t), x[1] = SUB(a0, t), x[2] = ADD(a2, u), x[3] = SUB(a2, u);
-    for (int i = 0; i < 4; i++) within(x[i], bound, c);
+    for (int i = 0; i < 4; i++) within(x[i], bound + lanes * 0.5, c);
 }
 
 /* Radix-4 pass over a block of `length` words that is node k of the tree of blocks (the limb is node 1); `first`: words come in. */
 ALWAYS void forward_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first, int wide, const constants *c)
 {
-    const V w1 = all(t->forward[k]), w2 = all(t->forward[2 * k]), w3 = all(t->forward[2 * k + 1]);
+    const multiplier f[3] = {multiplier_of(&t->forward[k]), multiplier_of(&t->forward[2 * k]), multiplier_of(&t->forward[2 * k + 1])};
     size_t stride = length / 4;
     for (size_t j = 0; j < stride; j += 4) {
         V x[4];
         UNROLL
         for (size_t i = 0; i < 4; i++) x[i] = first ? load(a + i * stride + j) : load_real(a + i * stride + j);
-        forward4(x, w1, w2, w3, wide, c);
+        forward4(x, f, 0, wide, c);
         UNROLL
         for (size_t i = 0; i < 4; i++) store_real(a + i * stride + j, x[i]);
     }
@@ -288,55 +341,81 @@ ALWAYS void forward_pass4(const avx2_tables *t, uint64_t *a, size_t length, size
 
 ALWAYS void forward_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide, const constants *c)
 {
-    const V w = all(t->forward[1]);
+    const multiplier f = multiplier_of(&t->forward[1]);
     size_t stride = length / 2;
     for (size_t j = 0; j < stride; j += 4) {
-        V x = load(a + j), y = times(load(a + stride + j), w, wide, c);
+        V x = load(a + j), y = turn(load(a + stride + j), f, 0, wide, c);
         store_real(a + j, ADD(x, y));
         store_real(a + stride + j, SUB(x, y));
     }
 }
 
-/* The last six layers of a block of 64 words, node k; canonical words in the order of the contract. */
-ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t k, size_t n, int wide, const constants *c)
+/* The last six layers of `count` consecutive blocks of 64 words, the first of them node k; canonical words in the order of the contract.
+ * Three loops, not one: enough independent work between the steps of a block to hide their latency. */
+ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t count, size_t k, size_t n, int wide, const constants *c)
 {
+    for (size_t b = 0; b < count; b++) forward_pass4(t, a + 64 * b, 64, k + b, 0, wide, c);
+    for (size_t b = 0; b < 4 * count; b++) forward_pass4(t, a + 16 * b, 16, 4 * k + b, 0, wide, c);
     const double *lanes = t->forward_lanes + 48 * (k - n / 64);
-    forward_pass4(t, a, 64, k, 0, wide, c);
-    for (size_t i = 0; i < 4; i++) forward_pass4(t, a + 16 * i, 16, 4 * k + i, 0, wide, c);
-    double buffer[64] __attribute__((aligned(32)));
-    memcpy(buffer, a, sizeof buffer);
-    for (size_t i5 = 0; i5 < 2; i5++)
-        for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
-            V x[4];
-            UNROLL
-            for (size_t i = 0; i < 4; i++) x[i] = _mm256_load_pd(buffer + 32 * i5 + 8 * i + 4 * i2);
-            transpose4(x);
-            forward4(x, _mm256_load_pd(lanes), _mm256_load_pd(lanes + 4), _mm256_load_pd(lanes + 8), wide, c);
-            UNROLL
-            for (size_t i = 0; i < 4; i++) store_reduced(a + 32 * i2 + 8 * i + 4 * i5, x[i], c);
-        }
+    for (size_t b = 0; b < count; b++, a += 64) {
+        double buffer[64] __attribute__((aligned(32)));
+        memcpy(buffer, a, sizeof buffer);
+        for (size_t i5 = 0; i5 < 2; i5++)
+            for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
+                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4), multiplier_lanes(lanes + 8)};
+                V x[4];
+                UNROLL
+                for (size_t i = 0; i < 4; i++) x[i] = _mm256_load_pd(buffer + 32 * i5 + 8 * i + 4 * i2);
+                transpose4(x);
+                forward4(x, f, 1, wide, c);
+                UNROLL
+                for (size_t i = 0; i < 4; i++) store_lowered(a + 32 * i2 + 8 * i + 4 * i5, x[i], c);
+            }
+    }
+}
+
+/* A block of at most 2^BLOCK_LOG words, node k > 1, one step after the other over all of it. */
+ALWAYS void forward_block(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+{
+    size_t nodes = 1;
+    for (; log_length > 6; log_length -= 2, nodes *= 4)
+        for (size_t i = 0; i < nodes; i++) forward_pass4(t, a + (i << log_length), (size_t)1 << log_length, nodes * k + i, 0, wide, c);
+    forward_tail(t, a, nodes, nodes * k, n, wide, c);
 }
 
 /* Depth first, so that a block is finished while it is in the cache. */
-static void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c);
+
+static void forward_narrow(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, const constants *c)
 {
-    size_t length = (size_t)1 << log_length;
-    if (log_length == 6) {
-        if (wide) forward_tail(t, a, k, n, 1, c);
-        else forward_tail(t, a, k, n, 0, c);
+    forward_node(t, a, log_length, k, n, 0, c);
+}
+
+static void forward_wide(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, const constants *c)
+{
+    forward_node(t, a, log_length, k, n, 1, c);
+}
+
+ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+{
+    size_t length = (size_t)1 << log_length, children = 4;
+    if (k > 1 && log_length <= BLOCK_LOG) {
+        forward_block(t, a, log_length, k, n, wide, c);
         return;
     }
     if (k == 1 && (log_length & 1)) {
-        if (wide) forward_pass2(t, a, length, 1, c);
-        else forward_pass2(t, a, length, 0, c);
-        for (size_t i = 0; i < 2; i++) forward_node(t, a + i * (length / 2), log_length - 1, 2 + i, n, wide, c);
-        return;
+        forward_pass2(t, a, length, wide, c);
+        children = 2;
+    } else if (k == 1) {
+        forward_pass4(t, a, length, k, 1, wide, c);
+    } else {
+        forward_pass4(t, a, length, k, 0, wide, c);
     }
-    if (k == 1 && wide) forward_pass4(t, a, length, k, 1, 1, c);
-    else if (k == 1) forward_pass4(t, a, length, k, 1, 0, c);
-    else if (wide) forward_pass4(t, a, length, k, 0, 1, c);
-    else forward_pass4(t, a, length, k, 0, 0, c);
-    for (size_t i = 0; i < 4; i++) forward_node(t, a + i * (length / 4), log_length - 2, 4 * k + i, n, wide, c);
+    log_length -= children == 2 ? 1 : 2;
+    for (size_t i = 0; i < children; i++) {
+        if (wide) forward_wide(t, a + (i << log_length), log_length, children * k + i, n, c);
+        else forward_narrow(t, a + (i << log_length), log_length, children * k + i, n, c);
+    }
 }
 
 static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t count)
@@ -347,47 +426,43 @@ static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t cou
         ckks_kernel_portable.ntt_forward(&t->portable, limbs, count);
         return;
     }
-    for (size_t i = 0; i < count; i++) forward_node(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, p->bits > NARROW_BITS, &c);
+    for (size_t i = 0; i < count; i++) {
+        if (p->bits > NARROW_BITS) forward_wide(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
+        else forward_narrow(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
+    }
 }
 
 /* ---- Inverse transform ------------------------------------------------------------------------------------------------------- */
 
-ALWAYS void inverse4(V x[4], V w1, V w2, V w3, int wide, const constants *c)
+ALWAYS void inverse4(V x[4], const multiplier f[3], int lanes, int wide, const constants *c)
 {
     for (int i = 0; i < 4; i++) within(x[i], wide ? 2 : 1.15, c);
-    V s = ADD(x[0], x[1]), d = times(SUB(x[0], x[1]), w2, wide, c);
-    V t = ADD(x[2], x[3]), e = times(SUB(x[2], x[3]), w3, wide, c);
+    V s = ADD(x[0], x[1]), d = turn(SUB(x[0], x[1]), f[1], lanes, wide, c);
+    V t = ADD(x[2], x[3]), e = turn(SUB(x[2], x[3]), f[2], lanes, wide, c);
     x[0] = reduce(ADD(s, t), c);
     x[1] = wide ? reduce(ADD(d, e), c) : ADD(d, e);
-    x[2] = times(SUB(s, t), w1, wide, c);
-    x[3] = times(SUB(d, e), w1, wide, c);
-}
-
-/* |x| <= 2 (wide) or 0.65 (narrow) after the last products. */
-ALWAYS void store_last(uint64_t *out, V x, int wide, const constants *c)
-{
-    if (wide) store_reduced(out, x, c);
-    else store_lifted(out, x, c);
+    x[2] = turn(SUB(s, t), f[0], lanes, wide, c);
+    x[3] = turn(SUB(d, e), f[0], lanes, wide, c);
 }
 
 ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int last, int wide, const constants *c)
 {
-    const V w1 = all(t->inverse[k]), w2 = all(t->inverse[2 * k]), w3 = all(t->inverse[2 * k + 1]);
-    const V scale = all(t->scale), scale_last = all(t->scale_last);
+    const multiplier f[3] = {multiplier_of(&t->inverse[k]), multiplier_of(&t->inverse[2 * k]), multiplier_of(&t->inverse[2 * k + 1])};
+    const multiplier scale = multiplier_of(&t->scale), scale_last = multiplier_of(&t->scale_last);
     size_t stride = length / 4;
     for (size_t j = 0; j < stride; j += 4) {
         V x[4];
         UNROLL
         for (size_t i = 0; i < 4; i++) x[i] = load_real(a + i * stride + j);
         if (last) {
-            V s = ADD(x[0], x[1]), d = times(SUB(x[0], x[1]), w2, wide, c);
-            V u = ADD(x[2], x[3]), e = times(SUB(x[2], x[3]), w3, wide, c);
-            store_last(a + j, times(ADD(s, u), scale, wide, c), wide, c);
-            store_last(a + stride + j, times(ADD(d, e), scale, wide, c), wide, c);
-            store_last(a + 2 * stride + j, times(SUB(s, u), scale_last, wide, c), wide, c);
-            store_last(a + 3 * stride + j, times(SUB(d, e), scale_last, wide, c), wide, c);
+            V s = ADD(x[0], x[1]), d = turn(SUB(x[0], x[1]), f[1], 0, wide, c);
+            V u = ADD(x[2], x[3]), e = turn(SUB(x[2], x[3]), f[2], 0, wide, c);
+            store_lifted(a + j, turn(ADD(s, u), scale, 0, wide, c), c);
+            store_lifted(a + stride + j, turn(ADD(d, e), scale, 0, wide, c), c);
+            store_lifted(a + 2 * stride + j, turn(SUB(s, u), scale_last, 0, wide, c), c);
+            store_lifted(a + 3 * stride + j, turn(SUB(d, e), scale_last, 0, wide, c), c);
         } else {
-            inverse4(x, w1, w2, w3, wide, c);
+            inverse4(x, f, 0, wide, c);
             UNROLL
             for (size_t i = 0; i < 4; i++) store_real(a + i * stride + j, x[i]);
         }
@@ -397,64 +472,98 @@ ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size
 /* Always the last pass. */
 ALWAYS void inverse_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide, const constants *c)
 {
-    const V scale = all(t->scale), scale_last = all(t->scale_last);
+    const multiplier scale = multiplier_of(&t->scale), scale_last = multiplier_of(&t->scale_last);
     size_t stride = length / 2;
     for (size_t j = 0; j < stride; j += 4) {
         V x = load_real(a + j), y = load_real(a + stride + j);
-        store_last(a + j, times(ADD(x, y), scale, wide, c), wide, c);
-        store_last(a + stride + j, times(SUB(x, y), scale_last, wide, c), wide, c);
+        store_lifted(a + j, turn(ADD(x, y), scale, 0, wide, c), c);
+        store_lifted(a + stride + j, turn(SUB(x, y), scale_last, 0, wide, c), c);
     }
 }
 
-ALWAYS void inverse_head(const avx2_tables *t, uint64_t *a, size_t k, size_t n, int wide, const constants *c)
+/* The first six layers of `count` consecutive blocks of 64 words, the first of them node k. */
+ALWAYS void inverse_head(const avx2_tables *t, uint64_t *a, const uint64_t *in, size_t count, size_t k, size_t n, int wide,
+                         const constants *c)
 {
     const double *lanes = t->inverse_lanes + 48 * (k - n / 64);
-    double buffer[64] __attribute__((aligned(32)));
-    for (size_t i5 = 0; i5 < 2; i5++)
-        for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
-            V x[4];
-            UNROLL
-            for (size_t i = 0; i < 4; i++) x[i] = load(a + 32 * i2 + 8 * i + 4 * i5);
-            inverse4(x, _mm256_load_pd(lanes), _mm256_load_pd(lanes + 4), _mm256_load_pd(lanes + 8), wide, c);
-            transpose4(x);
-            UNROLL
-            for (size_t i = 0; i < 4; i++) _mm256_store_pd(buffer + 32 * i5 + 8 * i + 4 * i2, x[i]);
-        }
-    memcpy(a, buffer, sizeof buffer);
-    for (size_t i = 0; i < 4; i++) inverse_pass4(t, a + 16 * i, 16, 4 * k + i, 0, wide, c);
-    inverse_pass4(t, a, 64, k, 0, wide, c);
+    for (size_t b = 0; b < count; b++) {
+        double buffer[64] __attribute__((aligned(32)));
+        for (size_t i5 = 0; i5 < 2; i5++)
+            for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
+                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4), multiplier_lanes(lanes + 8)};
+                V x[4];
+                UNROLL
+                for (size_t i = 0; i < 4; i++) x[i] = load(in + 64 * b + 32 * i2 + 8 * i + 4 * i5);
+                inverse4(x, f, 1, wide, c);
+                transpose4(x);
+                UNROLL
+                for (size_t i = 0; i < 4; i++) _mm256_store_pd(buffer + 32 * i5 + 8 * i + 4 * i2, x[i]);
+            }
+        memcpy(a + 64 * b, buffer, sizeof buffer);
+    }
+    for (size_t b = 0; b < 4 * count; b++) inverse_pass4(t, a + 16 * b, 16, 4 * k + b, 0, wide, c);
+    for (size_t b = 0; b < count; b++) inverse_pass4(t, a + 64 * b, 64, k + b, 0, wide, c);
 }
 
-static void inverse_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+ALWAYS void inverse_block(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n, int wide,
+                          const constants *c)
 {
-    size_t length = (size_t)1 << log_length;
-    if (log_length == 6) {
-        if (wide) inverse_head(t, a, k, n, 1, c);
-        else inverse_head(t, a, k, n, 0, c);
+    size_t nodes = (size_t)1 << (log_length - 6);
+    inverse_head(t, a, in, nodes, nodes * k, n, wide, c);
+    for (unsigned log = 8; log <= log_length; log += 2) {
+        nodes /= 4;
+        for (size_t i = 0; i < nodes; i++) inverse_pass4(t, a + (i << log), (size_t)1 << log, nodes * k + i, 0, wide, c);
+    }
+}
+
+ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n, int wide,
+                         const constants *c);
+
+static void inverse_narrow(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n,
+                           const constants *c)
+{
+    inverse_node(t, a, in, log_length, k, n, 0, c);
+}
+
+static void inverse_wide(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n,
+                         const constants *c)
+{
+    inverse_node(t, a, in, log_length, k, n, 1, c);
+}
+
+ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n, int wide,
+                         const constants *c)
+{
+    size_t length = (size_t)1 << log_length, children = k == 1 && (log_length & 1) ? 2 : 4;
+    unsigned log_child = log_length - (children == 2 ? 1 : 2);
+    if (k > 1 && log_length <= BLOCK_LOG) {
+        inverse_block(t, a, in, log_length, k, n, wide, c);
         return;
     }
-    if (k == 1 && (log_length & 1)) {
-        for (size_t i = 0; i < 2; i++) inverse_node(t, a + i * (length / 2), log_length - 1, 2 + i, n, wide, c);
-        if (wide) inverse_pass2(t, a, length, 1, c);
-        else inverse_pass2(t, a, length, 0, c);
-        return;
+    for (size_t i = 0; i < children; i++) {
+        if (wide) inverse_wide(t, a + (i << log_child), in + (i << log_child), log_child, children * k + i, n, c);
+        else inverse_narrow(t, a + (i << log_child), in + (i << log_child), log_child, children * k + i, n, c);
     }
-    for (size_t i = 0; i < 4; i++) inverse_node(t, a + i * (length / 4), log_length - 2, 4 * k + i, n, wide, c);
-    if (k == 1 && wide) inverse_pass4(t, a, length, k, 1, 1, c);
-    else if (k == 1) inverse_pass4(t, a, length, k, 1, 0, c);
-    else if (wide) inverse_pass4(t, a, length, k, 0, 1, c);
-    else inverse_pass4(t, a, length, k, 0, 0, c);
+    if (children == 2) inverse_pass2(t, a, length, wide, c);
+    else if (k == 1) inverse_pass4(t, a, length, k, 1, wide, c);
+    else inverse_pass4(t, a, length, k, 0, wide, c);
+}
+
+static void inverse_limb(const avx2_tables *t, uint64_t *out, const uint64_t *in, const ckks_prime *p)
+{
+    const constants c = constants_of(p);
+    if (p->bits > NARROW_BITS) inverse_wide(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
+    else inverse_narrow(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
 }
 
 static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t count)
 {
     const avx2_tables *t = p->tables;
-    const constants c = constants_of(p);
     if (p->log_n < NATIVE_LOG_N) {
         ckks_kernel_portable.ntt_inverse(&t->portable, limbs, count);
         return;
     }
-    for (size_t i = 0; i < count; i++) inverse_node(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, p->bits > NARROW_BITS, &c);
+    for (size_t i = 0; i < count; i++) inverse_limb(t, limbs[i], limbs[i], p);
 }
 
 static uint64_t residue(double x, uint64_t p)
@@ -462,19 +571,16 @@ static uint64_t residue(double x, uint64_t p)
     return x < 0 ? p - (uint64_t)-x : (uint64_t)x;
 }
 
-static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t factor)
+static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c)
 {
     avx2_tables t = *(const avx2_tables *)p->tables; /* shares the twiddles; only the last layer's factors differ */
-    const constants c = constants_of(p);
-    size_t n = (size_t)1 << p->log_n;
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.ntt_inverse_scaled(&t.portable, out, in, factor);
+        ckks_kernel_portable.ntt_inverse_scaled(&t.portable, out, in, c);
         return;
     }
-    t.scale = centred(scalar_mul(residue(t.scale, p->p), factor, &t.m), p->p);
-    t.scale_last = centred(scalar_mul(residue(t.scale_last, p->p), factor, &t.m), p->p);
-    if (out != in) memcpy(out, in, n * sizeof *out);
-    inverse_node(&t, out, p->log_n, 1, n, p->bits > NARROW_BITS, &c);
+    t.scale = twiddle_of(scalar_mul(residue(t.scale.w, p->p), c, &t.m), p->p);
+    t.scale_last = twiddle_of(scalar_mul(residue(t.scale_last.w, p->p), c, &t.m), p->p);
+    inverse_limb(&t, out, in, p);
 }
 
 /* ---- Element-wise functions -------------------------------------------------------------------------------------------------- *
@@ -514,7 +620,7 @@ static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
 {
     const constants c = constants_of(p);
     for (size_t j = 0; j < count; j += 4)
-        store_reduced(out + j, ADD(times(load(a + j), load(b + j), 0, &c), load(acc + j)), &c);
+        store_canonical(out + j, ADD(times(load(a + j), load(b + j), 0, &c), load(acc + j)), &c);
 }
 
 static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s, size_t count)
@@ -534,7 +640,7 @@ static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *a
 {
     const constants c = constants_of(p);
     const V w = all((double)s);
-    for (size_t j = 0; j < count; j += 4) store_reduced(out + j, ADD(times(load(a + j), w, 0, &c), load(acc + j)), &c);
+    for (size_t j = 0; j < count; j += 4) store_canonical(out + j, ADD(times(load(a + j), w, 0, &c), load(acc + j)), &c);
 }
 
 static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, uint64_t s, size_t count)
@@ -551,7 +657,7 @@ static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2
     for (size_t j = 0; j < count; j += 4) {
         V w = load(a0 + j), x = load(a1 + j), y = load(b0 + j), z = load(b1 + j);
         store_lifted(d0 + j, times(w, y, 0, &c), &c);
-        store_reduced(d1 + j, ADD(times(w, z, 0, &c), times(x, y, 0, &c)), &c);
+        store_canonical(d1 + j, ADD(times(w, z, 0, &c), times(x, y, 0, &c)), &c);
         store_lifted(d2 + j, times(x, z, 0, &c), &c);
     }
 }
@@ -571,7 +677,7 @@ static void reduce_signed(const ckks_prime *p, uint64_t *out, const int64_t *x, 
     const V two63 = all(t->two63);
     for (size_t j = 0; j < count; j += 4) {
         I word = _mm256_xor_si256(_mm256_loadu_si256((const void *)(x + j)), top); /* x + 2^63 */
-        store_reduced(out + j, SUB(fold_word(word, t, &c), two63), &c);
+        store_canonical(out + j, SUB(fold_word(word, t, &c), two63), &c);
     }
 }
 
@@ -719,8 +825,8 @@ ALWAYS void inner_integer(const inner_operands *o, const ckks_prime *p, uint64_t
         s0 = _mm256_add_epi64(s0, _mm256_mul_epu32(x, load_packed(o->key0[d], 4, j)));
         s1 = _mm256_add_epi64(s1, _mm256_mul_epu32(x, load_packed(o->key1[d], 4, j)));
     }
-    store_reduced(out0, fold_word(s0, t, c), c);
-    store_reduced(out1, fold_word(s1, t, c), c);
+    store_canonical(out0, fold_word(s0, t, c), c);
+    store_canonical(out1, fold_word(s1, t, c), c);
 }
 
 ALWAYS void inner_real(const inner_operands *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t room, V bias,
@@ -822,7 +928,7 @@ ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out, size_t terms, cons
         }
     }
     UNROLL
-    for (size_t v = 0; v < 4; v++) store_reduced(out + j + 4 * v, fold_word(s[v], t, c), c);
+    for (size_t v = 0; v < 4; v++) store_canonical(out + j + 4 * v, fold_word(s[v], t, c), c);
 }
 
 ALWAYS void plain_real(uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap, const uint64_t *const x[],

@@ -9,6 +9,7 @@
 static const nn_cmd_command *const commands[] = {
     &nn_cmd_classify, &nn_cmd_compile, &nn_cmd_keygen,  &nn_cmd_encrypt, &nn_cmd_infer,  &nn_cmd_decrypt,
     &nn_cmd_inspect,  &nn_cmd_eval,    &nn_cmd_profile, &nn_cmd_plan,    &nn_cmd_params,
+    &nn_cmd_bench,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -1,28 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Times of the kernel functions on limbs of whole rings, for every table the machine can run, and the core clock that turns them
+ * into cycles. Each figure is the median of runs after a few to warm up; runs stop after a fixed share of a second. */
 #define _POSIX_C_SOURCE 200809L
-#define _DEFAULT_SOURCE
-#include "bench/kernel_figures.h"
-
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "ckks/alloc.h"
+#include "ckks/ckks.h"
+#include "ckks/kernel/kernel.h"
+
 enum {
-    REPEATS = 101,
-    COLD_SETS = 24,   /* primes with their limbs that cold runs take turns with */
-    DIGITS = 3,       /* terms of the inner product */
+    LEAST_RUNS = 11,
+    MOST_RUNS = 101,
+    COLD_SETS = 24, /* primes with their limbs that cold runs take turns with */
+    DIGITS = 3,     /* terms of the inner product */
     COMBINE_TERMS = 10,
     COMBINE_TARGETS = 10,
     PLAIN_TERMS = 16,
-    ARENA_ALIGN = 1 << 21
+    MOST_THREADS = 256
 };
+
+#define FIGURE_US 25e3 /* after LEAST_RUNS, a figure takes no longer */
 
 __extension__ typedef unsigned __int128 wide;
 
-/* Operands of all figures of one table, ring and prime size. Limbs lie in one arena, staggered by odd numbers of cache lines. */
+/* Operands of one thread for one ring and prime size. Limbs lie in one arena, staggered by odd numbers of cache lines. */
 typedef struct bench_set {
-    const ckks_kernel *kernel;
+    const ckks_kernel *kernel; /* whose tables the primes hold now */
     ckks_prime prime[COLD_SETS];
     size_t n, primes;
     char *arena;
@@ -34,10 +43,17 @@ typedef struct bench_set {
     uint64_t weight[COMBINE_TARGETS][COMBINE_TERMS];
     uint32_t *source;
     ckks_automorphism sigma;
-    size_t turn; /* which of the sets the next cold run takes */
 } bench_set;
 
 typedef void bench_run(bench_set *set, size_t turn);
+
+/* One figure: what runs, how many limbs that is, and the bytes a limb's run reads and writes: whole words and packed words of n. */
+typedef struct figure {
+    const char *name;
+    unsigned group;
+    bench_run *run;
+    double share, words, packed;
+} figure;
 
 static double now_us(void)
 {
@@ -52,11 +68,12 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-double bench_clock_ghz(void)
+/* Three cycles a product on every x86-64 since 2008. */
+double ckks_bench_clock_ghz(void)
 {
-    enum { STEPS = 200000 };
+    enum { STEPS = 100000 };
     double best = 1e300;
-    for (int r = 0; r < 9; r++) {
+    for (int r = 0; r < 5; r++) {
         volatile uint64_t seed = 3;
         uint64_t x = seed, y = seed;
         double start = now_us();
@@ -130,11 +147,26 @@ static void fill_packed(void *a, size_t n, const ckks_prime *p)
     }
 }
 
+static void clear_tables(bench_set *s)
+{
+    for (size_t i = 0; i < s->primes; i++)
+        if (s->prime[i].tables) s->kernel->prime_clear(&s->prime[i]);
+}
+
+static fhola_status set_tables(bench_set *s, const ckks_kernel *kernel)
+{
+    fhola_status status = FHOLA_OK;
+    clear_tables(s);
+    s->kernel = kernel;
+    for (size_t i = 0; i < s->primes && !status; i++) status = kernel->prime_init(&s->prime[i]);
+    return status;
+}
+
 static void set_clear(bench_set *s)
 {
-    for (size_t i = 0; i < s->primes; i++) s->kernel->prime_clear(&s->prime[i]);
+    clear_tables(s);
     free(s->source);
-    free(s->arena);
+    ckks_free(s->arena);
 }
 
 static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
@@ -149,8 +181,6 @@ static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
         q->bits = bits;
         q->width = p >> 32 ? 8 : 4;
         q->log_n = log_n;
-        fhola_status status = s->kernel->prime_init(q);
-        if (status) return status;
         s->primes++;
     }
     return s->primes ? FHOLA_OK : fhola_fail(FHOLA_PARAM, "no prime of %u bits for n = 2^%u", bits, log_n);
@@ -177,12 +207,8 @@ static fhola_status set_limbs(bench_set *s)
 {
     size_t limb = s->n * sizeof(uint64_t);
     s->size = (limb + 256) * (COLD_SETS * 3 * DIGITS + COMBINE_TARGETS + 2);
-    s->size = (s->size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-    s->arena = aligned_alloc(ARENA_ALIGN, s->size);
+    s->arena = ckks_alloc(s->size);
     if (!s->arena) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of operands", s->size);
-#ifdef MADV_HUGEPAGE
-    madvise(s->arena, s->size, MADV_HUGEPAGE);
-#endif
     for (size_t i = 0; i < s->primes; i++) {
         for (size_t d = 0; d < DIGITS; d++) fill(s->limb[i][d] = take(s, limb), s->n, s->prime[i].p);
         for (size_t d = 0; d < 2 * DIGITS; d++) fill_packed(s->key[i][d] = take(s, s->n * s->prime[i].width), s->n, &s->prime[i]);
@@ -265,6 +291,11 @@ static void run_mul(bench_set *s, size_t turn)
     s->kernel->mul(&s->prime[turn], s->out[0], s->limb[turn][0], s->limb[turn][1], s->n);
 }
 
+static void run_mod_down(bench_set *s, size_t turn)
+{
+    s->kernel->sub_mul_scalar(&s->prime[turn], s->out[0], s->limb[turn][0], s->limb[turn][1], s->weight[0][0] % s->prime[turn].p, s->n);
+}
+
 static void run_tensor(bench_set *s, size_t turn)
 {
     uint64_t *const *a = s->limb[turn];
@@ -276,75 +307,147 @@ static void run_copy(bench_set *s, size_t turn)
     memcpy(s->out[0], s->limb[turn][0], s->n * sizeof(uint64_t));
 }
 
-/* `share`: how many limbs one run handles. */
-static void measure(bench_set *s, const char *name, bench_run *run, double share, int hot, bench_report *report, void *context)
+static const figure figures[] = {
+    {"ntt_forward", CKKS_FIGURES_NTT, run_forward, 1, 2, 0},
+    {"ntt_inverse", CKKS_FIGURES_NTT, run_inverse, 1, 2, 0},
+    {"ntt_forward_3", CKKS_FIGURES_NTT, run_forward_digits, DIGITS, 2, 0},
+    {"inner_product", CKKS_FIGURES_KEY_SWITCH, run_inner, 1, DIGITS + 2, 2 * DIGITS},
+    {"inner_product_rotated", CKKS_FIGURES_KEY_SWITCH, run_inner_rotated, 1, DIGITS + 2, 2 * DIGITS},
+    {"base_conversion", CKKS_FIGURES_KEY_SWITCH, run_combine, COMBINE_TARGETS, 1 + (double)COMBINE_TERMS / COMBINE_TARGETS, 0},
+    {"plain_product", CKKS_FIGURES_KEY_SWITCH, run_plain, 1, 2 * PLAIN_TERMS + 2, PLAIN_TERMS},
+    {"automorphism", CKKS_FIGURES_KEY_SWITCH, run_permute, 1, 2, 0},
+    {"multiply", CKKS_FIGURES_KEY_SWITCH, run_mul, 1, 3, 0},
+    {"mod_down", CKKS_FIGURES_KEY_SWITCH, run_mod_down, 1, 3, 0},
+    {"tensor", CKKS_FIGURES_KEY_SWITCH, run_tensor, 1, 7, 0},
+};
+enum { FIGURES = sizeof figures / sizeof *figures };
+
+static const figure memory_copy = {"memory_copy", 0, run_copy, 1, 2, 0};
+
+static int wanted(const ckks_bench_spec *spec, const figure *f)
 {
-    double time[REPEATS];
-    int memory = run == run_copy;
-    for (size_t i = 0; i < 3; i++) run(s, 0);
-    for (size_t i = 0; i < REPEATS; i++) {
-        size_t turn = hot ? 0 : i % s->primes;
-        double start = now_us();
-        run(s, turn);
-        time[i] = (now_us() - start) / share;
-    }
-    qsort(time, REPEATS, sizeof *time, compare);
-    double median = time[REPEATS / 2];
-    bench_figure f = {name, memory ? "none" : s->kernel->name, 1, s->n, memory ? 0 : s->prime[0].bits, hot, median, time[0],
-                      median * bench_clock_ghz()};
-    report(context, &f);
+    return (spec->groups & f->group || f == &memory_copy) && (!spec->only || !strncmp(f->name, spec->only, strlen(spec->only)));
 }
 
-static fhola_status set_init(bench_set *s, const ckks_kernel *kernel, unsigned log_n, unsigned prime_bits)
+static int any_wanted(const ckks_bench_spec *spec)
+{
+    int any = wanted(spec, &memory_copy);
+    for (size_t i = 0; i < FIGURES; i++) any |= wanted(spec, &figures[i]);
+    return any;
+}
+
+/* All sets run the figure at once; the time of a run is that of the slowest. */
+static ckks_figure measure(bench_set *const set[], unsigned threads, const figure *f, int hot)
+{
+    double time[MOST_RUNS], spent = 0;
+    size_t runs = 0;
+    for (unsigned t = 0; t < threads; t++)
+        for (size_t i = 0; i < 3; i++) f->run(set[t], hot ? 0 : i % set[t]->primes);
+    for (; runs < MOST_RUNS && (runs < LEAST_RUNS || spent < FIGURE_US); runs++) {
+        double begin[MOST_THREADS], end[MOST_THREADS], first = 0, last = 0;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+        {
+            unsigned t = 0;
+#ifdef _OPENMP
+            t = (unsigned)omp_get_thread_num();
+#endif
+            size_t turn = hot ? 0 : runs % set[t]->primes;
+#pragma omp barrier
+            begin[t] = now_us();
+            f->run(set[t], turn);
+            end[t] = now_us();
+        }
+        for (unsigned t = 0; t < threads; t++) {
+            if (t == 0 || begin[t] < first) first = begin[t];
+            if (t == 0 || end[t] > last) last = end[t];
+        }
+        time[runs] = (last - first) / f->share;
+        spent += last - first;
+    }
+    qsort(time, runs, sizeof *time, compare);
+    const bench_set *s = set[0];
+    double median = time[runs / 2], n = (double)s->n;
+    return (ckks_figure){.name = f->name, .isa = s->kernel->name, .threads = threads, .n = s->n, .prime_bits = s->prime[0].bits,
+                         .hot = hot, .median_us = median, .min_us = time[0], .kcycles = median * ckks_bench_clock_ghz(),
+                         .bytes = n * (8 * f->words + s->prime[0].width * f->packed)};
+}
+
+static fhola_status set_init(bench_set *s, unsigned log_n, unsigned prime_bits)
 {
     memset(s, 0, sizeof *s);
-    s->kernel = kernel;
     s->n = (size_t)1 << log_n;
     fhola_status status = set_primes(s, log_n, prime_bits);
     if (!status) status = set_limbs(s);
     if (!status) status = set_automorphism(s, log_n);
-    if (status) set_clear(s);
     return status;
 }
 
-fhola_status bench_kernel_figures(const ckks_kernel *kernel, unsigned log_n, unsigned prime_bits, bench_report *report,
-                                  void *context)
+/* The figures of one table; `portable` holds the medians of the portable table, or takes them. */
+static fhola_status table_figures(const ckks_bench_spec *spec, bench_set *const set[], const ckks_kernel *kernel, int show,
+                                  double portable[FIGURES][2], ckks_figure_fn report, void *arg)
 {
-    static const struct {
-        const char *name;
-        bench_run *run;
-        double share;
-    } figures[] = {
-        {"ntt_forward", run_forward, 1},         {"ntt_inverse", run_inverse, 1},
-        {"ntt_forward_3", run_forward_digits, DIGITS}, {"inner_product", run_inner, 1},
-        {"inner_product_rotated", run_inner_rotated, 1}, {"combine", run_combine, COMBINE_TARGETS},
-        {"plain_product_16", run_plain, 1},      {"permute", run_permute, 1},
-        {"mul", run_mul, 1},                     {"tensor", run_tensor, 1},
-    };
-    if (log_n < 10 || log_n > CKKS_MAX_LOG_N || prime_bits < log_n + 2 || prime_bits > CKKS_MAX_PRIME_BITS)
-        return fhola_fail(FHOLA_PARAM, "no figures for n = 2^%u and primes of %u bits", log_n, prime_bits);
-    bench_set *s = malloc(sizeof *s);
-    if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for the operands");
-    fhola_status status = set_init(s, kernel, log_n, prime_bits);
-    if (!status) {
-        for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-            for (int hot = 1; hot >= 0; hot--)
-                measure(s, figures[i].name, figures[i].run, figures[i].share, hot, report, context);
-        set_clear(s);
-    }
-    free(s);
+    fhola_status status = FHOLA_OK;
+    for (unsigned t = 0; t < spec->threads && !status; t++) status = set_tables(set[t], kernel);
+    for (size_t i = 0; i < FIGURES && !status; i++)
+        for (int hot = 1; hot >= 0 && wanted(spec, &figures[i]); hot--) {
+            ckks_figure f = measure(set, spec->threads, &figures[i], hot);
+            if (kernel == &ckks_kernel_portable) portable[i][hot] = f.median_us;
+            f.ratio = portable[i][hot] / f.median_us;
+            if (show) report(arg, &f);
+        }
     return status;
 }
 
-fhola_status bench_memory_figures(unsigned log_n, bench_report *report, void *context)
+static fhola_status all_figures(const ckks_bench_spec *spec, bench_set *const set[], const ckks_kernel *const table[], size_t tables,
+                                ckks_figure_fn report, void *arg)
 {
-    bench_set *s = malloc(sizeof *s);
-    if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for the operands");
-    fhola_status status = set_init(s, &ckks_kernel_portable, log_n, 48);
-    if (!status) {
-        for (int hot = 1; hot >= 0; hot--) measure(s, "memcpy", run_copy, 1, hot, report, context);
-        set_clear(s);
+    double portable[FIGURES][2];
+    fhola_status status = FHOLA_OK;
+    for (int hot = 1; hot >= 0 && wanted(spec, &memory_copy); hot--) {
+        set[0]->kernel = &ckks_kernel_portable;
+        ckks_figure f = measure(set, spec->threads, &memory_copy, hot);
+        f.isa = "none";
+        f.prime_bits = 0;
+        report(arg, &f);
     }
-    free(s);
+    for (size_t i = tables; i-- > 0 && !status;) /* the portable table comes first: the others are compared with it */
+        status = table_figures(spec, set, table[i], !spec->isa || !strcmp(spec->isa, table[i]->name), portable, report, arg);
+    return status;
+}
+
+const char *ckks_isa_name(size_t i)
+{
+    const ckks_kernel *table[3];
+    return i < ckks_kernel_list(table) ? table[i]->name : NULL;
+}
+
+static fhola_status check(const ckks_bench_spec *spec)
+{
+    const ckks_kernel *table;
+    if (spec->log_n < 10 || spec->log_n > CKKS_MAX_LOG_N || spec->prime_bits < spec->log_n + 2 || spec->prime_bits > CKKS_MAX_PRIME_BITS)
+        return fhola_fail(FHOLA_PARAM, "no figures for n = 2^%u and primes of %u bits", spec->log_n, spec->prime_bits);
+    if (spec->threads < 1 || spec->threads > MOST_THREADS)
+        return fhola_fail(FHOLA_PARAM, "%u threads are outside 1..%d", spec->threads, MOST_THREADS);
+    return spec->isa ? ckks_kernel_select(&table, spec->isa) : FHOLA_OK;
+}
+
+fhola_status ckks_bench_kernels(const ckks_bench_spec *spec, ckks_figure_fn report, void *arg)
+{
+    const ckks_kernel *table[3];
+    size_t tables = ckks_kernel_list(table);
+    fhola_status status = check(spec);
+    if (status || !any_wanted(spec)) return status;
+    bench_set **set = calloc(spec->threads, sizeof *set);
+    if (!set) return fhola_fail(FHOLA_NOMEM, "no memory for the operands");
+    for (unsigned t = 0; t < spec->threads && !status; t++) {
+        set[t] = calloc(1, sizeof *set[t]);
+        status = set[t] ? set_init(set[t], spec->log_n, spec->prime_bits) : fhola_fail(FHOLA_NOMEM, "no memory for the operands");
+    }
+    if (!status) status = all_figures(spec, set, table, tables, report, arg);
+    for (unsigned t = 0; t < spec->threads; t++) {
+        if (set[t]) set_clear(set[t]);
+        free(set[t]);
+    }
+    free(set);
     return status;
 }

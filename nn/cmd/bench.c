@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fhola bench: measures this machine. Each part prints one figure a line. */
+#include "nn/cmd/bench.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void nn_cmd_bench_print(void *arg, const ckks_figure *f)
+{
+    const bool *json = arg;
+    if (*json) {
+        printf("{\"name\": \"%s\", \"isa\": \"%s\", \"threads\": %u, \"n\": %zu, \"prime_bits\": %u, \"hot\": %s, ", f->name, f->isa,
+               f->threads, f->n, f->prime_bits, f->hot ? "true" : "false");
+        printf("\"median_us\": %.3f, \"min_us\": %.3f, \"kcycles\": %.2f, ", f->median_us, f->min_us, f->kcycles);
+        printf("\"gb_per_s\": ");
+        nn_cmd_json_number(f->bytes > 0 ? f->bytes / f->median_us * 1e-3 : (double)NAN);
+        printf(", \"ratio\": ");
+        nn_cmd_json_number(f->ratio > 0 ? f->ratio : (double)NAN);
+        printf("}\n");
+    } else {
+        printf("%-22s %-10s %7u %6zu %4u %-4s %11.2f %11.2f %10.1f", f->name, f->isa, f->threads, f->n, f->prime_bits,
+               f->hot ? "hot" : "cold", f->median_us, f->min_us, f->kcycles);
+        if (f->bytes > 0) printf(" %7.1f", f->bytes / f->median_us * 1e-3);
+        else printf(" %7s", "-");
+        if (f->ratio > 0) printf(" %6.2f\n", f->ratio);
+        else printf(" %6s\n", "-");
+    }
+    fflush(stdout);
+}
+
+/* Kernel figures of one group for the rings and primes asked for. */
+static fhola_status kernels(const nn_cmd_bench_options *o, unsigned group)
+{
+    static const unsigned rings[] = {15, 16}, bits[] = {30, 40, 48, 50};
+    bool json = o->json;
+    fhola_status status = FHOLA_OK;
+    for (size_t r = 0; r < (o->log_n > 0 ? 1 : 2) && !status; r++)
+        for (size_t b = 0; b < (o->bits > 0 ? 1 : 4) && !status; b++) {
+            const ckks_bench_spec spec = {.isa = o->isa,
+                                          .log_n = o->log_n > 0 ? (unsigned)o->log_n : rings[r],
+                                          .prime_bits = o->bits > 0 ? (unsigned)o->bits : bits[b],
+                                          .threads = o->threads > 0 ? (unsigned)o->threads : 1,
+                                          .groups = group,
+                                          .only = o->only};
+            status = ckks_bench_kernels(&spec, nn_cmd_bench_print, &json);
+        }
+    return status;
+}
+
+static fhola_status bench_ntt(const nn_cmd_bench_options *o)
+{
+    return kernels(o, CKKS_FIGURES_NTT);
+}
+
+static fhola_status bench_keyswitch(const nn_cmd_bench_options *o)
+{
+    fhola_status status = kernels(o, CKKS_FIGURES_KEY_SWITCH);
+    return status ? status : nn_cmd_bench_operations(o);
+}
+
+static const nn_cmd_option options[] = {
+    NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50, "primes of N bits only (default: 30, 40, 48 and 50)"),
+    NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa, "figures of one kernel table only"),
+    NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
+    NN_CMD_WHOLE("log-n", 0, "N", nn_cmd_bench_options, log_n, 10, 17, "functions on limbs: ring degree 2^N only (default: 15 and 16)"),
+    NN_CMD_TEXT("only", 0, "NAME", nn_cmd_bench_options, only, "figures whose names begin so"),
+    NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params, "parameter set of whole operations (default R15)"),
+    NN_CMD_WHOLE("threads", 0, "N", nn_cmd_bench_options, threads, 1, 256,
+                 "functions on limbs: N threads at once, each on limbs of its own (default 1);\n"
+                 "whole operations: N threads share the work (default: all)"),
+    NN_CMD_END,
+};
+
+static const struct {
+    const char *name;
+    fhola_status (*run)(const nn_cmd_bench_options *);
+} parts[] = {
+    {"bootstrap", nn_cmd_bench_bootstraps},
+    {"keyswitch", bench_keyswitch},
+    {"ntt", bench_ntt},
+};
+
+static int run(int argc, char **argv)
+{
+    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS};
+    if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (strcmp(argv[1], parts[i].name) != 0) continue;
+        if (!o.json)
+            printf("%-22s %-10s %7s %6s %4s %-4s %11s %11s %10s %7s %6s\n", "name", "isa", "threads", "n", "bits", "", "median us", "min us",
+                   "kcycles", "GB/s", "ratio");
+        return nn_cmd_finish("bench", parts[i].run(&o));
+    }
+    return nn_cmd_wrong_use("bench", "nothing called '%s' to measure: ntt, keyswitch or bootstrap", argv[1]);
+}
+
+const nn_cmd_command nn_cmd_bench = {
+    .name = "bench",
+    .run = run,
+    .usage = "ntt|keyswitch|bootstrap",
+    .purpose = "measure the arithmetic on this machine",
+    .options = options,
+    .least = 1,
+    .most = 1,
+    .operands = "what to measure: ntt, keyswitch or bootstrap",
+    .notes = "Kernel tables are compared with the portable one, which is therefore always measured.",
+    .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
+                "fhola bench bootstrap --json",
+};

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of `fhola bench` share. */
+#ifndef NN_CMD_BENCH_H
+#define NN_CMD_BENCH_H
+
+#include "ckks/ckks.h"
+#include "nn/cmd/cmd.h"
+
+typedef struct nn_cmd_bench_options {
+    bool json;
+    const char *isa;    /* NULL: every table the machine can run */
+    const char *only;   /* figures whose names begin so; NULL: all */
+    const char *params; /* parameter set of whole operations */
+    double threads;     /* 0: not given */
+    double log_n;       /* 0: several */
+    double bits;        /* 0: several */
+} nn_cmd_bench_options;
+
+/* Whole operations of the scheme on a parameter set, and one bootstrap with its stages; under every table asked for. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *options);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_options *options);
+
+/* A ckks_figure_fn: prints one line, for JSON readers or for people. arg: whether JSON (bool). */
+void nn_cmd_bench_print(void *arg, const ckks_figure *figure);
+
+#endif

@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The shape of what `fhola bench` prints: JSON lines with the members the manual names, one for each table and size, and no times held
+# against anything.
+set -eu
+top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail()
+{
+    failures=$((failures + 1))
+    echo "FAIL: $*"
+}
+
+number='[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?'
+positive="($number|null)"
+line="^\\{\"name\": \"[a-z_0-9]+\", \"isa\": \"(portable|avx2|avx512ifma|none)\", \"threads\": [1-9][0-9]*, \"n\": [1-9][0-9]*, "
+line="$line\"prime_bits\": [0-9]+, \"hot\": (true|false), \"median_us\": $number, \"min_us\": $number, \"kcycles\": $number, "
+line="$line\"gb_per_s\": $positive, \"ratio\": $positive\\}\$"
+
+# shape FILE COUNT: COUNT lines, all of that shape, the shortest time not above the median, no time of zero.
+shape()
+{
+    [ "$(wc -l < "$1")" -eq "$2" ] || fail "$1: $(wc -l < "$1") lines, not $2"
+    if grep -vE "$line" "$1"; then fail "$1: a line is no figure"; fi
+    awk -F'[:,]' '{
+        for (i = 1; i < NF; i++) {
+            if ($i ~ /"median_us"/) median = $(i + 1)
+            if ($i ~ /"min_us"/) least = $(i + 1)
+        }
+        if (!(least > 0 && least <= median)) print
+    }' "$1" > "$work/wrong"
+    [ ! -s "$work/wrong" ] || fail "$1: $(cat "$work/wrong")"
+}
+
+# Every table is there, the portable one as many times as any other, with ratio 1.
+"$fhola" bench ntt --json --log-n 10 --bits 30 > "$work/ntt.json"
+tables=$(grep -o '"isa": "[a-z0-9]*"' "$work/ntt.json" | sort -u | grep -vc none)
+shape "$work/ntt.json" $((2 + 6 * tables))
+for name in ntt_forward ntt_inverse ntt_forward_3; do
+    for hot in true false; do
+        found=$(grep "\"name\": \"$name\"" "$work/ntt.json" | grep -c "\"hot\": $hot" || :)
+        [ "$found" -eq "$tables" ] || fail "$name, hot $hot: $found figures for $tables tables"
+    done
+done
+found=$(grep '"isa": "portable"' "$work/ntt.json" | grep -c '"ratio": 1}' || :)
+[ "$found" -eq 6 ] || fail "$found of 6 figures of the portable table are 1 of themselves"
+found=$(grep -c '"name": "memory_copy", "isa": "none"' "$work/ntt.json" || :)
+[ "$found" -eq 2 ] || fail "$found figures of a memory copy"
+
+# One figure, one table.
+"$fhola" bench keyswitch --json --log-n 10 --bits 48 --only inner_product_r --isa portable --threads 2 > "$work/one.json"
+shape "$work/one.json" 2
+[ "$(grep -c '"threads": 2, "n": 1024, "prime_bits": 48' "$work/one.json")" -eq 2 ] || fail "not what was asked for: $(cat "$work/one.json")"
+
+# Both rings and all prime sizes by default; the same as a table for people.
+"$fhola" bench ntt --only memory_copy --json > "$work/copies.json"
+shape "$work/copies.json" 16
+"$fhola" bench ntt --only memory_copy > "$work/copies.text"
+[ "$(wc -l < "$work/copies.text")" -eq 17 ] || fail "the table has $(wc -l < "$work/copies.text") lines"
+
+# Wrong use.
+for arguments in "" "abacus" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
+    found=0
+    # shellcheck disable=SC2086
+    "$fhola" bench $arguments > "$work/out" 2> "$work/err" || found=$?
+    [ $found -eq 1 ] || fail "bench $arguments: exit code $found, not 1"
+    [ ! -s "$work/out" ] || fail "bench $arguments: something on standard output"
+    grep -q '^fhola bench: ' "$work/err" || fail "bench $arguments: $(cat "$work/err")"
+done
+for arguments in "keyswitch --only rotate --params abacus"; do
+    found=0
+    # shellcheck disable=SC2086
+    "$fhola" bench $arguments --json > "$work/out" 2> "$work/err" || found=$?
+    [ $found -eq 3 ] || fail "bench $arguments: exit code $found, not 3"
+    grep -q 'abacus' "$work/err" || fail "bench $arguments: $(cat "$work/err")"
+done
+[ $failures -eq 0 ]
