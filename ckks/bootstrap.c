@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bootstrapping of real vectors, slots to coefficients first, without arcsine:
+/* Bootstrapping, slots to coefficients first, without arcsine. Real vectors of n values take n / 2 complex slots:
  *
  *   1  merge            slot j of every half block: w_j + i w_(j + n/2), by one rotation and an addition
  *   2  slots_to_coeffs  coefficients in Y = X^(N/n) are eps q0 w, in bit-reversed order (undone by step 6)
@@ -7,6 +7,8 @@
  *   4  trace            onto Z[Y]: rotations by n/2, n, ..., N/4, each added
  *   5  coeffs_to_slots  and the conjugate: slots hold t = coefficient / (q0 (K + 1/4)), real
  *   6  eval_mod         sin(2 pi eps w) / sin(2 pi eps)
+ *
+ * Complex vectors of n values take n slots: no merge; step 5 leaves real and imaginary parts apart, and step 6 runs on both.
  *
  * Order and structure: Chen, Han (Eurocrypt 2018); Bossuat, Troncoso-Pastoriza, Hubaux (ACNS 2022) for the sparse secret's encapsulation;
  * double angles: Han, Ki (CT-RSA 2020). The sine itself is the output: the caller's next polynomial absorbs it. */
@@ -26,12 +28,14 @@
 
 struct ckks_bootstrap {
     const ckks_context *context;
-    unsigned log_half; /* log2(n / 2): complex slots */
-    size_t half;
+    int complex;       /* complex values; else real ones, two in a slot */
+    unsigned log_half; /* log2 of `half` */
+    size_t half;       /* slots up to which vectors repeat: n / 2 real values, or n complex ones */
     double scale_in, scale_out;
     unsigned stc_count, cts_count;
     ckks_lintrans *stc[MAX_GROUPS], *cts[MAX_GROUPS];
     ckks_polynomial *cosine; /* in T_2(u) */
+    ckks_plaintext *i;          /* complex: the imaginary unit at scale 1 */
     ckks_basis input, eval_mod; /* base + stc; base + stc + residual + eval_mod */
 };
 
@@ -141,6 +145,7 @@ static int group_matrix(diagonals *out, size_t h, unsigned first, unsigned last,
 typedef struct group_source {
     diagonals matrix;
     size_t period; /* h, or 2h with the factor (1/2 | -i/2) of the last coeffs_to_slots group */
+    double factor; /* with period h */
 } group_source;
 
 static int group_diagonal(void *arg, int32_t offset, ckks_complex *values)
@@ -152,7 +157,7 @@ static int group_diagonal(void *arg, int32_t offset, ckks_complex *values)
     for (size_t s = 0; s < g->period; s++) {
         ckks_complex x = d[s & (h - 1)];
         if (g->period == h)
-            values[s] = x;
+            values[s] = (ckks_complex){g->factor * x.re, g->factor * x.im};
         else
             values[s] = s < h ? (ckks_complex){0.5 * x.re, 0.5 * x.im} : (ckks_complex){0.5 * x.im, -0.5 * x.re};
     }
@@ -184,7 +189,7 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
     size_t count = 0;
     /* The top group's offsets wrap around half a block, the others reach both ways. */
     for (int32_t i = top ? 0 : -reach; i <= reach; i++) offset[count++] = i * step;
-    group_source source = {{0, NULL}, g->final ? 2 * bs->half : bs->half};
+    group_source source = {{0, NULL}, g->final && !bs->complex ? 2 * bs->half : bs->half, g->final ? 0.5 : 1};
     ckks_lintrans_spec spec = {.basis = g->basis,
                                .special = ckks_basis_special_for(&c->params, g->basis),
                                .count = count,
@@ -326,20 +331,28 @@ static double raised_scale(const ckks_bootstrap *bs)
     return (double)(c->slots / bs->half) * (double)c->prime[0].p * (c->params.spec.eval_mod_range + 0.25);
 }
 
-fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_values, double scale_in,
-                                   int encode)
+/* The imaginary unit as the monomial X^(N/2): products with it are exact. */
+static fhola_status create_unit(ckks_bootstrap *bs, ckks_workspace *ws)
+{
+    const ckks_complex unit = {0, 1};
+    fhola_status st = ckks_plaintext_create(&bs->i, bs->context);
+    return st ? st : ckks_encode(bs->context, ws, bs->i, &unit, 1, 1, bs->eval_mod);
+}
+
+static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_half, int complex, double scale_in,
+                           int encode)
 {
     const ckks_params_spec *s = &c->params.spec;
-    if (!s->eval_mod_levels) return fhola_fail(FHOLA_PARAM, "the parameter set has no bootstrapping levels");
-    if (log_values < 2 || log_values > c->log_slots) return fhola_fail(FHOLA_PARAM, "2^%u values do not fit 2^%u slots", log_values, c->log_slots);
     if (!(scale_in > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale_in);
     unsigned lower = (s->stc_levels - 1) * group_size(c, s->stc_levels), lower_cts = (s->cts_levels - 1) * group_size(c, s->cts_levels);
-    if (log_values - 1 <= lower || log_values - 1 <= lower_cts)
-        return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels", log_values, s->stc_levels, s->cts_levels);
+    if (log_half <= lower || log_half <= lower_cts)
+        return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels", log_half + !complex, s->stc_levels,
+                          s->cts_levels);
     ckks_bootstrap *bs = calloc(1, sizeof *bs);
     if (!bs) return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrap");
     bs->context = c;
-    bs->log_half = log_values - 1;
+    bs->complex = complex;
+    bs->log_half = log_half;
     bs->half = (size_t)1 << bs->log_half;
     bs->scale_in = scale_in;
     bs->stc_count = s->stc_levels;
@@ -349,12 +362,35 @@ fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, 
     fhola_status st = create_groups(bs, ws, 0, scale_in, s->eps * (double)c->prime[0].p, bs->input, encode);
     if (!st) st = create_groups(bs, ws, 1, raised_scale(bs), exp2(s->eval_mod_scale_bits[0]), c->chain, encode);
     if (!st) st = create_eval_mod(bs, ws);
+    if (!st && complex) st = create_unit(bs, ws);
     if (st) {
         ckks_bootstrap_destroy(bs);
         return st;
     }
     *out = bs;
     return FHOLA_OK;
+}
+
+static fhola_status check_size(const ckks_context *c, unsigned log_values, unsigned least)
+{
+    if (!c->params.spec.eval_mod_levels) return fhola_fail(FHOLA_PARAM, "the parameter set has no bootstrapping levels");
+    if (log_values < least || log_values > c->log_slots)
+        return fhola_fail(FHOLA_PARAM, "2^%u values do not fit 2^%u slots", log_values, c->log_slots);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_values, double scale_in,
+                                   int encode)
+{
+    fhola_status st = check_size(c, log_values, 2);
+    return st ? st : create_bootstrap(out, c, ws, log_values - 1, 0, scale_in, encode);
+}
+
+fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_values,
+                                           double scale_in, int encode)
+{
+    fhola_status st = check_size(c, log_values, 1);
+    return st ? st : create_bootstrap(out, c, ws, log_values, 1, scale_in, encode);
 }
 
 void ckks_bootstrap_destroy(ckks_bootstrap *bs)
@@ -365,6 +401,7 @@ void ckks_bootstrap_destroy(ckks_bootstrap *bs)
         ckks_lintrans_destroy(bs->cts[i]);
     }
     ckks_polynomial_destroy(bs->cosine);
+    ckks_plaintext_destroy(bs->i);
     free(bs);
 }
 
@@ -376,7 +413,7 @@ fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c
     ckks_key_request dense = {CKKS_KEY_SPARSE_TO_DENSE, 0, c->chain, c->special};
     ckks_key_request conjugate = {CKKS_KEY_CONJUGATE, 0, bs->eval_mod, c->special};
     ckks_key_request relinearize = {CKKS_KEY_RELINEARIZE, 0, bs->eval_mod, c->special};
-    fhola_status st = ckks_key_list_add(list, c, merge);
+    fhola_status st = bs->complex ? FHOLA_OK : ckks_key_list_add(list, c, merge);
     if (!st) st = ckks_key_list_add(list, c, sparse);
     if (!st) st = ckks_key_list_add(list, c, dense);
     if (!st) st = ckks_key_list_add(list, c, conjugate);
@@ -425,6 +462,7 @@ typedef struct run {
     const ckks_bootstrap *bs;
     ckks_basis chain; /* primes this run raises to */
     ckks_ciphertext a, b; /* scratch, used in turn */
+    ckks_ciphertext imaginary; /* complex: the imaginary parts, from coeffs_to_slots on */
 } run;
 
 static fhola_status merge_halves(run *r, const ckks_ciphertext *in)
@@ -520,6 +558,10 @@ static fhola_status coeffs_to_slots(run *r)
 {
     fhola_status st = transforms(r, r->bs->cts, r->bs->cts_count);
     if (!st) st = ckks_conjugate(r->c, r->ws, r->keys, &r->b, &r->a);
+    if (!st && r->bs->complex) { /* -i (z - conj z) */
+        st = ckks_sub(r->c, &r->imaginary, &r->b, &r->a);
+        if (!st) st = ckks_mul_plain(r->c, &r->imaginary, &r->imaginary, r->bs->i);
+    }
     return st ? st : ckks_add(r->c, &r->a, &r->a, &r->b);
 }
 
@@ -557,6 +599,19 @@ static fhola_status eval_mod(run *r)
     return st;
 }
 
+/* Of the real parts in a, then of the imaginary parts, which end up as a's. */
+static fhola_status eval_mod_complex(run *r)
+{
+    fhola_status st = eval_mod(r);
+    ckks_ciphertext real = r->a;
+    if (st) return st;
+    r->a = r->imaginary;
+    r->imaginary = real;
+    st = eval_mod(r);
+    if (!st) st = ckks_mul_plain(r->c, &r->a, &r->a, r->bs->i);
+    return st ? st : ckks_add(r->c, &r->a, &r->a, &r->imaginary);
+}
+
 static double now(void)
 {
     struct timespec t;
@@ -585,7 +640,8 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws, con
     st = ckks_ciphertext_scratch(&r.a, ws, r.chain);
     if (!st) st = ckks_ciphertext_scratch(&r.b, ws, r.chain);
     double t[6] = {now()};
-    if (!st) st = merge_halves(&r, in);
+    if (!st && bs->complex) st = ckks_ciphertext_scratch(&r.imaginary, ws, r.chain);
+    if (!st) st = bs->complex ? ckks_ciphertext_copy(&r.a, in) : merge_halves(&r, in);
     if (!st) st = transforms(&r, bs->stc, bs->stc_count);
     t[1] = now();
     if (!st) st = switch_and_raise(&r);
@@ -594,7 +650,7 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws, con
     t[3] = now();
     if (!st) st = coeffs_to_slots(&r);
     t[4] = now();
-    if (!st) st = eval_mod(&r);
+    if (!st) st = bs->complex ? eval_mod_complex(&r) : eval_mod(&r);
     t[5] = now();
     if (!st) st = ckks_ciphertext_copy(out, &r.a);
     ckks_workspace_release(ws, mark);

@@ -66,7 +66,8 @@ typedef struct ckks_params ckks_params;
  * secrets (Security Guidelines for Implementing Homomorphic Encryption, ePrint 2024/463, table 5.2: 868 at N = 2^15, 1747 at 2^16, 3523
  * at 2^17, smaller rings below), or when the ephemeral secret's modulus q0 p0 is too large for its Hamming weight. */
 fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec) FHOLA_WARN_UNUSED;
-/* A named set: "R15" (default, fast), "R15-A3", "R15-A2", "R15-B"; names beginning with "toy" are insecure rings for tests. */
+/* A named set: "R15" (default, fast), "R15-A3", "R15-A2", "R15-B"; "R16" (15 residual levels, 21 bits of precision), "R16-6" (six
+ * residual levels); names beginning with "toy" are insecure rings for tests. */
 fhola_status ckks_params_named(ckks_params **out, const char *name) FHOLA_WARN_UNUSED;
 /* The i-th built-in name, NULL past the end; insecure toy sets are not listed. */
 const char *ckks_params_name(size_t i);
@@ -306,6 +307,11 @@ typedef struct ckks_bootstrap ckks_bootstrap;
 /* encode = 0: structure and keys only. */
 fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context, ckks_workspace *workspace, unsigned log_values,
                                    double scale_in, int encode) FHOLA_WARN_UNUSED;
+/* The same for complex vectors of n = 2^log_values values (repeated to fill the slots, or as many as there are slots). Input: z_s itself
+ * in slot s, |Re z_s|, |Im z_s| <= 1. Output: the sine of the real part plus i times that of the imaginary part. Twice the EvalMod of a
+ * real one; a real bootstrap of 2n values with n complex ones as their parts does better where 2n values fit. */
+fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *context, ckks_workspace *workspace, unsigned log_values,
+                                           double scale_in, int encode) FHOLA_WARN_UNUSED;
 void ckks_bootstrap_destroy(ckks_bootstrap *bootstrap);
 fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bootstrap, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
 size_t ckks_bootstrap_bytes(const ckks_bootstrap *bootstrap);

@@ -12,6 +12,7 @@
 #define CHUNK 64u     /* pictures whose arrivals are laid out by channel at a time */
 #define BINS 4096u    /* of a histogram that has just grown: at least half of them lie in the range */
 #define VALUES ((size_t)NN_PLAIN_MAX_VALUES)
+#define FACTOR_ERROR 0x1p-20 /* of the factor of a composition, in units of the half-width */
 #define MAX_GROWTH 32.0 /* of a layer's range behind polynomials over that of the exact network */
 
 /* ---- arrivals ---- */
@@ -324,7 +325,9 @@ static fhola_status select_observed(ola_interval *intervals, const nn_arrivals *
 
 static fhola_status select_intervals(ola_interval *intervals, double *max_w, const nn_arrivals *a, size_t i, const nn_plan_options *options)
 {
-    ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output, .floor = options->floor};
+    ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output,
+                              .floor = options->floor,
+                              .symmetric = options->sign != NULL};
     fhola_status status = options->unguarded ? FHOLA_OK : check_growth(a, i);
     if (status != FHOLA_OK)
         return status;
@@ -387,6 +390,45 @@ static fhola_status fit_layer(nn_activation *a, const nn_arrivals *arrivals, con
     return status;
 }
 
+/* The lowest odd degree of full depth whose polynomial undoes the sine up to FACTOR_ERROR: x / 2 on [-1, 1] as a function of X. */
+static fhola_status fit_factor(ola_fit_result *result, const ola_composite *sign, double eps)
+{
+    static const double x[] = {-1, 1}, y[] = {-0.5, 0.5};
+    const ola_problem line = {.function = {.kind = OLA_TABLE, .count = 2, .x = x, .y = y},
+                              .interval = {0, 1},
+                              .eps = eps,
+                              .weight = OLA_WEIGHT_NORMAL,
+                              .deviation = 1};
+    unsigned depth = 0;
+    for (unsigned k = 0; k < sign->count; k++) depth += ola_depth(sign->degree[k]);
+    fhola_status status = FHOLA_OK;
+    for (unsigned k = 1; k <= depth && k <= 5; k++) {
+        status = ola_minimax(result, &line, (1u << k) - 1);
+        if (status != FHOLA_OK || result->max_error <= FACTOR_ERROR)
+            break;
+    }
+    return status;
+}
+
+/* ReLU by a composition: (half_width w / 2) (1 + sign(X)), the first factor a polynomial in X as well. */
+static fhola_status fit_composition(nn_plan *plan, size_t i, const ola_interval *intervals, const nn_plan_options *options)
+{
+    ola_fit_result line;
+    fhola_status status = fit_factor(&line, options->sign, options->eps);
+    if (status == FHOLA_OK)
+        status = nn_plan_set_sign(plan, i, options->sign);
+    if (status == FHOLA_OK)
+        status = nn_plan_set_degree(plan, i, line.degree);
+    nn_activation *a = &plan->activations[i];
+    for (unsigned c = 0; c < a->channels && status == FHOLA_OK; c++) {
+        a->centre[c] = 0;
+        a->half_width[c] = intervals[c].half_width;
+        for (unsigned k = 1; k <= line.degree; k += 2)
+            a->coeff[(size_t)k * a->channels + c] = intervals[c].half_width * line.coeff[k];
+    }
+    return status;
+}
+
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options)
 {
     nn_activation *a = &plan->activations[i];
@@ -394,6 +436,12 @@ fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arriv
     if (!intervals)
         return fhola_fail(FHOLA_NOMEM, "no memory for %u intervals", arrivals->channels);
     fhola_status status = select_intervals(intervals, &a->max_w, arrivals, i, options);
+    if (options->sign) {
+        if (status == FHOLA_OK)
+            status = fit_composition(plan, i, intervals, options);
+        free(intervals);
+        return status;
+    }
     if (status == FHOLA_OK && options->per_layer) {
         status = fit_layer(a, arrivals, intervals, options);
         if (status != FHOLA_OK)

@@ -40,7 +40,7 @@ fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *passage, siz
  * `conditional`. */
 fhola_status nn_passage_advance(nn_passage *passage, size_t i, const nn_activation *activation, double eps) FHOLA_WARN_UNUSED;
 
-/* Sets intervals and coefficients of activation i of the plan, whose degree is set already, to the arrivals. Without
+/* Sets intervals and coefficients of activation i of the plan, whose degree is set already (a composition's is set here), to the arrivals. Without
  * options->unguarded an interval that held-out pictures leave is stretched before the fit. FHOLA_RANGE, naming activation and
  * channel: a channel is constant; what arrives is so far beyond the exact network's range that the polynomials before must diverge.
  * */

@@ -146,7 +146,10 @@ static fhola_status bootstrap_step(run *r, const nn_layer *layer)
 static fhola_status activation_step(run *r, const nn_layer *layer)
 {
     fhola_status status = begin(r, NN_STEP_ACTIVATION);
-    if (status == FHOLA_OK) status = ckks_polynomial_apply(r->context, r->workspace, r->keys, layer->activation, r->next, r->x);
+    if (status == FHOLA_OK && layer->composition)
+        status = nn_composition_apply(r->context, r->workspace, r->keys, layer->composition, r->next, r->x);
+    else if (status == FHOLA_OK)
+        status = ckks_polynomial_apply(r->context, r->workspace, r->keys, layer->activation, r->next, r->x);
     if (status != FHOLA_OK) return status;
     advance(r);
     return end(r, NN_STEP_ACTIVATION, &r->time.activation, r->x);

@@ -42,6 +42,8 @@ void nn_plan_set_method(nn_plan_options *options, nn_plan_method method)
 
 static fhola_status check_budget(const nn_plan_options *o)
 {
+    if (o->sign)
+        return FHOLA_OK;
     if (!(o->seconds >= 0 && o->seconds <= 1e9) || !(o->max_loss >= 0 && o->max_loss <= 100))
         return fhola_fail(FHOLA_PARAM, "a budget of %g seconds or %g points is out of range", o->seconds, o->max_loss);
     if (!o->degrees && (o->depth > 0) + (o->seconds > 0) + (o->max_loss > 0) != 1)
@@ -85,7 +87,8 @@ static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_b
 {
     nn_passage *passage;
     fhola_status status =
-        nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out, !options->exact_inputs);
+        nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out,
+                                            !options->exact_inputs && !options->sign);
     if (status != FHOLA_OK)
         return status;
     for (size_t i = 0; i < plan->count && status == FHOLA_OK; i++) {
@@ -116,7 +119,7 @@ typedef struct work {
 static fhola_status check_depth(const work *w)
 {
     size_t activations = nn_model_activations(w->model);
-    if (w->options.depth > 0 && !w->options.degrees && w->options.depth < 2 * activations)
+    if (w->options.depth > 0 && !w->options.degrees && !w->options.sign && w->options.depth < 2 * activations)
         return fhola_fail(FHOLA_PARAM, "a depth of %u is too small: %zu activations need at least %zu", w->options.depth,
                           activations, 2 * activations);
     return FHOLA_OK;
@@ -124,7 +127,7 @@ static fhola_status check_depth(const work *w)
 
 static fhola_status find_profile(work *w)
 {
-    if (w->options.profile || w->options.degrees)
+    if (w->options.profile || w->options.degrees || w->options.sign)
         return FHOLA_OK;
     fhola_status status = nn_profile_make(&w->own_profile, w->model, w->calibration, &w->options, w->progress, w->user);
     w->options.profile = w->own_profile;
@@ -135,10 +138,11 @@ static fhola_status choose_degrees(unsigned *degrees, const work *w)
 {
     const nn_plan_options *o = &w->options;
     nn_degrees table;
-    if (o->degrees) {
+    if (o->degrees)
         memcpy(degrees, o->degrees, nn_model_activations(w->model) * sizeof *degrees);
+    for (size_t i = 0; o->sign && i < nn_model_activations(w->model); i++) degrees[i] = 1; /* until fitted */
+    if (o->degrees || o->sign)
         return FHOLA_OK;
-    }
     fhola_status status = nn_degrees_create(&table, w->model, o);
     if (status != FHOLA_OK)
         return status;
@@ -250,7 +254,7 @@ static fhola_status make(nn_plan **plan, work *w, unsigned *degrees)
     fhola_status status = check_depth(w);
     if (status == FHOLA_OK)
         status = find_profile(w);
-    if (status == FHOLA_OK && w->options.max_loss > 0 && !w->options.degrees)
+    if (status == FHOLA_OK && w->options.max_loss > 0 && !w->options.degrees && !w->options.sign)
         return make_within_loss(plan, w, degrees);
     if (status == FHOLA_OK)
         status = choose_degrees(degrees, w);

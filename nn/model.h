@@ -52,13 +52,15 @@ typedef struct nn_model {
 } nn_model;
 
 /* One activation polynomial per channel. With w = (x - centre[c]) / half_width[c] and X = sin(2 pi eps w) / sin(2 pi eps)
- * (eps = 0: X = w), the activation is y = sum_k coeff[k * channels + c] T_k(X). */
+ * (eps = 0: X = w), the activation is y = sum_k coeff[k * channels + c] T_k(X), times 1 + sign(X) if there is a composition `sign`:
+ * then the sum approximates x / 2, the composition the sign of X, and y is a ReLU (centres are 0). */
 typedef struct nn_activation {
     unsigned degree;
     unsigned channels;
     double *centre, *half_width; /* channels each; half_width > 0 */
     double *coeff;               /* (degree + 1) * channels */
     double max_w;                /* largest |w| seen on the held-out pictures, 0 if unknown */
+    struct ola_composite *sign;  /* NULL: none; one for all channels */
 } nn_activation;
 
 typedef struct nn_plan {

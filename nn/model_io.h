@@ -23,6 +23,15 @@ fhola_status nn_plan_create(nn_plan **plan, const nn_model *model, double eps) F
 /* Sets activation i to `degree` with room for its coefficients, all 0; keeps centres and half-widths. */
 fhola_status nn_plan_set_degree(nn_plan *plan, size_t i, unsigned degree) FHOLA_WARN_UNUSED;
 
+/* Gives activation i the composition `sign` (copied). */
+fhola_status nn_plan_set_sign(nn_plan *plan, size_t i, const struct ola_composite *sign) FHOLA_WARN_UNUSED;
+
+/* Levels of an activation: those of its polynomial, or those of its composition and one for the product. */
+unsigned nn_activation_depth(const nn_activation *activation);
+
+/* y of one channel at X. */
+double nn_activation_eval(const nn_activation *activation, unsigned channel, double X);
+
 /* FHOLA_PARAM, naming activation and value, unless the plan is made for this model and everything in it is within its range. */
 fhola_status nn_plan_check(const nn_plan *plan, const nn_model *model) FHOLA_WARN_UNUSED;
 

@@ -39,9 +39,9 @@ static fhola_status check_parameters(const compiler *c)
     if (fabs(s->eps - spec->eps) > 1e-12)
         return fhola_fail(FHOLA_PARAM, "the plan was fitted with eps %g, the parameter set has %g", s->eps, spec->eps);
     for (size_t i = 0; i < s->count; i++)
-        if (1 + ckks_polynomial_depth(s->layer[i].degree) > spec->residual_levels)
+        if (1 + s->layer[i].depth > spec->residual_levels)
             return fhola_fail(FHOLA_PARAM, "activation %zu of degree %u needs %u residual levels, the parameter set has %u", i,
-                              s->layer[i].degree, 1 + ckks_polynomial_depth(s->layer[i].degree), spec->residual_levels);
+                              s->layer[i].degree, 1 + s->layer[i].depth, spec->residual_levels);
     return FHOLA_OK;
 }
 
@@ -145,24 +145,24 @@ static fhola_status request_relinearisation(const compiler *c, ckks_basis basis,
     return status;
 }
 
+static fhola_status create_activation(const compiler *c, nn_layer *layer, const nn_recipe *r, const double *coeff, ckks_basis basis)
+{
+    double scale_in = ckks_bootstrap_scale_out(layer->bootstrap), scale_out = c->network->scale;
+    nn_composition_spec composition = {r->sign, r->degree, r->layout.slots, coeff, basis, scale_in, scale_out};
+    ckks_polynomial_spec polynomial = {r->degree, r->layout.slots, coeff, basis, c->network->convolution_basis, scale_in, scale_out};
+    return r->sign ? nn_composition_create(&layer->composition, c->context, c->workspace, &composition)
+                   : ckks_polynomial_create(&layer->activation, c->context, c->workspace, &polynomial);
+}
+
 static fhola_status compile_activation(const compiler *c, nn_layer *layer, const nn_recipe *r)
 {
-    layer->residual_levels = 1 + ckks_polynomial_depth(r->degree);
+    layer->residual_levels = 1 + r->depth;
     ckks_basis basis = activation_basis(c, layer->residual_levels);
     fhola_status status = request_relinearisation(c, basis, layer->residual_levels - 1);
     if (status != FHOLA_OK || !c->network->encoded) return status;
     double *coeff = spread_coefficients(r);
     if (!coeff) return fhola_fail(FHOLA_NOMEM, "no memory for the coefficients of a polynomial of degree %u", r->degree);
-    ckks_polynomial_spec spec = {
-        .degree = r->degree,
-        .period = r->layout.slots,
-        .coeff = coeff,
-        .basis_in = basis,
-        .basis_out = c->network->convolution_basis,
-        .scale_in = ckks_bootstrap_scale_out(layer->bootstrap),
-        .scale_out = c->network->scale,
-    };
-    status = ckks_polynomial_create(&layer->activation, c->context, c->workspace, &spec);
+    status = create_activation(c, layer, r, coeff, basis);
     free(coeff);
     return status;
 }
@@ -268,6 +268,7 @@ void nn_network_destroy(nn_network *network)
         ckks_plaintext_destroy(layer->skip);
         ckks_plaintext_destroy(layer->bias);
         ckks_polynomial_destroy(layer->activation);
+        nn_composition_destroy(layer->composition);
     }
     free(network->layer);
     for (size_t i = 0; i < NN_BOOTSTRAPS; i++) ckks_bootstrap_destroy(network->bootstrap[i]);
@@ -308,6 +309,7 @@ size_t nn_network_bytes(const nn_network *network)
         const nn_layer *layer = &network->layer[i];
         bytes += linear_bytes(layer->linear) + linear_bytes(layer->shortcut);
         if (layer->activation) bytes += ckks_polynomial_bytes(layer->activation);
+        if (layer->composition) bytes += nn_composition_bytes(layer->composition);
     }
     for (size_t i = 0; i < NN_BOOTSTRAPS; i++)
         if (network->bootstrap[i]) bytes += ckks_bootstrap_bytes(network->bootstrap[i]);

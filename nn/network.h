@@ -13,6 +13,7 @@
 
 #include "ckks/ckks.h"
 #include "nn/client.h"
+#include "nn/composition.h"
 #include "nn/nn.h"
 #include "nn/schedule.h"
 
@@ -30,8 +31,9 @@ typedef struct nn_layer {
     int opens, closes;       /* a block begins, ends with this layer */
     ckks_plaintext *bias;
     const ckks_bootstrap *bootstrap;
-    unsigned residual_levels; /* 1 + depth of the polynomial */
+    unsigned residual_levels; /* 1 + depth of the activation */
     ckks_polynomial *activation;
+    nn_composition *composition; /* in place of `activation`, or NULL */
 } nn_layer;
 
 struct nn_network {

@@ -96,7 +96,8 @@ void nn_plan_free(nn_plan *plan);
 size_t nn_plan_count(const nn_plan *plan);               /* activations */
 unsigned nn_plan_degree(const nn_plan *plan, size_t i);  /* of activation i */
 double nn_plan_max_w(const nn_plan *plan, size_t i);     /* largest |w| of activation i on the held-out pictures, 0: unknown */
-unsigned nn_plan_depth(const nn_plan *plan);             /* sum of ceil(log2(degree + 1)) */
+unsigned nn_plan_depth(const nn_plan *plan);             /* levels of all activations: ceil(log2(degree + 1)) of a polynomial */
+unsigned nn_plan_levels(const nn_plan *plan);            /* residual levels it needs: one more than its deepest activation has */
 
 /* What arrives at the activations of the exact network (histograms, ranges, means, deviations of every channel), how much the loss
  * depends on each, and how much the scores change when one of them becomes a polynomial of degree 3, 7, 15 or 31. */
@@ -141,6 +142,9 @@ typedef struct nn_plan_options {
     int minimax;             /* smallest largest error on the interval instead of smallest mean square */
     int unguarded;           /* keep a plan that leaves its intervals on the held-out pictures */
     const unsigned *degrees; /* NULL: chosen by dynamic programming over the profile's sensitivities; else one per activation, 1 to 63 */
+    /* Not NULL: every activation becomes ReLU by this composition of polynomials (of <fhola/ola.h>), on intervals around 0. Degrees,
+     * budgets and everything about least squares are then ignored. */
+    const struct ola_composite *sign;
     const nn_profile *profile; /* NULL: made when needed */
     double eps;              /* of the bootstrap's sine, [0, 1/4] */
     double margin_inside;    /* half-width over the observed half range, activations inside of blocks; >= 1 */

@@ -8,6 +8,7 @@
 #include "nn/convolve.h"
 #include "nn/model_io.h"
 #include "nn/parallel.h"
+#include "ola/ola.h"
 
 #define TWO_PI 6.283185307179586476925286766559
 #define PERIOD 64u /* per-channel constants are repeated to this length; every picture has a multiple of it */
@@ -25,6 +26,9 @@ typedef struct plain_activation {
     float eps, gain;     /* X = sin(2 pi eps w) * gain; X = w for eps = 0 */
     float *scale, *shift; /* w = x * scale + shift: PERIOD each */
     float *coeff;        /* (degree + 1) * PERIOD */
+    unsigned stages;     /* polynomials of the composition that approximates the sign; 0: none */
+    unsigned stage_degree[OLA_MAX_STAGES];
+    float *stage;        /* their coefficients, one after the other */
 } plain_activation;
 
 struct nn_plain {
@@ -104,6 +108,27 @@ INLINE void clenshaw(float *restrict out, const float *restrict t, const float *
         out[j] = coeff[j] + t[j] * b1[j] - b2[j];
 }
 
+/* out *= 1 + s(t), s the composition; t is overwritten. */
+INLINE void multiply_sign(const plain_activation *a, float *restrict out, float *restrict t)
+{
+    const float *coeff = a->stage;
+    for (unsigned stage = 0; stage < a->stages; coeff += a->stage_degree[stage++] + 1) {
+        float b1[PERIOD], b2[PERIOD] = {0};
+        for (size_t j = 0; j < PERIOD; j++)
+            b1[j] = coeff[a->stage_degree[stage]];
+        for (unsigned k = a->stage_degree[stage] - 1; k > 0; k--)
+            for (size_t j = 0; j < PERIOD; j++) {
+                float next = coeff[k] + 2.0f * t[j] * b1[j] - b2[j];
+                b2[j] = b1[j];
+                b1[j] = next;
+            }
+        for (size_t j = 0; j < PERIOD; j++)
+            t[j] = coeff[0] + t[j] * b1[j] - b2[j];
+    }
+    for (size_t j = 0; j < PERIOD; j++)
+        out[j] *= 1.0f + t[j];
+}
+
 static float largest(const float *values)
 {
     float result = 0.0f;
@@ -120,6 +145,8 @@ INLINE void activate_any(const plain_activation *a, float *restrict out, float *
     if (a->eps > 0.0f)
         sine_variable(w, a->eps, a->gain);
     clenshaw(out, w, a->coeff, a->degree);
+    if (a->stages)
+        multiply_sign(a, out, w);
 }
 
 static void activate_generic(const plain_activation *a, float *restrict out, float *restrict w, float *restrict max)
@@ -182,8 +209,30 @@ static void clear_activation(plain_activation *a)
 {
     free(a->scale);
     free(a->coeff);
-    a->scale = a->shift = a->coeff = NULL;
+    free(a->stage);
+    a->scale = a->shift = a->coeff = a->stage = NULL;
+    a->stages = 0;
     a->polynomial = false;
+}
+
+static size_t stage_values(const ola_composite *sign)
+{
+    size_t count = 0;
+    for (unsigned k = 0; sign && k < sign->count; k++)
+        count += sign->degree[k] + 1;
+    return count;
+}
+
+/* `stage`: room for all coefficients. */
+static void set_sign(plain_activation *a, float *stage, const ola_composite *sign)
+{
+    a->stage = stage;
+    a->stages = sign->count;
+    for (unsigned k = 0; k < sign->count; k++) {
+        a->stage_degree[k] = sign->degree[k];
+        for (unsigned j = 0; j <= sign->degree[k]; j++)
+            *stage++ = (float)sign->coeff[k][j];
+    }
 }
 
 fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activation *activation, double eps)
@@ -196,9 +245,12 @@ fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activat
     size_t channels = activation->channels;
     float *scale = malloc(2 * PERIOD * sizeof *scale);
     float *coeff = malloc((activation->degree + 1) * (size_t)PERIOD * sizeof *coeff);
-    if (!scale || !coeff) {
+    size_t values = stage_values(activation->sign);
+    float *stage = values ? malloc(values * sizeof *stage) : NULL;
+    if (!scale || !coeff || (values && !stage)) {
         free(scale);
         free(coeff);
+        free(stage);
         return fhola_fail(FHOLA_NOMEM, "no memory for an activation of degree %u", activation->degree);
     }
     clear_activation(a);
@@ -209,6 +261,8 @@ fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activat
     a->scale = scale;
     a->shift = scale + PERIOD;
     a->coeff = coeff;
+    if (stage)
+        set_sign(a, stage, activation->sign);
     for (size_t j = 0; j < PERIOD; j++) {
         size_t c = j % channels;
         a->scale[j] = (float)(1.0 / activation->half_width[c]);

@@ -78,11 +78,23 @@ fhola_status nn_plan_set_degree(nn_plan *plan, size_t i, unsigned degree)
     return FHOLA_OK;
 }
 
+fhola_status nn_plan_set_sign(nn_plan *plan, size_t i, const ola_composite *sign)
+{
+    ola_composite *copy = malloc(sizeof *copy);
+    if (!copy)
+        return fhola_fail(FHOLA_NOMEM, "no memory for activation %zu", i);
+    *copy = *sign;
+    free(plan->activations[i].sign);
+    plan->activations[i].sign = copy;
+    return FHOLA_OK;
+}
+
 void nn_plan_free(nn_plan *plan)
 {
     if (!plan)
         return;
     for (size_t i = 0; i < plan->count; i++) {
+        free(plan->activations[i].sign);
         free(plan->activations[i].centre);
         free(plan->activations[i].half_width);
         free(plan->activations[i].coeff);
@@ -108,12 +120,61 @@ double nn_plan_max_w(const nn_plan *plan, size_t i)
     return plan->activations[i].max_w;
 }
 
+unsigned nn_activation_depth(const nn_activation *a)
+{
+    unsigned depth = a->sign ? 1 : ola_depth(a->degree);
+    for (unsigned k = 0; a->sign && k < a->sign->count; k++)
+        depth += ola_depth(a->sign->degree[k]);
+    return depth;
+}
+
+double nn_activation_eval(const nn_activation *a, unsigned channel, double X)
+{
+    double coeff[NN_MAX_DEGREE + 1];
+    for (unsigned k = 0; k <= a->degree; k++)
+        coeff[k] = a->coeff[(size_t)k * a->channels + channel];
+    double y = ola_chebyshev_eval(coeff, a->degree, X);
+    return a->sign ? y * (1 + ola_composite_eval_sign(a->sign, X)) : y;
+}
+
 unsigned nn_plan_depth(const nn_plan *plan)
 {
     unsigned depth = 0;
     for (size_t i = 0; i < plan->count; i++)
-        depth += ola_depth(plan->activations[i].degree);
+        depth += nn_activation_depth(&plan->activations[i]);
     return depth;
+}
+
+unsigned nn_plan_levels(const nn_plan *plan)
+{
+    unsigned levels = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        unsigned needed = 1 + nn_activation_depth(&plan->activations[i]);
+        levels = needed > levels ? needed : levels;
+    }
+    return levels;
+}
+
+static fhola_status check_sign(const nn_activation *a, size_t i)
+{
+    const ola_composite *s = a->sign;
+    if (s->count < 1 || s->count > OLA_MAX_STAGES)
+        return fhola_fail(FHOLA_PARAM, "activation %zu: a composition of %u polynomials is not 1 to %u", i, s->count, OLA_MAX_STAGES);
+    for (unsigned k = 0; k < s->count; k++) {
+        if (s->degree[k] < 1 || s->degree[k] > NN_MAX_DEGREE)
+            return fhola_fail(FHOLA_PARAM, "activation %zu: degree %u in a composition is not 1 to %u", i, s->degree[k], NN_MAX_DEGREE);
+        for (unsigned j = 0; j <= s->degree[k]; j++)
+            if (!isfinite(s->coeff[k][j]))
+                return fhola_fail(FHOLA_PARAM, "activation %zu: a coefficient of its composition is not finite", i);
+    }
+    if (nn_activation_depth(a) <= ola_depth(a->degree))
+        return fhola_fail(FHOLA_PARAM, "activation %zu: degree %u is too high beside a composition of depth %u", i, a->degree,
+                          nn_activation_depth(a) - 1);
+    for (unsigned c = 0; c < a->channels; c++)
+        if (a->centre[c] != 0)
+            return fhola_fail(FHOLA_PARAM, "activation %zu, channel %u: centre %g, but compositions are for intervals around 0", i, c,
+                              a->centre[c]);
+    return FHOLA_OK;
 }
 
 static fhola_status check_activation(const nn_activation *a, size_t i)
@@ -129,7 +190,7 @@ static fhola_status check_activation(const nn_activation *a, size_t i)
     for (size_t k = 0; k < (a->degree + 1) * (size_t)a->channels; k++)
         if (!isfinite(a->coeff[k]))
             return fhola_fail(FHOLA_PARAM, "activation %zu: coefficient %zu of channel %zu is not finite", i, k / a->channels, k % a->channels);
-    return FHOLA_OK;
+    return a->sign ? check_sign(a, i) : FHOLA_OK;
 }
 
 static fhola_status check_values(const nn_plan *plan)
@@ -180,7 +241,12 @@ static void format_activation(nn_text *text, const nn_activation *a)
             nn_text_add(text, ",\n               ");
         nn_json_add_array(text, a->coeff + (size_t)k * a->channels, a->channels);
     }
-    nn_text_add(text, "]}");
+    nn_text_add(text, "]");
+    for (unsigned k = 0; a->sign && k < a->sign->count; k++) {
+        nn_text_add(text, k ? ",\n              " : ",\n     \"sign\": [");
+        nn_json_add_array(text, a->sign->coeff[k], a->sign->degree[k] + 1);
+    }
+    nn_text_add(text, a->sign ? "]}" : "}");
 }
 
 fhola_status nn_plan_format(char **text, size_t *length, const nn_plan *plan)
@@ -242,6 +308,26 @@ static fhola_status parse_coefficients(nn_plan *plan, size_t i, const nn_json *o
     return FHOLA_OK;
 }
 
+/* "sign": an array of polynomials, each an array of coefficients. Absent: no composition. */
+static fhola_status parse_sign(nn_plan *plan, size_t i, const nn_json *object, const char *name)
+{
+    const nn_json *stages = nn_json_get(object, "sign");
+    ola_composite sign = {0};
+    if (!stages)
+        return FHOLA_OK;
+    if (stages->type != NN_JSON_ARRAY || stages->count == 0 || stages->count > OLA_MAX_STAGES)
+        return nn_json_reject(stages, object, name, "\"sign\" must be 1 to 8 polynomials");
+    for (const nn_json *row = stages->child; row; row = row->next) {
+        if (row->type != NN_JSON_ARRAY || row->count < 2 || row->count > NN_MAX_DEGREE + 1)
+            return nn_json_reject(row, stages, name, "a polynomial of \"sign\" must be 2 to 64 coefficients");
+        sign.degree[sign.count] = (unsigned)row->count - 1;
+        fhola_status status = nn_json_get_row(sign.coeff[sign.count++], row, stages, row->count, "sign", name);
+        if (status != FHOLA_OK)
+            return status;
+    }
+    return nn_plan_set_sign(plan, i, &sign);
+}
+
 static fhola_status parse_activation(nn_plan *plan, size_t i, const nn_json *object, const char *name)
 {
     nn_activation *a = &plan->activations[i];
@@ -256,6 +342,8 @@ static fhola_status parse_activation(nn_plan *plan, size_t i, const nn_json *obj
         status = nn_json_get_row(a->half_width, nn_json_get(object, "half_width"), object, channels, "half_width", name);
     if (status == FHOLA_OK)
         status = parse_coefficients(plan, i, object, name);
+    if (status == FHOLA_OK)
+        status = parse_sign(plan, i, object, name);
     if (status == FHOLA_OK && max_w && max_w->type != NN_JSON_NUMBER)
         status = nn_json_reject(max_w, object, name, "\"max_w\" must be a number");
     if (status == FHOLA_OK && max_w)

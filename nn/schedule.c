@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/model_io.h"
+#include "ola/ola.h"
 
 /* Points of [-1, 1] at which an activation polynomial is sampled for its bound: 16 per extremum of T_63. */
 #define GAIN_SAMPLES 1024u
@@ -17,22 +18,12 @@ double nn_input_bound(const double mean[3], const double std[3])
     return bound;
 }
 
-static double chebyshev_sum(const nn_activation *a, unsigned channel, double x)
-{
-    double b1 = 0, b2 = 0;
-    for (unsigned k = a->degree; k > 0; k--) {
-        double b = a->coeff[(size_t)k * a->channels + channel] + 2 * x * b1 - b2;
-        b2 = b1;
-        b1 = b;
-    }
-    return a->coeff[channel] + x * b1 - b2;
-}
-
-/* The largest magnitude of the channel's polynomial on [-1, 1], sampled; 1 for the zero polynomial. */
+/* The largest magnitude of the channel's activation on [-1, 1], sampled; 1 for the zero polynomial. */
 static double polynomial_bound(const nn_activation *a, unsigned channel)
 {
     double bound = 0;
-    for (unsigned j = 0; j <= GAIN_SAMPLES; j++) bound = fmax(bound, fabs(chebyshev_sum(a, channel, 2.0 * j / GAIN_SAMPLES - 1)));
+    for (unsigned j = 0; j <= GAIN_SAMPLES; j++)
+        bound = fmax(bound, fabs(nn_activation_eval(a, channel, 2.0 * j / GAIN_SAMPLES - 1)));
     return bound > 0 ? bound : 1;
 }
 
@@ -44,6 +35,12 @@ static double *per_channel(size_t count)
 static fhola_status activation_of(nn_recipe *r, const nn_activation *a)
 {
     r->degree = a->degree;
+    r->depth = nn_activation_depth(a);
+    if (a->sign) {
+        r->sign = malloc(sizeof *r->sign);
+        if (!r->sign) return fhola_fail(FHOLA_NOMEM, "no memory for a composition");
+        *r->sign = *a->sign;
+    }
     r->gain = per_channel(a->channels);
     r->coeff = per_channel((size_t)(a->degree + 1) * a->channels);
     if (!r->gain || !r->coeff) return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of %u channels", a->channels);
@@ -154,6 +151,7 @@ void nn_schedule_clear(nn_schedule *schedule)
         free(r->bias);
         free(r->coeff);
         free(r->gain);
+        free(r->sign);
     }
     free(schedule->layer);
     nn_linear_clear(&schedule->scores);

@@ -17,7 +17,8 @@
  *     opens:                 kept = shortcut x (stage change) or x
  *                            x = linear x
  *     closes:                x += kept (stage change) or skip * kept
- *                            x += bias;   x = sin(2 pi eps x) / sin(2 pi eps);   x = sum_k coeff_k T_k(x)
+ *                            x += bias;   x = sin(2 pi eps x) / sin(2 pi eps);   x = sum_k coeff_k T_k(x), times 1 + sign(x) if
+ *                            the activation has a composition
  */
 typedef struct nn_recipe {
     nn_layout layout; /* of the pre-activation and of the output */
@@ -30,6 +31,8 @@ typedef struct nn_recipe {
     unsigned degree;
     double *coeff; /* (degree + 1) * channels: the plan's over gain */
     double *gain;  /* per channel, > 0 */
+    unsigned depth; /* levels of the activation */
+    struct ola_composite *sign; /* NULL: none */
 } nn_recipe;
 
 typedef struct nn_schedule {

@@ -46,16 +46,13 @@ static void trace_activation(nn_trace_layer *layer, const nn_activation *a, doub
 {
     size_t plane = (size_t)layer->size * layer->size;
     for (size_t c = 0; c < layer->channels; c++) {
-        double coeff[NN_MAX_DEGREE + 1] = {0};
-        for (size_t k = 0; a && k <= a->degree; k++)
-            coeff[k] = a->coeff[k * a->channels + c];
         for (size_t i = c * plane; i < (c + 1) * plane; i++) {
             if (!a) {
                 layer->y[i] = layer->x[i] < 0 ? 0 : layer->x[i];
                 continue;
             }
             layer->w[i] = (layer->x[i] - a->centre[c]) / a->half_width[c];
-            layer->y[i] = ola_chebyshev_eval(coeff, a->degree, ola_variable(eps, layer->w[i]));
+            layer->y[i] = nn_activation_eval(a, (unsigned)c, ola_variable(eps, layer->w[i]));
         }
     }
 }

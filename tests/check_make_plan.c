@@ -4,6 +4,7 @@
 #include "nn/nn.h"
 #include "nn/plan.h"
 #include "nn/profile.h"
+#include "ola/ola.h"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -78,6 +79,34 @@ START_TEST(higher_degrees_come_closer)
     printf("RMS error of the scores at degrees 3, 7, 31: %.4f %.4f %.4f\n", error[0], error[1], error[2]);
     ck_assert(error[1] < 0.7 * error[0]);
     ck_assert(error[2] < 0.5 * error[1]);
+    tear_down(&s);
+}
+END_TEST
+
+/* A composition is ReLU up to 2^-alpha of the half-width, at every activation; nothing else of the options matters. */
+START_TEST(composition_is_nearly_exact)
+{
+    static const unsigned degrees[] = {15, 15, 27};
+    setting s = set_up();
+    ola_composite sign;
+    succeed(ola_composite_relu(&sign, degrees, 3, 13));
+    s.options.sign = &sign;
+    s.options.depth = 0;
+    nn_plan *plan = make(&s);
+    ck_assert_uint_eq(nn_plan_depth(plan), 7 * 14);
+    ck_assert_uint_eq(nn_plan_levels(plan), 15);
+    for (size_t i = 0; i < plan->count; i++) {
+        const nn_activation *a = &plan->activations[i];
+        ck_assert_double_le(nn_plan_max_w(plan, i), s.options.limit_w + 1e-9);
+        for (int j = -1000; j <= 1000; j++) {
+            double w = j / 1000.0, y = nn_activation_eval(a, 1, ola_variable(plan->eps, w)), half = a->half_width[1];
+            ck_assert_double_le(fabs(y - half * fmax(w, 0)), half * 0x1p-12);
+        }
+    }
+    double error = error_of(&s, plan);
+    printf("scores with compositions: off by %g\n", error);
+    ck_assert_double_le(error, 0.02);
+    nn_plan_free(plan);
     tear_down(&s);
 }
 END_TEST
@@ -171,6 +200,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("make_plan");
     tcase_add_test(tcase, higher_degrees_come_closer);
+    tcase_add_test(tcase, composition_is_nearly_exact);
     tcase_add_test(tcase, keeps_the_depth_and_uses_it);
     tcase_add_test(tcase, is_deterministic);
     tcase_add_test(tcase, refuses_bad_options);

@@ -6,6 +6,7 @@
 #include "nn/model_io.h"
 #include "nn/nn.h"
 #include "nn/trace.h"
+#include "ola/ola.h"
 
 /* A plan whose polynomials stay tame: leaning lines plus a little of everything else. */
 static nn_plan *tame_plan(const nn_model *model, double eps)
@@ -27,6 +28,25 @@ static nn_plan *tame_plan(const nn_model *model, double eps)
         }
     }
     return plan;
+}
+
+/* The same with a composition of two polynomials at every other activation. */
+static void compose(nn_plan *plan)
+{
+    static const unsigned degrees[] = {7, 3};
+    ola_composite sign;
+    succeed(ola_composite_sign(&sign, degrees, 2, 0.05));
+    for (size_t i = 0; i < plan->count; i += 2) {
+        nn_activation *a = &plan->activations[i];
+        succeed(nn_plan_set_degree(plan, i, 3));
+        succeed(nn_plan_set_sign(plan, i, &sign));
+        for (unsigned c = 0; c < a->channels; c++) {
+            a->centre[c] = 0;
+            a->half_width[c] = 30;
+            a->coeff[a->channels + c] = 15;
+            a->coeff[3 * a->channels + c] = 0.1 * c / a->channels;
+        }
+    }
 }
 
 static double largest_w(const nn_trace_layer *layer)
@@ -77,6 +97,9 @@ START_TEST(agrees_with_double_precision)
     compare(model, plan);
     plan->eps = 0.25;
     compare(model, plan);
+    compose(plan);
+    compare(model, plan);
+    succeed(nn_plan_check(plan, model));
     nn_plan_free(plan);
     nn_model_free(model);
 }

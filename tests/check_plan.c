@@ -2,6 +2,7 @@
 #include "nn/plan.h"
 
 #include "check_nn_support.h"
+#include "ola/ola.h"
 
 static nn_model *load_model(void)
 {
@@ -50,6 +51,56 @@ START_TEST(comes_back_the_same)
         ck_assert_int_eq(memcmp(a->half_width, b->half_width, row), 0);
         ck_assert_int_eq(memcmp(a->coeff, b->coeff, (a->degree + 1) * row), 0);
     }
+    nn_plan_free(back);
+    nn_plan_free(plan);
+    nn_model_free(model);
+}
+END_TEST
+
+static ola_composite composition(void)
+{
+    static const unsigned degrees[] = {3, 5};
+    ola_composite sign;
+    succeed(ola_composite_sign(&sign, degrees, 2, 0.1));
+    return sign;
+}
+
+START_TEST(compositions_come_back)
+{
+    nn_model *model = load_model();
+    nn_plan *plan = random_plan(model), *back = NULL;
+    ola_composite sign = composition();
+    nn_activation *a = &plan->activations[0];
+    succeed(nn_plan_set_sign(plan, 0, &sign));
+    memset(a->centre, 0, a->channels * sizeof *a->centre);
+    succeed(nn_plan_save(plan, in_folder("plan")));
+    succeed(nn_plan_load(&back, in_folder("plan"), model));
+    const nn_activation *b = &back->activations[0];
+    ck_assert_ptr_nonnull(b->sign);
+    ck_assert_ptr_null(back->activations[1].sign);
+    ck_assert_uint_eq(b->sign->count, 2);
+    for (unsigned k = 0; k < 2; k++) {
+        ck_assert_uint_eq(b->sign->degree[k], sign.degree[k]);
+        ck_assert_int_eq(memcmp(b->sign->coeff[k], sign.coeff[k], (sign.degree[k] + 1) * sizeof(double)), 0);
+    }
+    ck_assert_uint_eq(nn_activation_depth(b), 2 + 3 + 1);
+    ck_assert_uint_eq(nn_plan_depth(back), 6 + 3 + 4 + 6 + 1 + 2 + 5);
+    ck_assert_uint_eq(nn_plan_levels(back), 1 + 6);
+    double X = 0.3, y = ola_chebyshev_eval((double[]){a->coeff[5], a->coeff[a->channels + 5], a->coeff[2 * a->channels + 5],
+                                                      a->coeff[3 * a->channels + 5]}, 3, X);
+    ck_assert_double_eq(nn_activation_eval(b, 5, X), y * (1 + ola_composite_eval_sign(&sign, X)));
+
+    a->centre[3] = 0.5;
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "activation 0, channel 3: centre 0.5");
+    a->centre[3] = 0;
+    a->sign->degree[0] = 1;
+    a->sign->count = 1;
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "activation 0: degree 3 is too high beside a composition of depth 1");
+    a->sign->count = 0;
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "a composition of 0 polynomials");
+    a->sign->count = 2;
+    a->sign->coeff[1][4] = NAN;
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "a coefficient of its composition is not finite");
     nn_plan_free(back);
     nn_plan_free(plan);
     nn_model_free(model);
@@ -165,6 +216,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("plan");
     tcase_add_test(tcase, comes_back_the_same);
+    tcase_add_test(tcase, compositions_come_back);
     tcase_add_test(tcase, refuses_another_model);
     tcase_add_test(tcase, saves_nothing_wrong);
     tcase_add_loop_test(tcase, refuses_bad_texts, 0, (int)(sizeof wrong / sizeof wrong[0]));

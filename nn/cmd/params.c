@@ -4,6 +4,7 @@
 
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/spec.h"
 
 /* A role of primes and its basis. */
 typedef struct role {
@@ -116,12 +117,55 @@ static fhola_status print_all(int json)
     return status;
 }
 
+/* Checks a set of somebody else's: prints it with the verdict. Refused sets fail, and the message says which bound they miss. */
+static fhola_status check_file(const char *path, bool json)
+{
+    ckks_params_spec spec;
+    ckks_params *params = NULL;
+    fhola_status status = nn_cmd_spec_read(&spec, path);
+    if (status == FHOLA_OK) status = ckks_params_create(&params, &spec);
+    if (status != FHOLA_OK) return status;
+    if (json) {
+        print_json(path, params);
+        printf("\n");
+    } else {
+        ckks_basis all = ckks_basis_chain(params) | ckks_basis_special(params);
+        print_text(path, params);
+        printf("accepted: log2(QP) is %.2f below the bound", ckks_params_log2_cap(params) - ckks_params_log2(params, all));
+        if (spec.eval_mod_levels)
+            printf(", the ephemeral secret's modulus %.2f below its own",
+                   ckks_params_log2_ephemeral_cap(params) - ckks_params_log2_ephemeral(params));
+        printf("\n");
+    }
+    ckks_params_destroy(params);
+    return FHOLA_OK;
+}
+
+static fhola_status print_spec(const char *name)
+{
+    ckks_params_spec spec;
+    fhola_status status = ckks_params_spec_named(&spec, name);
+    if (status == FHOLA_OK) nn_cmd_spec_print(&spec);
+    return status;
+}
+
+static fhola_status print_sets(const char *name, bool json)
+{
+    fhola_status status = name ? print_set(name, json) : print_all(json);
+    if (status == FHOLA_OK && name && json) printf("\n");
+    return status;
+}
+
 typedef struct params_options {
-    bool json;
+    const char *check;
+    bool json, spec;
 } params_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_FLAG("json", 0, params_options, json, "print JSON: a list, or one object for SET"),
+    NN_CMD_FLAG("json", 0, params_options, json, "print JSON: a list, or one object for a single set"),
+    NN_CMD_FLAG("spec", 0, params_options, spec, "print the specification of SET, to be varied"),
+    NN_CMD_TEXT("check", 0, "FILE", params_options, check,
+                "say whether the set specified in FILE can be had and is secure, and\nprint it; fails if not"),
     NN_CMD_END,
 };
 
@@ -129,8 +173,10 @@ static int run(int argc, char **argv)
 {
     params_options o = {0};
     if (!nn_cmd_parse(&nn_cmd_params, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    fhola_status status = argc > 1 ? print_set(argv[1], o.json) : print_all(o.json);
-    if (status == FHOLA_OK && argc > 1 && o.json) printf("\n");
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (o.check && (name || o.spec)) return nn_cmd_wrong_use("params", "--check FILE goes without a set and without --spec");
+    if (o.spec && (!name || o.json)) return nn_cmd_wrong_use("params", "--spec goes with a set, and without --json");
+    fhola_status status = o.check ? check_file(o.check, o.json) : o.spec ? print_spec(name) : print_sets(name, o.json);
     return nn_cmd_finish("params", status);
 }
 
@@ -144,5 +190,7 @@ const nn_cmd_command nn_cmd_params = {
     .most = 1,
     .operands = "at most one parameter set",
     .examples = "fhola params\n"
-                "fhola params R15 --json",
+                "fhola params R15 --json\n"
+                "fhola params R16 --spec > my.params\n"
+                "fhola params --check my.params",
 };

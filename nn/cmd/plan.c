@@ -5,14 +5,15 @@
 #include <string.h>
 
 #include "nn/cmd/cmd.h"
+#include "ola/ola.h"
 
 #define MAX_ACTIVATIONS 400u
 #define PATH_ROOM       4096u
 #define COMPARED        1000u /* calibration pictures that --ablation and the report's frontier fit to */
 
 typedef struct plan_options {
-    const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge;
-    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged;
+    const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge, *composite;
+    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha;
     bool ablation;
 } plan_options;
 
@@ -24,6 +25,9 @@ static const nn_cmd_option options[] = {
                   "the cheapest plan that loses at most so many points of accuracy\non the held-out pictures"),
     NN_CMD_TEXT("degrees", 0, "LIST", plan_options, degrees,
                 "degrees instead, separated by commas; the last one holds for all that follow"),
+    NN_CMD_TEXT("composite", 0, "LIST", plan_options, composite,
+                "ReLU everywhere by a composition of minimax polynomials of these odd\ndegrees, 15,15,27 for instance"),
+    NN_CMD_NUMBER("alpha", 0, "BITS", plan_options, alpha, 1, 40, "fail unless the composition reaches this precision for ReLU"),
     NN_CMD_WORD("method", 0, "layerwise+|paper|greedy|uniform", plan_options, method,
                 "how (default layerwise+; paper: one polynomial per layer, normal weight,\ngradients)"),
     NN_CMD_WORD("weight", 0, "guarded|empirical|normal", plan_options, weight,
@@ -48,10 +52,14 @@ static const nn_cmd_option options[] = {
 
 static bool check_combination(const plan_options *o)
 {
-    int budgets = (o->depth > 0) + (o->budget > 0) + (o->max_loss > 0) + (o->degrees != NULL);
+    int budgets = (o->depth > 0) + (o->budget > 0) + (o->max_loss > 0) + (o->degrees != NULL) + (o->composite != NULL);
     if (budgets != 1)
-        return nn_cmd_wrong_use("plan", "exactly one of --depth, --budget, --max-loss and --degrees is needed, %d are given",
+        return nn_cmd_wrong_use("plan", "exactly one of --depth, --budget, --max-loss, --degrees and --composite is needed, %d are given",
                                 budgets) == 0;
+    if (o->composite && (o->ablation || o->report))
+        return nn_cmd_wrong_use("plan", "--composite goes without --ablation and --report") == 0;
+    if (o->alpha > 0 && !o->composite)
+        return nn_cmd_wrong_use("plan", "--alpha is the precision of a --composite") == 0;
     if (!o->output && !o->ablation && !o->report)
         return nn_cmd_wrong_use("plan", "-o PLAN is missing") == 0;
     if (o->ablation && o->depth == 0 && o->budget == 0)
@@ -100,6 +108,27 @@ static void choose_method(nn_plan_options *chosen, const plan_options *o)
         if (o->weight && strcmp(o->weight, weights[k]) == 0) chosen->weight = (nn_plan_weight)k;
 }
 
+/* "15,15,27": the degrees of a composition, for ReLU within 2^-alpha. False after a message, *status set if that was not about usage. */
+static bool parse_composite(ola_composite *sign, fhola_status *status, const plan_options *o)
+{
+    unsigned degree[OLA_MAX_STAGES], count = 0;
+    const char *list = o->composite;
+    *status = FHOLA_OK;
+    while (list && count < OLA_MAX_STAGES) {
+        char *end;
+        unsigned long value = *list >= '0' && *list <= '9' ? strtoul(list, &end, 10) : 1000;
+        if (value > 999 || (*end && *end != ','))
+            break;
+        degree[count++] = (unsigned)value;
+        list = *end ? end + 1 : NULL;
+    }
+    if (list)
+        return nn_cmd_wrong_use("plan", "--composite must be 1 to %u degrees separated by commas, not '%s'", OLA_MAX_STAGES,
+                                o->composite) == 0;
+    *status = ola_composite_relu(sign, degree, count, o->alpha > 0 ? o->alpha : 1);
+    return *status == FHOLA_OK;
+}
+
 typedef struct plan_work {
     nn_model *model;
     nn_profile *profile;
@@ -108,6 +137,7 @@ typedef struct plan_work {
     nn_plan *plan;
     nn_comparison *ablation, *frontier;
     nn_plan_options options;
+    ola_composite sign;
 } plan_work;
 
 /* Without a held-out file the last fifth of the calibration records is held out. */
@@ -146,7 +176,7 @@ static fhola_status load(plan_work *w, const plan_options *o)
         status = nn_profile_load(&w->profile, o->profile, w->model);
     if (status == FHOLA_OK)
         status = load_pictures(w, o);
-    if (status == FHOLA_OK && !w->profile && (!o->degrees || o->report))
+    if (status == FHOLA_OK && !w->profile && ((!o->degrees && !o->composite) || o->report))
         status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options, nn_cmd_progress, name);
     w->options.profile = w->profile;
     w->options.cost = w->cost;
@@ -280,6 +310,14 @@ static int run(int argc, char **argv)
     w.options.max_loss = o.max_loss;
     w.options.degrees = o.degrees ? degrees : NULL;
     w.options.params = o.params;
+    if (o.composite) {
+        fhola_status status;
+        if (!parse_composite(&w.sign, &status, &o))
+            return status == FHOLA_OK ? NN_CMD_WRONG_USE : nn_cmd_finish("plan", status);
+        w.options.sign = &w.sign;
+        printf("composition: ReLU within 2^%.2f of the half-width, sign within 2^%.2f from 2^%.2f on\n", log2(w.sign.relu_error),
+               log2(w.sign.error), log2(w.sign.delta));
+    }
     if (o.max_degree > 0)
         w.options.max_degree = (unsigned)o.max_degree;
     else if (strcmp(o.params, "R15") != 0)
@@ -293,7 +331,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_plan = {
     .name = "plan",
     .run = run,
-    .usage = "MODEL [PROFILE] CALIBRATION --depth K|--budget SECONDS|--max-loss POINTS|--degrees LIST -o PLAN",
+    .usage = "MODEL [PROFILE] CALIBRATION --depth K|--budget SECONDS|--max-loss POINTS|--composite LIST|--degrees LIST -o PLAN",
     .purpose = "choose a degree for every activation and fit its polynomials",
     .options = options,
     .least = 2,

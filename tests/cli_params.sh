@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Parameter sets of third parties: fhola params --check and --spec.
+set -eu
+fhola=${top_builddir:-.}/fhola
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail()
+{
+    echo "FAIL: $*" >&2
+    exit 1
+}
+
+# accept FILE: the verdict's last line is "accepted"
+accept()
+{
+    "$fhola" params --check "$1" > "$work/out" || fail "$1 refused"
+    tail -n 1 "$work/out" | grep -q '^accepted: log2(QP) is [0-9.]* below the bound' || fail "no verdict: $(tail -n 1 "$work/out")"
+}
+
+# refuse CODE WORDS: the set in $work/set fails with this exit code and a message with these words; nothing on standard output
+refuse()
+{
+    code=0
+    "$fhola" params --check "$work/set" > "$work/out" 2> "$work/err" || code=$?
+    [ "$code" = "$1" ] || fail "exit code $code instead of $1: $(cat "$work/err")"
+    grep -qF -- "$2" "$work/err" || fail "'$(cat "$work/err")' does not say '$2'"
+    [ ! -s "$work/out" ] || fail "refused, but printed"
+}
+
+# vary SED: R16's specification, edited
+vary()
+{
+    sed "$1" "$work/r16" > "$work/set"
+}
+
+# Every built-in set comes back from its own specification with the same primes.
+for name in R15 R15-A3 R15-A2 R15-B R16 R16-6; do
+    "$fhola" params "$name" --spec > "$work/$name"
+    accept "$work/$name"
+    sed 1d "$work/out" | sed '$d' > "$work/checked"
+    "$fhola" params "$name" | sed 1d | cmp - "$work/checked" || fail "$name differs"
+done
+"$fhola" params --check "$work/R16" --json | grep -q '"log_n": 16' || fail "no JSON"
+
+cp "$work/R16" "$work/r16"
+vary 's/^special_primes = .*/special_primes = 14/'
+refuse 9 'log2(QP) = 1783.1'
+refuse 9 'is above 1747, the 128-bit cap at N = 2^16'
+vary 's/^hamming_weight = .*/hamming_weight = 31/'
+refuse 9 'the ephemeral secret of weight 31 would live at 84.00 bits, above 0'
+vary 's/^base_bits = .*/base_bits = 80/'
+refuse 3 'a prime of 80.00 bits is outside'
+vary 's/^double_angles = .*/double_angles = 3/'
+refuse 3 'takes 9 levels, not 7'
+vary '/^eps/d'
+refuse 7 'eps is missing'
+vary 's/^eps = .*/eps = small/'
+refuse 7 'eps needs a number'
+vary 's/^log_n = .*/log_n = 15.5/'
+refuse 7 'line 1: log_n needs a whole number'
+vary 's/^eps/epsilon/'
+refuse 7 "unknown key 'epsilon'"
+vary '1p'
+refuse 7 'line 2: log_n is given twice'
+vary '1s/=/:/'
+refuse 7 "'key = value' expected"
+vary '$s/$/\ninsecure = 1/'
+refuse 7 "unknown key 'insecure'"
+vary 's/^eval_mod_scale_bits = .*/eval_mod_scale_bits = 1 2 3 4 5 6 7 8 9 10 11 12 13/'
+refuse 7 'needs 1 to 12 numbers'
+rm "$work/set"
+refuse 8 'cannot open'
+
+# comments and blank lines, and a set without bootstrapping
+cat > "$work/flat" << 'END'
+# five levels of 40 bits
+log_n = 14
+
+base_bits = 60  # too large for a kernel
+residual_levels = 5
+residual_bits = 40
+special_primes = 2
+special_bits = 48
+END
+cp "$work/flat" "$work/set"
+refuse 3 'a prime of 60.00 bits is outside'
+sed 's/^base_bits = 60/base_bits = 50/' "$work/set" > "$work/flat"
+accept "$work/flat"
+grep -q 'ephemeral' "$work/out" && fail "an ephemeral secret without bootstrapping"
+for wrong in "--check" "R15 --check $work/flat" "--spec" "R15 --spec --json" "R15 R16"; do
+    code=0
+    # shellcheck disable=SC2086
+    "$fhola" params $wrong > /dev/null 2>&1 || code=$?
+    [ "$code" = 1 ] || fail "'params $wrong': exit code $code"
+done
