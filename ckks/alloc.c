@@ -10,6 +10,8 @@
 #endif
 
 #define HUGE_PAGE ((size_t)2 << 20)
+#define ARENA_SLAB ((size_t)32 << 20)  /* largest shared slab */
+#define ARENA_SHARE 16u                /* a shared slab holds at least so many blocks of the size that opened it */
 
 void *ckks_alloc(size_t bytes)
 {
@@ -27,4 +29,39 @@ void *ckks_alloc(size_t bytes)
 void ckks_free(void *memory)
 {
     free(memory);
+}
+
+static void *add_slab(ckks_arena *arena, size_t bytes)
+{
+    void **slab = realloc(arena->slab, (arena->slabs + 1) * sizeof *slab);
+    if (!slab) return NULL;
+    arena->slab = slab;
+    void *memory = ckks_alloc(bytes);
+    if (memory) arena->slab[arena->slabs++] = memory;
+    return memory;
+}
+
+void *ckks_arena_take(ckks_arena *arena, size_t bytes)
+{
+    if (bytes == 0 || bytes > SIZE_MAX - 63) return NULL;
+    bytes = (bytes + 63) & ~(size_t)63;
+    if (bytes > ARENA_SLAB / 4) return add_slab(arena, bytes);
+    if (bytes > arena->left) {
+        size_t size = bytes < ARENA_SLAB / ARENA_SHARE ? ARENA_SHARE * bytes : ARENA_SLAB;
+        unsigned char *memory = add_slab(arena, size);
+        if (!memory) return NULL;
+        arena->next = memory;
+        arena->left = size;
+    }
+    void *memory = arena->next;
+    arena->next += bytes;
+    arena->left -= bytes;
+    return memory;
+}
+
+void ckks_arena_clear(ckks_arena *arena)
+{
+    for (size_t i = 0; i < arena->slabs; i++) ckks_free(arena->slab[i]);
+    free(arena->slab);
+    *arena = (ckks_arena){0};
 }

@@ -9,4 +9,17 @@
 void *ckks_alloc(size_t bytes);
 void ckks_free(void *memory);
 
+/* Many blocks that are released together, packed into few big allocations: blocks below 2 MiB, too, then lie in huge pages. Zeroed memory is
+ * an empty arena. Not thread-safe. */
+typedef struct ckks_arena {
+    void **slab;
+    size_t slabs;
+    unsigned char *next; /* free space of the newest shared slab */
+    size_t left;
+} ckks_arena;
+
+/* As ckks_alloc; lives until ckks_arena_clear. */
+void *ckks_arena_take(ckks_arena *arena, size_t bytes);
+void ckks_arena_clear(ckks_arena *arena);
+
 #endif

@@ -279,8 +279,7 @@ fhola_status ckks_eval_keys_allocate(ckks_eval_keys **out, const ckks_context *c
 void ckks_eval_keys_destroy(ckks_eval_keys *keys)
 {
     if (!keys) return;
-    if (keys->key)
-        for (size_t i = 0; i < keys->count; i++) ckks_free(keys->key[i].data);
+    ckks_arena_clear(&keys->arena);
     for (size_t i = 0; i < keys->automorphisms; i++) {
         ckks_free((void *)(uintptr_t)keys->automorphism[i]->source);
         free(keys->automorphism[i]);
@@ -351,7 +350,7 @@ fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_k
     if (r->kind == CKKS_KEY_CONJUGATE) st = find_automorphism(&key->sigma, keys, 2 * c->n - 1);
     if (st) return st;
     key->bytes = key->digits * 2 * basis_bytes(c, r->q | r->p);
-    key->data = ckks_alloc(key->bytes);
+    key->data = ckks_arena_take(&keys->arena, key->bytes);
     return key->data ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a switching key of %zu bytes", key->bytes);
 }
 

@@ -3,6 +3,7 @@
 #ifndef CKKS_KEYS_H
 #define CKKS_KEYS_H
 
+#include "ckks/alloc.h"
 #include "ckks/context.h"
 #include "ckks/sample.h"
 
@@ -39,6 +40,7 @@ struct ckks_eval_keys {
     ckks_switch_key *key;
     size_t automorphisms;
     ckks_automorphism **automorphism;
+    ckks_arena arena; /* of the keys' data: most keys are smaller than a huge page */
 };
 
 /* Digits of a key over q with special primes p: one digit if P exceeds the product of q by the margin, else the parameters' partition
