@@ -22,7 +22,7 @@
 #include <omp.h>
 #endif
 
-#define BABY_BATCH 8u       /* babies divided by P at a time */
+#define BABY_BATCH 4u       /* babies divided by P at a time */
 #define GIANT_BATCH 8u      /* giants switched at a time */
 #define CACHE_BYTES ((size_t)512 << 10)
 
