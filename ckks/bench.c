@@ -189,7 +189,7 @@ static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
 static fhola_status set_automorphism(bench_set *s, unsigned log_n)
 {
     uint32_t *position = malloc(2 * s->n * sizeof *position);
-    s->source = malloc(s->n * sizeof *s->source);
+    s->source = calloc(s->n + s->n / 64 + 1, sizeof *s->source);
     if (!position || !s->source) {
         free(position);
         return fhola_fail(FHOLA_NOMEM, "no memory for an automorphism of n = %zu", s->n);
@@ -197,9 +197,11 @@ static fhola_status set_automorphism(bench_set *s, unsigned log_n)
     const uint64_t g = 25;
     for (uint32_t i = 0; i < s->n; i++) position[ckks_ntt_exponent(i, log_n)] = i;
     for (uint32_t i = 0; i < s->n; i++) s->source[i] = position[g * ckks_ntt_exponent(i, log_n) & (2 * s->n - 1)];
+    for (size_t b = 0; b < s->n / 64; b++) s->source[s->n + b] = s->source[64 * b];
     free(position);
     s->sigma.g = g;
     s->sigma.source = s->source;
+    s->sigma.block = s->source + s->n;
     return FHOLA_OK;
 }
 
@@ -241,8 +243,8 @@ static void run_forward_digits(bench_set *s, size_t turn)
 static void inner(bench_set *s, size_t turn, const ckks_automorphism *sigma)
 {
     const void *const *key = (const void *const *)s->key[turn];
-    s->kernel->inner_product(&s->prime[turn], s->out[0], s->out[1], DIGITS, (const uint64_t *const *)s->limb[0], key, key + DIGITS,
-                             NULL, NULL, 0, sigma, 0);
+    const ckks_switch_term term = {sigma, DIGITS, (const uint64_t *const *)s->limb[0], key, key + DIGITS, NULL, NULL};
+    s->kernel->inner_product(&s->prime[turn], s->out[0], s->out[1], 0, s->n, 1, &term, 0, 0);
 }
 
 static void run_inner(bench_set *s, size_t turn)

@@ -531,8 +531,9 @@ static fhola_status switch_and_raise(run *r)
             unsigned t = index[i];
             const uint64_t *digit = raised1 + i * c->stride, *add0 = r->chain & CKKS_BIT(t) ? ckks_limb(c, raised0, r->chain, t) : NULL;
             const void *b = ckks_switch_key_limb(c, up, 0, t, 0), *a = ckks_switch_key_limb(c, up, 0, t, 1);
-            c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride, 1, &digit, &b, &a, add0, NULL,
-                                     ckks_product_mod(c, up->request.p, t), NULL, 0);
+            const ckks_switch_term term = {NULL, 1, &digit, &b, &a, add0, NULL};
+            c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride, 0, c->n, 1, &term,
+                                     ckks_product_mod(c, up->request.p, t), 0);
         }
         r->ws->counters.ntt += 2 + all + ckks_basis_count(r->chain);
         r->ws->counters.key_switches++;

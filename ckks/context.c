@@ -134,7 +134,7 @@ uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation)
 
 fhola_status ckks_automorphism_create(ckks_automorphism *sigma, const ckks_context *c, uint64_t g)
 {
-    uint32_t *source = ckks_alloc(c->n * sizeof *source), *position = ckks_alloc(c->n * sizeof *position);
+    uint32_t *source = ckks_alloc((c->n + c->n / 64 + 1) * sizeof *source), *position = ckks_alloc(c->n * sizeof *position);
     if (!source || !position) {
         ckks_free(source);
         ckks_free(position);
@@ -147,8 +147,11 @@ fhola_status ckks_automorphism_create(ckks_automorphism *sigma, const ckks_conte
         source[i] = position[e >> 1];
     }
     ckks_free(position);
+    for (size_t b = 0; b < c->n / 64; b++) source[c->n + b] = source[64 * b];
+    source[c->n + c->n / 64] = 0;
     sigma->g = g;
     sigma->source = source;
+    sigma->block = source + c->n;
     return FHOLA_OK;
 }
 

@@ -319,7 +319,7 @@ static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, const
         ckks_decomposition_limbs(c, &d, t, limb);
         for (size_t k = 0; k < count; k++)
             ckks_switch_limb(c, &d, key[k], t, limb, sum[2 * k] + i * c->stride, sum[2 * k + 1] + i * c->stride, add0, NULL,
-                             ckks_product_mod(c, d.special, t), 0);
+                             ckks_product_mod(c, d.special, t));
     }
     ckks_switch_count(c, ws, &d, 1, count);
     return ckks_divide_round(c, ws, result, (const uint64_t *const *)sum, 2 * count, whole, in->basis);

@@ -415,17 +415,18 @@ static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, ke
         for (unsigned i = 0; i < limbs; i++) {
             unsigned t = index[i];
             const ckks_prime *p = &c->prime[t];
-            uint64_t *b = scratch + 4 * i * c->stride, *a = b + c->stride, *product = a + c->stride, *target = product + c->stride;
-            const uint64_t *s = secret.target + t * c->stride;
-            if (key->sigma) { /* sigma^-1 of the target, by scattering through sigma's table */
-                for (size_t j = 0; j < c->n; j++) target[key->sigma->source[j]] = s[j];
-                s = target;
-            }
+            uint64_t *b = scratch + 4 * i * c->stride, *a = b + c->stride, *product = a + c->stride, *rotated = product + c->stride;
+            const uint64_t *source = secret.source + t * c->stride;
             small_to_limb(c, t, b, wide);
             ckks_sample_uniform(a, c->n, p->p, key->seed, key_stream(d, t));
-            hide(c, t, b, a, s, product);
-            if (key->digit[d] & CKKS_BIT(t))
-                c->kernel->mul_scalar_add(p, b, b, secret.source + t * c->stride, ckks_product_mod(c, key->request.p, t), c->n);
+            hide(c, t, b, a, secret.target + t * c->stride, product);
+            if (key->digit[d] & CKKS_BIT(t)) {
+                if (key->sigma) {
+                    c->kernel->permute(p, rotated, NULL, source, key->sigma);
+                    source = rotated;
+                }
+                c->kernel->mul_scalar_add(p, b, b, source, ckks_product_mod(c, key->request.p, t), c->n);
+            }
             pack(c, t, key_limb(c, key, d, t, 0), b);
             pack(c, t, key_limb(c, key, d, t, 1), a);
         }

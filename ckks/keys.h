@@ -22,8 +22,8 @@ struct ckks_public_key {
 
 /* A switching key from s1 to s2. Digit j covers the primes digit[j] of q; its pair (b, a) over q and p satisfies
  *     b + a s2 = e + P s1 on the primes of digit[j], e elsewhere            (P the product of p)
- * (RNS gadget of Han and Ki, CT-RSA 2020, section 3). For a Galois element g the key leads from s to sigma^-1(s), so that the
- * automorphism is applied once, to the result (Bossuat et al., Eurocrypt 2021, section 3.2). Limbs are packed to the prime's width. */
+ * (RNS gadget of Han and Ki, CT-RSA 2020, section 3). For a Galois element g the key leads from sigma(s) to s: the automorphism is applied to
+ * the digits as they are read, so that keys and results are passed through in order. Limbs are packed to the prime's width. */
 typedef struct ckks_switch_key {
     ckks_key_request request;
     unsigned digits;

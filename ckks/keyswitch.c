@@ -123,17 +123,21 @@ int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, 
            !memcmp(other.key_digit, d->key_digit, d->digits * sizeof d->key_digit[0]);
 }
 
+void ckks_switch_operand_set(ckks_switch_operand *out, const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key,
+                             unsigned prime, const uint64_t *const limb[], const uint64_t *add0, const uint64_t *add1)
+{
+    for (unsigned j = 0; j < d->digits; j++)
+        for (int part = 0; part < 2; part++) out->key[part][j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, part);
+    out->term = (ckks_switch_term){key->sigma, d->digits, limb, out->key[0], out->key[1], add0, add1};
+}
+
 void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key, unsigned prime,
                       const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, const uint64_t *add1,
-                      uint64_t factor, int accumulate)
+                      uint64_t factor)
 {
-    const void *b[CKKS_MAX_DIGITS], *a[CKKS_MAX_DIGITS];
-    for (unsigned j = 0; j < d->digits; j++) {
-        b[j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, 0);
-        a[j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, 1);
-    }
-    c->kernel->inner_product(&c->prime[prime], out0, out1, d->digits, limb, b, a, add0, add1, factor,
-                             key->sigma, accumulate);
+    ckks_switch_operand o;
+    ckks_switch_operand_set(&o, c, d, key, prime, limb, add0, add1);
+    c->kernel->inner_product(&c->prime[prime], out0, out1, 0, c->n, 1, &o.term, factor, 0);
 }
 
 void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d, size_t count, size_t keys)
@@ -164,7 +168,7 @@ fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ck
             ckks_decomposition_limbs(c, &d, t, limb);
             ckks_switch_limb(c, &d, key, t, limb, out[0] + i * c->stride, out[1] + i * c->stride,
                              add0 && in_q ? ckks_limb_const(c, add0, basis, t) : NULL, add1 && in_q ? ckks_limb_const(c, add1, basis, t) : NULL,
-                             ckks_product_mod(c, key->request.p, t), 0);
+                             ckks_product_mod(c, key->request.p, t));
         }
         ckks_switch_count(c, ws, &d, 1, 1);
     }

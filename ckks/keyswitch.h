@@ -30,11 +30,19 @@ void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d
 /* Whether a key has the digits a decomposition was made for. */
 int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key);
 
-/* One prime of the inner product: out_k = (accumulate ? out_k : 0) + sigma(sum digit_j key_jk + (add_k ? factor add_k : 0)), sigma the
- * key's. */
+/* What switching a decomposition with a key adds to the inner product of one prime (kernel.h). `limb`: from ckks_decomposition_limbs; add0
+ * and add1 may be NULL. */
+typedef struct ckks_switch_operand {
+    ckks_switch_term term;
+    const void *key[2][CKKS_MAX_DIGITS];
+} ckks_switch_operand;
+void ckks_switch_operand_set(ckks_switch_operand *out, const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key,
+                             unsigned prime, const uint64_t *const limb[], const uint64_t *add0, const uint64_t *add1);
+
+/* One prime of the inner product: out_k = sigma(sum digit_j) key_jk + (add_k ? factor sigma(add_k) : 0), sigma the key's. */
 void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key, unsigned prime,
                       const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, const uint64_t *add1,
-                      uint64_t factor, int accumulate);
+                      uint64_t factor);
 
 /* Whole key switch of `poly` without the final division: out[k] over basis and the key's special primes. add0 and add1 over basis (each may
  * be NULL) are multiplied by P and added to out[0] and out[1] before the automorphism. */

@@ -23,7 +23,8 @@
 #endif
 
 #define BABY_BATCH 4u       /* babies divided by P at a time */
-#define GIANT_BATCH 8u      /* giants switched at a time */
+#define GIANT_BATCH CKKS_MAX_SWITCHES /* giants switched at a time */
+#define FUSED_RANGE 1024u   /* positions of all babies made and used at a time: they stay in the second-level cache */
 #define CACHE_BYTES ((size_t)512 << 10)
 
 /* One diagonal: which baby it multiplies, and its packed limbs. */
@@ -355,7 +356,8 @@ static size_t range_length(const application *a)
     return length < a->c->n ? length : a->c->n;
 }
 
-/* Step C for one prime and positions from .. from + count - 1: x[k][b] are the baby limbs; a NULL x[0][b] is zero modulo this prime. */
+/* Step C for one prime and positions from .. from + count - 1, which start x[k][b], the baby limbs; a NULL x[0][b] is zero modulo this
+ * prime. */
 static void multiply_plain(const application *a, unsigned prime, const uint64_t *const *x0, const uint64_t *const *x1, ckks_basis sum_basis,
                            size_t from, size_t count)
 {
@@ -370,51 +372,70 @@ static void multiply_plain(const application *a, unsigned prime, const uint64_t 
             unsigned b = lt->term[i].baby;
             if (!x0[b]) continue;
             plain[terms] = lt->term[i].plain + plain_from;
-            f[terms] = x0[b] + from;
-            g[terms++] = x1[b] + from;
+            f[terms] = x0[b];
+            g[terms++] = x1[b];
         }
         uint64_t *out0 = ckks_limb(a->c, a->sum[0][j], sum_basis, prime), *out1 = ckks_limb(a->c, a->sum[1][j], sum_basis, prime);
         a->c->kernel->plain_product(p, out0 + from, out1 + from, count, terms, plain, lt->log_gap, f, g, 0);
     }
 }
 
-/* Steps B and C with double hoisting: one pass over the primes, baby limbs live only while their prime is worked on. */
-static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decomposition *d)
+/* Steps B and C with double hoisting for one prime: a range of positions of every baby is made and multiplied while it is in the cache.
+ * room: two polynomials' ranges for each baby. */
+static void babies_double_prime(const application *a, ckks_decomposition *d, unsigned t, uint64_t *room, size_t range)
 {
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index), threads = ckks_threads();
-    uint64_t **room;
-    fhola_status st = take_blocks(ws, &room, threads, 2 * lt->babies);
-    if (st) return st;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (unsigned i = 0; i < all; i++) {
-        unsigned t = index[i], thread = 0;
-#ifdef _OPENMP
-        thread = (unsigned)omp_get_thread_num();
-#endif
-        const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
-        const uint64_t *limb[CKKS_MAX_DIGITS];
-        int in_q = (a->basis & CKKS_BIT(t)) != 0;
-        uint64_t P = ckks_product_mod(c, lt->special, t);
-        const uint64_t *c0 = in_q ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
-        if (d->digits) ckks_decomposition_limbs(c, d, t, limb);
+    const ckks_prime *p = &c->prime[t];
+    const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1), *limb[CKKS_MAX_DIGITS];
+    int in_q = (a->basis & CKKS_BIT(t)) != 0;
+    uint64_t P = ckks_product_mod(c, lt->special, t);
+    const uint64_t *c0 = in_q ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
+    const uint64_t *c1 = in_q ? ckks_limb_const(c, a->in->poly[1], a->basis, t) : NULL;
+    if (d->digits) ckks_decomposition_limbs(c, d, t, limb);
+    for (size_t from = 0; from < c->n; from += range) {
         for (unsigned b = 0; b < lt->babies; b++) {
-            uint64_t *u0 = room[thread] + 2 * b * c->stride, *u1 = u0 + c->stride;
+            uint64_t *u0 = room + 2 * b * range, *u1 = u0 + range;
             x0[b] = u0;
             x1[b] = u1;
             if (a->baby_key[b]) {
-                ckks_switch_limb(c, d, a->baby_key[b], t, limb, u0, u1, c0, NULL, P, 0);
+                ckks_switch_operand o;
+                ckks_switch_operand_set(&o, c, d, a->baby_key[b], t, limb, c0, NULL);
+                c->kernel->inner_product(p, u0, u1, from, range, 1, &o.term, P, 0);
             } else if (in_q) { /* P x */
-                c->kernel->mul_scalar(&c->prime[t], u0, c0, P, c->n);
-                c->kernel->mul_scalar(&c->prime[t], u1, ckks_limb_const(c, a->in->poly[1], a->basis, t), P, c->n);
+                c->kernel->mul_scalar(p, u0, c0 + from, P, range);
+                c->kernel->mul_scalar(p, u1, c1 + from, P, range);
             } else {
                 x0[b] = x1[b] = NULL;
             }
         }
-        for (size_t from = 0, step = range_length(a); from < c->n; from += step) multiply_plain(a, t, x0, x1, a->whole, from, step);
+        multiply_plain(a, t, x0, x1, a->whole, from, range);
+    }
+}
+
+/* One pass over the primes. */
+static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decomposition *d)
+{
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index), threads = ckks_threads();
+    size_t range = a->c->n < FUSED_RANGE ? a->c->n : FUSED_RANGE, words = 2 * a->lt->babies * range + 8;
+    uint64_t *room = ckks_workspace_take(ws, threads * words * sizeof *room);
+    if (!room) return FHOLA_NOMEM;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (unsigned i = 0; i < all; i++) {
+        unsigned thread = 0;
+#ifdef _OPENMP
+        thread = (unsigned)omp_get_thread_num();
+#endif
+        babies_double_prime(a, d, index[i], room + thread * words, range);
     }
     return FHOLA_OK;
+}
+
+/* The digits' limbs modulo prime t once ckks_decomposition_limbs has transformed them. */
+static void transformed_limbs(const application *a, const ckks_decomposition *d, unsigned t, const uint64_t *limb[CKKS_MAX_DIGITS])
+{
+    for (unsigned j = 0; j < d->digits; j++)
+        limb[j] = d->digit[j] & CKKS_BIT(t) ? ckks_limb_const(a->c, d->own, d->basis, t) : ckks_limb(a->c, d->raised[j], a->whole, t);
 }
 
 /* Step B with single hoisting: every baby ends over the input's basis. */
@@ -425,7 +446,11 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
     unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index);
     uint64_t **raised;
     fhola_status st = take_blocks(ws, &raised, 2 * BABY_BATCH, all);
-    int transformed = 0;
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < all; i++) {
+        const uint64_t *limb[CKKS_MAX_DIGITS];
+        if (d->digits) ckks_decomposition_limbs(c, d, index[i], limb);
+    }
     for (unsigned first = 0; first < lt->babies && !st;) {
         unsigned member[BABY_BATCH], n = 0;
         for (; first < lt->babies && n < BABY_BATCH; first++) {
@@ -437,22 +462,16 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
             }
         }
         if (n == 0) break;
-#pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < all; i++) {
-            unsigned t = index[i];
-            const uint64_t *limb[CKKS_MAX_DIGITS];
-            const uint64_t *c0 = a->basis & CKKS_BIT(t) ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
-            if (!transformed) {
-                ckks_decomposition_limbs(c, d, t, limb);
-            } else {
-                for (unsigned j = 0; j < d->digits; j++)
-                    limb[j] = d->digit[j] & CKKS_BIT(t) ? ckks_limb_const(c, d->own, d->basis, t) : ckks_limb(c, d->raised[j], a->whole, t);
-            }
-            for (unsigned k = 0; k < n; k++)
+#pragma omp parallel for schedule(dynamic) collapse(2)
+        for (unsigned i = 0; i < all; i++)
+            for (unsigned k = 0; k < n; k++) {
+                unsigned t = index[i];
+                const uint64_t *limb[CKKS_MAX_DIGITS];
+                const uint64_t *c0 = a->basis & CKKS_BIT(t) ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
+                transformed_limbs(a, d, t, limb);
                 ckks_switch_limb(c, d, a->baby_key[member[k]], t, limb, raised[2 * k] + i * c->stride, raised[2 * k + 1] + i * c->stride, c0, NULL,
-                                 ckks_product_mod(c, lt->special, t), 0);
-        }
-        transformed = 1;
+                                 ckks_product_mod(c, lt->special, t));
+            }
         uint64_t *target[2 * BABY_BATCH];
         for (unsigned k = 0; k < 2 * n; k++) target[k] = a->x[k % 2][member[k / 2]];
         st = ckks_divide_round(c, ws, target, (const uint64_t *const *)raised, 2 * n, a->whole, a->basis);
@@ -469,8 +488,8 @@ static void products_single(const application *a)
         for (size_t from = 0; from < a->c->n; from += step) {
             const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
             for (unsigned b = 0; b < babies; b++) {
-                x0[b] = a->x[0][b] + i * a->c->stride;
-                x1[b] = a->x[1][b] + i * a->c->stride;
+                x0[b] = a->x[0][b] + i * a->c->stride + from;
+                x1[b] = a->x[1][b] + i * a->c->stride + from;
             }
             multiply_plain(a, index[i], x0, x1, a->basis, from, step);
         }
@@ -497,8 +516,11 @@ static fhola_status giants(application *a, ckks_workspace *ws)
         }
     for (unsigned first = 0; first < lt->giants && !st;) {
         unsigned member[GIANT_BATCH], n = 0;
-        for (; first < lt->giants && n < GIANT_BATCH; first++)
-            if (a->giant_key[first]) member[n++] = first;
+        for (; first < lt->giants && n < GIANT_BATCH; first++) {
+            if (!a->giant_key[first]) continue;
+            if ((n + 1) * a->giant_key[first]->digits > CKKS_MAX_TERMS) break;
+            member[n++] = first;
+        }
         if (n == 0) break;
         ckks_mark mark = ckks_workspace_mark(ws);
         ckks_decomposition d[GIANT_BATCH];
@@ -518,14 +540,17 @@ static fhola_status giants(application *a, ckks_workspace *ws)
 #pragma omp parallel for schedule(dynamic)
             for (unsigned i = 0; i < all; i++) {
                 unsigned t = index[i];
-                uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t);
+                ckks_switch_operand o[GIANT_BATCH];
+                ckks_switch_term switched[GIANT_BATCH];
+                const uint64_t *limb[GIANT_BATCH][CKKS_MAX_DIGITS];
                 for (unsigned k = 0; k < n; k++) {
-                    const uint64_t *limb[CKKS_MAX_DIGITS];
                     const uint64_t *add0 = sum_basis & CKKS_BIT(t) ? ckks_limb(c, a->sum[0][member[k]], sum_basis, t) : NULL;
-                    ckks_decomposition_limbs(c, &d[k], t, limb);
-                    ckks_switch_limb(c, &d[k], a->giant_key[member[k]], t, limb, a->total[0] + i * c->stride, a->total[1] + i * c->stride,
-                                     add0, NULL, factor, 1);
+                    ckks_decomposition_limbs(c, &d[k], t, limb[k]);
+                    ckks_switch_operand_set(&o[k], c, &d[k], a->giant_key[member[k]], t, limb[k], add0, NULL);
+                    switched[k] = o[k].term;
                 }
+                c->kernel->inner_product(&c->prime[t], a->total[0] + i * c->stride, a->total[1] + i * c->stride, 0, c->n, n, switched,
+                                         lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t), 1);
             }
             ckks_switch_count(c, ws, &d[0], n, 1);
         }

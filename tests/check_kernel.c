@@ -172,9 +172,12 @@ START_TEST(permutations)
 }
 END_TEST
 
+/* `terms` digits, shared among up to three switches: under g, under the identity, and under g^-1-like 2n - g. The result is made in two
+ * ranges where there are two blocks. */
 static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms, enum pattern pattern, int with_add, uint64_t g)
 {
-    size_t n = (size_t)1 << p->log_n;
+    enum { SWITCHES = 3 };
+    size_t n = (size_t)1 << p->log_n, switches = terms < SWITCHES ? terms : SWITCHES;
     uint64_t q = p->p, *a[CKKS_MAX_TERMS], *b[2][CKKS_MAX_TERMS], *sum[2], *out[2], factor;
     void *key[2][CKKS_MAX_TERMS];
     uint64_t *add0 = limb_alloc(n);
@@ -190,22 +193,37 @@ static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
             key[i][d] = pack(b[i][d], n, p->width);
         }
     }
-    ckks_automorphism sigma = automorphism(g ? g : 1, p->log_n);
+    ckks_automorphism sigma[SWITCHES] = {automorphism(g ? g : 1, p->log_n), automorphism(1, p->log_n), automorphism(2 * n - (g ? g : 1), p->log_n)};
+    ckks_switch_term term[SWITCHES];
+    size_t first[SWITCHES + 1];
+    for (size_t s = 0; s <= switches; s++) first[s] = terms * s / switches;
+    for (size_t s = 0; s < switches; s++)
+        term[s] = (ckks_switch_term){s == 1 || (s == 0 && !g) ? NULL : &sigma[s],
+                                     first[s + 1] - first[s],
+                                     (const uint64_t *const *)a + first[s],
+                                     (const void *const *)key[0] + first[s],
+                                     (const void *const *)key[1] + first[s],
+                                     with_add ? add0 : NULL,
+                                     accumulate ? add0 : NULL};
     for (int i = 0; i < 2; i++) {
         out[i] = limb_alloc(n), sum[i] = limb_alloc(n);
         fill_pattern(out[i], n, pattern, q);
         for (size_t j = 0; j < n; j++) {
-            size_t from = sigma.source[j];
-            sum[i][j] = (i == 0 ? with_add : accumulate) ? mul_mod(add0[from], factor, q) : 0;
-            if (accumulate) sum[i][j] = add_mod(sum[i][j], out[i][j], q);
-            for (size_t d = 0; d < terms; d++) sum[i][j] = add_mod(sum[i][j], mul_mod(a[d][from], b[i][d][from], q), q);
+            sum[i][j] = accumulate ? out[i][j] : 0;
+            for (size_t s = 0; s < switches; s++) {
+                size_t from = sigma[s].source[j];
+                if (i == 0 ? with_add : accumulate) sum[i][j] = add_mod(sum[i][j], mul_mod(add0[from], factor, q), q);
+                for (size_t d = first[s]; d < first[s + 1]; d++) sum[i][j] = add_mod(sum[i][j], mul_mod(a[d][from], b[i][d][j], q), q);
+            }
         }
     }
-    k->inner_product(p, out[0], out[1], terms, (const uint64_t *const *)a, (const void *const *)key[0], (const void *const *)key[1],
-                     with_add ? add0 : NULL, accumulate ? add0 : NULL, factor, g ? &sigma : NULL, accumulate);
+    size_t cut = n > 64 ? 64 : n;
+    k->inner_product(p, out[0], out[1], 0, cut, switches, term, factor, accumulate);
+    if (cut < n) k->inner_product(p, out[0] + cut, out[1] + cut, cut, n - cut, switches, term, factor, accumulate);
     for (int i = 0; i < 2; i++) ck_assert_limbs_eq(out[i], sum[i], n, k, p, "inner product");
     for (size_t d = 0; d < terms; d++) free(a[d]), free(b[0][d]), free(b[1][d]), free(key[0][d]), free(key[1][d]);
-    free(out[0]), free(out[1]), free(sum[0]), free(sum[1]), free(add0), free((void *)(uintptr_t)sigma.source);
+    for (size_t s = 0; s < SWITCHES; s++) free((void *)(uintptr_t)sigma[s].source);
+    free(out[0]), free(out[1]), free(sum[0]), free(sum[1]), free(add0);
 }
 
 START_TEST(inner_products)

@@ -190,7 +190,7 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
     ckks_free(limb);
 }
 
-/* sigma^-1 of the secret over all primes: rotation by -k, or conjugation. */
+/* sigma of the secret over all primes: rotation, or conjugation. */
 static uint64_t *transformed_secret(const ring *r, uint64_t g)
 {
     const ckks_context *c = r->context;
@@ -232,12 +232,12 @@ START_TEST(equations)
         if (q->kind == CKKS_KEY_RELINEARIZE) {
             check_key(&r, key, square, r.secret->ntt, &errors);
         } else {
-            /* from s to sigma^-1(s): the automorphism comes after */
-            uint64_t g = q->kind == CKKS_KEY_CONJUGATE ? 2 * c->n - 1 : ckks_galois_element(c, (uint32_t)(r.slots - q->rotation));
-            uint64_t *target = transformed_secret(&r, g);
-            check_key(&r, key, r.secret->ntt, target, &errors);
-            ckks_free(target);
-            ck_assert_uint_eq(key->sigma->g * g % (2 * c->n), 1);
+            /* from sigma(s) to s */
+            uint64_t g = q->kind == CKKS_KEY_CONJUGATE ? 2 * c->n - 1 : ckks_galois_element(c, q->rotation);
+            uint64_t *source = transformed_secret(&r, g);
+            check_key(&r, key, source, r.secret->ntt, &errors);
+            ckks_free(source);
+            ck_assert_uint_eq(key->sigma->g, g);
         }
         /* the public part is the expansion of the seed */
         size_t size = key->bytes;

@@ -136,12 +136,13 @@ static inline void *pack(const uint64_t *a, size_t n, unsigned width)
 static inline ckks_automorphism automorphism(uint64_t g, unsigned log_n)
 {
     size_t n = (size_t)1 << log_n;
-    uint32_t *source = malloc(n * sizeof *source), *position = malloc(2 * n * sizeof *position);
+    uint32_t *source = calloc(n + n / 64 + 1, sizeof *source), *position = malloc(2 * n * sizeof *position);
     ck_assert(source && position);
     for (uint32_t i = 0; i < n; i++) position[ckks_ntt_exponent(i, log_n)] = i;
     for (uint32_t i = 0; i < n; i++) source[i] = position[g * ckks_ntt_exponent(i, log_n) & (2 * n - 1)];
+    for (size_t b = 0; b < n / 64; b++) source[n + b] = source[64 * b];
     free(position);
-    ckks_automorphism sigma = {g, source};
+    ckks_automorphism sigma = {g, source, source + n};
     return sigma;
 }
 

@@ -698,12 +698,6 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
 
 /* ---- Automorphisms ----------------------------------------------------------------------------------------------------------- */
 
-/* block_of[b] = the output block that input block b fills. */
-static void block_targets(uint32_t *target, const ckks_automorphism *sigma, size_t n)
-{
-    for (size_t b = 0; b < n / 64; b++) target[sigma->source[64 * b] >> 6] = (uint32_t)b;
-}
-
 /* Pairs of words loaded one by one: gather instructions are slower. */
 static void permute_block(uint64_t *restrict out, const uint64_t *restrict in, const uint32_t *restrict source)
 {
@@ -791,113 +785,115 @@ ALWAYS V settle(sum *s, V carry, V bias, const constants *c)
     return reduce(ADD(ADD(r, low), carry), c);
 }
 
-typedef struct inner_operands {
-    size_t terms;
-    const uint64_t *const *a;
-    const void *const *key0, *const *key1;
-    const uint64_t *add0, *add1;
+/* The factors of one block of 64 positions: digits with their key limbs, and limbs that are multiplied by the factor. */
+typedef struct inner_block {
+    size_t terms, adds[2];
+    const uint64_t *x[CKKS_MAX_TERMS];
+    const unsigned char *key[2][CKKS_MAX_TERMS];
+    const uint64_t *add[2][CKKS_MAX_SWITCHES];
     uint64_t factor;
-} inner_operands;
+} inner_block;
 
-/* Four words of both sums, from position j on, primes of at most 30 bits. */
-ALWAYS void inner_integer(const inner_operands *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t j, size_t room,
-                          int accumulate, const constants *c)
+/* Four words of sum k, primes of at most 30 bits. */
+ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, int k, uint64_t *out, size_t j, size_t room, int accumulate,
+                          const constants *c)
 {
     const avx2_tables *t = p->tables;
-    I s0 = _mm256_setzero_si256(), s1 = s0;
+    I s = accumulate ? load_words(out + j) : _mm256_setzero_si256();
+    const I factor = _mm256_set1_epi64x((long long)o->factor);
     size_t left = room;
-    if (accumulate) s0 = load_words(out0), s1 = load_words(out1);
-    if (o->add0) {
-        s0 = _mm256_add_epi64(s0, _mm256_mul_epu32(load_words(o->add0 + j), _mm256_set1_epi64x((long long)o->factor)));
-        left = room - 1;
-    }
-    if (o->add1) {
-        s1 = _mm256_add_epi64(s1, _mm256_mul_epu32(load_words(o->add1 + j), _mm256_set1_epi64x((long long)o->factor)));
-        left = room - 1;
-    }
-    for (size_t d = 0; d < o->terms; d++, left--) {
-        I x = load_words(o->a[d] + j);
+    for (size_t i = 0; i < o->adds[k] + o->terms; i++, left--) {
         if (!left) {
-            s0 = to_words(lift(reduce(fold_word(s0, t, c), c), c));
-            s1 = to_words(lift(reduce(fold_word(s1, t, c), c), c));
+            s = to_words(lift(reduce(fold_word(s, t, c), c), c));
             left = room;
         }
-        s0 = _mm256_add_epi64(s0, _mm256_mul_epu32(x, load_packed(o->key0[d], 4, j)));
-        s1 = _mm256_add_epi64(s1, _mm256_mul_epu32(x, load_packed(o->key1[d], 4, j)));
+        I product = i < o->adds[k] ? _mm256_mul_epu32(load_words(o->add[k][i] + j), factor)
+                                   : _mm256_mul_epu32(load_words(o->x[i - o->adds[k]] + j), load_packed(o->key[k][i - o->adds[k]], 4, j));
+        s = _mm256_add_epi64(s, product);
     }
-    store_canonical(out0, fold_word(s0, t, c), c);
-    store_canonical(out1, fold_word(s1, t, c), c);
+    store_canonical(out + j, fold_word(s, t, c), c);
 }
 
-ALWAYS void inner_real(const inner_operands *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t room, V bias,
-                       int accumulate, const constants *c)
+/* Four words of sum k. */
+ALWAYS void inner_real(const inner_block *o, int k, uint64_t *out, size_t j, unsigned width, size_t room, V bias, int accumulate,
+                       const constants *c)
 {
-    sum s0 = {bias, _mm256_setzero_pd()}, s1 = s0;
-    V carry0 = accumulate ? load(out0) : s0.low, carry1 = accumulate ? load(out1) : s0.low;
+    sum s = {bias, _mm256_setzero_pd()};
+    V carry = accumulate ? load(out + j) : s.low, factor = all((double)o->factor);
     size_t left = room;
-    if (o->add0) {
-        accumulate_product(&s0, load(o->add0 + j), all((double)o->factor));
-        left = room - 1;
-    }
-    if (o->add1) {
-        accumulate_product(&s1, load(o->add1 + j), all((double)o->factor));
-        left = room - 1;
-    }
-    for (size_t d = 0; d < o->terms; d++, left--) {
-        V x = load(o->a[d] + j);
+    for (size_t i = 0; i < o->adds[k]; i++, left--) {
         if (!left) {
-            carry0 = settle(&s0, carry0, bias, c);
-            carry1 = settle(&s1, carry1, bias, c);
+            carry = settle(&s, carry, bias, c);
             left = room;
         }
-        accumulate_product(&s0, x, to_double(load_packed(o->key0[d], width, j)));
-        accumulate_product(&s1, x, to_double(load_packed(o->key1[d], width, j)));
+        accumulate_product(&s, load(o->add[k][i] + j), factor);
     }
-    store_lifted(out0, settle(&s0, carry0, bias, c), c);
-    store_lifted(out1, settle(&s1, carry1, bias, c), c);
+    for (size_t d = 0; d < o->terms; d++, left--) {
+        if (!left) {
+            carry = settle(&s, carry, bias, c);
+            left = room;
+        }
+        accumulate_product(&s, load(o->x[d] + j), to_double(load_packed(o->key[k][d], width, j)));
+    }
+    store_lifted(out + j, settle(&s, carry, bias, c), c);
 }
 
-/* Both sums of one block of 64, added to what is there if `accumulate`. */
-static void inner_block(const inner_operands *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, int accumulate,
-                        const constants *c)
+/* Both sums of one block of 64. */
+static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, int accumulate, const constants *c)
 {
     if (p->bits <= INTEGER_BITS) {
         size_t room = (size_t)1 << (63 - 2 * p->bits);
-        for (size_t j = 0; j < 64; j += 4) inner_integer(o, p, out0 + j, out1 + j, from + j, room, accumulate, c);
+        for (size_t j = 0; j < 64; j += 4) {
+            inner_integer(o, p, 0, out0, j, room, accumulate, c);
+            inner_integer(o, p, 1, out1, j, room, accumulate, c);
+        }
         return;
     }
     unsigned s = log_room(2 * p->bits, 12);
     const V bias = all(bias_of(2 * p->bits, s));
-    for (size_t j = 0; j < 64; j += 4) {
-        if (p->width == 4) inner_real(o, out0 + j, out1 + j, from + j, 4, (size_t)1 << s, bias, accumulate, c);
-        else inner_real(o, out0 + j, out1 + j, from + j, 8, (size_t)1 << s, bias, accumulate, c);
-    }
+    for (size_t j = 0; j < 64; j += 4)
+        for (int k = 0; k < 2; k++) {
+            if (p->width == 4) inner_real(o, k, k ? out1 : out0, j, 4, (size_t)1 << s, bias, accumulate, c);
+            else inner_real(o, k, k ? out1 : out0, j, 8, (size_t)1 << s, bias, accumulate, c);
+        }
 }
 
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
-                          const ckks_automorphism *sigma, int accumulate)
+/* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
+static const uint64_t *inner_operand(const ckks_switch_term *t, const uint64_t *a, size_t from, uint64_t **room)
+{
+    if (!t->sigma) return a + from;
+    uint64_t *block = *room;
+    permute_block(block, a + (t->sigma->block[from >> 6] & ~(uint32_t)63), t->sigma->source + from);
+    *room += 64;
+    return block;
+}
+
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
+                          const ckks_switch_term term[], uint64_t factor, int accumulate)
 {
     const avx2_tables *t = p->tables;
     const constants c = constants_of(p);
-    const inner_operands o = {terms, a, key0, key1, add0, add1, factor};
+    uint64_t rotated[(CKKS_MAX_TERMS + 2 * CKKS_MAX_SWITCHES) * 64] __attribute__((aligned(64)));
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, add1, factor, sigma, accumulate);
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term, factor, accumulate);
         return;
     }
-    uint32_t target[1u << (CKKS_MAX_LOG_N - 6)];
-    uint64_t block[2][64] __attribute__((aligned(64)));
-    size_t n = (size_t)1 << p->log_n;
-    if (sigma) block_targets(target, sigma, n);
-    for (size_t b = 0; b < n / 64; b++) {
-        if (!sigma) {
-            inner_block(&o, p, out0 + 64 * b, out1 + 64 * b, 64 * b, accumulate, &c);
-            continue;
+    for (size_t at = from; at < from + count; at += 64) {
+        inner_block o;
+        uint64_t *room = rotated;
+        o.terms = o.adds[0] = o.adds[1] = 0;
+        o.factor = factor;
+        for (size_t i = 0; i < terms; i++) {
+            const ckks_switch_term *s = &term[i];
+            for (size_t d = 0; d < s->digits; d++, o.terms++) {
+                o.x[o.terms] = inner_operand(s, s->digit[d], at, &room);
+                o.key[0][o.terms] = (const unsigned char *)s->key0[d] + at * p->width;
+                o.key[1][o.terms] = (const unsigned char *)s->key1[d] + at * p->width;
+            }
+            if (s->add0) o.add[0][o.adds[0]++] = inner_operand(s, s->add0, at, &room);
+            if (s->add1) o.add[1][o.adds[1]++] = inner_operand(s, s->add1, at, &room);
         }
-        size_t to = 64 * (size_t)target[b];
-        inner_block(&o, p, block[0], block[1], 64 * b, 0, &c);
-        place_block(p, out0 + to, accumulate ? out0 + to : NULL, block[0], sigma->source + to);
-        place_block(p, out1 + to, accumulate ? out1 + to : NULL, block[1], sigma->source + to);
+        inner_sums(&o, p, out0 + (at - from), out1 + (at - from), accumulate, &c);
     }
 }
 

@@ -969,13 +969,10 @@ ALWAYS void rotate_block(const rotor *r, uint64_t *out, const uint64_t *acc, V p
     }
 }
 
-/* Where each block of the input goes: (block << 6 | c), so that inputs are read in order. */
-static void block_targets(uint32_t *target, const ckks_automorphism *sigma, size_t n)
+/* c of the block whose first position comes from position s. */
+ALWAYS uint64_t constant_of(uint32_t s)
 {
-    for (size_t b = 0; b < n / 64; b++) {
-        uint32_t s = sigma->source[64 * b];
-        target[s >> 6] = (uint32_t)(b << 6 | reversed3[s >> 3 & 7] << 3 | reversed3[s & 7]);
-    }
+    return reversed3[s >> 3 & 7] << 3 | reversed3[s & 7];
 }
 
 static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma)
@@ -985,57 +982,53 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
         ckks_kernel_portable.permute(&t->portable, out, acc, a, sigma);
         return;
     }
-    uint32_t target[1u << (CKKS_MAX_LOG_N - 6)];
     size_t n = (size_t)1 << p->log_n;
     const rotor r = rotor_of(sigma->g);
     const V q = all(p->p);
-    block_targets(target, sigma, n);
     for (size_t b = 0; b < n / 64; b++) {
-        size_t to = target[b] & ~(size_t)63;
-        if (acc) rotate_block(&r, out + to, acc + to, q, a + 64 * b, target[b] & 63);
-        else rotate_block(&r, out + to, NULL, q, a + 64 * b, target[b] & 63);
+        uint32_t s = sigma->block[b];
+        const uint64_t *in = a + (s & ~(uint32_t)63);
+        if (acc) rotate_block(&r, out + 64 * b, acc + 64 * b, q, in, constant_of(s));
+        else rotate_block(&r, out + 64 * b, NULL, q, in, constant_of(s));
     }
 }
 
-/* ---- Inner product with a key ----------------------------------------------------------------------------------------------- */
+/* ---- Inner product with keys ------------------------------------------------------------------------------------------------ */
 
-typedef struct inner_operands {
-    size_t terms;
-    const uint64_t *const *a;
-    const void *const *key0, *const *key1;
-    const uint64_t *add0, *add1;
-    uint64_t factor;
-} inner_operands;
+enum { PREFETCH_AHEAD = 4096 }; /* bytes of a key limb */
 
-/* Two vectors of both sums, from position j on. */
-ALWAYS void inner_vectors(const inner_operands *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t sums,
+/* The factors of one block of 64 positions: digits with their key limbs, and limbs that are multiplied by the factor. */
+typedef struct inner_block {
+    size_t terms, adds[2];
+    const uint64_t *x[CKKS_MAX_TERMS];
+    const unsigned char *key[2][CKKS_MAX_TERMS];
+    const uint64_t *add[2][CKKS_MAX_SWITCHES];
+} inner_block;
+
+/* Two vectors of both sums. */
+ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t sums, V factor,
                           const fold_constants *c, int accumulate)
 {
     accumulator s0 = {c->zero, c->zero}, s1 = s0, t0 = s0, t1 = s0;
     if (accumulate) {
-        s0.low = load(out0), s1.low = load(out0 + 8);
-        t0.low = load(out1), t1.low = load(out1 + 8);
+        s0.low = load(out0 + j), s1.low = load(out0 + j + 8);
+        t0.low = load(out1 + j), t1.low = load(out1 + j + 8);
     }
-    size_t ahead = 4096 / width;
-    const V f = all(o->factor);
-    if (o->add0) {
-        accumulate_product(&s0, load(o->add0 + j), f);
-        accumulate_product(&s1, load(o->add0 + j + 8), f);
+    for (size_t i = 0; i < o->adds[0]; i++) {
+        accumulate_product(&s0, load(o->add[0][i] + j), factor);
+        accumulate_product(&s1, load(o->add[0][i] + j + 8), factor);
     }
-    if (o->add1) {
-        accumulate_product(&t0, load(o->add1 + j), f);
-        accumulate_product(&t1, load(o->add1 + j + 8), f);
+    for (size_t i = 0; i < o->adds[1]; i++) {
+        accumulate_product(&t0, load(o->add[1][i] + j), factor);
+        accumulate_product(&t1, load(o->add[1][i] + j + 8), factor);
     }
-    for (size_t d = 0, room = sums - 1; d < o->terms; d++, room--) {
-        const uint64_t *a = o->a[d];
-        const void *k0 = o->key0[d], *k1 = o->key1[d];
-        V x = load(a + j), y = load(a + j + 8);
-        if (width == 8 || !(j & 8)) {
-            _mm_prefetch((const char *)k0 + (j + ahead) * width, _MM_HINT_T0);
-            _mm_prefetch((const char *)k1 + (j + ahead) * width, _MM_HINT_T0);
-            if (width == 8) _mm_prefetch((const char *)k0 + (j + ahead + 8) * width, _MM_HINT_T0);
-            if (width == 8) _mm_prefetch((const char *)k1 + (j + ahead + 8) * width, _MM_HINT_T0);
-        }
+    for (size_t d = 0, room = sums - CKKS_MAX_SWITCHES; d < o->terms; d++, room--) {
+        const unsigned char *k0 = o->key[0][d], *k1 = o->key[1][d];
+        V x = load(o->x[d] + j), y = load(o->x[d] + j + 8);
+        _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + j * width, _MM_HINT_T0);
+        _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + j * width, _MM_HINT_T0);
+        if (width == 8) _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
+        if (width == 8) _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
         if (!room) {
             s0.low = fold(s0.low, s0.high, c), s1.low = fold(s1.low, s1.high, c);
             t0.low = fold(t0.low, t0.high, c), t1.low = fold(t1.low, t1.high, c);
@@ -1047,46 +1040,60 @@ ALWAYS void inner_vectors(const inner_operands *o, uint64_t *out0, uint64_t *out
         accumulate_product(&t0, x, load_packed(k1, width, j));
         accumulate_product(&t1, y, load_packed(k1, width, j + 8));
     }
-    store(out0, fold(s0.low, s0.high, c)), store(out0 + 8, fold(s1.low, s1.high, c));
-    store(out1, fold(t0.low, t0.high, c)), store(out1 + 8, fold(t1.low, t1.high, c));
+    store(out0 + j, fold(s0.low, s0.high, c)), store(out0 + j + 8, fold(s1.low, s1.high, c));
+    store(out1 + j, fold(t0.low, t0.high, c)), store(out1 + j + 8, fold(t1.low, t1.high, c));
 }
 
-ALWAYS void inner_limb(const ckks_prime *p, const inner_operands *o, uint64_t *out0, uint64_t *out1, unsigned width,
-                       const ckks_automorphism *sigma, int accumulate)
+/* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
+ALWAYS const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, const uint64_t *a, size_t from, uint64_t **room)
+{
+    if (!t->sigma) return a + from;
+    const uint32_t *source = &t->sigma->block[from >> 6], s = source[0];
+    uint64_t *block = *room;
+    const uint64_t *next = a + (source[1] & ~(uint32_t)63);
+    for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
+    rotate_block(r, block, NULL, r->steps, a + (s & ~(uint32_t)63), constant_of(s));
+    *room += 64;
+    return block;
+}
+
+ALWAYS void inner_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
+                        const ckks_switch_term term[], uint64_t factor, unsigned width, int accumulate)
 {
     const ifma_tables *t = p->tables;
     const fold_constants c = fold_constants_of(t);
-    size_t n = (size_t)1 << p->log_n;
-    if (!sigma) {
-        for (size_t j = 0; j < n; j += 16) inner_vectors(o, out0 + j, out1 + j, j, width, t->sums, &c, accumulate);
-        return;
-    }
-    uint32_t target[1u << (CKKS_MAX_LOG_N - 6)];
-    uint64_t block[2][64] __attribute__((aligned(64)));
-    const rotor r = rotor_of(sigma->g);
-    block_targets(target, sigma, n);
-    for (size_t b = 0; b < n / 64; b++) {
-        for (size_t j = 0; j < 64; j += 16) inner_vectors(o, block[0] + j, block[1] + j, 64 * b + j, width, t->sums, &c, 0);
-        size_t to = target[b] & ~(size_t)63;
-        rotate_block(&r, out0 + to, accumulate ? out0 + to : NULL, c.p, block[0], target[b] & 63);
-        rotate_block(&r, out1 + to, accumulate ? out1 + to : NULL, c.p, block[1], target[b] & 63);
+    uint64_t rotated[(CKKS_MAX_TERMS + 2 * CKKS_MAX_SWITCHES) * 64] __attribute__((aligned(64)));
+    rotor r[CKKS_MAX_SWITCHES];
+    for (size_t i = 0; i < terms; i++) r[i] = rotor_of(term[i].sigma ? term[i].sigma->g : 1);
+    for (size_t at = from; at < from + count; at += 64) {
+        inner_block o;
+        uint64_t *room = rotated;
+        o.terms = o.adds[0] = o.adds[1] = 0;
+        for (size_t i = 0; i < terms; i++) {
+            const ckks_switch_term *s = &term[i];
+            for (size_t d = 0; d < s->digits; d++, o.terms++) {
+                o.x[o.terms] = inner_operand(s, &r[i], s->digit[d], at, &room);
+                o.key[0][o.terms] = (const unsigned char *)s->key0[d] + at * width;
+                o.key[1][o.terms] = (const unsigned char *)s->key1[d] + at * width;
+            }
+            if (s->add0) o.add[0][o.adds[0]++] = inner_operand(s, &r[i], s->add0, at, &room);
+            if (s->add1) o.add[1][o.adds[1]++] = inner_operand(s, &r[i], s->add1, at, &room);
+        }
+        for (size_t j = 0; j < 64; j += 16)
+            inner_vectors(&o, out0 + (at - from), out1 + (at - from), j, width, t->sums, all(factor), &c, accumulate);
     }
 }
 
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
-                          const ckks_automorphism *sigma, int accumulate)
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
+                          const ckks_switch_term term[], uint64_t factor, int accumulate)
 {
     const ifma_tables *t = p->tables;
-    const inner_operands o = {terms, a, key0, key1, add0, add1, factor};
-    if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, terms, a, key0, key1, add0, add1, factor, sigma, accumulate);
-        return;
-    }
-    if (p->width == 4 && sigma) inner_limb(p, &o, out0, out1, 4, sigma, accumulate);
-    else if (p->width == 4) inner_limb(p, &o, out0, out1, 4, NULL, accumulate);
-    else if (sigma) inner_limb(p, &o, out0, out1, 8, sigma, accumulate);
-    else inner_limb(p, &o, out0, out1, 8, NULL, accumulate);
+    if (p->log_n < NATIVE_LOG_N)
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term, factor, accumulate);
+    else if (p->width == 4)
+        inner_range(p, out0, out1, from, count, terms, term, factor, 4, accumulate);
+    else
+        inner_range(p, out0, out1, from, count, terms, term, factor, 8, accumulate);
 }
 
 /* ---- Plaintext products ----------------------------------------------------------------------------------------------------- */

@@ -32,6 +32,7 @@
 #define CKKS_MAX_LOG_N 17u
 #define CKKS_MAX_PRIME_BITS 50u /* every prime is below 2^50 */
 #define CKKS_MAX_TERMS 32u      /* most terms of one inner product or combination */
+#define CKKS_MAX_SWITCHES 8u    /* most key switches of one inner product */
 
 /* One prime of a ring of degree n, with the tables of the kernel that initialised it. Read-only after prime_init. */
 typedef struct ckks_prime {
@@ -45,11 +46,22 @@ typedef struct ckks_prime {
 } ckks_prime;
 
 /* Galois automorphism X -> X^g acting on evaluation form: (sigma a)[i] = a[source[i]].
- * A block of 64 positions comes from one block of 64 (log_n >= 6). */
+ * A block of 64 positions comes from one block of 64 (log_n >= 6): block[b] = source[64 b] keeps what determines it close together. */
 typedef struct ckks_automorphism {
     uint64_t g;             /* odd, below 2n */
     const uint32_t *source; /* n entries */
+    const uint32_t *block;  /* n / 64 entries and a 0, right behind source (log_n >= 6) */
 } ckks_automorphism;
+
+/* What one key switch adds to an inner product: the digits of a polynomial under sigma (NULL: the identity), each with its pair of packed
+ * key limbs, and two limbs (each may be NULL) that join under sigma without a key. Key limbs are in the order of the result. */
+typedef struct ckks_switch_term {
+    const ckks_automorphism *sigma;
+    size_t digits;
+    const uint64_t *const *digit;
+    const void *const *key0, *const *key1;
+    const uint64_t *add0, *add1;
+} ckks_switch_term;
 
 typedef struct ckks_kernel {
     const char *name; /* "portable", "avx2", "avx512ifma" */
@@ -82,13 +94,13 @@ typedef struct ckks_kernel {
     /* out = sigma(a) on whole limbs, out and a disjoint; out = acc + sigma(a) when acc is not NULL (acc may be out). */
     void (*permute)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma);
 
-    /* Key-switch inner product over whole limbs, terms <= CKKS_MAX_TERMS:
-     *   out_k = (accumulate ? out_k : 0) + sigma( sum_d a[d] * key_k[d] + (add_k ? add_k * factor : 0) ),  k = 0, 1.
-     * sigma NULL means the identity. Key limbs are packed: uint32_t words when p->width is 4, uint64_t words when it is 8. The
-     * outputs are disjoint from everything else. */
-    void (*inner_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
-                          const ckks_automorphism *sigma, int accumulate);
+    /* Key-switch inner product on the positions from .. from + count - 1 of a limb, which are whole blocks of 64 (or the whole limb,
+     * log_n < 6). Limbs of the terms are whole limbs; out0 and out1 hold the `count` results only. k = 0, 1:
+     *   out_k[j] = (accumulate ? out_k[j] : 0) + sum_t ( sum_d sigma_t(digit_td) * key_ktd + sigma_t(add_kt) * factor )[from + j].
+     * At most CKKS_MAX_SWITCHES terms with CKKS_MAX_TERMS digits in all. Key limbs are packed: uint32_t words when p->width is 4,
+     * uint64_t words when it is 8. The outputs are disjoint from everything else. */
+    void (*inner_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
+                          const ckks_switch_term term[], uint64_t factor, int accumulate);
 
     /* Plaintext-ciphertext products on `count` positions, terms <= 4096:
      *   out_k = (accumulate ? out_k : 0) + sum_b plain[b] * x_k[b],  k = 0, 1.

@@ -261,22 +261,23 @@ static uint64_t packed(const void *words, unsigned width, size_t i)
     return width == 4 ? ((const uint32_t *)words)[i] : ((const uint64_t *)words)[i];
 }
 
-/* Sums of at most 33 products of residues stay below 2^106. */
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1, uint64_t factor,
-                          const ckks_automorphism *sigma, int accumulate)
+/* Sums of at most 41 products of residues stay below 2^106. */
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
+                          const ckks_switch_term term[], uint64_t factor, int accumulate)
 {
     const scalar_modulus m = *modulus(p);
-    size_t n = (size_t)1 << p->log_n;
-    for (size_t j = 0; j < n; j++) {
-        size_t i = sigma ? sigma->source[j] : j;
+    for (size_t j = 0; j < count; j++) {
         ckks_u128 s0 = accumulate ? out0[j] : 0, s1 = accumulate ? out1[j] : 0;
-        if (add0) s0 += (ckks_u128)add0[i] * factor;
-        if (add1) s1 += (ckks_u128)add1[i] * factor;
-        for (size_t d = 0; d < terms; d++) {
-            uint64_t x = a[d][i];
-            s0 += (ckks_u128)x * packed(key0[d], p->width, i);
-            s1 += (ckks_u128)x * packed(key1[d], p->width, i);
+        for (size_t t = 0; t < terms; t++) {
+            const ckks_switch_term *o = &term[t];
+            size_t to = from + j, i = o->sigma ? o->sigma->source[to] : to;
+            if (o->add0) s0 += (ckks_u128)o->add0[i] * factor;
+            if (o->add1) s1 += (ckks_u128)o->add1[i] * factor;
+            for (size_t d = 0; d < o->digits; d++) {
+                uint64_t x = o->digit[d][i];
+                s0 += (ckks_u128)x * packed(o->key0[d], p->width, to);
+                s1 += (ckks_u128)x * packed(o->key1[d], p->width, to);
+            }
         }
         out0[j] = scalar_reduce_wide(s0, &m);
         out1[j] = scalar_reduce_wide(s1, &m);
