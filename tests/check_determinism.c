@@ -14,16 +14,16 @@ static const struct {
     uint64_t hash;
 } known[STAGES] = {
     [SECRET] = {"secret key", 0x3cfbcb1c1b272817},
-    [KEYS] = {"evaluation keys", 0x2dfe9af55ae69dad},
+    [KEYS] = {"evaluation keys", 0x2b281df326997ad7},
     [ENCRYPT] = {"encrypt", 0xe2becda7882ce7a8},
     [ENCRYPT_PUBLIC] = {"encrypt_public", 0xef4b4ff9c5a13120},
     [PRODUCT] = {"product, rescaled", 0x4f77ed7c8a87ba6f},
-    [ROTATE] = {"rotate", 0xe765d97e6bca7938},
-    [HOISTED] = {"rotate_hoisted", 0x2e7646086fcc7d30},
-    [SINGLE] = {"transform, single hoisting", 0xc4c96d7661c32b75},
-    [DOUBLE] = {"transform, double hoisting", 0xccb99d5193b92bfd},
+    [ROTATE] = {"rotate", 0x13c708b5a31796ec},
+    [HOISTED] = {"rotate_hoisted", 0x36bc3c3b4af068cd},
+    [SINGLE] = {"transform, single hoisting", 0x99b9a4bce35320d1},
+    [DOUBLE] = {"transform, double hoisting", 0x0cdcdb0334d46f5f},
     [POLYNOMIAL] = {"polynomial", 0x28ed2dfadf4892c8},
-    [BOOTSTRAP] = {"bootstrap", 0x8baca23f6005dad2},
+    [BOOTSTRAP] = {"bootstrap", 0x09ace5b928e6c6dd},
 };
 
 /* A parameter set of this test's own, so that a better built-in set does not move the answers. */
