@@ -16,12 +16,13 @@
 #include "nn/safetensors.h"
 
 #define NAME_ROOM 96u
+#define PREFIX_ROOM 64u
 
 /* A weights file being taken apart: which tensors were used, and the hash over them in the network's order. */
 typedef struct loader {
     const char *path;
     nn_safetensors *file;
-    const char *prefix; /* of every tensor name: "" or "module." */
+    char prefix[PREFIX_ROOM]; /* of every tensor name: "" or what a wrapper put there, such as "module." */
     bool *used;
     XXH3_state_t hash;
 } loader;
@@ -30,7 +31,7 @@ typedef struct loader {
 
 static const nn_tensor *find(const loader *l, const char *name)
 {
-    char full[NAME_ROOM + 16];
+    char full[PREFIX_ROOM + NAME_ROOM];
     snprintf(full, sizeof full, "%s%s", l->prefix, name);
     return nn_safetensors_find(l->file, full);
 }
@@ -82,6 +83,31 @@ static fhola_status take(double **values, loader *l, const char *name, const cha
     hash_tensor(l, role, result, tensor->count);
     *values = result;
     return FHOLA_OK;
+}
+
+/* A tensor every network of the family has; what stands before it in the file is the prefix of all names. */
+static const char first_block[] = "layer1.0.conv1.weight";
+
+static void find_prefix(loader *l)
+{
+    for (size_t i = 0; i < nn_safetensors_count(l->file); i++) {
+        const char *name = nn_safetensors_tensor(l->file, i)->name, *at = strstr(name, first_block);
+        size_t length = at ? (size_t)(at - name) : PREFIX_ROOM;
+        if (length >= PREFIX_ROOM || strcmp(at, first_block) != 0 || (length > 0 && name[length - 1] != '.'))
+            continue;
+        memcpy(l->prefix, name, length);
+        l->prefix[length] = 0;
+        return;
+    }
+}
+
+static fhola_status no_network(const loader *l)
+{
+    size_t count = nn_safetensors_count(l->file);
+    return fhola_fail(FHOLA_FORMAT,
+                      "%s: tensor %s is missing: not a CIFAR ResNet under its usual names (conv1, bn1, layer1.0.conv1, ..., linear or fc); "
+                      "%zu tensors, the first is called %.80s",
+                      l->path, first_block, count, count ? nn_safetensors_tensor(l->file, 0)->name : "nothing");
 }
 
 static fhola_status take_part(double **values, loader *l, const char *layer, const char *role, const char *part, const size_t *shape,
@@ -222,7 +248,7 @@ static fhola_status load_network(nn_model *model, loader *l)
         snprintf(name, sizeof name, "layer1.%u.conv1.weight", blocks);
     while (find(l, name) && blocks++ < NN_MAX_BLOCKS_PER_STAGE);
     if (blocks == 0)
-        return fhola_fail(FHOLA_FORMAT, "%s: tensor %s%s is missing: not a CIFAR ResNet", l->path, l->prefix, name);
+        return no_network(l);
     if (blocks > NN_MAX_BLOCKS_PER_STAGE)
         return fhola_fail(FHOLA_FORMAT, "%s: more than %u blocks per stage", l->path, NN_MAX_BLOCKS_PER_STAGE);
     model->blocks_per_stage = blocks;
@@ -250,7 +276,10 @@ static fhola_status read_numbers(double out[3], const loader *l, const char *key
     }
     const char *text = nn_safetensors_metadata(l->file, key);
     if (!text)
-        return fhola_fail(FHOLA_FORMAT, "%s: the metadata has no \"%s\" and none was given", l->path, key);
+        return fhola_fail(FHOLA_FORMAT,
+                          "%s: the metadata has no \"%s\" and none was given: add --mean R,G,B --std R,G,B, by which the pixels (0 to 1) were "
+                          "normalised in training (often 0.4914,0.4822,0.4465 and 0.2470,0.2435,0.2616)",
+                          l->path, key);
     char name[512];
     nn_json *array;
     snprintf(name, sizeof name, "%s: metadata \"%s\"", l->path, key);
@@ -361,7 +390,7 @@ static fhola_status load_from(nn_model *model, loader *l, const nn_model_options
     l->used = calloc(nn_safetensors_count(l->file) + 1, sizeof *l->used);
     if (!l->used)
         return fhola_fail(FHOLA_NOMEM, "%s: no memory", l->path);
-    l->prefix = nn_safetensors_find(l->file, "module.conv1.weight") ? "module." : "";
+    find_prefix(l);
     XXH3_64bits_reset(&l->hash);
     status = load_network(model, l);
     model->hash = XXH3_64bits_digest(&l->hash);

@@ -45,10 +45,11 @@ typedef struct nn_model_info {
 
 /* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1, layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at
  * the first block of stages 2 and 3 a projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without
- * these tensors, the zero-padded shortcut. A leading "module." of all names is accepted. __metadata__ may give mean, std, classes
- * (JSON arrays) and test_accuracy; `options` (may be NULL) comes first where both speak. Classes without names are called "0", "1",
- * ... FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors, truncated; a tensor missing, unexpected, of another shape or with a
- * value that is NaN or infinite; no mean or std. FHOLA_PARAM: options out of range. The detail names file and tensor. */
+ * these tensors, the zero-padded shortcut. A common beginning of all names ("module." and the like) is accepted, and tensors of 16, 32
+ * or 64-bit floating point. __metadata__ may give mean, std, classes (JSON arrays) and test_accuracy; `options` (may be NULL) comes
+ * first where both speak. Classes without names are called "0", "1", ... FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors,
+ * truncated; a tensor missing, unexpected, of another shape or with a value that is NaN or infinite; no mean or std. FHOLA_PARAM:
+ * options out of range. The detail names file and tensor. */
 FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options);
 void nn_model_free(nn_model *model);
 

@@ -127,6 +127,9 @@ START_TEST(accepts_the_usual_names)
     ck_assert_uint_eq(usual->hash, other->hash);
     ck_assert_double_eq(usual->blocks[2].projection.weight[5], other->blocks[2].projection.weight[5]);
     nn_model_free(other);
+    other = load_named(2, "shortcut", "fc", "model.net.");
+    ck_assert_uint_eq(usual->hash, other->hash);
+    nn_model_free(other);
     other = load_named(2, "shortcut", "fc", "");
     ck_assert_uint_eq(usual->hash, other->hash);
     nn_model_free(other);
@@ -141,12 +144,42 @@ START_TEST(accepts_the_usual_names)
 }
 END_TEST
 
+/* Any depth 6 b + 2, any number of classes: shapes and numbering follow. */
+START_TEST(accepts_depths_and_classes)
+{
+    static const struct {
+        unsigned blocks;
+        size_t classes;
+    } sizes[] = {{1, 100}, {2, 2}, {5, 10}, {7, 100}, {9, 1000}, {18, 10}};
+    nn_model *model;
+    nn_model_info info;
+    weights *w = calloc(1, sizeof *w);
+    ck_assert_ptr_nonnull(w);
+    w->random = test_seed;
+    w->classes = sizes[_i].classes;
+    make_weights(w, sizes[_i].blocks, _i % 2 ? "down" : NULL, "linear", "", "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\"}");
+    succeed(nn_model_load(&model, write_weights(w, "deep.safetensors"), NULL));
+    free(w);
+    nn_model_describe(model, &info);
+    ck_assert_uint_eq(info.depth, 6 * sizes[_i].blocks + 2);
+    ck_assert_uint_eq(info.activations, 6 * sizes[_i].blocks + 1);
+    ck_assert_uint_eq(info.classes, sizes[_i].classes);
+    ck_assert_uint_eq(nn_activation_channels(model, info.activations - 1), 64);
+    ck_assert_uint_eq(nn_activation_size(model, info.activations - 1), 8);
+    ck_assert_uint_eq(nn_activation_channels(model, 2 * sizes[_i].blocks), 16);
+    ck_assert_uint_eq(nn_activation_channels(model, 2 * sizes[_i].blocks + 1), 32);
+    ck_assert_str_eq(nn_model_class(model, 1), "1");
+    nn_model_free(model);
+}
+END_TEST
+
 static const struct {
     change c;
     const char *message;
 } wrong[] = {
     {{.leave_out = "conv1.weight"}, "tensor conv1.weight is missing"},
     {{.leave_out = "layer1.0.conv1.weight"}, "tensor layer1.0.conv1.weight is missing: not a CIFAR ResNet"},
+    {{.leave_out = "layer1.0.conv1.weight"}, "46 tensors, the first is called conv1.weight"},
     {{.leave_out = "layer2.0.conv2.weight"}, "tensor layer2.0.conv2.weight is missing"},
     {{.leave_out = "layer3.0.bn1.running_var"}, "tensor layer3.0.bn1.running_var is missing"},
     {{.leave_out = "layer2.0.down.1.bias"}, "tensor layer2.0.down.1.bias is missing"},
@@ -190,7 +223,7 @@ START_TEST(takes_options_in_place_of_metadata)
     nn_model_options options = {mean, std, names, 3};
     nn_model *model = NULL;
     change none = {.metadata = NULL};
-    fail_with(load_changed(&model, none, NULL), FHOLA_FORMAT, "no \"mean\" and none was given");
+    fail_with(load_changed(&model, none, NULL), FHOLA_FORMAT, "no \"mean\" and none was given: add --mean R,G,B --std R,G,B");
     succeed(load_changed(&model, none, &options));
     ck_assert_double_eq(model->mean[1], 0.2);
     ck_assert_double_eq(model->std[2], 0.6);
@@ -257,6 +290,7 @@ int main(void)
     tcase_add_test(tcase, loads_the_bundled_network);
     tcase_add_test(tcase, folds_batch_norm);
     tcase_add_test(tcase, accepts_the_usual_names);
+    tcase_add_loop_test(tcase, accepts_depths_and_classes, 0, 6);
     tcase_add_loop_test(tcase, refuses_bad_files, 0, (int)(sizeof wrong / sizeof wrong[0]));
     tcase_add_test(tcase, takes_options_in_place_of_metadata);
     tcase_add_test(tcase, hash_follows_the_weights);

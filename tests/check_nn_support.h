@@ -120,6 +120,7 @@ typedef struct weights {
     /* Changes: names a tensor that is left out, or written with one more row, or gets one value replaced, or one further tensor. */
     const char *leave_out, *misshape, *spoil, *further;
     float spoiled;
+    size_t classes; /* 0: 3 */
 } weights;
 
 static inline void add_text(weights *w, const char *format, ...)
@@ -186,11 +187,12 @@ static inline void add_conv(weights *w, const char *conv, const char *norm, size
     "\"__metadata__\": {\"mean\": \"[0.5, 0.4, 0.45]\", \"std\": \"[0.25, 0.24, 0.26]\", \"test_accuracy\": \"12.5\", " \
     "\"classes\": \"[\\\"ant\\\", \\\"bee\\\", \\\"cow\\\"]\"}"
 
-/* A random network with `blocks` blocks per stage: projections named `shortcut`, or none for NULL; 3 classes in a layer named `linear`.
+/* A random network with `blocks` blocks per stage: projections named `shortcut`, or none for NULL; w->classes classes in a layer named `linear`.
  * `prefix` starts every name. metadata: its JSON member, NULL for none. */
 static inline void make_weights(weights *w, unsigned blocks, const char *shortcut, const char *linear, const char *prefix, const char *metadata)
 {
     char conv[96], norm[96];
+    size_t classes = w->classes ? w->classes : 3;
     add_text(w, "{");
     if (metadata) {
         add_text(w, "%s", metadata);
@@ -215,9 +217,9 @@ static inline void make_weights(weights *w, unsigned blocks, const char *shortcu
         }
     }
     snprintf(conv, sizeof conv, "%s%s.weight", prefix, linear);
-    add_tensor(w, conv, 3, 64, 0, 0, -0.3, 0.3);
+    add_tensor(w, conv, classes, 64, 0, 0, -0.3, 0.3);
     snprintf(conv, sizeof conv, "%s%s.bias", prefix, linear);
-    add_tensor(w, conv, 3, 0, 0, 0, -0.3, 0.3);
+    add_tensor(w, conv, classes, 0, 0, 0, -0.3, 0.3);
     if (w->further)
         add_tensor(w, w->further, 2, 2, 0, 0, -1, 1);
     add_text(w, "}");

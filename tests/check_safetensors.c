@@ -112,6 +112,7 @@ START_TEST(refuses_bad_lengths)
     fail_with(nn_safetensors_open(&file, in_folder("none")), FHOLA_IO, "none");
     fail_with(nn_safetensors_open(&file, write_bytes("short", "1234567", 7)), FHOLA_FORMAT, "too few");
     fail_with(nn_safetensors_open(&file, write_bytes("long", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10)), FHOLA_FORMAT, "a header of");
+    fail_with(nn_safetensors_open(&file, write_bytes("zip", "PK\003\004archive", 11)), FHOLA_FORMAT, "a zip archive, as torch.save writes it");
     fail_with(nn_safetensors_open(&file, write_bytes("cut", "\x03\0\0\0\0\0\0\0{}", 10)), FHOLA_FORMAT, "truncated: a header of 3");
 }
 END_TEST

@@ -148,6 +148,28 @@ expect 8 "$fhola" keygen vgg << 'END'
 fhola keygen: input/output error: no bundled model 'vgg' (files are named with a '/' or a '.')
 END
 
+# ---- weights without metadata
+
+expect 3 "$fhola" eval resnet20 batch.bin --mean 0.5,0.5 << 'END'
+fhola eval: invalid parameter: --mean must be three numbers separated by commas (red, green, blue), not '0.5,0.5'
+END
+expect 3 "$fhola" classify "$picture" --std 1,1,1,1 << 'END'
+fhola classify: invalid parameter: --std must be three numbers separated by commas (red, green, blue), not '1,1,1,1'
+END
+expect 8 "$fhola" compile resnet20 -o x.fhola --classes none.txt << 'END'
+fhola compile: input/output error: --classes takes names separated by commas, or a file with one name a line; 'none.txt': No such file or directory
+END
+expect 3 "$fhola" compile resnet20 -o x.fhola --classes cat,dog << END
+fhola compile: invalid parameter: 2 class names given, $model has 10 classes
+END
+expect 3 "$fhola" profile resnet20 batch.bin -o x.profile --std 1,1,0 << END
+fhola profile: invalid parameter: $model: mean 0.4465, std 0 of channel 2: std must be positive
+END
+printf 'PK\003\004 and so on' > mine.pth
+expect 7 "$fhola" plan ./mine.pth batch.bin --depth 63 -o x.plan << 'END'
+fhola plan: malformed data: ./mine.pth: not a safetensors file but a zip archive, as torch.save writes it: see nn/models/export.py
+END
+
 # ---- compile
 
 expect 8 "$fhola" compile ./none.safetensors -o x.fhola << 'END'
@@ -170,6 +192,9 @@ fi
 
 "$fhola" compile resnet20 -o n.fhola > /dev/null
 cp n.client other-end.client
+expect 3 "$fhola" eval ./n.fhola batch.bin --mean 0,0,0 << 'END'
+fhola eval: invalid parameter: ./n.fhola: a compiled network has its mean, deviation and class names already
+END
 
 # ---- keygen
 

@@ -85,14 +85,16 @@ static bool is_compiled(const char *name)
     return found;
 }
 
-fhola_status nn_cmd_find_model(nn_model **model, const char *name)
+fhola_status nn_cmd_find_model(nn_model **model, const char *name, const nn_cmd_metadata *metadata)
 {
     char path[PATH_ROOM];
     if (nn_cmd_is_bundled(name)) {
         nn_cmd_bundled(path, sizeof path, "models", name, ".safetensors");
-        return access(path, F_OK) == 0 ? nn_model_load(model, path, NULL) : no_such_model(name);
+        return access(path, F_OK) == 0 ? nn_cmd_load_weights(model, path, metadata) : no_such_model(name);
     }
-    if (!is_compiled(name)) return nn_model_load(model, name, NULL);
+    if (!is_compiled(name)) return nn_cmd_load_weights(model, name, metadata);
+    if (metadata && (metadata->mean || metadata->std || metadata->classes))
+        return fhola_fail(FHOLA_PARAM, "%s: a compiled network has its mean, deviation and class names already", name);
     nn_cmd_network n = {NULL, NULL, NULL};
     fhola_status status = nn_compiled_load(&n.model, &n.plan, &n.params, name);
     if (status == FHOLA_OK) {
@@ -144,10 +146,11 @@ static fhola_status find_params(ckks_params **params, const char *name)
     return status;
 }
 
-fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name, const char *plan_path, const char *params_name)
+fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name, const nn_cmd_metadata *metadata, const char *plan_path,
+                                 const char *params_name)
 {
     *network = (nn_cmd_network){NULL, NULL, NULL};
-    fhola_status status = nn_cmd_find_model(&network->model, name);
+    fhola_status status = nn_cmd_find_model(&network->model, name, metadata);
     if (status == FHOLA_OK) status = nn_cmd_find_plan(&network->plan, plan_path, name, network->model);
     if (status == FHOLA_OK && !network->plan) {
         char beside[PATH_ROOM];

@@ -15,6 +15,7 @@ typedef struct classify_options {
     const char *model, *plan, *params;
     double record, threads; /* record -1: the picture is one, not a batch */
     bool json, quiet;
+    nn_cmd_metadata metadata;
 } classify_options;
 
 static const nn_cmd_option options[] = {
@@ -26,6 +27,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, 4096, "number of threads (default: one a processor)"),
     NN_CMD_FLAG("quiet", 'q', classify_options, quiet, "no progress line"),
     NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object"),
+    NN_CMD_METADATA(classify_options, metadata),
     NN_CMD_END,
 };
 
@@ -68,7 +70,7 @@ static fhola_status start_up(session *s)
 {
     double start = nn_cmd_now();
     nn_cmd_progress_line("loading the network");
-    fhola_status status = nn_cmd_load_network(&s->files, s->options.model, s->options.plan, s->options.params);
+    fhola_status status = nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata, s->options.plan, s->options.params);
     if (status == FHOLA_OK) status = ckks_context_create(&s->context, s->files.params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
     if (status == FHOLA_OK) status = nn_network_create(&s->network, s->context, s->workspace, s->files.model, s->files.plan, 1);

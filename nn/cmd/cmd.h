@@ -124,8 +124,25 @@ void nn_cmd_print_models(void); /* names of the bundled models, separated by spa
 /* Whether `name` can only be that of a bundled model: no '/' and no '.'. */
 bool nn_cmd_is_bundled(const char *name);
 
-/* A model: a file of weights, a compiled network, or a bundled model by its name. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_find_model(nn_model **model, const char *name);
+/* What a file of weights does not say itself, as the options give it; each may be NULL. */
+typedef struct nn_cmd_metadata {
+    const char *mean, *std; /* "R,G,B" */
+    const char *classes;    /* names separated by commas, or a file with one a line */
+} nn_cmd_metadata;
+
+/* The options, for commands with an nn_cmd_metadata in their structure. */
+#define NN_CMD_METADATA(type, field)                                                                                             \
+    NN_CMD_TEXT("mean", 0, "R,G,B", type, field.mean,                                                                            \
+                "pictures (pixels from 0 to 1) were normalised with this mean in training,"),                                    \
+        NN_CMD_TEXT("std", 0, "R,G,B", type, field.std, "and this deviation; for weights that do not say it themselves"),        \
+        NN_CMD_TEXT("classes", 0, "FILE", type, field.classes,                                                                   \
+                    "names of the classes, one a line; or the names, separated by commas")
+
+/* nn_model_load with metadata (NULL: none). FHOLA_PARAM or FHOLA_IO: they are malformed. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_weights(nn_model **model, const char *path, const nn_cmd_metadata *metadata);
+
+/* A model: a file of weights, a compiled network, or a bundled model by its name. `metadata` (may be NULL) is for weights only. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_find_model(nn_model **model, const char *name, const nn_cmd_metadata *metadata);
 
 /* Its plan: that of plan_path, or with NULL the one that comes with the model: inside of the compiled network, or in the file with the
  * suffix .plan beside the weights. *plan is left alone if there is none. */
@@ -140,8 +157,8 @@ typedef struct nn_cmd_network {
 
 /* Both, and the parameters: the set of that name, or with NULL the compiled network's own, otherwise NN_CMD_PARAMS. Here it is an error
  * if there is no plan. Clear it in any case. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name, const char *plan_path,
-                                                   const char *params_name);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name, const nn_cmd_metadata *metadata,
+                                                   const char *plan_path, const char *params_name);
 void nn_cmd_network_clear(nn_cmd_network *network);
 
 /* Reads a picture of any format the program knows; with record >= 0, that record of a CIFAR batch. */

@@ -8,6 +8,7 @@ typedef struct eval_options {
     const char *plan;
     double noise_bits, first, count; /* noise_bits NaN: no noise */
     bool json;
+    nn_cmd_metadata metadata;
 } eval_options;
 
 static const nn_cmd_option options[] = {
@@ -17,6 +18,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("first", 0, "N", eval_options, first, 0, 1e9, "start at record N (default 0)"),
     NN_CMD_WHOLE("count", 0, "N", eval_options, count, 1, 1e9, "use N records (default: all that follow)"),
     NN_CMD_FLAG("json", 0, eval_options, json, "print one JSON object"),
+    NN_CMD_METADATA(eval_options, metadata),
     NN_CMD_END,
 };
 
@@ -64,7 +66,7 @@ static fhola_status evaluate(const eval_options *o, const char *name, const char
     static char command[] = "eval";
     nn_evaluation exact, polynomial = {0};
     nn_model_info info;
-    fhola_status status = nn_cmd_find_model(model, name);
+    fhola_status status = nn_cmd_find_model(model, name, &o->metadata);
     if (status == FHOLA_OK) status = nn_cmd_find_plan(plan, o->plan, name, *model);
     if (status == FHOLA_OK) status = nn_batch_load(batch, pictures, (size_t)o->first, (size_t)o->count);
     if (status == FHOLA_OK) status = nn_evaluate(&exact, *model, NULL, *batch, 0, 0, nn_cmd_progress, command);

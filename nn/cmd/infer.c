@@ -51,7 +51,7 @@ static fhola_status open_server(nn_server **server, const char *name)
 {
     if (!nn_cmd_is_bundled(name)) return nn_server_open(server, name);
     nn_cmd_network n;
-    fhola_status status = nn_cmd_load_network(&n, name, NULL, NULL);
+    fhola_status status = nn_cmd_load_network(&n, name, NULL, NULL, NULL);
     if (status == FHOLA_OK) status = nn_server_create(server, n.params, n.model, n.plan);
     nn_cmd_network_clear(&n);
     return status;

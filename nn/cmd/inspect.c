@@ -287,13 +287,18 @@ static fhola_status inspect_plan(report *r, const char *path)
 
 static fhola_status inspect_model(report *r, const char *path)
 {
+    static const double zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
+    static const nn_model_options neutral = {.mean = zero, .std = one};
     nn_model *model = NULL;
     fhola_status status = nn_model_load(&model, path, NULL);
+    bool normalised = status == FHOLA_OK;
+    if (status == FHOLA_FORMAT && nn_model_load(&model, path, &neutral) == FHOLA_OK) status = FHOLA_OK;
     if (status != FHOLA_OK) return fhola_fail(status, "%s: neither a file of fhola nor weights: %s", path, fhola_detail());
     begin(r);
     text_member(r, "file", path);
     text_member(r, "kind", "weights");
     report_model(r, model);
+    bool_member(r, "has_mean_std", normalised);
     finish(r);
     nn_model_free(model);
     return FHOLA_OK;

@@ -35,7 +35,7 @@ static fhola_status open_owner(nn_owner **owner, const char *client)
 {
     if (!nn_cmd_is_bundled(client)) return nn_owner_open_client(owner, client);
     nn_cmd_network n;
-    fhola_status status = nn_cmd_load_network(&n, client, NULL, NULL);
+    fhola_status status = nn_cmd_load_network(&n, client, NULL, NULL, NULL);
     if (status == FHOLA_OK) status = nn_owner_create(owner, n.params, n.model, n.plan);
     nn_cmd_network_clear(&n);
     return status;

@@ -15,6 +15,7 @@ typedef struct plan_options {
     const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge, *composite;
     double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha;
     bool ablation;
+    nn_cmd_metadata metadata;
 } plan_options;
 
 static const nn_cmd_option options[] = {
@@ -47,6 +48,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("judged", 0, "N", plan_options, judged, 1, 1e9, "the first N of them"),
     NN_CMD_WHOLE("compared", 0, "N", plan_options, compared, 1, 1e9,
                  "calibration pictures that report and ablation fit to (default 1000)"),
+    NN_CMD_METADATA(plan_options, metadata),
     NN_CMD_END,
 };
 
@@ -169,7 +171,7 @@ static fhola_status load_cost(plan_work *w, const plan_options *o)
 static fhola_status load(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
-    fhola_status status = nn_cmd_find_model(&w->model, o->model);
+    fhola_status status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
     if (status == FHOLA_OK)
         status = load_cost(w, o);
     if (status == FHOLA_OK && o->profile)

@@ -4,12 +4,14 @@
 typedef struct profile_options {
     const char *output;
     double count, eps;
+    nn_cmd_metadata metadata;
 } profile_options;
 
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("output", 'o', "FILE", profile_options, output, "where the profile goes"),
     NN_CMD_WHOLE("count", 0, "N", profile_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
     NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25, "the bootstrap's sine, as for 'fhola plan' (default 0.125)"),
+    NN_CMD_METADATA(profile_options, metadata),
     NN_CMD_END,
 };
 
@@ -25,7 +27,7 @@ static int run(int argc, char **argv)
     if (!o.output) return nn_cmd_wrong_use(name, "-o PROFILE is missing");
     nn_plan_defaults(&plan);
     if (o.eps >= 0) plan.eps = o.eps;
-    fhola_status status = nn_cmd_find_model(&model, argv[1]);
+    fhola_status status = nn_cmd_find_model(&model, argv[1], &o.metadata);
     if (status == FHOLA_OK) status = nn_batch_load(&calibration, argv[2], 0, (size_t)o.count);
     if (status == FHOLA_OK) status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);
     nn_cmd_progress_end();

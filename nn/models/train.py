@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Train a CIFAR-10 ResNet of depth 6n+2 on the processor and save it for fhola: how the bundled networks were made.
+
+    python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--shortcut down|pad] [--held-out N]
+
+DATA is the folder of CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin. Needs python3-torch and
+python3-numpy. After each epoch the state goes to OUT.safetensors.checkpoint, from which a stopped training goes on.
+
+With --held-out N the last N training pictures are kept out of training and their accuracy is printed instead of the test pictures':
+use that to choose between settings. The test pictures are for reporting only.
+"""
+import argparse
+import math
+import os
+import time
+
+import numpy
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from export import save
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BATCH = 128
+PEAK_RATE = 0.2
+WARM_UP = 0.15  # share of the training in which the rate rises
+WEIGHT_DECAY = 5e-4
+SHIFT = 4  # pixels a picture is moved at most
+
+
+def convolution(inputs, outputs, kernel, stride=1):
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride, shortcut):
+        super().__init__()
+        self.conv1, self.bn1 = convolution(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = convolution(outputs, outputs, 3), nn.BatchNorm2d(outputs)
+        self.stride, self.outputs = stride, outputs
+        self.down = None
+        if stride != 1 and shortcut == "down":
+            self.down = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+    def branch(self, x):
+        if self.stride == 1:
+            return x
+        if self.down is not None:
+            return self.down(x)
+        quarter = self.outputs // 4
+        return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, quarter, quarter))
+
+    def forward(self, x):
+        inside = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(inside)) + self.branch(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self, depth, classes=10, shortcut="down"):
+        super().__init__()
+        blocks, rest = divmod(depth - 2, 6)
+        if rest or blocks < 1:
+            raise ValueError(f"depth {depth} is not 6n+2")
+        self.conv1, self.bn1 = convolution(3, 16, 3), nn.BatchNorm2d(16)
+        for stage in range(3):
+            width = 16 << stage
+            first = Block(width // 2, width, 2, shortcut) if stage else Block(16, 16, 1, shortcut)
+            rest = [Block(width, width, 1, shortcut) for _ in range(blocks - 1)]
+            setattr(self, f"layer{stage + 1}", nn.Sequential(first, *rest))
+        self.linear = nn.Linear(64, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(x.mean((2, 3)))
+
+
+def read_batches(folder, names):
+    """Normalised pictures and labels of batches in CIFAR-10's binary form."""
+    records = numpy.concatenate([numpy.fromfile(os.path.join(folder, name), numpy.uint8).reshape(-1, 3073) for name in names])
+    labels = torch.from_numpy(records[:, 0].astype("int64"))
+    pictures = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy()).float() / 255
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return (pictures - mean) / std, labels
+
+
+def shift_and_flip(padded, chosen, generator):
+    """The chosen pictures, each moved by up to SHIFT pixels and flipped half of the time."""
+    count, span = len(chosen), torch.arange(32)
+    down, right = (torch.randint(0, 2 * SHIFT + 1, (count,), generator=generator) for _ in range(2))
+    flip = torch.rand(count, generator=generator) < 0.5
+    rows, columns = span + down[:, None], span + right[:, None]
+    columns = torch.where(flip[:, None], columns.flip(1), columns)
+    pictures = padded[chosen[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return pictures.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def accuracy(net, pictures, labels):
+    net.eval()
+    with torch.no_grad():
+        right = sum((net(part).argmax(1) == label).sum().item() for part, label in zip(pictures.split(500), labels.split(500)))
+    net.train()
+    return 100 * right / len(labels)
+
+
+def rate(step, steps):
+    """Linear rise, then half a cosine down to 0."""
+    warm = WARM_UP * steps
+    if step < warm:
+        return PEAK_RATE * step / warm
+    return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def make_optimizer(net):
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    vectors = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0}]
+    return torch.optim.SGD(groups, lr=PEAK_RATE, momentum=0.9, nesterov=True)
+
+
+def train_epoch(net, optimizer, padded, labels, epoch, epochs):
+    """One pass over the pictures in an order that depends on the epoch alone; returns the mean loss."""
+    generator = torch.Generator().manual_seed(1000 + epoch)
+    order, batches, total = torch.randperm(len(labels), generator=generator), len(labels) // BATCH, 0.0
+    for k in range(batches):
+        chosen = order[k * BATCH:(k + 1) * BATCH]
+        for group in optimizer.param_groups:
+            group["lr"] = rate(epoch * batches + k, epochs * batches)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(shift_and_flip(padded, chosen, generator)), labels[chosen])
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    return total / batches
+
+
+def save_checkpoint(path, net, optimizer, epoch):
+    torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, path + ".part")
+    os.replace(path + ".part", path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("depth", type=int)
+    parser.add_argument("epochs", type=int)
+    parser.add_argument("output")
+    parser.add_argument("--shortcut", choices=("down", "pad"), default="down", help="1x1 convolutions, or zero-padded channels")
+    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="judge by the last N training pictures, which are not trained on")
+    a = parser.parse_args()
+
+    torch.manual_seed(1)
+    pictures, labels = read_batches(a.data, [f"data_batch_{k}.bin" for k in range(1, 6)])
+    judged, judged_labels = (pictures[-a.held_out:], labels[-a.held_out:]) if a.held_out else read_batches(a.data, ["test_batch.bin"])
+    if a.held_out:
+        pictures, labels = pictures[:-a.held_out], labels[:-a.held_out]
+    padded = F.pad(pictures, (SHIFT,) * 4)
+    net = ResNet(a.depth, len(CLASSES), a.shortcut).to(memory_format=torch.channels_last)
+    optimizer, checkpoint, first = make_optimizer(net), a.output + ".checkpoint", 0
+    if os.path.exists(checkpoint):
+        state = torch.load(checkpoint)
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["epoch"]
+
+    for epoch in range(first, a.epochs):
+        start = time.time()
+        loss = train_epoch(net, optimizer, padded, labels, epoch, a.epochs)
+        score = accuracy(net, judged, judged_labels)
+        print(f"epoch {epoch + 1} of {a.epochs}: loss {loss:.4f}, {'held-out' if a.held_out else 'test'} {score:.2f} %, "
+              f"{time.time() - start:.0f} s", flush=True)
+        save_checkpoint(checkpoint, net, optimizer, epoch + 1)
+    report = {} if a.held_out else {"test_accuracy": f"{accuracy(net, judged, judged_labels):.2f}"}
+    save(a.output, net.state_dict(), MEAN, STD, CLASSES, architecture=f"resnet{a.depth}-cifar",
+         training=f"{a.epochs} epochs, nn/models/train.py", **report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Weights from elsewhere: nn/models/export.py writes files that load, without metadata too, under other names, and with PyTorch (if it is
+# installed) of a network that then gives the same classes.
+set -eu
+top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
+OMP_WAIT_POLICY=passive
+PYTHONDONTWRITEBYTECODE=1
+PYTHONPATH=$top_srcdir/nn/models:$top_srcdir/tests
+export OMP_WAIT_POLICY PYTHONDONTWRITEBYTECODE PYTHONPATH top_srcdir
+
+python=
+for candidate in /usr/bin/python3 python3; do
+    if [ -z "$python" ] && "$candidate" -c pass 2> /dev/null; then python=$candidate; fi
+done
+if [ -z "$python" ]; then
+    echo "SKIP: no python3 (Debian: apt-get install python3)"
+    exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail()
+{
+    echo "FAIL: $*"
+    exit 1
+}
+
+# exact WEIGHTS [OPTION...]: accuracy of the exact network on batch.bin.
+exact()
+{
+    "$fhola" eval "$@" --json > out 2> err || fail "fhola eval $*: $(cat err)"
+    sed -n 's/.*"exact_accuracy": \([0-9.]*\).*/\1/p' out
+}
+
+# ---- the bundled network as somebody else's file: other names, no metadata
+"$python" - << 'END'
+import os
+from export import save
+from foreign import bundled_batch, read_safetensors, rename
+folder = os.environ["top_srcdir"]
+tensors = read_safetensors(folder + "/nn/models/resnet20.safetensors")
+save("foreign.safetensors", rename(tensors))
+save("complete.safetensors", rename(tensors), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616), classes=list("abcdefghij"),
+     test_accuracy=12.5)
+bundled_batch(folder + "/nn/data", "batch.bin")
+with open("names.txt", "w") as file:
+    file.write("\r\n".join("plane car bird cat deer dog frog horse ship lorry".split()) + "\r\n")
+END
+code=0
+"$fhola" eval ./foreign.safetensors batch.bin > out 2> err || code=$?
+[ $code -eq 7 ] || fail "without mean and std: exit code $code, not 7"
+grep -q 'foreign.safetensors: the metadata has no "mean" and none was given: add --mean R,G,B --std R,G,B' err || fail "unhelpful: $(cat err)"
+[ "$(exact ./foreign.safetensors batch.bin --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616)" = 100 ] || fail 'foreign weights miss a picture'
+[ "$(exact ./complete.safetensors batch.bin)" = 100 ] || fail 'weights with metadata miss a picture'
+[ "$(exact ./foreign.safetensors batch.bin --mean 40,-4,40 --std 0.01,0.01,0.01)" != 100 ] || fail '--mean and --std change nothing'
+
+# The plan of the bundled network belongs to these weights too, and the names of the classes reach the client.
+"$fhola" compile ./foreign.safetensors "$top_srcdir/nn/models/resnet20.plan" -o x.fhola --mean 0.4914,0.4822,0.4465 \
+    --std 0.2470,0.2435,0.2616 --classes names.txt > out || fail 'foreign weights do not compile'
+"$fhola" inspect x.client > out
+grep -q 'plane, car, bird, cat, deer, dog, frog, horse, ship, lorry$' out || fail "names of the client: $(cat out)"
+"$fhola" inspect ./complete.safetensors --json > out
+grep -q '"test_accuracy": 12.5, "has_mean_std": true' out || fail "metadata: $(cat out)"
+"$fhola" inspect ./foreign.safetensors --json > out
+grep -q '"test_accuracy": null, "has_mean_std": false' out || fail "no metadata: $(cat out)"
+echo 'export.py without PyTorch: passed'
+
+# ---- PyTorch's own
+if ! "$python" -c 'import numpy, torch' 2> /dev/null; then
+    echo 'export.py with PyTorch: left out, python3-torch and python3-numpy are not installed'
+    exit 0
+fi
+for shortcut in down pad; do
+    "$python" - $shortcut << 'END'
+import sys
+import torch
+from foreign import random_batch
+from train import MEAN, STD, ResNet, read_batches
+torch.manual_seed(3)
+net = ResNet(8, 10, sys.argv[1])
+random_batch("random.bin", 40)
+pictures, labels = read_batches(".", ["random.bin"])
+net.train()
+with torch.no_grad():
+    for _ in range(20):
+        net(pictures)  # batch norm statistics
+    net.linear.weight.mul_(10)
+net.eval()
+with torch.no_grad():
+    scores = net(pictures)
+best = scores.topk(2, 1).values
+clear = (best[:, 0] - best[:, 1] > 1e-3).tolist()
+with open("random.bin", "rb") as file:
+    records = file.read()
+with open("labelled.bin", "wb") as file:
+    for i, label in enumerate(scores.argmax(1).tolist()):
+        if clear[i]:
+            file.write(bytes([label]) + records[3073 * i + 1:3073 * (i + 1)])
+assert sum(clear) > 20 and len(set(scores.argmax(1).tolist())) > 1
+torch.save({"state_dict": torch.nn.DataParallel(net).state_dict()}, "mine.pth")
+END
+    "$python" "$top_srcdir/nn/models/export.py" mine.pth mine.safetensors --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616
+    [ "$(exact ./mine.safetensors labelled.bin)" = 100 ] || fail "a network of PyTorch ($shortcut) gives other classes here"
+    "$python" "$top_srcdir/nn/models/export.py" mine.pth bare.safetensors
+    [ "$(exact ./bare.safetensors labelled.bin --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616)" = 100 ] ||
+        fail "a network of PyTorch ($shortcut) without metadata gives other classes here"
+done
+echo 'export.py with PyTorch: passed'
+
+# ---- the training script, for two steps
+"$python" - << 'END'
+from foreign import random_batch
+for k in range(1, 6):
+    random_batch(f"data_batch_{k}.bin", 52, k)
+random_batch("test_batch.bin", 20, 6)
+END
+"$python" "$top_srcdir/nn/models/train.py" . 8 1 first.safetensors > out
+grep -q '^epoch 1 of 1: loss [0-9.]*, test [0-9.]* %, [0-9]* s$' out || fail "train.py: $(cat out)"
+"$fhola" inspect ./first.safetensors --json > out
+grep -q '"layers": 8, "class_count": 10, "test_accuracy": [0-9.]*, "has_mean_std": true' out || fail "what train.py wrote: $(cat out)"
+echo 'train.py: passed'

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A network unlike the bundled ones, encrypted: depth 8, zero-padded shortcuts, 100 classes. The others: long_random_networks. */
+#include "agreement.h"
+
+START_TEST(shallow_network_of_100_classes)
+{
+    check_agreement(1, NULL, 100);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("random networks");
+    tcase_add_test(tcase, shallow_network_of_100_classes);
+    return run_tests("random networks", tcase, 400);
+}
