@@ -10,7 +10,8 @@ echo "== 1/3 packages: what demo.sh needs, and for the tests Check, GMP (the ora
     check libgmp-dev mandoc g++ python3
 
 echo "== 2/3 building in build/check"
-.ci/build.sh build/check
+# CONFIGURE_OPTIONS: unquoted on purpose, any number of options.
+.ci/build.sh build/check ${CONFIGURE_OPTIONS-}
 
 echo "== 3/3 make check"
 data=${FHOLA_DATA:-../shared/data}

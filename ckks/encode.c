@@ -4,6 +4,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "ckks/alloc.h"
+
+/* Names the first coefficient that does not fit. */
+static fhola_status out_of_range(const double *coefficient, double scale)
+{
+    while (fabs(*coefficient) < 0x1p62) coefficient++;
+    return fhola_fail(FHOLA_RANGE, "a coefficient of 2^%.1f at scale 2^%.1f does not fit in 62 bits", log2(fabs(*coefficient)),
+                      log2(scale));
+}
+
 fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficient, double *scratch, const ckks_complex *values,
                                       size_t period, double scale)
 {
@@ -12,13 +22,17 @@ fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficien
         scratch[2 * i + 1] = values[i].im;
     }
     ckks_fft_inverse(c->fft, scratch, period);
-    for (size_t i = 0; i < period; i++)
-        for (int part = 0; part < 2; part++) {
-            double x = scratch[2 * i + (size_t)part] * scale;
-            if (!(fabs(x) < 0x1p62))
-                return fhola_fail(FHOLA_RANGE, "a coefficient of 2^%.1f at scale 2^%.1f does not fit in 62 bits", log2(fabs(x)), log2(scale));
-            coefficient[i + (part ? period : 0)] = (int64_t)rint(x);
-        }
+    unsigned misfits = 0;
+    for (size_t i = 0; i < 2 * period; i++) {
+        scratch[i] *= scale;
+        misfits += !(fabs(scratch[i]) < 0x1p62);
+    }
+    ckks_declassify(&misfits, sizeof misfits); /* whether encoding fails */
+    if (misfits) return out_of_range(scratch, scale);
+    for (size_t i = 0; i < period; i++) {
+        coefficient[i] = llrint(scratch[2 * i]);
+        coefficient[i + period] = llrint(scratch[2 * i + 1]);
+    }
     return FHOLA_OK;
 }
 

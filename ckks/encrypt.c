@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ckks/alloc.h"
 #include "ckks/encode.h"
 #include "ckks/keys.h"
 
@@ -27,6 +28,7 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     if (!st) {
         ckks_ciphertext_set(out, 0, 0); /* empty until complete */
         ckks_rng_bytes(rng, out->seed, sizeof out->seed);
+        ckks_declassify(out->seed, sizeof out->seed); /* part of the ciphertext */
         ckks_sample_error(error, c->n, rng);
         st = ckks_small_to_ntt(c, out->poly[0], plain->basis, error);
     }
@@ -90,6 +92,14 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     return st;
 }
 
+/* The nearest double, or one beside it; exact below 2^53. By conversions of 64-bit integers, which are single instructions: the
+ * compiler's own of 128 bits may branch on the value. */
+static inline double double_of(ckks_i128 x)
+{
+    int64_t high = (int64_t)(x >> 64), middle = (int64_t)((uint64_t)x >> 32), low = (int64_t)((uint64_t)x & UINT32_MAX);
+    return ((double)high * 0x1p64 + (double)middle * 0x1p32) + (double)low;
+}
+
 /* Centred integers of a polynomial from its residues modulo the lowest primes, as far as their product stays below 2^126, by Garner's
  * mixed radix. Branch-free in the values. limb: the residues in coefficient form (overwritten by the digits). */
 static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, uint64_t *scratch, const unsigned index[], unsigned count)
@@ -116,8 +126,9 @@ static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, 
     for (size_t j = 0; j < c->n; j++) {
         ckks_u128 x = 0;
         for (unsigned t = 0; t < count; t++) x += radix[t] * digit[t][j];
-        ckks_u128 above = (ckks_u128)0 - (ckks_u128)(x > whole / 2);
-        coefficient[j] = (double)(ckks_i128)(x - (whole & above));
+        /* All ones where x is above half: a comparison may be compiled to a branch. */
+        ckks_i128 above = (ckks_i128)(whole / 2 - x) >> 127;
+        coefficient[j] = double_of((ckks_i128)(x - (whole & (ckks_u128)above)));
     }
 }
 

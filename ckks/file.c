@@ -101,7 +101,10 @@ static void wipe_free(void *memory, size_t bytes)
 uint64_t ckks_key_id(ckks_rng *rng)
 {
     uint64_t id = 0;
-    while (!id) ckks_rng_bytes(rng, &id, sizeof id);
+    while (!id) {
+        ckks_rng_bytes(rng, &id, sizeof id);
+        ckks_declassify(&id, sizeof id); /* stands in every file made with the key */
+    }
     return id;
 }
 
@@ -160,7 +163,12 @@ fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, 
     sk->coefficient = ckks_alloc(c->n);
     sk->ntt = ckks_alloc(c->primes * c->stride * sizeof *sk->ntt);
     if (!sk->coefficient || !sk->ntt) st = fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
-    if (!st) st = check_secret(r, unpack_secret(sk->coefficient, packed, c->n), c->n);
+    if (!st) {
+        secret_counts count = unpack_secret(sk->coefficient, packed, c->n);
+        /* Whether a file is accepted; and how many of a uniform secret's coefficients are 0 tells next to nothing about which. */
+        ckks_declassify(&count, sizeof count);
+        st = check_secret(r, count, c->n);
+    }
     if (!st) st = ckks_small_to_ntt(c, sk->ntt, c->chain | c->special, sk->coefficient);
     if (st)
         ckks_secret_key_destroy(sk);

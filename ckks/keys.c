@@ -140,6 +140,7 @@ fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c
     if (st) (void)fhola_fail(st, "no memory for a public key of %u limbs", limbs);
     if (!st) {
         ckks_rng_bytes(rng, pk->seed, sizeof pk->seed);
+        ckks_declassify(pk->seed, sizeof pk->seed); /* part of the public key */
         ckks_sample_error(error, c->n, rng);
         st = ckks_small_to_ntt(c, pk->b, basis, error);
     }
@@ -403,6 +404,7 @@ static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, ke
         return fhola_fail(FHOLA_NOMEM, "no memory to generate a switching key");
     }
     ckks_rng_bytes(rng, key->seed, sizeof key->seed);
+    ckks_declassify(key->seed, sizeof key->seed); /* part of the key, which is public */
     fhola_status st = FHOLA_OK;
     for (unsigned d = 0; d < key->digits && !st; d++) {
         ckks_sample_error(error, c->n, rng);
