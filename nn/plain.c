@@ -448,7 +448,7 @@ void nn_plain_linear(const nn_plain *plain, float *scores, const float *in)
 void nn_plain_run(const nn_plain *plain, nn_scratch *scratch, float *scores, float *max_w, const float *planes, const nn_noise *noise)
 {
     float *state = scratch->state, *middle = scratch->middle, *pre = scratch->pre;
-    float ignored, *max = max_w ? max_w : &ignored;
+    float ignored = 0, *max = max_w ? max_w : &ignored;
     size_t step = max_w ? 1 : 0;
     nn_plain_first(plain, scratch, pre, planes);
     max[0] = nn_plain_activate(plain, 0, state, pre, noise);
