@@ -200,9 +200,10 @@ static uint64_t find_prime(const ckks_params *p, unsigned taken, double bits)
     uint64_t limit = (uint64_t)1 << (bits <= 32 ? 32 : bits <= 48 ? 48 : CKKS_MAX_PRIME_BITS);
     uint64_t centre = (uint64_t)(exp2(bits) / (double)step) * step + 1;
     for (uint64_t k = 0; k < (uint64_t)1 << 24; k++) {
+        int rises = centre + k * step < limit, falls = k && k * step + step < centre;
+        if (!rises && !falls && k) break; /* or a file could ask for a long search in vain */
         for (int side = 0; side < 2; side++) {
-            if (k == 0 && side) continue;
-            if (side && k * step + step >= centre) continue;
+            if (side ? !falls : !rises) continue;
             uint64_t x = side ? centre - k * step : centre + k * step;
             int used = x >= limit || x <= step;
             for (unsigned i = 0; i < taken && !used; i++) used = p->prime[i] == x;

@@ -153,6 +153,6 @@ int main(void)
         fuzz_seeds(save_seed, folder);
         return EXIT_SUCCESS;
     }
-    test_seed(0);
+    test_seed(77);
     return test_run("fuzz", add_tests, 120);
 }

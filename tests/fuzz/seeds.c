@@ -205,7 +205,9 @@ static void sow_network(const sower *s, const world *w)
 static void sow_plan(const sower *s)
 {
     double centre[2] = {0.5, -0.25}, half_width[2] = {3, 1e-3}, coeff[8] = {1, 2, 3, 4, 0.1, -1e300, 5e-324, 0};
-    nn_activation a[2] = {{3, 2, centre, half_width, coeff, 1.5}, {1, 1, centre, half_width, coeff, 0}};
+    nn_activation a[2] = {
+        {.degree = 3, .channels = 2, .centre = centre, .half_width = half_width, .coeff = coeff, .max_w = 1.5},
+        {.degree = 1, .channels = 1, .centre = centre, .half_width = half_width, .coeff = coeff}};
     nn_plan plan = {0x0123456789abcdef, 0.125, 2, a};
     char *text = NULL;
     size_t length = 0;
