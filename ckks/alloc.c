@@ -31,6 +31,11 @@ void ckks_free(void *memory)
     free(memory);
 }
 
+void *ckks_alloc_table(size_t bytes)
+{
+    return ckks_alloc(bytes < HUGE_PAGE / 4 || bytes > HUGE_PAGE ? bytes : HUGE_PAGE);
+}
+
 static void *add_slab(ckks_arena *arena, size_t bytes)
 {
     void **slab = realloc(arena->slab, (arena->slabs + 1) * sizeof *slab);

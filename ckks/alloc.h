@@ -8,6 +8,8 @@
 /* 64-byte aligned (2 MiB aligned from 2 MiB up), NULL when there is no memory; contents undefined. Release with ckks_free. */
 void *ckks_alloc(size_t bytes);
 void ckks_free(void *memory);
+/* For tables that are read all the time: from 512 KiB up they get huge pages of their own. */
+void *ckks_alloc_table(size_t bytes);
 
 /* Many blocks that are released together, packed into few big allocations: blocks below 2 MiB, too, then lie in huge pages. Zeroed memory is
  * an empty arena. Not thread-safe. */

@@ -566,24 +566,20 @@ static fhola_status coeffs_to_slots(run *r)
     return st ? st : ckks_add(r->c, &r->a, &r->a, &r->b);
 }
 
+/* -1 at the scale of r->a squared. */
+static void add_minus_one(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
+{
+    const run *r = arg;
+    (void)d1;
+    r->c->kernel->add_scalar(&r->c->prime[prime], d0, d0, ckks_integer_mod(r->c, -r->a.scale * r->a.scale, prime), r->c->n);
+}
+
 /* 2 x^2 - 1, rescaled. */
 static fhola_status double_angle(run *r)
 {
-    ckks_mark mark = ckks_workspace_mark(r->ws);
-    ckks_basis basis = r->a.basis;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
-    uint64_t *add[2] = {ckks_workspace_poly(r->ws, limbs), ckks_workspace_poly(r->ws, limbs)};
-    fhola_status st = add[0] && add[1] ? FHOLA_OK : FHOLA_NOMEM;
-    if (!st) {
-        for (unsigned i = 0; i < limbs; i++) {
-            uint64_t one = ckks_integer_mod(r->c, -r->a.scale * r->a.scale, index[i]), *x = add[0] + i * r->c->stride;
-            for (size_t j = 0; j < r->c->n; j++) x[j] = one;
-        }
-        memset(add[1], 0, limbs * r->c->stride * sizeof(uint64_t));
-        st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, &r->a, &r->a, 2, (const uint64_t *const *)add, drop_top(basis, 1));
-    }
+    const ckks_addend minus_one = {add_minus_one, r};
+    fhola_status st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, &r->a, &r->a, 2, &minus_one, drop_top(r->a.basis, 1));
     if (!st) swap(r);
-    ckks_workspace_release(r->ws, mark);
     return st;
 }
 

@@ -187,7 +187,7 @@ fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_cipher
 }
 
 fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys, ckks_ciphertext *out,
-                            const ckks_ciphertext *a, const ckks_ciphertext *b, int factor, const uint64_t *const add[2],
+                            const ckks_ciphertext *a, const ckks_ciphertext *b, int factor, const ckks_addend *addend,
                             ckks_basis out_basis)
 {
     ckks_basis basis = a->basis & b->basis;
@@ -213,11 +213,8 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
             c->kernel->tensor(p, d[0] + at, d[1] + at, d[2] + at, ckks_limb_const(c, a->poly[0], a->basis, index[i]),
                               ckks_limb_const(c, a->poly[1], a->basis, index[i]), ckks_limb_const(c, b->poly[0], b->basis, index[i]),
                               ckks_limb_const(c, b->poly[1], b->basis, index[i]), c->n);
-            for (int k = 0; k < 3; k++) {
-                uint64_t *x = d[k] + at;
-                if (factor == 2) c->kernel->add(p, x, x, x, c->n);
-                if (add && k < 2) c->kernel->add(p, x, x, add[k] + at, c->n);
-            }
+            for (int k = 0; k < 3 && factor == 2; k++) c->kernel->add(p, d[k] + at, d[k] + at, d[k] + at, c->n);
+            if (addend) addend->add(addend->arg, index[i], d[0] + at, d[1] + at);
         }
         ws->counters.products++;
         st = ckks_key_switch(c, ws, key, basis, d[0], d[1], d[2], sum);

@@ -281,38 +281,25 @@ static ckks_basis level_basis(const evaluation *e, unsigned level)
     return e->pe->level[level] & e->present;
 }
 
-/* acc_k += factor * (small integers given as a double) x_k over `basis`, k = 0, 1. */
-static void add_multiple(const evaluation *e, uint64_t *const acc[2], ckks_basis basis, const ckks_ciphertext *x, double factor)
-{
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
-#pragma omp parallel for schedule(static) collapse(2)
-    for (int k = 0; k < 2; k++)
-        for (unsigned i = 0; i < limbs; i++) {
-            uint64_t *out = acc[k] + i * e->c->stride;
-            e->c->kernel->mul_scalar_add(&e->c->prime[index[i]], out, out, ckks_limb_const(e->c, x->poly[k], x->basis, index[i]),
-                                         ckks_integer_mod(e->c, factor, index[i]), e->c->n);
-        }
-}
+/* What T_(a+b) = 2 T_a T_b - T_(a-b) adds to the product: the constant -1 or a multiple of T_(a-b). */
+typedef struct power_addend {
+    const evaluation *e;
+    const ckks_ciphertext *x; /* NULL: the constant */
+    double factor;            /* an integer */
+} power_addend;
 
-static void add_constant(const evaluation *e, uint64_t *acc0, ckks_basis basis, double value)
+static void add_power(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
-#pragma omp parallel for schedule(static)
-    for (unsigned i = 0; i < limbs; i++) {
-        uint64_t *out = acc0 + i * e->c->stride;
-        e->c->kernel->add_scalar(&e->c->prime[index[i]], out, out, ckks_integer_mod(e->c, value, index[i]), e->c->n);
+    const power_addend *o = arg;
+    const ckks_context *c = o->e->c;
+    const ckks_prime *p = &c->prime[prime];
+    uint64_t factor = ckks_integer_mod(c, o->factor, prime);
+    if (!o->x) {
+        c->kernel->add_scalar(p, d0, d0, factor, c->n);
+        return;
     }
-}
-
-static fhola_status take_zero(const evaluation *e, uint64_t *acc[2], ckks_basis basis)
-{
-    size_t limbs = ckks_basis_count(basis);
-    for (int k = 0; k < 2; k++) {
-        acc[k] = ckks_workspace_poly(e->ws, limbs);
-        if (!acc[k]) return FHOLA_NOMEM;
-        memset(acc[k], 0, limbs * e->c->stride * sizeof(uint64_t));
-    }
-    return FHOLA_OK;
+    c->kernel->mul_scalar_add(p, d0, d0, ckks_limb_const(c, o->x->poly[0], o->x->basis, prime), factor, c->n);
+    c->kernel->mul_scalar_add(p, d1, d1, ckks_limb_const(c, o->x->poly[1], o->x->basis, prime), factor, c->n);
 }
 
 /* T_i, computed once. */
@@ -325,78 +312,103 @@ static fhola_status make_power(evaluation *e, unsigned i)
     if (!st) st = make_power(e, b);
     if (!st && a != b) st = make_power(e, a - b);
     if (st) return st;
-    ckks_basis basis = e->power[a].basis & e->power[b].basis, out = level_basis(e, e->pe->power_level[i]);
+    ckks_basis out = level_basis(e, e->pe->power_level[i]);
     st = ckks_ciphertext_scratch(&e->power[i], e->ws, out);
-    ckks_mark mark = ckks_workspace_mark(e->ws);
-    uint64_t *acc[2];
-    if (!st) st = take_zero(e, acc, basis);
     if (!st) {
         double scale = e->power[a].scale * e->power[b].scale;
-        if (a == b)
-            add_constant(e, acc[0], basis, -scale);
-        else
-            add_multiple(e, acc, basis, &e->power[a - b], -rint(scale / e->power[a - b].scale));
-        st = ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], &e->power[a], &e->power[b], 2, (const uint64_t *const *)acc, out);
+        power_addend rest = {e, a == b ? NULL : &e->power[a - b], a == b ? -scale : -rint(scale / e->power[a - b].scale)};
+        const ckks_addend addend = {add_power, &rest};
+        st = ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], &e->power[a], &e->power[b], 2, &addend, out);
     }
-    ckks_workspace_release(e->ws, mark);
     return st;
 }
 
-/* acc = the leaf's linear combination one level above its result. */
-static void leaf_sum(const evaluation *e, const node *n, uint64_t *const acc[2])
+/* A leaf's linear combination, one level above its result, modulo one prime: added to out, or in its place. */
+static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64_t *out0, uint64_t *out1, int accumulate)
 {
     const ckks_context *c = e->c;
     const ckks_polynomial *pe = e->pe;
-    ckks_basis basis = level_basis(e, n->level - 1);
+    const ckks_prime *p = &c->prime[prime];
     if (pe->period == 1) {
+        uint64_t *const out[2] = {out0, out1};
         double target = n->scale * prime_of(pe, n->level - 1);
-        for (unsigned i = 1; i <= n->degree; i++)
-            if (fabs(n->coeff[i]) > TINY) add_multiple(e, acc, basis, &e->power[i], rint(n->coeff[i] * target / pe->power_scale[i]));
-        add_constant(e, acc[0], basis, rint(n->coeff[0] * target));
+        if (!accumulate)
+            for (int k = 0; k < 2; k++) memset(out[k], 0, c->n * sizeof *out[k]);
+        for (unsigned i = 1; i <= n->degree; i++) {
+            if (fabs(n->coeff[i]) <= TINY) continue;
+            uint64_t factor = ckks_integer_mod(c, rint(n->coeff[i] * target / pe->power_scale[i]), prime);
+            for (int k = 0; k < 2; k++)
+                c->kernel->mul_scalar_add(p, out[k], out[k], ckks_limb_const(c, e->power[i].poly[k], e->power[i].basis, prime), factor, c->n);
+        }
+        c->kernel->add_scalar(p, out0, out0, ckks_integer_mod(c, rint(n->coeff[0] * target), prime), c->n);
         return;
     }
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned k = 0; k < limbs; k++) {
-        const void *plain[LEAF_DEGREE + 1];
-        const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
-        size_t terms = 0;
-        for (unsigned i = 0; i <= n->degree; i++) {
-            if (!n->plain[i]) continue;
-            plain[terms] = n->plain[i] + ckks_packed_bytes(c, pe->level[n->level - 1] & (CKKS_BIT(index[k]) - 1), pe->log_gap);
-            x0[terms] = i ? ckks_limb_const(c, e->power[i].poly[0], e->power[i].basis, index[k]) : e->one;
-            x1[terms++] = i ? ckks_limb_const(c, e->power[i].poly[1], e->power[i].basis, index[k]) : e->zero;
-        }
-        c->kernel->plain_product(&c->prime[index[k]], acc[0] + k * c->stride, acc[1] + k * c->stride, c->n, terms, plain, pe->log_gap, x0, x1, 1);
+    const void *plain[LEAF_DEGREE + 1];
+    const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
+    size_t terms = 0;
+    for (unsigned i = 0; i <= n->degree; i++) {
+        if (!n->plain[i]) continue;
+        plain[terms] = n->plain[i] + ckks_packed_bytes(c, pe->level[n->level - 1] & (CKKS_BIT(prime) - 1), pe->log_gap);
+        x0[terms] = i ? ckks_limb_const(c, e->power[i].poly[0], e->power[i].basis, prime) : e->one;
+        x1[terms++] = i ? ckks_limb_const(c, e->power[i].poly[1], e->power[i].basis, prime) : e->zero;
     }
-    e->ws->counters.plain_products += limbs * (n->degree + 1);
+    c->kernel->plain_product(p, out0, out1, c->n, terms, plain, pe->log_gap, x0, x1, accumulate);
+}
+
+typedef struct leaf_addend {
+    const evaluation *e;
+    const node *leaf;
+} leaf_addend;
+
+static void add_leaf(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
+{
+    const leaf_addend *o = arg;
+    leaf_limb(o->e, o->leaf, prime, d0, d1, 1);
+}
+
+static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext *out)
+{
+    ckks_basis before = level_basis(e, n->level - 1);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(before, index);
+    ckks_ciphertext sum;
+    fhola_status st = ckks_ciphertext_scratch(&sum, e->ws, before);
+    if (st) return st;
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned k = 0; k < limbs; k++) leaf_limb(e, n, index[k], sum.poly[0] + k * e->c->stride, sum.poly[1] + k * e->c->stride, 0);
+    if (e->pe->period > 1) e->ws->counters.plain_products += limbs * (n->degree + 1);
+    ckks_ciphertext_set(&sum, before, n->scale * prime_of(e->pe, n->level - 1));
+    return ckks_rescale(e->c, e->ws, out, &sum, level_basis(e, n->level));
+}
+
+static fhola_status evaluate_node(evaluation *e, int index, ckks_ciphertext *out);
+
+static fhola_status evaluate_inner(evaluation *e, const node *n, ckks_ciphertext *out)
+{
+    const node *r = &e->pe->node[n->remainder];
+    ckks_basis before = level_basis(e, n->level - 1), after = level_basis(e, n->level);
+    const leaf_addend rest = {e, r};
+    const ckks_addend addend = {add_leaf, &rest};
+    ckks_ciphertext quotient, remainder;
+    fhola_status st = ckks_ciphertext_scratch(&quotient, e->ws, before);
+    if (!st) st = evaluate_node(e, n->quotient, &quotient);
+    if (!st) st = ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1, r->leaf ? &addend : NULL, after);
+    if (st) return st;
+    if (r->leaf) {
+        if (e->pe->period > 1) e->ws->counters.plain_products += ckks_basis_count(before) * (r->degree + 1);
+        return FHOLA_OK;
+    }
+    st = ckks_ciphertext_scratch(&remainder, e->ws, after);
+    if (!st) st = evaluate_node(e, n->remainder, &remainder);
+    if (st) return st;
+    remainder.scale = out->scale;
+    return ckks_add(e->c, out, out, &remainder);
 }
 
 static fhola_status evaluate_node(evaluation *e, int index, ckks_ciphertext *out)
 {
     const node *n = &e->pe->node[index];
-    ckks_basis before = level_basis(e, n->level - 1), after = level_basis(e, n->level);
     ckks_mark mark = ckks_workspace_mark(e->ws);
-    uint64_t *acc[2];
-    fhola_status st = take_zero(e, acc, before);
-    if (!st && n->leaf) {
-        leaf_sum(e, n, acc);
-        ckks_ciphertext sum = {.context = e->c, .basis = before, .scale = n->scale * prime_of(e->pe, n->level - 1), .poly = {acc[0], acc[1]}};
-        st = ckks_rescale(e->c, e->ws, out, &sum, after);
-    } else if (!st) {
-        const node *r = &e->pe->node[n->remainder];
-        ckks_ciphertext q, rest;
-        st = ckks_ciphertext_scratch(&q, e->ws, before);
-        if (!st) st = evaluate_node(e, n->quotient, &q);
-        if (!st && r->leaf) leaf_sum(e, r, acc);
-        if (!st) st = ckks_mul_fused(e->c, e->ws, e->keys, out, &q, &e->power[n->giant], 1, (const uint64_t *const *)acc, after);
-        if (!st && !r->leaf) {
-            st = ckks_ciphertext_scratch(&rest, e->ws, after);
-            if (!st) st = evaluate_node(e, n->remainder, &rest);
-            if (!st) rest.scale = out->scale;
-            if (!st) st = ckks_add(e->c, out, out, &rest);
-        }
-    }
+    fhola_status st = n->leaf ? evaluate_leaf(e, n, out) : evaluate_inner(e, n, out);
     out->scale = n->scale;
     ckks_workspace_release(e->ws, mark);
     return st;

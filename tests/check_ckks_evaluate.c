@@ -199,6 +199,14 @@ static void product_keys(ring *r)
     ring_keys(r);
 }
 
+static void add_ciphertext(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
+{
+    const ckks_ciphertext *x = arg;
+    const ckks_context *c = x->context;
+    c->kernel->add(&c->prime[prime], d0, d0, ckks_limb_const(c, x->poly[0], x->basis, prime), c->n);
+    c->kernel->add(&c->prime[prime], d1, d1, ckks_limb_const(c, x->poly[1], x->basis, prime), c->n);
+}
+
 START_TEST(product)
 {
     ring r = toy_ring();
@@ -228,8 +236,8 @@ START_TEST(product)
     check(&r, &s, "square, rescaled", next, scale, hypot(2 * fresh_rms(&r) * rms(s.x, r.slots), rounding_rms(&r, scale)));
     /* factor 2 and an addend, which joins at the product's scale; rescaled by two primes */
     ckks_ciphertext *fine = encrypt(&r, s.y, r.slots, 0x1p60, basis);
-    const uint64_t *const add[2] = {fine->poly[0], fine->poly[1]};
-    ck_assert_ok(ckks_mul_fused(r.context, r.ws, r.keys, s.out, s.a, fine, 2, add, third));
+    const ckks_addend addend = {add_ciphertext, fine};
+    ck_assert_ok(ckks_mul_fused(r.context, r.ws, r.keys, s.out, s.a, fine, 2, &addend, third));
     scale = SCALE * 0x1p60 / basis_product(&r, basis & ~third);
     for (size_t i = 0; i < r.slots; i++) {
         ckks_complex xy = c_mul(s.x[i], s.y[i]);
@@ -259,8 +267,8 @@ START_TEST(product_integers)
     integer_product(whole, &r, basis);
     for (int k = 0; k < 16; k++) {
         sample s = fresh_sample(&r, basis);
-        const uint64_t *const add[2] = {s.a->poly[0], s.a->poly[1]};
-        ck_assert_ok(ckks_mul_fused(c, r.ws, r.keys, s.out, s.a, s.b, 1 + k % 2, k % 4 < 2 ? NULL : add, next));
+        const ckks_addend addend = {add_ciphertext, s.a};
+        ck_assert_ok(ckks_mul_fused(c, r.ws, r.keys, s.out, s.a, s.b, 1 + k % 2, k % 4 < 2 ? NULL : &addend, next));
         integer_phase(a, &r, s.a->poly[0], s.a->poly[1], basis, NULL);
         integer_phase(b, &r, s.b->poly[0], s.b->poly[1], basis, NULL);
         negacyclic_product(b, a, b, r.n);

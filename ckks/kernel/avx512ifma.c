@@ -43,6 +43,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ckks/alloc.h"
 #include "ckks/kernel/kernel.h"
 #include "ckks/kernel/scalar.h"
 
@@ -151,10 +152,7 @@ static void prime_clear(ckks_prime *p)
     ifma_tables *t = p->tables;
     if (!t) return;
     if (t->portable.tables) ckks_kernel_portable.prime_clear(&t->portable);
-    free(t->forward);
-    free(t->inverse);
-    free(t->forward_lanes);
-    free(t->inverse_lanes);
+    ckks_free(t->forward_lanes);
     free(t);
     p->tables = NULL;
 }
@@ -199,15 +197,16 @@ static fhola_status prime_init(ckks_prime *p)
         return status;
     }
     uint64_t *w = malloc(n * sizeof *w);
-    t->forward = aligned_alloc(64, n / 8 * sizeof *t->forward);
-    t->inverse = aligned_alloc(64, n / 8 * sizeof *t->inverse);
-    t->forward_lanes = aligned_alloc(64, blocks * sizeof *t->forward_lanes);
-    t->inverse_lanes = aligned_alloc(64, blocks * sizeof *t->inverse_lanes);
-    if (!w || !t->forward || !t->inverse || !t->forward_lanes || !t->inverse_lanes) {
+    /* One block: both lane tables, then both scalar tables. */
+    t->forward_lanes = ckks_alloc_table(2 * blocks * sizeof *t->forward_lanes + 2 * (n / 8) * sizeof *t->forward);
+    if (!w || !t->forward_lanes) {
         free(w);
         prime_clear(p);
         return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu", (unsigned long long)p->p, n);
     }
+    t->inverse_lanes = t->forward_lanes + blocks;
+    t->forward = (twiddle *)(void *)(t->inverse_lanes + blocks);
+    t->inverse = t->forward + n / 8;
     scalar_twiddles(w, p->psi, p->log_n, &t->m);
     fill_twiddles(t->forward, t->forward_lanes, w, n, &t->m);
     scalar_twiddles(w, scalar_power(p->psi, 2 * n - 1, &t->m), p->log_n, &t->m);
