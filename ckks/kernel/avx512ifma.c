@@ -662,6 +662,7 @@ ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, const uint64_t
     for (size_t b = 0; b < count; b++) {
         const twiddle_source inner = lanes(&t->inverse_lanes[k + b - n / 64]);
         V x[8];
+        for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(in + 64 * b + 512 + i), _MM_HINT_T0);
         load8(x, in + 64 * b, 8);
         inverse8(x, &inner, t, &f, class, 0, &c);
         store8(a + 64 * b, 8, x);
@@ -1183,7 +1184,7 @@ static size_t combine_room(const ifma_tables *t)
 
 /* `targets` outputs, `vectors` (1 or 2) vectors of coefficients, from position j on. weight[i][k] is that of y[i] in output k. */
 ALWAYS void combine_vectors(const ifma_tables *const t[], size_t targets, uint64_t *const out[], size_t terms,
-                            const uint64_t *const y[], uint64_t weight[][COMBINE_TARGETS], size_t room, size_t j, size_t vectors)
+                            const uint64_t *const y[], uint64_t weight[][COMBINE_TARGETS], size_t room, size_t j, size_t vectors, int ahead)
 {
     const V zero = _mm512_setzero_si512();
     accumulator s[COMBINE_TARGETS][2];
@@ -1202,6 +1203,10 @@ ALWAYS void combine_vectors(const ifma_tables *const t[], size_t targets, uint64
         end = terms - b > room ? b + room : terms;
         for (size_t i = b; i < end; i++) {
             V x[2];
+            if (ahead) {
+                _mm_prefetch((const char *)(y[i] + j + COMBINE_BLOCK), _MM_HINT_T0);
+                _mm_prefetch((const char *)(y[i] + j + COMBINE_BLOCK + 8), _MM_HINT_T0);
+            }
             x[0] = load(y[i] + j);
             x[1] = vectors == 2 ? load(y[i] + j + 8) : zero;
             UNROLL
@@ -1218,9 +1223,10 @@ ALWAYS void combine_vectors(const ifma_tables *const t[], size_t targets, uint64
     }
 }
 
-/* Up to five outputs over coefficients [from, to). */
+/* Up to five outputs over coefficients [from, to). The first group of a block fetches the next block of y, which another core may have
+ * written. */
 ALWAYS void combine_group(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,
-                          const uint64_t *const y[], const uint64_t *const weight[], size_t from, size_t to)
+                          const uint64_t *const y[], const uint64_t *const weight[], size_t from, size_t to, int ahead)
 {
     const ifma_tables *t[COMBINE_TARGETS];
     uint64_t w[CKKS_MAX_TERMS][COMBINE_TARGETS];
@@ -1230,8 +1236,8 @@ ALWAYS void combine_group(const ckks_prime *const primes[], size_t targets, uint
         if (combine_room(t[k]) < room) room = combine_room(t[k]);
         for (size_t i = 0; i < terms; i++) w[i][k] = weight[k][i];
     }
-    for (; j + 16 <= to; j += 16) combine_vectors(t, targets, out, terms, y, w, room, j, 2);
-    if (j < to) combine_vectors(t, targets, out, terms, y, w, room, j, 1);
+    for (; j + 16 <= to; j += 16) combine_vectors(t, targets, out, terms, y, w, room, j, 2, ahead);
+    if (j < to) combine_vectors(t, targets, out, terms, y, w, room, j, 1, 0);
 }
 
 /* Blocks of coefficients small enough that all y stay in the first-level cache while the groups of outputs pass over them. */
@@ -1241,12 +1247,12 @@ static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *
     for (size_t from = 0; from < count; from += COMBINE_BLOCK) {
         size_t to = count - from < COMBINE_BLOCK ? count : from + COMBINE_BLOCK, k = 0;
         for (; k + COMBINE_TARGETS <= targets; k += COMBINE_TARGETS)
-            combine_group(primes + k, COMBINE_TARGETS, out + k, terms, y, weight + k, from, to);
+            combine_group(primes + k, COMBINE_TARGETS, out + k, terms, y, weight + k, from, to, k == 0);
         switch (targets - k) {
-        case 4: combine_group(primes + k, 4, out + k, terms, y, weight + k, from, to); break;
-        case 3: combine_group(primes + k, 3, out + k, terms, y, weight + k, from, to); break;
-        case 2: combine_group(primes + k, 2, out + k, terms, y, weight + k, from, to); break;
-        case 1: combine_group(primes + k, 1, out + k, terms, y, weight + k, from, to); break;
+        case 4: combine_group(primes + k, 4, out + k, terms, y, weight + k, from, to, k == 0); break;
+        case 3: combine_group(primes + k, 3, out + k, terms, y, weight + k, from, to, k == 0); break;
+        case 2: combine_group(primes + k, 2, out + k, terms, y, weight + k, from, to, k == 0); break;
+        case 1: combine_group(primes + k, 1, out + k, terms, y, weight + k, from, to, k == 0); break;
         default: break;
         }
     }
