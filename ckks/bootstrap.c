@@ -496,7 +496,8 @@ static void lift(const ckks_context *c, uint64_t *const out, ckks_basis basis, c
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
     ckks_conversion cv;
     c->kernel->ntt_inverse_scaled(&c->prime[0], limb, in, 1);
-    ckks_conversion_init(&cv, c, 1, limb, v, 1);
+    ckks_conversion_set(&cv, c, 1, limb, v);
+    ckks_conversion_overflows(&cv, 1, c);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < limbs; i++) {
         uint64_t *x = out + i * c->stride;

@@ -5,7 +5,7 @@
 
 #include "ckks/rns.h"
 
-#define TARGET_CHUNK 5 /* target primes per task: shares the reads of the source limbs */
+#define TARGET_CHUNK 3 /* target primes per task: more share the reads of the source limbs, fewer keep threads evenly busy */
 
 /* One piece of mod_up: one digit of one polynomial to a few primes. */
 typedef struct raise_task {
@@ -88,12 +88,13 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
     for (size_t k = 0; k < count; k++) {
         unsigned at = 0;
         for (unsigned j = 0; j < digits; j++) {
-            ckks_conversion_init(&conversion[k * digits + j], c, out[k].digit[j], y + (k * limbs + at) * c->stride,
-                                 v + (k * digits + j) * c->stride, 1);
+            ckks_conversion_set(&conversion[k * digits + j], c, out[k].digit[j], y + (k * limbs + at) * c->stride,
+                                v + (k * digits + j) * c->stride);
             at += ckks_basis_count(out[k].digit[j]);
         }
         tasks += list_tasks(task + tasks, &out[k], conversion + k * digits);
     }
+    ckks_conversion_overflows(conversion, count * digits, c);
 #pragma omp parallel for schedule(dynamic)
     for (size_t i = 0; i < tasks; i++) run_task(c, &task[i]);
     return FHOLA_OK;

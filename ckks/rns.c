@@ -4,37 +4,49 @@
 #include <string.h>
 
 #define OVERFLOW_CHUNK 4096 /* coefficients per task */
-#define TARGET_CHUNK 4      /* target primes per task: shares the reads of the source limbs */
+#define TARGET_CHUNK 2      /* target primes per task: more share the reads of the source limbs, fewer keep threads evenly busy */
 
 uint64_t ckks_conversion_factor(const ckks_context *c, ckks_basis from, unsigned i)
 {
     return ckks_product_inverse_mod(c, from & ~CKKS_BIT(i), i);
 }
 
-void ckks_conversion_init(ckks_conversion *cv, const ckks_context *c, ckks_basis from, uint64_t *limbs, uint64_t *v, int scaled)
+void ckks_conversion_set(ckks_conversion *cv, const ckks_context *c, ckks_basis from, const uint64_t *limbs, uint64_t *v)
 {
-    unsigned index[CKKS_MAX_PRIMES], count = ckks_basis_list(from, index);
-    double inverse[CKKS_MAX_TERMS];
+    unsigned count = ckks_basis_count(from);
     cv->from = from;
     cv->terms = count + 1;
-    for (unsigned i = 0; i < count; i++) {
-        cv->y[i] = limbs + i * c->stride;
-        inverse[i] = c->prime[index[i]].inverse;
-    }
-    cv->y[count] = v;
-    if (!scaled)
-#pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < count; i++) {
-            uint64_t *x = limbs + i * c->stride;
-            c->kernel->mul_scalar(&c->prime[index[i]], x, x, ckks_conversion_factor(c, from, index[i]), c->n);
-        }
+    for (unsigned i = 0; i < count; i++) cv->y[i] = limbs + i * c->stride;
+    cv->y[count] = cv->v = v;
+}
+
+void ckks_conversion_overflows(const ckks_conversion *cv, size_t count, const ckks_context *c)
+{
     size_t chunk = c->n < OVERFLOW_CHUNK ? c->n : OVERFLOW_CHUNK;
-#pragma omp parallel for schedule(static)
-    for (size_t j = 0; j < c->n; j += chunk) {
-        const uint64_t *y[CKKS_MAX_TERMS];
-        for (unsigned i = 0; i < count; i++) y[i] = cv->y[i] + j;
-        c->kernel->overflow(v + j, count, y, inverse, chunk);
+#pragma omp parallel for schedule(static) collapse(2)
+    for (size_t k = 0; k < count; k++)
+        for (size_t j = 0; j < c->n; j += chunk) {
+            unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(cv[k].from, index);
+            const uint64_t *y[CKKS_MAX_TERMS];
+            double inverse[CKKS_MAX_TERMS];
+            for (unsigned i = 0; i < limbs; i++) {
+                y[i] = cv[k].y[i] + j;
+                inverse[i] = c->prime[index[i]].inverse;
+            }
+            c->kernel->overflow(cv[k].v + j, limbs, y, inverse, chunk);
+        }
+}
+
+void ckks_conversion_init(ckks_conversion *cv, const ckks_context *c, ckks_basis from, uint64_t *limbs, uint64_t *v)
+{
+    unsigned index[CKKS_MAX_PRIMES], count = ckks_basis_list(from, index);
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t *x = limbs + i * c->stride;
+        c->kernel->mul_scalar(&c->prime[index[i]], x, x, ckks_conversion_factor(c, from, index[i]), c->n);
     }
+    ckks_conversion_set(cv, c, from, limbs, v);
+    ckks_conversion_overflows(cv, 1, c);
 }
 
 void ckks_conversion_apply(const ckks_conversion *cv, const ckks_context *c, const unsigned target[], size_t targets, uint64_t *const out[])
@@ -80,10 +92,9 @@ fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, uint64
             uint64_t *limb = y + (k * drops + i) * c->stride;
             c->kernel->ntt_inverse_scaled(p, limb, ckks_limb_const(c, in[k], basis, drop[i]), ckks_conversion_factor(c, divisor, drop[i]));
         }
-    for (size_t k = 0; k < count; k++)
-        ckks_conversion_init(&cv[k], c, divisor, y + k * drops * c->stride, v + k * c->stride, 1);
-    unsigned chunks = (keeps + TARGET_CHUNK - 1) / TARGET_CHUNK, threads = ckks_threads();
-    if (chunks < 2 * threads) chunks = keeps < 2 * threads ? keeps : 2 * threads;
+    for (size_t k = 0; k < count; k++) ckks_conversion_set(&cv[k], c, divisor, y + k * drops * c->stride, v + k * c->stride);
+    ckks_conversion_overflows(cv, count, c);
+    unsigned chunks = (keeps + TARGET_CHUNK - 1) / TARGET_CHUNK;
 #pragma omp parallel for schedule(dynamic)
     for (unsigned chunk = 0; chunk < chunks; chunk++) {
         unsigned first = keeps * chunk / chunks, last = keeps * (chunk + 1) / chunks;

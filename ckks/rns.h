@@ -12,11 +12,14 @@ typedef struct ckks_conversion {
     ckks_basis from;
     unsigned terms;                       /* primes of `from` + 1 */
     const uint64_t *y[CKKS_MAX_TERMS];    /* the last is v */
+    uint64_t *v;
 } ckks_conversion;
 
-/* limbs: coefficient form over `from` (block of limbs, overwritten by y); v: one limb. `from` has at most CKKS_MAX_TERMS - 1 primes. The
- * y_i are expected to be scaled already when `scaled` is nonzero. */
-void ckks_conversion_init(ckks_conversion *conversion, const ckks_context *c, ckks_basis from, uint64_t *limbs, uint64_t *v, int scaled);
+/* limbs: coefficient form over `from` (block of limbs, overwritten by y); v: one limb. `from` has at most CKKS_MAX_TERMS - 1 primes. */
+void ckks_conversion_init(ckks_conversion *conversion, const ckks_context *c, ckks_basis from, uint64_t *limbs, uint64_t *v);
+/* The same in two steps, for limbs that are scaled to y already: describe each polynomial, then compute the overflows of all of them. */
+void ckks_conversion_set(ckks_conversion *conversion, const ckks_context *c, ckks_basis from, const uint64_t *limbs, uint64_t *v);
+void ckks_conversion_overflows(const ckks_conversion *conversion, size_t count, const ckks_context *c);
 /* (D / d_i)^-1 mod d_i, the factor that scales limb i. */
 uint64_t ckks_conversion_factor(const ckks_context *c, ckks_basis from, unsigned i);
 /* Residues of the centred polynomial modulo each target prime, in coefficient form. Serial: callers parallelise over targets. */

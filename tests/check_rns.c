@@ -43,7 +43,7 @@ START_TEST(conversion_exhaustive)
                 limbs[j] = (uint64_t)a;
                 limbs[c->stride + j] = (uint64_t)((b + (int64_t)j) % q);
             }
-            ckks_conversion_init(&cv, c, 3, limbs, v, 0);
+            ckks_conversion_init(&cv, c, 3, limbs, v);
             ckks_conversion_apply(&cv, c, &target, 1, &out);
             int64_t inverse = (int64_t)c->inverse[0][1];
             for (size_t j = 0; j < c->n; j++) {
@@ -115,7 +115,7 @@ static void check_conversion(const ring *r, ckks_basis from, gmp_randstate_t sta
         for (size_t j = 0; j < c->n; j++) limbs[i * c->stride + j] = mpz_fdiv_ui(x[j], c->prime[index[i]].p);
     for (unsigned t = 0; t < targets; t++) out[t] = v + (t + 1) * c->stride;
     ckks_conversion cv;
-    ckks_conversion_init(&cv, c, from, limbs, v, 0);
+    ckks_conversion_init(&cv, c, from, limbs, v);
     ckks_conversion_apply(&cv, c, target, targets, out);
     for (size_t j = 0; j < c->n; j++) {
         int exact = 1, wrapped = 1;
