@@ -45,7 +45,7 @@ void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const 
                       uint64_t factor);
 
 /* Whole key switch of `poly` without the final division: out[k] over basis and the key's special primes. add0 and add1 over basis (each may
- * be NULL) are multiplied by P and added to out[0] and out[1] before the automorphism. */
+ * be NULL) are multiplied by P and join out[0] and out[1] under the automorphism. */
 fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key, ckks_basis basis, const uint64_t *add0,
                              const uint64_t *add1, const uint64_t *poly, uint64_t *const out[2]) FHOLA_WARN_UNUSED;
 
