@@ -47,7 +47,7 @@ def random_batch(path, count, seed=1):
         for _ in range(count):
             planes = bytearray()
             for _ in range(3):
-                level, contrast, period = numbers.randrange(60, 190), numbers.randrange(10, 60), numbers.randrange(2, 9)
+                level, contrast, period = numbers.randrange(70, 185), numbers.randrange(10, 60), numbers.randrange(2, 9)
                 across = numbers.random() < 0.5
                 planes += bytes(level + (contrast if (x if across else y) // period % 2 else -contrast) + numbers.randrange(-5, 6)
                                 for y in range(32) for x in range(32))
