@@ -70,7 +70,7 @@ static fhola_status parse_degrees(nn_cost_set *set, const nn_json *object, const
 
 static fhola_status parse_set(nn_cost_set *set, const nn_json *object, const char *name)
 {
-    const nn_json *stages = nn_json_get(object, "stages");
+    const nn_json *stages = nn_json_get(object, "stages"), *estimated = nn_json_get(object, "estimated");
     fhola_status status = get_text(set->params, sizeof set->params, object, "params", name);
     if (status == FHOLA_OK)
         status = parse_degrees(set, object, name);
@@ -78,6 +78,7 @@ static fhola_status parse_set(nn_cost_set *set, const nn_json *object, const cha
         status = get_seconds(&set->fixed, object, "fixed_seconds", 0, name);
     if (status == FHOLA_OK && (!stages || stages->type != NN_JSON_ARRAY || stages->count != NN_COST_STAGES))
         status = nn_json_reject(stages, object, name, "\"stages\" must be an array of the 3 stages");
+    set->estimated = estimated && estimated->type == NN_JSON_TRUE;
     size_t stage = 0;
     for (const nn_json *entry = status == FHOLA_OK ? stages->child : NULL; entry && status == FHOLA_OK; entry = entry->next)
         status = parse_stage(set, stage++, entry, name);
@@ -86,8 +87,7 @@ static fhola_status parse_set(nn_cost_set *set, const nn_json *object, const cha
 
 static fhola_status parse_table(nn_cost *cost, const nn_json *root, const char *name)
 {
-    const nn_json *format = nn_json_get(root, "format"), *sets = nn_json_get(root, "sets"),
-                  *estimated = nn_json_get(root, "estimated");
+    const nn_json *format = nn_json_get(root, "format"), *sets = nn_json_get(root, "sets");
     unsigned version;
     if (!format || format->type != NN_JSON_STRING || strcmp(format->string, "fhola-cost") != 0)
         return nn_json_reject(format, root, name, "\"format\" must be \"fhola-cost\"");
@@ -96,7 +96,6 @@ static fhola_status parse_table(nn_cost *cost, const nn_json *root, const char *
         status = get_text(cost->machine, sizeof cost->machine, root, "machine", name);
     if (status == FHOLA_OK)
         status = nn_json_get_whole(&cost->threads, root, "threads", 1, 100000, name);
-    cost->estimated = estimated && estimated->type == NN_JSON_TRUE;
     if (status == FHOLA_OK && (!sets || sets->type != NN_JSON_ARRAY || sets->count == 0 || sets->count > NN_COST_MAX_SETS))
         status = nn_json_reject(sets, root, name, "\"sets\" must be an array of 1 to 8 parameter sets");
     for (const nn_json *entry = status == FHOLA_OK ? sets->child : NULL; entry && status == FHOLA_OK; entry = entry->next)
@@ -152,14 +151,18 @@ fhola_status nn_cost_find(const nn_cost_set **set, const nn_cost *cost, const ch
     return fhola_fail(FHOLA_PARAM, "the table of costs has no parameter set %s, only%s", params, names);
 }
 
+bool nn_cost_is_first(const nn_model *model, size_t i)
+{
+    return i == 0 || (i % 2 == 1 && nn_activation_conv(model, i)->stride == 2);
+}
+
 double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree)
 {
     unsigned channels = nn_activation_channels(model, i);
     size_t stage = channels >= 64 ? 2 : channels / 32, k = 0;
-    bool first = i == 0 || (i % 2 == 1 && nn_activation_conv(model, i)->stride == 2);
     while (k < set->degree_count && set->degree[k] < degree)
         k++;
     if (k == set->degree_count)
         return (double)INFINITY;
-    return set->seconds[stage][k] + (first ? set->change[stage] : 0);
+    return set->seconds[stage][k] + (nn_cost_is_first(model, i) ? set->change[stage] : 0);
 }

@@ -16,6 +16,7 @@
 /* Times under one parameter set. A degree costs what the next larger one listed does; larger ones cannot be had. */
 typedef struct nn_cost_set {
     char params[16];
+    bool estimated; /* not measured */
     size_t degree_count;
     unsigned degree[NN_COST_MAX_DEGREES];                /* rising */
     double seconds[NN_COST_STAGES][NN_COST_MAX_DEGREES]; /* stages with 16, 32, 64 channels */
@@ -26,7 +27,6 @@ typedef struct nn_cost_set {
 struct nn_cost {
     char machine[120];
     unsigned threads;
-    bool estimated; /* not measured */
     size_t count;
     nn_cost_set set[NN_COST_MAX_SETS];
 };
@@ -35,6 +35,9 @@ fhola_status nn_cost_parse(nn_cost **cost, const char *text, size_t length, cons
 
 /* FHOLA_PARAM, naming the sets there are, if `params` is not among them. */
 fhola_status nn_cost_find(const nn_cost_set **set, const nn_cost *cost, const char *params) FHOLA_WARN_UNUSED;
+
+/* Activation i is the first of its stage: after the first convolution, or after one of stride 2. */
+bool nn_cost_is_first(const nn_model *model, size_t i);
 
 /* Seconds of activation i with that degree; infinite if the set cannot do it. */
 double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree);

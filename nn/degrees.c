@@ -17,12 +17,12 @@ static ola_weight weight_of(nn_plan_weight weight)
 }
 
 /* Mean square errors of the best polynomials for one histogram; `interval` is the channel's or the layer's. */
-static fhola_status fit_errors(double error[CHOICES], const ola_histogram *histogram, const ola_interval *interval,
-                               const nn_plan_options *options)
+static fhola_status fit_errors(double error[CHOICES], const ola_function *function, const ola_histogram *histogram,
+                               const ola_interval *interval, const nn_plan_options *options)
 {
     const unsigned largest = nn_profile_degrees[CHOICES - 1];
     ola_fit_result *results = malloc((largest + 1) * sizeof *results);
-    ola_problem problem = {.function = {.kind = OLA_RELU},
+    ola_problem problem = {.function = *function,
                            .interval = *interval,
                            .eps = options->eps,
                            .weight = weight_of(options->weight),
@@ -39,23 +39,23 @@ static fhola_status fit_errors(double error[CHOICES], const ola_histogram *histo
     return status;
 }
 
-static fhola_status add_errors(double loss[CHOICES], const nn_profile_layer *layer, unsigned channel, double importance,
-                               const ola_interval *interval, const nn_plan_options *options)
+static fhola_status add_errors(double loss[CHOICES], const ola_function *function, const nn_profile_layer *layer, unsigned channel,
+                               double importance, const ola_interval *interval, const nn_plan_options *options)
 {
     ola_histogram histogram;
     double error[CHOICES];
     fhola_status status = nn_profile_histogram(&histogram, layer, channel);
     if (status != FHOLA_OK)
         return status;
-    status = fit_errors(error, &histogram, interval, options);
+    status = fit_errors(error, function, &histogram, interval, options);
     ola_histogram_clear(&histogram);
     for (size_t k = 0; k < CHOICES && status == FHOLA_OK; k++)
         loss[k] += importance * error[k];
     return status;
 }
 
-static fhola_status add_layer_errors(double loss[CHOICES], const nn_profile_layer *layer, const ola_interval_rule *rule,
-                                     const nn_plan_options *options)
+static fhola_status add_layer_errors(double loss[CHOICES], const ola_function *function, const nn_profile_layer *layer,
+                                     const ola_interval_rule *rule, const nn_plan_options *options)
 {
     nn_profile_range range = nn_profile_layer_range(layer);
     ola_interval interval;
@@ -63,28 +63,29 @@ static fhola_status add_layer_errors(double loss[CHOICES], const nn_profile_laye
     fhola_status status = ola_select_intervals(&interval, &range.min, &range.max, 1, rule);
     for (unsigned c = 0; c < layer->channels; c++)
         importance += layer->importance[c];
-    return status == FHOLA_OK ? add_errors(loss, layer, layer->channels, importance, &interval, options) : status;
+    return status == FHOLA_OK ? add_errors(loss, function, layer, layer->channels, importance, &interval, options) : status;
 }
 
-static fhola_status add_channel_errors(double loss[CHOICES], const nn_profile_layer *layer, const ola_interval_rule *rule,
-                                       const nn_plan_options *options)
+static fhola_status add_channel_errors(double loss[CHOICES], const ola_function *function, const nn_profile_layer *layer,
+                                       const ola_interval_rule *rule, const nn_plan_options *options)
 {
     ola_interval *intervals = malloc(layer->channels * sizeof *intervals);
     if (!intervals)
         return fhola_fail(FHOLA_NOMEM, "no memory for %u intervals", layer->channels);
     fhola_status status = ola_select_intervals(intervals, layer->min, layer->max, layer->channels, rule);
     for (unsigned c = 0; c < layer->channels && status == FHOLA_OK; c++)
-        status = add_errors(loss, layer, c, layer->importance[c], &intervals[c], options);
+        status = add_errors(loss, function, layer, c, layer->importance[c], &intervals[c], options);
     free(intervals);
     return status;
 }
 
-fhola_status nn_degrees_errors(double loss[CHOICES], const nn_profile_layer *layer, size_t i, const nn_plan_options *options)
+fhola_status nn_degrees_errors(double loss[CHOICES], const ola_function *function, const nn_profile_layer *layer, size_t i,
+                               const nn_plan_options *options)
 {
     ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output, .floor = options->floor};
     double sum[CHOICES] = {0};
     fhola_status status =
-        options->per_layer ? add_layer_errors(sum, layer, &rule, options) : add_channel_errors(sum, layer, &rule, options);
+        options->per_layer ? add_layer_errors(sum, function, layer, &rule, options) : add_channel_errors(sum, function, layer, &rule, options);
     if (status != FHOLA_OK)
         return fhola_fail(status, "activation %zu: %s", i, fhola_detail());
     memcpy(loss, sum, sizeof sum);
@@ -127,7 +128,7 @@ static fhola_status fill(nn_degrees *d, const nn_model *model, const nn_plan_opt
         double loss[CHOICES];
         memcpy(loss, layer->sensitivity, sizeof loss);
         if (options->importance == NN_IMPORTANCE_GRADIENT)
-            status = nn_degrees_errors(loss, layer, i, options);
+            status = nn_degrees_errors(loss, &model->function, layer, i, options);
         for (size_t k = 0; k < d->choices && status == FHOLA_OK; k++) {
             double cost = set ? nn_cost_seconds(set, model, i, d->degree[k]) : ola_depth(d->degree[k]);
             d->options[i * d->choices + k] = (ola_option){d->degree[k], cost, loss[k]};
@@ -149,6 +150,7 @@ fhola_status nn_degrees_create(nn_degrees *degrees, const nn_model *model, const
     result.by_seconds = set != NULL;
     if (set) {
         result.fixed = set->fixed;
+        result.estimated = set->estimated;
         result.resolution = 1e-3;
     }
     /* A change ds of the scores changes the loss by (gradient by the scores) . ds: with independent ds of one size, by its square

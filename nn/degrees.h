@@ -19,7 +19,7 @@ typedef struct nn_degrees {
     double fixed;           /* seconds beside the activations; 0 if the cost is levels */
     double resolution;      /* of costs: 1 level, or 1 ms */
     double change_per_loss; /* times a loss: mean squared change of a score */
-    bool by_seconds;
+    bool by_seconds, estimated;
 } nn_degrees;
 
 /* From options->profile (not NULL), importance, per_layer, weight, guard, eps, margins, max_degree, cost and params. Costs are
@@ -30,7 +30,7 @@ void nn_degrees_clear(nn_degrees *degrees);
 
 /* Mean square error of every degree at one activation under the options' weight, weighted over channels as their importances are:
  * the E_i(d) of the paper; `loss` gets importance times error. */
-fhola_status nn_degrees_errors(double loss[NN_PROFILE_DEGREES], const nn_profile_layer *layer, size_t i,
+fhola_status nn_degrees_errors(double loss[NN_PROFILE_DEGREES], const ola_function *function, const nn_profile_layer *layer, size_t i,
                                const nn_plan_options *options) FHOLA_WARN_UNUSED;
 
 /* chosen[i] = degree of activation i: the schedule options->choice within `budget`. *total gets cost (with `fixed`) and loss; may

@@ -184,8 +184,7 @@ static bool add_channel(nn_arrivals *arrivals, nn_passage *p, unsigned channel, 
     widen(&arrivals->min[channel], &arrivals->max[channel], x, count);
     widen(&arrivals->min[channel], &arrivals->max[channel], target, count);
     widen(&arrivals->exact_min[channel], &arrivals->exact_max[channel], target, count);
-    for (size_t j = 0; j < count; j++)
-        target[j] = target[j] < 0.0f ? 0.0f : target[j];
+    nn_plain_exact(arrivals->function, target, target, count);
     return ola_histogram_add_floats(&arrivals->histograms[channel], x, target, count) == FHOLA_OK;
 }
 
@@ -225,6 +224,7 @@ fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *p, size_t i)
 {
     nn_arrivals result;
     fhola_status status = allocate_arrivals(&result, nn_activation_channels(p->model, i));
+    result.function = &p->model->function;
     for (size_t first = 0; first < p->all && status == FHOLA_OK;) {
         size_t limit = first < p->calibration ? p->calibration : p->all;
         size_t end = limit - first < CHUNK ? limit : first + CHUNK;
@@ -343,11 +343,11 @@ static fhola_status select_intervals(ola_interval *intervals, double *max_w, con
     return FHOLA_OK;
 }
 
-static ola_problem make_problem(const ola_histogram *histogram, const ola_interval *interval, const nn_plan_options *options)
+static ola_problem make_problem(const ola_function *function, const ola_histogram *histogram, const ola_interval *interval, const nn_plan_options *options)
 {
     static const ola_weight weights[] = {
         [NN_WEIGHT_GUARDED] = OLA_WEIGHT_GUARDED, [NN_WEIGHT_EMPIRICAL] = OLA_WEIGHT_EMPIRICAL, [NN_WEIGHT_NORMAL] = OLA_WEIGHT_NORMAL};
-    return (ola_problem){.function = {.kind = OLA_RELU},
+    return (ola_problem){.function = *function,
                          .interval = *interval,
                          .eps = options->eps,
                          .weight = weights[options->weight],
@@ -359,11 +359,11 @@ static ola_problem make_problem(const ola_histogram *histogram, const ola_interv
 }
 
 /* Coefficients for channels first to end - 1, which share them. */
-static fhola_status fit_channels(nn_activation *a, unsigned first, unsigned end, const ola_histogram *histogram, const ola_interval *interval,
-                                 const nn_plan_options *options)
+static fhola_status fit_channels(nn_activation *a, unsigned first, unsigned end, const ola_function *function,
+                                 const ola_histogram *histogram, const ola_interval *interval, const nn_plan_options *options)
 {
     ola_fit_result result;
-    ola_problem problem = make_problem(histogram, interval, options);
+    ola_problem problem = make_problem(function, histogram, interval, options);
     fhola_status status = options->minimax ? ola_minimax(&result, &problem, a->degree) : ola_fit(&result, &problem, a->degree);
     if (status != FHOLA_OK)
         return status;
@@ -385,7 +385,7 @@ static fhola_status fit_layer(nn_activation *a, const nn_arrivals *arrivals, con
     for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++)
         status = ola_histogram_merge(&all, &arrivals->histograms[c]);
     if (status == FHOLA_OK)
-        status = fit_channels(a, 0, a->channels, &all, interval, options);
+        status = fit_channels(a, 0, a->channels, arrivals->function, &all, interval, options);
     ola_histogram_clear(&all);
     return status;
 }
@@ -448,7 +448,7 @@ fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arriv
             status = fhola_fail(status, "activation %zu: %s", i, fhola_detail());
     }
     for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK && !options->per_layer; c++) {
-        status = fit_channels(a, c, c + 1, &arrivals->histograms[c], &intervals[c], options);
+        status = fit_channels(a, c, c + 1, arrivals->function, &arrivals->histograms[c], &intervals[c], options);
         if (status != FHOLA_OK)
             status = fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
     }

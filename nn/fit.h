@@ -14,6 +14,7 @@
 /* What arrives at one activation. Arrays have one entry per channel. */
 typedef struct nn_arrivals {
     unsigned channels;
+    const ola_function *function; /* the model's */
     ola_histogram *histograms;    /* of the calibration pictures; the target is the exact network's activation */
     double *min, *max;            /* of the calibration pictures, polynomial and exact network together */
     double *held_min, *held_max;  /* of the held-out pictures; +inf, -inf if there are none */

@@ -165,10 +165,14 @@ static void back_through_linear(float *gradient, const double *scores, const nn_
     }
 }
 
-static void back_through_relu(float *out, const float *gradient, const float *pre, size_t count)
+static void back_through_function(float *out, const ola_function *f, const float *gradient, const float *pre, size_t count)
 {
-    for (size_t j = 0; j < count; j++)
-        out[j] = pre[j] > 0.0f ? gradient[j] : 0.0f;
+    if (f->kind == OLA_RELU)
+        for (size_t j = 0; j < count; j++)
+            out[j] = pre[j] > 0.0f ? gradient[j] : 0.0f;
+    else
+        for (size_t j = 0; j < count; j++)
+            out[j] = (float)(ola_function_slope(f, (double)pre[j]) * (double)gradient[j]);
 }
 
 /* A picture of side `size` to every second pixel of one of twice the side, zero elsewhere. */
@@ -208,12 +212,13 @@ static void back_through_shortcut(float *to, const nn_gradient *g, size_t k, con
 static void back_through_block(const nn_gradient *g, nn_gradient_trace *t, size_t k)
 {
     const nn_block *block = &g->model->blocks[k];
+    const ola_function *f = &g->model->function;
     nn_scratch *scratch = t->scratch;
     size_t inside = 2 * k + 1, output = 2 * k + 2;
     float *pre_gradient = scratch->state, *inner = scratch->middle, *spread_inner = inner;
-    back_through_relu(pre_gradient, t->gradient[output], t->pre[output], value_count(g->model, output));
+    back_through_function(pre_gradient, f, t->gradient[output], t->pre[output], value_count(g->model, output));
     nn_fast_conv_apply(t->gradient[inside], &g->blocks[k].conv2, pre_gradient, t->padded);
-    back_through_relu(inner, t->gradient[inside], t->pre[inside], value_count(g->model, inside));
+    back_through_function(inner, f, t->gradient[inside], t->pre[inside], value_count(g->model, inside));
     if (block->conv1.stride == 2) {
         spread_inner = t->wide;
         spread(spread_inner, inner, block->conv2.in_size, block->conv1.out);

@@ -73,9 +73,9 @@ fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *mod
         return FHOLA_PARAM;
     if (o->sensitivity_pictures == 0)
         return fhola_fail(FHOLA_PARAM, "sensitivities need at least one picture");
-    if (o->profile && (o->profile->model_hash != model->hash || o->profile->count != nn_model_activations(model)))
-        return fhola_fail(FHOLA_PARAM, "the profile is of another model: weights %016llx, the model's are %016llx",
-                          (unsigned long long)o->profile->model_hash, (unsigned long long)model->hash);
+    if (o->profile && (o->profile->model_hash != nn_model_exact_hash(model) || o->profile->count != nn_model_activations(model)))
+        return fhola_fail(FHOLA_PARAM, "the profile is of another model or activation function: %016llx, the model's is %016llx",
+                          (unsigned long long)o->profile->model_hash, (unsigned long long)nn_model_exact_hash(model));
     for (size_t i = 0; o->degrees && i < nn_model_activations(model); i++)
         if (o->degrees[i] < 1 || o->degrees[i] > NN_MAX_DEGREE)
             return fhola_fail(FHOLA_PARAM, "degree %u of activation %zu is not 1 to %u", o->degrees[i], i, NN_MAX_DEGREE);

@@ -369,6 +369,9 @@ static fhola_status load_metadata(nn_model *model, const loader *l, const nn_mod
                                 model->mean[i], model->std[i], i);
     if (status == FHOLA_OK)
         status = load_classes(model, l, options);
+    const char *function = nn_safetensors_metadata(l->file, "activation");
+    if (status == FHOLA_OK && function && !nn_function_find(&model->function.kind, function))
+        status = fhola_fail(FHOLA_FORMAT, "%s: metadata \"activation\" is none of relu, gelu and silu", l->path);
     if (status != FHOLA_OK)
         return status;
     const char *text = nn_safetensors_metadata(l->file, "test_accuracy");
@@ -439,6 +442,7 @@ void nn_model_free(nn_model *model)
     free(model->blocks);
     free(model->fc_weight);
     free(model->fc_bias);
+    free(model->points);
     free(model);
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ola/ola.h"
 #include "status.h"
 
 #define NN_IMAGE_SIDE 32u   /* pictures are 3 x 32 x 32 */
@@ -46,6 +47,8 @@ typedef struct nn_model {
     double *fc_weight;     /* classes * 64 */
     double *fc_bias;       /* classes */
     double mean[3], std[3];
+    ola_function function; /* of every activation of the exact network; ReLU unless the file or nn_model_set_function says otherwise */
+    double *points;        /* what a table in `function` consists of */
     char **class_names;    /* classes strings */
     double test_accuracy;  /* percent; NaN if the file does not say */
     uint64_t hash;         /* XXH3-64 over the tensors that make up the network: binds plans and compiled models to their weights */

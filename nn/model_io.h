@@ -3,6 +3,8 @@
 #ifndef NN_MODEL_IO_H
 #define NN_MODEL_IO_H
 
+#include <stdbool.h>
+
 #include "nn/model.h"
 #include "nn/nn.h"
 
@@ -16,6 +18,15 @@ unsigned nn_activation_size(const nn_model *model, size_t i);
 
 /* The convolution in front of activation i (the shortcut added to it for i = 2, 4, 6, ... is apart). */
 const nn_conv *nn_activation_conv(const nn_model *model, size_t i);
+
+/* "relu", "gelu" or "silu"; false for any other name. */
+bool nn_function_find(ola_function_kind *kind, const char *name);
+
+/* As it is written in headings. */
+const char *nn_function_title(const ola_function *f);
+
+/* What binds a profile to the exact network: model->hash, changed by any activation function but ReLU. */
+uint64_t nn_model_exact_hash(const nn_model *model);
 
 /* An empty plan for the model: degrees 0, centres 0, half-widths 1. */
 fhola_status nn_plan_create(nn_plan **plan, const nn_model *model, double eps) FHOLA_WARN_UNUSED;

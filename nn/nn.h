@@ -46,12 +46,18 @@ typedef struct nn_model_info {
 /* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1, layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at
  * the first block of stages 2 and 3 a projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without
  * these tensors, the zero-padded shortcut. A common beginning of all names ("module." and the like) is accepted, and tensors of 16, 32
- * or 64-bit floating point. __metadata__ may give mean, std, classes (JSON arrays) and test_accuracy; `options` (may be NULL) comes
- * first where both speak. Classes without names are called "0", "1", ... FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors,
+ * or 64-bit floating point. __metadata__ may give mean, std, classes (JSON arrays), test_accuracy and activation (relu, gelu
+ * or silu); `options` (may be NULL) comes first where both speak. Classes without names are called "0", "1", ... FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors,
  * truncated; a tensor missing, unexpected, of another shape or with a value that is NaN or infinite; no mean or std. FHOLA_PARAM:
  * options out of range. The detail names file and tensor. */
 FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options);
 void nn_model_free(nn_model *model);
+
+/* Replaces the exact network's activation function: "relu", "gelu", "silu", or the path of a JSON file with an array of [x, y]
+ * points, x rising, joined by straight lines that continue beyond the first and the last one. A model has what its metadata
+ * "activation" names, or ReLU. Plans stay bound to the weights only, profiles to the function as well. FHOLA_IO, FHOLA_FORMAT: no
+ * such file, or no table. */
+FHOLA_WARN_UNUSED fhola_status nn_model_set_function(nn_model *model, const char *name);
 
 void nn_model_describe(const nn_model *model, nn_model_info *info);
 
@@ -111,6 +117,14 @@ typedef struct nn_cost nn_cost;
 /* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of its range. */
 FHOLA_WARN_UNUSED fhola_status nn_cost_load(nn_cost **cost, const char *path);
 void nn_cost_free(nn_cost *cost);
+FHOLA_WARN_UNUSED fhola_status nn_cost_save(const nn_cost *cost, const char *path);
+
+/* Measures such a table on this machine, with as many threads as OpenMP has: runs `model` on an encrypted picture with one degree
+ * for all activations, for each of 3, 7, 15, ... that the named parameters have levels for, `repeats` times each (of which the
+ * shortest time of a layer counts). `machine` goes into the table, as do the sets of `kept` (may be NULL) that are not measured.
+ * Takes the memory of one inference. FHOLA_PARAM: no such parameters, no levels for polynomials, or a number out of range. */
+FHOLA_WARN_UNUSED fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine, const nn_model *model,
+                                               unsigned repeats, const nn_cost *kept, nn_progress progress, void *user);
 
 /* How degrees are chosen: the exact optimum, steps of steepest descent, or one degree for all. */
 typedef enum nn_plan_choice { NN_CHOICE_DP = 0, NN_CHOICE_GREEDY = 1, NN_CHOICE_UNIFORM = 2 } nn_plan_choice;

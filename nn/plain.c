@@ -38,6 +38,7 @@ struct nn_plain {
     plain_activation *activations;
     size_t activation_count;
     size_t classes;
+    const ola_function *function; /* the model's */
     double *fc_weight, *fc_bias;
 };
 
@@ -195,13 +196,22 @@ static float activate_polynomial(const plain_activation *a, size_t i, float *out
     return largest(max);
 }
 
+void nn_plain_exact(const ola_function *f, float *out, const float *pre, size_t count)
+{
+    if (f->kind == OLA_RELU)
+        for (size_t j = 0; j < count; j++)
+            out[j] = pre[j] < 0.0f ? 0.0f : pre[j]; /* NaN stays NaN */
+    else
+        for (size_t j = 0; j < count; j++)
+            out[j] = (float)ola_function_eval(f, (double)pre[j]);
+}
+
 float nn_plain_activate(const nn_plain *plain, size_t i, float *out, const float *pre, const nn_noise *noise)
 {
     const plain_activation *a = &plain->activations[i];
     if (a->polynomial)
         return activate_polynomial(a, i, out, pre, noise);
-    for (size_t j = 0; j < a->count; j++)
-        out[j] = pre[j] < 0.0f ? 0.0f : pre[j]; /* NaN stays NaN */
+    nn_plain_exact(plain->function, out, pre, a->count);
     return 0.0f;
 }
 
@@ -289,6 +299,7 @@ static fhola_status convert_block(plain_block *block, const nn_block *from)
 static fhola_status convert_linear(nn_plain *plain, const nn_model *model)
 {
     plain->classes = model->classes;
+    plain->function = &model->function;
     plain->fc_weight = malloc(plain->classes * FEATURES * sizeof *plain->fc_weight);
     plain->fc_bias = malloc(plain->classes * sizeof *plain->fc_bias);
     if (!plain->fc_weight || !plain->fc_bias)

@@ -16,14 +16,14 @@
 
 #define NN_PLAIN_MAX_VALUES 16384u /* of one picture at any activation: 16 x 32 x 32; later stages have less */
 
-/* A network converted to single precision, with ReLU or a polynomial at each activation. */
+/* A network converted to single precision, with the exact function or a polynomial at each activation. */
 typedef struct nn_plain nn_plain;
 
-/* plan NULL: ReLU everywhere. The model must outlive the result; the plan need not. FHOLA_PARAM: the plan is not for this model. */
+/* plan NULL: the model's function everywhere. The model must outlive the result; the plan need not. FHOLA_PARAM: the plan is not for this model. */
 fhola_status nn_plain_create(nn_plain **plain, const nn_model *model, const nn_plan *plan) FHOLA_WARN_UNUSED;
 void nn_plain_free(nn_plain *plain);
 
-/* Replaces activation i: a polynomial in the sine variable of eps, or ReLU for NULL. */
+/* Replaces activation i: a polynomial in the sine variable of eps, or the exact function for NULL. */
 fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activation *activation, double eps) FHOLA_WARN_UNUSED;
 
 /* Working memory of one thread: `padded` is the convolutions' own, the others belong to the caller. */
@@ -50,8 +50,11 @@ void nn_plain_first(const nn_plain *plain, nn_scratch *scratch, float *pre, cons
 void nn_plain_inside(const nn_plain *plain, size_t k, nn_scratch *scratch, float *pre, const float *in);
 void nn_plain_output(const nn_plain *plain, size_t k, nn_scratch *scratch, float *pre, const float *middle, const float *in);
 
-/* Activation i (out and pre may be the same); returns the largest |w| (NaN aside; 0 for ReLU). noise may be NULL. */
+/* Activation i (out and pre may be the same); returns the largest |w| (NaN aside; 0 for the exact function). noise may be NULL. */
 float nn_plain_activate(const nn_plain *plain, size_t i, float *out, const float *pre, const nn_noise *noise);
+
+/* The exact function of `count` values; out and pre may be the same. */
+void nn_plain_exact(const ola_function *f, float *out, const float *pre, size_t count);
 
 /* Average pooling and the linear layer. */
 void nn_plain_linear(const nn_plain *plain, float *scores, const float *in);

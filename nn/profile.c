@@ -286,7 +286,7 @@ fhola_status nn_profile_make(nn_profile **profile, const nn_model *model, const 
     nn_profile *result = allocate_profile(nn_model_activations(model));
     if (!result)
         return fhola_fail(FHOLA_NOMEM, "no memory for a profile");
-    result->model_hash = model->hash;
+    result->model_hash = nn_model_exact_hash(model);
     result->eps = options->eps;
     result->pictures = nn_batch_count(calibration);
     status = measure(result, plans, &t, options, progress, user);
@@ -503,9 +503,9 @@ fhola_status nn_profile_load(nn_profile **profile, const char *path, const nn_mo
         return status;
     status = nn_profile_parse(&result, (const char *)bytes, length, path);
     free(bytes);
-    if (status == FHOLA_OK && model && (result->model_hash != model->hash || result->count != nn_model_activations(model))) {
-        status = fhola_fail(FHOLA_PARAM, "%s: the profile is of another model: weights %016llx, the model's are %016llx", path,
-                            (unsigned long long)result->model_hash, (unsigned long long)model->hash);
+    if (status == FHOLA_OK && model && (result->model_hash != nn_model_exact_hash(model) || result->count != nn_model_activations(model))) {
+        status = fhola_fail(FHOLA_PARAM, "%s: the profile is of another model or activation function: %016llx, the model's is %016llx", path,
+                            (unsigned long long)result->model_hash, (unsigned long long)nn_model_exact_hash(model));
         nn_profile_free(result);
     }
     if (status == FHOLA_OK)

@@ -115,7 +115,7 @@ static void write_head(const report *r)
     tile(r, exact - now, 2, "", "points lost");
     tile(r, nn_plan_depth(r->plan), 0, "", "total depth of all activations");
     if (r->table.by_seconds)
-        tile(r, total.cost, 2, " s", r->options->cost->estimated ? "a picture, estimated" : "a picture, by the table of costs");
+        tile(r, total.cost, 2, " s", r->table.estimated ? "a picture, estimated" : "a picture, by the table of costs");
     tile(r, r->evaluation.max_w, 2, "", "largest |w| reached (1 is the edge)");
     add(r, "</div>\n");
     if (r->evaluation.not_finite || r->evaluation.outside)
@@ -298,7 +298,7 @@ static fhola_status importance_at_7(double *measured, double *gradient, const re
 {
     for (size_t i = 0; i < r->profile->count; i++) {
         double loss[NN_PROFILE_DEGREES];
-        fhola_status status = nn_degrees_errors(loss, &r->profile->layers[i], i, r->options);
+        fhola_status status = nn_degrees_errors(loss, &r->model->function, &r->profile->layers[i], i, r->options);
         if (status != FHOLA_OK)
             return status;
         measured[i] = r->profile->layers[i].sensitivity[1];
@@ -356,7 +356,7 @@ static void coefficients(double *coeff, const nn_activation *a, unsigned channel
         coeff[k] = a->coeff[(size_t)k * a->channels + channel];
 }
 
-/* Error of one channel's polynomial against ReLU on the exact network's inputs. */
+/* Error of one channel's polynomial against the function on the exact network's inputs. */
 static fhola_status measure_channel(ola_fit_result *result, const report *r, size_t i, unsigned channel)
 {
     const nn_activation *a = &r->plan->activations[i];
@@ -365,7 +365,7 @@ static fhola_status measure_channel(ola_fit_result *result, const report *r, siz
     fhola_status status = nn_profile_histogram(&histogram, &r->profile->layers[i], channel);
     if (status != FHOLA_OK)
         return status;
-    ola_problem problem = {.function = {.kind = OLA_RELU},
+    ola_problem problem = {.function = r->model->function,
                            .interval = {a->centre[channel], a->half_width[channel]},
                            .eps = r->plan->eps,
                            .weight = OLA_WEIGHT_EMPIRICAL,
@@ -422,7 +422,7 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
         double w = 2 * (double)k / (CURVE - 1) - 1;
         x[k] = a->centre[channel] + a->half_width[channel] * w;
         y[k] = ola_chebyshev_eval(coeff, a->degree, ola_variable(r->plan->eps, w));
-        target[k] = fmax(x[k], 0);
+        target[k] = ola_function_eval(&r->model->function, x[k]);
         error[k] = y[k] - target[k];
         largest = fmax(largest, fabs(error[k]));
         low = fmin(low, y[k]);
@@ -465,11 +465,12 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
 
 static fhola_status write_fits(const report *r)
 {
+    const char *f = nn_function_title(&r->model->function);
     add(r, "<h2>Fits</h2>\n<p>Of each activation the channel whose error counts most. Grey: how often a value arrives in the exact "
-           "network. Thin: ReLU. "
-           "Below: polynomial minus ReLU. A polynomial that aims at the exact network's output given what arrives behind other "
-           "polynomials keeps some "
-           "distance from ReLU on purpose.</p>\n<div class=\"fits\" id=\"fits\">\n");
+           "network. ");
+    nn_text_format(r->out, "Thin: %s. Below: polynomial minus %s. ", f, f);
+    add(r, "A polynomial that aims at the exact network's output given what arrives behind other polynomials keeps some distance from "
+           "it on purpose.</p>\n<div class=\"fits\" id=\"fits\">\n");
     for (size_t i = 0; i < r->plan->count; i++) {
         unsigned channel = 0;
         double layer_rms;

@@ -42,13 +42,13 @@ void nn_conv_apply(double *out, const nn_conv *conv, const double *in)
     }
 }
 
-static void trace_activation(nn_trace_layer *layer, const nn_activation *a, double eps)
+static void trace_activation(nn_trace_layer *layer, const ola_function *f, const nn_activation *a, double eps)
 {
     size_t plane = (size_t)layer->size * layer->size;
     for (size_t c = 0; c < layer->channels; c++) {
         for (size_t i = c * plane; i < (c + 1) * plane; i++) {
             if (!a) {
-                layer->y[i] = layer->x[i] < 0 ? 0 : layer->x[i];
+                layer->y[i] = ola_function_eval(f, layer->x[i]);
                 continue;
             }
             layer->w[i] = (layer->x[i] - a->centre[c]) / a->half_width[c];
@@ -125,7 +125,7 @@ static fhola_status fill_trace(nn_trace *trace, const nn_model *model, const nn_
         nn_conv_apply(layer->x, nn_activation_conv(model, i), i == 0 ? values : trace->layers[i - 1].y);
         if (i > 0 && i % 2 == 0)
             add_shortcut(layer->x, &model->blocks[i / 2 - 1], trace->layers[i - 2].y, room);
-        trace_activation(layer, plan ? &plan->activations[i] : NULL, plan ? plan->eps : 0);
+        trace_activation(layer, &model->function, plan ? &plan->activations[i] : NULL, plan ? plan->eps : 0);
     }
     trace_linear(trace, model);
     free(room);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#define PI 3.14159265358979323846
 #define TWO_PI 6.28318530717958647692
 #define SQRT_HALF 0.70710678118654752440
 
@@ -30,28 +31,52 @@ fhola_status ola_function_check(const ola_function *f)
     return FHOLA_OK;
 }
 
-/* Linear between the two table points around x, and along the outermost segments beyond them. */
-static double table_eval(const ola_function *f, double x)
+/* The segment of a table that x lies on, by the number of its left end; the outermost ones reach to infinity. */
+static size_t find_segment(const ola_function *f, double x)
 {
     size_t lo = 0, hi = f->count - 1;
     while (hi - lo > 1) {
         size_t middle = lo + (hi - lo) / 2;
-        if (x < f->x[middle])
+        if (x <= f->x[middle])
             hi = middle;
         else
             lo = middle;
     }
-    double share = (x - f->x[lo]) / (f->x[hi] - f->x[lo]);
-    return f->y[lo] + share * (f->y[hi] - f->y[lo]);
+    return lo;
+}
+
+static double table_eval(const ola_function *f, double x)
+{
+    size_t k = find_segment(f, x);
+    double share = (x - f->x[k]) / (f->x[k + 1] - f->x[k]);
+    return f->y[k] + share * (f->y[k + 1] - f->y[k]);
+}
+
+static double table_slope(const ola_function *f, double x)
+{
+    size_t k = find_segment(f, x);
+    return (f->y[k + 1] - f->y[k]) / (f->x[k + 1] - f->x[k]);
 }
 
 double ola_function_eval(const ola_function *f, double x)
 {
     switch (f->kind) {
-    case OLA_RELU: return x > 0 ? x : 0;
+    case OLA_RELU: return x < 0 ? 0 : x; /* NaN stays NaN */
     case OLA_GELU: return 0.5 * x * erfc(-x * SQRT_HALF);
     case OLA_SILU: return x / (1 + exp(-x));
     case OLA_TABLE: return table_eval(f, x);
+    }
+    return NAN;
+}
+
+double ola_function_slope(const ola_function *f, double x)
+{
+    double s;
+    switch (f->kind) {
+    case OLA_RELU: return x > 0 ? 1 : 0;
+    case OLA_GELU: return 0.5 * erfc(-x * SQRT_HALF) + x * exp(-0.5 * x * x) * SQRT_HALF / sqrt(PI);
+    case OLA_SILU: s = 1 / (1 + exp(-x)); return s * (1 + x * (1 - s));
+    case OLA_TABLE: return table_slope(f, x);
     }
     return NAN;
 }

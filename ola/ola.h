@@ -53,6 +53,9 @@ FHOLA_WARN_UNUSED fhola_status ola_function_check(const ola_function *f);
 /* f(x). `f` must pass ola_function_check. */
 double ola_function_eval(const ola_function *f, double x);
 
+/* The slope of f at x; where f has a kink, that on its left. `f` must pass ola_function_check. */
+double ola_function_slope(const ola_function *f, double x);
+
 /* ------------------------------------------------------------------------------------------------- interval and variable */
 
 /* The interval [centre - half_width, centre + half_width] on which a polynomial is used; half_width > 0. */

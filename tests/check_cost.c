@@ -19,7 +19,7 @@ START_TEST(says_what_a_layer_costs)
     succeed(nn_cost_parse(&cost, text, strlen(text), "text"));
     fail_with(nn_cost_find(&set, cost, "R16"), FHOLA_PARAM, "no parameter set R16, only R15");
     succeed(nn_cost_find(&set, cost, "R15"));
-    ck_assert(set->fixed == 0.25 && !cost->estimated && cost->threads == 2);
+    ck_assert(set->fixed == 0.25 && !set->estimated && cost->threads == 2);
     ck_assert(nn_cost_seconds(set, model, 0, 3) == 1.5); /* the first of its stage */
     ck_assert(nn_cost_seconds(set, model, 1, 4) == 2);   /* as the next larger degree */
     ck_assert(nn_cost_seconds(set, model, 2, 2) == 1);
@@ -68,11 +68,41 @@ START_TEST(refuses_bad_tables)
 }
 END_TEST
 
+START_TEST(comes_back_the_same)
+{
+    const char *text = SET("[3, 7]", STAGES);
+    nn_cost *cost, *back;
+    succeed(nn_cost_parse(&cost, text, strlen(text), "text"));
+    cost->set[0].estimated = true;
+    cost->set[0].change[2] = -0.0125;
+    succeed(nn_cost_save(cost, in_folder("cost")));
+    succeed(nn_cost_load(&back, in_folder("cost")));
+    ck_assert(memcmp(cost, back, sizeof *cost) == 0);
+    nn_cost_free(back);
+    nn_cost_free(cost);
+}
+END_TEST
+
+START_TEST(refuses_to_measure_nothing)
+{
+    nn_cost *cost = NULL;
+    nn_model *model;
+    succeed(nn_model_load(&model, write_network("n", 1, "down", test_seed), NULL));
+    fail_with(nn_cost_measure(&cost, "R15", "m", model, 0, NULL, NULL, NULL), FHOLA_PARAM, "1 to 100 runs");
+    fail_with(nn_cost_measure(&cost, "R15", "", model, 1, NULL, NULL, NULL), FHOLA_PARAM, "machine \"\"");
+    fail_with(nn_cost_measure(&cost, "R99", "m", model, 1, NULL, NULL, NULL), FHOLA_PARAM, "R99");
+    ck_assert_ptr_null(cost);
+    nn_model_free(model);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("cost");
     tcase_add_test(tcase, says_what_a_layer_costs);
     tcase_add_test(tcase, bundled_table_is_good);
+    tcase_add_test(tcase, comes_back_the_same);
+    tcase_add_test(tcase, refuses_to_measure_nothing);
     tcase_add_loop_test(tcase, refuses_bad_tables, 0, (int)(sizeof wrong / sizeof wrong[0]));
     return run_tests("cost", tcase, 60);
 }

@@ -20,7 +20,7 @@ static void activate(double *y, const double *x, size_t i, const nn_model *model
     size_t channels = nn_activation_channels(model, i), plane = (size_t)nn_activation_size(model, i) * nn_activation_size(model, i);
     for (size_t c = 0; c < channels; c++)
         for (size_t j = 0; j < plane; j++) {
-            double value = x[c * plane + j] > 0 ? x[c * plane + j] : 0;
+            double value = ola_function_eval(&model->function, x[c * plane + j]);
             y[c * plane + j] = value + (n->at == i ? n->step * (double)n->along[j * channels + c] : 0);
         }
 }
@@ -75,8 +75,8 @@ static void load_picture(double *values, float *planes, const nn_model *model, c
 
 static const struct {
     unsigned blocks;
-    const char *shortcut;
-} networks[] = {{1, "down"}, {1, NULL}, {2, "down"}};
+    const char *shortcut, *function;
+} networks[] = {{1, "down", "relu"}, {1, NULL, "relu"}, {2, "down", "relu"}, {1, "down", "gelu"}, {1, NULL, "silu"}};
 
 /* The slope along a random direction at every activation, against a central difference of the loss. */
 START_TEST(agrees_with_finite_differences)
@@ -89,6 +89,7 @@ START_TEST(agrees_with_finite_differences)
     nn_gradient_trace trace;
     uint64_t random = test_seed;
     succeed(nn_model_load(&model, write_network("n", networks[_i].blocks, networks[_i].shortcut, test_seed), NULL));
+    succeed(nn_model_set_function(model, networks[_i].function));
     succeed(nn_batch_load(&batch, write_batch("b", 2, 3, test_seed), 0, 0));
     succeed(nn_gradient_create(&gradient, model));
     succeed(nn_gradient_trace_create(&trace, model));

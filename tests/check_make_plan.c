@@ -166,6 +166,44 @@ START_TEST(is_deterministic)
 }
 END_TEST
 
+/* Networks with smooth activations, and ReLU given as points; a profile belongs to one function. */
+START_TEST(fits_other_functions)
+{
+    static const char *const functions[] = {"gelu", "silu", NULL};
+    setting s = set_up();
+    unsigned all[7];
+    double error[3];
+    for (size_t i = 0; i < 7; i++)
+        all[i] = 15;
+    s.options.degrees = all;
+    nn_plan *relu = make(&s), *table;
+    double relu_error = error_of(&s, relu);
+    for (int f = 0; f < 3; f++) {
+        succeed(nn_model_set_function(s.model, functions[f] ? functions[f] : write_string("t", "[[-9, 0], [0, 0], [9, 9]]")));
+        table = make(&s);
+        error[f] = error_of(&s, table);
+        if (f < 2)
+            nn_plan_free(table);
+    }
+    printf("RMS error of the scores at degree 15: ReLU %.5f, GELU %.5f, SiLU %.5f\n", relu_error, error[0], error[1]);
+    ck_assert(error[0] < relu_error / 4 && error[1] < relu_error / 4); /* they have no kink */
+    assert_close(error[2], relu_error, 0.01 * relu_error);
+    for (size_t i = 0; i < 7; i++)
+        for (size_t k = 0; k < 16 * (size_t)relu->activations[i].channels; k++)
+            assert_close(table->activations[i].coeff[k], relu->activations[i].coeff[k], 1e-3);
+    nn_plan_free(table);
+    nn_plan_free(relu);
+    nn_profile *profile;
+    s.options.degrees = NULL;
+    succeed(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL));
+    s.options.profile = profile;
+    succeed(nn_model_set_function(s.model, "relu"));
+    fail_with(nn_plan_make(&table, s.model, s.calibration, NULL, &s.options, NULL, NULL), FHOLA_PARAM, "activation function");
+    nn_profile_free(profile);
+    tear_down(&s);
+}
+END_TEST
+
 START_TEST(refuses_bad_options)
 {
     static const double not_a_number = (double)NAN;
@@ -203,6 +241,7 @@ int main(void)
     tcase_add_test(tcase, composition_is_nearly_exact);
     tcase_add_test(tcase, keeps_the_depth_and_uses_it);
     tcase_add_test(tcase, is_deterministic);
+    tcase_add_test(tcase, fits_other_functions);
     tcase_add_test(tcase, refuses_bad_options);
     return run_tests("make_plan", tcase, 300);
 }

@@ -203,6 +203,8 @@ static const struct {
     {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": "
                   "\"[\\\"a\\\", \\\"\\\\u001b[2J\\\", \\\"c\\\"]\"}"},
      "control characters"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"activation\": \"tanh\"}"},
+     "none of relu, gelu and silu"},
 };
 
 START_TEST(refuses_bad_files)
@@ -213,6 +215,31 @@ START_TEST(refuses_bad_files)
         c.metadata = WEIGHTS_METADATA;
     fail_with(load_changed(&model, c, NULL), FHOLA_FORMAT, wrong[_i].message);
     ck_assert_ptr_null(model);
+}
+END_TEST
+
+START_TEST(has_one_of_several_functions)
+{
+    nn_model *model = NULL;
+    change gelu = {.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"activation\": \"gelu\"}"};
+    succeed(load_changed(&model, gelu, NULL));
+    ck_assert_int_eq(model->function.kind, OLA_GELU);
+    uint64_t as_gelu = nn_model_exact_hash(model);
+    ck_assert(as_gelu != model->hash);
+    succeed(nn_model_set_function(model, write_string("table", "[[-1, 0.5], [0, 0], [2, 4]]")));
+    ck_assert_int_eq(model->function.kind, OLA_TABLE);
+    ck_assert_double_eq(ola_function_eval(&model->function, -2), 1);
+    ck_assert_double_eq(ola_function_eval(&model->function, 0.5), 1);
+    uint64_t as_table = nn_model_exact_hash(model);
+    ck_assert(as_table != model->hash && as_table != as_gelu);
+    fail_with(nn_model_set_function(model, "softmax"), FHOLA_IO, "softmax");
+    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0]]")), FHOLA_FORMAT, "2 to 65536 pairs");
+    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0], [1]]")), FHOLA_FORMAT, "bad:1:10");
+    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0], [0, 1]]")), FHOLA_FORMAT, "must rise");
+    ck_assert_uint_eq(nn_model_exact_hash(model), as_table); /* a refused one changes nothing */
+    succeed(nn_model_set_function(model, "relu"));
+    ck_assert_uint_eq(nn_model_exact_hash(model), model->hash);
+    nn_model_free(model);
 }
 END_TEST
 
@@ -292,6 +319,7 @@ int main(void)
     tcase_add_test(tcase, accepts_the_usual_names);
     tcase_add_loop_test(tcase, accepts_depths_and_classes, 0, 6);
     tcase_add_loop_test(tcase, refuses_bad_files, 0, (int)(sizeof wrong / sizeof wrong[0]));
+    tcase_add_test(tcase, has_one_of_several_functions);
     tcase_add_test(tcase, takes_options_in_place_of_metadata);
     tcase_add_test(tcase, hash_follows_the_weights);
     tcase_add_test(tcase, survives_damage);

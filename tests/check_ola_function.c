@@ -32,6 +32,22 @@ START_TEST(test_table)
 }
 END_TEST
 
+/* Away from kinks the slope is a central difference; on a kink it is that of the left. */
+START_TEST(test_slopes)
+{
+    const ola_function functions[] = {{.kind = OLA_RELU}, {.kind = OLA_GELU}, {.kind = OLA_SILU}, table};
+    for (size_t k = 0; k < 4; k++)
+        for (double x = -4.03; x < 5; x += 0.05) {
+            double difference = (ola_function_eval(&functions[k], x + 1e-6) - ola_function_eval(&functions[k], x - 1e-6)) / 2e-6;
+            assert_close(ola_function_slope(&functions[k], x), difference, 1e-8);
+        }
+    ck_assert_double_eq(ola_function_slope(&functions[0], 0), 0);
+    ck_assert_double_eq(ola_function_slope(&table, 0), -1);
+    ck_assert_double_eq(ola_function_slope(&table, 2), 2);
+    ck_assert(isnan(ola_function_eval(&functions[0], (double)NAN)));
+}
+END_TEST
+
 START_TEST(test_bad_functions)
 {
     static const double still[] = {0, 1, 1}, broken[] = {0, NAN, 1}, y[] = {0, 0, 0};
@@ -115,6 +131,7 @@ int main(void)
     TCase *tcase = tcase_create("functions");
     tcase_add_test(tcase, test_known_values);
     tcase_add_test(tcase, test_table);
+    tcase_add_test(tcase, test_slopes);
     tcase_add_test(tcase, test_bad_functions);
     tcase_add_test(tcase, test_variable);
     tcase_add_test(tcase, test_intervals);

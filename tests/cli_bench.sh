@@ -63,7 +63,7 @@ shape "$work/copies.json" 16
 [ "$(wc -l < "$work/copies.text")" -eq 17 ] || fail "the table has $(wc -l < "$work/copies.text") lines"
 
 # Wrong use.
-for arguments in "" "abacus" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
+for arguments in "" "abacus" "--calibrate" "ntt --calibrate -o x" "--calibrate -o x --repeat 0" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
     found=0
     # shellcheck disable=SC2086
     "$fhola" bench $arguments > "$work/out" 2> "$work/err" || found=$?
@@ -71,7 +71,7 @@ for arguments in "" "abacus" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "
     [ ! -s "$work/out" ] || fail "bench $arguments: something on standard output"
     grep -q '^fhola bench: ' "$work/err" || fail "bench $arguments: $(cat "$work/err")"
 done
-for arguments in "keyswitch --only rotate --params abacus"; do
+for arguments in "keyswitch --only rotate --params abacus" "--calibrate -o x --params abacus"; do
     found=0
     # shellcheck disable=SC2086
     "$fhola" bench $arguments --json > "$work/out" 2> "$work/err" || found=$?

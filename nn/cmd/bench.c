@@ -69,6 +69,13 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("threads", 0, "N", nn_cmd_bench_options, threads, 1, 256,
                  "functions on limbs: N threads at once, each on limbs of its own (default 1);\n"
                  "whole operations: N threads share the work (default: all)"),
+    NN_CMD_FLAG("calibrate", 0, nn_cmd_bench_options, calibrate,
+                "measure the table of costs that 'fhola plan' counts with: one encrypted\npicture per degree; with these:"),
+    NN_CMD_TEXT("output", 'o', "FILE", nn_cmd_bench_options, output, "where the table goes"),
+    NN_CMD_TEXT("model", 0, "MODEL", nn_cmd_bench_options, model, "network to measure (default resnet20)"),
+    NN_CMD_TEXT("machine", 0, "NAME", nn_cmd_bench_options, machine, "its name in the table (default: the processor's)"),
+    NN_CMD_TEXT("keep", 0, "TABLE", nn_cmd_bench_options, keep, "take over that table's other parameter sets; may be FILE itself"),
+    NN_CMD_WHOLE("repeat", 0, "N", nn_cmd_bench_options, repeat, 1, 100, "the shortest of N times of each layer counts (default 1)"),
     NN_CMD_END,
 };
 
@@ -83,8 +90,11 @@ static const struct {
 
 static int run(int argc, char **argv)
 {
-    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS};
+    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1};
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    if (o.calibrate && argc > 1) return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
+    if (o.calibrate) return nn_cmd_bench_calibrate(&o);
+    if (argc < 2) return nn_cmd_wrong_use("bench", "what to measure is missing: ntt, keyswitch, bootstrap or --calibrate");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(argv[1], parts[i].name) != 0) continue;
         if (!o.json)
@@ -98,13 +108,14 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_bench = {
     .name = "bench",
     .run = run,
-    .usage = "ntt|keyswitch|bootstrap",
+    .usage = "ntt|keyswitch|bootstrap|--calibrate",
     .purpose = "measure the arithmetic on this machine",
     .options = options,
-    .least = 1,
+    .least = 0,
     .most = 1,
     .operands = "what to measure: ntt, keyswitch or bootstrap",
     .notes = "Kernel tables are compared with the portable one, which is therefore always measured.",
     .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
-                "fhola bench bootstrap --json",
+                "fhola bench bootstrap --json\n"
+                "fhola bench --calibrate -o cost.json",
 };

@@ -14,11 +14,17 @@ typedef struct nn_cmd_bench_options {
     double threads;     /* 0: not given */
     double log_n;       /* 0: several */
     double bits;        /* 0: several */
+    bool calibrate;
+    const char *output, *machine, *keep, *model; /* of a table of costs */
+    double repeat;
 } nn_cmd_bench_options;
 
 /* Whole operations of the scheme on a parameter set, and one bootstrap with its stages; under every table asked for. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *options);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_options *options);
+
+/* --calibrate: measures a table of costs. Returns the exit code. */
+int nn_cmd_bench_calibrate(const nn_cmd_bench_options *options);
 
 /* A ckks_figure_fn: prints one line, for JSON readers or for people. arg: whether JSON (bool). */
 void nn_cmd_bench_print(void *arg, const ckks_figure *figure);

@@ -5,7 +5,7 @@
 #include "nn/cmd/cmd.h"
 
 typedef struct eval_options {
-    const char *plan;
+    const char *plan, *function;
     double noise_bits, first, count; /* noise_bits NaN: no noise */
     bool json;
     nn_cmd_metadata metadata;
@@ -15,6 +15,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("plan", 0, "FILE", eval_options, plan, "polynomials to use (default: the plan that comes with the model, if any)"),
     NN_CMD_NUMBER("noise", 0, "BITS", eval_options, noise_bits, 0, 60,
                   "add normal noise of standard deviation 2^-BITS to the normalised input\nof every activation"),
+    NN_CMD_TEXT("function", 0, "F", eval_options, function, "the exact network's activation, as for 'fhola plan'"),
     NN_CMD_WHOLE("first", 0, "N", eval_options, first, 0, 1e9, "start at record N (default 0)"),
     NN_CMD_WHOLE("count", 0, "N", eval_options, count, 1, 1e9, "use N records (default: all that follow)"),
     NN_CMD_FLAG("json", 0, eval_options, json, "print one JSON object"),
@@ -67,6 +68,7 @@ static fhola_status evaluate(const eval_options *o, const char *name, const char
     nn_evaluation exact, polynomial = {0};
     nn_model_info info;
     fhola_status status = nn_cmd_find_model(model, name, &o->metadata);
+    if (status == FHOLA_OK && o->function) status = nn_model_set_function(*model, o->function);
     if (status == FHOLA_OK) status = nn_cmd_find_plan(plan, o->plan, name, *model);
     if (status == FHOLA_OK) status = nn_batch_load(batch, pictures, (size_t)o->first, (size_t)o->count);
     if (status == FHOLA_OK) status = nn_evaluate(&exact, *model, NULL, *batch, 0, 0, nn_cmd_progress, command);

@@ -12,8 +12,9 @@
 #define COMPARED        1000u /* calibration pictures that --ablation and the report's frontier fit to */
 
 typedef struct plan_options {
-    const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge, *composite;
-    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha;
+    const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge,
+        *composite, *target, *scope, *function;
+    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha, margin_inside, margin_output;
     bool ablation;
     nn_cmd_metadata metadata;
 } plan_options;
@@ -33,12 +34,20 @@ static const nn_cmd_option options[] = {
                 "how (default layerwise+; paper: one polynomial per layer, normal weight,\ngradients)"),
     NN_CMD_WORD("weight", 0, "guarded|empirical|normal", plan_options, weight,
                 "what fits are weighted with, in place of the method's"),
+    NN_CMD_WORD("target", 0, "conditional|plain", plan_options, target,
+                "what fits aim at, in place of the method's: the exact network's output,\nor the function of what arrives"),
+    NN_CMD_WORD("scope", 0, "channel|layer", plan_options, scope, "a polynomial for each, in place of the method's"),
+    NN_CMD_TEXT("function", 0, "F", plan_options, function,
+                "the exact network's activation: relu, gelu, silu or a JSON file of points\n(default: what the model says)"),
     NN_CMD_TEXT("params", 0, "SET", plan_options, params, "parameter set of the costs (default R15)"),
     NN_CMD_WHOLE("max-degree", 0, "N", plan_options, max_degree, 3, 63, "largest degree (default 15; 31 for sets other than R15)"),
     NN_CMD_TEXT("cost", 0, "FILE", plan_options, cost, "times of the layers (default: the bundled table)"),
     NN_CMD_TEXT("heldout", 0, "FILE", plan_options, held_out,
                 "batch to check ranges on (default: the last fifth of CALIBRATION,\nwhich is then not fitted to)"),
     NN_CMD_WHOLE("count", 0, "N", plan_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
+    NN_CMD_NUMBER("margin-inside", 0, "X", plan_options, margin_inside, 1, 100,
+                  "half-width of intervals over the observed half range, inside of blocks\n(default 1.5)"),
+    NN_CMD_NUMBER("margin-output", 0, "X", plan_options, margin_output, 1, 100, "the same for block outputs (default 2.2)"),
     NN_CMD_NUMBER("eps", 0, "X", plan_options, eps, 0, 0.25,
                   "the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.125;\n0: no sine)"),
     NN_CMD_TEXT("report", 0, "FILE", plan_options, report, "write an HTML page"),
@@ -96,7 +105,8 @@ static bool parse_degrees(unsigned *degrees, const char *list)
     return list == NULL;
 }
 
-static void choose_method(nn_plan_options *chosen, const plan_options *o)
+/* False, after a message, if the options contradict each other. */
+static bool choose_method(nn_plan_options *chosen, const plan_options *o)
 {
     static const char *const methods[] = {[NN_METHOD_LAYERWISE] = "layerwise+",
                                           [NN_METHOD_PAPER] = "paper",
@@ -108,6 +118,15 @@ static void choose_method(nn_plan_options *chosen, const plan_options *o)
         if (strcmp(o->method, methods[k]) == 0) nn_plan_set_method(chosen, (nn_plan_method)k);
     for (int k = 0; k < 3; k++)
         if (o->weight && strcmp(o->weight, weights[k]) == 0) chosen->weight = (nn_plan_weight)k;
+    if (o->scope) chosen->per_layer = strcmp(o->scope, "layer") == 0;
+    if (o->target) chosen->plain_target = strcmp(o->target, "plain") == 0;
+    if (o->margin_inside > 0) chosen->margin_inside = o->margin_inside;
+    if (o->margin_output > 0) chosen->margin_output = o->margin_output;
+    if (chosen->exact_inputs && !chosen->plain_target)
+        return nn_cmd_wrong_use("plan", "--method paper fits to the exact network's inputs: its --target is plain") == 0;
+    if (o->target && chosen->weight == NN_WEIGHT_NORMAL && !chosen->plain_target)
+        return nn_cmd_wrong_use("plan", "--weight normal knows no samples: its --target is plain") == 0;
+    return true;
 }
 
 /* "15,15,27": the degrees of a composition, for ReLU within 2^-alpha. False after a message, *status set if that was not about usage. */
@@ -172,6 +191,8 @@ static fhola_status load(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
     fhola_status status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
+    if (status == FHOLA_OK && o->function)
+        status = nn_model_set_function(w->model, o->function);
     if (status == FHOLA_OK)
         status = load_cost(w, o);
     if (status == FHOLA_OK && o->profile)
@@ -306,7 +327,7 @@ static int run(int argc, char **argv)
     if (o.degrees && !parse_degrees(degrees, o.degrees))
         return nn_cmd_wrong_use("plan", "--degrees must be numbers separated by commas, not '%s'", o.degrees);
     nn_plan_defaults(&w.options);
-    choose_method(&w.options, &o);
+    if (!choose_method(&w.options, &o)) return NN_CMD_WRONG_USE;
     w.options.depth = (unsigned)o.depth;
     w.options.seconds = o.budget;
     w.options.max_loss = o.max_loss;

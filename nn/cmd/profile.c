@@ -2,7 +2,7 @@
 #include "nn/cmd/cmd.h"
 
 typedef struct profile_options {
-    const char *output;
+    const char *output, *function;
     double count, eps;
     nn_cmd_metadata metadata;
 } profile_options;
@@ -11,6 +11,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("output", 'o', "FILE", profile_options, output, "where the profile goes"),
     NN_CMD_WHOLE("count", 0, "N", profile_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
     NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25, "the bootstrap's sine, as for 'fhola plan' (default 0.125)"),
+    NN_CMD_TEXT("function", 0, "F", profile_options, function, "the exact network's activation, as for 'fhola plan'"),
     NN_CMD_METADATA(profile_options, metadata),
     NN_CMD_END,
 };
@@ -28,6 +29,7 @@ static int run(int argc, char **argv)
     nn_plan_defaults(&plan);
     if (o.eps >= 0) plan.eps = o.eps;
     fhola_status status = nn_cmd_find_model(&model, argv[1], &o.metadata);
+    if (status == FHOLA_OK && o.function) status = nn_model_set_function(model, o.function);
     if (status == FHOLA_OK) status = nn_batch_load(&calibration, argv[2], 0, (size_t)o.count);
     if (status == FHOLA_OK) status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);
     nn_cmd_progress_end();

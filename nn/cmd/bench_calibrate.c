@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fhola bench --calibrate: the table of costs that 'fhola plan' counts with, measured on this machine. */
+#include <stdio.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "nn/cmd/bench.h"
+
+#define MACHINE 120u
+
+/* The processor's name, where Linux tells it. */
+static void find_machine(char machine[MACHINE])
+{
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    snprintf(machine, MACHINE, "unknown");
+    while (file && fgets(line, sizeof line, file)) {
+        const char *value = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+        if (!value)
+            continue;
+        snprintf(machine, MACHINE, "%.*s", (int)(MACHINE - 1), value + 1 + strspn(value + 1, " \t"));
+        machine[strcspn(machine, "\n")] = 0;
+        break;
+    }
+    if (file)
+        fclose(file);
+}
+
+int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
+{
+    static char name[] = "bench";
+    char machine[MACHINE];
+    nn_model *model = NULL;
+    nn_cost *kept = NULL, *cost = NULL;
+    if (!o->output) return nn_cmd_wrong_use(name, "-o FILE is missing");
+#ifdef _OPENMP
+    if (o->threads > 0) omp_set_num_threads((int)o->threads);
+#endif
+    find_machine(machine);
+    fhola_status status = nn_cmd_find_model(&model, o->model, NULL);
+    if (status == FHOLA_OK && o->keep) status = nn_cost_load(&kept, o->keep);
+    if (status == FHOLA_OK)
+        status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model, (unsigned)o->repeat, kept, nn_cmd_progress,
+                                 name);
+    nn_cmd_progress_end();
+    if (status == FHOLA_OK) status = nn_cost_save(cost, o->output);
+    nn_cost_free(cost);
+    nn_cost_free(kept);
+    nn_model_free(model);
+    return nn_cmd_finish(name, status);
+}

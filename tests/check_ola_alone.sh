@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The approximation layer by itself: the example of fhola(3), compiled with the files of ola/ and the status codes, nothing else.
+set -eu
+top=${top_srcdir:-$(dirname "$0")/..}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/fhola"
+cp "$top/ola/ola.h" "$top/ckks/status.h" "$work/fhola"
+sed -n '/^\.Bd -literal/,/^\.Ed/p' "$top/man/fhola.3" | sed '/^\.[BE]d/d; s/\\e/\\/g' > "$work/example.c"
+${CC:-cc} -std=c11 -O1 -ffp-contract=off -Wall -Wextra -Werror -I"$work" -I"$top" -I"$top/ckks" -o "$work/example" \
+    "$work/example.c" "$top"/ola/*.c "$top/ckks/status.c" -lm
+"$work/example" > "$work/out"
+cat "$work/out"
+# The wider layer gets what the narrow one does not need.
+grep -Eqx 'layer 0: degree 3, rms error 0\.[0-9]{4}, constant [0-9]+\.[0-9]{4}' "$work/out"
+grep -Eqx 'layer 1: degree 15, rms error 0\.[0-9]{4}, constant [0-9]+\.[0-9]{4}' "$work/out"
+grep -qx '6 levels' "$work/out"
