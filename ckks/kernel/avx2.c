@@ -746,26 +746,40 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
  * the products is within 2^(E-1); each product x w is split exactly into a multiple of u, which goes to high, and a rest of at
  * most u/2, which goes to low. With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low is exact while
  * k u/2 = 2^(B+2s-52) <= 2^53, that is s <= (105 - B) / 2. At the end q = high / p, rounded to an integer, is off by at most
- * 1/2 + |q| 2^-52 with |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p:
- *   inner and plaintext products, B = 2b, s <= 12: b + s <= 52, at most 2.5 p;
- *   combinations, B = 49 + b, s <= 5: at most 8.5 p where s = 5, b <= 46; 4.5 p for b = 48, s = 4; 2.5 p for b > 48, s = 3. */
+ * 1/2 + |q| 2^-52 with |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p. The results are canonical by (4) if
+ * high - q p, low (reduced to p/2 if need be) and what is carried over (at most p) add up to 2^52 - p at most:
+ *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51: 1.5 p; low <= 2^50, which is reduced if b > 48. The sum is
+ *       below 2^51 for b <= 48, else at most 3 p <= 2^52 - p.
+ *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2: 8.5 p for b <= 46, 4.5 p for b = 48, 2.5 p for b = 49 and
+ *       1.5 p for b = 50; low is reduced. The sum is at most 10 p, 6 p, 4 p, 3 p. */
 
 typedef struct sum {
     V high, low;
 } sum;
 
-/* s of the comment for products below 2^bits, at most `most`. */
-static unsigned log_room(unsigned bits, unsigned most)
+/* s of the comment, and C. */
+typedef struct capacity {
+    unsigned log;
+    double bias;
+} capacity;
+
+static capacity room_of(unsigned bits, unsigned log)
 {
-    unsigned s = (105 - bits) / 2;
-    return s < most ? s : most;
+    capacity r = {log, 1.5};
+    for (unsigned i = 0; i < bits + log + 1; i++) r.bias *= 2;
+    return r;
 }
 
-static double bias_of(unsigned bits, unsigned s)
+static capacity product_room(const ckks_prime *p)
 {
-    double c = 1.5;
-    for (unsigned i = 0; i < bits + s + 1; i++) c *= 2;
-    return c;
+    unsigned s = (103 - 2 * p->bits) / 2;
+    return room_of(2 * p->bits, s < 12 ? s : 12);
+}
+
+static capacity combine_room(const ckks_prime *p)
+{
+    unsigned s = p->bits >= 50 ? 2 : (105 - 49 - p->bits) / 2;
+    return room_of(49 + p->bits, s < 5 ? s : 5);
 }
 
 ALWAYS void accumulate_product(sum *s, V x, V w)
@@ -775,14 +789,29 @@ ALWAYS void accumulate_product(sum *s, V x, V w)
     s->low = ADD(s->low, FMS(x, w, part));
 }
 
-/* The sum modulo p plus `carry`, |carry| <= p, as |result| <= (1/2 + tiny) p; the pair starts anew. */
-ALWAYS V settle(sum *s, V carry, V bias, const constants *c)
+/* The sum modulo p, as small as the comment says. */
+ALWAYS V settle(const sum *s, int reduce_low, V bias, const constants *c)
 {
-    V r = reduce(SUB(s->high, bias), c), low = reduce(s->low, c);
+    V r = reduce(SUB(s->high, bias), c);
     within(r, 8.5, c);
-    s->high = bias;
-    s->low = _mm256_setzero_pd();
-    return reduce(ADD(ADD(r, low), carry), c);
+    return ADD(r, reduce_low ? reduce(s->low, c) : s->low);
+}
+
+/* Products and the four vectors of sums they go to: two vectors of both sums (inner products), or four of one. */
+enum { SUMS = 4 };
+
+ALWAYS void start(sum s[SUMS], V bias)
+{
+    UNROLL
+    for (int v = 0; v < SUMS; v++) s[v].high = bias, s[v].low = _mm256_setzero_pd();
+}
+
+/* Between as many products as there is room for: everything goes to `carry`, at most p. */
+ALWAYS void carry_over(V carry[SUMS], sum s[SUMS], int reduce_low, V bias, const constants *c)
+{
+    UNROLL
+    for (int v = 0; v < SUMS; v++) carry[v] = reduce(ADD(settle(&s[v], reduce_low, bias, c), carry[v]), c);
+    start(s, bias);
 }
 
 /* The factors of one block of 64 positions: digits with their key limbs, and limbs that are multiplied by the factor. */
@@ -794,68 +823,97 @@ typedef struct inner_block {
     uint64_t factor;
 } inner_block;
 
-/* Four words of sum k, primes of at most 30 bits. */
-ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, int k, uint64_t *out, size_t j, size_t room, int accumulate,
-                          const constants *c)
+/* Eight words of both sums, primes of at most 30 bits. */
+ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t j, size_t most,
+                          int accumulate, const constants *c)
 {
     const avx2_tables *t = p->tables;
-    I s = accumulate ? load_words(out + j) : _mm256_setzero_si256();
-    const I factor = _mm256_set1_epi64x((long long)o->factor);
-    size_t left = room;
-    for (size_t i = 0; i < o->adds[k] + o->terms; i++, left--) {
-        if (!left) {
-            s = to_words(lift(reduce(fold_word(s, t, c), c), c));
-            left = room;
-        }
-        I product = i < o->adds[k] ? _mm256_mul_epu32(load_words(o->add[k][i] + j), factor)
-                                   : _mm256_mul_epu32(load_words(o->x[i - o->adds[k]] + j), load_packed(o->key[k][i - o->adds[k]], 4, j));
-        s = _mm256_add_epi64(s, product);
+    const I zero = _mm256_setzero_si256(), f = _mm256_set1_epi64x((long long)o->factor);
+    I s[SUMS] = {zero, zero, zero, zero};
+    size_t left = most;
+    if (accumulate) s[0] = load_words(out0 + j), s[1] = load_words(out0 + j + 4), s[2] = load_words(out1 + j), s[3] = load_words(out1 + j + 4);
+#define MAKE_ROOM \
+    if (!left) { \
+        UNROLL \
+        for (int v = 0; v < SUMS; v++) s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c)); \
+        left = most; \
     }
-    store_canonical(out + j, fold_word(s, t, c), c);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < o->adds[k]; i++, left--) {
+            const uint64_t *add = o->add[k][i] + j;
+            MAKE_ROOM
+            s[2 * k] = _mm256_add_epi64(s[2 * k], _mm256_mul_epu32(load_words(add), f));
+            s[2 * k + 1] = _mm256_add_epi64(s[2 * k + 1], _mm256_mul_epu32(load_words(add + 4), f));
+        }
+    for (size_t d = 0; d < o->terms; d++, left--) {
+        const unsigned char *k0 = o->key[0][d], *k1 = o->key[1][d];
+        I x = load_words(o->x[d] + j), y = load_words(o->x[d] + j + 4);
+        MAKE_ROOM
+        s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(x, load_packed(k0, 4, j)));
+        s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(y, load_packed(k0, 4, j + 4)));
+        s[2] = _mm256_add_epi64(s[2], _mm256_mul_epu32(x, load_packed(k1, 4, j)));
+        s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(y, load_packed(k1, 4, j + 4)));
+    }
+#undef MAKE_ROOM
+    store_canonical(out0 + j, fold_word(s[0], t, c), c), store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
+    store_canonical(out1 + j, fold_word(s[2], t, c), c), store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
 }
 
-/* Four words of sum k. */
-ALWAYS void inner_real(const inner_block *o, int k, uint64_t *out, size_t j, unsigned width, size_t room, V bias, int accumulate,
-                       const constants *c)
+/* Eight words of both sums. */
+ALWAYS void inner_real(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, int wide, size_t most, V bias,
+                       int accumulate, const constants *c)
 {
-    sum s = {bias, _mm256_setzero_pd()};
-    V carry = accumulate ? load(out + j) : s.low, factor = all((double)o->factor);
-    size_t left = room;
-    for (size_t i = 0; i < o->adds[k]; i++, left--) {
-        if (!left) {
-            carry = settle(&s, carry, bias, c);
-            left = room;
+    const V f = all((double)o->factor), zero = _mm256_setzero_pd();
+    sum s[SUMS];
+    V carry[SUMS] = {zero, zero, zero, zero};
+    size_t left = most;
+    start(s, bias);
+    if (accumulate) carry[0] = load(out0 + j), carry[1] = load(out0 + j + 4), carry[2] = load(out1 + j), carry[3] = load(out1 + j + 4);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < o->adds[k]; i++, left--) {
+            const uint64_t *add = o->add[k][i] + j;
+            if (!left) {
+                carry_over(carry, s, wide, bias, c);
+                left = most;
+            }
+            accumulate_product(&s[2 * k], load(add), f);
+            accumulate_product(&s[2 * k + 1], load(add + 4), f);
         }
-        accumulate_product(&s, load(o->add[k][i] + j), factor);
-    }
     for (size_t d = 0; d < o->terms; d++, left--) {
+        const unsigned char *k0 = o->key[0][d], *k1 = o->key[1][d];
+        V x = load(o->x[d] + j), y = load(o->x[d] + j + 4);
         if (!left) {
-            carry = settle(&s, carry, bias, c);
-            left = room;
+            carry_over(carry, s, wide, bias, c);
+            left = most;
         }
-        accumulate_product(&s, load(o->x[d] + j), to_double(load_packed(o->key[k][d], width, j)));
+        accumulate_product(&s[0], x, to_double(load_packed(k0, width, j)));
+        accumulate_product(&s[1], y, to_double(load_packed(k0, width, j + 4)));
+        accumulate_product(&s[2], x, to_double(load_packed(k1, width, j)));
+        accumulate_product(&s[3], y, to_double(load_packed(k1, width, j + 4)));
     }
-    store_lifted(out + j, settle(&s, carry, bias, c), c);
+    store_canonical(out0 + j, ADD(settle(&s[0], wide, bias, c), carry[0]), c);
+    store_canonical(out0 + j + 4, ADD(settle(&s[1], wide, bias, c), carry[1]), c);
+    store_canonical(out1 + j, ADD(settle(&s[2], wide, bias, c), carry[2]), c);
+    store_canonical(out1 + j + 4, ADD(settle(&s[3], wide, bias, c), carry[3]), c);
 }
 
 /* Both sums of one block of 64. */
 static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, int accumulate, const constants *c)
 {
     if (p->bits <= INTEGER_BITS) {
-        size_t room = (size_t)1 << (63 - 2 * p->bits);
-        for (size_t j = 0; j < 64; j += 4) {
-            inner_integer(o, p, 0, out0, j, room, accumulate, c);
-            inner_integer(o, p, 1, out1, j, room, accumulate, c);
-        }
+        size_t most = (size_t)1 << (63 - 2 * p->bits);
+        for (size_t j = 0; j < 64; j += 8) inner_integer(o, p, out0, out1, j, most, accumulate, c);
         return;
     }
-    unsigned s = log_room(2 * p->bits, 12);
-    const V bias = all(bias_of(2 * p->bits, s));
-    for (size_t j = 0; j < 64; j += 4)
-        for (int k = 0; k < 2; k++) {
-            if (p->width == 4) inner_real(o, k, k ? out1 : out0, j, 4, (size_t)1 << s, bias, accumulate, c);
-            else inner_real(o, k, k ? out1 : out0, j, 8, (size_t)1 << s, bias, accumulate, c);
-        }
+    const capacity r = product_room(p);
+    const V bias = all(r.bias);
+    const size_t most = (size_t)1 << r.log;
+    if (p->width == 4)
+        for (size_t j = 0; j < 64; j += 8) inner_real(o, out0, out1, j, 4, 0, most, bias, accumulate, c);
+    else if (p->bits <= NARROW_BITS)
+        for (size_t j = 0; j < 64; j += 8) inner_real(o, out0, out1, j, 8, 0, most, bias, accumulate, c);
+    else
+        for (size_t j = 0; j < 64; j += 8) inner_real(o, out0, out1, j, 8, 1, most, bias, accumulate, c);
 }
 
 /* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
@@ -899,126 +957,152 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 
 /* ---- Plaintext products ------------------------------------------------------------------------------------------------------ */
 
-/* Sixteen words of one sum. The packed vector of eight words covers 2^log_gap vectors. */
-ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap,
-                          const uint64_t *const x[], int accumulate, size_t j, const constants *c)
+/* Each plaintext is a stream of its own, read a line at a time: too many for the processor to foresee. */
+#define PLAIN_AHEAD 512 /* bytes */
+
+typedef struct plain_operands {
+    size_t terms;
+    const void *const *plain;
+    unsigned log_gap;
+    const uint64_t *const *x0, *const *x1; /* x1 NULL: one sum */
+} plain_operands;
+
+/* Where the packed vector of eight words for position j starts; it covers 2^log_gap vectors. */
+ALWAYS size_t packed_position(size_t j, unsigned log_gap)
+{
+    return (j >> 3 >> log_gap) << 3;
+}
+
+/* Eight words of both sums. */
+ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1, const plain_operands *o, int accumulate, size_t j, int both,
+                          const constants *c)
 {
     const avx2_tables *t = p->tables;
-    const size_t room = (size_t)1 << (63 - 2 * p->bits), first = (j >> 3 >> log_gap) << 3,
-                 second = ((j >> 3) + 1) >> log_gap << 3;
-    I s[4];
-    UNROLL
-    for (size_t v = 0; v < 4; v++) s[v] = accumulate ? load_words(out + j + 4 * v) : _mm256_setzero_si256();
-    for (size_t b = 0, end; b < terms; b = end) {
+    const size_t most = (size_t)1 << (63 - 2 * p->bits), word = packed_position(j, o->log_gap);
+    const I zero = _mm256_setzero_si256();
+    I s[SUMS] = {zero, zero, zero, zero};
+    if (accumulate) s[0] = load_words(out0 + j), s[1] = load_words(out0 + j + 4);
+    if (accumulate && both) s[2] = load_words(out1 + j), s[3] = load_words(out1 + j + 4);
+    for (size_t b = 0, end; b < o->terms; b = end) {
         if (b) {
             UNROLL
-            for (size_t v = 0; v < 4; v++) s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c));
+            for (int v = 0; v < SUMS; v++) s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c));
         }
-        end = terms - b > room ? b + room : terms;
+        end = o->terms - b > most ? b + most : o->terms;
         for (size_t i = b; i < end; i++) {
-            const uint64_t *limb = x[i] + j;
-            s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(load_words(limb), load_packed(plain[i], 4, first)));
-            s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(load_words(limb + 4), load_packed(plain[i], 4, first + 4)));
-            s[2] = _mm256_add_epi64(s[2], _mm256_mul_epu32(load_words(limb + 8), load_packed(plain[i], 4, second)));
-            s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(load_words(limb + 12), load_packed(plain[i], 4, second + 4)));
+            I w = load_packed(o->plain[i], 4, word), z = load_packed(o->plain[i], 4, word + 4);
+            _mm_prefetch((const char *)o->plain[i] + word * 4 + PLAIN_AHEAD, _MM_HINT_T0);
+            s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(load_words(o->x0[i] + j), w));
+            s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(load_words(o->x0[i] + j + 4), z));
+            if (!both) continue;
+            s[2] = _mm256_add_epi64(s[2], _mm256_mul_epu32(load_words(o->x1[i] + j), w));
+            s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(load_words(o->x1[i] + j + 4), z));
         }
     }
-    UNROLL
-    for (size_t v = 0; v < 4; v++) store_canonical(out + j + 4 * v, fold_word(s[v], t, c), c);
+    store_canonical(out0 + j, fold_word(s[0], t, c), c), store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
+    if (both) store_canonical(out1 + j, fold_word(s[2], t, c), c), store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
 }
 
-ALWAYS void plain_real(uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap, const uint64_t *const x[],
-                       int accumulate, size_t j, unsigned width, size_t room, V bias, const constants *c)
+ALWAYS void plain_real(uint64_t *out0, uint64_t *out1, const plain_operands *o, int accumulate, size_t j, unsigned width, int wide,
+                       size_t most, V bias, int both, const constants *c)
 {
-    const size_t word[4] = {(j >> 3 >> log_gap) << 3, ((j >> 3 >> log_gap) << 3) + 4, ((j >> 3) + 1) >> log_gap << 3,
-                            (((j >> 3) + 1) >> log_gap << 3) + 4};
-    sum s[4];
-    V carry[4];
-    UNROLL
-    for (size_t v = 0; v < 4; v++) {
-        s[v].high = bias;
-        s[v].low = _mm256_setzero_pd();
-        carry[v] = accumulate ? load(out + j + 4 * v) : s[v].low;
-    }
-    for (size_t b = 0, end; b < terms; b = end) {
-        if (b) {
-            UNROLL
-            for (size_t v = 0; v < 4; v++) carry[v] = settle(&s[v], carry[v], bias, c);
-        }
-        end = terms - b > room ? b + room : terms;
+    const size_t word = packed_position(j, o->log_gap);
+    const V zero = _mm256_setzero_pd();
+    V carry[SUMS] = {zero, zero, zero, zero};
+    sum s[SUMS];
+    start(s, bias);
+    if (accumulate) carry[0] = load(out0 + j), carry[1] = load(out0 + j + 4);
+    if (accumulate && both) carry[2] = load(out1 + j), carry[3] = load(out1 + j + 4);
+    for (size_t b = 0, end; b < o->terms; b = end) {
+        if (b) carry_over(carry, s, wide, bias, c);
+        end = o->terms - b > most ? b + most : o->terms;
         for (size_t i = b; i < end; i++) {
-            const uint64_t *limb = x[i] + j;
-            UNROLL
-            for (size_t v = 0; v < 4; v++)
-                accumulate_product(&s[v], load(limb + 4 * v), to_double(load_packed(plain[i], width, word[v])));
+            V w = to_double(load_packed(o->plain[i], width, word)), z = to_double(load_packed(o->plain[i], width, word + 4));
+            _mm_prefetch((const char *)o->plain[i] + word * width + PLAIN_AHEAD, _MM_HINT_T0);
+            accumulate_product(&s[0], load(o->x0[i] + j), w);
+            accumulate_product(&s[1], load(o->x0[i] + j + 4), z);
+            if (!both) continue;
+            accumulate_product(&s[2], load(o->x1[i] + j), w);
+            accumulate_product(&s[3], load(o->x1[i] + j + 4), z);
         }
     }
-    UNROLL
-    for (size_t v = 0; v < 4; v++) store_lifted(out + j + 4 * v, settle(&s[v], carry[v], bias, c), c);
+    store_canonical(out0 + j, ADD(settle(&s[0], wide, bias, c), carry[0]), c);
+    store_canonical(out0 + j + 4, ADD(settle(&s[1], wide, bias, c), carry[1]), c);
+    if (!both) return;
+    store_canonical(out1 + j, ADD(settle(&s[2], wide, bias, c), carry[2]), c);
+    store_canonical(out1 + j + 4, ADD(settle(&s[3], wide, bias, c), carry[3]), c);
 }
 
-static void plain_limb(const ckks_prime *p, uint64_t *out, size_t terms, const void *const plain[], unsigned log_gap,
-                       const uint64_t *const x[], int accumulate, size_t from, size_t to)
+ALWAYS void plain_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, const plain_operands *o, int accumulate, int both)
 {
     const constants c = constants_of(p);
-    const unsigned s = log_room(2 * p->bits, 12);
-    const V bias = all(bias_of(2 * p->bits, s));
-    const size_t room = (size_t)1 << s;
-    for (size_t j = from; j < to; j += 16) {
-        if (p->bits <= INTEGER_BITS) plain_integer(p, out, terms, plain, log_gap, x, accumulate, j, &c);
-        else if (p->width == 4) plain_real(out, terms, plain, log_gap, x, accumulate, j, 4, room, bias, &c);
-        else plain_real(out, terms, plain, log_gap, x, accumulate, j, 8, room, bias, &c);
+    if (p->bits <= INTEGER_BITS) {
+        for (size_t j = 0; j < count; j += 8) plain_integer(p, out0, out1, o, accumulate, j, both, &c);
+        return;
     }
+    const capacity r = product_room(p);
+    const V bias = all(r.bias);
+    const size_t most = (size_t)1 << r.log;
+    if (p->width == 4)
+        for (size_t j = 0; j < count; j += 8) plain_real(out0, out1, o, accumulate, j, 4, 0, most, bias, both, &c);
+    else if (p->bits <= NARROW_BITS)
+        for (size_t j = 0; j < count; j += 8) plain_real(out0, out1, o, accumulate, j, 8, 0, most, bias, both, &c);
+    else
+        for (size_t j = 0; j < count; j += 8) plain_real(out0, out1, o, accumulate, j, 8, 1, most, bias, both, &c);
 }
 
 static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms,
                           const void *const plain[], unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[],
                           int accumulate)
 {
-    enum { BLOCK = 64 }; /* words of a plaintext stay in the cache for the second sum */
     const avx2_tables *t = p->tables;
-    if (p->log_n < NATIVE_LOG_N) {
+    const plain_operands o = {terms, plain, log_gap, x0, x1};
+    if (p->log_n < NATIVE_LOG_N)
         ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap, x0, x1, accumulate);
-        return;
-    }
-    for (size_t j = 0; j < count; j += BLOCK) {
-        plain_limb(p, out0, terms, plain, log_gap, x0, accumulate, j, j + BLOCK);
-        if (x1) plain_limb(p, out1, terms, plain, log_gap, x1, accumulate, j, j + BLOCK);
-    }
+    else if (x1)
+        plain_range(p, out0, out1, count, &o, accumulate, 1);
+    else
+        plain_range(p, out0, out1, count, &o, accumulate, 0);
 }
 
 /* ---- Linear combinations ----------------------------------------------------------------------------------------------------- */
 
 enum { COMBINE_BLOCK = 128 };
 
-/* One output over `count` (a multiple of 8) coefficients already converted. Weights are centred: products below 2^(49+b). */
+/* One output over 16 coefficients (8, if `half`) from j on, already converted. */
+ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOCK], const double w[], size_t most, V bias, size_t j, int half,
+                            const constants *c)
+{
+    const V zero = _mm256_setzero_pd();
+    const int vectors = half ? 2 : SUMS;
+    V carry[SUMS] = {zero, zero, zero, zero};
+    sum s[SUMS];
+    start(s, bias);
+    for (size_t b = 0, end; b < terms; b = end) {
+        if (b) carry_over(carry, s, 1, bias, c);
+        end = terms - b > most ? b + most : terms;
+        for (size_t i = b; i < end; i++) {
+            V f = all(w[i]);
+            UNROLL
+            for (int v = 0; v < vectors; v++) accumulate_product(&s[v], _mm256_load_pd(y[i] + j + 4 * v), f);
+        }
+    }
+    UNROLL
+    for (int v = 0; v < vectors; v++) store_canonical(out + j + 4 * v, ADD(settle(&s[v], 1, bias, c), carry[v]), c);
+}
+
+/* One output over `count` (a multiple of 8) coefficients. Weights are centred: products below 2^(49+b). */
 static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms, double y[][COMBINE_BLOCK], const uint64_t weight[],
                            size_t count)
 {
     const constants c = constants_of(p);
-    const unsigned bits = 49 + p->bits, s = log_room(bits, 5);
-    const size_t room = (size_t)1 << s;
-    const V bias = all(bias_of(bits, s)), zero = _mm256_setzero_pd();
+    const capacity r = combine_room(p);
+    const V bias = all(r.bias);
     double w[CKKS_MAX_TERMS];
+    size_t j = 0;
     for (size_t i = 0; i < terms; i++) w[i] = centred(weight[i], p->p);
-    for (size_t j = 0; j < count; j += 8) {
-        sum s0 = {bias, zero}, s1 = s0;
-        V carry0 = zero, carry1 = zero;
-        for (size_t b = 0, end; b < terms; b = end) {
-            if (b) {
-                carry0 = settle(&s0, carry0, bias, &c);
-                carry1 = settle(&s1, carry1, bias, &c);
-            }
-            end = terms - b > room ? b + room : terms;
-            for (size_t i = b; i < end; i++) {
-                V f = all(w[i]);
-                accumulate_product(&s0, _mm256_load_pd(y[i] + j), f);
-                accumulate_product(&s1, _mm256_load_pd(y[i] + j + 4), f);
-            }
-        }
-        store_lifted(out + j, settle(&s0, carry0, bias, &c), &c);
-        store_lifted(out + j + 4, settle(&s1, carry1, bias, &c), &c);
-    }
+    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, (size_t)1 << r.log, bias, j, 0, &c);
+    if (j < count) combine_vectors(out, terms, y, w, (size_t)1 << r.log, bias, j, 1, &c);
 }
 
 static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,

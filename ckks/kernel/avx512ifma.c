@@ -1098,6 +1098,9 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 
 /* ---- Plaintext products ----------------------------------------------------------------------------------------------------- */
 
+/* Each plaintext is a stream of its own, read a few lines at a time: too many for the processor to foresee. */
+#define PLAIN_AHEAD 512 /* bytes */
+
 /* Four vectors of one or two sums at a time. A packed vector of a plaintext of gap 1, 2, 4 and more covers 1, 2, 4 of them. */
 ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count, size_t terms, const void *const plain[],
                         unsigned log_gap, const uint64_t *const *const x[2], int accumulate, unsigned width, unsigned step,
@@ -1128,6 +1131,8 @@ ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t coun
             end = terms - b > t->sums ? b + t->sums : terms;
             for (size_t i = b; i < end; i++) {
                 V w[4];
+                for (size_t line = 0; line < 32 * width / step; line += 64)
+                    _mm_prefetch((const char *)plain[i] + first * width + PLAIN_AHEAD + line, _MM_HINT_T0);
                 w[0] = load_packed(plain[i], width, first);
                 w[1] = step == 1 ? load_packed(plain[i], width, first + 8) : w[0];
                 w[2] = step <= 2 ? load_packed(plain[i], width, first + (step == 1 ? 16 : 8)) : w[0];
