@@ -62,10 +62,17 @@ static fhola_status bench_keyswitch(const nn_cmd_bench_options *o)
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50, "primes of N bits only (default: 30, 40, 48 and 50)"),
     NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa, "figures of one kernel table only"),
+    NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs, "paper: configurations to run (default 1,2,3,4,5)"),
     NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
     NN_CMD_WHOLE("log-n", 0, "N", nn_cmd_bench_options, log_n, 10, 17, "functions on limbs: ring degree 2^N only (default: 15 and 16)"),
+    NN_CMD_WHOLE("judged", 0, "N", nn_cmd_bench_options, judged, 1, 1e9, "paper: accuracy on the first N pictures of the test batch only"),
     NN_CMD_TEXT("only", 0, "NAME", nn_cmd_bench_options, only, "figures whose names begin so"),
     NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params, "parameter set of whole operations (default R15)"),
+    NN_CMD_WHOLE("pictures", 0, "N", nn_cmd_bench_options, pictures, 1, 1e6, "paper: encrypted pictures of each configuration (default 1)"),
+    NN_CMD_TEXT("plans", 0, "PREFIX", nn_cmd_bench_options, plans,
+                "paper: plans PREFIX-uniform.plan, PREFIX-paper.plan, PREFIX.plan and\nPREFIX-uniform15.plan (default: bundled with the model)"),
+    NN_CMD_TEXT("test", 0, "FILE", nn_cmd_bench_options, test,
+                "paper: CIFAR records to classify, which measure accuracy too\n(default: bundled pictures, no accuracy)"),
     NN_CMD_WHOLE("threads", 0, "N", nn_cmd_bench_options, threads, 1, 256,
                  "functions on limbs: N threads at once, each on limbs of its own (default 1);\n"
                  "whole operations: N threads share the work (default: all)"),
@@ -86,36 +93,38 @@ static const struct {
     {"bootstrap", nn_cmd_bench_bootstraps},
     {"keyswitch", bench_keyswitch},
     {"ntt", bench_ntt},
+    {"paper", nn_cmd_bench_paper},
 };
 
 static int run(int argc, char **argv)
 {
-    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1};
+    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1, .configs = "1,2,3,4,5", .pictures = 1};
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     if (o.calibrate && argc > 1) return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
     if (o.calibrate) return nn_cmd_bench_calibrate(&o);
     if (argc < 2) return nn_cmd_wrong_use("bench", "what to measure is missing: ntt, keyswitch, bootstrap or --calibrate");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(argv[1], parts[i].name) != 0) continue;
-        if (!o.json)
+        if (!o.json && parts[i].run != nn_cmd_bench_paper)
             printf("%-22s %-10s %7s %6s %4s %-4s %11s %11s %10s %7s %6s\n", "name", "isa", "threads", "n", "bits", "", "median us", "min us",
                    "kcycles", "GB/s", "ratio");
         return nn_cmd_finish("bench", parts[i].run(&o));
     }
-    return nn_cmd_wrong_use("bench", "nothing called '%s' to measure: ntt, keyswitch or bootstrap", argv[1]);
+    return nn_cmd_wrong_use("bench", "nothing called '%s' to measure: ntt, keyswitch, bootstrap or paper", argv[1]);
 }
 
 const nn_cmd_command nn_cmd_bench = {
     .name = "bench",
     .run = run,
-    .usage = "ntt|keyswitch|bootstrap|--calibrate",
+    .usage = "ntt|keyswitch|bootstrap|paper|--calibrate",
     .purpose = "measure the arithmetic on this machine",
     .options = options,
     .least = 0,
     .most = 1,
-    .operands = "what to measure: ntt, keyswitch or bootstrap",
+    .operands = "what to measure: ntt, keyswitch, bootstrap or paper",
     .notes = "Kernel tables are compared with the portable one, which is therefore always measured.",
     .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
                 "fhola bench bootstrap --json\n"
-                "fhola bench --calibrate -o cost.json",
+                "fhola bench --calibrate -o cost.json\n"
+                "fhola bench paper --configs 1,4 --test test_batch.bin",
 };

@@ -17,6 +17,11 @@ typedef struct nn_cmd_bench_options {
     bool calibrate;
     const char *output, *machine, *keep, *model; /* of a table of costs */
     double repeat;
+    const char *plans;   /* the plans' names without their suffixes; NULL: bundled with the model */
+    const char *configs; /* configurations to run, "1,2" */
+    const char *test;    /* CIFAR batch to take pictures from and to measure accuracy on; NULL: bundled pictures, no accuracy */
+    double pictures;     /* encrypted ones */
+    double judged;       /* pictures of `test` behind an accuracy; 0: all */
 } nn_cmd_bench_options;
 
 /* Whole operations of the scheme on a parameter set, and one bootstrap with its stages; under every table asked for. */
@@ -25,6 +30,8 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_option
 
 /* --calibrate: measures a table of costs. Returns the exit code. */
 int nn_cmd_bench_calibrate(const nn_cmd_bench_options *options);
+/* Uniform against layerwise degrees: prints on its own. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_paper(const nn_cmd_bench_options *options);
 
 /* A ckks_figure_fn: prints one line, for JSON readers or for people. arg: whether JSON (bool). */
 void nn_cmd_bench_print(void *arg, const ckks_figure *figure);
