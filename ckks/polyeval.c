@@ -17,6 +17,7 @@
 #define MAX_DEPTH 6u
 #define LEAF_DEGREE 3u /* leaves of higher degree would need more T_i than they save products */
 #define MAX_NODES 128u
+#define ENCODED_BITS 56 /* scale at which constant terms are encoded at most, if the primes allow it */
 #define TINY 1e-30 /* coefficients below are zero */
 
 /* A node computes p at level `level` (primes consumed) and scale `scale`: a leaf is a linear combination of T_0 .. T_degree one level
@@ -41,6 +42,7 @@ struct ckks_polynomial {
     double power_scale[MAX_DEGREE + 1];
     unsigned power_level[MAX_DEGREE + 1];
     unsigned char needed[MAX_DEGREE + 1]; /* T_i is used */
+    double unit; /* constant terms are encoded at a scale smaller by this power of two, and multiply it */
     unsigned nodes;
     node node[MAX_NODES];
     size_t bytes;
@@ -149,6 +151,19 @@ static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigne
     return remainder < 0 ? -1 : index;
 }
 
+/* Constant terms stand at the scale of products, which may be too large to encode: the power of two that takes them to ENCODED_BITS. It
+ * stays below every prime. */
+static double choose_unit(const ckks_polynomial *pe)
+{
+    double most = 1, room = 62;
+    for (unsigned i = 0; i < pe->context->primes; i++)
+        if (pe->level[0] & CKKS_BIT(i)) room = fmin(room, floor(pe->context->params.log2_prime[i]));
+    for (unsigned i = 0; i < pe->nodes; i++)
+        if (pe->node[i].leaf) most = fmax(most, pe->node[i].scale * prime_of(pe, pe->node[i].level - 1));
+    double excess = ceil(log2(most)) - ENCODED_BITS;
+    return excess > 0 ? exp2(fmin(excess, room)) : 1;
+}
+
 /* Encodes the coefficient vectors of a leaf, one level above its result. */
 static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n)
 {
@@ -165,7 +180,7 @@ static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n
     for (unsigned i = 0; i <= n->degree && !st; i++) {
         if (is_zero(n->coeff + i * period, period)) continue;
         for (size_t s = 0; s < period; s++) value[s] = (ckks_complex){n->coeff[i * period + s], 0};
-        double scale = i ? target / pe->power_scale[i] : target;
+        double scale = target / (i ? pe->power_scale[i] : pe->unit);
         st = ckks_encode_coefficients(c, coefficient, scratch, value, period, scale);
         if (!st && !(n->plain[i] = ckks_alloc(ckks_packed_bytes(c, basis, pe->log_gap)))) st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial's coefficients");
         if (!st) pe->bytes += ckks_packed_bytes(c, basis, pe->log_gap);
@@ -224,6 +239,7 @@ fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *c
     pe->power_scale[1] = spec->scale_in;
     pe->needed[1] = 1;
     if (add_node(pe, coeff, spec->degree, pe->depth, spec->scale_out) < 0) st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial");
+    pe->unit = choose_unit(pe);
     for (unsigned i = 0; i < pe->nodes && !st && pe->period > 1; i++)
         if (pe->node[i].leaf) st = encode_leaf(pe, ws, &pe->node[i]);
     if (st) {
@@ -265,7 +281,7 @@ fhola_status ckks_polynomial_keys(const ckks_polynomial *pe, const ckks_context 
     return st;
 }
 
-/* One evaluation: the powers at hand and the constant limbs 1 and 0 that let constant terms join a plaintext product. */
+/* One evaluation: the powers at hand and the constant limbs `unit` and 0 that let constant terms join a plaintext product. */
 typedef struct evaluation {
     const ckks_context *c;
     const ckks_polynomial *pe;
@@ -442,7 +458,7 @@ fhola_status ckks_polynomial_apply(const ckks_context *c, ckks_workspace *ws, co
         e->present = in->basis;
         e->one = limbs;
         e->zero = limbs + c->stride;
-        for (size_t j = 0; j < c->n; j++) e->one[j] = 1;
+        for (size_t j = 0; j < c->n; j++) e->one[j] = (uint64_t)pe->unit;
         memset(e->zero, 0, c->n * sizeof *e->zero);
         e->power[1] = *in;
         for (unsigned i = 2; i <= pe->degree && !st; i++)

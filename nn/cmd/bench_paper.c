@@ -72,7 +72,7 @@ static fhola_status load(session *s, int k)
 {
     char path[PATH_ROOM];
     const char *suffix = configuration[k].suffix;
-    fhola_status status = nn_cmd_find_model(&s->model, s->o->model);
+    fhola_status status = nn_cmd_find_model(&s->model, s->o->model, NULL);
     if (s->o->plans)
         snprintf(path, sizeof path, "%s%s", s->o->plans, suffix);
     else
