@@ -194,6 +194,37 @@ START_TEST(bases)
 }
 END_TEST
 
+/* Scales whose products no 64-bit integer holds: constant terms are encoded apart. */
+START_TEST(large_scales)
+{
+    enum { DEGREE = 7, PERIOD = 4 };
+    ring r;
+    ckks_params_spec flat = flat_spec(8, 42, 4, 36);
+    ring_open(&r, &flat, NULL);
+    double *c = coefficients(FULL, DEGREE, PERIOD), x[SLOTS], scale = 0x1p36;
+    for (size_t s = 0; s < PERIOD; s++) c[s] = 0.7 + 0.1 * (double)s;
+    ckks_basis out_basis = ckks_basis_base(r.params) | ckks_basis_residual(r.params, 1);
+    ckks_polynomial_spec spec = {DEGREE, PERIOD, c, r.chain, out_basis, scale, scale};
+    ckks_polynomial *pe = NULL;
+    ckks_complex z[SLOTS], want[SLOTS], got[SLOTS];
+    fill_input(z, x);
+    for (size_t s = 0; s < SLOTS; s++) want[s] = (ckks_complex){chebyshev_sum(c, DEGREE, PERIOD, s, x[s]), 0};
+    ck_assert_ok(ckks_polynomial_create(&pe, r.context, r.ws, &spec));
+    ck_assert_ok(ckks_polynomial_keys(pe, r.context, &r.list));
+    ring_keys(&r);
+    ckks_ciphertext *in = encrypt(&r, z, SLOTS, scale, r.chain), *out = new_ciphertext(&r);
+    ck_assert_ok(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, in));
+    decrypt(&r, got, out);
+    printf("scale 2^36: RMS 2^%.2f\n", log2(rms_difference(got, want, SLOTS)));
+    ck_assert_double_le(rms_difference(got, want, SLOTS), 0x1p-24);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ckks_polynomial_destroy(pe);
+    free(c);
+    ring_close(&r);
+}
+END_TEST
+
 START_TEST(errors)
 {
     ring r = toy_ring(), other = toy_ring();
@@ -267,6 +298,7 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, degrees, 0, 2);
     tcase_add_test(tcase, patterns);
     tcase_add_test(tcase, bases);
+    tcase_add_test(tcase, large_scales);
     tcase_add_test(tcase, errors);
 }
 

@@ -62,7 +62,7 @@ static fhola_status bench_keyswitch(const nn_cmd_bench_options *o)
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50, "primes of N bits only (default: 30, 40, 48 and 50)"),
     NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa, "figures of one kernel table only"),
-    NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs, "paper: configurations to run (default 1,2,3,4,5)"),
+    NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs, "paper: configurations to run (default 1,2,3,4; 5 needs --plans)"),
     NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
     NN_CMD_WHOLE("log-n", 0, "N", nn_cmd_bench_options, log_n, 10, 17, "functions on limbs: ring degree 2^N only (default: 15 and 16)"),
     NN_CMD_WHOLE("judged", 0, "N", nn_cmd_bench_options, judged, 1, 1e9, "paper: accuracy on the first N pictures of the test batch only"),
@@ -98,7 +98,7 @@ static const struct {
 
 static int run(int argc, char **argv)
 {
-    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1, .configs = "1,2,3,4,5", .pictures = 1};
+    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1, .configs = "1,2,3,4", .pictures = 1};
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     if (o.calibrate && argc > 1) return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
     if (o.calibrate) return nn_cmd_bench_calibrate(&o);
