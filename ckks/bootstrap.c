@@ -19,12 +19,15 @@
 #include <time.h>
 
 #include "ckks/alloc.h"
+#include "ckks/elementary.h"
 #include "ckks/evaluate.h"
 #include "ckks/rns.h"
 
 #define MAX_GROUPS 8u
 #define FIT_NODES 33 /* nodes of the cosine's least-squares fit per integer I */
 #define TWO_PI 6.283185307179586476925286766559
+#define ONE_LN2 1.4426950408889634074
+#define LEAST_LOG_WEIGHT (-30.0) /* of the fit: keeps overflows that hardly occur from being forgotten */
 
 struct ckks_bootstrap {
     const ckks_context *context;
@@ -220,7 +223,7 @@ static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int in
     const ckks_context *c = bs->context;
     unsigned groups = inverse ? bs->cts_count : bs->stc_count, size = group_size(c, groups);
     ckks_lintrans **out = inverse ? bs->cts : bs->stc;
-    double share = pow(to / from, 1.0 / groups), scale = from;
+    double share = ckks_exp2(ckks_log2(to / from) / groups), scale = from;
     fhola_status st = FHOLA_OK;
     for (unsigned i = 0; i < groups && !st; i++) {
         unsigned part = inverse ? groups - 1 - i : i; /* the inverse starts with the top layers */
@@ -255,9 +258,9 @@ static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
     for (int i = -(int)s->eval_mod_range; i <= (int)s->eval_mod_range; i++)
         for (int j = 0; j < FIT_NODES; j++, row++) {
             double x = i + 2 * s->eps * ckks_cos2pi((j + 0.5) / (2 * FIT_NODES)), u = (x - 0.25) / range, y = 2 * u * u - 1;
-            double probability = exp(-0.5 * i * i / variance) / sqrt(TWO_PI * variance), angle = (x - 0.25) / doubles;
+            double log_probability = -0.5 * (ONE_LN2 * i * i / variance + ckks_log2(TWO_PI * variance)), angle = (x - 0.25) / doubles;
             double amplification = s->double_angles ? fabs(doubles * ckks_sin2pi(doubles * angle) / ckks_sin2pi(angle)) : 1;
-            double weight = sqrt(fmax(pow(probability, s->eval_mod_power), 1e-9)) * amplification, t0 = 1, t1 = y;
+            double weight = ckks_exp2(0.5 * fmax(s->eval_mod_power * log_probability, LEAST_LOG_WEIGHT)) * amplification, t0 = 1, t1 = y;
             for (size_t k = 0; k < m; k++) {
                 double t2 = 2 * y * t1 - t0;
                 a[k * rows + row] = weight * t0;
@@ -302,14 +305,14 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
 {
     const ckks_context *c = bs->context;
     const ckks_params_spec *s = &c->params.spec;
-    double coeff[64], scale = exp2(s->eval_mod_scale_bits[0]);
+    double coeff[64], scale = ckks_exp2(s->eval_mod_scale_bits[0]);
     unsigned degree = s->eval_mod_degree / 2, depth = ckks_polynomial_depth(degree);
     fhola_status st = fit_cosine(coeff, s);
     if (st) return st;
     ckks_basis basis = drop_top(bs->eval_mod, 1);
     scale = scale * scale / top_prime(c, bs->eval_mod);
-    double landing = exp2(s->residual_bits) / (TWO_PI * s->eps);
-    double out = 1 + depth < s->eval_mod_levels ? exp2(s->eval_mod_scale_bits[1 + depth]) : landing;
+    double landing = ckks_exp2(s->residual_bits) / (TWO_PI * s->eps);
+    double out = 1 + depth < s->eval_mod_levels ? ckks_exp2(s->eval_mod_scale_bits[1 + depth]) : landing;
     ckks_polynomial_spec spec = {degree, 1, coeff, basis, drop_top(basis, depth), scale, out};
     st = ckks_polynomial_create(&bs->cosine, c, ws, &spec);
     if (st) return st;
@@ -360,7 +363,7 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
     bs->input = ckks_basis_base(&c->params) | ckks_basis_stc(&c->params);
     bs->eval_mod = bs->input | ckks_basis_residual(&c->params, s->residual_levels) | ckks_basis_eval_mod(&c->params);
     fhola_status st = create_groups(bs, ws, 0, scale_in, s->eps * (double)c->prime[0].p, bs->input, encode);
-    if (!st) st = create_groups(bs, ws, 1, raised_scale(bs), exp2(s->eval_mod_scale_bits[0]), c->chain, encode);
+    if (!st) st = create_groups(bs, ws, 1, raised_scale(bs), ckks_exp2(s->eval_mod_scale_bits[0]), c->chain, encode);
     if (!st) st = create_eval_mod(bs, ws);
     if (!st && complex) st = create_unit(bs, ws);
     if (st) {

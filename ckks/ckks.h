@@ -85,7 +85,7 @@ double ckks_params_log2(const ckks_params *params, ckks_basis basis); /* log2 of
 double ckks_params_log2_cap(const ckks_params *params);               /* largest log2(QP) at this N */
 double ckks_params_log2_ephemeral(const ckks_params *params);         /* log2(q0 p0), modulus of the ephemeral secret's keys; 0 = none */
 double ckks_params_log2_ephemeral_cap(const ckks_params *params);
-uint64_t ckks_params_hash(const ckks_params *params); /* of ring, primes and roles: binds files to parameters */
+uint64_t ckks_params_hash(const ckks_params *params); /* of ring, primes, roles and digits: binds files to parameters */
 
 /* Role bases. */
 ckks_basis ckks_basis_base(const ckks_params *params);
@@ -189,7 +189,7 @@ typedef struct ckks_ciphertext ckks_ciphertext;
 fhola_status ckks_plaintext_create(ckks_plaintext **out, const ckks_context *context) FHOLA_WARN_UNUSED;
 void ckks_plaintext_destroy(ckks_plaintext *plain);
 /* Encodes `period` values (a power of two dividing the slots), repeated to fill them, at `scale` on `basis` (chain or special primes).
- * RANGE when a coefficient would reach 2^62. */
+ * RANGE when a coefficient would reach 2^62, or half the product of the primes of `basis`. */
 fhola_status ckks_encode(const ckks_context *context, ckks_workspace *workspace, ckks_plaintext *out, const ckks_complex *values,
                          size_t period, double scale, ckks_basis basis) FHOLA_WARN_UNUSED;
 
@@ -205,9 +205,24 @@ fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace
                           const ckks_secret_key *secret, ckks_rng *rng) FHOLA_WARN_UNUSED;
 fhola_status ckks_encrypt_public(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
                                  const ckks_plaintext *plain, const ckks_public_key *key, ckks_rng *rng) FHOLA_WARN_UNUSED;
-/* Decrypts and decodes the first `count` slots. See SECURITY in fhola(3): what decryption reveals besides the values. */
+/* Decrypts and decodes the first `count` slots. The values carry the ciphertext's noise, which depends on the secret key: whoever sees
+ * them must not be the adversary. For values that others will see there is ckks_decrypt_flooded; fhola-security(7). */
 fhola_status ckks_decrypt(const ckks_context *context, ckks_workspace *workspace, ckks_complex *values, size_t count,
                           const ckks_ciphertext *in, const ckks_secret_key *secret) FHOLA_WARN_UNUSED;
+
+/* Noise flooding (Li, Micciancio, Schultz, Sorrell, "Securing approximate homomorphic encryption using differential privacy", Crypto
+ * 2022). Decrypts the mean of all copies of a block of `period` slots (a power of two dividing the slots: a polynomial of 2 period
+ * coefficients) and adds independent discrete Gaussian noise of standard deviation `deviation` (rounded up by at most 1.6 below 539, 1.1
+ * beyond; at least 38) to each coefficient. Every one of the `period` values then has complex noise of standard deviation
+ * sqrt(2 period) deviation / scale, and what adversaries learn from `queries` such results beyond the exact values is bounded by `bits` bits
+ * of statistical security if deviation >= ckks_flood_deviation(bits, queries, error), where `error` bounds the Euclidean norm of the
+ * error of the 2 period coefficients: that is the scale times the root mean square over the block of |decrypted - exact|. PARAM: period.
+ * RANGE: deviation not in (0, 2^50]. */
+fhola_status ckks_decrypt_flooded(const ckks_context *context, ckks_workspace *workspace, ckks_complex *values, size_t period,
+                                  const ckks_ciphertext *in, const ckks_secret_key *secret, double deviation,
+                                  ckks_rng *rng) FHOLA_WARN_UNUSED;
+/* sqrt(12 queries) 2^(bits / 2) error: the paper's section 4.4, (c, s)-bit security with s = bits. */
+double ckks_flood_deviation(double bits, double queries, double error);
 
 /* ------------------------------------------------------------------ evaluation */
 
@@ -366,7 +381,7 @@ const char *ckks_isa_name(size_t i);
  * stream may hold any number of containers. Reading follows the same order. A reader never allocates more than the parameters
  * justify, whatever a file claims, and hands over nothing that it has not verified. */
 
-#define CKKS_FILE_VERSION 1u
+#define CKKS_FILE_VERSION 2u /* 2: the hash of parameters covers the digits of key switching */
 
 typedef enum ckks_file_kind {
     CKKS_FILE_ANY = 0, /* only as an expectation */

@@ -119,6 +119,22 @@ void ckks_decode_coefficients(const ckks_context *c, ckks_complex *values, size_
     }
 }
 
+/* Modulo a product of primes below 2^63 a coefficient could wrap. */
+static fhola_status check_fit(const ckks_context *c, const int64_t *coefficient, size_t count, ckks_basis basis)
+{
+    if (ckks_params_log2(&c->params, basis) >= 63) return FHOLA_OK;
+    uint64_t product = 1, largest = 0;
+    for (unsigned i = 0; i < c->primes; i++)
+        if (basis & CKKS_BIT(i)) product *= c->prime[i].p;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t magnitude = coefficient[i] < 0 ? 0 - (uint64_t)coefficient[i] : (uint64_t)coefficient[i];
+        if (magnitude > largest) largest = magnitude;
+    }
+    return largest <= product / 2 ? FHOLA_OK
+                                  : fhola_fail(FHOLA_RANGE, "a coefficient of 2^%.2f does not fit into the modulus of 2^%.2f",
+                                               log2((double)largest), log2((double)product));
+}
+
 fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plaintext *out, const ckks_complex *values, size_t period,
                          double scale, ckks_basis basis)
 {
@@ -133,6 +149,7 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
     double *scratch = ckks_workspace_take(ws, 2 * period * sizeof *scratch);
     fhola_status st = coefficient && scratch ? FHOLA_OK : FHOLA_NOMEM;
     if (!st) st = ckks_encode_coefficients(c, coefficient, scratch, values, period, scale);
+    if (!st) st = check_fit(c, coefficient, 2 * period, basis);
     if (!st) st = ckks_plaintext_reserve(out, basis);
     if (!st) {
 #pragma omp parallel for schedule(dynamic)

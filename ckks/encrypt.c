@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "ckks/alloc.h"
+#include "ckks/elementary.h"
 #include "ckks/encode.h"
+#include "ckks/gaussian.h"
 #include "ckks/keys.h"
 
 static fhola_status check_encrypt(const ckks_context *c, const ckks_workspace *ws, const ckks_ciphertext *out, const ckks_plaintext *plain)
@@ -132,8 +134,29 @@ static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, 
     }
 }
 
-fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t count, const ckks_ciphertext *in,
-                          const ckks_secret_key *secret)
+/* Noise of flooding: every coefficient of the subring of `period` slots gets a value of `gaussian`, the others are dropped. */
+typedef struct flood {
+    size_t period;
+    const ckks_gaussian *gaussian;
+    ckks_rng *rng;
+} flood;
+
+static void add_flood(const ckks_context *c, double *coefficient, const flood *f)
+{
+    size_t gap = c->slots / f->period;
+    for (size_t j = 0; j < c->n; j++) {
+        if (j % gap) {
+            coefficient[j] = 0;
+        } else {
+            int64_t noise;
+            ckks_gaussian_sample(f->gaussian, &noise, 1, f->rng);
+            coefficient[j] += (double)noise;
+        }
+    }
+}
+
+static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t count, const ckks_ciphertext *in,
+                            const ckks_secret_key *secret, const flood *noise)
 {
     fhola_status st = ckks_ciphertext_check(c, in, "the ciphertext");
     if (st) return st;
@@ -156,6 +179,7 @@ fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comple
             c->kernel->ntt_inverse(p, &x, 1);
         }
         compose(c, coefficient, limb, scratch, index, used);
+        if (noise) add_flood(c, coefficient, noise);
         ckks_decode_coefficients(c, values, count, slots, coefficient, in->scale);
         ckks_wipe(limb, used * c->stride * sizeof *limb);
         ckks_wipe(coefficient, c->n * sizeof *coefficient);
@@ -163,4 +187,25 @@ fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comple
     }
     ckks_workspace_release(ws, mark);
     return st;
+}
+
+fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t count, const ckks_ciphertext *in,
+                          const ckks_secret_key *secret)
+{
+    return decrypt(c, ws, values, count, in, secret, NULL);
+}
+
+double ckks_flood_deviation(double bits, double queries, double error)
+{
+    return sqrt(12 * queries) * ckks_exp2(bits / 2) * error;
+}
+
+fhola_status ckks_decrypt_flooded(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t period, const ckks_ciphertext *in,
+                                  const ckks_secret_key *secret, double deviation, ckks_rng *rng)
+{
+    if (period == 0 || period > c->slots || (period & (period - 1)))
+        return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu", period, c->slots);
+    ckks_gaussian gaussian;
+    fhola_status st = ckks_gaussian_init(&gaussian, deviation);
+    return st ? st : decrypt(c, ws, values, period, in, secret, &(flood){period, &gaussian, rng});
 }

@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "ckks/elementary.h"
 #include "ckks/kernel/kernel.h"
 
 /* Named sets.
@@ -198,7 +199,7 @@ static uint64_t find_prime(const ckks_params *p, unsigned taken, double bits)
 {
     uint64_t step = (uint64_t)2 << p->spec.log_n;
     uint64_t limit = (uint64_t)1 << (bits <= 32 ? 32 : bits <= 48 ? 48 : CKKS_MAX_PRIME_BITS);
-    uint64_t centre = (uint64_t)(exp2(bits) / (double)step) * step + 1;
+    uint64_t centre = (uint64_t)(ckks_exp2(bits) / (double)step) * step + 1;
     for (uint64_t k = 0; k < (uint64_t)1 << 24; k++) {
         int rises = centre + k * step < limit, falls = k && k * step + step < centre;
         if (!rises && !falls && k) break; /* or a file could ask for a long search in vain */
@@ -221,7 +222,7 @@ static fhola_status add_prime(ckks_params *p, unsigned *count, double bits)
     uint64_t x = find_prime(p, *count, bits);
     if (x == 0) return fhola_fail(FHOLA_PARAM, "no prime of %.2f bits is left that is 1 mod 2^%u", bits, p->spec.log_n + 1);
     p->prime[*count] = x;
-    p->log2_prime[*count] = log2((double)x);
+    p->log2_prime[*count] = ckks_log2((double)x);
     ++*count;
     return FHOLA_OK;
 }
@@ -230,7 +231,7 @@ static fhola_status add_prime(ckks_params *p, unsigned *count, double bits)
  * sin(2 pi eps w) / (2 pi eps). */
 static double eval_mod_bits(const ckks_params_spec *s, unsigned l)
 {
-    double landing = s->residual_bits - log2(2 * 3.14159265358979323846 * s->eps);
+    double landing = s->residual_bits - ckks_log2(2 * 3.14159265358979323846 * s->eps);
     double next = l + 1 < s->eval_mod_levels ? s->eval_mod_scale_bits[l + 1] : landing;
     return 2 * s->eval_mod_scale_bits[l] - next;
 }
@@ -364,10 +365,10 @@ static uint64_t double_bits(double x)
     return b;
 }
 
-static uint64_t params_hash(const ckks_params *p)
+uint64_t ckks_params_hash_make(const ckks_params *p)
 {
     const ckks_params_spec *s = &p->spec;
-    uint64_t word[CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + 16], n = 0;
+    uint64_t word[CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + CKKS_MAX_DIGITS + 16], n = 0;
     unsigned small[] = {s->log_n, s->stc_levels, s->residual_levels, s->eval_mod_levels, s->cts_levels, s->special_primes,
                         s->eval_mod_range, s->eval_mod_degree, s->double_angles, s->hamming_weight};
     for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) word[n++] = small[i];
@@ -376,6 +377,7 @@ static uint64_t params_hash(const ckks_params *p)
     word[n++] = double_bits(s->residual_bits);
     for (unsigned i = 0; i < s->eval_mod_levels; i++) word[n++] = double_bits(s->eval_mod_scale_bits[i]);
     for (unsigned i = 0; i < p->chain + p->special; i++) word[n++] = p->prime[i];
+    for (unsigned i = 0; i < p->digits; i++) word[n++] = p->digit[i];
     return XXH3_64bits(word, n * sizeof word[0]);
 }
 
@@ -393,7 +395,7 @@ fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec)
         free(p);
         return st;
     }
-    p->hash = params_hash(p);
+    p->hash = ckks_params_hash_make(p);
     *out = p;
     return FHOLA_OK;
 }

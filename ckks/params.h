@@ -28,6 +28,9 @@ uint64_t ckks_mod_inverse(uint64_t a, uint64_t p);
 /* Deterministic Miller-Rabin for 64-bit integers. */
 int ckks_is_prime(uint64_t n);
 
+/* The hash from primes, roles and digits as they are. */
+uint64_t ckks_params_hash_make(const ckks_params *params);
+
 /* Writes the indices of the primes of `basis` in increasing order and returns their number. */
 unsigned ckks_basis_list(ckks_basis basis, unsigned index[CKKS_MAX_PRIMES]);
 

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/client.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "nn/network.h"
+
+#define ROUNDING 1e-6 /* of a resampled pixel */
+#define UNSOUND  (NN_SCORE_BOUND / 8) /* where a sound result is zero */
 
 static fhola_status copy_names(nn_client *client, const char *const *class_name, size_t classes)
 {
@@ -76,6 +82,8 @@ fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *wor
 {
     size_t count = nn_client_input_values(client);
     ckks_plaintext *plain = NULL;
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
+        if (!(rgb[i] >= -ROUNDING && rgb[i] <= 1 + ROUNDING)) return fhola_fail(FHOLA_RANGE, "value %zu of the picture is %g, not in [0, 1]", i, rgb[i]);
     ckks_complex *values = malloc(count * sizeof *values);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for the %zu values of a picture", count);
     nn_encode_picture(values, client, rgb);
@@ -87,13 +95,31 @@ fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *wor
     return status;
 }
 
-/* The result repeats with period `rows`; noise does not, so the mean over the copies has less of it. */
-static void average_copies(double *scores, const nn_client *client, const ckks_complex *values, size_t slots)
+/* A sound result is real and zero in the rows without a class. Modulo q0 a coefficient beyond its half comes back on the other side, which
+ * moves every slot by 2 NN_SCORE_BOUND in some direction of the plane; what was encrypted under another key decrypts to values as large in
+ * all of them. */
+static fhola_status check_result(const nn_client *client, const ckks_complex *values, double room)
 {
-    for (size_t k = 0; k < client->classes; k++) {
-        double sum = 0;
-        for (size_t s = k; s < slots; s += client->rows) sum += values[s].re;
-        scores[k] = sum / (double)(slots / client->rows);
+    double worst = 0;
+    for (size_t k = 0; k < client->rows; k++) {
+        worst = fmax(worst, fabs(values[k].im));
+        if (k >= client->classes) worst = fmax(worst, fabs(values[k].re));
+    }
+    if (worst <= room) return FHOLA_OK;
+    return fhola_fail(FHOLA_RANGE, "the result is not readable: its scores are beyond %.0f, or it was computed under another key (%.3g where 0 belongs)",
+                      NN_SCORE_BOUND, worst);
+}
+
+/* The result repeats with period `rows`; noise does not, so the mean over the copies has less of it. */
+static void average_copies(ckks_complex *mean, size_t rows, const ckks_complex *values, size_t slots)
+{
+    for (size_t k = 0; k < rows; k++) {
+        ckks_complex sum = {0, 0};
+        for (size_t s = k; s < slots; s += rows) {
+            sum.re += values[s].re;
+            sum.im += values[s].im;
+        }
+        mean[k] = (ckks_complex){sum.re / (double)(slots / rows), sum.im / (double)(slots / rows)};
     }
 }
 
@@ -101,10 +127,35 @@ fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *work
                                const ckks_ciphertext *in, const ckks_secret_key *secret)
 {
     size_t slots = ckks_slots(context);
-    ckks_complex *values = malloc(slots * sizeof *values);
+    ckks_complex *values = malloc((slots + client->rows) * sizeof *values), *mean = values + slots;
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", slots);
     fhola_status status = ckks_decrypt(context, workspace, values, slots, in, secret);
-    if (status == FHOLA_OK) average_copies(scores, client, values, slots);
+    if (status == FHOLA_OK) {
+        average_copies(mean, client->rows, values, slots);
+        status = check_result(client, mean, UNSOUND);
+    }
+    for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = mean[k].re;
     free(values);
     return status;
+}
+
+/* A score is the real part of one of `rows` slots, which share 2 rows coefficients: noise of deviation d on each coefficient is noise of
+ * sqrt(rows) d / scale on a score. */
+fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspace *workspace, double *scores, const nn_client *client,
+                                       const ckks_ciphertext *in, const ckks_secret_key *secret, double deviation, ckks_rng *rng)
+{
+    ckks_complex *values = malloc(client->rows * sizeof *values);
+    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", client->rows);
+    double coefficients = deviation * ckks_ciphertext_scale(in) / sqrt((double)client->rows);
+    fhola_status status = ckks_decrypt_flooded(context, workspace, values, client->rows, in, secret, coefficients, rng);
+    /* judged by what is handed out, the noise included: nothing else may depend on the error */
+    if (status == FHOLA_OK) status = check_result(client, values, UNSOUND + 10 * deviation);
+    for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = values[k].re;
+    free(values);
+    return status;
+}
+
+double nn_flood_deviation(const nn_client *client, double bits, double queries, double error)
+{
+    return sqrt((double)client->rows) * ckks_flood_deviation(bits, queries, error);
 }

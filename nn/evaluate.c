@@ -13,7 +13,7 @@
 #define LARGE_SCORE 200.0
 
 typedef struct outcome {
-    bool right, finite, outside;
+    bool right, finite, outside, lost;
     double max_score, max_w;
 } outcome;
 
@@ -42,7 +42,8 @@ static void judge(outcome *o, const float *scores, size_t classes, unsigned labe
     }
     o->right = o->finite && best == label;
     for (size_t i = 0; i < activations; i++) {
-        o->outside = o->outside || max_w[i] > 1.0f;
+        o->outside = o->outside || !(max_w[i] <= 1.0f);
+        o->lost = o->lost || !(max_w[i] <= 2.0f);
         if (isfinite((double)max_w[i]) && (double)max_w[i] > o->max_w)
             o->max_w = (double)max_w[i];
     }
@@ -72,6 +73,7 @@ static void sum_up(nn_evaluation *result, const outcome *outcomes, size_t count)
         result->not_finite += !o->finite;
         result->too_large += o->finite && o->max_score >= LARGE_SCORE;
         result->outside += o->outside;
+        result->lost += o->lost;
         result->max_score = fmax(result->max_score, o->max_score);
         result->max_w = fmax(result->max_w, o->max_w);
     }

@@ -245,7 +245,8 @@ typedef struct nn_evaluation {
     size_t too_large;    /* pictures with a finite score of 200 or more in magnitude */
     double max_score;    /* largest magnitude of a finite score */
     double max_w;        /* largest finite |w| of any activation; 0 for the exact network */
-    size_t outside;      /* pictures with some |w| > 1 */
+    size_t outside;      /* pictures with some |w| > 1: beyond what the activation's polynomial was fitted for */
+    size_t lost;         /* pictures with some |w| > 2 or not finite: beyond what a bootstrap carries */
 } nn_evaluation;
 
 /* Runs the network (exact with `plan` NULL) over a batch in single precision. `noise` is the standard deviation of independent
@@ -302,12 +303,22 @@ size_t nn_client_classes(const nn_client *client);
 const char *nn_client_class(const nn_client *client, size_t index);
 const ckks_key_list *nn_client_keys(const nn_client *client);
 
+/* RANGE: a value of the picture is outside [0, 1]; the bootstraps behind would be out of range. */
 FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
                                                   const nn_client *client, const double *rgb, const ckks_secret_key *secret,
                                                   ckks_rng *rng);
-/* Decrypts a result: one score per class, the mean over all copies of it in the slots. */
+/* Decrypts a result: one score per class, the mean over all copies of it in the slots. RANGE: scores beyond what the modulus holds, or a
+ * result computed under another key; both show where a sound result is zero. */
 FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *workspace, double *scores,
                                                  const nn_client *client, const ckks_ciphertext *in, const ckks_secret_key *secret);
+/* The same with noise flooding (ckks_decrypt_flooded): independent noise of standard deviation `deviation` on every score. RANGE: the
+ * deviation is not positive or too large. */
+FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspace *workspace, double *scores,
+                                                         const nn_client *client, const ckks_ciphertext *in,
+                                                         const ckks_secret_key *secret, double deviation, ckks_rng *rng);
+/* The deviation that bounds what adversaries learn from `queries` results, beyond what exact scores would tell, by `bits` bits of
+ * statistical security (ckks_flood_deviation): `error` bounds the root mean square error of a result's values. */
+double nn_flood_deviation(const nn_client *client, double bits, double queries, double error);
 
 /* Seconds of one layer, or summed. */
 typedef struct nn_stage_times {
@@ -379,6 +390,8 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *se
                                                  nn_count_progress progress, void *arg);
 /* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out, const double *rgb);
+/* From now on decrypted scores get independent noise of this standard deviation (nn_flood_deviation); 0: none. */
+void nn_owner_flood(nn_owner *owner, double deviation);
 /* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended. FHOLA_LEVEL: not a result. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in, int *more);
 

@@ -15,6 +15,7 @@ struct nn_owner {
     nn_network *network; /* whose client is in use instead; NULL: `client` is */
     ckks_secret_key *secret;
     uint64_t key; /* id of the secret key */
+    double flood; /* deviation of the noise on decrypted scores */
 };
 
 static fhola_status prepare(nn_owner *o, const ckks_params *params)
@@ -189,6 +190,11 @@ static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reade
     return status == FHOLA_OK ? ckks_reader_end(in) : status;
 }
 
+void nn_owner_flood(nn_owner *o, double deviation)
+{
+    o->flood = deviation;
+}
+
 fhola_status nn_owner_decrypt(nn_owner *o, double *scores, ckks_reader *in, int *more)
 {
     ckks_ciphertext *result = NULL;
@@ -197,7 +203,10 @@ fhola_status nn_owner_decrypt(nn_owner *o, double *scores, ckks_reader *in, int 
     if (status != FHOLA_OK || !*more) return status;
     status = ckks_ciphertext_create(&result, o->context);
     if (status == FHOLA_OK) status = read_result(o, result, in);
-    if (status == FHOLA_OK) status = nn_decrypt_scores(o->context, o->workspace, scores, nn_owner_client(o), result, o->secret);
+    const nn_client *client = nn_owner_client(o);
+    if (status == FHOLA_OK)
+        status = o->flood != 0 ? nn_decrypt_scores_flooded(o->context, o->workspace, scores, client, result, o->secret, o->flood, o->rng)
+                               : nn_decrypt_scores(o->context, o->workspace, scores, client, result, o->secret);
     ckks_ciphertext_destroy(result);
     return status;
 }

@@ -8,6 +8,8 @@
 
 /* Recorded RMS on the toy ring: 2^-18.0 of the range for n = 512, less for smaller n; one bit more. */
 #define TOY_BOUND 0x1p-17
+/* The same at full size, n = 2^14, of EvalMod alone: 2^-14.1 for the whole bootstrap, half a bit more. */
+#define FULL_BOUND 0x1.6p-14
 
 static ring toy_ring(void)
 {
@@ -69,17 +71,139 @@ static double mean_square(mpz_t *x, size_t n, size_t gap, int on_grid)
     return sum / count;
 }
 
-/* The loop index is log2(n). */
+/* P(S > a) for the sum S of n independent uniform variables on (-1/2, 1/2), exactly (Irwin, Hall). */
+static double uniform_sum_tail(unsigned n, double a)
+{
+    mpq_t sum, term, y;
+    mpz_t binomial, factorial;
+    mpq_inits(sum, term, y, NULL);
+    mpz_inits(binomial, factorial, NULL);
+    /* the lower tail at n / 2 - a */
+    mpq_set_d(y, n / 2.0 - a);
+    for (unsigned k = 0; mpq_sgn(y) > 0; k++) {
+        mpq_t one;
+        mpq_init(one);
+        mpq_set_ui(term, 1, 1);
+        for (unsigned i = 0; i < n; i++) mpq_mul(term, term, y);
+        mpz_bin_uiui(binomial, n, k);
+        mpq_set_z(one, binomial);
+        mpq_mul(term, term, one);
+        if (k % 2)
+            mpq_sub(sum, sum, term);
+        else
+            mpq_add(sum, sum, term);
+        mpq_set_ui(one, 1, 1);
+        mpq_sub(y, y, one);
+        mpq_clear(one);
+    }
+    mpz_fac_ui(factorial, n);
+    mpq_set_z(term, factorial);
+    mpq_div(sum, sum, term);
+    double tail = mpq_get_d(sum);
+    mpq_clears(sum, term, y, NULL);
+    mpz_clears(binomial, factorial, NULL);
+    return tail;
+}
+
+/* The probability of overflow that the documents state. Modulo q0 the phase is c0 + sum of h coefficients of c1 with signs, and I is the
+ * rounded sum less the message: |I| > K for some of n coefficients, |message| = eps |w|. */
+START_TEST(overflow_probability)
+{
+    ckks_params_spec spec = named_spec("R15");
+    double edge = spec.eval_mod_range + 0.5, loss[3];
+    for (int w = 0; w <= 2; w++) {
+        double p = uniform_sum_tail(spec.hamming_weight, edge - spec.eps * w) + uniform_sum_tail(spec.hamming_weight, edge + spec.eps * w);
+        loss[w] = p * exp2(14);
+        printf("overflow of a bootstrap, n = 2^14, |w| = %d: 2^%.2f; ResNet-20 2^%.2f, ResNet-32 2^%.2f\n", w, log2(loss[w]),
+               log2(loss[w] * 11.5), log2(loss[w] * 18.5));
+    }
+    ck_assert_double_le(loss[1], exp2(-32.7));
+    ck_assert_double_le(loss[2], exp2(-31.7));
+    ck_assert_double_ge(loss[2], exp2(-31.8));
+    ck_assert_double_le(loss[2] * 11.5, exp2(-28));
+    ck_assert_double_le(loss[2] * 18.5, exp2(-27.5));
+}
+END_TEST
+
+/* Chi-square of the overflows against the distribution of that sum; messages are small against q0 / 8 or uniform within it, so their
+ * shift is averaged over a few. */
+static void check_overflows(const double *turns, size_t n, const ckks_params_spec *spec)
+{
+    double seen[65] = {0}, chi = 0, rest = (double)n, rest_seen = (double)n;
+    int cells = 0;
+    for (size_t k = 0; k < n; k++)
+        if (fabs(turns[k]) <= 32) seen[(int)turns[k] + 32]++;
+    for (int i = -32; i <= 32; i++) {
+        double p = 0;
+        for (int j = -4; j <= 4; j++) { /* messages eps w, the values uniform in the grid's half of the coefficients */
+            double lower = i - 0.5 + spec->eps * j / 4, a = fabs(lower), b = fabs(lower + 1);
+            double above = uniform_sum_tail(spec->hamming_weight, a), beyond = uniform_sum_tail(spec->hamming_weight, b);
+            p += (lower >= 0 ? above - beyond : lower + 1 <= 0 ? beyond - above : 1 - above - beyond) / 9;
+        }
+        double want = (double)n * p;
+        if (want < 10) continue;
+        chi += pow(seen[i + 32] - want, 2) / want;
+        rest -= want;
+        rest_seen -= seen[i + 32];
+        cells++;
+    }
+    if (rest > 1) chi += pow(rest_seen - rest, 2) / rest, cells++;
+    double freedom = cells - 1, a = 2 / (9 * freedom), limit = freedom * pow(1 - a + 4.75 * sqrt(a), 3);
+    printf("overflow I: chi-square %.1f over %d cells, limit %.1f (chance 1 in a million)\n", chi, cells, limit);
+    ck_assert_double_le(chi, limit);
+}
+
+/* Lifting is exact: every residue modulo a small q0, to every prime. */
+START_TEST(lift_exhaustive)
+{
+    ring r;
+    ckks_params_spec spec = named_spec("toy-boot");
+    spec.base_bits = 13.5;
+    ring_open(&r, &spec, NULL);
+    const ckks_context *c = r.context;
+    ckks_basis all = r.chain | r.special;
+    unsigned limbs = ckks_basis_count(all);
+    uint64_t q0 = c->prime[0].p, *in = ckks_alloc((3 + limbs) * c->stride * sizeof *in), *limb = in + c->stride,
+             *out = in + 3 * c->stride;
+    ck_assert_ptr_nonnull(in);
+    for (uint64_t first = 0; first < q0; first += c->n) {
+        for (size_t j = 0; j < c->n; j++) in[j] = (first + j) % q0;
+        c->kernel->ntt_forward(&c->prime[0], &in, 1);
+        lift(c, out, all, in, limb, limb + c->stride);
+        for (unsigned t = 0; t < c->primes; t++) {
+            uint64_t *x = ckks_limb(c, out, all, t), p = c->prime[t].p;
+            c->kernel->ntt_inverse(&c->prime[t], &x, 1);
+            for (size_t j = 0; j < c->n; j++) {
+                uint64_t y = (first + j) % q0;
+                ck_assert_uint_eq(x[j], y <= q0 / 2 ? y % p : (p - (q0 - y) % p) % p);
+            }
+        }
+    }
+    ckks_free(in);
+    ring_close(&r);
+}
+END_TEST
+
+/* The loop index is log2(n); n = 2^14 at full size, the others on the toy ring. */
 START_TEST(stages)
 {
-    ring r = toy_ring();
+    ring r;
+    if (_i == 14) {
+        ckks_params_spec full = named_spec("R15");
+        set_threads(0);
+        ring_open(&r, &full, NULL);
+    } else {
+        r = toy_ring();
+    }
     const ckks_context *c = r.context;
     const ckks_params_spec *spec = &c->params.spec;
     ckks_bootstrap *bs = create(&r, (unsigned)_i);
     ring_keys(&r);
     size_t n = (size_t)1 << _i, half = n / 2, gap = r.n / n;
-    double w[512], q0 = (double)c->prime[0].p, rounding = (1 + secret_norm2(&r)) / 12;
-    ckks_complex z[512], got[512], want[512];
+    double *w = malloc((n + r.n) * sizeof *w), *turn = w + n, q0 = (double)c->prime[0].p, rounding = (1 + secret_norm2(&r)) / 12;
+    ckks_complex *z = malloc(3 * r.slots * sizeof *z), *got = z + r.slots, *want = got + r.slots;
+    int64_t *phase = malloc(2 * r.n * sizeof *phase), *before = phase + r.n;
+    ck_assert(w && z && phase);
     random_values(w, n, 1);
     bootstrap_slots(z, w, n);
     ckks_ciphertext *in = encrypt(&r, z, n, bs->scale_in, bs->input);
@@ -99,7 +223,6 @@ START_TEST(stages)
 
     /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with `rounding`, and the one before it
      * as much, since its error is carried along at nearly the same relative size. */
-    int64_t phase[1024];
     ck_assert_ok(transforms(&step, bs->stc, bs->stc_count));
     ck_assert_uint_eq(step.a.basis, 1);
     ck_assert_double_eq_tol(step.a.scale / (spec->eps * q0), 1, 1e-9);
@@ -109,8 +232,7 @@ START_TEST(stages)
     double matrices = encoding_error(bs, 0, bs->scale_in, spec->eps * q0, bs->input) * sqrt(1.0 / 3); /* times the RMS of w */
     assert_within("slots_to_coeffs, in units of eps q0", sqrt(sum / (double)n) / (spec->eps * q0),
                   hypot(sqrt(2 * rounding) / (spec->eps * q0), matrices), 1, 1);
-    int64_t before[1024];
-    memcpy(before, phase, sizeof before);
+    memcpy(before, phase, r.n * sizeof *before);
 
     /* 3 switch and raise: the same residues modulo q0 up to noise, plus q0 I with I of variance (h + 1) / 12 */
     ck_assert_ok(switch_and_raise(&step));
@@ -121,6 +243,7 @@ START_TEST(stages)
     for (size_t k = 0; k < r.n; k++) {
         double value = mpz_get_d(x[k]), turns = rint((value - (double)before[k]) / q0), e = value - (double)before[k] - q0 * turns;
         noise += e * e;
+        turn[k] = turns;
         overflow += turns * turns;
         largest = fmax(largest, fabs(turns));
     }
@@ -130,6 +253,7 @@ START_TEST(stages)
     assert_variance("switch and raise, noise of coefficients", noise, expected, (double)r.n, 0.05);
     assert_variance("overflow I", overflow / (double)r.n, (spec->hamming_weight + 1) / 12.0, (double)r.n, 0.05);
     ck_assert_double_le(largest, spec->eval_mod_range);
+    if (_i == 14) check_overflows(turn, r.n, spec);
 
     /* 4 trace: the grid times N / n, nothing elsewhere, up to one rounding per rotation, doubled by those after it */
     ck_assert_ok(trace(&step));
@@ -170,8 +294,11 @@ START_TEST(stages)
     decrypt(&r, got, &step.a);
     double error = rms_difference(got, want, r.slots);
     printf("eval_mod, slots                                          2^%.2f\n", log2(error));
-    ck_assert_double_le(error, TOY_BOUND);
+    ck_assert_double_le(error, _i == 14 ? FULL_BOUND : TOY_BOUND);
     ckks_workspace_release(r.ws, mark);
+    free(w);
+    free(z);
+    free(phase);
     integers_destroy(x, r.n);
     integers_destroy(y, r.n);
     ckks_ciphertext_destroy(in);
@@ -465,7 +592,10 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
 #ifdef HAVE_GMP
+    tcase_add_test(tcase, overflow_probability);
+    tcase_add_test(tcase, lift_exhaustive);
     tcase_add_loop_test(tcase, stages, 6, 10);
+    tcase_add_loop_test(tcase, stages, 14, 15);
 #endif
     tcase_add_test(tcase, matrices);
     tcase_add_test(tcase, cosine);

@@ -400,6 +400,16 @@ START_TEST(hashes)
     }
     ckks_params *again = create(&spec);
     ck_assert_uint_eq(ckks_params_hash(again), hash[0]);
+    /* the partition of the chain into digits is part of it: files name digits by their number only */
+    for (unsigned d = 0; d < again->digits; d++) {
+        again->digit[d] ^= 1;
+        ck_assert_uint_ne(ckks_params_hash_make(again), hash[0]);
+        again->digit[d] ^= 1;
+    }
+    again->digits--;
+    ck_assert_uint_ne(ckks_params_hash_make(again), hash[0]);
+    again->digits++;
+    ck_assert_uint_eq(ckks_params_hash_make(again), hash[0]);
     ckks_params_destroy(again);
 }
 END_TEST

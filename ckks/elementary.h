@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Logarithm and power of two for numbers that reach ciphertexts or choose primes: the C library's may differ in the last bit from one
+ * system to the next, these are the same bits on every machine with IEEE 754 doubles and round-to-nearest (one order of operations, none
+ * of them fused; besides + - * / only functions that are exact). Internal. */
+#ifndef CKKS_ELEMENTARY_H
+#define CKKS_ELEMENTARY_H
+
+/* 2^x for |x| < 1000, error below 2 ulp; exact for integers. */
+double ckks_exp2(double x);
+
+/* log2(x) for normal x > 0, error below 2 ulp of max(|result|, 1); exact for powers of two. */
+double ckks_log2(double x);
+
+#endif

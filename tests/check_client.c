@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's end: what is refused at encryption, scores out of a result, results that are not readable, noise flooding. On a toy ring:
+ * a result is a block of 16 slots, ten of them scores, at a scale of q0 / 1024. */
+#include "nn/client.h"
+
+#include "nn/network.h"
+#include "tests/support.h"
+
+enum { CLASSES = 10, ROWS = 16 };
+
+static ring toy_ring(void)
+{
+    ring r;
+    ckks_params_spec spec = flat_spec(9, 40, 2, 36);
+    ring_open(&r, &spec, NULL);
+    return r;
+}
+
+static nn_client make_client(const ring *r)
+{
+    nn_client client;
+    static const char *const name[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    ckks_key_list none = {NULL, 0, 0};
+    ck_assert_ok(nn_client_init(&client, r->context, name, CLASSES, &none));
+    client.rows = ROWS;
+    return client;
+}
+
+static double score_scale(const ring *r)
+{
+    return (double)ckks_params_prime(r->params, 0) / 2 / NN_SCORE_BOUND;
+}
+
+/* A result with these scores: encrypted over two primes and brought to the first, as far as its values go wherever they wrap. */
+static ckks_ciphertext *result(ring *r, const double *score)
+{
+    ckks_complex z[ROWS] = {{0, 0}};
+    for (int k = 0; k < CLASSES; k++) z[k].re = score[k];
+    ckks_ciphertext *ct = encrypt(r, z, ROWS, score_scale(r), 3);
+    ck_assert_ok(ckks_drop(r->context, ct, ct, 1));
+    return ct;
+}
+
+START_TEST(scores)
+{
+    ring r = toy_ring();
+    nn_client client = make_client(&r);
+    double score[CLASSES], got[CLASSES];
+    for (int k = 0; k < CLASSES; k++) score[k] = 30 * random_unit();
+    score[3] = 600; /* one alone may exceed the bound: what must not is a coefficient, a mean over the block */
+    ckks_ciphertext *ct = result(&r, score);
+    ck_assert_ok(nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret));
+    for (int k = 0; k < CLASSES; k++) ck_assert_double_eq_tol(got[k], score[k], 1e-6);
+    ckks_ciphertext_destroy(ct);
+    nn_client_clear(&client);
+    ring_close(&r);
+}
+END_TEST
+
+/* Every size of wrap, up to values that wrap many times: never a wrong result. */
+START_TEST(wrapped_scores)
+{
+    ring r = toy_ring();
+    nn_client client = make_client(&r);
+    int refused = 0, right = 0;
+    for (double size = 400; size < 1e6; size *= 1.4)
+        for (int k = 0; k < 8; k++) {
+            double score[CLASSES], got[CLASSES] = {7};
+            for (int i = 0; i < CLASSES; i++) score[i] = k == 0 ? size : size * random_unit();
+            ckks_ciphertext *ct = result(&r, score);
+            fhola_status status = nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret);
+            if (status == FHOLA_OK) {
+                for (int i = 0; i < CLASSES; i++) ck_assert_double_eq_tol(got[i], score[i], 1e-6);
+                right++;
+            } else {
+                ck_assert_int_eq(status, FHOLA_RANGE);
+                ck_assert_double_eq(got[0], 7);
+                ck_assert_fails(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 1, r.rng), FHOLA_RANGE);
+                refused++;
+            }
+            ckks_ciphertext_destroy(ct);
+        }
+    printf("scores of 400 to 10^6: %d right, %d refused\n", right, refused);
+    ck_assert_int_ge(right, 8);
+    ck_assert_int_ge(refused, 8 * 15);
+    nn_client_clear(&client);
+    ring_close(&r);
+}
+END_TEST
+
+/* Nothing in the ciphertext itself names its key: its noise does. */
+START_TEST(another_key)
+{
+    ring r = toy_ring();
+    nn_client client = make_client(&r);
+    double score[CLASSES] = {1, 2, 3}, got[CLASSES] = {7};
+    ckks_ciphertext *ct = result(&r, score);
+    for (int k = 0; k < 20; k++) {
+        ckks_secret_key *other;
+        ck_assert_ok(ckks_secret_key_create(&other, r.context, r.rng));
+        ck_assert_fails(nn_decrypt_scores(r.context, r.ws, got, &client, ct, other), FHOLA_RANGE);
+        ck_assert_double_eq(got[0], 7);
+        ckks_secret_key_destroy(other);
+    }
+    ckks_ciphertext_destroy(ct);
+    nn_client_clear(&client);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(flooding)
+{
+    enum { RUNS = 500 };
+    ring r = toy_ring();
+    nn_client client = make_client(&r);
+    double score[CLASSES] = {1, -2, 3, -4, 5, -6, 7, -8, 9, -10}, got[CLASSES], square = 0, mean = 0, cross = 0;
+    ckks_ciphertext *ct = result(&r, score);
+    double deviation = nn_flood_deviation(&client, 8, 2, 0.01);
+    ck_assert_double_eq_tol(deviation, 4 * sqrt(24) * 16 * 0.01, 1e-9);
+    for (int k = 0; k < RUNS; k++) {
+        ck_assert_ok(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, deviation, r.rng));
+        for (int i = 0; i < CLASSES; i++) {
+            double e = got[i] - score[i];
+            mean += e;
+            square += e * e;
+            if (i) cross += e * (got[i - 1] - score[i - 1]);
+        }
+    }
+    double count = RUNS * CLASSES;
+    assert_variance("noise on scores", square / count, deviation * deviation, count, 1e-3);
+    ck_assert_double_le(fabs(mean / count), 5 * deviation / sqrt(count));
+    ck_assert_double_le(fabs(cross / count), 5 * deviation * deviation / sqrt(count));
+    ck_assert_fails(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0, r.rng), FHOLA_RANGE);
+    ck_assert_fails(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0x1p40, r.rng), FHOLA_RANGE);
+    ckks_ciphertext_destroy(ct);
+    nn_client_clear(&client);
+    ring_close(&r);
+}
+END_TEST
+
+/* Pixels outside [0, 1] would leave the range of the first bootstrap. */
+START_TEST(pictures)
+{
+    ring r = toy_ring();
+    nn_client client = make_client(&r);
+    static double rgb[NN_PICTURE_VALUES];
+    static const double bad[] = {-0.01, 1.01, (double)NAN, (double)INFINITY, 255};
+    client.input = (nn_layout){.slots = 1};
+    ckks_ciphertext *ct = new_ciphertext(&r);
+    for (int k = 0; k < 5; k++) {
+        rgb[1000] = bad[k];
+        ck_assert_fails(nn_encrypt_picture(r.context, r.ws, ct, &client, rgb, r.secret, r.rng), FHOLA_RANGE);
+        ck_assert_uint_eq(ckks_ciphertext_basis(ct), 0);
+    }
+    ckks_ciphertext_destroy(ct);
+    nn_client_clear(&client);
+    ring_close(&r);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_test(tcase, scores);
+    tcase_add_test(tcase, wrapped_scores);
+    tcase_add_test(tcase, another_key);
+    tcase_add_test(tcase, flooding);
+    tcase_add_test(tcase, pictures);
+}
+
+int main(void)
+{
+    test_seed(0);
+    return test_run("client", add_tests, 60);
+}
