@@ -66,6 +66,12 @@ static void destroy(world *w)
         ck_assert_uint_eq(ciphertext_hash(w.x), w.x_hash); \
     } while (0)
 
+static uint64_t plaintext_hash(const ckks_plaintext *plain)
+{
+    ckks_ciphertext view = {.context = plain->context, .basis = plain->basis, .scale = plain->scale, .poly = {plain->poly, plain->poly}};
+    return ciphertext_hash(&view);
+}
+
 START_TEST(encryption)
 {
     world w = create();
@@ -91,6 +97,35 @@ START_TEST(encryption)
     REFUSED(ckks_decrypt(r->context, r->ws, z, 1, w.x, w.other.secret), FHOLA_KEY);
     REFUSED(ckks_decrypt(r->context, r->ws, z, 129, w.x, r->secret), FHOLA_PARAM);
     ck_assert(z[0].re == 7 && z[0].im == 7);
+    destroy(&w);
+}
+END_TEST
+
+/* What would wrap modulo the primes at hand, or is no number, is not encoded; what just fits comes back. */
+START_TEST(encoding)
+{
+    world w = create();
+    ring *r = &w.r;
+    double q0 = (double)ckks_params_prime(r->params, 0), q01 = q0 * (double)ckks_params_prime(r->params, 1);
+    ckks_complex z = {0.49, 0};
+    ckks_plaintext *plain = encode(r, &z, 1, q0, 1);
+    ckks_ciphertext *ct = new_ciphertext(r);
+    ck_assert_ok(ckks_encrypt(r->context, r->ws, ct, plain, r->secret, r->rng));
+    ckks_complex back[1];
+    ck_assert_ok(ckks_decrypt(r->context, r->ws, back, 1, ct, r->secret));
+    ck_assert_double_eq_tol(back[0].re, 0.49, 1e-9);
+    uint64_t before = plaintext_hash(plain);
+    static const double wrong[] = {0.51, -0.51, 1, 1e3, (double)NAN, (double)INFINITY, -(double)INFINITY};
+    for (int k = 0; k < 7; k++) {
+        z.re = wrong[k];
+        REFUSED(ckks_encode(r->context, r->ws, plain, &z, 1, q0, 1), FHOLA_RANGE);
+        ck_assert_uint_eq(plaintext_hash(plain), before);
+    }
+    z.re = 0.51; /* two primes hold it, but not at their product */
+    ck_assert_ok(ckks_encode(r->context, r->ws, plain, &z, 1, q0, 3));
+    REFUSED(ckks_encode(r->context, r->ws, plain, &z, 1, q01, 3), FHOLA_RANGE);
+    ckks_plaintext_destroy(plain);
+    ckks_ciphertext_destroy(ct);
     destroy(&w);
 }
 END_TEST
@@ -267,6 +302,7 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, encryption);
+    tcase_add_test(tcase, encoding);
     tcase_add_test(tcase, linear);
     tcase_add_test(tcase, levels);
     tcase_add_test(tcase, products);

@@ -133,6 +133,14 @@ expect 1 "$fhola" infer --quiet=yes a b << 'END'
 fhola infer: --quiet takes no value
 HINT
 END
+expect 1 "$fhola" decrypt secret.key --flood 41 << 'END'
+fhola decrypt: --flood must be a number from 0 to 40, not '41'
+HINT
+END
+expect 1 "$fhola" decrypt secret.key --flood 4 --flood-queries 0 << 'END'
+fhola decrypt: --flood-queries must be a whole number from 1 to 1000000000, not '0'
+HINT
+END
 expect 1 "$fhola" decrypt secret.key --top 1.5 << 'END'
 fhola decrypt: --top must be a whole number from 1 to 1000, not '1.5'
 HINT

@@ -87,3 +87,13 @@ awk 'NF == 0 { last = 1000; next }
      { last = $2 }
      END { if (NR != 7) exit 1 }' ../out || fail 'decrypt does not print the three best classes of each picture, best first'
 [ "$(cut -d ' ' -f 1 ../out | sed -n '1p;5p' | tr '\n' ' ')" = 'ship cat ' ] || fail 'the ship is no ship or the cat is no cat'
+
+# Flooded: the noise is said, and new every time.
+for file in one two; do
+    "$fhola" decrypt keys/secret.key scores.ct --flood 4 --top 10 > ../$file 2> ../err
+    same 'decrypt --flood, stderr' ../err << 'END'
+fhola decrypt: every score has noise of standard deviation 1.11
+END
+done
+cmp -s ../one ../two && fail 'the same noise twice'
+[ "$(wc -l < ../one)" -eq 21 ] || fail 'decrypt --flood does not print ten classes of each picture'

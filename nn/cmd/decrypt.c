@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola decrypt: results to classes and rounded scores. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,11 +9,15 @@
 typedef struct decrypt_options {
     double top;
     bool json;
+    double flood, queries, error; /* flood NaN: none */
 } decrypt_options;
 
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("top", 0, "K", decrypt_options, top, 1, 1000, "show K classes (default 3)"),
     NN_CMD_FLAG("json", 0, decrypt_options, json, "print one JSON object a result"),
+    NN_CMD_NUMBER("flood", 0, "BITS", decrypt_options, flood, 0, 40, "drown the error in noise, for scores that others will see"),
+    NN_CMD_WHOLE("flood-queries", 0, "N", decrypt_options, queries, 1, 1e9, "results given away under this key (default 1)"),
+    NN_CMD_NUMBER("flood-error", 0, "E", decrypt_options, error, 1e-9, 1e3, "bound of the scores' RMS error (default 0.02)"),
     NN_CMD_END,
 };
 
@@ -46,6 +51,11 @@ static fhola_status decrypt(const decrypt_options *o, const char *secret, const 
     ckks_reader *in = NULL;
     fhola_status status = nn_owner_open_secret(&owner, secret);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
+    if (status == FHOLA_OK && !isnan(o->flood)) {
+        double deviation = nn_flood_deviation(nn_owner_client(owner), o->flood, o->queries, o->error);
+        nn_owner_flood(owner, deviation);
+        fprintf(stderr, "fhola decrypt: every score has noise of standard deviation %.3g\n", deviation);
+    }
     if (status == FHOLA_OK) {
         size_t classes = nn_client_classes(nn_owner_client(owner));
         double *score = calloc(classes, sizeof *score);
@@ -59,7 +69,7 @@ static fhola_status decrypt(const decrypt_options *o, const char *secret, const 
 
 static int run(int argc, char **argv)
 {
-    decrypt_options o = {.top = 3};
+    decrypt_options o = {.top = 3, .flood = (double)NAN, .queries = 1, .error = 0.02};
     if (!nn_cmd_parse(&nn_cmd_decrypt, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
     return nn_cmd_finish_caught("decrypt", decrypt(&o, argv[1], argc > 2 ? argv[2] : NULL));

@@ -43,7 +43,7 @@ static void print_json(const nn_model_info *info, const nn_evaluation *exact, co
         nn_cmd_json_number(polynomial->max_score);
         printf(", \"not_finite\": %zu, \"too_large\": %zu, \"max_w\": ", polynomial->not_finite, polynomial->too_large);
         nn_cmd_json_number(polynomial->max_w);
-        printf(", \"outside\": %zu, \"depth\": %u", polynomial->outside, nn_plan_depth(plan));
+        printf(", \"outside\": %zu, \"lost\": %zu, \"depth\": %u", polynomial->outside, polynomial->lost, nn_plan_depth(plan));
     }
     printf("}\n");
 }
@@ -58,7 +58,8 @@ static void print_text(const nn_model_info *info, const nn_evaluation *exact, co
     printf("polynomial accuracy  %.2f %% at depth %u\n", accuracy(polynomial), nn_plan_depth(plan));
     printf("largest score        %.2f, not finite: %zu pictures, 200 or more: %zu\n", polynomial->max_score, polynomial->not_finite,
            polynomial->too_large);
-    printf("largest |w|          %.3f, beyond 1: %zu pictures\n", polynomial->max_w, polynomial->outside);
+    printf("largest |w|          %.3f, beyond 1: %zu pictures (%.2f %%), beyond 2: %zu\n", polynomial->max_w, polynomial->outside,
+           100.0 * (double)polynomial->outside / (double)polynomial->pictures, polynomial->lost);
 }
 
 static fhola_status evaluate(const eval_options *o, const char *name, const char *pictures, nn_model **model, nn_plan **plan,
