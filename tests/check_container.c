@@ -702,9 +702,31 @@ START_TEST(unfinished_pipe)
 }
 END_TEST
 
+/* The checksum itself: the published answers of XXH3-64 with seed 0 on the bytes of its sanity test, some for each way it treats a
+ * length. */
+START_TEST(checksum_answers)
+{
+    static const struct {
+        size_t length;
+        uint64_t hash;
+    } known[] = {{0, 0x2d06800538d394c2},   {1, 0xc44bdff4074eecdb},   {6, 0x27b56a84cd2d7325},    {12, 0xa713daf0dfbb77e7},
+                 {24, 0xa3fe70bf9d3510eb},  {48, 0x397da259ecba1f11},  {80, 0xbcdefbbb2c47c90a},   {195, 0xcd94217ee362ec3a},
+                 {403, 0xcdeb804d65c6dea4}, {512, 0x617e49599013cb6b}, {2048, 0xdd59e2c3a5f038e0}, {2240, 0x6e73a90539cf2948},
+                 {2367, 0xcb37aeb9e5d361ed}};
+    uint8_t byte[2367];
+    uint64_t generator = 2654435761u;
+    for (size_t i = 0; i < sizeof byte; i++) {
+        byte[i] = (uint8_t)(generator >> 56);
+        generator *= 11400714785074694797u;
+    }
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) ck_assert_uint_eq(XXH3_64bits(byte, known[k].length), known[k].hash);
+}
+END_TEST
+
 static void pure_cases(TCase *t)
 {
     tcase_add_checked_fixture(t, open_toy, close_toy);
+    tcase_add_test(t, checksum_answers);
     tcase_add_test(t, packing);
     tcase_add_test(t, specification);
     tcase_add_test(t, round_trip);
