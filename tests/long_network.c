@@ -19,6 +19,7 @@
 
 #define LAYER_BOUND   0x1p-9 /* RMS error of a layer in units of its range */
 #define SCORE_BOUND   0.02   /* RMS error of the scores in units of their deviation */
+#define FLOOD_ERROR   0.02   /* RMS error of a result */
 #define MARGIN_NOISES 6.0    /* the top class must agree when its lead is this many times the noise */
 
 static const char *const bundled[] = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
@@ -217,6 +218,28 @@ static void print_times(const nn_stage_times *t, size_t count)
         s.convolution, s.slots_to_coeffs, s.switch_and_raise, s.coeffs_to_slots, s.eval_mod, s.activation);
 }
 
+/* Root mean square over the block of slots that holds the scores, mean of all copies, of |decrypted - exact|: what noise flooding must drown,
+ * whose default (fhola decrypt --flood-error) is FLOOD_ERROR. */
+static double block_error(const bench *b, const ckks_ciphertext *out, const double *scores, size_t classes)
+{
+    size_t slots = ckks_slots(b->context), rows = b->network->client.rows;
+    ckks_complex *value = malloc(slots * sizeof *value);
+    double sum = 0;
+    if (!value) check(FHOLA_NOMEM, "slots of the result");
+    check(ckks_decrypt(b->context, b->workspace, value, slots, out, b->secret), "decryption");
+    for (size_t k = 0; k < rows; k++) {
+        double re = 0, im = 0;
+        for (size_t s = k; s < slots; s += rows) {
+            re += value[s].re * (double)rows / (double)slots;
+            im += value[s].im * (double)rows / (double)slots;
+        }
+        if (k < classes) re -= scores[k];
+        sum += (re * re + im * im) / (double)rows;
+    }
+    free(value);
+    return sqrt(sum);
+}
+
 /* Adds the picture's score errors to *scores; returns whether everything held for it. */
 static int run_picture(bench *b, const char *name, const double *rgb, error_sum *scores)
 {
@@ -250,8 +273,9 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
     }
     size_t class = top(encrypted, trace->classes, &lead), plain_class = top(trace->scores, trace->classes, &plain_lead);
     int same = class == plain_class || plain_lead < MARGIN_NOISES * rms(&e);
-    printf("%-16s %-12s score %7.3f (plain %7.3f, lead %6.3f), error %.4f of the deviation, %.1f s%s\n", name,
-           nn_client_class(client, class), encrypted[class], trace->scores[class], plain_lead, rms(&e) / spread, seconds,
+    double block = block_error(b, out, trace->scores, trace->classes);
+    printf("%-16s %-12s score %7.3f (plain %7.3f, lead %6.3f), error %.4f of the deviation, block %.5f, %.1f s%s\n", name,
+           nn_client_class(client, class), encrypted[class], trace->scores[class], plain_lead, rms(&e) / spread, block, seconds,
            class == plain_class ? ""
            : same               ? "  other class, within the noise"
                                 : "  OTHER CLASS");
@@ -261,7 +285,8 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
     nn_trace_free(trace);
     free(input);
     free(times);
-    return same;
+    if (block > FLOOD_ERROR) printf("  the block of scores is off by more than %g\n", FLOOD_ERROR);
+    return same && block <= FLOOD_ERROR;
 }
 
 static size_t number(const char *name, const char *otherwise)
