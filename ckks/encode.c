@@ -119,20 +119,20 @@ void ckks_decode_coefficients(const ckks_context *c, ckks_complex *values, size_
     }
 }
 
-/* Modulo a product of primes below 2^63 a coefficient could wrap. */
+/* Modulo a product of primes below 2^63 a coefficient could wrap. Branch-free in the coefficients but for whether one does. */
 static fhola_status check_fit(const ckks_context *c, const int64_t *coefficient, size_t count, ckks_basis basis)
 {
-    if (ckks_params_log2(&c->params, basis) >= 63) return FHOLA_OK;
-    uint64_t product = 1, largest = 0;
+    double bits = ckks_params_log2(&c->params, basis);
+    if (bits >= 63) return FHOLA_OK;
+    uint64_t product = 1, misfits = 0;
     for (unsigned i = 0; i < c->primes; i++)
         if (basis & CKKS_BIT(i)) product *= c->prime[i].p;
     for (size_t i = 0; i < count; i++) {
-        uint64_t magnitude = coefficient[i] < 0 ? 0 - (uint64_t)coefficient[i] : (uint64_t)coefficient[i];
-        if (magnitude > largest) largest = magnitude;
+        uint64_t sign = 0 - ((uint64_t)coefficient[i] >> 63), magnitude = ((uint64_t)coefficient[i] ^ sign) - sign;
+        misfits |= (product / 2 - magnitude) >> 63;
     }
-    return largest <= product / 2 ? FHOLA_OK
-                                  : fhola_fail(FHOLA_RANGE, "a coefficient of 2^%.2f does not fit into the modulus of 2^%.2f",
-                                               log2((double)largest), log2((double)product));
+    ckks_declassify(&misfits, sizeof misfits); /* whether encoding fails */
+    return misfits ? fhola_fail(FHOLA_RANGE, "a coefficient does not fit into the modulus of 2^%.2f", bits) : FHOLA_OK;
 }
 
 fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plaintext *out, const ckks_complex *values, size_t period,
