@@ -7,7 +7,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/fhola"
 cp "$top/ola/ola.h" "$top/ckks/status.h" "$work/fhola"
-sed -n '/^\.Bd -literal/,/^\.Ed/p' "$top/man/fhola.3" | sed '/^\.[BE]d/d; s/\\e/\\/g' > "$work/example.c"
+awk '/^\.Bd -literal/ { block = ""; next }
+    /^\.Ed/ { if (block ~ /<fhola\/ola.h>/) printf "%s", block; next }
+    { gsub(/\\e/, "\\"); block = block $0 "\n" }' "$top/man/fhola.3" > "$work/example.c"
 ${CC:-cc} -std=c11 -O1 -ffp-contract=off -Wall -Wextra -Werror -I"$work" -I"$top" -I"$top/ckks" -o "$work/example" \
     "$work/example.c" "$top"/ola/*.c "$top/ckks/status.c" -lm
 "$work/example" > "$work/out"

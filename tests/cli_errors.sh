@@ -30,7 +30,7 @@ expect()
     found=0
     "$@" > ../out 2> ../err < ../input || found=$?
     ls -A > ../after
-    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/byte [0-9]+: (File too large|No space left on device)/byte SIZE: \1/' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
+    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/(cut.png: ).*/\1PNGERROR/' -e 's/byte [0-9]+: (File too large|No space left on device)/byte SIZE: \1/' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
     problem=
     [ $found -eq $code ] || problem="exit code $found, not $code"
     cmp -s ../expected ../err.shown || problem="$problem; another message"
@@ -227,13 +227,13 @@ expect 7 "$fhola" keygen cut.client << 'END'
 fhola keygen: malformed data: cut.client: chunk 1 'CLNT' at byte 272: truncated: the data ends at byte 1000
 END
 cp n.client new.client
-change new.client 8 002
+change new.client 8 003
 expect 7 "$fhola" keygen new.client << 'END'
-fhola keygen: malformed data: new.client: byte 0: format version 2 is newer than version 1, the one this program reads
+fhola keygen: malformed data: new.client: byte 0: format version 3 is newer than version 2, the one this program reads
 END
-change new.client 8 000
+change new.client 8 001
 expect 7 "$fhola" keygen new.client << 'END'
-fhola keygen: malformed data: new.client: byte 0: format version 0 is older than version 1, the one this program reads
+fhola keygen: malformed data: new.client: byte 0: format version 1 is older than version 2, the one this program reads
 END
 cp n.client flipped.client
 change flipped.client 2000 377
@@ -351,6 +351,27 @@ if ! as_user true 2> /dev/null || as_user cat closed.ppm > /dev/null 2>&1; then
 else
     expect 8 as_user "$fhola" encrypt secret.key closed.ppm << 'END'
 fhola encrypt: input/output error: closed.ppm: Permission denied
+END
+fi
+
+# ---- pictures: a PNG file is what the same pixels are as PPM; and what can be wrong with one
+
+echo 'P3 4 4 255 121 66 189 242 33 6 240 132 119 98 240 243 203 77 118 77 199 7 32 81 21 154 15 137 242 198 218 202 227 68 187 49 18 69 253 111 132 223 154 215 197 179 208 118 172 14 143 83' > four.ppm
+base64 -d > four.png << 'END'
+iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAIAAAAmkwkpAAAAP0lEQVR42gE0AMv/AHlCvfIhBvCEd2Lw8wDLTXZNxwcgURWaD4kA
+8sbayuNEuzESRf1vAITfmtfFs9B2rA6PU4eKGYPsjnuGAAAAAElFTkSuQmCC
+END
+"$fhola" encrypt secret.key four.ppm --preview -o four.ct 2> ../four.ppm.seen
+if "$fhola" encrypt secret.key four.png --preview -o four.ct 2> ../four.png.seen; then
+    cases=$((cases + 1))
+    cmp ../four.ppm.seen ../four.png.seen || { echo 'FAIL: the PNG file is another picture'; failures=$((failures + 1)); }
+    head -c 70 four.png > cut.png
+    expect 7 "$fhola" encrypt secret.key cut.png -o x.ct << 'END'
+fhola encrypt: malformed data: cut.png: PNGERROR
+END
+else
+    expect 7 "$fhola" encrypt secret.key four.png -o x.ct << 'END'
+fhola encrypt: malformed data: four.png: a PNG file, but this program was built without libpng
 END
 fi
 
@@ -492,8 +513,8 @@ for kind in n.fhola n.client secret.key eval.keys picture.ct; do
             foreign) cp "$picture" x.bad; message='byte 0: not a fhola file' ;;
             start) head -c 20 $kind > x.bad; message='byte 0: truncated: the data ends at byte 20' ;;
             middle) change x.bad 306 377; change x.bad 307 001; message="chunk 1 'TAG' at byte 272: the content does not match its checksum" ;;
-            older) change x.bad 8 000; message='byte 0: format version 0 is older than version 1, the one this program reads' ;;
-            newer) change x.bad 8 002; message='byte 0: format version 2 is newer than version 1, the one this program reads' ;;
+            older) change x.bad 8 001; message='byte 0: format version 1 is older than version 2, the one this program reads' ;;
+            newer) change x.bad 8 003; message='byte 0: format version 3 is newer than version 2, the one this program reads' ;;
         esac
         # the name of the chunk at that place depends on the kind
         tag=$(dd if=$kind bs=1 skip=272 count=4 2> /dev/null)
@@ -506,7 +527,7 @@ fhola inspect: malformed data: x.bad: $message
 END
         rm x.bad
     done
-    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 1 ] || { echo "FAIL: inspect $kind"; failures=$((failures + 1)); }
+    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 2 ] || { echo "FAIL: inspect $kind"; failures=$((failures + 1)); }
 done
 
 # ---- standard output

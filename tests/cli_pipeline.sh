@@ -97,3 +97,40 @@ END
 done
 cmp -s ../one ../two && fail 'the same noise twice'
 [ "$(wc -l < ../one)" -eq 21 ] || fail 'decrypt --flood does not print ten classes of each picture'
+
+# A result for another key, and one that is damaged.
+refused()
+{
+    code=0
+    "$fhola" decrypt "$2" "$3" > "$work/out" 2> "$work/err" || code=$?
+    [ $code -eq "$1" ] || fail "decrypt $3: exit code $code, not $1"
+    sed -E 's/[0-9a-f]{16}/ID/g' "$work/err" > "$work/err.ids"
+    same "decrypt $3, stderr" "$work/err.ids"
+}
+"$fhola" keygen resnet20.client -d others > /dev/null
+refused 6 others/secret.key scores.ct << 'END'
+fhola decrypt: unusable key: scores.ct: a ciphertext of another key (ID, not ID)
+END
+[ ! -s ../out ] || fail 'decrypt prints something for a result of another key'
+head -c 100000 scores.ct > cut.ct
+refused 7 keys/secret.key cut.ct << 'END'
+fhola decrypt: malformed data: cut.ct: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 100000
+END
+change()
+{
+    cp scores.ct changed.ct
+    printf "\\$2" | dd of=changed.ct bs=1 seek="$1" conv=notrunc 2> /dev/null
+}
+change 5000 000
+cmp -s scores.ct changed.ct && change 5000 377
+refused 7 keys/secret.key changed.ct << 'END'
+fhola decrypt: malformed data: changed.ct: chunk 2 'CIPH' at byte 312: the content does not match its checksum
+END
+change 8 001
+refused 7 keys/secret.key changed.ct << 'END'
+fhola decrypt: malformed data: changed.ct: byte 0: format version 1 is older than version 2, the one this program reads
+END
+change 8 003
+refused 7 keys/secret.key changed.ct << 'END'
+fhola decrypt: malformed data: changed.ct: byte 0: format version 3 is newer than version 2, the one this program reads
+END

@@ -12,22 +12,30 @@
 #define PATH_ROOM 4096u
 #define NAMES     64u
 
-/* Whether this program is the installed one, or the source tree is gone: then its files are the installed ones. */
-static bool installed(void)
+/* Whether this program is an installed one; or the source tree is gone, then it must be. *root: what stands before the folders it was
+ * configured for, where it was installed below another root (DESTDIR) or moved. */
+static bool installed(char root[PATH_ROOM])
 {
-    char path[PATH_ROOM];
-    size_t prefix = strlen(FHOLA_BINDIR);
-    if (access(FHOLA_SOURCEDIR "/nn/models", R_OK) != 0) return true;
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length < 0) return false;
-    path[length] = 0;
-    return strncmp(path, FHOLA_BINDIR, prefix) == 0 && path[prefix] == '/';
+    static const char bin[] = FHOLA_BINDIR;
+    root[0] = 0;
+    ssize_t length = readlink("/proc/self/exe", root, PATH_ROOM - 1);
+    root[length < 0 ? 0 : length] = 0;
+    char *slash = strrchr(root, '/');
+    if (slash) *slash = 0;
+    size_t folder = strlen(root);
+    if (folder >= sizeof bin - 1 && strcmp(root + folder - (sizeof bin - 1), bin) == 0) {
+        root[folder - (sizeof bin - 1)] = 0;
+        return true;
+    }
+    root[0] = 0;
+    return access(FHOLA_SOURCEDIR "/nn/models", R_OK) != 0;
 }
 
 void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name, const char *suffix)
 {
-    if (installed())
-        snprintf(path, room, "%s/%s/%s%s", FHOLA_PKGDATADIR, folder, name, suffix);
+    char root[PATH_ROOM];
+    if (installed(root))
+        snprintf(path, room, "%s%s/%s/%s%s", root, FHOLA_PKGDATADIR, folder, name, suffix);
     else
         snprintf(path, room, "%s/nn/%s/%s%s", FHOLA_SOURCEDIR, strcmp(folder, "pictures") == 0 ? "data" : folder, name, suffix);
 }

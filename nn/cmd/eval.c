@@ -109,5 +109,5 @@ const nn_cmd_command nn_cmd_eval = {
     .operands = "a model and a batch of pictures",
     .notes = "MODEL is a safetensors file, a compiled network, or the name of a bundled model. BATCH holds CIFAR records.",
     .examples = "fhola eval resnet20 test_batch.bin\n"
-                "fhola eval resnet20.fhola test_batch.bin --first 100 --count 1000 --noise 12 --json",
+                "fhola eval resnet20.fhola test_batch.bin --count 20 --noise 12 --json",
 };

@@ -124,5 +124,5 @@ const nn_cmd_command nn_cmd_infer = {
     .notes = "FILE, with any number of encrypted pictures, defaults to standard input. The results come in the same order.\n"
              "The name of a bundled model will do in place of FILE.fhola.",
     .examples = "fhola infer resnet20.fhola eval.keys cat.ct -o scores.ct\n"
-                "cat *.ct | fhola infer resnet20.fhola eval.keys > scores.ct",
+                "cat cat.ct ship.ct | fhola infer resnet20.fhola eval.keys > scores.ct",
 };

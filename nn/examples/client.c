@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client of server.c: encrypts pictures, sends them, decrypts the scores that come back.
+ *
+ *     cc -o client client.c $(pkg-config --cflags --libs fhola)
+ *     ./client keys resnet20.client         makes secret.key, which stays here, and eval.keys for the server
+ *     ./client ask 7000 cat.ppm ship.ppm */
+#define _POSIX_C_SOURCE 200809L
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fhola/ckks.h>
+#include <fhola/nn.h>
+
+static int connect_to(const char *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port))};
+    int connection = socket(AF_INET, SOCK_STREAM, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) != 0) {
+        perror("cannot connect");
+        exit(1);
+    }
+    return connection;
+}
+
+/* Sends a picture, waits for its scores, and prints the best class. */
+static fhola_status ask(nn_owner *owner, ckks_writer *out, ckks_reader *in, const char *picture)
+{
+    static double rgb[NN_PICTURE_VALUES];
+    const nn_client *network = nn_owner_client(owner);
+    size_t best = 0, classes = nn_client_classes(network);
+    double *score = calloc(classes, sizeof *score);
+    int more = 0;
+    fhola_status status = score ? nn_picture_read(rgb, picture) : FHOLA_NOMEM;
+    if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
+    if (status == FHOLA_OK) status = ckks_writer_commit(out);
+    if (status == FHOLA_OK) status = nn_owner_decrypt(owner, score, in, &more);
+    for (size_t i = 1; i < classes && more; i++)
+        if (score[i] > score[best]) best = i;
+    if (status == FHOLA_OK) printf("%s: %s\n", picture, more ? nn_client_class(network, best) : "no answer");
+    free(score);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    nn_owner *owner = NULL;
+    ckks_writer *out = NULL;
+    ckks_reader *in = NULL;
+    fhola_status status;
+    if (argc == 3 && strcmp(argv[1], "keys") == 0) {
+        status = nn_owner_open_client(&owner, argv[2]);
+        if (status == FHOLA_OK) status = nn_owner_generate(owner, "secret.key", "eval.keys", NULL, NULL);
+    } else if (argc > 3 && strcmp(argv[1], "ask") == 0) {
+        int connection = connect_to(argv[2]);
+        status = nn_owner_open_secret(&owner, "secret.key");
+        if (status == FHOLA_OK) status = ckks_writer_create(&out, fdopen(connection, "wb"), "server");
+        if (status == FHOLA_OK) status = ckks_reader_create(&in, fdopen(dup(connection), "rb"), "server");
+        for (int i = 3; i < argc && status == FHOLA_OK; i++) status = ask(owner, out, in, argv[i]);
+    } else {
+        fprintf(stderr, "usage: client keys NETWORK.client | client ask PORT PICTURE.ppm ...\n");
+        return 1;
+    }
+    if (status != FHOLA_OK) fprintf(stderr, "%s: %s\n", fhola_strerror(status), fhola_detail());
+    ckks_reader_destroy(in);
+    ckks_writer_destroy(out);
+    nn_owner_destroy(owner); /* wipes the secret key */
+    return status != FHOLA_OK;
+}
