@@ -70,9 +70,3 @@ void ckks_arena_clear(ckks_arena *arena)
     free(arena->slab);
     *arena = (ckks_arena){0};
 }
-
-void ckks_declassify(const void *memory, size_t bytes)
-{
-    (void)memory;
-    (void)bytes;
-}

@@ -24,9 +24,4 @@ typedef struct ckks_arena {
 void *ckks_arena_take(ckks_arena *arena, size_t bytes);
 void ckks_arena_clear(ckks_arena *arena);
 
-/* Marks bytes that were computed from secrets but are public by design, where code goes on to branch on them; does nothing by itself.
- * tests/ctime_tests, which fails where code branches on anything else that comes from a secret, puts its own function in this place.
- * Each use says why the bytes may be known. */
-void ckks_declassify(const void *memory, size_t bytes);
-
 #endif

@@ -342,8 +342,8 @@ static fhola_status create_unit(ckks_bootstrap *bs, ckks_workspace *ws)
     return st ? st : ckks_encode(bs->context, ws, bs->i, &unit, 1, 1, bs->eval_mod);
 }
 
-static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_half, int complex, double scale_in,
-                           int encode)
+static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_half, int complex,
+                                     double scale_in, int encode)
 {
     const ckks_params_spec *s = &c->params.spec;
     if (!(scale_in > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale_in);

@@ -386,7 +386,7 @@ const char *ckks_isa_name(size_t i);
  * stream may hold any number of containers. Reading follows the same order. A reader never allocates more than the parameters
  * justify, whatever a file claims, and hands over nothing that it has not verified. */
 
-#define CKKS_FILE_VERSION 2u /* 2: the hash of parameters covers the digits of key switching */
+#define CKKS_FILE_VERSION 2u /* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to sigma^-1(s) */
 
 typedef enum ckks_file_kind {
     CKKS_FILE_ANY = 0, /* only as an expectation */

@@ -13,7 +13,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "ckks/alloc.h"
 #include "ckks/chacha20.h"
 
 /* As in PNG: a byte above 127, and line ends that a transfer as text would change. */

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "ckks/alloc.h"
 
 /* Names the first coefficient that does not fit. */
 static fhola_status out_of_range(const double *coefficient, double scale)

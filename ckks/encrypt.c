@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "ckks/alloc.h"
 #include "ckks/elementary.h"
 #include "ckks/encode.h"
 #include "ckks/gaussian.h"

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ckks/alloc.h"
+#include "ckks/elementary.h"
 #include "ckks/encode.h"
 #include "ckks/evaluate.h"
 
@@ -160,8 +161,8 @@ static double choose_unit(const ckks_polynomial *pe)
         if (pe->level[0] & CKKS_BIT(i)) room = fmin(room, floor(pe->context->params.log2_prime[i]));
     for (unsigned i = 0; i < pe->nodes; i++)
         if (pe->node[i].leaf) most = fmax(most, pe->node[i].scale * prime_of(pe, pe->node[i].level - 1));
-    double excess = ceil(log2(most)) - ENCODED_BITS;
-    return excess > 0 ? exp2(fmin(excess, room)) : 1;
+    double excess = ceil(ckks_log2(most)) - ENCODED_BITS;
+    return excess > 0 ? ckks_exp2(fmin(excess, room)) : 1;
 }
 
 /* Encodes the coefficient vectors of a leaf, one level above its result. */

@@ -182,3 +182,9 @@ void ckks_sample_error(int8_t *out, size_t n, ckks_rng *rng)
     }
     ckks_wipe(words, sizeof words);
 }
+
+void ckks_declassify(const void *memory, size_t bytes)
+{
+    (void)memory;
+    (void)bytes;
+}

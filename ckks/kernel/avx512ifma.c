@@ -747,7 +747,8 @@ static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_
  *     r = low' + high' (2^52 mod p) - (q1 + q2) p,   low' = low mod 2^52, high' = high + floor(low / 2^52),
  * with q1, q2 the quotients of (1) and (2): each leaves a remainder below 2p, so r < 4p <= 2^52, as long as high' < 2^52 and
  * low < 2^64. For k products below 2^(2b) and a residue in `low`: k (2^(2b-52) + 1) + 1 < 2^52 and k < 4095; `sums` is below both.
- * Longer sums are folded in between. */
+ * Longer sums are folded in between. Inner products leave room for CKKS_MAX_SWITCHES products with the factor in their first sum: `sums`
+ * is 15 at least. */
 
 typedef struct fold_constants {
     V zero, neg, barrett, mask, p, p2, two52, two52_comp;
@@ -1052,7 +1053,7 @@ ALWAYS const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, 
     uint64_t *block = *room;
     const uint64_t *next = a + (source[1] & ~(uint32_t)63);
     for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
-    rotate_block(r, block, NULL, r->steps, a + (s & ~(uint32_t)63), constant_of(s));
+    rotate_block(r, block, NULL, r->steps /* no modulus: nothing is added */, a + (s & ~(uint32_t)63), constant_of(s));
     *room += 64;
     return block;
 }
