@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "ckks/ckks.h" /* ckks_declassify */
+
 #define CHUNK_WORDS 128u /* random 64-bit words drawn at a time: one batch of the key stream */
 
 static const uint8_t zero_nonce[CKKS_CHACHA20_NONCE_BYTES];
