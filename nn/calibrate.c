@@ -164,15 +164,15 @@ static fhola_status measure_degree(nn_cost_set *set, const ckks_params *params, 
 }
 
 static fhola_status measure_set(nn_cost_set *set, const ckks_params *params, const ckks_params_spec *spec, const nn_model *model,
-                                unsigned repeats, nn_progress progress, void *user)
+                                unsigned max_degree, unsigned repeats, nn_progress progress, void *user)
 {
     size_t degrees = 0;
     fhola_status status = FHOLA_OK;
-    while (degrees < TRIED && ola_depth(tried[degrees]) < spec->residual_levels)
+    while (degrees < TRIED && tried[degrees] <= max_degree && ola_depth(tried[degrees]) < spec->residual_levels)
         degrees++;
     if (degrees == 0)
-        return fhola_fail(FHOLA_PARAM, "%s has %u levels between bootstraps: none for a polynomial", set->params,
-                          spec->residual_levels);
+        return fhola_fail(FHOLA_PARAM, "%s has %u levels between bootstraps, the largest degree asked for is %u: no polynomial to measure",
+                          set->params, spec->residual_levels, max_degree);
     for (size_t k = 0; k < degrees && status == FHOLA_OK; k++) {
         status = measure_degree(set, params, model, tried[k], spec->eps, repeats, degrees);
         if (progress && status == FHOLA_OK)
@@ -194,8 +194,8 @@ static fhola_status keep_sets(nn_cost *cost, const nn_cost *other)
     return FHOLA_OK;
 }
 
-fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine, const nn_model *model, unsigned repeats,
-                             const nn_cost *kept, nn_progress progress, void *user)
+fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine, const nn_model *model, unsigned max_degree,
+                             unsigned repeats, const nn_cost *kept, nn_progress progress, void *user)
 {
     ckks_params_spec spec;
     ckks_params *params = NULL;
@@ -217,7 +217,7 @@ fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char
         status = keep_sets(result, kept);
     }
     if (status == FHOLA_OK)
-        status = measure_set(&result->set[0], params, &spec, model, repeats, progress, user);
+        status = measure_set(&result->set[0], params, &spec, model, max_degree, repeats, progress, user);
     ckks_params_destroy(params);
     if (status == FHOLA_OK)
         *cost = result;

@@ -120,11 +120,13 @@ void nn_cost_free(nn_cost *cost);
 FHOLA_WARN_UNUSED fhola_status nn_cost_save(const nn_cost *cost, const char *path);
 
 /* Measures such a table on this machine, with as many threads as OpenMP has: runs `model` on an encrypted picture with one degree
- * for all activations, for each of 3, 7, 15, ... that the named parameters have levels for, `repeats` times each (of which the
- * shortest time of a layer counts). `machine` goes into the table, as do the sets of `kept` (may be NULL) that are not measured.
+ * for all activations, for each of 3, 7, 15, ... up to `max_degree` that the named parameters have levels for, `repeats` times each
+ * (of which the shortest time of a layer counts). `machine` goes into the table, as do the sets of `kept` (may be NULL) that are not
+ * measured.
  * Takes the memory of one inference. FHOLA_PARAM: no such parameters, no levels for polynomials, or a number out of range. */
 FHOLA_WARN_UNUSED fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine, const nn_model *model,
-                                               unsigned repeats, const nn_cost *kept, nn_progress progress, void *user);
+                                               unsigned max_degree, unsigned repeats, const nn_cost *kept, nn_progress progress,
+                                               void *user);
 
 /* How degrees are chosen: the exact optimum, steps of steepest descent, or one degree for all. */
 typedef enum nn_plan_choice { NN_CHOICE_DP = 0, NN_CHOICE_GREEDY = 1, NN_CHOICE_UNIFORM = 2 } nn_plan_choice;

@@ -88,9 +88,10 @@ START_TEST(refuses_to_measure_nothing)
     nn_cost *cost = NULL;
     nn_model *model;
     succeed(nn_model_load(&model, write_network("n", 1, "down", test_seed), NULL));
-    fail_with(nn_cost_measure(&cost, "R15", "m", model, 0, NULL, NULL, NULL), FHOLA_PARAM, "1 to 100 runs");
-    fail_with(nn_cost_measure(&cost, "R15", "", model, 1, NULL, NULL, NULL), FHOLA_PARAM, "machine \"\"");
-    fail_with(nn_cost_measure(&cost, "R99", "m", model, 1, NULL, NULL, NULL), FHOLA_PARAM, "R99");
+    fail_with(nn_cost_measure(&cost, "R15", "m", model, 63, 0, NULL, NULL, NULL), FHOLA_PARAM, "1 to 100 runs");
+    fail_with(nn_cost_measure(&cost, "R15", "", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM, "machine \"\"");
+    fail_with(nn_cost_measure(&cost, "R99", "m", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM, "R99");
+    fail_with(nn_cost_measure(&cost, "R15", "m", model, 2, 1, NULL, NULL, NULL), FHOLA_PARAM, "no polynomial to measure");
     ck_assert_ptr_null(cost);
     nn_model_free(model);
 }

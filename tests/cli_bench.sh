@@ -62,6 +62,27 @@ shape "$work/copies.json" 16
 "$fhola" bench ntt --only memory_copy > "$work/copies.text"
 [ "$(wc -l < "$work/copies.text")" -eq 17 ] || fail "the table has $(wc -l < "$work/copies.text") lines"
 
+# One bootstrap and its stages, of fewer values than slots, on one table.
+"$fhola" bench bootstrap --params toy-boot --log-values 7 --complex --isa portable --json > "$work/bootstrap.json"
+shape "$work/bootstrap.json" 6
+
+# A table of costs, measured for one degree, beside another one's sets, is one that plans count with: of pictures of noise.
+models=$top_srcdir/nn/models
+"$fhola" bench --calibrate --max-degree 3 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
+[ ! -s "$work/out" ] || fail "--calibrate: $(cat "$work/out")"
+grep -q '"machine": "one \\"two\\""' "$work/cost.json" || fail "--calibrate: another machine: $(cat "$work/cost.json")"
+grep -q '"params": "R15", "estimated": false, "degrees": \[3\],' "$work/cost.json" || fail "--calibrate: another set: $(cat "$work/cost.json")"
+grep -q '"params": "R16"' "$work/cost.json" || fail "--calibrate: nothing kept: $(cat "$work/cost.json")"
+for i in 0 1 2 3 4 5 6 7; do
+    printf "\\00$i"
+    tail -c $((3072 * (i + 1))) "$models/resnet20.safetensors" | head -c 3072
+done > "$work/noise.bin"
+"$fhola" plan resnet20 "$work/noise.bin" --budget 1000 --cost "$work/cost.json" -o "$work/plan" > "$work/out" 2>&1 || fail "plan: $(cat "$work/out")"
+grep -q 'degrees 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3$' "$work/out" || fail "plan: $(cat "$work/out")"
+found=0
+"$fhola" plan resnet20 "$work/noise.bin" --budget 0.01 --cost "$work/cost.json" -o "$work/plan2" > "$work/out" 2>&1 || found=$?
+[ $found -ne 0 ] && [ ! -f "$work/plan2" ] || fail "a layer cost nothing: $(cat "$work/cost.json")"
+
 # Wrong use.
 for arguments in "" "abacus" "--calibrate" "ntt --calibrate -o x" "--calibrate -o x --repeat 0" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
     found=0
@@ -78,4 +99,8 @@ for arguments in "keyswitch --only rotate --params abacus" "--calibrate -o x --p
     [ $found -eq 3 ] || fail "bench $arguments: exit code $found, not 3"
     grep -q 'abacus' "$work/err" || fail "bench $arguments: $(cat "$work/err")"
 done
+found=0
+"$fhola" bench bootstrap --params toy-boot --log-values 11 --json > "$work/out" 2> "$work/err" || found=$?
+[ $found -eq 3 ] || fail "more values than slots: exit code $found, not 3"
+grep -q '2^11 values' "$work/err" || fail "more values than slots: $(cat "$work/err")"
 [ $failures -eq 0 ]

@@ -62,9 +62,11 @@ static fhola_status bench_keyswitch(const nn_cmd_bench_options *o)
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50, "primes of N bits only (default: 30, 40, 48 and 50)"),
     NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa, "figures of one kernel table only"),
+    NN_CMD_FLAG("complex", 0, nn_cmd_bench_options, complex_values, "bootstrap: complex values instead of real ones"),
     NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs, "paper: configurations to run (default 1,2,3,4; 5 needs --plans)"),
     NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
     NN_CMD_WHOLE("log-n", 0, "N", nn_cmd_bench_options, log_n, 10, 17, "functions on limbs: ring degree 2^N only (default: 15 and 16)"),
+    NN_CMD_WHOLE("log-values", 0, "N", nn_cmd_bench_options, log_values, 1, 16, "bootstrap: 2^N values (default: as many as there are slots)"),
     NN_CMD_WHOLE("judged", 0, "N", nn_cmd_bench_options, judged, 1, 1e9, "paper: accuracy on the first N pictures of the test batch only"),
     NN_CMD_TEXT("only", 0, "NAME", nn_cmd_bench_options, only, "figures whose names begin so"),
     NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params, "parameter set of whole operations (default R15)"),
@@ -81,6 +83,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("output", 'o', "FILE", nn_cmd_bench_options, output, "where the table goes"),
     NN_CMD_TEXT("model", 0, "MODEL", nn_cmd_bench_options, model, "network to measure (default resnet20)"),
     NN_CMD_TEXT("machine", 0, "NAME", nn_cmd_bench_options, machine, "its name in the table (default: the processor's)"),
+    NN_CMD_WHOLE("max-degree", 0, "N", nn_cmd_bench_options, max_degree, 3, 63, "largest degree to measure (default 63)"),
     NN_CMD_TEXT("keep", 0, "TABLE", nn_cmd_bench_options, keep, "take over that table's other parameter sets; may be FILE itself"),
     NN_CMD_WHOLE("repeat", 0, "N", nn_cmd_bench_options, repeat, 1, 100, "the shortest of N times of each layer counts (default 1)"),
     NN_CMD_END,
@@ -98,7 +101,7 @@ static const struct {
 
 static int run(int argc, char **argv)
 {
-    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1, .configs = "1,2,3,4", .pictures = 1};
+    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1, .max_degree = 63, .configs = "1,2,3,4", .pictures = 1};
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     if (o.calibrate && argc > 1) return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
     if (o.calibrate) return nn_cmd_bench_calibrate(&o);
@@ -122,9 +125,10 @@ const nn_cmd_command nn_cmd_bench = {
     .least = 0,
     .most = 1,
     .operands = "what to measure: ntt, keyswitch, bootstrap or paper",
-    .notes = "Kernel tables are compared with the portable one, which is therefore always measured.",
+    .notes = "Kernel tables are compared with the portable one, which is therefore measured too, except by 'bootstrap --isa'.",
     .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
                 "fhola bench bootstrap --json\n"
+                "fhola bench bootstrap --params R16 --log-values 14\n"
                 "fhola bench --calibrate -o cost.json\n"
                 "fhola bench paper --configs 1,4 --test test_batch.bin",
 };

@@ -14,9 +14,11 @@ typedef struct nn_cmd_bench_options {
     double threads;     /* 0: not given */
     double log_n;       /* 0: several */
     double bits;        /* 0: several */
+    double log_values;  /* of a bootstrap; 0: as many as there are slots */
+    bool complex_values;
     bool calibrate;
     const char *output, *machine, *keep, *model; /* of a table of costs */
-    double repeat;
+    double repeat, max_degree;
     const char *plans;   /* the plans' names without their suffixes; NULL: bundled with the model */
     const char *configs; /* configurations to run, "1,2" */
     const char *test;    /* CIFAR batch to take pictures from and to measure accuracy on; NULL: bundled pictures, no accuracy */

@@ -43,8 +43,8 @@ int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
     fhola_status status = nn_cmd_find_model(&model, o->model, NULL);
     if (status == FHOLA_OK && o->keep) status = nn_cost_load(&kept, o->keep);
     if (status == FHOLA_OK)
-        status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model, (unsigned)o->repeat, kept, nn_cmd_progress,
-                                 name);
+        status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model, (unsigned)o->max_degree,
+                                 (unsigned)o->repeat, kept, nn_cmd_progress, name);
     nn_cmd_progress_end();
     if (status == FHOLA_OK) status = nn_cost_save(cost, o->output);
     nn_cost_free(cost);

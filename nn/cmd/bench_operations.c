@@ -144,8 +144,8 @@ static fhola_status make_operands(bench *b, ckks_basis basis, size_t period, dou
     return status;
 }
 
-/* Runs `figures` under the portable table, with which the others are compared, then under those asked for. */
-static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, fhola_status (*figures)(bench *))
+/* Runs `figures` under the tables asked for, before that under the portable one if the others are to be compared with it. */
+static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, bool compared, fhola_status (*figures)(bench *))
 {
     ckks_params *params = NULL;
     size_t tables = 0;
@@ -157,7 +157,7 @@ static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, 
     for (size_t i = tables; i-- > 0 && !status;) {
         const char *isa = ckks_isa_name(i);
         bench b = {.options = o, .params = params, .threads = most_threads(), .portable = portable, .show = !o->isa || !strcmp(o->isa, isa)};
-        if (!b.show && i + 1 < tables) continue;
+        if (!b.show && !(compared && i + 1 == tables)) continue;
         status = open_context(&b, isa);
         if (!status) status = figures(&b);
         clear(&b);
@@ -223,7 +223,7 @@ fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *o)
 {
     double portable[OPERATIONS];
     for (size_t i = 0; i < OPERATIONS; i++)
-        if (!o->only || !strncmp(operations[i].name, o->only, strlen(o->only))) return each_table(o, portable, time_operations);
+        if (!o->only || !strncmp(operations[i].name, o->only, strlen(o->only))) return each_table(o, portable, true, time_operations);
     return FHOLA_OK;
 }
 
@@ -242,10 +242,12 @@ static fhola_status time_bootstrap(bench *b)
     const ckks_params_spec *spec = ckks_params_get_spec(b->params);
     double time[STAGES][MOST_RUNS], before[STAGES], after[STAGES], spent = 0;
     size_t runs = 0;
-    fhola_status status = ckks_bootstrap_create(&b->bootstrap, b->context, b->ws, spec->log_n - 1, exp2(spec->residual_bits), 1);
+    unsigned log_values = b->options->log_values > 0 ? (unsigned)b->options->log_values : spec->log_n - 1;
+    fhola_status status = (b->options->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
+        &b->bootstrap, b->context, b->ws, log_values, exp2(spec->residual_bits), 1);
     if (!status) status = ckks_bootstrap_keys(b->bootstrap, b->context, &b->list);
     if (!status)
-        status = make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params), ckks_slots(b->context),
+        status = make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params), (size_t)1 << log_values,
                                ckks_bootstrap_scale_in(b->bootstrap));
     for (size_t warm = 1; !status && runs < MOST_RUNS && (runs < LEAST_RUNS || spent < 2 * FIGURE_US); warm = 0) {
         stage_times(before, b);
@@ -265,6 +267,6 @@ static fhola_status time_bootstrap(bench *b)
 
 fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_options *o)
 {
-    double portable[STAGES];
-    return each_table(o, portable, time_bootstrap);
+    double portable[STAGES] = {0}; /* with --isa, a portable bootstrap would take most of the time for a ratio */
+    return each_table(o, portable, !o->isa, time_bootstrap);
 }

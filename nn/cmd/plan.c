@@ -199,10 +199,10 @@ static fhola_status load(plan_work *w, const plan_options *o)
         status = nn_profile_load(&w->profile, o->profile, w->model);
     if (status == FHOLA_OK)
         status = load_pictures(w, o);
+    w->options.cost = w->cost;
     if (status == FHOLA_OK && !w->profile && ((!o->degrees && !o->composite) || o->report))
         status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options, nn_cmd_progress, name);
     w->options.profile = w->profile;
-    w->options.cost = w->cost;
     return status;
 }
 
