@@ -620,6 +620,12 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static double end_stage(const ckks_workspace *ws, ckks_stage stage)
+{
+    if (ws->stage_ended) ws->stage_ended(ws->stage_arg, stage);
+    return now();
+}
+
 fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys, const ckks_bootstrap *bs,
                                   ckks_ciphertext *out, const ckks_ciphertext *in, unsigned residual_levels)
 {
@@ -644,15 +650,15 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws, con
     if (!st && bs->complex) st = ckks_ciphertext_scratch(&r.imaginary, ws, r.chain);
     if (!st) st = bs->complex ? ckks_ciphertext_copy(&r.a, in) : merge_halves(&r, in);
     if (!st) st = transforms(&r, bs->stc, bs->stc_count);
-    t[1] = now();
+    t[1] = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
     if (!st) st = switch_and_raise(&r);
     t[2] = now();
     if (!st) st = trace(&r);
-    t[3] = now();
+    t[3] = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
     if (!st) st = coeffs_to_slots(&r);
-    t[4] = now();
+    t[4] = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
     if (!st) st = bs->complex ? eval_mod_complex(&r) : eval_mod(&r);
-    t[5] = now();
+    t[5] = end_stage(ws, CKKS_STAGE_EVAL_MOD);
     if (!st) st = ckks_ciphertext_copy(out, &r.a);
     ckks_workspace_release(ws, mark);
     ws->times.slots_to_coeffs += t[1] - t[0];

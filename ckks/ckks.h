@@ -112,6 +112,32 @@ const ckks_params *ckks_context_params(const ckks_context *context);
 const char *ckks_context_isa(const ckks_context *context);
 size_t ckks_slots(const ckks_context *context); /* N / 2 */
 
+/* What the kernels are asked to do, to compare with what they can do: a context that counts, at a cost of nanoseconds per call of a
+ * kernel function. Each kind has outputs and the terms they are made of, in words of one residue, and for primes below 2^32 ([0])
+ * and above ([1]). */
+typedef enum ckks_work_kind {
+    CKKS_WORK_NTT_FORWARD,   /* outputs: first limbs of a call, which find the tables cold; terms: all limbs */
+    CKKS_WORK_NTT_INVERSE,   /* the same */
+    CKKS_WORK_INNER_PRODUCT, /* outputs: pairs of words; terms: digits, each read once, with two words of key */
+    CKKS_WORK_PLAIN_PRODUCT, /* outputs: pairs of words; terms: plaintext words times pairs */
+    CKKS_WORK_COMBINE,       /* base conversion, outputs: words; terms: words read */
+    CKKS_WORK_OVERFLOW,      /* of base conversion, the same */
+    CKKS_WORK_TENSOR,        /* outputs: triples of words; no terms */
+    CKKS_WORK_PERMUTE,       /* outputs: words; no terms */
+    CKKS_WORK_ELEMENTWISE,   /* sums, differences, products: words written, words read */
+    CKKS_WORK_KINDS
+} ckks_work_kind;
+
+typedef struct ckks_work {
+    size_t n; /* words of one limb */
+    uint64_t outputs[CKKS_WORK_KINDS][2], terms[CKKS_WORK_KINDS][2];
+    uint64_t key_bytes, plain_bytes; /* of packed keys and plaintexts read */
+} ckks_work;
+
+fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params, const char *isa) FHOLA_WARN_UNUSED;
+/* All work since the creation of the context; zeros for one that does not count. */
+void ckks_context_work(const ckks_context *context, ckks_work *work);
+
 /* Scratch memory, grown on demand and kept: a steady computation stops allocating. Also counts operations. */
 typedef struct ckks_counters {
     uint64_t ntt;             /* limbs transformed, both directions */
@@ -130,6 +156,11 @@ fhola_status ckks_workspace_create(ckks_workspace **out, const ckks_context *con
 void ckks_workspace_destroy(ckks_workspace *workspace); /* wipes */
 ckks_counters *ckks_workspace_counters(ckks_workspace *workspace);
 ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *workspace);
+
+/* Stages of a bootstrap, in their order; the trace belongs to the second. */
+typedef enum ckks_stage { CKKS_STAGE_SLOTS_TO_COEFFS, CKKS_STAGE_SWITCH_AND_RAISE, CKKS_STAGE_COEFFS_TO_SLOTS, CKKS_STAGE_EVAL_MOD } ckks_stage;
+/* From now on `ended` (NULL: nobody) is told when a stage of a bootstrap with this workspace ends. */
+void ckks_workspace_observe(ckks_workspace *workspace, void (*ended)(void *arg, ckks_stage stage), void *arg);
 
 /* ------------------------------------------------------------------ randomness and keys */
 

@@ -36,6 +36,7 @@ static fhola_status prime_init(ckks_context *c, unsigned i)
     p->log_n = c->log_n;
     while (p->p >> p->bits) p->bits++;
     p->width = p->bits <= 32 ? 4 : 8;
+    p->tally = c->tally;
     fhola_status st = c->kernel->prime_init(p);
     for (unsigned k = 0; k < c->subrings && !st; k++) {
         ckks_prime *q = &c->subring[k][i];
@@ -48,7 +49,18 @@ static fhola_status prime_init(ckks_context *c, unsigned i)
     return st;
 }
 
-fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, const char *isa)
+/* With `counting`, a table that counts stands before the kernel's. */
+static fhola_status choose_kernel(ckks_context *c, const char *isa, int counting)
+{
+    fhola_status st = ckks_kernel_select(&c->kernel, isa);
+    if (st || !counting) return st;
+    c->tally = ckks_tally_create(c->kernel);
+    if (!c->tally) return fhola_fail(FHOLA_NOMEM, "no memory to count the kernel's work");
+    c->kernel = &c->tally->table;
+    return FHOLA_OK;
+}
+
+static fhola_status create(ckks_context **out, const ckks_params *params, const char *isa, int counting)
 {
     ckks_context *c = calloc(1, sizeof *c);
     if (!c) return fhola_fail(FHOLA_NOMEM, "no memory for a context");
@@ -62,7 +74,7 @@ fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, 
     c->subrings = c->log_n < 6 ? 0 : c->log_n - 6 < CKKS_MAX_SUBRINGS ? c->log_n - 6 : CKKS_MAX_SUBRINGS;
     c->chain = ckks_basis_chain(params);
     c->special = ckks_basis_special(params);
-    fhola_status st = ckks_kernel_select(&c->kernel, isa);
+    fhola_status st = choose_kernel(c, isa, counting);
     for (unsigned i = 0; i < c->primes && !st; i++) st = prime_init(c, i);
     if (!st) st = ckks_fft_create(&c->fft, c->log_n);
     if (st) {
@@ -79,6 +91,29 @@ fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, 
     return FHOLA_OK;
 }
 
+fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, const char *isa)
+{
+    return create(out, params, isa, 0);
+}
+
+fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params, const char *isa)
+{
+    return create(out, params, isa, 1);
+}
+
+void ckks_context_work(const ckks_context *c, ckks_work *work)
+{
+    *work = (ckks_work){.n = c->n};
+    if (!c->tally) return;
+    for (unsigned k = 0; k < CKKS_WORK_KINDS; k++)
+        for (unsigned wide = 0; wide < 2; wide++) {
+            work->outputs[k][wide] = atomic_load_explicit(&c->tally->entry[k][wide].outputs, memory_order_relaxed);
+            work->terms[k][wide] = atomic_load_explicit(&c->tally->entry[k][wide].terms, memory_order_relaxed);
+        }
+    work->key_bytes = atomic_load_explicit(&c->tally->key_bytes, memory_order_relaxed);
+    work->plain_bytes = atomic_load_explicit(&c->tally->plain_bytes, memory_order_relaxed);
+}
+
 void ckks_context_destroy(ckks_context *c)
 {
     if (!c) return;
@@ -88,6 +123,7 @@ void ckks_context_destroy(ckks_context *c)
             if (c->subring[k][i].tables) c->kernel->prime_clear(&c->subring[k][i]);
     }
     ckks_fft_destroy(c->fft);
+    ckks_tally_destroy(c->tally);
     free(c);
 }
 

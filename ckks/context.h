@@ -4,7 +4,7 @@
 #define CKKS_CONTEXT_H
 
 #include "ckks/fft.h"
-#include "ckks/kernel/kernel.h"
+#include "ckks/kernel/tally.h"
 #include "ckks/params.h"
 
 #define CKKS_BIT(i) ((ckks_basis)1 << (i))
@@ -13,6 +13,7 @@
 struct ckks_context {
     ckks_params params;
     const ckks_kernel *kernel;
+    ckks_tally *tally; /* NULL, or whose table `kernel` is */
     unsigned log_n, log_slots;
     size_t n, slots;
     size_t stride; /* words from one limb of a polynomial to the next: n, staggered by an odd number of cache lines in large rings */

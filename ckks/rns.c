@@ -22,6 +22,8 @@ void ckks_conversion_set(ckks_conversion *cv, const ckks_context *c, ckks_basis 
 
 void ckks_conversion_overflows(const ckks_conversion *cv, size_t count, const ckks_context *c)
 {
+    if (c->tally)
+        for (size_t k = 0; k < count; k++) ckks_tally_add(c->tally, CKKS_TALLY_OVERFLOW, 1, c->n, (cv[k].terms - 1) * c->n);
     size_t chunk = c->n < OVERFLOW_CHUNK ? c->n : OVERFLOW_CHUNK;
 #pragma omp parallel for schedule(static) collapse(2)
     for (size_t k = 0; k < count; k++)

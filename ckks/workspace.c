@@ -37,6 +37,12 @@ ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *ws)
     return &ws->times;
 }
 
+void ckks_workspace_observe(ckks_workspace *ws, void (*ended)(void *arg, ckks_stage stage), void *arg)
+{
+    ws->stage_ended = ended;
+    ws->stage_arg = arg;
+}
+
 ckks_mark ckks_workspace_mark(const ckks_workspace *ws)
 {
     ckks_mark mark = {ws->current, ws->blocks ? ws->block[ws->current].used : 0};

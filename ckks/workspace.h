@@ -17,6 +17,8 @@ struct ckks_workspace {
     unsigned stagger;
     ckks_counters counters;
     ckks_bootstrap_times times;
+    void (*stage_ended)(void *arg, ckks_stage stage); /* or NULL */
+    void *stage_arg;
 };
 
 typedef struct ckks_mark {

@@ -31,7 +31,6 @@ void nn_description_clear(nn_description *description);
 
 /* KEY unless the chunk that comes next says `network`. */
 fhola_status nn_network_id_check(ckks_reader *reader, uint64_t network) FHOLA_WARN_UNUSED;
-fhola_status nn_network_id_write(ckks_writer *writer, uint64_t network) FHOLA_WARN_UNUSED;
 
 fhola_status nn_model_write(ckks_writer *writer, const nn_model *model) FHOLA_WARN_UNUSED;
 fhola_status nn_model_read(nn_model **model, ckks_reader *reader) FHOLA_WARN_UNUSED;

@@ -423,6 +423,8 @@ FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *o
 
 /* The id of the network a ciphertext or a file of evaluation keys belongs to: comes right after ckks_reader_begin. */
 FHOLA_WARN_UNUSED fhola_status nn_network_id_read(uint64_t *id, ckks_reader *reader);
+/* And right after ckks_writer_begin. */
+FHOLA_WARN_UNUSED fhola_status nn_network_id_write(ckks_writer *writer, uint64_t id);
 
 /* ------------------------------------------------------------------------------------ end of files of the encrypted engine */
 

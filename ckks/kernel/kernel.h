@@ -43,6 +43,7 @@ typedef struct ckks_prime {
     unsigned width;    /* bytes of a packed residue: 4 if p < 2^32, else 8 */
     unsigned log_n;
     void *tables;      /* owned by the kernel: twiddles, their companions and reduction constants */
+    void *tally;       /* of a table that counts (tally.h), else NULL */
 } ckks_prime;
 
 /* Galois automorphism X -> X^g acting on evaluation form: (sigma a)[i] = a[source[i]].
