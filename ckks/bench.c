@@ -21,8 +21,10 @@ enum {
     DIGITS = 3,     /* terms of the inner product */
     COMBINE_TERMS = 10,
     COMBINE_TARGETS = 10,
+    FEW_COMBINE_TERMS = 3,
     PLAIN_TERMS = 16,
     PLAIN_GIANTS = 8,
+    FEW_PLAIN_TERMS = 4,
     MOST_THREADS = 256
 };
 
@@ -241,34 +243,60 @@ static void run_forward_digits(bench_set *s, size_t turn)
     s->kernel->ntt_forward(&s->prime[turn], s->limb[turn], DIGITS);
 }
 
-static void inner(bench_set *s, size_t turn, const ckks_automorphism *sigma)
+static void inner(bench_set *s, size_t turn, size_t digits, const ckks_automorphism *sigma)
 {
     const void *const *key = (const void *const *)s->key[turn];
-    const ckks_switch_term term = {sigma, DIGITS, (const uint64_t *const *)s->limb[0], key, key + DIGITS, NULL, NULL};
+    const ckks_switch_term term = {sigma, digits, (const uint64_t *const *)s->limb[0], key, key + DIGITS, NULL, NULL};
     s->kernel->inner_product(&s->prime[turn], s->out[0], s->out[1], 0, s->n, 1, &term, 0, 0);
 }
 
 static void run_inner(bench_set *s, size_t turn)
 {
-    inner(s, turn, NULL);
+    inner(s, turn, DIGITS, NULL);
 }
 
 static void run_inner_rotated(bench_set *s, size_t turn)
 {
-    inner(s, turn, &s->sigma);
+    inner(s, turn, DIGITS, &s->sigma);
 }
 
-static void run_combine(bench_set *s, size_t turn)
+static void run_inner_one(bench_set *s, size_t turn)
+{
+    inner(s, turn, 1, &s->sigma);
+}
+
+static void convert(bench_set *s, size_t turn, size_t terms, size_t targets)
 {
     const ckks_prime *primes[COMBINE_TARGETS];
     const uint64_t *y[COMBINE_TERMS], *weight[COMBINE_TARGETS];
     for (size_t t = 0; t < COMBINE_TARGETS; t++) primes[t] = &s->prime[t % s->primes], weight[t] = s->weight[t];
     for (size_t i = 0; i < COMBINE_TERMS; i++) y[i] = s->limb[(turn + i / DIGITS) % s->primes][i % DIGITS];
-    s->kernel->combine(primes, COMBINE_TARGETS, s->target, COMBINE_TERMS, y, weight, s->n);
+    s->kernel->combine(primes, targets, s->target, terms, y, weight, s->n);
 }
 
-/* As a linear transform does it: ranges of 16 rotated ciphertexts stay near while each of PLAIN_GIANTS sums reads them. */
-static void run_plain(bench_set *s, size_t turn)
+static void run_combine(bench_set *s, size_t turn)
+{
+    convert(s, turn, COMBINE_TERMS, COMBINE_TARGETS);
+}
+
+static void run_combine_few(bench_set *s, size_t turn)
+{
+    convert(s, turn, FEW_COMBINE_TERMS, COMBINE_TARGETS);
+}
+
+static void run_overflow(bench_set *s, size_t turn)
+{
+    const uint64_t *y[COMBINE_TERMS];
+    double inverse[COMBINE_TERMS];
+    for (size_t i = 0; i < COMBINE_TERMS; i++) {
+        y[i] = s->limb[(turn + i / DIGITS) % s->primes][i % DIGITS];
+        inverse[i] = s->prime[i % s->primes].inverse;
+    }
+    s->kernel->overflow(s->target[0], COMBINE_TERMS, y, inverse, s->n);
+}
+
+/* As a linear transform does it: ranges of rotated ciphertexts stay near while each of PLAIN_GIANTS sums reads them. */
+static void multiply_plain(bench_set *s, size_t turn, size_t terms)
 {
     enum { RANGE = 2048 };
     size_t range = s->n < RANGE ? s->n : RANGE;
@@ -277,14 +305,24 @@ static void run_plain(bench_set *s, size_t turn)
         for (size_t g = 0; g < PLAIN_GIANTS; g++) {
             const void *plain[PLAIN_TERMS];
             const uint64_t *x0[PLAIN_TERMS], *x1[PLAIN_TERMS];
-            for (size_t b = 0; b < PLAIN_TERMS; b++) {
-                size_t k = g * PLAIN_TERMS + b;
+            for (size_t b = 0; b < terms; b++) {
+                size_t k = g * terms + b;
                 plain[b] = (const char *)s->key[(turn + k) % s->primes][k / s->primes % (2 * DIGITS)] + from * p->width;
                 x0[b] = s->limb[(turn + b / 2) % s->primes][b % 2] + from;
                 x1[b] = s->limb[(turn + b / 2) % s->primes][(b + 1) % DIGITS] + from;
             }
-            s->kernel->plain_product(p, s->out[0] + from, s->out[1] + from, range, PLAIN_TERMS, plain, 0, x0, x1, 0);
+            s->kernel->plain_product(p, s->out[0] + from, s->out[1] + from, range, terms, plain, 0, x0, x1, 0);
         }
+}
+
+static void run_plain(bench_set *s, size_t turn)
+{
+    multiply_plain(s, turn, PLAIN_TERMS);
+}
+
+static void run_plain_few(bench_set *s, size_t turn)
+{
+    multiply_plain(s, turn, FEW_PLAIN_TERMS);
 }
 
 static void run_permute(bench_set *s, size_t turn)
@@ -319,8 +357,13 @@ static const figure figures[] = {
     {"ntt_forward_3", CKKS_FIGURES_NTT, run_forward_digits, DIGITS, 2, 0},
     {"inner_product", CKKS_FIGURES_KEY_SWITCH, run_inner, 1, DIGITS + 2, 2 * DIGITS},
     {"inner_product_rotated", CKKS_FIGURES_KEY_SWITCH, run_inner_rotated, 1, DIGITS + 2, 2 * DIGITS},
+    {"inner_product_1", CKKS_FIGURES_KEY_SWITCH, run_inner_one, 1, 3, 2},
     {"base_conversion", CKKS_FIGURES_KEY_SWITCH, run_combine, COMBINE_TARGETS, 1 + (double)COMBINE_TERMS / COMBINE_TARGETS, 0},
+    {"base_conversion_3", CKKS_FIGURES_KEY_SWITCH, run_combine_few, COMBINE_TARGETS,
+     1 + (double)FEW_COMBINE_TERMS / COMBINE_TARGETS, 0},
+    {"overflow", CKKS_FIGURES_KEY_SWITCH, run_overflow, 1, COMBINE_TERMS + 1, 0},
     {"plain_product", CKKS_FIGURES_KEY_SWITCH, run_plain, PLAIN_GIANTS, 2, PLAIN_TERMS},
+    {"plain_product_4", CKKS_FIGURES_KEY_SWITCH, run_plain_few, PLAIN_GIANTS, 2, FEW_PLAIN_TERMS},
     {"automorphism", CKKS_FIGURES_KEY_SWITCH, run_permute, 1, 2, 0},
     {"multiply", CKKS_FIGURES_KEY_SWITCH, run_mul, 1, 3, 0},
     {"mod_down", CKKS_FIGURES_KEY_SWITCH, run_mod_down, 1, 3, 0},

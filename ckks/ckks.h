@@ -408,6 +408,30 @@ double ckks_bench_clock_ghz(void);
 /* The i-th kernel table this machine can run, best first; NULL past the end. */
 const char *ckks_isa_name(size_t i);
 
+/* What work costs, from figures alone: microseconds per output and per term of each kind on one limb of n words, for primes below
+ * and above 2^32, while `threads` threads are at work. */
+typedef struct ckks_cost {
+    unsigned threads;
+    size_t n;
+    double clock_ghz;
+    double bytes_per_us;       /* copied by all threads together */
+    double transform_floor_us; /* of one limb: its vector multiplications, one a cycle; NaN for a table without vectors */
+    double output_us[CKKS_WORK_KINDS][2], term_us[CKKS_WORK_KINDS][2];
+} ckks_cost;
+
+typedef struct ckks_cost_shares {
+    double kind[CKKS_WORK_KINDS]; /* seconds of each kind of work: their sum is what is predicted */
+    double transform_floor;       /* seconds of its transforms, were they bound by multiplications alone */
+    double memory_floor;          /* seconds of reading its keys and plaintexts at the speed of a copy */
+} ckks_cost_shares;
+
+/* "ntt_forward", ...: NULL past the end. */
+const char *ckks_work_name(ckks_work_kind kind);
+/* Measures all figures for one kernel table; takes seconds. Errors as ckks_bench_kernels. */
+fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n, unsigned threads) FHOLA_WARN_UNUSED;
+/* Seconds the work takes; `shares` may be NULL. */
+double ckks_cost_predict(const ckks_cost *cost, const ckks_work *work, ckks_cost_shares *shares);
+
 /* ------------------------------------------------------------------------------------------------------------------ files */
 
 /* A file, or a piece of a stream, is a container: a head that says what it holds, the specification of the parameters, chunks with

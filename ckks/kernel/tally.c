@@ -105,14 +105,15 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
     inner(p)->permute(p, out, acc, a, sigma);
 }
 
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t terms, const uint64_t *const a[],
-                          const void *const key0[], const void *const key1[], const uint64_t *add0, const uint64_t *add1,
-                          uint64_t factor, const ckks_automorphism *sigma, int accumulate)
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t words, size_t terms,
+                          const ckks_switch_term term[], uint64_t factor, int accumulate)
 {
     ckks_tally *t = p->tally;
-    count(p, CKKS_TALLY_INNER_PRODUCT, degree(p), terms * degree(p));
-    atomic_fetch_add_explicit(&t->key_bytes, 2 * terms * degree(p) * p->width, memory_order_relaxed);
-    t->kernel->inner_product(p, out0, out1, terms, a, key0, key1, add0, add1, factor, sigma, accumulate);
+    size_t digits = 0;
+    for (size_t k = 0; k < terms; k++) digits += term[k].digits;
+    count(p, CKKS_TALLY_INNER_PRODUCT, words, digits * words);
+    atomic_fetch_add_explicit(&t->key_bytes, 2 * digits * words * p->width, memory_order_relaxed);
+    t->kernel->inner_product(p, out0, out1, from, words, terms, term, factor, accumulate);
 }
 
 static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t words, size_t terms, const void *const plain[],

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/cmd/stream.h"
+
 void nn_cmd_bench_print(void *arg, const ckks_figure *f)
 {
     const bool *json = arg;
@@ -61,7 +63,7 @@ static fhola_status bench_keyswitch(const nn_cmd_bench_options *o)
 
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50, "primes of N bits only (default: 30, 40, 48 and 50)"),
-    NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa, "figures of one kernel table only"),
+    NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa, "figures of one kernel table only; net: the table used"),
     NN_CMD_FLAG("complex", 0, nn_cmd_bench_options, complex_values, "bootstrap: complex values instead of real ones"),
     NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs, "paper: configurations to run (default 1,2,3,4; 5 needs --plans)"),
     NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
@@ -70,7 +72,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("judged", 0, "N", nn_cmd_bench_options, judged, 1, 1e9, "paper: accuracy on the first N pictures of the test batch only"),
     NN_CMD_TEXT("only", 0, "NAME", nn_cmd_bench_options, only, "figures whose names begin so"),
     NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params, "parameter set of whole operations (default R15)"),
-    NN_CMD_WHOLE("pictures", 0, "N", nn_cmd_bench_options, pictures, 1, 1e6, "paper: encrypted pictures of each configuration (default 1)"),
+    NN_CMD_WHOLE("pictures", 0, "N", nn_cmd_bench_options, pictures, 1, 1e6, "paper: encrypted pictures of each configuration (default 1);\nnet: pictures measured, after one that is not (default 1)"),
     NN_CMD_TEXT("plans", 0, "PREFIX", nn_cmd_bench_options, plans,
                 "paper: plans PREFIX-uniform.plan, PREFIX-paper.plan, PREFIX.plan and\nPREFIX-uniform15.plan (default: bundled with the model)"),
     NN_CMD_TEXT("test", 0, "FILE", nn_cmd_bench_options, test,
@@ -81,7 +83,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_FLAG("calibrate", 0, nn_cmd_bench_options, calibrate,
                 "measure the table of costs that 'fhola plan' counts with: one encrypted\npicture per degree; with these:"),
     NN_CMD_TEXT("output", 'o', "FILE", nn_cmd_bench_options, output, "where the table goes"),
-    NN_CMD_TEXT("model", 0, "MODEL", nn_cmd_bench_options, model, "network to measure (default resnet20)"),
+    NN_CMD_TEXT("model", 0, "MODEL", nn_cmd_bench_options, model, "network to measure (default resnet20); net: a compiled one does as well"),
     NN_CMD_TEXT("machine", 0, "NAME", nn_cmd_bench_options, machine, "its name in the table (default: the processor's)"),
     NN_CMD_WHOLE("max-degree", 0, "N", nn_cmd_bench_options, max_degree, 3, 63, "largest degree to measure (default 63)"),
     NN_CMD_TEXT("keep", 0, "TABLE", nn_cmd_bench_options, keep, "take over that table's other parameter sets; may be FILE itself"),
@@ -92,11 +94,13 @@ static const nn_cmd_option options[] = {
 static const struct {
     const char *name;
     fhola_status (*run)(const nn_cmd_bench_options *);
+    bool figures; /* prints lines of nn_cmd_bench_print */
 } parts[] = {
-    {"bootstrap", nn_cmd_bench_bootstraps},
-    {"keyswitch", bench_keyswitch},
-    {"ntt", bench_ntt},
-    {"paper", nn_cmd_bench_paper},
+    {"bootstrap", nn_cmd_bench_bootstraps, true},
+    {"keyswitch", bench_keyswitch, true},
+    {"net", nn_cmd_bench_net, false},
+    {"ntt", bench_ntt, true},
+    {"paper", nn_cmd_bench_paper, false},
 };
 
 static int run(int argc, char **argv)
@@ -108,27 +112,28 @@ static int run(int argc, char **argv)
     if (argc < 2) return nn_cmd_wrong_use("bench", "what to measure is missing: ntt, keyswitch, bootstrap or --calibrate");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(argv[1], parts[i].name) != 0) continue;
-        if (!o.json && parts[i].run != nn_cmd_bench_paper)
+        if (!o.json && parts[i].figures)
             printf("%-22s %-10s %7s %6s %4s %-4s %11s %11s %10s %7s %6s\n", "name", "isa", "threads", "n", "bits", "", "median us", "min us",
                    "kcycles", "GB/s", "ratio");
-        return nn_cmd_finish("bench", parts[i].run(&o));
+        return nn_cmd_finish_caught("bench", parts[i].run(&o));
     }
-    return nn_cmd_wrong_use("bench", "nothing called '%s' to measure: ntt, keyswitch, bootstrap or paper", argv[1]);
+    return nn_cmd_wrong_use("bench", "nothing called '%s' to measure: ntt, keyswitch, bootstrap, net or paper", argv[1]);
 }
 
 const nn_cmd_command nn_cmd_bench = {
     .name = "bench",
     .run = run,
-    .usage = "ntt|keyswitch|bootstrap|paper|--calibrate",
+    .usage = "ntt|keyswitch|bootstrap|net|paper|--calibrate",
     .purpose = "measure the arithmetic on this machine",
     .options = options,
     .least = 0,
     .most = 1,
-    .operands = "what to measure: ntt, keyswitch, bootstrap or paper",
+    .operands = "what to measure: ntt, keyswitch, bootstrap, net or paper",
     .notes = "Kernel tables are compared with the portable one, which is therefore measured too, except by 'bootstrap --isa'.",
     .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
                 "fhola bench bootstrap --json\n"
                 "fhola bench bootstrap --params R16 --log-values 14\n"
+                "fhola bench net --threads 1 --pictures 10\n"
                 "fhola bench --calibrate -o cost.json\n"
                 "fhola bench paper --configs 1,4 --test test_batch.bin",
 };
