@@ -519,7 +519,7 @@ fhola_status nn_cmd_bench_net(const nn_cmd_bench_options *o)
     b.threads = thread_count();
     if (o->isa) (void)setenv("FHOLA_ISA", o->isa, 1); /* for the owner */
     nn_cmd_catch_signals();
-    fhola_status status = nn_cmd_load_network(&b.source, o->model, NULL, NULL);
+    fhola_status status = nn_cmd_load_network(&b.source, o->model, NULL, NULL, NULL);
     if (status == FHOLA_OK) status = measure(&b);
     if (status == FHOLA_OK && o->json)
         print_json(&b);
