@@ -22,11 +22,16 @@ enum {
     COMBINE_TERMS = 10,
     COMBINE_TARGETS = 10,
     FEW_COMBINE_TERMS = 3,
+    FEW_COMBINE_TARGETS = 2, /* as many as are transformed while they are near */
+    ROTATIONS = 8,
     PLAIN_TERMS = 16,
     PLAIN_GIANTS = 8,
     FEW_PLAIN_TERMS = 4,
     MOST_THREADS = 256
 };
+
+/* Keys and plaintexts come from memory, once each: packed limbs of one thread, more than caches hold. */
+#define KEY_BYTES ((size_t)192 << 20)
 
 #define FIGURE_US 25e3 /* after LEAST_RUNS, a figure takes no longer */
 
@@ -40,7 +45,10 @@ typedef struct bench_set {
     char *arena;
     size_t used, size;
     uint64_t *limb[COLD_SETS][DIGITS]; /* residues */
-    void *key[COLD_SETS][2 * DIGITS];  /* packed */
+    char *key;                         /* packed limbs of any prime */
+    size_t key_stride, keys;           /* bytes from one to the next; how many */
+    size_t next_key;                   /* read longest ago */
+    int hot;                           /* the same keys in every run */
     uint64_t *out[2];
     uint64_t *target[COMBINE_TARGETS];
     uint64_t weight[COMBINE_TARGETS][COMBINE_TERMS];
@@ -140,12 +148,12 @@ static void fill(uint64_t *a, size_t n, uint64_t p)
     }
 }
 
-static void fill_packed(void *a, size_t n, const ckks_prime *p)
+static void fill_packed(void *a, size_t n, unsigned width, uint64_t p)
 {
     uint64_t word;
     for (size_t i = 0; i < n; i++) {
-        word = (i * 0x9e3779b97f4a7c15u >> 14) % p->p;
-        if (p->width == 4) ((uint32_t *)a)[i] = (uint32_t)word;
+        word = (i * 0x9e3779b97f4a7c15u >> 14) % p;
+        if (width == 4) ((uint32_t *)a)[i] = (uint32_t)word;
         else ((uint64_t *)a)[i] = word;
     }
 }
@@ -170,6 +178,7 @@ static void set_clear(bench_set *s)
     clear_tables(s);
     free(s->source);
     ckks_free(s->arena);
+    ckks_free(s->key);
 }
 
 static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
@@ -211,19 +220,35 @@ static fhola_status set_automorphism(bench_set *s, unsigned log_n)
 static fhola_status set_limbs(bench_set *s)
 {
     size_t limb = s->n * sizeof(uint64_t);
-    s->size = (limb + 256) * (COLD_SETS * 3 * DIGITS + COMBINE_TARGETS + 2);
+    s->size = (limb + 256) * (COLD_SETS * DIGITS + COMBINE_TARGETS + 2);
     s->arena = ckks_alloc(s->size);
     if (!s->arena) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of operands", s->size);
-    for (size_t i = 0; i < s->primes; i++) {
+    for (size_t i = 0; i < s->primes; i++)
         for (size_t d = 0; d < DIGITS; d++) fill(s->limb[i][d] = take(s, limb), s->n, s->prime[i].p);
-        for (size_t d = 0; d < 2 * DIGITS; d++) fill_packed(s->key[i][d] = take(s, s->n * s->prime[i].width), s->n, &s->prime[i]);
-    }
     for (size_t i = 0; i < 2; i++) memset(s->out[i] = take(s, limb), 0, limb);
     for (size_t t = 0; t < COMBINE_TARGETS; t++) {
         memset(s->target[t] = take(s, limb), 0, limb);
         fill(s->weight[t], COMBINE_TERMS, s->prime[t % s->primes].p);
     }
     return FHOLA_OK;
+}
+
+static fhola_status set_keys(bench_set *s)
+{
+    const ckks_prime *least = &s->prime[s->primes - 1];
+    s->key_stride = s->n * least->width + 192;
+    s->keys = KEY_BYTES / s->key_stride;
+    s->key = ckks_alloc(s->keys * s->key_stride);
+    if (!s->key) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of keys", s->keys * s->key_stride);
+    fill_packed(s->key, s->keys * s->key_stride / least->width, least->width, least->p);
+    return FHOLA_OK;
+}
+
+/* The next `count` limbs of keys, at most as many as there are. */
+static void next_keys(bench_set *s, size_t count, const void *key[])
+{
+    for (size_t i = 0; i < count; i++) key[i] = s->key + (s->next_key + i) % s->keys * s->key_stride;
+    if (!s->hot) s->next_key = (s->next_key + count) % s->keys;
 }
 
 /* ---- Figures ---- */
@@ -245,8 +270,9 @@ static void run_forward_digits(bench_set *s, size_t turn)
 
 static void inner(bench_set *s, size_t turn, size_t digits, const ckks_automorphism *sigma)
 {
-    const void *const *key = (const void *const *)s->key[turn];
-    const ckks_switch_term term = {sigma, digits, (const uint64_t *const *)s->limb[0], key, key + DIGITS, NULL, NULL};
+    const void *key[2 * DIGITS];
+    next_keys(s, 2 * digits, key);
+    const ckks_switch_term term = {sigma, digits, (const uint64_t *const *)s->limb[0], key, key + digits, NULL, NULL};
     s->kernel->inner_product(&s->prime[turn], s->out[0], s->out[1], 0, s->n, 1, &term, 0, 0);
 }
 
@@ -260,9 +286,31 @@ static void run_inner_rotated(bench_set *s, size_t turn)
     inner(s, turn, DIGITS, &s->sigma);
 }
 
-static void run_inner_one(bench_set *s, size_t turn)
+/* As a linear transform makes its rotations: by ranges of positions, all keys of one range before the next, each with a limb that joins
+ * without a key. */
+static void rotate(bench_set *s, size_t turn, size_t digits)
 {
-    inner(s, turn, 1, &s->sigma);
+    enum { RANGE = 1024 };
+    const ckks_prime *p = &s->prime[turn];
+    size_t range = s->n < RANGE ? s->n : RANGE;
+    const void *key[ROTATIONS * 2 * DIGITS];
+    next_keys(s, ROTATIONS * 2 * digits, key);
+    for (size_t from = 0; from < s->n; from += range)
+        for (size_t k = 0; k < ROTATIONS; k++) {
+            const void *const *k0 = key + 2 * digits * k;
+            const ckks_switch_term term = {&s->sigma, digits, (const uint64_t *const *)s->limb[turn], k0, k0 + digits, s->target[0], NULL};
+            s->kernel->inner_product(p, s->out[0] + k * range, s->out[1] + k * range, from, range, 1, &term, s->weight[0][0] % p->p, 0);
+        }
+}
+
+static void run_rotations(bench_set *s, size_t turn)
+{
+    rotate(s, turn, DIGITS);
+}
+
+static void run_rotations_one(bench_set *s, size_t turn)
+{
+    rotate(s, turn, 1);
 }
 
 static void convert(bench_set *s, size_t turn, size_t terms, size_t targets)
@@ -281,7 +329,12 @@ static void run_combine(bench_set *s, size_t turn)
 
 static void run_combine_few(bench_set *s, size_t turn)
 {
-    convert(s, turn, FEW_COMBINE_TERMS, COMBINE_TARGETS);
+    convert(s, turn, FEW_COMBINE_TERMS, FEW_COMBINE_TARGETS);
+}
+
+static void run_combine_pair(bench_set *s, size_t turn)
+{
+    convert(s, turn, COMBINE_TERMS, FEW_COMBINE_TARGETS);
 }
 
 static void run_overflow(bench_set *s, size_t turn)
@@ -298,8 +351,10 @@ static void run_overflow(bench_set *s, size_t turn)
 /* As a linear transform does it: ranges of rotated ciphertexts stay near while each of PLAIN_GIANTS sums reads them. */
 static void multiply_plain(bench_set *s, size_t turn, size_t terms)
 {
-    enum { RANGE = 2048 };
+    enum { RANGE = 1024 };
     size_t range = s->n < RANGE ? s->n : RANGE;
+    const void *limb[PLAIN_GIANTS * PLAIN_TERMS];
+    next_keys(s, PLAIN_GIANTS * terms, limb);
     const ckks_prime *p = &s->prime[turn];
     for (size_t from = 0; from < s->n; from += range)
         for (size_t g = 0; g < PLAIN_GIANTS; g++) {
@@ -307,7 +362,7 @@ static void multiply_plain(bench_set *s, size_t turn, size_t terms)
             const uint64_t *x0[PLAIN_TERMS], *x1[PLAIN_TERMS];
             for (size_t b = 0; b < terms; b++) {
                 size_t k = g * terms + b;
-                plain[b] = (const char *)s->key[(turn + k) % s->primes][k / s->primes % (2 * DIGITS)] + from * p->width;
+                plain[b] = (const char *)limb[k] + from * p->width;
                 x0[b] = s->limb[(turn + b / 2) % s->primes][b % 2] + from;
                 x1[b] = s->limb[(turn + b / 2) % s->primes][(b + 1) % DIGITS] + from;
             }
@@ -348,7 +403,10 @@ static void run_tensor(bench_set *s, size_t turn)
 
 static void run_copy(bench_set *s, size_t turn)
 {
-    memcpy(s->out[0], s->limb[turn][0], s->n * sizeof(uint64_t));
+    const void *limb[2];
+    (void)turn;
+    next_keys(s, 2, limb);
+    memcpy(s->key + ((const char *)limb[1] - s->key), limb[0], s->n * s->prime[0].width);
 }
 
 static const figure figures[] = {
@@ -357,10 +415,13 @@ static const figure figures[] = {
     {"ntt_forward_3", CKKS_FIGURES_NTT, run_forward_digits, DIGITS, 2, 0},
     {"inner_product", CKKS_FIGURES_KEY_SWITCH, run_inner, 1, DIGITS + 2, 2 * DIGITS},
     {"inner_product_rotated", CKKS_FIGURES_KEY_SWITCH, run_inner_rotated, 1, DIGITS + 2, 2 * DIGITS},
-    {"inner_product_1", CKKS_FIGURES_KEY_SWITCH, run_inner_one, 1, 3, 2},
+    {"rotations", CKKS_FIGURES_KEY_SWITCH, run_rotations, ROTATIONS, 3, 2 * DIGITS},
+    {"rotations_1", CKKS_FIGURES_KEY_SWITCH, run_rotations_one, ROTATIONS, 3, 2},
     {"base_conversion", CKKS_FIGURES_KEY_SWITCH, run_combine, COMBINE_TARGETS, 1 + (double)COMBINE_TERMS / COMBINE_TARGETS, 0},
-    {"base_conversion_3", CKKS_FIGURES_KEY_SWITCH, run_combine_few, COMBINE_TARGETS,
-     1 + (double)FEW_COMBINE_TERMS / COMBINE_TARGETS, 0},
+    {"base_conversion_10_2", CKKS_FIGURES_KEY_SWITCH, run_combine_pair, FEW_COMBINE_TARGETS,
+     1 + (double)COMBINE_TERMS / FEW_COMBINE_TARGETS, 0},
+    {"base_conversion_3_2", CKKS_FIGURES_KEY_SWITCH, run_combine_few, FEW_COMBINE_TARGETS,
+     1 + (double)FEW_COMBINE_TERMS / FEW_COMBINE_TARGETS, 0},
     {"overflow", CKKS_FIGURES_KEY_SWITCH, run_overflow, 1, COMBINE_TERMS + 1, 0},
     {"plain_product", CKKS_FIGURES_KEY_SWITCH, run_plain, PLAIN_GIANTS, 2, PLAIN_TERMS},
     {"plain_product_4", CKKS_FIGURES_KEY_SWITCH, run_plain_few, PLAIN_GIANTS, 2, FEW_PLAIN_TERMS},
@@ -371,7 +432,7 @@ static const figure figures[] = {
 };
 enum { FIGURES = sizeof figures / sizeof *figures };
 
-static const figure memory_copy = {"memory_copy", 0, run_copy, 1, 2, 0};
+static const figure memory_copy = {"memory_copy", 0, run_copy, 1, 0, 2};
 
 static int wanted(const ckks_bench_spec *spec, const figure *f)
 {
@@ -390,6 +451,7 @@ static ckks_figure measure(bench_set *const set[], unsigned threads, const figur
 {
     double time[MOST_RUNS], spent = 0;
     size_t runs = 0;
+    for (unsigned t = 0; t < threads; t++) set[t]->hot = hot;
     for (unsigned t = 0; t < threads; t++)
         for (size_t i = 0; i < 3; i++) f->run(set[t], hot ? 0 : i % set[t]->primes);
     for (; runs < MOST_RUNS && (runs < LEAST_RUNS || spent < FIGURE_US); runs++) {
@@ -413,11 +475,13 @@ static ckks_figure measure(bench_set *const set[], unsigned threads, const figur
         time[runs] = (last - first) / f->share;
         spent += last - first;
     }
+    double mean = 0;
+    for (size_t i = 0; i < runs; i++) mean += time[i] / (double)runs;
     qsort(time, runs, sizeof *time, compare);
     const bench_set *s = set[0];
     double median = time[runs / 2], n = (double)s->n;
     return (ckks_figure){.name = f->name, .isa = s->kernel->name, .threads = threads, .n = s->n, .prime_bits = s->prime[0].bits,
-                         .hot = hot, .median_us = median, .min_us = time[0], .kcycles = median * ckks_bench_clock_ghz(),
+                         .hot = hot, .median_us = median, .min_us = time[0], .mean_us = mean, .kcycles = median * ckks_bench_clock_ghz(),
                          .bytes = n * (8 * f->words + s->prime[0].width * f->packed)};
 }
 
@@ -427,6 +491,7 @@ static fhola_status set_init(bench_set *s, unsigned log_n, unsigned prime_bits)
     s->n = (size_t)1 << log_n;
     fhola_status status = set_primes(s, log_n, prime_bits);
     if (!status) status = set_limbs(s);
+    if (!status) status = set_keys(s);
     if (!status) status = set_automorphism(s, log_n);
     return status;
 }

@@ -21,9 +21,9 @@ typedef struct source {
 static const source sources[CKKS_WORK_KINDS] = {
     [CKKS_WORK_NTT_FORWARD] = {"ntt_forward", "ntt_forward", "ntt_forward_3", 1, 3, 0},
     [CKKS_WORK_NTT_INVERSE] = {"ntt_inverse", "ntt_inverse", NULL, 1, 0, 0},
-    [CKKS_WORK_INNER_PRODUCT] = {"inner_product", "inner_product_1", "inner_product_rotated", 1, 3, 0},
+    [CKKS_WORK_INNER_PRODUCT] = {"inner_product", "rotations_1", "rotations", 1, 3, 0},
     [CKKS_WORK_PLAIN_PRODUCT] = {"plain_product", "plain_product_4", "plain_product", 4, 16, 0},
-    [CKKS_WORK_COMBINE] = {"base_conversion", "base_conversion_3", "base_conversion", 3, 10, 0},
+    [CKKS_WORK_COMBINE] = {"base_conversion", "base_conversion_3_2", "base_conversion_10_2", 3, 10, 0},
     [CKKS_WORK_OVERFLOW] = {"overflow", "overflow", NULL, 10, 0, 0},
     [CKKS_WORK_TENSOR] = {"tensor", "tensor", NULL, 0, 0, 0},
     [CKKS_WORK_PERMUTE] = {"automorphism", "automorphism", NULL, 0, 0, 0},
@@ -45,12 +45,12 @@ typedef struct figures {
 static void take(void *arg, const ckks_figure *f)
 {
     figures *all = arg;
-    if (!strcmp(f->name, "memory_copy") && !f->hot) all->bytes_per_us = f->bytes / f->median_us;
+    if (!strcmp(f->name, "memory_copy") && !f->hot) all->bytes_per_us = f->bytes / f->mean_us;
     for (unsigned k = 0; k < CKKS_WORK_KINDS; k++) {
         const source *s = &sources[k];
         if (!f->hot != !s->hot) continue;
-        if (!strcmp(f->name, s->few)) all->time[k][0] = f->median_us;
-        if (s->many && !strcmp(f->name, s->many)) all->time[k][1] = f->median_us;
+        if (!strcmp(f->name, s->few)) all->time[k][0] = f->mean_us;
+        if (s->many && !strcmp(f->name, s->many)) all->time[k][1] = f->mean_us;
     }
 }
 
@@ -79,6 +79,7 @@ static void fit(double *output, double *term, const source *s, const double time
 
 fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n, unsigned threads)
 {
+    *cost = (ckks_cost){.threads = 0};
     ckks_cost c = {.threads = threads, .n = (size_t)1 << log_n, .clock_ghz = ckks_bench_clock_ghz()};
     for (unsigned wide = 0; wide < 2; wide++) {
         figures all = {.bytes_per_us = 0};

@@ -17,6 +17,7 @@
 #define MAX_DEGREE 63u
 #define MAX_DEPTH 6u
 #define LEAF_DEGREE 3u /* leaves of higher degree would need more T_i than they save products */
+#define LEAF_RANGE 1024u /* positions of a leaf made at a time */
 #define MAX_NODES 128u
 #define ENCODED_BITS 56 /* scale at which constant terms are encoded at most, if the primes allow it */
 #define TINY 1e-30 /* coefficients below are zero */
@@ -341,35 +342,78 @@ static fhola_status make_power(evaluation *e, unsigned i)
 }
 
 /* A leaf's linear combination, one level above its result, modulo one prime: added to out, or in its place. */
+/* The powers of one leaf modulo one prime: limbs at the positions from .. on. They were made long ago and are streams too many for a
+ * processor to foresee, so a range is asked for while the one before it is used. */
+typedef struct leaf_terms {
+    size_t count;
+    const uint64_t *x[2][LEAF_DEGREE + 1];
+    const void *plain[LEAF_DEGREE + 1];
+    uint64_t factor[LEAF_DEGREE + 1];
+} leaf_terms;
+
+static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
+{
+#ifdef __GNUC__
+    for (size_t i = 0; i < terms->count; i++)
+        for (int k = 0; k < 2; k++)
+            for (size_t j = from; j < from + words; j += 8) __builtin_prefetch(terms->x[k][i] + j);
+#else
+    (void)terms;
+    (void)from;
+    (void)words;
+#endif
+}
+
+/* One coefficient for all slots. */
+static void scalar_range(const ckks_context *c, const ckks_prime *p, const leaf_terms *terms, uint64_t constant, uint64_t *out0,
+                         uint64_t *out1, size_t from, size_t words, int accumulate)
+{
+    uint64_t *const out[2] = {out0 + from, out1 + from};
+    for (int k = 0; k < 2; k++) {
+        if (!accumulate) memset(out[k], 0, words * sizeof *out[k]);
+        for (size_t i = 0; i < terms->count; i++)
+            c->kernel->mul_scalar_add(p, out[k], out[k], terms->x[k][i] + from, terms->factor[i], words);
+    }
+    c->kernel->add_scalar(p, out[0], out[0], constant, words);
+}
+
+static void plain_range(const ckks_context *c, const ckks_prime *p, const leaf_terms *terms, unsigned log_gap, uint64_t *out0,
+                        uint64_t *out1, size_t from, size_t words, int accumulate)
+{
+    const void *plain[LEAF_DEGREE + 1];
+    const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
+    for (size_t i = 0; i < terms->count; i++) {
+        plain[i] = (const char *)terms->plain[i] + (from >> log_gap) * p->width;
+        x0[i] = terms->x[0][i] + from;
+        x1[i] = terms->x[1][i] + from;
+    }
+    c->kernel->plain_product(p, out0 + from, out1 + from, words, terms->count, plain, log_gap, x0, x1, accumulate);
+}
+
 static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64_t *out0, uint64_t *out1, int accumulate)
 {
     const ckks_context *c = e->c;
     const ckks_polynomial *pe = e->pe;
     const ckks_prime *p = &c->prime[prime];
-    if (pe->period == 1) {
-        uint64_t *const out[2] = {out0, out1};
-        double target = n->scale * prime_of(pe, n->level - 1);
-        if (!accumulate)
-            for (int k = 0; k < 2; k++) memset(out[k], 0, c->n * sizeof *out[k]);
-        for (unsigned i = 1; i <= n->degree; i++) {
-            if (fabs(n->coeff[i]) <= TINY) continue;
-            uint64_t factor = ckks_integer_mod(c, rint(n->coeff[i] * target / pe->power_scale[i]), prime);
-            for (int k = 0; k < 2; k++)
-                c->kernel->mul_scalar_add(p, out[k], out[k], ckks_limb_const(c, e->power[i].poly[k], e->power[i].basis, prime), factor, c->n);
-        }
-        c->kernel->add_scalar(p, out0, out0, ckks_integer_mod(c, rint(n->coeff[0] * target), prime), c->n);
-        return;
+    unsigned scalar = pe->period == 1;
+    double target = n->scale * prime_of(pe, n->level - 1);
+    leaf_terms terms = {.count = 0};
+    for (unsigned i = scalar; i <= n->degree; i++) {
+        if (scalar ? fabs(n->coeff[i]) <= TINY : !n->plain[i]) continue;
+        for (int k = 0; k < 2; k++)
+            terms.x[k][terms.count] = i ? ckks_limb_const(c, e->power[i].poly[k], e->power[i].basis, prime) : k ? e->zero : e->one;
+        if (scalar) terms.factor[terms.count] = ckks_integer_mod(c, rint(n->coeff[i] * target / pe->power_scale[i]), prime);
+        else terms.plain[terms.count] = n->plain[i] + ckks_packed_bytes(c, pe->level[n->level - 1] & (CKKS_BIT(prime) - 1), pe->log_gap);
+        terms.count++;
     }
-    const void *plain[LEAF_DEGREE + 1];
-    const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
-    size_t terms = 0;
-    for (unsigned i = 0; i <= n->degree; i++) {
-        if (!n->plain[i]) continue;
-        plain[terms] = n->plain[i] + ckks_packed_bytes(c, pe->level[n->level - 1] & (CKKS_BIT(prime) - 1), pe->log_gap);
-        x0[terms] = i ? ckks_limb_const(c, e->power[i].poly[0], e->power[i].basis, prime) : e->one;
-        x1[terms++] = i ? ckks_limb_const(c, e->power[i].poly[1], e->power[i].basis, prime) : e->zero;
+    uint64_t constant = scalar ? ckks_integer_mod(c, rint(n->coeff[0] * target), prime) : 0;
+    size_t range = c->n < LEAF_RANGE ? c->n : LEAF_RANGE;
+    fetch_terms(&terms, 0, range);
+    for (size_t from = 0; from < c->n; from += range) {
+        if (from + range < c->n) fetch_terms(&terms, from + range, range);
+        if (scalar) scalar_range(c, p, &terms, constant, out0, out1, from, range, accumulate);
+        else plain_range(c, p, &terms, pe->log_gap, out0, out1, from, range, accumulate);
     }
-    c->kernel->plain_product(p, out0, out1, c->n, terms, plain, pe->log_gap, x0, x1, accumulate);
 }
 
 typedef struct leaf_addend {
