@@ -154,6 +154,7 @@ typedef struct ckks_bootstrap_times {
 
 fhola_status ckks_workspace_create(ckks_workspace **out, const ckks_context *context) FHOLA_WARN_UNUSED;
 void ckks_workspace_destroy(ckks_workspace *workspace); /* wipes */
+size_t ckks_workspace_bytes(const ckks_workspace *workspace);
 ckks_counters *ckks_workspace_counters(ckks_workspace *workspace);
 ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *workspace);
 

@@ -27,6 +27,13 @@ void ckks_workspace_destroy(ckks_workspace *ws)
     free(ws);
 }
 
+size_t ckks_workspace_bytes(const ckks_workspace *ws)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < ws->blocks; i++) bytes += ws->block[i].size;
+    return bytes;
+}
+
 ckks_counters *ckks_workspace_counters(ckks_workspace *ws)
 {
     return &ws->counters;

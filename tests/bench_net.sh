@@ -22,7 +22,8 @@ costs="\"predicted_seconds\": $number, \"transform_floor_seconds\": ($number|nul
 costs="$costs\"key_switches\": [0-9]+, \"key_bytes\": [0-9]+, \"plain_products\": [0-9]+, \"plain_bytes\": [0-9]+, \"products\": [0-9]+"
 stage="^\\{\"layer\": [0-9]+, \"stage\": \"[a-z_]+\", \"stage_seconds\": $number, $costs\\}\$"
 total="^\\{\"model\": \"resnet20\", \"threads\": [12], \"isa\": \"[a-z0-9]+\", \"seconds\": $number, $costs, \"predicted_by_kind\": "
-total="$total\\{.*\\}, \"pictures\": 1, \"first_seconds\": $number, \"picture_seconds\": \\[$number\\], \"peak_mib\": $number, .*"
+total="$total\\{.*\\}, \"pictures\": 1, \"first_seconds\": $number, \"picture_seconds\": \\[$number\\], "
+total="$total\"keys_mib\": $number, \"plaintexts_mib\": $number, \"workspace_mib\": $number, \"peak_mib\": $number, .*"
 total="$total\"startup_seconds\": $number, \"keygen_seconds\": $number, \"class\": \"cat\"\\}\$"
 
 for threads in 2 1; do

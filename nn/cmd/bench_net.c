@@ -463,7 +463,9 @@ static void print_json(const bench *b)
     for (size_t k = 0; k < CKKS_WORK_KINDS; k++) printf("%s\"%s\": %.6f", k ? ", " : "", ckks_work_name((ckks_work_kind)k), s.kind[k]);
     printf("}, \"pictures\": %u, \"first_seconds\": %.6f, \"picture_seconds\": [", b->pictures, b->first_seconds);
     for (unsigned i = 0; i < b->pictures; i++) printf("%s%.6f", i ? ", " : "", b->picture_seconds[i]);
-    printf("], \"peak_mib\": %.1f, \"memory_before_mib\": %.1f, \"memory_after_mib\": %.1f, ", b->peak, b->memory_before,
+    printf("], \"keys_mib\": %.1f, \"plaintexts_mib\": %.1f, \"workspace_mib\": %.1f, ", (double)ckks_eval_keys_bytes(b->keys) / MEBI,
+           (double)nn_network_bytes(b->network) / MEBI, (double)ckks_workspace_bytes(b->workspace) / MEBI);
+    printf("\"peak_mib\": %.1f, \"memory_before_mib\": %.1f, \"memory_after_mib\": %.1f, ", b->peak, b->memory_before,
            b->memory_after);
     printf("\"startup_seconds\": %.3f, \"keygen_seconds\": %.3f, \"class\": ", b->startup_seconds, b->keygen_seconds);
     nn_cmd_json_string(b->class_name);
@@ -523,6 +525,8 @@ static void print_text(const bench *b)
     for (size_t k = 0; k < CKKS_WORK_KINDS; k++) printf("  %-16s %8.4f\n", ckks_work_name((ckks_work_kind)k), s.kind[k]);
     printf("\n%s, %s, %u threads: %.2f s a picture (first one %.2f s), %s\n", b->model_name, ckks_context_isa(b->context),
            b->threads, b->seconds, b->first_seconds, b->class_name);
+    printf("MiB: keys %.0f, plaintexts %.0f, workspace %.0f\n", (double)ckks_eval_keys_bytes(b->keys) / MEBI,
+           (double)nn_network_bytes(b->network) / MEBI, (double)ckks_workspace_bytes(b->workspace) / MEBI);
     printf("key generation %.1f s, start-up %.1f s, peak %.0f MiB, resident %.0f MiB before and %.0f MiB after\n", b->keygen_seconds,
            b->startup_seconds, b->peak, b->memory_before, b->memory_after);
 }
