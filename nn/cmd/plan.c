@@ -195,6 +195,7 @@ static fhola_status load(plan_work *w, const plan_options *o)
         status = nn_model_set_function(w->model, o->function);
     if (status == FHOLA_OK)
         status = load_cost(w, o);
+    w->options.cost = w->cost;
     if (status == FHOLA_OK && o->profile)
         status = nn_profile_load(&w->profile, o->profile, w->model);
     if (status == FHOLA_OK)

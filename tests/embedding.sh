@@ -1,0 +1,191 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The library as others use it: installed copies, with and without OpenMP, against which the example client and server are built with the
+# one command that they name, and run; the headers in C++; what the libraries need; what is installed where.
+set -eu
+top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+top_builddir=${top_builddir:-$top_srcdir}
+examples=$top_srcdir/nn/examples
+make=${MAKE:-make}
+unset MAKEFLAGS MFLAGS MAKELEVEL
+OMP_WAIT_POLICY=passive
+export OMP_WAIT_POLICY
+if ! command -v pkg-config > /dev/null 2>&1; then
+    echo 'SKIP: no pkg-config'
+    exit 77
+fi
+
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2> /dev/null || :; rm -rf "$work"' EXIT
+PKG_CONFIG_PATH=
+export PKG_CONFIG_PATH
+
+fail()
+{
+    echo "FAIL: $*"
+    exit 1
+}
+
+# needs FILE EXTRA...: besides the C library and libm, FILE needs nothing but EXTRA.
+needs()
+{
+    file=$1
+    shift
+    ldd "$file" | sed -E 's/^[[:space:]]*([^ ]*).*/\1/; s|.*/||; s/\.so.*//' | sort > "$work/needed"
+    { printf '%s\n' libc libm "$@"; } | sort > "$work/may"
+    extra=$(grep -v -e '^linux-vdso$' -e '^ld-linux' -e '^ld64' "$work/needed" | grep -v -x -F -f "$work/may" | tr '\n' ' ' || :)
+    [ -z "$extra" ] || fail "$(basename "$file") needs more than it should: $extra"
+    echo "$(basename "$file") needs: $(grep -x -F -f "$work/may" "$work/needed" | tr '\n' ' ')"
+}
+
+# build_line FILE: the command in its first comment.
+build_line()
+{
+    sed -n 's/^ \*     \(cc -o .*\)$/\1/p' "$1" | head -n 1
+}
+
+# run_examples DIRECTORY PICTURE...: builds both there, as their comments say, and has the pictures classified.
+run_examples()
+{
+    mkdir "$1"
+    cd "$1"
+    shift
+    cp "$examples/client.c" "$examples/server.c" .
+    for part in client server; do
+        lines=$(wc -l < $part.c)
+        [ "$lines" -lt 80 ] || fail "$part.c has $lines lines"
+        line=$(build_line $part.c)
+        [ -n "$line" ] || fail "$part.c names no command that builds it"
+        echo "$line"
+        (
+            cc()
+            {
+                ${CC:-gcc} -std=c11 -Wall -Wextra -Werror "$@"
+            }
+            eval "$line"
+        )
+    done
+    ln -s "$work/small.client" small.client
+    ./client keys small.client
+    [ "$(stat -c %a secret.key)" = 600 ] || fail "secret.key has mode $(stat -c %a secret.key)"
+    if ./server "$work/small.fhola" secret.key 0 > refused 2>&1; then fail 'the server takes a secret key'; fi
+    grep -q 'must stay with its owner' refused || fail "the server refuses a secret key with another message: $(cat refused)"
+    ./server "$work/small.fhola" eval.keys 0 > listening 2> complaints &
+    server=$!
+    for wait in $(seq 600); do
+        grep -q port listening && break
+        kill -0 $server 2> /dev/null || fail "the server ended: $(cat complaints)"
+        sleep 0.2
+    done
+    port=$(sed -n 's/^port //p' listening)
+    [ -n "$port" ] || fail "no port after $wait waits"
+    ./client ask "$port" "$@" | tee answers
+    kill $server
+    wait $server 2> /dev/null || :
+    server=
+    [ "$(sed 's/.*: //' answers | grep -c '^[a-j]$')" -eq $# ] || fail 'not every picture has a class'
+    [ ! -s complaints ] || fail "the server complains: $(cat complaints)"
+    cd "$work"
+}
+
+"$top_builddir/tests/make_small_network" "$work/small"
+
+# ---- this build, installed below another root
+
+$make -C "$top_builddir" -s install DESTDIR="$work/root" > "$work/install.log" 2>&1 || { cat "$work/install.log"; fail 'make install'; }
+pc=$(find "$work/root" -name fhola.pc)
+prefix=$(sed -n 's/^prefix=//p' "$pc")
+for file in include/fhola/ckks.h include/fhola/nn.h include/fhola/ola.h include/fhola/status.h share/man/man1/fhola.1 share/man/man3/fhola.3 \
+    share/man/man5/fhola-formats.5 share/bash-completion/completions/fhola share/zsh/site-functions/_fhola share/fhola/models/resnet20.plan \
+    share/fhola/pictures/cat.ppm bin/fhola; do
+    [ -f "$work/root$prefix/$file" ] || fail "$file is not installed"
+done
+[ "$(find "$work/root$prefix/include" -type f | wc -l)" -eq 4 ] || fail 'other headers are installed than the four public ones'
+libdir=$(dirname "$(find "$work/root" -name 'libfhola.so')")
+[ -d "$libdir" ] || fail 'no shared library is installed'
+PKG_CONFIG_LIBDIR=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$libdir
+export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
+
+needs "$libdir/libfhola.so" libgomp libomp libpthread
+run_examples "$work/with" "$top_srcdir/nn/data/cat.ppm" "$top_srcdir/nn/data/ship.ppm"
+needs "$work/with/client" libfhola libgomp libomp libpthread
+# the installed program uses the installed files
+(cd / && "$work/root$prefix/bin/fhola" compile resnet20 -o "$work/resnet20.fhola" > /dev/null)
+mv "$work/root$prefix/share/fhola/models" "$work/models"
+if "$work/root$prefix/bin/fhola" compile resnet20 -o "$work/again.fhola" 2> /dev/null; then fail 'the installed program reads the source tree'; fi
+
+# ---- the programs of fhola(3), with the command of its synopsis
+
+mkdir "$work/manual"
+cd "$work/manual"
+awk '/^\.Bd -literal/ { n++; file = "program" n ".c"; next } /^\.Ed/ { file = ""; next } file { gsub(/\\e/, "\\"); print > file }' \
+    "$top_srcdir/man/fhola.3"
+line=$(sed -n 's/^\.Dl \(cc program.c .*\)$/\1/p' "$top_srcdir/man/fhola.3")
+[ -n "$line" ] && [ "$(ls program*.c | wc -l)" -ge 3 ] || fail 'fhola.3 does not show a command and its programs'
+for source in program*.c; do
+    program=${source%.c}
+    math=
+    if grep -q '<math.h>' "$source"; then math=-lm; fi
+    eval "$(echo "$line" | sed "s/^cc program.c/${CC:-gcc} -std=c11 -Wall -Wextra -Werror -o $program $source/") $math"
+    if grep -q ckks_mul "$source"; then square=$program; fi
+    if grep -q nn_server_infer "$source"; then serve=$program; fi
+done
+[ "$("./$square")" = '0.250 2.250' ] || fail "the program of fhola.3 that squares prints $("./$square")"
+ln -s "$work/small.fhola" resnet20.fhola
+ln -s "$work/with/eval.keys" eval.keys
+"$work/root$prefix/bin/fhola" encrypt "$work/with/secret.key" "$top_srcdir/nn/data/cat.ppm" | "./$serve" |
+    "$work/root$prefix/bin/fhola" decrypt "$work/with/secret.key"
+cd "$work"
+
+# ---- C++
+
+cat > "$work/plus.cc" << 'END'
+#include <fhola/ckks.h>
+#include <fhola/nn.h>
+#include <fhola/ola.h>
+#include <cstdio>
+int main()
+{
+    ckks_params *params = nullptr;
+    nn_model *model = nullptr;
+    if (ckks_params_named(&params, "R15") != FHOLA_OK) return 1;
+    std::printf("%.1f\n", ckks_params_log2(params, ckks_basis_chain(params) | ckks_basis_special(params)));
+    ckks_params_destroy(params);
+    return nn_model_load(&model, "/nowhere", nullptr) == FHOLA_IO ? 0 : 1;
+}
+END
+if command -v "${CXX:-g++}" > /dev/null 2>&1; then
+    # shellcheck disable=SC2046 # several words
+    "${CXX:-g++}" -Wall -Wextra -Werror -o "$work/plus" "$work/plus.cc" $(pkg-config --cflags --libs fhola)
+    bits=$("$work/plus")
+    echo "C++: log2(QP) = $bits"
+    case $bits in
+        8[0-6][0-9].*) ;;
+        *) fail "log2(QP) is $bits" ;;
+    esac
+else
+    echo 'not tried: no C++ compiler'
+fi
+
+# ---- a build without OpenMP: its own copy, the library only, hastily optimised
+
+mkdir "$work/source" "$work/one"
+(cd "$top_srcdir" && tar cf - configure Makefile.am Makefile.in aclocal.m4 build-aux configure.ac fhola.pc.in ckks ola nn tests/Makefile.inc \
+    bench/Makefile.inc man/Makefile.inc) | (cd "$work/source" && tar xf -)
+chmod -R u+w "$work/source"
+find "$work/source" -name '*.o' -o -name '*.lo' -o -name '*.la' | xargs rm -f
+(
+    cd "$work/source"
+    ./configure --disable-openmp --disable-static --without-libpng --without-gmp --prefix="$work/one" CC="${CC:-gcc}" CFLAGS=-O1
+    $make -j2 libfhola.la
+    $make install-libLTLIBRARIES install-pkgincludeHEADERS install-pkgconfigDATA
+) > "$work/one.log" 2>&1 || { tail -n 30 "$work/one.log"; fail 'the build without OpenMP'; }
+unset PKG_CONFIG_SYSROOT_DIR
+PKG_CONFIG_LIBDIR=$work/one/lib/pkgconfig
+LD_LIBRARY_PATH=$work/one/lib
+needs "$work/one/lib/libfhola.so"
+run_examples "$work/without" "$top_srcdir/nn/data/cat.ppm"
+needs "$work/without/client" libfhola
+needs "$work/without/server" libfhola
+[ "$(head -n 1 "$work/with/answers")" = "$(cat "$work/without/answers")" ] || fail 'the two builds answer differently'

@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every command that the manual pages, the help and README.md show is run as it is printed, by a shell, in a directory that has the files it
+# names. What is different from a user's machine:
+# - resnet20.fhola and resnet20.client are those of a network of 8 layers with random weights, so that a picture takes seconds;
+#   'fhola classify' without --model uses it, too.
+# - the files of CIFAR records hold 12 pictures each, made of the bundled ones.
+# - 'ssh server' runs what follows here, in a directory of its own.
+# - 'fhola bench' is left to its own test, and what builds, installs or needs a network is not run: only lines that begin with fhola.
+set -eu
+top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
+top_builddir=${top_builddir:-$top_srcdir}
+real=$top_builddir/fhola
+man=$top_srcdir/man
+OMP_WAIT_POLICY=passive
+export OMP_WAIT_POLICY
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/bin" "$work/ready" "$work/server"
+cd "$work"
+
+# ---- programs in the user's path
+
+cat > bin/fhola << END
+#!/bin/sh
+case "\$* " in
+    *--model\ *) ;;
+    classify\ *) set -- "\$@" --model ./resnet20.fhola ;;
+esac
+exec "$real" "\$@"
+END
+cat > bin/ssh << END
+#!/bin/sh
+cd "$work/server" && shift && exec "\$@"
+END
+chmod +x bin/fhola bin/ssh
+PATH=$work/bin:$PATH
+export PATH
+
+# ---- files that the examples name
+
+"$top_builddir/tests/make_small_network" small
+cd ready
+cp "$top_srcdir/nn/data/cat.ppm" "$top_srcdir/nn/data/ship.ppm" .
+mkdir -p nn/data
+cp cat.ppm nn/data/
+# a record: a label, then the bytes of a picture, here in another order than CIFAR's
+label=0
+for picture in "$top_srcdir"/nn/data/*.ppm "$top_srcdir"/nn/data/[a-b]*.ppm; do
+    printf "\\00$label"
+    tail -c 3072 "$picture"
+    label=$(((label + 1) % 8))
+done > test_batch.bin
+cp test_batch.bin data_batch_1.bin
+cp ../small.fhola resnet20.fhola
+cp ../small.client resnet20.client
+fhola keygen resnet20.client -d keys > /dev/null
+mv keys/eval.keys ..
+ln -s "$work/eval.keys" keys/eval.keys
+ln -s "$work/eval.keys" eval.keys
+fhola encrypt keys/secret.key cat.ppm -o cat.ct
+fhola encrypt keys/secret.key ship.ppm -o ship.ct
+fhola infer resnet20.fhola eval.keys cat.ct -o scores.ct
+fhola profile resnet20 data_batch_1.bin -o resnet20.profile
+cp "$top_srcdir/nn/models/resnet20.safetensors" mine.safetensors
+cp "$top_srcdir/nn/models/resnet20.plan" mine.plan
+cp "$top_srcdir/nn/models/cost.json" .
+fhola params R16 --spec > my.params
+ln -s "$work/ready/resnet20.fhola" "$work/eval.keys" ../server/
+cd ..
+
+# ---- the commands: one a line, continued lines joined
+
+{
+    for page in "$man"/*.1; do
+        sed -n -e 's/^\.Dl \$ //p' -e '/^\.Bd -literal/,/^\.Ed/p' "$page" | awk '
+            /^\.Bd/ { inside = 1; next }
+            /^\.Ed/ { inside = 0; next }
+            inside { line = line " " $0; if ($0 ~ /[|\\]$/) next; sub(/^ *\$ /, "", line); print line; line = ""; next }
+            { print }' | sed -e 's/\\e/\\/g'
+    done
+    for command in $("$real" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+        case $command in
+            help) "$real" help ;;
+            version) ;;
+            *) "$real" help "$command" ;;
+        esac | sed -n '/^Examples:/,/^$/s/^  //p'
+    done
+    awk '/^```/ { inside = !inside; next } inside { line = line $0; if ($0 ~ /[|\\]$/) next; print line; line = "" }' "$top_srcdir/README.md" |
+        sed 's/  *#.*//'
+} | sed -E -e 's/  +/ /g' -e 's/ +$//' | grep -E '^(fhola|cat [a-z. ]*\| fhola) ' | grep -v '^fhola bench' | LC_ALL=C sort -u > commands
+
+count=0
+failures=0
+while read -r command; do
+    count=$((count + 1))
+    cp -a ready run
+    # what the command makes must not be there yet
+    case $command in
+        *keygen*) rm -rf run/keys run/eval.keys ;;
+    esac
+    started=$(date +%s)
+    code=0
+    (cd run && sh -c "$command") > out 2> err < /dev/null || code=$?
+    echo "$(($(date +%s) - started)) s: $command"
+    # two options say something on standard error
+    case $command in
+        *--preview* | *--flood*) ;;
+        *) [ ! -s err ] || code="$code, and a message" ;;
+    esac
+    if [ "$code" != 0 ]; then
+        failures=$((failures + 1))
+        echo "FAIL: exit code $code: $command"
+        head -n 5 err
+    fi
+    rm -rf run
+done < commands
+
+[ $count -ge 25 ] || failures=$((failures + 1))
+echo "$((count - failures)) passed, $failures failed, 0 skipped"
+[ $failures -eq 0 ]
