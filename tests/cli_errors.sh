@@ -528,6 +528,9 @@ END
         rm x.bad
     done
     [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 2 ] || { echo "FAIL: inspect $kind"; failures=$((failures + 1)); }
+    "$fhola" inspect --json $kind > ../out
+    [ "$(wc -l < ../out)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 2, .*}\$" ../out ||
+        { echo "FAIL: inspect --json $kind: $(cat ../out)"; failures=$((failures + 1)); }
 done
 
 # ---- standard output
