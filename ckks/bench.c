@@ -449,7 +449,7 @@ static int any_wanted(const ckks_bench_spec *spec)
 /* All sets run the figure at once; the time of a run is that of the slowest. */
 static ckks_figure measure(bench_set *const set[], unsigned threads, const figure *f, int hot)
 {
-    double time[MOST_RUNS], spent = 0;
+    double time[MOST_RUNS] = {0}, spent = 0;
     size_t runs = 0;
     for (unsigned t = 0; t < threads; t++) set[t]->hot = hot;
     for (unsigned t = 0; t < threads; t++)

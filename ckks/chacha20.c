@@ -149,14 +149,14 @@ void ckks_chacha20_wipe(ckks_chacha20 *state)
     ckks_wipe(state, sizeof *state);
 }
 
-void ckks_wipe(void *memory, size_t len)
+void ckks_wipe(void *memory, size_t bytes)
 {
 #if defined(__GNUC__)
-    if (len != 0) memset(memory, 0, len);
+    if (bytes != 0) memset(memory, 0, bytes);
     /* Claims to read the memory, so the stores above have to happen. */
     __asm__ __volatile__("" : : "r"(memory) : "memory");
 #else
-    volatile unsigned char *bytes = memory;
-    while (len-- != 0) *bytes++ = 0;
+    volatile unsigned char *byte = memory;
+    while (bytes-- != 0) *byte++ = 0;
 #endif
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ckks/ckks.h"
+
 #define CKKS_CHACHA20_KEY_BYTES   32u
 #define CKKS_CHACHA20_NONCE_BYTES 12u
 #define CKKS_CHACHA20_AHEAD       1024u /* bytes computed together: 16 blocks */
@@ -37,8 +39,5 @@ typedef void (*ckks_chacha20_core)(uint32_t input[16], uint8_t *out);
 /* Lists the implementations that this processor can run, the fastest last (the one in use), and returns how many there are.
  * They write the same bytes, which a test checks; `cores` has CKKS_CHACHA20_MAX_CORES entries. */
 unsigned ckks_chacha20_cores(ckks_chacha20_core *cores);
-
-/* Sets `len` bytes to zero in a way the compiler may not leave out. `memory` may be NULL if `len` is 0. */
-void ckks_wipe(void *memory, size_t len);
 
 #endif

@@ -21,10 +21,17 @@ fhola_status ckks_plaintext_create(ckks_plaintext **out, const ckks_context *con
     return FHOLA_OK;
 }
 
+/* What was encoded may be an owner's. */
+static void release_poly(ckks_plaintext *pt)
+{
+    if (pt->poly) ckks_wipe(pt->poly, block_bytes(pt->context, pt->capacity));
+    ckks_free(pt->poly);
+}
+
 void ckks_plaintext_destroy(ckks_plaintext *pt)
 {
     if (!pt) return;
-    ckks_free(pt->poly);
+    release_poly(pt);
     free(pt);
 }
 
@@ -34,7 +41,7 @@ fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis)
     if (limbs <= pt->capacity) return FHOLA_OK;
     uint64_t *poly = ckks_alloc(block_bytes(pt->context, limbs));
     if (!poly) return fhola_fail(FHOLA_NOMEM, "no memory for a plaintext of %zu limbs", limbs);
-    ckks_free(pt->poly);
+    release_poly(pt);
     pt->poly = poly;
     pt->capacity = limbs;
     pt->basis = 0;

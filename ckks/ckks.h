@@ -170,6 +170,10 @@ void ckks_workspace_observe(ckks_workspace *workspace, void (*ended)(void *arg, 
  * Each use says why the bytes may be known. */
 void ckks_declassify(const void *memory, size_t bytes);
 
+/* Sets bytes to zero in a way the compiler may not leave out, before memory that held a secret is released. `memory` may be NULL if
+ * `bytes` is 0. */
+void ckks_wipe(void *memory, size_t bytes);
+
 typedef struct ckks_rng ckks_rng;
 fhola_status ckks_rng_create(ckks_rng **out) FHOLA_WARN_UNUSED;                                    /* from the operating system */
 fhola_status ckks_rng_create_seeded(ckks_rng **out, const uint8_t seed[32]) FHOLA_WARN_UNUSED;     /* reproducible: tests only */

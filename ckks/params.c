@@ -333,11 +333,13 @@ static fhola_status group_digits(ckks_params *p)
     double room = ckks_params_log2(p, ckks_basis_special(p)) - CKKS_DIGIT_MARGIN;
     fhola_status st = group_neighbours(p, room);
     if (st) return st;
-    unsigned least = (unsigned)ceil(ckks_params_log2(p, ckks_basis_chain(p)) / room);
+    unsigned least = (unsigned)ceil(ckks_params_log2(p, ckks_basis_chain(p)) / room), steps = 1u << 20;
     for (unsigned digits = least; digits < p->digits; digits++) {
-        partition t = {.params = p, .digits = digits, .steps = 1u << 22};
+        partition t = {.params = p, .digits = digits, .steps = steps};
         for (unsigned d = 0; d < digits; d++) t.free[d] = room;
-        if (!place_prime(&t, 0)) continue;
+        int found = place_prime(&t, 0);
+        steps = t.steps; /* of all searches together: a file may ask for parameters without such a partition */
+        if (!found) continue;
         memcpy(p->digit, t.digit, sizeof p->digit);
         p->digits = digits;
         break;

@@ -77,6 +77,12 @@ void nn_encode_picture(ckks_complex *values, const nn_client *client, const doub
     }
 }
 
+static void wipe_free(void *memory, size_t bytes)
+{
+    ckks_wipe(memory, bytes);
+    free(memory);
+}
+
 fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
                                 const nn_client *client, const double *rgb, const ckks_secret_key *secret, ckks_rng *rng)
 {
@@ -94,7 +100,7 @@ fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *wor
     if (status == FHOLA_OK) status = ckks_encode(context, workspace, plain, values, count, client->scale, client->basis);
     if (status == FHOLA_OK) status = ckks_encrypt(context, workspace, out, plain, secret, rng);
     ckks_plaintext_destroy(plain);
-    free(values);
+    wipe_free(values, count * sizeof *values);
     return status;
 }
 
@@ -133,16 +139,17 @@ static void average_copies(ckks_complex *mean, size_t rows, const ckks_complex *
 fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *workspace, double *scores, const nn_client *client,
                                const ckks_ciphertext *in, const ckks_secret_key *secret)
 {
-    size_t slots = ckks_slots(context);
-    ckks_complex *values = malloc((slots + client->rows) * sizeof *values), *mean = values + slots;
+    size_t slots = ckks_slots(context), bytes = (slots + client->rows) * sizeof(ckks_complex);
+    ckks_complex *values = malloc(bytes);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", slots);
     fhola_status status = ckks_decrypt(context, workspace, values, slots, in, secret);
+    ckks_complex *mean = values + slots;
     if (status == FHOLA_OK) {
         average_copies(mean, client->rows, values, slots);
         status = check_result(client, mean, UNSOUND);
     }
     for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = mean[k].re;
-    free(values);
+    wipe_free(values, bytes);
     return status;
 }
 
@@ -158,7 +165,7 @@ fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspa
     /* judged by what is handed out, the noise included: nothing else may depend on the error */
     if (status == FHOLA_OK) status = check_result(client, values, UNSOUND + 10 * deviation);
     for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = values[k].re;
-    free(values);
+    wipe_free(values, client->rows * sizeof *values);
     return status;
 }
 

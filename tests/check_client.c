@@ -6,6 +6,30 @@
 #include "nn/network.h"
 #include "tests/support.h"
 
+#include <malloc.h>
+
+/* ------------------------------------------------------------------ what is released */
+
+/* While `watching`: big blocks that were released, and how many of them held something. */
+static int watching, released, dirty;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+    size_t size = watching && memory ? malloc_usable_size(memory) : 0;
+    /* Structures are below 256 bytes; the last few bytes may never have been asked for. */
+    if (size >= 256) {
+        const unsigned char *byte = memory;
+        int held = 0;
+        for (size_t i = 0; i < size - 32; i++) held |= byte[i];
+        released++;
+        dirty += held != 0;
+    }
+    __real_free(memory);
+}
+
 enum { CLASSES = 10, ROWS = 16 };
 
 static ring toy_ring(void)
@@ -158,6 +182,39 @@ START_TEST(pictures)
 }
 END_TEST
 
+/* Nothing of a picture or of scores is left in memory that was given back. */
+START_TEST(wiped)
+{
+    ring r = toy_ring();
+    nn_client client = make_client(&r);
+    static double rgb[NN_PICTURE_VALUES];
+    double score[CLASSES] = {1, -2, 3}, got[CLASSES];
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) rgb[i] = 0.5 + 0.4 * random_unit();
+    client.input = (nn_layout){.slots = 256, .channels = 1, .side = 16, .gap = 2};
+    client.std[0] = client.input_bound = 1;
+    client.scale = 0x1p30;
+    client.basis = r.chain;
+    ckks_ciphertext *picture = new_ciphertext(&r), *ct = result(&r, score);
+    released = dirty = 0;
+    watching = 1;
+    fhola_status encrypted = nn_encrypt_picture(r.context, r.ws, picture, &client, rgb, r.secret, r.rng);
+    int blocks = released;
+    fhola_status decrypted = nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret);
+    fhola_status flooded = nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 1, r.rng);
+    watching = 0;
+    ck_assert_ok(encrypted);
+    ck_assert_ok(decrypted);
+    ck_assert_ok(flooded);
+    ck_assert_int_ge(blocks, 2); /* the values and their encoding */
+    ck_assert_int_ge(released, blocks + 2);
+    ck_assert_int_eq(dirty, 0);
+    ckks_ciphertext_destroy(picture);
+    ckks_ciphertext_destroy(ct);
+    nn_client_clear(&client);
+    ring_close(&r);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, scores);
@@ -165,6 +222,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, another_key);
     tcase_add_test(tcase, flooding);
     tcase_add_test(tcase, pictures);
+    tcase_add_test(tcase, wiped);
 }
 
 int main(void)

@@ -362,6 +362,40 @@ START_TEST(digits_fit_a_conversion)
 }
 END_TEST
 
+/* Parameters from a hostile file: refused, or digits that partition the chain and fit every array, after a bounded search (the time
+ * limit of the test). */
+START_TEST(any_digits)
+{
+    int made = 0, searched = 0;
+    for (int k = 0; k < 300; k++) {
+        double low = 20 + (double)(random_word() % 20);
+        ckks_params_spec spec = flat_spec(4, low, 1 + (unsigned)(random_word() % 40), low + (double)(random_word() % 10));
+        spec.special_primes = 1 + (uint32_t)(random_word() % 16);
+        spec.special_bits = low + (double)(random_word() % 12);
+        ckks_params *p = NULL;
+        if (ckks_params_create(&p, &spec)) continue;
+        ckks_basis seen = 0;
+        double room = ckks_params_log2(p, ckks_basis_special(p)) - 3.9;
+        ck_assert_uint_le(ckks_params_digits(p), CKKS_MAX_DIGITS);
+        for (unsigned j = 0; j < ckks_params_digits(p); j++) {
+            ckks_basis digit = ckks_params_digit(p, j);
+            ck_assert_uint_ne(digit, 0);
+            ck_assert_uint_eq(digit & seen, 0);
+            ck_assert_uint_le(ckks_basis_count(digit), 31);
+            ck_assert_double_le(ckks_params_log2(p, digit), room);
+            seen |= digit;
+        }
+        ck_assert_uint_eq(seen, ckks_basis_chain(p));
+        searched += ckks_params_digits(p) > ceil(ckks_params_log2(p, seen) / room);
+        made++;
+        ckks_params_destroy(p);
+    }
+    printf("%d of 300 sets made, %d after a search in vain\n", made, searched);
+    ck_assert_int_ge(made, 50);
+    ck_assert_int_ge(searched, 5);
+}
+END_TEST
+
 START_TEST(names)
 {
     ckks_params *p = NULL;
@@ -433,6 +467,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, refused_as_insecure);
     tcase_add_test(tcase, refused_as_impossible);
     tcase_add_test(tcase, digits_fit_a_conversion);
+    tcase_add_test(tcase, any_digits);
     tcase_add_test(tcase, names);
     tcase_add_test(tcase, hashes);
 }

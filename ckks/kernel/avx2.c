@@ -673,7 +673,7 @@ static void reduce_signed(const ckks_prime *p, uint64_t *out, const int64_t *x, 
 {
     const avx2_tables *t = p->tables;
     const constants c = constants_of(p);
-    const I top = _mm256_set1_epi64x((long long)((uint64_t)1 << 63));
+    const I top = _mm256_set1_epi64x(INT64_MIN);
     const V two63 = all(t->two63);
     for (size_t j = 0; j < count; j += 4) {
         I word = _mm256_xor_si256(_mm256_loadu_si256((const void *)(x + j)), top); /* x + 2^63 */

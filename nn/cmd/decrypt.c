@@ -60,6 +60,7 @@ static fhola_status decrypt(const decrypt_options *o, const char *secret, const 
         size_t classes = nn_client_classes(nn_owner_client(owner));
         double *score = calloc(classes, sizeof *score);
         status = score ? decrypt_all(o, owner, in, score) : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+        if (score) ckks_wipe(score, classes * sizeof *score);
         free(score);
     }
     ckks_reader_destroy(in);

@@ -69,6 +69,7 @@ static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_
         status = nn_cmd_read_picture(rgb, pictures[i], o->record);
         if (status == FHOLA_OK && o->preview) preview(rgb);
         if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
+        ckks_wipe(rgb, sizeof rgb);
         if (status == FHOLA_OK && nn_cmd_interrupted()) status = fhola_fail(FHOLA_IO, "interrupted");
     }
     return status == FHOLA_OK ? ckks_writer_commit(out) : status;
