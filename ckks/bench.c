@@ -32,6 +32,7 @@ enum {
 
 /* Keys and plaintexts come from memory, once each: packed limbs of one thread, more than caches hold. */
 #define KEY_BYTES ((size_t)192 << 20)
+#define SUM_BYTES ((size_t)64 << 20)
 
 #define FIGURE_US 25e3 /* after LEAST_RUNS, a figure takes no longer */
 
@@ -48,7 +49,9 @@ typedef struct bench_set {
     char *key;                         /* packed limbs of any prime */
     size_t key_stride, keys;           /* bytes from one to the next; how many */
     size_t next_key;                   /* read longest ago */
-    int hot;                           /* the same keys in every run */
+    uint64_t *sum;                     /* limbs for the sums of a linear transform, more than caches hold, too */
+    size_t sums, next_sum;
+    int hot;                           /* the same keys and sums in every run */
     uint64_t *out[2];
     uint64_t *target[COMBINE_TARGETS];
     uint64_t weight[COMBINE_TARGETS][COMBINE_TERMS];
@@ -179,6 +182,7 @@ static void set_clear(bench_set *s)
     free(s->source);
     ckks_free(s->arena);
     ckks_free(s->key);
+    ckks_free(s->sum);
 }
 
 static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
@@ -241,6 +245,10 @@ static fhola_status set_keys(bench_set *s)
     s->key = ckks_alloc(s->keys * s->key_stride);
     if (!s->key) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of keys", s->keys * s->key_stride);
     fill_packed(s->key, s->keys * s->key_stride / least->width, least->width, least->p);
+    s->sums = SUM_BYTES / (s->n * sizeof *s->sum);
+    s->sum = ckks_alloc(s->sums * s->n * sizeof *s->sum);
+    if (!s->sum) return fhola_fail(FHOLA_NOMEM, "no memory for %zu limbs of sums", s->sums);
+    memset(s->sum, 0, s->sums * s->n * sizeof *s->sum);
     return FHOLA_OK;
 }
 
@@ -354,7 +362,10 @@ static void multiply_plain(bench_set *s, size_t turn, size_t terms)
     enum { RANGE = 1024 };
     size_t range = s->n < RANGE ? s->n : RANGE;
     const void *limb[PLAIN_GIANTS * PLAIN_TERMS];
+    uint64_t *sum[2 * PLAIN_GIANTS];
     next_keys(s, PLAIN_GIANTS * terms, limb);
+    for (size_t i = 0; i < 2 * PLAIN_GIANTS; i++) sum[i] = s->sum + (s->next_sum + i) % s->sums * s->n;
+    if (!s->hot) s->next_sum = (s->next_sum + 2 * PLAIN_GIANTS) % s->sums;
     const ckks_prime *p = &s->prime[turn];
     for (size_t from = 0; from < s->n; from += range)
         for (size_t g = 0; g < PLAIN_GIANTS; g++) {
@@ -366,7 +377,7 @@ static void multiply_plain(bench_set *s, size_t turn, size_t terms)
                 x0[b] = s->limb[(turn + b / 2) % s->primes][b % 2] + from;
                 x1[b] = s->limb[(turn + b / 2) % s->primes][(b + 1) % DIGITS] + from;
             }
-            s->kernel->plain_product(p, s->out[0] + from, s->out[1] + from, range, terms, plain, 0, x0, x1, 0);
+            s->kernel->plain_product(p, sum[2 * g] + from, sum[2 * g + 1] + from, range, terms, plain, 0, x0, x1, 0);
         }
 }
 

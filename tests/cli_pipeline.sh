@@ -71,6 +71,20 @@ same 'decrypt --json' ../out.names << 'END'
 END
 below 'two encrypted pictures' ../server/pictures.ct 1200000
 below 'their encrypted scores' scores.ct 600000
+
+# Interrupted at once, and among the layers: the program ends by the signal, and nothing is left.
+mkdir ../stopped
+for seconds in 0.5 6; do
+    env --default-signal=INT "$fhola" infer ../server/resnet20.fhola ../server/eval.keys ../server/pictures.ct -o ../stopped/result \
+        > ../out 2> ../err < /dev/null &
+    sleep $seconds
+    kill -INT $!
+    code=0
+    wait $! || code=$?
+    [ $code -eq 130 ] || fail "infer interrupted after $seconds s: exit code $code"
+    [ -z "$(ls -A ../stopped)" ] || fail "infer interrupted after $seconds s left $(ls -A ../stopped)"
+    grep -q 'stopped by a signal, nothing was left behind' ../err || fail "infer interrupted after $seconds s said $(cat ../err)"
+done
 cd ../server
 for file in *; do
     if "$fhola" inspect "$file" 2> /dev/null | grep 'a secret key'; then fail "the server holds a secret key: $file"; fi
