@@ -387,7 +387,8 @@ typedef struct ckks_figure {
     size_t n;            /* ring degree */
     unsigned prime_bits; /* 0 where no prime is involved */
     int hot;             /* nonzero: operands and tables of the run before; else others each time */
-    double median_us, min_us, mean_us; /* of one limb; of base_conversion, one output limb */
+    double median_us, min_us; /* of one limb; of base_conversion, one output limb */
+    double mean_us;           /* without the slowest tenth */
     double kcycles;      /* the median in thousands of core cycles */
     double bytes;        /* what one thread's operands and results amount to, tables not counted */
     double ratio;        /* median of the portable table, in the same run, over this median; 0 if there is none */
