@@ -30,7 +30,7 @@ enum {
     MOST_THREADS = 256
 };
 
-/* Keys and plaintexts come from memory, once each: packed limbs of one thread, more than caches hold. */
+/* Keys and plaintexts come from memory, once each, and sums of plaintext products go there: limbs of one thread, more than caches hold. */
 #define KEY_BYTES ((size_t)192 << 20)
 #define SUM_BYTES ((size_t)64 << 20)
 
@@ -237,6 +237,7 @@ static fhola_status set_limbs(bench_set *s)
     return FHOLA_OK;
 }
 
+/* What lies in memory: keys and sums. */
 static fhola_status set_keys(bench_set *s)
 {
     const ckks_prime *least = &s->prime[s->primes - 1];
@@ -252,11 +253,21 @@ static fhola_status set_keys(bench_set *s)
     return FHOLA_OK;
 }
 
+static char *key_at(const bench_set *s, size_t i)
+{
+    return s->key + (s->next_key + i) % s->keys * s->key_stride;
+}
+
+static void drop_keys(bench_set *s, size_t count)
+{
+    if (!s->hot) s->next_key = (s->next_key + count) % s->keys;
+}
+
 /* The next `count` limbs of keys, at most as many as there are. */
 static void next_keys(bench_set *s, size_t count, const void *key[])
 {
-    for (size_t i = 0; i < count; i++) key[i] = s->key + (s->next_key + i) % s->keys * s->key_stride;
-    if (!s->hot) s->next_key = (s->next_key + count) % s->keys;
+    for (size_t i = 0; i < count; i++) key[i] = key_at(s, i);
+    drop_keys(s, count);
 }
 
 /* ---- Figures ---- */
@@ -414,10 +425,9 @@ static void run_tensor(bench_set *s, size_t turn)
 
 static void run_copy(bench_set *s, size_t turn)
 {
-    const void *limb[2];
     (void)turn;
-    next_keys(s, 2, limb);
-    memcpy(s->key + ((const char *)limb[1] - s->key), limb[0], s->n * s->prime[0].width);
+    memcpy(key_at(s, 1), key_at(s, 0), s->n * s->prime[0].width);
+    drop_keys(s, 2);
 }
 
 static const figure figures[] = {
@@ -515,7 +525,7 @@ static fhola_status table_figures(const ckks_bench_spec *spec, bench_set *const 
     fhola_status status = FHOLA_OK;
     for (unsigned t = 0; t < spec->threads && !status; t++) status = set_tables(set[t], kernel);
     for (size_t i = 0; i < FIGURES && !status; i++)
-        for (int hot = 1; hot >= 0 && wanted(spec, &figures[i]); hot--) {
+        for (int hot = !spec->cold_only; hot >= 0 && wanted(spec, &figures[i]); hot--) {
             ckks_figure f = measure(set, spec->threads, &figures[i], hot);
             if (kernel == &ckks_kernel_portable) portable[i][hot] = f.median_us;
             f.ratio = portable[i][hot] / f.median_us;
@@ -527,17 +537,19 @@ static fhola_status table_figures(const ckks_bench_spec *spec, bench_set *const 
 static fhola_status all_figures(const ckks_bench_spec *spec, bench_set *const set[], const ckks_kernel *const table[], size_t tables,
                                 ckks_figure_fn report, void *arg)
 {
-    double portable[FIGURES][2];
+    double portable[FIGURES][2] = {{0}};
     fhola_status status = FHOLA_OK;
-    for (int hot = 1; hot >= 0 && wanted(spec, &memory_copy); hot--) {
+    for (int hot = !spec->cold_only; hot >= 0 && wanted(spec, &memory_copy); hot--) {
         set[0]->kernel = &ckks_kernel_portable;
         ckks_figure f = measure(set, spec->threads, &memory_copy, hot);
         f.isa = "none";
         f.prime_bits = 0;
         report(arg, &f);
     }
-    for (size_t i = tables; i-- > 0 && !status;) /* the portable table comes first: the others are compared with it */
-        status = table_figures(spec, set, table[i], !spec->isa || !strcmp(spec->isa, table[i]->name), portable, report, arg);
+    for (size_t i = tables; i-- > 0 && !status;) { /* the portable table comes first: the others are compared with it */
+        int show = !spec->isa || !strcmp(spec->isa, table[i]->name);
+        if (show || !spec->cold_only) status = table_figures(spec, set, table[i], show, portable, report, arg);
+    }
     return status;
 }
 

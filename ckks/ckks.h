@@ -389,9 +389,9 @@ typedef struct ckks_figure {
     int hot;             /* nonzero: operands and tables of the run before; else others each time */
     double median_us, min_us; /* of one limb; of base_conversion, one output limb */
     double mean_us;           /* without the slowest tenth */
-    double kcycles;      /* the median in thousands of core cycles */
-    double bytes;        /* what one thread's operands and results amount to, tables not counted */
-    double ratio;        /* median of the portable table, in the same run, over this median; 0 if there is none */
+    double kcycles;           /* the median in thousands of core cycles */
+    double bytes;             /* what one thread's operands and results amount to, tables not counted */
+    double ratio;             /* median of the portable table, in the same run, over this median; 0 if there is none */
 } ckks_figure;
 
 typedef void (*ckks_figure_fn)(void *arg, const ckks_figure *figure);
@@ -405,6 +405,7 @@ typedef struct ckks_bench_spec {
     unsigned threads;                /* 1..256 */
     unsigned groups;                 /* of CKKS_FIGURES_ */
     const char *only;                /* figures whose names begin so; NULL: all */
+    int cold_only;                   /* no hot figures, and no portable table for the sake of ratios */
 } ckks_bench_spec;
 
 /* Times the kernel functions and a memory copy for one ring and prime size; takes a few seconds. PARAM: no such table, ring or primes. */
@@ -433,7 +434,7 @@ typedef struct ckks_cost_shares {
 
 /* "ntt_forward", ...: NULL past the end. */
 const char *ckks_work_name(ckks_work_kind kind);
-/* Measures all figures for one kernel table; takes seconds. Errors as ckks_bench_kernels. */
+/* Measures all figures for one kernel table, NULL: the one a context takes; takes seconds. Errors as ckks_bench_kernels. */
 fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n, unsigned threads) FHOLA_WARN_UNUSED;
 /* Seconds the work takes; `shares` may be NULL. */
 double ckks_cost_predict(const ckks_cost *cost, const ckks_work *work, ckks_cost_shares *shares);

@@ -5,29 +5,29 @@
 #include <string.h>
 
 #include "ckks/ckks.h"
+#include "ckks/kernel/kernel.h"
 
 #define NARROW_BITS 28u
 #define WIDE_BITS 48u
 
-/* Where a kind of work takes its times from: `few` with fewer terms than `many`; without `many` there is one time per term (or, if
- * `per_output`, per output). */
+/* Where a kind of work takes its times from: `few` with fewer terms than `many`; without `many` all of it goes to the terms of `few` or, if
+ * these are 0, to the output. Cold figures only. */
 typedef struct source {
     const char *name;
     const char *few, *many;
     double few_terms, many_terms;
-    int hot;
 } source;
 
 static const source sources[CKKS_WORK_KINDS] = {
-    [CKKS_WORK_NTT_FORWARD] = {"ntt_forward", "ntt_forward", "ntt_forward_3", 1, 3, 0},
-    [CKKS_WORK_NTT_INVERSE] = {"ntt_inverse", "ntt_inverse", NULL, 1, 0, 0},
-    [CKKS_WORK_INNER_PRODUCT] = {"inner_product", "rotations_1", "rotations", 1, 3, 0},
-    [CKKS_WORK_PLAIN_PRODUCT] = {"plain_product", "plain_product_4", "plain_product", 4, 16, 0},
-    [CKKS_WORK_COMBINE] = {"base_conversion", "base_conversion_3_2", "base_conversion_10_2", 3, 10, 0},
-    [CKKS_WORK_OVERFLOW] = {"overflow", "overflow", NULL, 10, 0, 0},
-    [CKKS_WORK_TENSOR] = {"tensor", "tensor", NULL, 0, 0, 0},
-    [CKKS_WORK_PERMUTE] = {"automorphism", "automorphism", NULL, 0, 0, 0},
-    [CKKS_WORK_ELEMENTWISE] = {"elementwise", "mod_down", NULL, 2, 0, 0},
+    [CKKS_WORK_NTT_FORWARD] = {"ntt_forward", "ntt_forward", "ntt_forward_3", 1, 3},
+    [CKKS_WORK_NTT_INVERSE] = {"ntt_inverse", "ntt_inverse", NULL, 1, 0},
+    [CKKS_WORK_INNER_PRODUCT] = {"inner_product", "rotations_1", "rotations", 1, 3},
+    [CKKS_WORK_PLAIN_PRODUCT] = {"plain_product", "plain_product_4", "plain_product", 4, 16},
+    [CKKS_WORK_COMBINE] = {"base_conversion", "base_conversion_3_2", "base_conversion_10_2", 3, 10},
+    [CKKS_WORK_OVERFLOW] = {"overflow", "overflow", NULL, 10, 0},
+    [CKKS_WORK_TENSOR] = {"tensor", "tensor", NULL, 0, 0},
+    [CKKS_WORK_PERMUTE] = {"automorphism", "automorphism", NULL, 0, 0},
+    [CKKS_WORK_ELEMENTWISE] = {"elementwise", "mod_down", NULL, 2, 0},
 };
 
 const char *ckks_work_name(ckks_work_kind kind)
@@ -45,10 +45,9 @@ typedef struct figures {
 static void take(void *arg, const ckks_figure *f)
 {
     figures *all = arg;
-    if (!strcmp(f->name, "memory_copy") && !f->hot) all->bytes_per_us = f->bytes / f->mean_us;
+    if (!strcmp(f->name, "memory_copy")) all->bytes_per_us = f->bytes / f->mean_us;
     for (unsigned k = 0; k < CKKS_WORK_KINDS; k++) {
         const source *s = &sources[k];
-        if (!f->hot != !s->hot) continue;
         if (!strcmp(f->name, s->few)) all->time[k][0] = f->mean_us;
         if (s->many && !strcmp(f->name, s->many)) all->time[k][1] = f->mean_us;
     }
@@ -79,12 +78,16 @@ static void fit(double *output, double *term, const source *s, const double time
 
 fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n, unsigned threads)
 {
+    const ckks_kernel *table;
     *cost = (ckks_cost){.threads = 0};
+    fhola_status selected = ckks_kernel_select(&table, isa);
+    if (selected) return selected;
+    isa = table->name;
     ckks_cost c = {.threads = threads, .n = (size_t)1 << log_n, .clock_ghz = ckks_bench_clock_ghz()};
     for (unsigned wide = 0; wide < 2; wide++) {
         figures all = {.bytes_per_us = 0};
         const ckks_bench_spec spec = {.isa = isa, .log_n = log_n, .prime_bits = wide ? WIDE_BITS : NARROW_BITS, .threads = threads,
-                                      .groups = CKKS_FIGURES_NTT | CKKS_FIGURES_KEY_SWITCH};
+                                      .groups = CKKS_FIGURES_NTT | CKKS_FIGURES_KEY_SWITCH, .cold_only = 1};
         fhola_status status = ckks_bench_kernels(&spec, take, &all);
         if (!status) status = complete(&all, spec.prime_bits);
         if (status) return status;

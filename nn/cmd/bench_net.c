@@ -8,14 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "nn/cmd/bench.h"
 #include "nn/cmd/stream.h"
@@ -296,12 +291,6 @@ static double resident(void)
     return found == 1 ? (double)pages * (double)sysconf(_SC_PAGESIZE) / MEBI : NAN;
 }
 
-static double peak_mib(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : NAN;
-}
-
 static fhola_status infer(bench *b, const nn_infer_hooks *hooks, double *seconds)
 {
     double start = nn_cmd_now();
@@ -326,22 +315,15 @@ static fhola_status run_pictures(bench *b)
         b->seconds += b->picture_seconds[i] / b->pictures;
     }
     b->memory_after = resident();
-    b->peak = peak_mib();
+    b->peak = nn_cmd_peak_mib();
     return status;
-}
-
-/* The table a context takes. */
-static const char *table_name(const bench *b)
-{
-    const char *forced = getenv("FHOLA_ISA");
-    return b->isa ? b->isa : forced && *forced ? forced : ckks_isa_name(0);
 }
 
 /* A busy machine is slower for minutes: what is predicted is for the mean of the times before and after the pictures. */
 static fhola_status measure_cost(bench *b)
 {
     ckks_cost now, *c = &b->cost;
-    fhola_status status = ckks_cost_measure(&now, table_name(b), ckks_params_get_spec(b->source.params)->log_n, b->threads);
+    fhola_status status = ckks_cost_measure(&now, b->isa, ckks_params_get_spec(b->source.params)->log_n, b->threads);
     if (status != FHOLA_OK || !c->threads) {
         *c = now;
         return status;
@@ -533,20 +515,11 @@ static void print_text(const bench *b)
 
 /* ------------------------------------------------------------------ the whole */
 
-static unsigned thread_count(void)
-{
-#ifdef _OPENMP
-    return (unsigned)omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
-
 fhola_status nn_cmd_bench_net(const nn_cmd_bench_options *o)
 {
     bench b = {.isa = o->isa, .model_name = o->model, .pictures = (unsigned)o->pictures};
     nn_cmd_set_threads(o->threads);
-    b.threads = thread_count();
+    b.threads = nn_cmd_threads();
     if (o->isa) (void)setenv("FHOLA_ISA", o->isa, 1); /* for the owner */
     nn_cmd_catch_signals();
     fhola_status status = nn_cmd_load_network(&b.source, o->model, NULL, NULL, NULL);

@@ -6,10 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "nn/cmd/bench.h"
 
 #define TABLES       3
@@ -50,15 +46,6 @@ static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
-}
-
-static unsigned most_threads(void)
-{
-#ifdef _OPENMP
-    return (unsigned)omp_get_max_threads();
-#else
-    return 1;
-#endif
 }
 
 static bool wanted(const bench *b, const char *name)
@@ -156,7 +143,7 @@ static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, 
     nn_cmd_set_threads(o->threads);
     for (size_t i = tables; i-- > 0 && !status;) {
         const char *isa = ckks_isa_name(i);
-        bench b = {.options = o, .params = params, .threads = most_threads(), .portable = portable, .show = !o->isa || !strcmp(o->isa, isa)};
+        bench b = {.options = o, .params = params, .threads = nn_cmd_threads(), .portable = portable, .show = !o->isa || !strcmp(o->isa, isa)};
         if (!b.show && !(compared && i + 1 == tables)) continue;
         status = open_context(&b, isa);
         if (!status) status = figures(&b);

@@ -166,6 +166,8 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double *rgb, const char *path
 
 /* Sets the number of threads of OpenMP; 0 leaves it as it is. */
 void nn_cmd_set_threads(double threads);
+unsigned nn_cmd_threads(void); /* that a parallel region has from now on */
+double nn_cmd_peak_mib(void);  /* this process's largest size so far, in MiB; NaN if nobody tells */
 
 /* ---- results */
 
