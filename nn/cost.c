@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/document.h"
 #include "nn/file.h"
 #include "nn/json.h"
 
@@ -87,11 +88,8 @@ static fhola_status parse_set(nn_cost_set *set, const nn_json *object, const cha
 
 static fhola_status parse_table(nn_cost *cost, const nn_json *root, const char *name)
 {
-    const nn_json *format = nn_json_get(root, "format"), *sets = nn_json_get(root, "sets");
-    unsigned version;
-    if (!format || format->type != NN_JSON_STRING || strcmp(format->string, "fhola-cost") != 0)
-        return nn_json_reject(format, root, name, "\"format\" must be \"fhola-cost\"");
-    fhola_status status = nn_json_get_whole(&version, root, "version", 1, 1, name);
+    const nn_json *sets = nn_json_get(root, "sets");
+    fhola_status status = nn_document_check(root, NN_DOCUMENT_COST, 1, name);
     if (status == FHOLA_OK)
         status = get_text(cost->machine, sizeof cost->machine, root, "machine", name);
     if (status == FHOLA_OK)
@@ -130,6 +128,26 @@ fhola_status nn_cost_load(nn_cost **cost, const char *path)
     status = nn_cost_parse(cost, (const char *)bytes, length, path);
     free(bytes);
     return status;
+}
+
+const char *nn_cost_machine(const nn_cost *cost)
+{
+    return cost->machine;
+}
+
+unsigned nn_cost_threads(const nn_cost *cost)
+{
+    return cost->threads;
+}
+
+size_t nn_cost_sets(const nn_cost *cost)
+{
+    return cost->count;
+}
+
+const char *nn_cost_params(const nn_cost *cost, size_t i)
+{
+    return cost->set[i].params;
 }
 
 void nn_cost_free(nn_cost *cost)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 
 #include "nn/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,16 +78,29 @@ static fhola_status write_all(int descriptor, const unsigned char *bytes, size_t
     return FHOLA_OK;
 }
 
-fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
+/* A device or a pipe gets the bytes directly. */
+static fhola_status write_directly(const char *path, const void *bytes, size_t length)
 {
-    size_t room = strlen(path) + 32;
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
+    fhola_status status = write_all(descriptor, bytes, length, path);
+    if (close(descriptor) != 0 && status == FHOLA_OK)
+        status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
+    return status;
+}
+
+/* Writes a file beside `target`, which then takes its place. `path` is for messages. */
+static fhola_status replace(const char *target, const void *bytes, size_t length, const char *path)
+{
+    size_t room = strlen(target) + 40;
     char *temporary = malloc(room);
     if (!temporary)
         return fhola_fail(FHOLA_NOMEM, "%s: no memory for a file name", path);
     int descriptor = -1;
     for (unsigned attempt = 0; attempt < 100 && descriptor < 0; attempt++) {
-        snprintf(temporary, room, "%s.%ld-%u.tmp", path, (long)getpid(), attempt);
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
+        snprintf(temporary, room, "%s.%ld-%u.tmp", target, (long)getpid(), attempt);
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (descriptor < 0 && errno != EEXIST)
             break;
     }
@@ -96,12 +110,28 @@ fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
         return status;
     }
     fhola_status status = write_all(descriptor, bytes, length, path);
+    if (status == FHOLA_OK && fsync(descriptor) != 0)
+        status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
     if (close(descriptor) != 0 && status == FHOLA_OK)
         status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    if (status == FHOLA_OK && rename(temporary, path) != 0)
+    if (status == FHOLA_OK && rename(temporary, target) != 0)
         status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
     if (status != FHOLA_OK)
         unlink(temporary);
     free(temporary);
+    return status;
+}
+
+fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
+{
+    struct stat info;
+    bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
+        return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(EISDIR));
+    if (there && !S_ISREG(info.st_mode))
+        return write_directly(path, bytes, length);
+    char *resolved = there ? realpath(path, NULL) : NULL; /* a symbolic link stays one */
+    fhola_status status = replace(resolved ? resolved : path, bytes, length, path);
+    free(resolved);
     return status;
 }

@@ -320,6 +320,8 @@ static fhola_status read_children(reader *r, nn_json *parent)
         if (more)
             r->at++;
     }
+    if (r->at >= r->end)
+        return reject(r, object ? "the text ends inside an object" : "the text ends inside an array");
     if (!next_is(r, closing))
         return reject(r, object ? "',' or '}' expected" : "',' or ']' expected");
     r->at++;
@@ -423,37 +425,6 @@ fhola_status nn_json_get_row(double *numbers, const nn_json *array, const nn_jso
     return nn_json_reject(array, parent, name, message);
 }
 
-static bool parse_hash(uint64_t *hash, const nn_json *value)
-{
-    static const char hexadecimal[] = "0123456789abcdef";
-    uint64_t result = 0;
-    if (!value || value->type != NN_JSON_STRING || strlen(value->string) != 16)
-        return false;
-    for (const char *c = value->string; *c; c++) {
-        const char *found = strchr(hexadecimal, *c);
-        if (!found)
-            return false;
-        result = result << 4 | (uint64_t)(found - hexadecimal);
-    }
-    *hash = result;
-    return true;
-}
-
-fhola_status nn_json_get_header(uint64_t *model_hash, const nn_json *root, const char *format, unsigned version, const char *name)
-{
-    const nn_json *kind = nn_json_get(root, "format"), *hash = nn_json_get(root, "model_hash");
-    unsigned found;
-    if (!kind || kind->type != NN_JSON_STRING || strcmp(kind->string, format) != 0) {
-        char what[120];
-        snprintf(what, sizeof what, "\"format\" must be \"%s\"", format);
-        return nn_json_reject(kind, root, name, what);
-    }
-    fhola_status status = nn_json_get_whole(&found, root, "version", version, version, name);
-    if (status == FHOLA_OK && !parse_hash(model_hash, hash))
-        status = nn_json_reject(hash, root, name, "\"model_hash\" must be 16 hexadecimal digits");
-    return status;
-}
-
 /* ---- writing ---- */
 
 static bool reserve(nn_text *text, size_t extra)
@@ -496,12 +467,6 @@ void nn_text_format(nn_text *text, const char *format, ...)
     vsnprintf(buffer, sizeof buffer, format, args);
     va_end(args);
     nn_text_add(text, buffer);
-}
-
-void nn_json_add_header(nn_text *text, const char *format, unsigned version, uint64_t model_hash)
-{
-    nn_text_format(text, "{\"format\": \"%s\", \"version\": %u, \"model_hash\": \"%016llx\"", format, version,
-                   (unsigned long long)model_hash);
 }
 
 void nn_json_add_string(nn_text *text, const char *string)

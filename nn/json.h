@@ -56,10 +56,6 @@ fhola_status nn_json_get_whole(unsigned *number, const nn_json *object, const ch
 fhola_status nn_json_get_row(double *numbers, const nn_json *array, const nn_json *parent, size_t count, const char *what,
                              const char *name) FHOLA_WARN_UNUSED;
 
-/* Members "format" (exactly `format`), "version" (exactly `version`) and "model_hash" (16 hexadecimal digits) of a file's outermost object. */
-fhola_status nn_json_get_header(uint64_t *model_hash, const nn_json *root, const char *format, unsigned version,
-                                const char *name) FHOLA_WARN_UNUSED;
-
 /* A text under construction. Running out of memory sets `failed` and makes further additions do nothing, so that only the end
  * needs a check. Starts as all zeros; free(text.bytes) at the end. */
 typedef struct nn_text {
@@ -70,8 +66,6 @@ typedef struct nn_text {
 
 void nn_text_add(nn_text *text, const char *string);
 void nn_text_format(nn_text *text, const char *format, ...) FHOLA_PRINTF(2, 3); /* at most 255 bytes */
-/* The beginning of such a file: the three members, without the closing brace. */
-void nn_json_add_header(nn_text *text, const char *format, unsigned version, uint64_t model_hash);
 void nn_json_add_string(nn_text *text, const char *string);                   /* with quotes and escapes */
 void nn_json_add_number(nn_text *text, double number); /* 17 significant digits: reads back the same; not finite: null */
 void nn_json_add_array(nn_text *text, const double *numbers, size_t count);

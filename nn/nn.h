@@ -91,6 +91,12 @@ void nn_batch_picture(const nn_batch *batch, size_t index, double *rgb); /* as f
 
 /* ----------------------------------------------------------------------------------------------------------------- plans */
 
+/* Plans, profiles and tables of costs are JSON files (fhola-formats(5)). FHOLA_FORMAT: it is none of them. What else is wrong with it
+ * is found by whoever loads it. */
+typedef enum nn_document { NN_DOCUMENT_PLAN = 0, NN_DOCUMENT_PROFILE = 1, NN_DOCUMENT_COST = 2 } nn_document;
+FHOLA_WARN_UNUSED fhola_status nn_document_load_kind(nn_document *kind, const char *path);
+const char *nn_document_name(nn_document kind); /* "a plan", "a profile", "a table of costs" */
+
 /* One polynomial per activation and channel, fitted to one model. */
 typedef struct nn_plan nn_plan;
 
@@ -100,6 +106,8 @@ FHOLA_WARN_UNUSED fhola_status nn_plan_load(nn_plan **plan, const char *path, co
 FHOLA_WARN_UNUSED fhola_status nn_plan_save(const nn_plan *plan, const char *path);
 void nn_plan_free(nn_plan *plan);
 
+uint64_t nn_plan_model(const nn_plan *plan);             /* hash of the weights it was made for */
+double nn_plan_eps(const nn_plan *plan);                 /* of the bootstrap's sine */
 size_t nn_plan_count(const nn_plan *plan);               /* activations */
 unsigned nn_plan_degree(const nn_plan *plan, size_t i);  /* of activation i */
 double nn_plan_max_w(const nn_plan *plan, size_t i);     /* largest |w| of activation i on the held-out pictures, 0: unknown */
@@ -113,6 +121,10 @@ typedef struct nn_profile nn_profile;
 /* Seconds of one encrypted layer by the degree of its polynomial: activation, convolution, and the bootstrap on its shorter chain.
  * */
 typedef struct nn_cost nn_cost;
+const char *nn_cost_machine(const nn_cost *cost); /* where it was measured, with so many threads, */
+unsigned nn_cost_threads(const nn_cost *cost);
+size_t nn_cost_sets(const nn_cost *cost);         /* for so many parameter sets, */
+const char *nn_cost_params(const nn_cost *cost, size_t i); /* i < nn_cost_sets */
 
 /* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of its range. */
 FHOLA_WARN_UNUSED fhola_status nn_cost_load(nn_cost **cost, const char *path);
@@ -185,6 +197,16 @@ FHOLA_WARN_UNUSED fhola_status nn_profile_make(nn_profile **profile, const nn_mo
 FHOLA_WARN_UNUSED fhola_status nn_profile_load(nn_profile **profile, const char *path, const nn_model *model); /* as nn_plan_load */
 FHOLA_WARN_UNUSED fhola_status nn_profile_save(const nn_profile *profile, const char *path);
 void nn_profile_free(nn_profile *profile);
+
+typedef struct nn_profile_info {
+    uint64_t hash;   /* of the exact network: its weights, and its activation function unless that is ReLU */
+    size_t pictures; /* calibration pictures */
+    size_t activations;
+    double eps;      /* of the sine */
+} nn_profile_info;
+void nn_profile_describe(const nn_profile *profile, nn_profile_info *info);
+/* The values that arrive at activation i, all channels together. */
+void nn_profile_arrivals(const nn_profile *profile, size_t i, double *least, double *most, double *deviation);
 
 /* Fits a plan: layer by layer on the inputs that the polynomial layers before really produce for the `calibration` pictures,
  * towards the mean of the exact network's activation given that input; ranges are checked on `held_out` (may be NULL).

@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/document.h"
 #include "nn/file.h"
 #include "nn/json.h"
 #include "ola/ola.h"
 
-#define MAX_FILE ((size_t)1 << 26)
-#define FORMAT_NAME "fhola-plan"
 #define FORMAT_VERSION 1u
 #define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
 #define MAX_CHANNELS 64u
@@ -104,6 +103,16 @@ void nn_plan_free(nn_plan *plan)
 }
 
 /* ---- questions ---- */
+
+uint64_t nn_plan_model(const nn_plan *plan)
+{
+    return plan->model_hash;
+}
+
+double nn_plan_eps(const nn_plan *plan)
+{
+    return plan->eps;
+}
 
 size_t nn_plan_count(const nn_plan *plan)
 {
@@ -252,7 +261,7 @@ static void format_activation(nn_text *text, const nn_activation *a)
 fhola_status nn_plan_format(char **text, size_t *length, const nn_plan *plan)
 {
     nn_text out = {0};
-    nn_json_add_header(&out, FORMAT_NAME, FORMAT_VERSION, plan->model_hash);
+    nn_document_add_header(&out, NN_DOCUMENT_PLAN, FORMAT_VERSION, plan->model_hash);
     nn_text_add(&out, ", \"eps\": ");
     nn_json_add_number(&out, plan->eps);
     nn_text_format(&out, ", \"depth\": %u,\n  \"activations\": [\n", nn_plan_depth(plan));
@@ -355,7 +364,7 @@ static fhola_status parse_outline(nn_plan **plan, const nn_json *root, const cha
 {
     const nn_json *activations = nn_json_get(root, "activations"), *eps = nn_json_get(root, "eps");
     uint64_t model_hash;
-    fhola_status status = nn_json_get_header(&model_hash, root, FORMAT_NAME, FORMAT_VERSION, name);
+    fhola_status status = nn_document_get_header(&model_hash, root, NN_DOCUMENT_PLAN, FORMAT_VERSION, name);
     if (status != FHOLA_OK)
         return status;
     if (!eps || eps->type != NN_JSON_NUMBER || !(eps->number >= 0 && eps->number <= MAX_EPS))
@@ -397,7 +406,7 @@ fhola_status nn_plan_load(nn_plan **plan, const char *path, const nn_model *mode
     unsigned char *bytes;
     size_t length;
     nn_plan *result;
-    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
+    fhola_status status = nn_file_read(&bytes, &length, path, NN_DOCUMENT_MAX_BYTES);
     if (status != FHOLA_OK)
         return status;
     status = nn_plan_parse(&result, (const char *)bytes, length, path);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/document.h"
 #include "nn/file.h"
 #include "nn/fit.h"
 #include "nn/gradient.h"
@@ -13,8 +14,6 @@
 #include "nn/parallel.h"
 #include "nn/plain.h"
 
-#define MAX_FILE ((size_t)1 << 26)
-#define FORMAT_NAME "fhola-profile"
 #define FORMAT_VERSION 2u
 #define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
 #define MAX_CHANNELS 64u
@@ -94,6 +93,22 @@ static fhola_status describe_layer(nn_profile_layer *layer, const nn_arrivals *a
     for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++)
         rebin(layer->layer_histogram, NN_PROFILE_LAYER_BINS, all.min, all.max, &arrivals->histograms[c]);
     return status;
+}
+
+void nn_profile_describe(const nn_profile *profile, nn_profile_info *info)
+{
+    *info = (nn_profile_info){.hash = profile->model_hash,
+                              .pictures = profile->pictures,
+                              .activations = profile->count,
+                              .eps = profile->eps};
+}
+
+void nn_profile_arrivals(const nn_profile *profile, size_t i, double *least, double *most, double *deviation)
+{
+    nn_profile_range range = nn_profile_layer_range(&profile->layers[i]);
+    *least = range.min;
+    *most = range.max;
+    *deviation = range.deviation;
 }
 
 nn_profile_range nn_profile_layer_range(const nn_profile_layer *layer)
@@ -314,7 +329,7 @@ static void add_row(nn_text *text, const char *key, const double *values, size_t
 fhola_status nn_profile_format(char **text, size_t *length, const nn_profile *profile)
 {
     nn_text out = {0};
-    nn_json_add_header(&out, FORMAT_NAME, FORMAT_VERSION, profile->model_hash);
+    nn_document_add_header(&out, NN_DOCUMENT_PROFILE, FORMAT_VERSION, profile->model_hash);
     nn_text_add(&out, ", \"eps\": ");
     nn_json_add_number(&out, profile->eps);
     nn_text_format(&out, ", \"pictures\": %zu, \"score_square\": ", profile->pictures);
@@ -442,7 +457,7 @@ static fhola_status parse_outline(nn_profile **profile, const nn_json *root, con
     double numbers[DEGREES], eps = 0, score_square = 0;
     uint64_t model_hash;
     unsigned pictures;
-    fhola_status status = nn_json_get_header(&model_hash, root, FORMAT_NAME, FORMAT_VERSION, name);
+    fhola_status status = nn_document_get_header(&model_hash, root, NN_DOCUMENT_PROFILE, FORMAT_VERSION, name);
     if (status == FHOLA_OK)
         status = nn_json_get_row(numbers, degrees, root, DEGREES, "degrees", name);
     for (size_t k = 0; k < DEGREES && status == FHOLA_OK; k++)
@@ -498,7 +513,7 @@ fhola_status nn_profile_load(nn_profile **profile, const char *path, const nn_mo
     unsigned char *bytes;
     size_t length;
     nn_profile *result;
-    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
+    fhola_status status = nn_file_read(&bytes, &length, path, NN_DOCUMENT_MAX_BYTES);
     if (status != FHOLA_OK)
         return status;
     status = nn_profile_parse(&result, (const char *)bytes, length, path);

@@ -161,7 +161,7 @@ static fhola_status header_length(size_t *length, const unsigned char *bytes, si
     if (file_length < LENGTH_BYTES)
         return fhola_fail(FHOLA_FORMAT, "%s: not a safetensors file: %zu bytes are too few", path, file_length);
     if (memcmp(bytes, "PK\003\004", 4) == 0)
-        return fhola_fail(FHOLA_FORMAT, "%s: not a safetensors file but a zip archive, as torch.save writes it: see nn/models/export.py", path);
+        return fhola_fail(FHOLA_FORMAT, "%s: not a safetensors file but a zip archive, as torch.save writes it; export.py makes one of it, see man fhola", path);
     uint64_t value = 0;
     for (unsigned i = LENGTH_BYTES; i-- > 0;)
         value = value << 8 | bytes[i];

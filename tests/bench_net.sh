@@ -1,21 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # fhola bench net: the members of its lines, the stages sum to the whole, and the work is the same on one thread and on two.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
-OMP_WAIT_POLICY=passive
-export OMP_WAIT_POLICY
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 TMPDIR=$work
 export TMPDIR
-
-fail()
-{
-    echo "FAIL: $*"
-    exit 1
-}
 
 number='[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?'
 costs="\"predicted_seconds\": $number, \"transform_floor_seconds\": ($number|null), \"memory_floor_seconds\": $number, \"ntt\": [0-9]+, "

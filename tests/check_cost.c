@@ -47,7 +47,7 @@ static const struct {
     const char *text, *message;
 } wrong[] = {
     {"[]", "\"format\""},
-    {"{\"format\": \"fhola-plan\"}", "\"format\" must be \"fhola-cost\""},
+    {"{\"format\": \"fhola-plan\"}", "a plan instead of a table of costs"},
     {START "]}", "1 to 8 parameter sets"},
     {START "{}]}", "\"params\""},
     {SET("[]", STAGES), "\"degrees\""},

@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Weights from elsewhere: nn/models/export.py writes files that load, without metadata too, under other names, and with PyTorch (if it is
 # installed) of a network that then gives the same classes.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
-OMP_WAIT_POLICY=passive
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 PYTHONDONTWRITEBYTECODE=1
 PYTHONPATH=$top_srcdir/nn/models:$top_srcdir/tests
-export OMP_WAIT_POLICY PYTHONDONTWRITEBYTECODE PYTHONPATH top_srcdir
+export PYTHONDONTWRITEBYTECODE PYTHONPATH
 
 python=
 for candidate in /usr/bin/python3 python3; do
@@ -18,15 +15,7 @@ if [ -z "$python" ]; then
     echo "SKIP: no python3 (Debian: apt-get install python3)"
     exit 77
 fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
-
-fail()
-{
-    echo "FAIL: $*"
-    exit 1
-}
 
 # exact WEIGHTS [OPTION...]: accuracy of the exact network on batch.bin.
 exact()

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
 #include "nn/file.h"
 
 #include <sys/stat.h>
@@ -51,11 +52,34 @@ START_TEST(leaves_nothing_behind)
 }
 END_TEST
 
+/* What a symbolic link leads to is replaced, not the link; a device gets the bytes and stays a device. */
+START_TEST(follows_links_and_keeps_devices)
+{
+    unsigned char *back = NULL;
+    size_t length;
+    struct stat info;
+    const char *link = in_folder("link");
+    (void)write_string("target", "before");
+    ck_assert_int_eq(symlink("target", link), 0);
+    succeed(nn_file_write(link, "after", 5));
+    ck_assert_int_eq(lstat(link, &info), 0);
+    ck_assert(S_ISLNK(info.st_mode));
+    succeed(nn_file_read(&back, &length, in_folder("target"), 100));
+    ck_assert_str_eq((char *)back, "after");
+    free(back);
+    succeed(nn_file_write("/dev/null", "x", 1));
+    ck_assert_int_eq(stat("/dev/null", &info), 0);
+    ck_assert(S_ISCHR(info.st_mode));
+    if (access("/dev/full", W_OK) == 0) fail_with(nn_file_write("/dev/full", "x", 1), FHOLA_IO, "/dev/full: No space left");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("file");
     tcase_add_test(tcase, reads_what_was_written);
     tcase_add_test(tcase, refuses_what_it_must);
     tcase_add_test(tcase, leaves_nothing_behind);
+    tcase_add_test(tcase, follows_links_and_keeps_devices);
     return run_tests("file", tcase, 60);
 }

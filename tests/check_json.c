@@ -188,7 +188,6 @@ START_TEST(checks_members)
                        "\"model_hash\": \"00ffAA0000000000\"}");
     unsigned number = 0;
     double row[2];
-    uint64_t hash;
     succeed(nn_json_get_whole(&number, v, "n", 1, 3, "text"));
     ck_assert_uint_eq(number, 3);
     fail_with(nn_json_get_whole(&number, v, "n", 1, 2, "text"), FHOLA_FORMAT, "text:1:7: \"n\" must be a whole number from 1 to 2");
@@ -199,9 +198,6 @@ START_TEST(checks_members)
     fail_with(nn_json_get_row(row, nn_json_get(v, "row"), v, 1, "row", "text"), FHOLA_FORMAT, "must be 1 numbers");
     fail_with(nn_json_get_row(row, nn_json_get(v, "odd"), v, 2, "odd", "text"), FHOLA_FORMAT, "\"odd\" must be 2 numbers");
     fail_with(nn_json_get_row(row, NULL, v, 0, "none", "text"), FHOLA_FORMAT, "\"none\"");
-    fail_with(nn_json_get_header(&hash, v, "g", 1, "text"), FHOLA_FORMAT, "must be \"g\"");
-    fail_with(nn_json_get_header(&hash, v, "f", 2, "text"), FHOLA_FORMAT, "version");
-    fail_with(nn_json_get_header(&hash, v, "f", 1, "text"), FHOLA_FORMAT, "16 hexadecimal digits");
     nn_json_free(v);
 }
 END_TEST

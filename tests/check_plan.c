@@ -157,8 +157,8 @@ static const struct {
     const char *text, *message;
 } wrong[] = {
     {"[]", "text:1:1: \"format\""},
-    {"{\"format\": \"fhola-profile\"}", "\"format\" must be \"fhola-plan\""},
-    {"{\"format\": \"fhola-plan\", \"version\": 2}", "text:1:37: \"version\""},
+    {"{\"format\": \"fhola-profile\"}", "text:1:12: a profile instead of a plan"},
+    {"{\"format\": \"fhola-plan\", \"version\": 2}", "text:1:37: format version 2 is newer than version 1"},
     {"{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"12\"}", "\"model_hash\""},
     {"{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"0123456789abcdef\", \"eps\": 1}", "\"eps\""},
     {START "[]}", "\"activations\""},

@@ -2,18 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The shape of what `fhola bench` prints: JSON lines with the members the manual names, one for each table and size, and no times held
 # against anything.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail()
-{
-    failures=$((failures + 1))
-    echo "FAIL: $*"
-}
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 
 number='[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?'
 positive="($number|null)"
@@ -24,8 +13,8 @@ line="$line\"gb_per_s\": $positive, \"ratio\": $positive\\}\$"
 # shape FILE COUNT: COUNT lines, all of that shape, the shortest time not above the median, no time of zero.
 shape()
 {
-    [ "$(wc -l < "$1")" -eq "$2" ] || fail "$1: $(wc -l < "$1") lines, not $2"
-    if grep -vE "$line" "$1"; then fail "$1: a line is no figure"; fi
+    [ "$(wc -l < "$1")" -eq "$2" ] || wrong "$1: $(wc -l < "$1") lines, not $2"
+    if grep -vE "$line" "$1"; then wrong "$1: a line is no figure"; fi
     awk -F'[:,]' '{
         for (i = 1; i < NF; i++) {
             if ($i ~ /"median_us"/) median = $(i + 1)
@@ -33,7 +22,7 @@ shape()
         }
         if (!(least > 0 && least <= median)) print
     }' "$1" > "$work/wrong"
-    [ ! -s "$work/wrong" ] || fail "$1: $(cat "$work/wrong")"
+    [ ! -s "$work/wrong" ] || wrong "$1: $(cat "$work/wrong")"
 }
 
 # Every table is there, the portable one as many times as any other, with ratio 1.
@@ -43,24 +32,24 @@ shape "$work/ntt.json" $((2 + 6 * tables))
 for name in ntt_forward ntt_inverse ntt_forward_3; do
     for hot in true false; do
         found=$(grep "\"name\": \"$name\"" "$work/ntt.json" | grep -c "\"hot\": $hot" || :)
-        [ "$found" -eq "$tables" ] || fail "$name, hot $hot: $found figures for $tables tables"
+        [ "$found" -eq "$tables" ] || wrong "$name, hot $hot: $found figures for $tables tables"
     done
 done
 found=$(grep '"isa": "portable"' "$work/ntt.json" | grep -c '"ratio": 1}' || :)
-[ "$found" -eq 6 ] || fail "$found of 6 figures of the portable table are 1 of themselves"
+[ "$found" -eq 6 ] || wrong "$found of 6 figures of the portable table are 1 of themselves"
 found=$(grep -c '"name": "memory_copy", "isa": "none"' "$work/ntt.json" || :)
-[ "$found" -eq 2 ] || fail "$found figures of a memory copy"
+[ "$found" -eq 2 ] || wrong "$found figures of a memory copy"
 
 # One figure, one table.
 "$fhola" bench keyswitch --json --log-n 10 --bits 48 --only inner_product_r --isa portable --threads 2 > "$work/one.json"
 shape "$work/one.json" 2
-[ "$(grep -c '"threads": 2, "n": 1024, "prime_bits": 48' "$work/one.json")" -eq 2 ] || fail "not what was asked for: $(cat "$work/one.json")"
+[ "$(grep -c '"threads": 2, "n": 1024, "prime_bits": 48' "$work/one.json")" -eq 2 ] || wrong "not what was asked for: $(cat "$work/one.json")"
 
 # Both rings and all prime sizes by default; the same as a table for people.
 "$fhola" bench ntt --only memory_copy --json > "$work/copies.json"
 shape "$work/copies.json" 16
 "$fhola" bench ntt --only memory_copy > "$work/copies.text"
-[ "$(wc -l < "$work/copies.text")" -eq 17 ] || fail "the table has $(wc -l < "$work/copies.text") lines"
+[ "$(wc -l < "$work/copies.text")" -eq 17 ] || wrong "the table has $(wc -l < "$work/copies.text") lines"
 
 # One bootstrap and its stages, of fewer values than slots, on one table.
 "$fhola" bench bootstrap --params toy-boot --log-values 7 --complex --isa portable --json > "$work/bootstrap.json"
@@ -69,38 +58,38 @@ shape "$work/bootstrap.json" 6
 # A table of costs, measured for one degree, beside another one's sets, is one that plans count with: of pictures of noise.
 models=$top_srcdir/nn/models
 "$fhola" bench --calibrate --max-degree 3 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
-[ ! -s "$work/out" ] || fail "--calibrate: $(cat "$work/out")"
-grep -q '"machine": "one \\"two\\""' "$work/cost.json" || fail "--calibrate: another machine: $(cat "$work/cost.json")"
-grep -q '"params": "R15", "estimated": false, "degrees": \[3\],' "$work/cost.json" || fail "--calibrate: another set: $(cat "$work/cost.json")"
-grep -q '"params": "R16"' "$work/cost.json" || fail "--calibrate: nothing kept: $(cat "$work/cost.json")"
+[ ! -s "$work/out" ] || wrong "--calibrate: $(cat "$work/out")"
+grep -q '"machine": "one \\"two\\""' "$work/cost.json" || wrong "--calibrate: another machine: $(cat "$work/cost.json")"
+grep -q '"params": "R15", "estimated": false, "degrees": \[3\],' "$work/cost.json" || wrong "--calibrate: another set: $(cat "$work/cost.json")"
+grep -q '"params": "R16"' "$work/cost.json" || wrong "--calibrate: nothing kept: $(cat "$work/cost.json")"
 for i in 0 1 2 3 4 5 6 7; do
     printf "\\00$i"
     tail -c $((3072 * (i + 1))) "$models/resnet20.safetensors" | head -c 3072
 done > "$work/noise.bin"
-"$fhola" plan resnet20 "$work/noise.bin" --budget 1000 --cost "$work/cost.json" -o "$work/plan" > "$work/out" 2>&1 || fail "plan: $(cat "$work/out")"
-grep -q 'degrees 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3$' "$work/out" || fail "plan: $(cat "$work/out")"
+"$fhola" plan resnet20 "$work/noise.bin" --budget 1000 --cost "$work/cost.json" -o "$work/plan" > "$work/out" 2>&1 || wrong "plan: $(cat "$work/out")"
+grep -q 'degrees 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3$' "$work/out" || wrong "plan: $(cat "$work/out")"
 found=0
 "$fhola" plan resnet20 "$work/noise.bin" --budget 0.01 --cost "$work/cost.json" -o "$work/plan2" > "$work/out" 2>&1 || found=$?
-[ $found -ne 0 ] && [ ! -f "$work/plan2" ] || fail "a layer cost nothing: $(cat "$work/cost.json")"
+[ $found -ne 0 ] && [ ! -f "$work/plan2" ] || wrong "a layer cost nothing: $(cat "$work/cost.json")"
 
 # Wrong use.
 for arguments in "" "abacus" "--calibrate" "ntt --calibrate -o x" "--calibrate -o x --repeat 0" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
     found=0
     # shellcheck disable=SC2086
     "$fhola" bench $arguments > "$work/out" 2> "$work/err" || found=$?
-    [ $found -eq 1 ] || fail "bench $arguments: exit code $found, not 1"
-    [ ! -s "$work/out" ] || fail "bench $arguments: something on standard output"
-    grep -q '^fhola bench: ' "$work/err" || fail "bench $arguments: $(cat "$work/err")"
+    [ $found -eq 1 ] || wrong "bench $arguments: exit code $found, not 1"
+    [ ! -s "$work/out" ] || wrong "bench $arguments: something on standard output"
+    grep -q '^fhola bench: ' "$work/err" || wrong "bench $arguments: $(cat "$work/err")"
 done
 for arguments in "keyswitch --only rotate --params abacus" "--calibrate -o x --params abacus"; do
     found=0
     # shellcheck disable=SC2086
     "$fhola" bench $arguments --json > "$work/out" 2> "$work/err" || found=$?
-    [ $found -eq 3 ] || fail "bench $arguments: exit code $found, not 3"
-    grep -q 'abacus' "$work/err" || fail "bench $arguments: $(cat "$work/err")"
+    [ $found -eq 3 ] || wrong "bench $arguments: exit code $found, not 3"
+    grep -q 'abacus' "$work/err" || wrong "bench $arguments: $(cat "$work/err")"
 done
 found=0
 "$fhola" bench bootstrap --params toy-boot --log-values 11 --json > "$work/out" 2> "$work/err" || found=$?
-[ $found -eq 3 ] || fail "more values than slots: exit code $found, not 3"
-grep -q '2^11 values' "$work/err" || fail "more values than slots: $(cat "$work/err")"
-[ $failures -eq 0 ]
+[ $found -eq 3 ] || wrong "more values than slots: exit code $found, not 3"
+grep -q '2^11 values' "$work/err" || wrong "more values than slots: $(cat "$work/err")"
+verdict

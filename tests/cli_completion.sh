@@ -1,22 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The completion scripts, sourced by their shells, offer what the program takes.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-PATH=${top_builddir:-$top_srcdir}:$PATH
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
+PATH=$top_builddir:$PATH
 export PATH
 if ! command -v bash > /dev/null 2>&1; then
     echo 'SKIP: no bash'
     exit 77
 fi
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 mkdir folder
 : > file.ppm
-failures=0
-cases=0
 
 cat > ask.bash << 'END'
 # ask.bash SCRIPT WORD...: what the last word can become, sorted, on one line.
@@ -122,5 +117,4 @@ if command -v zsh > /dev/null 2>&1; then
     expect 'empirical guarded normal ' fhola plan --weight=
 fi
 
-echo "$cases cases, $failures failures"
-[ $failures -eq 0 ]
+verdict

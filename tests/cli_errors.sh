@@ -2,52 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # What goes wrong with files and streams, as the user of the program meets it: the exact message, the exit code, nothing on standard
 # output, no file left behind.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
-picture=$top_srcdir/nn/data/cat.ppm
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
+. "$top_srcdir/tests/expect.sh"
 model=$top_srcdir/nn/models/resnet20.safetensors
 plan=$top_srcdir/nn/models/resnet20.plan
-OMP_WAIT_POLICY=passive
-export OMP_WAIT_POLICY
-
-work=$(mktemp -d)
-trap 'umount "$work/files/tiny" 2> /dev/null || :; rm -rf "$work"' EXIT
-mkdir "$work/files"
-cd "$work/files"
-failures=0
-cases=0
-
-# expect CODE COMMAND ...: runs COMMAND; standard error must be what stands on standard input, where ID stands for any id, HINT for the
-# hint at the help.
-expect()
+clean_up()
 {
-    code=$1
-    shift
-    cases=$((cases + 1))
-    cat > ../expected
-    ls -A > ../before
-    found=0
-    "$@" > ../out 2> ../err < ../input || found=$?
-    ls -A > ../after
-    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/(cut.png: ).*/\1PNGERROR/' -e 's/byte [0-9]+: (File too large|No space left on device)/byte SIZE: \1/' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
-    problem=
-    [ $found -eq $code ] || problem="exit code $found, not $code"
-    cmp -s ../expected ../err.shown || problem="$problem; another message"
-    [ ! -s ../out ] || problem="$problem; something on standard output"
-    cmp -s ../before ../after || problem="$problem; files came or went: $(diff ../before ../after | tr '\n' ' ')"
-    [ -n "$problem" ] || return 0
-    failures=$((failures + 1))
-    echo "FAIL: $*: ${problem#; }"
-    echo "  expected: $(cat ../expected)"
-    echo "  found:    $(cat ../err.shown)"
-}
-: > ../input
-
-# change FILE OFFSET BYTE: one byte (three octal digits) of FILE.
-change()
-{
-    printf "\\$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2> /dev/null
+    umount "$work/files/tiny" 2> /dev/null || :
 }
 
 # ---- wrong use
@@ -175,7 +136,7 @@ fhola profile: invalid parameter: $model: mean 0.4465, std 0 of channel 2: std m
 END
 printf 'PK\003\004 and so on' > mine.pth
 expect 7 "$fhola" plan ./mine.pth batch.bin --depth 63 -o x.plan << 'END'
-fhola plan: malformed data: ./mine.pth: not a safetensors file but a zip archive, as torch.save writes it: see nn/models/export.py
+fhola plan: malformed data: ./mine.pth: not a safetensors file but a zip archive, as torch.save writes it; export.py makes one of it, see man fhola
 END
 
 # ---- compile
@@ -248,10 +209,7 @@ expect 8 "$fhola" keygen n.client -d n.fhola << 'END'
 fhola keygen: input/output error: n.fhola/secret.key: Not a directory
 END
 # a disk that is full after the first megabytes, as far as this process can tell
-small_files()
-{
-    (trap '' XFSZ && ulimit -f 2000 && "$@")
-}
+limit=2000
 expect 8 small_files "$fhola" keygen n.client -d . << END
 fhola keygen: input/output error: ./eval.keys: writing at byte SIZE: File too large
 END
@@ -274,8 +232,7 @@ code=0
 wait $! || code=$?
 cases=$((cases + 1))
 if [ $code -ne 143 ] || [ -n "$(ls -A stopped)" ] || [ "$(cat ../err)" != 'fhola keygen: stopped by a signal, nothing was left behind' ]; then
-    echo "FAIL: keygen stopped by SIGTERM: exit code $code, message $(cat ../err), left behind: $(ls -A stopped)"
-    failures=$((failures + 1))
+    wrong "keygen stopped by SIGTERM: exit code $code, message $(cat ../err), left behind: $(ls -A stopped)"
 fi
 
 # ---- encrypt
@@ -294,6 +251,10 @@ fhola encrypt: input/output error: ./: Is a directory
 END
 expect 7 "$fhola" encrypt secret.key n.fhola -o x.ct << 'END'
 fhola encrypt: malformed data: n.fhola: not a PPM picture (it starts with neither P6 nor P3)
+END
+printf '\377\330\377\340 and so on' > photo.jpg
+expect 7 "$fhola" encrypt secret.key photo.jpg -o x.ct << 'END'
+fhola encrypt: malformed data: photo.jpg: a JPEG file; what can be read are PPM and PNG files
 END
 cp secret.key flipped.key
 change flipped.key 6000 125
@@ -318,37 +279,17 @@ expect 8 "$fhola" encrypt secret.key "$picture" none.ppm -o x.ct << 'END'
 fhola encrypt: input/output error: none.ppm: No such file or directory
 END
 if [ -w /dev/full ]; then
-    to_full_disk()
-    {
-        "$@" > /dev/full
-    }
     expect 8 to_full_disk "$fhola" encrypt secret.key "$picture" << 'END'
 fhola encrypt: input/output error: standard output: writing at byte SIZE: No space left on device
 END
 fi
 # a reader that goes away
-into_closed_pipe()
-{
-    { code=0; "$@" || code=$?; echo $code > ../code; } | :
-    return "$(cat ../code)"
-}
 expect 8 into_closed_pipe sh -c 'sleep 0.2; exec "$@"' sh "$fhola" encrypt secret.key "$picture" << 'END'
 fhola encrypt: input/output error: standard output: writing at byte 0: Broken pipe
 END
-# a file that may not be read; root gives up the right to read it
-as_user()
-{
-    if [ "$(id -u)" -eq 0 ]; then
-        setpriv --bounding-set=-dac_override,-dac_read_search "$@"
-    else
-        "$@"
-    fi
-}
-cp "$picture" closed.ppm
-chmod 000 closed.ppm
-if ! as_user true 2> /dev/null || as_user cat closed.ppm > /dev/null 2>&1; then
-    echo 'not tried: a file that may not be read'
-else
+if $can_be_closed; then
+    cp "$picture" closed.ppm
+    chmod 000 closed.ppm
     expect 8 as_user "$fhola" encrypt secret.key closed.ppm << 'END'
 fhola encrypt: input/output error: closed.ppm: Permission denied
 END
@@ -364,7 +305,7 @@ END
 "$fhola" encrypt secret.key four.ppm --preview -o four.ct 2> ../four.ppm.seen
 if "$fhola" encrypt secret.key four.png --preview -o four.ct 2> ../four.png.seen; then
     cases=$((cases + 1))
-    cmp ../four.ppm.seen ../four.png.seen || { echo 'FAIL: the PNG file is another picture'; failures=$((failures + 1)); }
+    cmp ../four.ppm.seen ../four.png.seen || wrong 'the PNG file is another picture'
     head -c 70 four.png > cut.png
     expect 7 "$fhola" encrypt secret.key cut.png -o x.ct << 'END'
 fhola encrypt: malformed data: cut.png: PNGERROR
@@ -486,52 +427,6 @@ END
 expect 7 "$fhola" inspect cut.client << 'END'
 fhola inspect: malformed data: cut.client: chunk 1 'CLNT' at byte 272: truncated: the data ends at byte 1000
 END
-# Every kind of file, damaged in every way, as 'inspect' and the command that needs it see it.
-read_with()
-{
-    case $1 in
-        n.fhola) "$fhola" infer x.bad eval.keys picture.ct -o y ;;
-        n.client) "$fhola" keygen x.bad ;;
-        secret.key) "$fhola" decrypt x.bad picture.ct ;;
-        eval.keys) "$fhola" infer n.fhola x.bad picture.ct -o y ;;
-        picture.ct) "$fhola" infer n.fhola eval.keys x.bad -o y ;;
-    esac
-}
-command_of()
-{
-    case $1 in
-        n.client) echo keygen ;;
-        secret.key) echo decrypt ;;
-        *) echo infer ;;
-    esac
-}
-for kind in n.fhola n.client secret.key eval.keys picture.ct; do
-    command=$(command_of $kind)
-    for damage in foreign start middle older newer; do
-        head -c 2000000 $kind > x.bad # all damage is before
-        case $damage in
-            foreign) cp "$picture" x.bad; message='byte 0: not a fhola file' ;;
-            start) head -c 20 $kind > x.bad; message='byte 0: truncated: the data ends at byte 20' ;;
-            middle) change x.bad 306 377; change x.bad 307 001; message="chunk 1 'TAG' at byte 272: the content does not match its checksum" ;;
-            older) change x.bad 8 001; message='byte 0: format version 1 is older than version 2, the one this program reads' ;;
-            newer) change x.bad 8 003; message='byte 0: format version 3 is newer than version 2, the one this program reads' ;;
-        esac
-        # the name of the chunk at that place depends on the kind
-        tag=$(dd if=$kind bs=1 skip=272 count=4 2> /dev/null)
-        message=$(printf '%s' "$message" | sed "s/TAG/$tag/")
-        expect 7 read_with $kind << END
-fhola $command: malformed data: x.bad: $message
-END
-        expect 7 "$fhola" inspect x.bad << END
-fhola inspect: malformed data: x.bad: $message
-END
-        rm x.bad
-    done
-    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 2 ] || { echo "FAIL: inspect $kind"; failures=$((failures + 1)); }
-    "$fhola" inspect --json $kind > ../out
-    [ "$(wc -l < ../out)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 2, .*}\$" ../out ||
-        { echo "FAIL: inspect --json $kind: $(cat ../out)"; failures=$((failures + 1)); }
-done
 
 # ---- standard output
 
@@ -549,14 +444,14 @@ if mount -t tmpfs -o size=1m none tiny 2> /dev/null; then
     expect 8 "$fhola" keygen n.client -d tiny << 'END'
 fhola keygen: input/output error: tiny/eval.keys: writing at byte SIZE: No space left on device
 END
-    [ -z "$(ls -A tiny)" ] || { echo "FAIL: keygen leaves $(ls -A tiny)"; failures=$((failures + 1)); }
+    [ -z "$(ls -A tiny)" ] || wrong "keygen leaves $(ls -A tiny)"
     expect 8 "$fhola" encrypt secret.key "$picture" "$picture" "$picture" -o tiny/x.ct << 'END'
 fhola encrypt: input/output error: tiny/x.ct: writing at byte SIZE: No space left on device
 END
     expect 8 "$fhola" compile resnet20 -o tiny/x.fhola << 'END'
 fhola compile: input/output error: tiny/x.fhola: writing at byte SIZE: No space left on device
 END
-    [ -z "$(ls -A tiny)" ] || { echo "FAIL: a full disk holds $(ls -A tiny)"; failures=$((failures + 1)); }
+    [ -z "$(ls -A tiny)" ] || wrong "a full disk holds $(ls -A tiny)"
     umount tiny
 else
     echo 'not tried: a file system of one megabyte'
@@ -564,9 +459,7 @@ fi
 
 # ---- secrets
 if "$fhola" inspect --json secret.key | grep -i '"secret"'; then
-    echo 'FAIL: inspect shows something secret'
-    failures=$((failures + 1))
+    wrong 'inspect shows something secret'
 fi
 
-echo "$cases cases, $failures failures"
-[ $failures -eq 0 ]
+verdict

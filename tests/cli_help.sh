@@ -2,31 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # Help and manual agree: every command has a page, every page has its sections, and the options of --help are those of the page. Then what
 # depends on a terminal: colours, progress, and NO_COLOR.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-fhola=${top_builddir:-$top_srcdir}/fhola
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 man=$top_srcdir/man
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail()
-{
-    failures=$((failures + 1))
-    echo "FAIL: $*"
-}
 
 same()
 {
-    cmp -s "$2" "$3" || { fail "$1 (<: $2, >: $3)"; diff "$2" "$3" || :; }
+    cmp -s "$2" "$3" || { wrong "$1 (<: $2, >: $3)"; diff "$2" "$3" || :; }
 }
 
 cd "$work"
 commands=$("$fhola" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | grep -v -x -e help -e version)
 for command in $commands; do
     page=$man/fhola-$command.1
-    [ -f "$page" ] || { fail "no page for $command"; continue; }
+    [ -f "$page" ] || { wrong "no page for $command"; continue; }
     "$fhola" help "$command" > help
     "$fhola" "$command" --help > option
     same "'fhola $command --help' is 'fhola help $command'" help option
@@ -45,23 +33,23 @@ for command in $commands; do
     # each, by one of its names, in the synopsis
     sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$page" | grep -o 'Fl [-a-z]*' | sed 's/^Fl /-/' > synopsis
     while read -r first rest; do
-        grep -q -x -e "$first" synopsis || grep -q -x -e "${rest%% *}" synopsis || fail "$command: $first is not in the synopsis"
+        grep -q -x -e "$first" synopsis || grep -q -x -e "${rest%% *}" synopsis || wrong "$command: $first is not in the synopsis"
     done < help.options
-    grep -q '^Examples:$' help || fail "the help of $command has no examples"
-    "$fhola" help | grep -q "^  $command " || fail "$command is not in the overview"
-    grep -q "^\.It Cm $command\$" "$man/fhola.1" || fail "$command is not in fhola.1"
+    grep -q '^Examples:$' help || wrong "the help of $command has no examples"
+    "$fhola" help | grep -q "^  $command " || wrong "$command is not in the overview"
+    grep -q "^\.It Cm $command\$" "$man/fhola.1" || wrong "$command is not in fhola.1"
 done
 for page in "$man"/*.1; do
     name=$(basename "$page" .1)
-    [ "$name" = fhola ] || echo "$commands" | grep -q -x "${name#fhola-}" || fail "$name.1 describes no command"
+    [ "$name" = fhola ] || echo "$commands" | grep -q -x "${name#fhola-}" || wrong "$name.1 describes no command"
     for section in 'EXIT STATUS' ENVIRONMENT FILES EXAMPLES SECURITY; do
-        grep -q "^\.Sh $section\$" "$page" || fail "$name.1 has no section $section"
+        grep -q "^\.Sh $section\$" "$page" || wrong "$name.1 has no section $section"
     done
 done
 for section in EXAMPLES SECURITY ENVIRONMENT; do
-    grep -q "^\.Sh $section\$" "$man/fhola.3" || fail "fhola.3 has no section $section"
+    grep -q "^\.Sh $section\$" "$man/fhola.3" || wrong "fhola.3 has no section $section"
 done
-grep -q '^\.Sh SECURITY$' "$man/fhola-formats.5" || fail 'fhola-formats.5 has no section SECURITY'
+grep -q '^\.Sh SECURITY$' "$man/fhola-formats.5" || wrong 'fhola-formats.5 has no section SECURITY'
 
 # ---- golden: the overview of one command
 
@@ -83,8 +71,8 @@ More: man fhola-inspect
 END
 same 'help inspect' expected help
 "$fhola" version > version
-[ "$(sed 's/ [0-9.]*$/ N/' version)" = 'fhola N' ] || fail "version prints $(cat version)"
-"$fhola" --version | cmp -s - version || fail '--version is another one'
+[ "$(sed 's/ [0-9.]*$/ N/' version)" = 'fhola N' ] || wrong "version prints $(cat version)"
+"$fhola" --version | cmp -s - version || wrong '--version is another one'
 
 # ---- options may follow operands, values may be joined, "--" ends options
 
@@ -107,25 +95,26 @@ if command -v script > /dev/null 2>&1 && script -qec true /dev/null > /dev/null 
     export TERM
     unset NO_COLOR
     on_terminal "$fhola inspect none" > shown || :
-    grep -q "$escape\[1;31mfhola inspect:$escape\[0m input" shown || fail "no colour in a message on a terminal: $(cat -v shown)"
+    grep -q "$escape\[1;31mfhola inspect:$escape\[0m input" shown || wrong "no colour in a message on a terminal: $(cat -v shown)"
     NO_COLOR=1 on_terminal "$fhola inspect none" > shown || :
-    if grep -q "$escape" shown; then fail "a colour in spite of NO_COLOR: $(cat -v shown)"; fi
+    if grep -q "$escape" shown; then wrong "a colour in spite of NO_COLOR: $(cat -v shown)"; fi
     TERM=dumb on_terminal "$fhola inspect none" > shown || :
-    if grep -q "$escape" shown; then fail "a colour on a dumb terminal: $(cat -v shown)"; fi
+    if grep -q "$escape" shown; then wrong "a colour on a dumb terminal: $(cat -v shown)"; fi
     "$fhola" keygen a.client -d keys > /dev/null 2> silent
-    [ ! -s silent ] || fail "progress without a terminal: $(cat silent)"
+    [ ! -s silent ] || wrong "progress without a terminal: $(cat silent)"
     on_terminal "$fhola keygen a.client -f -d keys" > shown
-    grep -q 'fhola keygen: key 1[0-9] of' shown || fail "no progress on a terminal: $(cat -v shown)"
+    grep -q 'fhola keygen: key 1[0-9] of' shown || wrong "no progress on a terminal: $(cat -v shown)"
     on_terminal "$fhola encrypt keys/secret.key $top_srcdir/nn/data/cat.ppm" > shown || :
-    grep -q 'ciphertexts are not for a terminal' shown || fail "a ciphertext on a terminal: $(head -c 300 shown | cat -v)"
+    grep -q 'ciphertexts are not for a terminal' shown || wrong "a ciphertext on a terminal: $(head -c 300 shown | cat -v)"
+    on_terminal "$fhola decrypt keys/secret.key" > shown || :
+    grep -q 'not typed at a terminal' shown || wrong "decrypt waits for a terminal: $(head -c 300 shown | cat -v)"
     on_terminal "$fhola encrypt keys/secret.key $top_srcdir/nn/data/cat.ppm --preview -o x.ct" > shown
-    [ "$(grep -c "$escape\[38;2;" shown)" -eq 16 ] || fail 'no preview in colours'
+    [ "$(grep -c "$escape\[38;2;" shown)" -eq 16 ] || wrong 'no preview in colours'
     NO_COLOR=1 on_terminal "$fhola encrypt keys/secret.key $top_srcdir/nn/data/cat.ppm --preview -o x.ct" > shown
-    if grep -q "$escape" shown; then fail 'a preview in colours in spite of NO_COLOR'; fi
-    [ "$(grep -c '^................................$' shown)" -eq 16 ] || fail "no preview in characters: $(cat shown)"
+    if grep -q "$escape" shown; then wrong 'a preview in colours in spite of NO_COLOR'; fi
+    [ "$(grep -c '^................................$' shown)" -eq 16 ] || wrong "no preview in characters: $(cat shown)"
 else
     echo 'not tried: no pseudo-terminal (script)'
 fi
 
-echo "$failures failures"
-[ $failures -eq 0 ]
+verdict

@@ -1,16 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Parameter sets of third parties: fhola params --check and --spec.
-set -eu
-fhola=${top_builddir:-.}/fhola
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail()
-{
-    echo "FAIL: $*" >&2
-    exit 1
-}
-
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 # accept FILE: the verdict's last line is "accepted"
 accept()
 {

@@ -2,28 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # The two parties, each in a directory of its own, sharing the client file, the evaluation keys and ciphertexts and nothing else: a real
 # picture is encrypted, the real network runs on it, the scores come back. Every step at full size.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 pictures=$top_srcdir/nn/data
-OMP_WAIT_POLICY=passive
-export OMP_WAIT_POLICY
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mkdir "$work/server" "$work/owner"
-
-fail()
-{
-    echo "FAIL: $*"
-    exit 1
-}
 
 # same WHAT FILE: standard input is what FILE holds.
 same()
 {
     cat > "$work/expected"
     cmp -s "$work/expected" "$2" || { echo "FAIL: $1: expected"; cat "$work/expected"; echo "but found"; cat "$2"; exit 1; }
+}
+
+# sizes FILE: what a command says, its figures left out.
+sizes()
+{
+    sed -E 's/  [0-9]+(\.[0-9])? [KM]B  /  SIZE  /' "$1"
 }
 
 below()
@@ -36,9 +30,10 @@ below()
 # The server compiles.
 cd "$work/server"
 "$fhola" compile resnet20 -o resnet20.fhola > out 2> err
-same 'compile, stdout' out << 'END'
-resnet20.fhola  the network, for the server
-resnet20.client  for the owners of pictures, to make keys from
+sizes out > out.sizes
+same 'compile, stdout' out.sizes << 'END'
+resnet20.fhola  SIZE  the network, for the server
+resnet20.client  SIZE  for the owners of pictures, to make keys from
 END
 same 'compile, stderr' err < /dev/null
 cp resnet20.client ../owner/
@@ -46,7 +41,7 @@ cp resnet20.client ../owner/
 # The owner makes keys.
 cd "$work/owner"
 "$fhola" keygen -d keys resnet20.client > ../out 2> ../err
-sed 's/  [0-9.]* MB/  SIZE/' ../out > ../out.sizes
+sizes ../out > ../out.sizes
 same 'keygen, stdout' ../out.sizes << 'END'
 keys/secret.key  SIZE  stays with you
 keys/eval.keys  SIZE  goes to the server

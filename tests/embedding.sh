@@ -2,30 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # The library as others use it: installed copies, with and without OpenMP, against which the example client and server are built with the
 # one command that they name, and run; the headers in C++; what the libraries need; what is installed where.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-top_builddir=${top_builddir:-$top_srcdir}
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 examples=$top_srcdir/nn/examples
 make=${MAKE:-make}
 unset MAKEFLAGS MFLAGS MAKELEVEL
-OMP_WAIT_POLICY=passive
-export OMP_WAIT_POLICY
 if ! command -v pkg-config > /dev/null 2>&1; then
     echo 'SKIP: no pkg-config'
     exit 77
 fi
 
-work=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server" 2> /dev/null || :; rm -rf "$work"' EXIT
+clean_up()
+{
+    [ -z "$server" ] || kill "$server" 2> /dev/null || :
+}
 PKG_CONFIG_PATH=
 export PKG_CONFIG_PATH
-
-fail()
-{
-    echo "FAIL: $*"
-    exit 1
-}
 
 # needs FILE EXTRA...: besides the C library and libm, FILE needs nothing but EXTRA.
 needs()
@@ -98,7 +90,7 @@ pc=$(find "$work/root" -name fhola.pc)
 prefix=$(sed -n 's/^prefix=//p' "$pc")
 for file in include/fhola/ckks.h include/fhola/nn.h include/fhola/ola.h include/fhola/status.h share/man/man1/fhola.1 share/man/man3/fhola.3 \
     share/man/man5/fhola-formats.5 share/bash-completion/completions/fhola share/zsh/site-functions/_fhola share/fhola/models/resnet20.plan \
-    share/fhola/pictures/cat.ppm bin/fhola; do
+    share/fhola/pictures/cat.ppm share/doc/fhola/examples/client.c share/doc/fhola/examples/export.py bin/fhola; do
     [ -f "$work/root$prefix/$file" ] || fail "$file is not installed"
 done
 [ "$(find "$work/root$prefix/include" -type f | wc -l)" -eq 4 ] || fail 'other headers are installed than the four public ones'

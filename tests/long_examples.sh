@@ -7,16 +7,10 @@
 # - the files of CIFAR records hold 20 pictures each, made of the bundled ones.
 # - 'ssh server' runs what follows here, in a directory of its own.
 # - 'fhola bench' is left to its own test, and what builds, installs or needs a network is not run: only lines that begin with fhola.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-top_builddir=${top_builddir:-$top_srcdir}
-real=$top_builddir/fhola
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
+real=$fhola
 man=$top_srcdir/man
-OMP_WAIT_POLICY=passive
-export OMP_WAIT_POLICY
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin" "$work/ready" "$work/server"
 cd "$work"
 

@@ -5,18 +5,14 @@
 #
 # The weights: those of the bundled network named by FHOLA_TEST_MODEL (default resnet20) under other names and without metadata. Pictures:
 # data_batch_1.bin in the folder FHOLA_DATA. FHOLA_TEST_FITTED: records fitted to (default 4000); FHOLA_TEST_DEPTH: total depth.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-top_builddir=${top_builddir:-$top_srcdir}
-fhola=${FHOLA:-$top_builddir/fhola}
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 model=${FHOLA_TEST_MODEL:-resnet20}
 fitted=${FHOLA_TEST_FITTED:-4000}
 depth=${FHOLA_TEST_DEPTH:-63}
 normalisation='--mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616'
 PYTHONDONTWRITEBYTECODE=1
 PYTHONPATH=$top_srcdir/nn/models:$top_srcdir/tests
-export PYTHONDONTWRITEBYTECODE PYTHONPATH top_srcdir model
-case $fhola in /*) ;; *) fhola=$PWD/$fhola ;; esac
+export PYTHONDONTWRITEBYTECODE PYTHONPATH model
 
 if [ ! -r "${FHOLA_DATA:-}/data_batch_1.bin" ]; then
     echo 'SKIP: FHOLA_DATA names no folder with data_batch_1.bin'
@@ -28,16 +24,8 @@ for tool in python3 script; do
         exit 77
     fi
 done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 cd "$work"
 start=$(date +%s)
-
-fail()
-{
-    echo "FAIL: $*"
-    exit 1
-}
 
 # step NAME PROGRESS COMMAND: runs COMMAND on a terminal of its own; what it shows must hold PROGRESS (a basic regular expression).
 step()

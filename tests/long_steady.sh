@@ -2,20 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The time of a picture from outside: fhola infer on 11 pictures less on 1, over 10. Held against what fhola bench net says of ten pictures
 # in a loaded process, whose memory may not grow.
-set -eu
-top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
-fhola=${FHOLA:-${top_builddir:-$top_srcdir}/fhola}
-picture=$(cd "$top_srcdir" && pwd)/nn/data/cat.ppm
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
+picture=$top_srcdir/nn/data/cat.ppm
 TMPDIR=$work
 export TMPDIR
-
-fail()
-{
-    echo "FAIL: $*"
-    exit 1
-}
 
 seconds() # of a command
 {

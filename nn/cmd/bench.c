@@ -109,7 +109,7 @@ static int run(int argc, char **argv)
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     if (o.calibrate && argc > 1) return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
     if (o.calibrate) return nn_cmd_bench_calibrate(&o);
-    if (argc < 2) return nn_cmd_wrong_use("bench", "what to measure is missing: ntt, keyswitch, bootstrap or --calibrate");
+    if (argc < 2) return nn_cmd_wrong_use("bench", "what to measure is missing: ntt, keyswitch, bootstrap, net, paper or --calibrate");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(argv[1], parts[i].name) != 0) continue;
         if (!o.json && parts[i].figures)

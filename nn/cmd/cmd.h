@@ -114,6 +114,12 @@ double nn_cmd_now(void); /* seconds, from some fixed point on */
 /* An nn_progress; user: name of the command. */
 void nn_cmd_progress(void *user, const char *step, size_t done, size_t total);
 
+/* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard output goes, too. */
+void nn_cmd_report_file(const char *path, const char *what);
+
+/* FHOLA_IO if a file cannot be made there: for commands that work for minutes before they write. NULL is nowhere, and well. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_check_output(const char *path);
+
 /* ---- bundled files and models */
 
 /* Path of a bundled file: folder "models" or "pictures", suffix with its dot. Of the source tree until the program is installed. */

@@ -50,8 +50,10 @@ static int run(int argc, char **argv)
     char *client = client_path(o.output);
     fhola_status status =
         client ? compile(&o, argv[1], argc > 2 ? argv[2] : NULL, client) : fhola_fail(FHOLA_NOMEM, "no memory for a file name");
-    if (status == FHOLA_OK)
-        printf("%s  the network, for the server\n%s  for the owners of pictures, to make keys from\n", o.output, client);
+    if (status == FHOLA_OK) {
+        nn_cmd_report_file(o.output, "the network, for the server");
+        nn_cmd_report_file(client, "for the owners of pictures, to make keys from");
+    }
     free(client);
     return nn_cmd_finish_caught("compile", status);
 }

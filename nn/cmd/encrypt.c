@@ -87,6 +87,8 @@ static int run(int argc, char **argv)
     if (status == FHOLA_OK) status = encrypt_all(&o, owner, out, argc - 2, argv + 2);
     ckks_writer_destroy(out);
     nn_owner_destroy(owner);
+    if (status == FHOLA_OK && o.output)
+        nn_cmd_report_file(o.output, argc > 3 ? "encrypted pictures, for the server" : "an encrypted picture, for the server");
     return nn_cmd_finish_caught("encrypt", status);
 }
 

@@ -15,7 +15,7 @@ typedef struct infer_options {
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("output", 'o', "FILE", infer_options, output, "where the results go (default: standard output)"),
     NN_CMD_WHOLE("threads", 0, "N", infer_options, threads, 1, 4096, "number of threads (default: one a processor)"),
-    NN_CMD_FLAG("quiet", 'q', infer_options, quiet, "no progress line"),
+    NN_CMD_FLAG("quiet", 'q', infer_options, quiet, "no progress line, and nothing about the file"),
     NN_CMD_END,
 };
 
@@ -99,6 +99,7 @@ static fhola_status infer(const infer_options *o, const char *network, const cha
     ckks_writer_destroy(out);
     ckks_reader_destroy(in);
     nn_server_destroy(server);
+    if (status == FHOLA_OK && o->output && !o->quiet) nn_cmd_report_file(o->output, "encrypted scores, for the owner of the key");
     return status;
 }
 

@@ -106,6 +106,14 @@ static void report_plan(report *r, const nn_plan *plan)
     printf(r->json ? "]" : "\n");
 }
 
+static void list_member(report *r, const char *name, const double *values, size_t count)
+{
+    name_member(r, name);
+    if (r->json) printf("[");
+    for (size_t i = 0; i < count; i++) printf(i ? r->json ? ", %.4g" : " %.4g" : "%.4g", values[i]);
+    printf(r->json ? "]" : "\n");
+}
+
 static void report_model(report *r, const nn_model *model)
 {
     nn_model_info info;
@@ -189,14 +197,19 @@ static fhola_status report_network(report *r, const char *path)
     nn_model *model = NULL;
     nn_plan *plan = NULL;
     ckks_params *params = NULL;
-    fhola_status status = nn_compiled_load(&model, &plan, &params, path);
-    if (status != FHOLA_OK) return status;
-    report_model(r, model);
-    report_plan(r, plan);
+    nn_server *server = NULL;
+    fhola_status status = nn_server_open(&server, path);
+    if (status == FHOLA_OK) status = nn_compiled_load(&model, &plan, &params, path);
+    if (status == FHOLA_OK) {
+        id_member(r, "network", nn_server_network_id(server));
+        report_model(r, model);
+        report_plan(r, plan);
+    }
     ckks_params_destroy(params);
     nn_plan_free(plan);
     nn_model_free(model);
-    return FHOLA_OK;
+    nn_server_destroy(server);
+    return status;
 }
 
 static fhola_status report_content(report *r, inspector *in, const outline *o)
@@ -271,17 +284,92 @@ static fhola_status inspect_containers(report *r, const char *path)
 
 /* ---- other files ---- */
 
+static void begin_document(report *r, const char *path, nn_document kind)
+{
+    begin(r);
+    text_member(r, "file", path);
+    text_member(r, "kind", nn_document_name(kind));
+}
+
 static fhola_status inspect_plan(report *r, const char *path)
 {
     nn_plan *plan = NULL;
     fhola_status status = nn_plan_load(&plan, path, NULL);
     if (status != FHOLA_OK) return status;
-    begin(r);
-    text_member(r, "file", path);
-    text_member(r, "kind", "a plan");
+    begin_document(r, path, NN_DOCUMENT_PLAN);
+    id_member(r, "weights", nn_plan_model(plan));
+    number_member(r, "eps", nn_plan_eps(plan));
     report_plan(r, plan);
     finish(r);
     nn_plan_free(plan);
+    return FHOLA_OK;
+}
+
+/* What arrives at every activation: the extremes over all channels and pictures, and the deviation. */
+static fhola_status report_arrivals(report *r, const nn_profile *profile, size_t count)
+{
+    double *least = calloc(3 * count, sizeof *least);
+    if (!least) return fhola_fail(FHOLA_NOMEM, "no memory for %zu activations", count);
+    double *most = least + count, *deviation = most + count;
+    for (size_t i = 0; i < count; i++) nn_profile_arrivals(profile, i, &least[i], &most[i], &deviation[i]);
+    list_member(r, "least", least, count);
+    list_member(r, "most", most, count);
+    list_member(r, "deviation", deviation, count);
+    free(least);
+    return FHOLA_OK;
+}
+
+static fhola_status inspect_profile(report *r, const char *path)
+{
+    nn_profile *profile = NULL;
+    nn_profile_info info;
+    fhola_status status = nn_profile_load(&profile, path, NULL);
+    if (status != FHOLA_OK) return status;
+    nn_profile_describe(profile, &info);
+    begin_document(r, path, NN_DOCUMENT_PROFILE);
+    id_member(r, "weights", info.hash);
+    number_member(r, "eps", info.eps);
+    number_member(r, "activations", (double)info.activations);
+    number_member(r, "pictures", (double)info.pictures);
+    status = report_arrivals(r, profile, info.activations);
+    finish(r);
+    nn_profile_free(profile);
+    return status;
+}
+
+static fhola_status inspect_cost(report *r, const char *path)
+{
+    nn_cost *cost = NULL;
+    fhola_status status = nn_cost_load(&cost, path);
+    if (status != FHOLA_OK) return status;
+    begin_document(r, path, NN_DOCUMENT_COST);
+    text_member(r, "machine", nn_cost_machine(cost));
+    number_member(r, "threads", nn_cost_threads(cost));
+    name_member(r, "sets");
+    if (r->json) printf("[");
+    for (size_t i = 0; i < nn_cost_sets(cost); i++) {
+        if (i) printf(r->json ? ", " : " ");
+        if (r->json)
+            nn_cmd_json_string(nn_cost_params(cost, i));
+        else
+            printf("%s", nn_cost_params(cost, i));
+    }
+    printf(r->json ? "]" : "\n");
+    finish(r);
+    nn_cost_free(cost);
+    return FHOLA_OK;
+}
+
+static fhola_status inspect_document(report *r, const char *path)
+{
+    nn_document kind;
+    fhola_status status = nn_document_load_kind(&kind, path);
+    if (status != FHOLA_OK) return status;
+    switch (kind) {
+    case NN_DOCUMENT_PLAN: return inspect_plan(r, path);
+    case NN_DOCUMENT_PROFILE: return inspect_profile(r, path);
+    case NN_DOCUMENT_COST: return inspect_cost(r, path);
+    }
     return FHOLA_OK;
 }
 
@@ -316,7 +404,7 @@ static fhola_status inspect(report *r, const char *path)
     if (file) (void)fclose(file);
     if (failed) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(error));
     if (got == sizeof start && start[8] == '{' && start[0] != 0x89) return inspect_model(r, path);
-    return start[0] == '{' ? inspect_plan(r, path) : inspect_containers(r, path);
+    return start[0] == '{' ? inspect_document(r, path) : inspect_containers(r, path);
 }
 
 static const nn_cmd_option options[] = {

@@ -62,12 +62,6 @@ static fhola_status generate(const keygen_options *o, const char *client, const 
     return status;
 }
 
-static void report(const char *path, const char *what)
-{
-    struct stat info;
-    if (stat(path, &info) == 0) printf("%s  %.2f MB  %s\n", path, (double)info.st_size / 1e6, what);
-}
-
 static int run(int argc, char **argv)
 {
     keygen_options o = {.directory = "."};
@@ -77,8 +71,8 @@ static int run(int argc, char **argv)
     fhola_status status =
         secret && keys ? generate(&o, argv[1], secret, keys) : fhola_fail(FHOLA_NOMEM, "no memory for file names");
     if (status == FHOLA_OK) {
-        report(secret, "stays with you");
-        report(keys, "goes to the server");
+        nn_cmd_report_file(secret, "stays with you");
+        nn_cmd_report_file(keys, "goes to the server");
     }
     free(secret);
     free(keys);

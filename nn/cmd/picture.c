@@ -15,14 +15,18 @@
 #define MAX_SIDE   65535u
 #define MAX_PIXELS ((size_t)1 << 26)
 
-static bool is_png(const char *path)
+static bool begins_with(const char *path, const char *signature, size_t length)
 {
-    static const unsigned char signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    unsigned char start[8];
+    char start[8];
     FILE *file = fopen(path, "rb");
-    bool found = file && fread(start, 1, sizeof start, file) == sizeof start && memcmp(start, signature, sizeof start) == 0;
+    bool found = file && fread(start, 1, length, file) == length && memcmp(start, signature, length) == 0;
     if (file) (void)fclose(file);
     return found;
+}
+
+static bool is_png(const char *path)
+{
+    return begins_with(path, "\x89PNG\r\n\x1a\n", 8);
 }
 
 #ifdef HAVE_PNG
@@ -83,5 +87,7 @@ fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record)
     fhola_status status = is_png(path) ? read_png(rgb, path) : nn_picture_read(rgb, path);
     if (status == FHOLA_FORMAT && is_batch(path))
         return fhola_fail(FHOLA_FORMAT, "%s: no picture, but it may be a batch of them: --record N takes one", path);
+    if (status == FHOLA_FORMAT && begins_with(path, "\xff\xd8\xff", 3))
+        return fhola_fail(FHOLA_FORMAT, "%s: a JPEG file; what can be read are PPM and PNG files", path);
     return status;
 }

@@ -190,7 +190,11 @@ static fhola_status load_cost(plan_work *w, const plan_options *o)
 static fhola_status load(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
-    fhola_status status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
+    fhola_status status = nn_cmd_check_output(o->output);
+    if (status == FHOLA_OK)
+        status = nn_cmd_check_output(o->report);
+    if (status == FHOLA_OK)
+        status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
     if (status == FHOLA_OK && o->function)
         status = nn_model_set_function(w->model, o->function);
     if (status == FHOLA_OK)

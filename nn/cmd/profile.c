@@ -28,7 +28,8 @@ static int run(int argc, char **argv)
     if (!o.output) return nn_cmd_wrong_use(name, "-o PROFILE is missing");
     nn_plan_defaults(&plan);
     if (o.eps >= 0) plan.eps = o.eps;
-    fhola_status status = nn_cmd_find_model(&model, argv[1], &o.metadata);
+    fhola_status status = nn_cmd_check_output(o.output);
+    if (status == FHOLA_OK) status = nn_cmd_find_model(&model, argv[1], &o.metadata);
     if (status == FHOLA_OK && o.function) status = nn_model_set_function(model, o.function);
     if (status == FHOLA_OK) status = nn_batch_load(&calibration, argv[2], 0, (size_t)o.count);
     if (status == FHOLA_OK) status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);

@@ -17,7 +17,9 @@ static bool is_standard(const char *path)
 
 fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path)
 {
-    return is_standard(path) ? ckks_reader_create(reader, stdin, "standard input") : ckks_reader_open(reader, path);
+    if (!is_standard(path)) return ckks_reader_open(reader, path);
+    if (isatty(STDIN_FILENO)) return fhola_fail(FHOLA_PARAM, "ciphertexts are not typed at a terminal: use a pipe or name a FILE");
+    return ckks_reader_create(reader, stdin, "standard input");
 }
 
 fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages, progress, scores and JSON. */
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,6 +106,38 @@ void nn_cmd_progress_step(const char *before, const nn_network *network, size_t 
 void nn_cmd_progress(void *user, const char *step, size_t done, size_t total)
 {
     nn_cmd_progress_line("fhola %s: %s %zu of %zu", (const char *)user, step, done, total);
+}
+
+/* ---- files */
+
+void nn_cmd_report_file(const char *path, const char *what)
+{
+    struct stat info;
+    if (strcmp(path, "-") == 0 || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return;
+    double bytes = (double)info.st_size;
+    if (bytes < 1e6)
+        printf("%s  %.0f KB  %s\n", path, bytes / 1e3, what);
+    else
+        printf("%s  %.1f MB  %s\n", path, bytes / 1e6, what);
+}
+
+fhola_status nn_cmd_check_output(const char *path)
+{
+    struct stat info;
+    if (!path) return FHOLA_OK;
+    bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode)) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(EISDIR));
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    char *folder = malloc(length + 2);
+    if (!folder) return fhola_fail(FHOLA_NOMEM, "no memory for a file name");
+    memcpy(folder, path, length);
+    memcpy(folder + length, ".", 2);
+    /* files are replaced by new ones, devices written to */
+    int denied = there && !S_ISREG(info.st_mode) ? access(path, W_OK) : access(folder, W_OK | X_OK);
+    fhola_status status = denied ? fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno)) : FHOLA_OK;
+    free(folder);
+    return status;
 }
 
 /* ---- threads */

@@ -1,0 +1,344 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every kind of file, damaged in every way, as 'fhola inspect' and the command that needs it see it: the exact message, the exit code,
+# nothing on standard output, no file left behind. And writing each of them where there is no room, or no right.
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
+. "$top_srcdir/tests/expect.sh"
+
+# ---- one sound file of each kind, of a network of 8 layers
+
+"$top_builddir/tests/make_small_network" small
+"$fhola" keygen small.client > /dev/null
+"$fhola" encrypt secret.key "$picture" -o picture.ct > /dev/null
+"$fhola" infer small.fhola eval.keys picture.ct -o scores.ct --quiet
+for record in "$top_srcdir"/nn/data/*.ppm; do
+    printf '\003'
+    tail -c 3072 "$record"
+done > batch.bin
+"$fhola" profile ./small.fhola batch.bin -o small.profile
+"$fhola" plan ./small.fhola small.profile batch.bin --degrees 3 -o small.plan > /dev/null
+cp "$top_srcdir/nn/models/cost.json" .
+chmod u+w cost.json
+kinds='small.fhola small.client secret.key eval.keys picture.ct scores.ct small.plan small.profile cost.json'
+
+# The command that needs a file of this kind, on x.bad.
+command_of()
+{
+    case $1 in
+        small.fhola | eval.keys | picture.ct) echo infer ;;
+        small.client) echo keygen ;;
+        secret.key | scores.ct) echo decrypt ;;
+        small.plan) echo compile ;;
+        small.profile | cost.json) echo plan ;;
+    esac
+}
+run= # 'as_user' for files that may not be read
+read_with()
+{
+    case $1 in
+        small.fhola) $run "$fhola" infer x.bad eval.keys picture.ct -o y ;;
+        small.client) $run "$fhola" keygen x.bad -d "$work" ;;
+        secret.key) $run "$fhola" decrypt x.bad scores.ct ;;
+        eval.keys) $run "$fhola" infer small.fhola x.bad picture.ct -o y ;;
+        picture.ct) $run "$fhola" infer small.fhola eval.keys x.bad -o y ;;
+        scores.ct) $run "$fhola" decrypt secret.key x.bad ;;
+        small.plan) $run "$fhola" compile ./small.fhola x.bad -o y.fhola ;;
+        small.profile) $run "$fhola" plan ./small.fhola x.bad batch.bin --depth 20 -o y ;;
+        cost.json) $run "$fhola" plan ./small.fhola small.profile batch.bin --budget 30 --cost x.bad -o y ;;
+    esac
+}
+
+# refuse CODE KIND MESSAGE [INSPECT]: the command says MESSAGE about x.bad, 'fhola inspect' the same or INSPECT.
+refuse()
+{
+    case $1 in
+        7) words='malformed data' ;;
+        8) words='input/output error' ;;
+    esac
+    expect "$1" read_with "$2" << END
+fhola $(command_of "$2"): $words: $3
+END
+    expect "$1" $run "$fhola" inspect x.bad << END
+fhola inspect: $words: ${4:-$3}
+END
+}
+
+# flip FILE OFFSET BIT: changes one bit of a byte.
+flip()
+{
+    byte=$(dd if="$1" bs=1 skip="$2" count=1 2> /dev/null | od -A n -t u1)
+    change "$1" "$2" "$(printf %03o $((byte ^ (1 << $3))))"
+}
+
+# What a file of JSON is called where another one is wanted.
+name_of()
+{
+    case $1 in
+        small.plan) echo 'a plan' ;;
+        small.profile) echo 'a profile' ;;
+        cost.json) echo 'a table of costs' ;;
+    esac
+}
+
+# ---- what has nothing to do with the content
+
+for kind in $kinds; do
+    directory='x.bad: reading at byte 0: Is a directory'
+    empty='x.bad: empty'
+    case $kind in
+        small.plan | small.profile | cost.json)
+            directory='x.bad: Is a directory'
+            empty='x.bad:1:1: the text ends where a value is expected'
+            ;;
+        picture.ct) empty='no encrypted picture arrived' ;;
+        scores.ct) empty='no result arrived' ;;
+    esac
+    refuse 8 $kind 'x.bad: No such file or directory'
+    mkdir x.bad
+    refuse 8 $kind "$directory" 'x.bad: Is a directory'
+    rmdir x.bad
+    : > x.bad
+    refuse 7 $kind "$empty" 'x.bad: empty'
+    if $can_be_closed; then
+        cp small.client x.bad
+        chmod 000 x.bad
+        run=as_user
+        refuse 8 $kind 'x.bad: Permission denied'
+        run=
+    fi
+    rm -f x.bad
+done
+
+# ---- containers: a head of 40 bytes, then chunks: PARM first, the second one at byte 272
+
+for kind in small.fhola small.client secret.key eval.keys picture.ct scores.ct; do
+    bytes=$(wc -c < $kind)
+    head -c 2000000 $kind > sound # all damage is before, or at the end of a small file
+    cp "$picture" x.bad
+    refuse 7 $kind 'x.bad: byte 0: not a fhola file'
+    cp cost.json x.bad
+    expect 7 read_with $kind << END
+fhola $(command_of $kind): malformed data: x.bad: byte 0: not a fhola file
+END
+    head -c 20 $kind > x.bad
+    refuse 7 $kind 'x.bad: byte 0: truncated: the data ends at byte 20'
+    head -c 100 $kind > x.bad
+    refuse 7 $kind "x.bad: chunk 0 'PARM' at byte 40: truncated: the data ends at byte 100"
+    if [ "$bytes" -le 2000000 ]; then
+        head -c $((bytes - 1)) $kind > x.bad
+        chunks=$("$fhola" inspect $kind | sed -n 's/^  chunks *//p')
+        refuse 7 $kind "x.bad: chunk $chunks 'head' at byte $((bytes - 32)): truncated: the data ends at byte $((bytes - 1))"
+    fi
+    for version in 1 3; do
+        cp sound x.bad
+        change x.bad 8 00$version
+        order=older
+        [ $version -eq 1 ] || order=newer
+        refuse 7 $kind "x.bad: byte 0: format version $version is $order than version 2, the one this program reads"
+    done
+    # one bit of the head, of the head of a chunk, of its content
+    cp sound x.bad
+    flip x.bad 17 0
+    refuse 7 $kind 'x.bad: byte 0: the head is damaged'
+    cp sound x.bad
+    flip x.bad 281 2
+    refuse 7 $kind "x.bad: chunk 1 'head' at byte 272: the chunk's head is damaged"
+    tag=$(dd if=$kind bs=1 skip=272 count=4 2> /dev/null)
+    cp sound x.bad
+    flip x.bad 306 2
+    refuse 7 $kind "x.bad: chunk 1 '$tag' at byte 272: the content does not match its checksum"
+    "$fhola" inspect --json $kind > ../shown
+    [ "$(wc -l < ../shown)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 2, .*}\$" ../shown ||
+        wrong "inspect --json $kind: $(cat ../shown)"
+    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 2 ] || wrong "inspect $kind"
+    rm -f x.bad sound
+done
+
+# ---- JSON: no checksums, so only damage to its form, or beyond the range of a number, can show
+
+for kind in small.plan small.profile cost.json; do
+    bytes=$(wc -c < $kind)
+    name=$(name_of $kind)
+    format=$(sed -n '1s/^{"format": "\([a-z-]*\)".*/\1/p' $kind)
+    cp "$picture" x.bad
+    refuse 7 $kind 'x.bad:1:1: not a JSON value' 'x.bad: byte 0: not a fhola file'
+    cp picture.ct x.bad
+    expect 7 read_with $kind << END
+fhola $(command_of $kind): malformed data: x.bad:1:1: not a JSON value
+END
+    head -c 20 $kind > x.bad
+    refuse 7 $kind 'x.bad:1:21: the text ends inside a string'
+    head -c $((bytes - 3)) $kind > x.bad
+    refuse 7 $kind "x.bad:$(wc -l < x.bad | awk '{ print $1 + 1 }'):$(tail -n 1 x.bad | wc -c | awk '{ print $1 + 1 }'): the text ends inside an array"
+    current=$(sed -n '1s/.*"version": \([0-9]*\).*/\1/p' $kind)
+    key=$(grep -bo '"version"' $kind | sed -n '1s/:.*//p')
+    for version in $((current - 1)) $((current + 1)); do
+        sed "1s/\"version\": [0-9]*/\"version\": $version/" $kind > x.bad
+        case $version in
+            0) message='"version" must be a whole number from 1 on' ;;
+            1) message="format version 1 is older than version $current, the one this program reads" ;;
+            *) message="format version $version is newer than version $current, the one this program reads" ;;
+        esac
+        refuse 7 $kind "x.bad:1:$((key + 12)): $message"
+    done
+    cp $kind x.bad
+    flip x.bad "$key" 6
+    refuse 7 $kind "x.bad:1:$((key + 1)): a key in quotes expected"
+    for foreign in "$(sed '1s/fhola-/fhole-/' $kind)" '{"format": "zip"}'; do
+        echo "$foreign" > x.bad
+        refuse 7 $kind "x.bad:1:12: \"format\" must be \"$format\"" 'x.bad:1:12: "format" must be "fhola-plan", "fhola-profile" or "fhola-cost"'
+    done
+    for other in small.plan small.profile cost.json; do
+        [ $other != $kind ] || continue
+        cp $other x.bad
+        expect 7 read_with $kind << END
+fhola $(command_of $kind): malformed data: x.bad:1:12: $(name_of $other) instead of $name
+END
+    done
+    rm -f x.bad
+done
+
+# ---- sound, but of something else
+
+expect 4 "$fhola" infer small.fhola eval.keys scores.ct -o y << 'END'
+fhola infer: level mismatch: scores.ct: chunk 2 'CIPH' at byte 312: this is no encrypted picture: its primes are 0x1, not 0xf
+END
+expect 9 "$fhola" decrypt secret.key secret.key << 'END'
+fhola decrypt: security violation: secret.key: a secret key instead of a ciphertext; it must stay with its owner
+END
+"$fhola" keygen small.client -d other > /dev/null
+expect 6 "$fhola" decrypt other/secret.key scores.ct << 'END'
+fhola decrypt: unusable key: scores.ct: a ciphertext of another key (ID, not ID)
+END
+expect 6 "$fhola" infer small.fhola other/eval.keys picture.ct -o y << 'END'
+fhola infer: unusable key: picture.ct: a ciphertext of another key (ID, not ID)
+END
+rm -r other
+expect 3 "$fhola" plan resnet20 small.profile batch.bin --depth 60 -o y << 'END'
+fhola plan: invalid parameter: small.profile: the profile is of another model or activation function: ID, the model's is ID
+END
+expect 3 "$fhola" plan ./small.fhola small.profile batch.bin --depth 20 --function silu -o y << 'END'
+fhola plan: invalid parameter: small.profile: the profile is of another model or activation function: ID, the model's is ID
+END
+expect 3 "$fhola" eval resnet20 batch.bin --plan small.plan << 'END'
+fhola eval: invalid parameter: small.plan: the plan is for another model: weights ID, the model's are ID
+END
+expect 3 "$fhola" plan ./small.fhola small.profile batch.bin --budget 30 --cost cost.json --params R15-A3 -o y << 'END'
+fhola plan: invalid parameter: the table of costs has no parameter set R15-A3, only R15 R16
+END
+# a stream: what follows a sound picture is damaged
+{ cat picture.ct && head -c 1000 picture.ct; } > two.ct
+expect 7 "$fhola" infer small.fhola eval.keys two.ct -o y << 'END'
+fhola infer: malformed data: two.ct: chunk 2 'CIPH' at byte 426728: truncated: the data ends at byte 427416
+END
+rm two.ct
+
+# ---- where nothing can be written: said at once by commands that work for minutes
+
+cat > ../writers << 'END'
+compile ./small.fhola -o FILE
+encrypt secret.key cat.ppm -o FILE
+infer small.fhola eval.keys picture.ct -o FILE
+profile ./small.fhola batch.bin -o FILE
+plan ./small.fhola small.profile batch.bin --degrees 3 -o FILE
+plan ./small.fhola small.profile batch.bin --degrees 3 --points 0 --report FILE
+END
+cp "$picture" .
+mkdir sealed
+chmod 555 sealed
+while read -r command; do
+    # refused FILE MESSAGE RUN: the command with this file, run by RUN
+    refused()
+    {
+        target=$1
+        message=$2
+        # shellcheck disable=SC2046 # several words
+        expect 8 "$3" "$fhola" $(echo "$command" | sed "s|FILE|$target|") << END
+fhola ${command%% *}: input/output error: $target: $message
+END
+    }
+    refused none/y 'No such file or directory' env
+    refused . 'Is a directory' env
+    if $can_be_closed; then refused sealed/y 'Permission denied' as_user; fi
+    case $command in
+        compile* | encrypt* | infer*) place='writing at byte SIZE: ' ;;
+        *) place= ;;
+    esac
+    # a disk that is full after the first kilobytes, as far as the process can tell
+    refused y "${place}File too large" small_files
+    case $command in
+        profile* | plan*) [ ! -w /dev/full ] || refused /dev/full 'No space left on device' env ;;
+    esac
+done < ../writers
+[ ! -w /dev/full ] || [ -c /dev/full ] || wrong '/dev/full is no device any more'
+
+# ---- standard output that is full, or gone
+
+if [ -w /dev/full ]; then
+    for command in 'decrypt secret.key scores.ct' 'inspect small.plan' 'inspect small.profile' 'inspect scores.ct'; do
+        # shellcheck disable=SC2086
+        expect 8 to_full_disk "$fhola" $command << 'END'
+fhola: cannot write to standard output
+END
+    done
+fi
+expect 8 into_closed_pipe sh -c 'sleep 0.2; exec "$@"' sh "$fhola" infer small.fhola eval.keys picture.ct << 'END'
+fhola infer: input/output error: standard output: writing at byte 0: Broken pipe
+END
+expect 8 into_closed_pipe sh -c 'sleep 0.2; exec "$@"' sh "$fhola" decrypt secret.key scores.ct << 'END'
+fhola: cannot write to standard output
+END
+
+# ---- golden: what inspect says of the files of JSON
+
+shows()
+{
+    cases=$((cases + 1))
+    cat > ../expected
+    "$fhola" inspect "$@" > ../shown 2>&1 || wrong "inspect $*: $(cat ../shown)"
+    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?([], ]|$)/N\3/g' ../shown > ../shown.plain
+    cmp -s ../expected ../shown.plain || { wrong "inspect $*"; diff ../expected ../shown.plain || :; }
+}
+shows small.plan << 'END'
+file          small.plan
+  kind          a plan
+  weights       ID
+  eps           N
+  activations   N
+  depth         N
+  degrees       N N N N N N N
+END
+shows --json small.plan << 'END'
+{"file": "small.plan", "kind": "a plan", "weights": "ID", "eps": N, "activations": N, "depth": N, "degrees": [N, N, N, N, N, N, N]}
+END
+shows small.profile << 'END'
+file          small.profile
+  kind          a profile
+  weights       ID
+  eps           N
+  activations   N
+  pictures      N
+  least         N N N N N N N
+  most          N N N N N N N
+  deviation     N N N N N N N
+END
+shows --json small.profile << 'END'
+{"file": "small.profile", "kind": "a profile", "weights": "ID", "eps": N, "activations": N, "pictures": N, "least": [N, N, N, N, N, N, N], "most": [N, N, N, N, N, N, N], "deviation": [N, N, N, N, N, N, N]}
+END
+"$fhola" inspect small.plan | grep -q '^  degrees       3 3 3 3 3 3 3$' || wrong 'inspect small.plan: other degrees'
+"$fhola" inspect small.profile | grep -q '^  pictures      10$' || wrong 'inspect small.profile: another number of pictures'
+"$fhola" inspect cost.json | grep -q '^  sets          R15 R16$' || wrong 'inspect cost.json: other sets'
+"$fhola" inspect --json cost.json | grep -q '^{"file": "cost.json", "kind": "a table of costs", "machine": ".*", "threads": [0-9]*, "sets": \["R15", "R16"\]}$' ||
+    wrong 'inspect --json cost.json'
+# what belongs together has equal ids
+id_of()
+{
+    "$fhola" inspect "$2" | sed -n "s/^  $1 *//p"
+}
+for file in small.client secret.key eval.keys picture.ct scores.ct; do
+    [ "$(id_of network $file)" = "$(id_of network small.fhola)" ] || wrong "$file belongs to another network"
+done
+for file in small.plan small.profile; do
+    [ "$(id_of weights $file)" = "$(id_of weights small.fhola)" ] || wrong "$file belongs to other weights"
+done
+verdict
