@@ -102,6 +102,18 @@ export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
 needs "$libdir/libfhola.so" libgomp libomp libpthread
 run_examples "$work/with" "$top_srcdir/nn/data/cat.ppm" "$top_srcdir/nn/data/ship.ppm"
 needs "$work/with/client" libfhola libgomp libomp libpthread
+# the static library, with what pkg-config says that it needs
+if [ -f "$libdir/libfhola.a" ]; then
+    mkdir "$work/archive"
+    mv "$libdir"/libfhola.so* "$work/archive"
+    # shellcheck disable=SC2046 # several words
+    ${CC:-gcc} -o "$work/client-static" "$examples/client.c" $(pkg-config --static --cflags --libs fhola)
+    mv "$work/archive"/* "$libdir"
+    needs "$work/client-static" libgomp libomp libpthread
+    mkdir "$work/static"
+    (cd "$work/static" && ../client-static keys ../small.client && "$work/root$prefix/bin/fhola" inspect secret.key) | grep 'a secret key' ||
+        fail 'the client with the static library makes no key'
+fi
 # the installed program uses the installed files
 (cd / && "$work/root$prefix/bin/fhola" compile resnet20 -o "$work/resnet20.fhola" > /dev/null)
 mv "$work/root$prefix/share/fhola/models" "$work/models"
