@@ -246,6 +246,7 @@ END
 cp "$picture" .
 mkdir sealed
 chmod 555 sealed
+ln -s /dev/full full # lest a mistake replaces the device itself
 while read -r command; do
     # refused FILE MESSAGE RUN: the command with this file, run by RUN
     refused()
@@ -267,10 +268,10 @@ END
     # a disk that is full after the first kilobytes, as far as the process can tell
     refused y "${place}File too large" small_files
     case $command in
-        profile* | plan*) [ ! -w /dev/full ] || refused /dev/full 'No space left on device' env ;;
+        profile* | plan*) [ ! -w full ] || refused full 'No space left on device' env ;;
     esac
 done < ../writers
-[ ! -w /dev/full ] || [ -c /dev/full ] || wrong '/dev/full is no device any more'
+[ ! -w full ] || [ -c full ] || wrong 'a file where a device was'
 
 # ---- standard output that is full, or gone
 
