@@ -2,67 +2,7 @@
 /* Every allocation fails in turn, alone and with all that follow: each call returns NOMEM with a message, leaks nothing, leaves
  * nothing half written, and works when tried again. Linked with --wrap, so that only the project's own allocations are counted
  * and fail. */
-#include "tests/support.h"
-
-/* ------------------------------------------------------------------ the allocator */
-
-/* Counted while `watching`, that is during the calls under test: blocks in use, allocations, the one to fail (with all later
- * ones). */
-static int watching, fail_rest;
-static long live, calls, fail_at;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void __wrap_free(void *memory);
-
-static int fails(void)
-{
-    if (!watching) return 0;
-    long call = calls++;
-    return fail_at >= 0 && (call == fail_at || (fail_rest && call > fail_at));
-}
-
-static void *counted(void *memory)
-{
-    live += watching && memory;
-    return memory;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    if (fails()) return NULL;
-    void *memory = __real_realloc(old, size);
-    live += watching && memory && !old;
-    return memory;
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
-}
-
-void __wrap_free(void *memory)
-{
-    live -= watching && memory;
-    __real_free(memory);
-}
+#include "tests/failing_alloc.h"
 
 /* ------------------------------------------------------------------ what is tried */
 
@@ -144,7 +84,7 @@ static fhola_status step_keys(void)
 /* An output that held something must be empty or unchanged when a call fails. */
 static ckks_ciphertext *filled;
 static uint64_t filled_hash;
-static int half_written;
+static int half_written; /* in any of the attempts */
 
 static fhola_status begin(ckks_workspace **ws, ckks_ciphertext **out)
 {
@@ -325,42 +265,15 @@ static void prepare(void)
     w.boot_in = encrypt(r, w.z, 512, 0x1p28, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
 }
 
-static fhola_status armed(const char *name, fhola_status (*run)(void), long at, int rest)
+static int spoilt(void)
 {
-    (void)fhola_fail(FHOLA_OK, "%s", "");
-    calls = live = 0;
-    fail_at = at;
-    fail_rest = rest;
-    half_written = 0;
-    watching = 1;
-    fhola_status st = run();
-    watching = 0;
-    ck_assert_msg(live == 0, "%s, allocation %ld%s: %ld blocks leaked", name, at, rest ? " and later" : "", live);
-    ck_assert_msg(!half_written, "%s, allocation %ld%s: an output is half written", name, at, rest ? " and later" : "");
-    return st;
+    return half_written;
 }
 
-/* All positions, or (many allocations) the first and last hundred and a random hundred between. */
 START_TEST(each_allocation)
 {
     prepare();
-    const char *name = steps[_i].name;
-    fhola_status first = armed(name, steps[_i].run, -1, 0);
-    long total = calls, tried = 0;
-    ck_assert_msg(first == FHOLA_OK, "%s: %s", name, fhola_detail());
-    ck_assert_int_gt(total, 0);
-    for (long at = 0; at < total; at++) {
-        if (total > 300 && at > 100 && at < total - 100 && random_word() % (uint64_t)(total - 200) >= 100) continue;
-        for (int rest = 0; rest < 2; rest++) {
-            fhola_status st = armed(name, steps[_i].run, at, rest);
-            ck_assert_msg(st == FHOLA_NOMEM, "%s, allocation %ld of %ld%s: %s (%s)", name, at, total, rest ? " and later" : "",
-                          fhola_strerror(st), fhola_detail());
-            ck_assert_msg(fhola_detail()[0] != 0, "%s, allocation %ld: no message", name, at);
-        }
-        tried++;
-    }
-    ck_assert_msg(armed(name, steps[_i].run, -1, 0) == FHOLA_OK, "%s, again: %s", name, fhola_detail());
-    printf("%-28s %ld of %ld allocations failed in turn\n", name, tried, total);
+    fail_each(steps[_i].name, steps[_i].run, spoilt, 300);
 }
 END_TEST
 

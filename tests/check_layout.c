@@ -198,7 +198,7 @@ END_TEST
 START_TEST(too_many_classes)
 {
     double one[64] = {0};
-    nn_linear l;
+    nn_linear l = {0};
     ck_assert_int_eq(nn_linear_scores(&l, nn_layout_of(64, 8), 4097, one, one), FHOLA_PARAM);
     ck_assert_ptr_null(l.weight);
 }

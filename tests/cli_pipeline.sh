@@ -52,10 +52,11 @@ same 'keygen, stderr' ../err < /dev/null
 below 'evaluation keys' keys/eval.keys 1000000000
 mv keys/eval.keys ../server/
 
-# A ship and a cat go through the pipe in one stream. The server has nothing of the owner's but what came over the wire.
-"$fhola" encrypt keys/secret.key "$pictures/ship.ppm" "$pictures/cat.ppm" |
+# A ship and a cat go through the pipe in one stream, in tiny pieces: a byte at a time to the server, seven and a rest back. The server has
+# nothing of the owner's but what came over the wire.
+"$fhola" encrypt keys/secret.key "$pictures/ship.ppm" "$pictures/cat.ppm" | dd bs=1 2> /dev/null |
     (cd ../server && tee pictures.ct | "$fhola" infer resnet20.fhola eval.keys 2> ../err.infer) |
-    tee scores.ct | "$fhola" decrypt keys/secret.key --json --top 2 > ../out 2> ../err
+    dd bs=7 2> /dev/null | tee scores.ct | "$fhola" decrypt keys/secret.key --json --top 2 > ../out 2> ../err
 same 'infer, stderr' ../err.infer < /dev/null
 same 'decrypt --json, stderr' ../err < /dev/null
 cat ../out
@@ -64,6 +65,18 @@ same 'decrypt --json' ../out.names << 'END'
 {"class": "ship", "top": [{"name": "ship", "score": S}, SECOND]}
 {"class": "cat", "top": [{"name": "cat", "score": S}, SECOND]}
 END
+# A reader that makes the writer wait; stopped and continued meanwhile, its write is cut short.
+mkfifo ../slow
+"$fhola" encrypt keys/secret.key "$pictures/ship.ppm" "$pictures/cat.ppm" "$pictures/dog.ppm" > ../slow 2> ../err &
+{
+    sleep 2
+    kill -STOP $!
+    kill -CONT $!
+    cat
+} < ../slow > slow.ct
+wait $! || fail 'encrypt fails when a write is cut short'
+same 'encrypt, stderr' ../err < /dev/null
+"$fhola" inspect slow.ct > ../out || fail 'encrypt does not write the rest when a write is cut short'
 below 'two encrypted pictures' ../server/pictures.ct 1200000
 below 'their encrypted scores' scores.ct 600000
 

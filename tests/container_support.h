@@ -92,10 +92,14 @@ static inline ssize_t limited_write(void *cookie, const char *in, size_t size)
     return (ssize_t)size;
 }
 
+static inline FILE *limited_open(limited *s, const char *mode)
+{
+    return fopencookie(s, mode, (cookie_io_functions_t){.read = limited_read, .write = limited_write});
+}
+
 static inline FILE *limited_stream(limited *s, const char *mode)
 {
-    cookie_io_functions_t io = {.read = limited_read, .write = limited_write};
-    FILE *stream = fopencookie(s, mode, io);
+    FILE *stream = limited_open(s, mode);
     ck_assert_ptr_nonnull(stream);
     return stream;
 }

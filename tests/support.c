@@ -58,12 +58,18 @@ void set_threads(int threads)
 #endif
 }
 
+static void one_thread(void)
+{
+    set_threads(1);
+}
+
 int test_run(const char *name, void (*add)(TCase *), double timeout)
 {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
     tcase_set_timeout(tcase, timeout);
-    set_threads(1);
+    /* In the process of each test, not in the one it is forked from: libomp starts anew after a fork and forgets the number. */
+    tcase_add_checked_fixture(tcase, one_thread, NULL);
     add(tcase);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
