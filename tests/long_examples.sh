@@ -61,6 +61,7 @@ fhola infer resnet20.fhola eval.keys cat.ct -o scores.ct
 fhola profile resnet20 data_batch_1.bin -o resnet20.profile
 cp "$top_srcdir/nn/models/resnet20.safetensors" mine.safetensors
 cp "$top_srcdir/nn/models/resnet20.plan" mine.plan
+cp resnet20.profile mine.profile
 cp "$top_srcdir/nn/models/cost.json" .
 fhola params R16 --spec > my.params
 ln -s "$work/ready/resnet20.fhola" "$work/eval.keys" ../server/

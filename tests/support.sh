@@ -21,6 +21,7 @@ clean_up() # a script with more to clean up has its own
     :
 }
 trap 'clean_up; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # fail MESSAGE: the test ends.
 fail()
