@@ -2,6 +2,8 @@
 /* fhola infer: runs a compiled network on a stream of encrypted pictures. Holds no secret, and refuses a file that does. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "nn/cmd/stream.h"
@@ -57,12 +59,16 @@ static fhola_status open_server(nn_server **server, const char *name)
     return status;
 }
 
-/* Reading takes time: first a look at the keys, to refuse a wrong file at once. */
-static fhola_status look_at_keys(const char *path)
+/* Reading keys takes time: first a look at the beginning of the files, to refuse a wrong one at once. What is no file on a disk (a pipe)
+ * can be read only once, and is left alone. */
+static fhola_status look_at(const char *path, ckks_file_kind kind)
 {
     ckks_reader *reader = NULL;
+    struct stat info;
+    int more;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return FHOLA_OK;
     fhola_status status = ckks_reader_open(&reader, path);
-    if (status == FHOLA_OK) status = ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, NULL, 0);
+    if (status == FHOLA_OK) status = ckks_reader_begin(reader, kind == CKKS_FILE_CIPHERTEXT ? &more : NULL, kind, NULL, 0);
     ckks_reader_destroy(reader);
     return status;
 }
@@ -89,7 +95,8 @@ static fhola_status infer(const infer_options *o, const char *network, const cha
     nn_server *server = NULL;
     ckks_reader *in = NULL;
     ckks_writer *out = NULL;
-    fhola_status status = look_at_keys(keys);
+    fhola_status status = look_at(keys, CKKS_FILE_EVAL_KEYS);
+    if (status == FHOLA_OK && input && strcmp(input, "-") != 0) status = look_at(input, CKKS_FILE_CIPHERTEXT);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
     if (status == FHOLA_OK) status = open_server(&server, network);
