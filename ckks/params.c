@@ -13,7 +13,7 @@
 
 /* Named sets.
  *
- * R15: eps 1/8, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. Slots-to-coefficients and coefficients-to-slots primes
+ * R15: eps 1/4, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. Slots-to-coefficients and coefficients-to-slots primes
  * are as small as 14 bits of precision allow, so that two digits suffice for key switching (ARCHITECTURE.md, "Parameters").
  * R15-A3, R15-A2, R15-B: the sets it was chosen against.
  * R16: for activations of up to 14 levels, with 21 bits of precision: K 12, degree 62, r 1. R16-6: the same with six residual levels,
@@ -26,12 +26,12 @@ static const struct {
     const char *name;
     ckks_params_spec spec;
 } named[] = {
-    {"R15", {15, 28, 2, 24, 5, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
+    {"R15", {15, 28, 2, 24, 5, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0}},
     {"R15-A3", {15, 28, 3, 28, 5, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
     {"R15-A2", {15, 28, 2, 28, 5, 28, 7, EVAL_MOD_A, 2, 34, 6, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
     {"R15-B", {15, 32, 2, 32, 5, 32, 7, EVAL_MOD_B, 2, 40, 4, 48, 0.125, 11, 30, 2, 0.3, 32, 0}},
     {"R16", {16, 36, 3, 32, 15, 36, 7, EVAL_MOD_16, 3, 38, 12, 48, 0.125, 12, 62, 1, 0.3, 32, 0}},
-    {"R16-6", {16, 36, 3, 32, 6, 36, 7, EVAL_MOD_16, 3, 38, 9, 48, 0.125, 12, 62, 1, 0.3, 32, 0}},
+    {"R16-6", {16, 36, 3, 32, 6, 36, 7, EVAL_MOD_16, 3, 38, 9, 48, 0.25, 12, 62, 1, 0.3, 32, 0}},
     {"toy", {8, 28, 0, 0, 6, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 1}},
     {"toy-boot", {10, 28, 2, 24, 5, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.125, 11, 30, 2, 0.3, 32, 1}},
 };

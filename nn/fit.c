@@ -97,7 +97,7 @@ static fhola_status allocate_passage(nn_passage *p)
 }
 
 fhola_status nn_passage_create(nn_passage **passage, const nn_model *model, const nn_batch *calibration, size_t calibration_count,
-                               const nn_batch *held_out, bool conditional)
+                               const nn_batch *held_out, size_t held_count, bool conditional)
 {
     nn_passage *p = calloc(1, sizeof *p);
     if (!p)
@@ -105,7 +105,7 @@ fhola_status nn_passage_create(nn_passage **passage, const nn_model *model, cons
     p->model = model;
     p->conditional = conditional;
     p->calibration = calibration_count;
-    p->all = calibration_count + (held_out ? nn_batch_count(held_out) : 0);
+    p->all = calibration_count + held_count;
     fhola_status status = allocate_passage(p);
     if (status != FHOLA_OK) {
         nn_passage_free(p);
@@ -132,6 +132,13 @@ void nn_passage_free(nn_passage *p)
     free(p->arriving);
     free(p->targets);
     free(p);
+}
+
+void nn_passage_copy(nn_passage *to, const nn_passage *from)
+{
+    memcpy(to->state, from->state, from->all * VALUES * sizeof *to->state);
+    if (from->conditional)
+        memcpy(to->exact_state, from->exact_state, from->calibration * VALUES * sizeof *to->exact_state);
 }
 
 /* What goes into activation i for one picture of one network: stored already in front of a block's end, computed inside of it. */
@@ -265,6 +272,13 @@ fhola_status nn_passage_advance(nn_passage *p, size_t i, const nn_activation *ac
             advance_picture(p->exact, scratch, i, p->exact_state + picture * VALUES, values);
     }
     return FHOLA_OK;
+}
+
+void nn_passage_scores(float *scores, nn_passage *p)
+{
+    NN_PARALLEL_FOR
+    for (size_t picture = 0; picture < p->all; picture++)
+        nn_plain_linear(p->approximate, scores + picture * p->model->classes, p->state + picture * VALUES);
 }
 
 /* ---- fitting ---- */

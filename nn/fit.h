@@ -28,11 +28,14 @@ void nn_arrivals_clear(nn_arrivals *arrivals);
  * activation, nn_passage_advance applies it and moves on. */
 typedef struct nn_passage nn_passage;
 
-/* Starts in front of activation 0. `conditional` false: only one network, whose activations stay exact. FHOLA_NOMEM: pictures take
- * 64 KiB each, calibration pictures twice that if `conditional`. held_out may be NULL. */
+/* Starts in front of activation 0, with the first pictures of each batch. `conditional` false: only one network, whose activations
+ * stay exact. FHOLA_NOMEM: pictures take 64 KiB each, calibration pictures twice that if `conditional`. held_out may be NULL. */
 fhola_status nn_passage_create(nn_passage **passage, const nn_model *model, const nn_batch *calibration, size_t calibration_count,
-                               const nn_batch *held_out, bool conditional) FHOLA_WARN_UNUSED;
+                               const nn_batch *held_out, size_t held_count, bool conditional) FHOLA_WARN_UNUSED;
 void nn_passage_free(nn_passage *passage);
+
+/* Puts `to` where `from` stands. Both were created with the same arguments. */
+void nn_passage_copy(nn_passage *to, const nn_passage *from);
 
 /* Collects the arrivals at activation i, the one the passage stands in front of. FHOLA_RANGE: something is not finite. */
 fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *passage, size_t i) FHOLA_WARN_UNUSED;
@@ -40,6 +43,9 @@ fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *passage, siz
 /* Applies activation i and the linear layer behind it. `activation` is what the polynomial network has there; ignored if not
  * `conditional`. */
 fhola_status nn_passage_advance(nn_passage *passage, size_t i, const nn_activation *activation, double eps) FHOLA_WARN_UNUSED;
+
+/* Behind the last activation: classes scores of each picture, calibration pictures first. */
+void nn_passage_scores(float *scores, nn_passage *passage);
 
 /* Sets intervals and coefficients of activation i of the plan, whose degree is set already (a composition's is set here), to the arrivals. Without
  * options->unguarded an interval that held-out pictures leave is stretched before the fit. FHOLA_RANGE, naming activation and

@@ -10,6 +10,7 @@
 #include "nn/nn.h"
 #include "nn/predict.h"
 #include "nn/profile.h"
+#include "nn/refine.h"
 
 #define MAX_TRIES 6u /* plans fitted to find one that keeps a loss */
 
@@ -19,9 +20,9 @@ void nn_plan_defaults(nn_plan_options *options)
     options->depth = 63;
     options->params = "R15";
     options->max_degree = 15; /* what R15 has levels for */
-    options->eps = 0.125;
-    options->margin_inside = 1.5;
-    options->margin_output = 2.2;
+    options->eps = 0.25;
+    options->margin_inside = 1.3;
+    options->margin_output = 1.3;
     options->floor = 0.3;
     options->guard = OLA_DEFAULT_GUARD;
     options->limit_w = 0.9;
@@ -87,8 +88,8 @@ static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_b
 {
     nn_passage *passage;
     fhola_status status =
-        nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out,
-                                            !options->exact_inputs && !options->sign);
+        nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out, held_out ? nn_batch_count(held_out) : 0,
+                          !options->exact_inputs && !options->sign);
     if (status != FHOLA_OK)
         return status;
     for (size_t i = 0; i < plan->count && status == FHOLA_OK; i++) {
@@ -146,7 +147,10 @@ static fhola_status choose_degrees(unsigned *degrees, const work *w)
     fhola_status status = nn_degrees_create(&table, w->model, o);
     if (status != FHOLA_OK)
         return status;
-    status = nn_degrees_choose(degrees, NULL, &table, o->choice, o->depth > 0 ? o->depth : o->seconds);
+    double budget = o->depth > 0 ? o->depth : o->seconds;
+    status = nn_degrees_choose(degrees, NULL, &table, o->choice, budget);
+    if (status == FHOLA_OK && o->refine_pictures > 0)
+        status = nn_refine_degrees(degrees, w->model, w->calibration, w->held_out, &table, budget, o, w->progress, w->user);
     nn_degrees_clear(&table);
     return status;
 }
@@ -190,7 +194,7 @@ static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn
     }
     *best = k + 1 >= count;
     for (size_t i = 0; i < table->activations && status == FHOLA_OK; i++)
-        degrees[i] = table->degree[choice[i]];
+        degrees[i] = table->layers[i].options[choice[i]].degree;
     ola_frontier_destroy(frontier);
     free(choice);
     return status;

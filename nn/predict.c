@@ -87,3 +87,14 @@ double nn_margins_accuracy(const nn_margins *margins, double change)
     }
     return 100 * sum / (double)margins->count;
 }
+
+double nn_mean_change(const float *scores, const float *exact, size_t count)
+{
+    const double limit = 1e12;
+    double sum = 0;
+    for (size_t j = 0; j < count; j++) {
+        double change = (double)scores[j] - (double)exact[j];
+        sum += isfinite(change) ? fmin(change * change, limit) : limit;
+    }
+    return sum / (double)count;
+}

@@ -19,4 +19,7 @@ void nn_margins_clear(nn_margins *margins);
 /* Expected percentage of right answers when every score gets an independent normal error of mean square `change`. */
 double nn_margins_accuracy(const nn_margins *margins, double change);
 
+/* Mean squared difference of `count` scores; anything not finite counts as a very large one, so that schedules avoid it. */
+double nn_mean_change(const float *scores, const float *exact, size_t count);
+
 #endif

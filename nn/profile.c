@@ -13,6 +13,7 @@
 #include "nn/nn.h"
 #include "nn/parallel.h"
 #include "nn/plain.h"
+#include "nn/predict.h"
 
 #define FORMAT_VERSION 2u
 #define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
@@ -172,7 +173,7 @@ static fhola_status observe(nn_profile *profile, nn_plan *const plans[DEGREES], 
                             const nn_plan_options *options, nn_progress progress, void *user)
 {
     nn_passage *passage;
-    fhola_status status = nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), NULL, false);
+    fhola_status status = nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), NULL, 0, false);
     if (status != FHOLA_OK)
         return status;
     for (size_t i = 0; i < profile->count && status == FHOLA_OK; i++) {
@@ -217,19 +218,6 @@ static void score_pictures(const trial *t, const nn_plain *plain, float *scores)
     }
 }
 
-/* Mean squared difference of the scores; anything not finite counts as a very large one, so that schedules avoid it. */
-static double mean_change(const trial *t)
-{
-    const double limit = 1e12;
-    size_t count = t->pictures * t->model->classes;
-    double sum = 0;
-    for (size_t j = 0; j < count; j++) {
-        double change = (double)t->scores[j] - (double)t->exact_scores[j];
-        sum += isfinite(change) ? fmin(change * change, limit) : limit;
-    }
-    return sum / (double)count;
-}
-
 static fhola_status try_layer(nn_profile_layer *layer, const trial *t, nn_plain *plain, size_t i, nn_plan *const plans[DEGREES])
 {
     for (size_t k = 0; k < DEGREES; k++) {
@@ -237,7 +225,7 @@ static fhola_status try_layer(nn_profile_layer *layer, const trial *t, nn_plain 
         if (status != FHOLA_OK)
             return status;
         score_pictures(t, plain, t->scores);
-        layer->sensitivity[k] = mean_change(t);
+        layer->sensitivity[k] = nn_mean_change(t->scores, t->exact_scores, t->pictures * t->model->classes);
     }
     return nn_plain_set_activation(plain, i, NULL, 0);
 }

@@ -115,11 +115,10 @@ START_TEST(overflow_probability)
         printf("overflow of a bootstrap, n = 2^14, |w| = %d: 2^%.2f; ResNet-20 2^%.2f, ResNet-32 2^%.2f\n", w, log2(loss[w]),
                log2(loss[w] * 11.5), log2(loss[w] * 18.5));
     }
-    ck_assert_double_le(loss[1], exp2(-32.7));
-    ck_assert_double_le(loss[2], exp2(-31.7));
-    ck_assert_double_ge(loss[2], exp2(-31.8));
-    ck_assert_double_le(loss[2] * 11.5, exp2(-28));
-    ck_assert_double_le(loss[2] * 18.5, exp2(-27.5));
+    ck_assert_double_le(loss[1], exp2(-31.7));
+    ck_assert_double_ge(loss[1], exp2(-31.8));
+    ck_assert_double_le(loss[1] * 11.5, exp2(-28));
+    ck_assert_double_le(loss[1] * 18.5, exp2(-27.5));
 }
 END_TEST
 

@@ -112,7 +112,7 @@ START_TEST(passage_follows_both_networks)
 {
     setting s = set_up(_i ? "down" : NULL);
     nn_passage *passage;
-    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out, true));
+    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out, nn_batch_count(s.held_out), true));
     for (size_t i = 0; i < s.plan->count; i++) {
         nn_arrivals arrivals;
         succeed(nn_passage_arrivals(&arrivals, passage, i));
@@ -133,7 +133,7 @@ START_TEST(intervals_cover_what_arrives)
     setting s = set_up("down");
     nn_passage *passage;
     nn_arrivals arrivals;
-    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out, true));
+    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out, nn_batch_count(s.held_out), true));
     succeed(nn_passage_arrivals(&arrivals, passage, 0));
     arrivals.held_max[3] = 5 * arrivals.max[3] + 5;
     succeed(nn_fit_activation(s.plan, 0, &arrivals, &s.options));
@@ -163,7 +163,7 @@ START_TEST(refuses_values_that_are_not_finite)
     nn_passage *passage;
     nn_arrivals arrivals = {0};
     s.model->first.bias[5] = 1e300;
-    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, NULL, true));
+    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, NULL, 0, true));
     fail_with(nn_passage_arrivals(&arrivals, passage, 0), FHOLA_RANGE, "activation 0, channel 5");
     ck_assert_ptr_null(arrivals.histograms);
     nn_passage_free(passage);

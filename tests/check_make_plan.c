@@ -136,6 +136,33 @@ START_TEST(keeps_the_depth_and_uses_it)
 }
 END_TEST
 
+/* Exchanges of degrees bring the scores closer to the exact network's within the same budget. The sensitivities are turned round, so that there is something to exchange. */
+START_TEST(exchanges_improve_a_schedule)
+{
+    setting s = set_up();
+    nn_profile *profile;
+    succeed(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL));
+    for (size_t k = 0; k < NN_PROFILE_DEGREES; k++)
+        for (size_t i = 0; i < profile->count / 2; i++) {
+            double *front = &profile->layers[i].sensitivity[k], *back = &profile->layers[profile->count - 1 - i].sensitivity[k], kept = *front;
+            *front = *back;
+            *back = kept;
+        }
+    s.options.profile = profile;
+    nn_plan *before = make(&s);
+    s.options.refine_pictures = nn_batch_count(s.held_out);
+    nn_plan *after = make(&s);
+    double error[2] = {error_of(&s, before), error_of(&s, after)};
+    printf("RMS error of the scores before and after exchanges: %.4f %.4f\n", error[0], error[1]);
+    ck_assert(error[1] < 0.99 * error[0]);
+    ck_assert_uint_le(nn_plan_depth(after), s.options.depth);
+    nn_plan_free(before);
+    nn_plan_free(after);
+    nn_profile_free(profile);
+    tear_down(&s);
+}
+END_TEST
+
 /* With and without a profile at hand, on one thread and on three: the same file. */
 START_TEST(is_deterministic)
 {
@@ -240,6 +267,7 @@ int main(void)
     tcase_add_test(tcase, higher_degrees_come_closer);
     tcase_add_test(tcase, composition_is_nearly_exact);
     tcase_add_test(tcase, keeps_the_depth_and_uses_it);
+    tcase_add_test(tcase, exchanges_improve_a_schedule);
     tcase_add_test(tcase, is_deterministic);
     tcase_add_test(tcase, fits_other_functions);
     tcase_add_test(tcase, refuses_bad_options);

@@ -14,7 +14,8 @@
 typedef struct plan_options {
     const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge,
         *composite, *target, *scope, *function;
-    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha, margin_inside, margin_output;
+    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha, margin_inside, margin_output,
+        refine;
     bool ablation;
     nn_cmd_metadata metadata;
 } plan_options;
@@ -46,10 +47,12 @@ static const nn_cmd_option options[] = {
                 "batch to check ranges on (default: the last fifth of CALIBRATION,\nwhich is then not fitted to)"),
     NN_CMD_WHOLE("count", 0, "N", plan_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
     NN_CMD_NUMBER("margin-inside", 0, "X", plan_options, margin_inside, 1, 100,
-                  "half-width of intervals over the observed half range, inside of blocks\n(default 1.5)"),
-    NN_CMD_NUMBER("margin-output", 0, "X", plan_options, margin_output, 1, 100, "the same for block outputs (default 2.2)"),
+                  "half-width of intervals over the observed half range, inside of blocks\n(default 1.3)"),
+    NN_CMD_NUMBER("margin-output", 0, "X", plan_options, margin_output, 1, 100, "the same for block outputs (default 1.3)"),
+    NN_CMD_WHOLE("refine", 0, "N", plan_options, refine, 0, 1e9,
+                 "improve the degrees by exchanges that are fitted and measured on\nN pictures (default 0: as the sensitivities say)"),
     NN_CMD_NUMBER("eps", 0, "X", plan_options, eps, 0, 0.25,
-                  "the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.125;\n0: no sine)"),
+                  "the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.25;\n0: no sine)"),
     NN_CMD_TEXT("report", 0, "FILE", plan_options, report, "write an HTML page"),
     NN_CMD_WHOLE("points", 0, "N", plan_options, points, 0, 32, "measured points of the report's frontier (default 5, 0: none)"),
     NN_CMD_FLAG("ablation", 0, plan_options, ablation, "print what each part of the method is worth at this budget"),
@@ -338,6 +341,7 @@ static int run(int argc, char **argv)
     w.options.max_loss = o.max_loss;
     w.options.degrees = o.degrees ? degrees : NULL;
     w.options.params = o.params;
+    w.options.refine_pictures = (size_t)o.refine;
     if (o.composite) {
         fhola_status status;
         if (!parse_composite(&w.sign, &status, &o))

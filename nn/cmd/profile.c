@@ -10,7 +10,7 @@ typedef struct profile_options {
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("output", 'o', "FILE", profile_options, output, "where the profile goes"),
     NN_CMD_WHOLE("count", 0, "N", profile_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
-    NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25, "the bootstrap's sine, as for 'fhola plan' (default 0.125)"),
+    NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25, "the bootstrap's sine, as for 'fhola plan' (default 0.25)"),
     NN_CMD_TEXT("function", 0, "F", profile_options, function, "the exact network's activation, as for 'fhola plan'"),
     NN_CMD_METADATA(profile_options, metadata),
     NN_CMD_END,
