@@ -17,7 +17,7 @@
  * since nothing is added to Y', the lower bound falls by the same. The X inputs are therefore lifted by a multiple of p, once:
  *   class A, p < 2^45: the X inputs of the first layer are lifted by 26p; 17 layers. While values stay below 53p < 2^50.73, (1)
  *       gives T < 1.415p, so they stay in [26p - 17 * 1.415p, 27p + 17 * 1.415p] = [1.9p, 51.1p]. No reduction before the end.
- *   class B, p < 2^48, 2^52 > 16p: in the first pass the X inputs (canonical) are lifted by 7p. Four layers: T < 1.0625p, 1.567p,
+ *   class B, p < 2^48, 2^52 > 16p: in the first pass the X inputs (canonical) are lifted by 7p. Up to four layers: T < 1.0625p, 1.567p,
  *       1.665p, 1.769p, values in [0.9p, 14.07p]. Every later pass, of at most three layers, first cleans its X inputs (2) and
  *       lifts them by 6p: values in [0, 14p).
  *   class C, p < 2^50, 2^52 > 4p: X is cleaned before every layer and Y' = X - T + 2p (in lanes X' = X + T + p, Y' = X - T + p):
@@ -37,8 +37,8 @@
  *   class C: all sums are cleaned; values in [0, 2p), differences lifted by 2p.
  * The last pass multiplies by 1/n in its last layer and makes values canonical.
  *
- * Passes: up to five layers over the whole limb bring it to blocks of 4096 words, which stay in the first-level cache; there
- * two radix-8 passes lead to blocks of 64 words, transformed in registers: radix 8 across vectors, transpose, radix 8 again. */
+ * Passes of radix 2, 4 or 8, depth first (split_of), lead to blocks of 64 words, transformed in registers: radix 8 across vectors,
+ * transpose, radix 8 again. */
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,6 @@
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 #define NATIVE_LOG_N 7u /* smaller rings go to the portable table */
-#define BLOCK_LOG 12u
 
 typedef __m512i V;
 
@@ -361,10 +360,10 @@ ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
                                enum forward_mode mode)
 {
     const constants c = constants_of(t);
-    const twiddle_source s = scalars(t->forward, k), low = scalars(t->forward, 2 * k), high = scalars(t->forward, 2 * k + 1);
+    const twiddle_source s = scalars(t->forward, k);
     size_t stride = length >> log_radix;
     for (size_t j = 0; j < stride; j += 8) {
-        V x[16];
+        V x[8];
         if (log_radix == 1) {
             x[0] = prepare(load(a + j), lift, mode, &c), x[1] = load(a + stride + j);
             forward2(&x[0], &x[1], &s, 0, mode, &c);
@@ -378,20 +377,10 @@ ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
             forward2(&x[2], &x[3], &s, 2, mode, &c);
             store(a + j, x[0]), store(a + stride + j, x[1]);
             store(a + 2 * stride + j, x[2]), store(a + 3 * stride + j, x[3]);
-        } else if (log_radix == 3) {
+        } else {
             load8(x, a + j, stride);
             forward8(x, &s, lift, mode, &c);
             store8(a + j, stride, x);
-        } else {
-            enum forward_mode rest = mode == STRICT ? STRICT : PLAIN;
-            load8(x, a + j, stride), load8(x + 8, a + 8 * stride + j, stride);
-            UNROLL
-            for (int i = 0; i < 8; i++) {
-                x[i] = prepare(x[i], lift, mode, &c);
-                forward2(&x[i], &x[i + 8], &s, 0, mode, &c);
-            }
-            forward8(x, &low, lift, rest, &c), forward8(x + 8, &high, lift, rest, &c);
-            store8(a + j, stride, x), store8(a + 8 * stride + j, stride, x + 8);
         }
     }
 }
@@ -409,10 +398,7 @@ static void forward_pass(const ifma_tables *t, uint64_t *a, size_t length, size_
     switch (log_radix) {
         RADIX(1);
         RADIX(2);
-        RADIX(3);
-    default: /* four layers: only as the first pass */
-        if (mode == LIFT) forward_pass_radix(t, a, length, k, 4, lift, LIFT);
-        else forward_pass_radix(t, a, length, k, 4, lift, STRICT);
+    default: RADIX(3);
     }
 #undef RADIX
 }
@@ -459,42 +445,34 @@ static void forward_tail(const ifma_tables *t, uint64_t *a, size_t count, size_t
     else forward_tail_class(t, a, count, k, n, CLASS_C);
 }
 
-/* A block of at most 4096 words, node k. */
-static void forward_block(const ifma_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, enum forward_mode mode,
-                          enum forward_mode rest)
+/* How many layers the passes of a limb of 2^log_n words take, the first over the whole limb; six are left for blocks of 64. No pass takes
+ * four: at log_n = 16, 2 + 2 + 3 + 3 takes 0.93 of the time of 4 + 3 + 3. */
+static const char *split_of(unsigned log_n)
 {
-    size_t length = (size_t)1 << log_length;
-    unsigned layers = log_length - 6;
-    if (layers <= 3) {
-        forward_pass(t, a, length, k, layers, mode);
+    static const char *const splits[] = {"1", "2", "3", "13", "23", "33", "133", "233", "333", "2233", "2333"};
+    return splits[log_n - NATIVE_LOG_N];
+}
+
+/* A block of 2^log_length words, node k, depth first, so that its parts are finished while they are in the cache. */
+static void forward_block(const ifma_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, const char *split,
+                          enum forward_mode mode, enum forward_mode rest)
+{
+    unsigned layers = (unsigned)(*split - '0');
+    size_t length = (size_t)1 << log_length, part = length >> layers;
+    forward_pass(t, a, length, k, layers, mode);
+    if (part == 64) {
         forward_tail(t, a, length / 64, k << layers, n);
         return;
     }
-    forward_pass(t, a, length, k, layers - 3, mode);
-    k <<= layers - 3;
-    for (size_t j = 0; j < length; j += 512, k++) {
-        forward_pass(t, a + j, 512, k, 3, rest);
-        forward_tail(t, a + j, 8, 8 * k, n);
-    }
+    for (size_t j = 0; j < (size_t)1 << layers; j++)
+        forward_block(t, a + j * part, log_length - layers, (k << layers) + j, n, split + 1, rest, rest);
 }
 
 static void forward_limb(const ifma_tables *t, uint64_t *a, unsigned log_n)
 {
     const enum forward_mode first = t->forward_class == CLASS_C ? STRICT : LIFT;
     const enum forward_mode rest = t->forward_class == CLASS_A ? PLAIN : t->forward_class == CLASS_B ? CLEAN_LIFT : STRICT;
-    size_t n = (size_t)1 << log_n, blocks = n >> BLOCK_LOG;
-    if (log_n <= BLOCK_LOG) {
-        forward_block(t, a, log_n, 1, n, first, rest);
-        return;
-    }
-    unsigned layers = log_n - BLOCK_LOG;
-    if (layers <= 4) {
-        forward_pass(t, a, n, 1, layers, first);
-    } else {
-        forward_pass(t, a, n, 1, 2, first);
-        for (size_t i = 0; i < 4; i++) forward_pass(t, a + i * (n / 4), n / 4, 4 + i, 3, rest);
-    }
-    for (size_t b = 0; b < blocks; b++) forward_block(t, a + (b << BLOCK_LOG), BLOCK_LOG, blocks + b, n, rest, rest);
+    forward_block(t, a, log_n, 1, (size_t)1 << log_n, split_of(log_n), first, rest);
 }
 
 static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t count)
@@ -596,11 +574,11 @@ ALWAYS void inverse_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
 {
     const constants c = constants_of(t);
     const lifts f = lifts_of(t->m.p, class);
-    const twiddle_source s = scalars(t->inverse, k), low = scalars(t->inverse, 2 * k), high = scalars(t->inverse, 2 * k + 1);
+    const twiddle_source s = scalars(t->inverse, k);
     const V bound = class == CLASS_A ? f.outer[0] : f.bias[0];
     size_t stride = length >> log_radix;
     for (size_t j = 0; j < stride; j += 8) {
-        V x[16];
+        V x[8];
         if (log_radix == 1) {
             x[0] = load(a + j), x[1] = load(a + stride + j);
             if (last) {
@@ -617,16 +595,10 @@ ALWAYS void inverse_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
             inverse4(x, &s, t, &f, class, last, &c);
             store(a + j, x[0]), store(a + stride + j, x[1]);
             store(a + 2 * stride + j, x[2]), store(a + 3 * stride + j, x[3]);
-        } else if (log_radix == 3) {
+        } else {
             load8(x, a + j, stride);
             inverse8(x, &s, t, &f, class, last, &c);
             store8(a + j, stride, x);
-        } else { /* four layers: only as the last pass */
-            load8(x, a + j, stride), load8(x + 8, a + 8 * stride + j, stride);
-            inverse8(x, &low, t, &f, class, 0, &c), inverse8(x + 8, &high, t, &f, class, 0, &c);
-            UNROLL
-            for (int i = 0; i < 8; i++) inverse_last(&x[i], &x[i + 8], bound, t, &c);
-            store8(a + j, stride, x), store8(a + 8 * stride + j, stride, x + 8);
         }
     }
 }
@@ -648,8 +620,7 @@ static void inverse_pass(const ifma_tables *t, uint64_t *a, size_t length, size_
     switch (log_radix) {
         RADIX(1);
         RADIX(2);
-        RADIX(3);
-    default: CLASSES(4, 1);
+    default: RADIX(3);
     }
 #undef RADIX
 #undef CLASSES
@@ -685,38 +656,22 @@ static void inverse_head(const ifma_tables *t, uint64_t *a, const uint64_t *in, 
     else inverse_head_class(t, a, in, count, k, n, CLASS_C);
 }
 
-static void inverse_block(const ifma_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n)
+static void inverse_block(const ifma_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n,
+                          const char *split)
 {
-    size_t length = (size_t)1 << log_length;
-    unsigned layers = log_length - 6;
-    if (layers <= 3) {
+    unsigned layers = (unsigned)(*split - '0');
+    size_t length = (size_t)1 << log_length, part = length >> layers;
+    if (part == 64)
         inverse_head(t, a, in, length / 64, k << layers, n);
-        inverse_pass(t, a, length, k, layers);
-        return;
-    }
-    size_t node = k << (layers - 3);
-    for (size_t j = 0; j < length; j += 512, node++) {
-        inverse_head(t, a + j, in + j, 8, 8 * node, n);
-        inverse_pass(t, a + j, 512, node, 3);
-    }
-    inverse_pass(t, a, length, k, layers - 3);
+    else
+        for (size_t j = 0; j < (size_t)1 << layers; j++)
+            inverse_block(t, a + j * part, in + j * part, log_length - layers, (k << layers) + j, n, split + 1);
+    inverse_pass(t, a, length, k, layers);
 }
 
 static void inverse_limb(const ifma_tables *t, uint64_t *a, const uint64_t *in, unsigned log_n)
 {
-    size_t n = (size_t)1 << log_n, blocks = n >> BLOCK_LOG;
-    if (log_n <= BLOCK_LOG) {
-        inverse_block(t, a, in, log_n, 1, n);
-        return;
-    }
-    for (size_t b = 0; b < blocks; b++) inverse_block(t, a + (b << BLOCK_LOG), in + (b << BLOCK_LOG), BLOCK_LOG, blocks + b, n);
-    unsigned layers = log_n - BLOCK_LOG;
-    if (layers <= 4) {
-        inverse_pass(t, a, n, 1, layers);
-    } else {
-        for (size_t i = 0; i < 4; i++) inverse_pass(t, a + i * (n / 4), n / 4, 4 + i, 3);
-        inverse_pass(t, a, n, 1, 2);
-    }
+    inverse_block(t, a, in, log_n, 1, (size_t)1 << log_n, split_of(log_n));
 }
 
 static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t count)
