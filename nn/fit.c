@@ -13,6 +13,7 @@
 #define BINS 4096u    /* of a histogram that has just grown: at least half of them lie in the range */
 #define VALUES ((size_t)NN_PLAIN_MAX_VALUES)
 #define FACTOR_ERROR 0x1p-20 /* of the factor of a composition, in units of the half-width */
+#define LARGEST_FACTOR_ERROR 0x1p-12
 #define MAX_GROWTH 32.0 /* of a layer's range behind polynomials over that of the exact network */
 
 /* ---- arrivals ---- */
@@ -421,6 +422,9 @@ static fhola_status fit_factor(ola_fit_result *result, const ola_composite *sign
         if (status != FHOLA_OK || result->max_error <= FACTOR_ERROR)
             break;
     }
+    if (status == FHOLA_OK && !(result->max_error <= LARGEST_FACTOR_ERROR))
+        return fhola_fail(FHOLA_PARAM, "no polynomial of degree %u undoes the sine of eps %g closer than %.2g: a composition needs a smaller eps, such as 1/8",
+                          result->degree, eps, result->max_error);
     return status;
 }
 

@@ -92,7 +92,10 @@ START_TEST(composition_is_nearly_exact)
     succeed(ola_composite_relu(&sign, degrees, 3, 13));
     s.options.sign = &sign;
     s.options.depth = 0;
-    nn_plan *plan = make(&s);
+    nn_plan *plan = NULL;
+    fail_with(nn_plan_make(&plan, s.model, s.calibration, s.held_out, &s.options, NULL, NULL), FHOLA_PARAM, "smaller eps");
+    s.options.eps = 0.125; /* at 1/4 the sine is level at the ends */
+    plan = make(&s);
     ck_assert_uint_eq(nn_plan_depth(plan), 7 * 14);
     ck_assert_uint_eq(nn_plan_levels(plan), 15);
     for (size_t i = 0; i < plan->count; i++) {
