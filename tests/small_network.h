@@ -10,7 +10,7 @@
 #include "nn/model.h"
 #include "nn/model_io.h"
 
-#define SMALL_EPS 0.125
+#define SMALL_EPS 0.25
 
 typedef struct small_network {
     nn_model model;
