@@ -12,7 +12,7 @@
 #include "nn/profile.h"
 #include "nn/refine.h"
 
-#define MAX_TRIES 6u /* plans fitted to find one that keeps a loss */
+#define MAX_TRIES 8u /* plans fitted to find one that keeps a loss */
 
 void nn_plan_defaults(nn_plan_options *options)
 {
@@ -200,34 +200,54 @@ static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn
     return status;
 }
 
-/* Fits the schedule predicted to keep the loss, measures it on the held-out pictures, and asks for half the predicted loss while it
- * is too much. */
-static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table, const nn_margins *margins,
-                                unsigned *degrees)
+/* Fits the schedule predicted to keep `allowed` and measures its loss on the held-out pictures. Without a plan, and a loss without end, if the
+ * polynomials diverge. */
+static fhola_status try_loss(nn_plan **plan, double *loss, bool *best, const work *w, const nn_degrees *table, const nn_margins *margins,
+                             unsigned *degrees, double allowed)
 {
-    double exact = nn_margins_accuracy(margins, 0), allowed = w->options.max_loss, loss = 0;
-    bool best = false;
     nn_evaluation e;
-    for (unsigned t = 0; t < MAX_TRIES && !best; t++, allowed /= 2) {
-        nn_plan *result = NULL;
-        fhola_status status = degrees_for_accuracy(degrees, &best, table, margins, exact - allowed);
-        if (status == FHOLA_OK)
-            status = fit_degrees(&result, w, degrees);
-        if (status == FHOLA_RANGE)
-            continue;
-        if (status == FHOLA_OK)
-            status = nn_evaluate(&e, w->model, result, w->held_out, 0, 0, NULL, NULL);
-        if (status == FHOLA_OK) {
-            loss = exact - 100.0 * (double)e.right / (double)e.pictures;
-            if (loss <= w->options.max_loss) {
-                *plan = result;
-                return FHOLA_OK;
-            }
-        }
-        nn_plan_free(result);
-        if (status != FHOLA_OK)
+    double exact = nn_margins_accuracy(margins, 0);
+    *plan = NULL;
+    *loss = (double)INFINITY;
+    fhola_status status = degrees_for_accuracy(degrees, best, table, margins, exact - allowed);
+    if (status == FHOLA_OK)
+        status = fit_degrees(plan, w, degrees);
+    if (status == FHOLA_RANGE)
+        return FHOLA_OK;
+    if (status == FHOLA_OK)
+        status = nn_evaluate(&e, w->model, *plan, w->held_out, 0, 0, NULL, NULL);
+    if (status == FHOLA_OK)
+        *loss = exact - 100.0 * (double)e.right / (double)e.pictures;
+    return status;
+}
+
+/* The cheapest plan found that keeps the loss: a search over the predicted loss, which may be far from the one measured, by doubling or halving until there
+ * is a plan that keeps it and one that does not, then between the two. */
+static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table, const nn_margins *margins, unsigned *degrees)
+{
+    double allowed = w->options.max_loss, kept = 0, missed = (double)INFINITY, loss = 0;
+    nn_plan *found = NULL;
+    bool best = false;
+    for (unsigned t = 0; t < MAX_TRIES && !(best && !found); t++) {
+        nn_plan *tried;
+        fhola_status status = try_loss(&tried, &loss, &best, w, table, margins, degrees, allowed);
+        bool keeps = status == FHOLA_OK && loss <= w->options.max_loss;
+        nn_plan_free(keeps ? found : tried);
+        if (keeps)
+            found = tried;
+        if (status != FHOLA_OK) {
+            if (!keeps) nn_plan_free(found);
             return status;
+        }
+        if (keeps)
+            kept = allowed;
+        else
+            missed = allowed;
+        allowed = kept == 0 ? allowed / 2 : isfinite(missed) ? sqrt(kept * missed) : 2 * allowed;
     }
+    *plan = found;
+    if (found)
+        return FHOLA_OK;
     return fhola_fail(FHOLA_RANGE,
                       "no plan found that loses at most %g points on the held-out pictures: the last one tried loses %.2f",
                       w->options.max_loss, loss);
