@@ -417,13 +417,16 @@ static fhola_status fit_factor(ola_fit_result *result, const ola_composite *sign
     unsigned depth = 0;
     for (unsigned k = 0; k < sign->count; k++) depth += ola_depth(sign->degree[k]);
     fhola_status status = FHOLA_OK;
+    *result = (ola_fit_result){.max_error = (double)INFINITY};
     for (unsigned k = 1; k <= depth && k <= 5; k++) {
         status = ola_minimax(result, &line, (1u << k) - 1);
         if (status != FHOLA_OK || result->max_error <= FACTOR_ERROR)
             break;
     }
     if (status == FHOLA_OK && !(result->max_error <= LARGEST_FACTOR_ERROR))
-        return fhola_fail(FHOLA_PARAM, "no polynomial of degree %u undoes the sine of eps %g closer than %.2g: a composition needs a smaller eps, such as 1/8",
+        return fhola_fail(FHOLA_PARAM,
+                          "no polynomial of degree %u undoes the sine of eps %g closer than %.2g: a composition needs a smaller eps, such "
+                          "as 1/8",
                           result->degree, eps, result->max_error);
     return status;
 }

@@ -72,6 +72,9 @@ fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *mod
                           "fits to the exact network's inputs have no other target than the function itself: set plain_target");
     if (check_budget(o) != FHOLA_OK)
         return FHOLA_PARAM;
+    if (o->refine_pictures > 0 && (o->exact_inputs || o->degrees || o->sign || o->max_loss > 0))
+        return fhola_fail(FHOLA_PARAM, "degrees are exchanged within a depth or a time, behind the polynomials of the layers before: "
+                                       "neither given degrees, a loss, nor fits to the exact network's inputs go with that");
     if (o->sensitivity_pictures == 0)
         return fhola_fail(FHOLA_PARAM, "sensitivities need at least one picture");
     if (o->profile && (o->profile->model_hash != nn_model_exact_hash(model) || o->profile->count != nn_model_activations(model)))
@@ -200,8 +203,8 @@ static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn
     return status;
 }
 
-/* Fits the schedule predicted to keep `allowed` and measures its loss on the held-out pictures. Without a plan, and a loss without end, if the
- * polynomials diverge. */
+/* Fits the schedule predicted to keep `allowed` and measures its loss on the held-out pictures. Without a plan, and a loss without end,
+ * if the polynomials diverge. */
 static fhola_status try_loss(nn_plan **plan, double *loss, bool *best, const work *w, const nn_degrees *table, const nn_margins *margins,
                              unsigned *degrees, double allowed)
 {
@@ -221,8 +224,8 @@ static fhola_status try_loss(nn_plan **plan, double *loss, bool *best, const wor
     return status;
 }
 
-/* The cheapest plan found that keeps the loss: a search over the predicted loss, which may be far from the one measured, by doubling or halving until there
- * is a plan that keeps it and one that does not, then between the two. */
+/* The cheapest plan found that keeps the loss: a search over the predicted loss, which may be far from the one measured, by doubling or
+ * halving until there is a plan that keeps it and one that does not, then between the two. */
 static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table, const nn_margins *margins, unsigned *degrees)
 {
     double allowed = w->options.max_loss, kept = 0, missed = (double)INFINITY, loss = 0;

@@ -182,7 +182,7 @@ typedef struct nn_plan_options {
     double guard;            /* mass of the uniform guard beside the histogram, > 0 */
     double limit_w;          /* held-out |w| above which an interval is widened and the layer fitted again, (0, 1] */
     size_t sensitivity_pictures; /* calibration pictures that measure the sensitivities */
-    size_t refine_pictures;      /* 0: the schedule as chosen; else it is improved by exchanges, fitted to and judged on so many pictures each */
+    size_t refine_pictures;  /* 0: the schedule as chosen; else improved by exchanges, fitted to and judged on so many pictures each */
 } nn_plan_options;
 
 void nn_plan_defaults(nn_plan_options *options);

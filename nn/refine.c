@@ -80,7 +80,8 @@ static double change_at_end(const search *s, nn_passage *passage)
     return nn_mean_change(s->scores + s->calibration_count * s->model->classes, s->exact, s->values);
 }
 
-/* Leaves in *change what the schedule brings from activation `from` on, in front of which s->here stands; infinite where polynomials diverge. */
+/* Leaves in *change what the schedule brings from activation `from` on, in front of which s->here stands; infinite where polynomials
+ * diverge. */
 static fhola_status measure_from(double *change, const search *s, size_t from, const size_t *choice)
 {
     fhola_status status = FHOLA_OK;
@@ -186,7 +187,11 @@ static fhola_status exchange_degrees(bool *improved, search *s)
     size_t room = s->activations + 1;
     exchange *list = malloc(room * room * sizeof *list);
     bool *touched = calloc(room, sizeof *touched);
-    fhola_status status = list && touched ? restart(s) : fhola_fail(FHOLA_NOMEM, "no memory for the exchanges of %zu degrees", s->activations);
+    fhola_status status = FHOLA_OK;
+    if (list && touched)
+        status = restart(s);
+    else
+        status = fhola_fail(FHOLA_NOMEM, "no memory for the exchanges of %zu degrees", s->activations);
     size_t count = status == FHOLA_OK ? list_exchanges(list, s) : 0;
     unsigned tries = 0;
     *improved = false;

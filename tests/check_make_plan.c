@@ -139,7 +139,8 @@ START_TEST(keeps_the_depth_and_uses_it)
 }
 END_TEST
 
-/* Exchanges of degrees bring the scores closer to the exact network's within the same budget. The sensitivities are turned round, so that there is something to exchange. */
+/* Exchanges of degrees bring the scores closer to the exact network's within the same budget. The sensitivities are turned round, so
+ * that there is something to exchange. */
 START_TEST(exchanges_improve_a_schedule)
 {
     setting s = set_up();
@@ -240,6 +241,7 @@ START_TEST(refuses_bad_options)
     setting s = set_up();
     nn_plan *plan = NULL;
     nn_plan_options good = s.options;
+    const ola_composite composition = {.count = 0};
     unsigned degrees[7] = {3, 3, 3, 3, 3, 3, 64};
 #define REFUSED(member, value, words)                                                                                        \
     do {                                                                                                                     \
@@ -257,6 +259,10 @@ START_TEST(refuses_bad_options)
     REFUSED(guard, 0, "guard");
     REFUSED(limit_w, 0, "limit");
     REFUSED(sensitivity_pictures, 0, "at least one picture");
+    good.refine_pictures = 5;
+    REFUSED(sign, &composition, "exchanged");
+    REFUSED(degrees, degrees, "exchanged");
+    good.refine_pictures = 0;
     REFUSED(degrees, degrees, "degree 64 of activation 6");
     degrees[6] = 0;
     REFUSED(degrees, degrees, "degree 0");
