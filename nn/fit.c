@@ -476,3 +476,13 @@ fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arriv
     free(intervals);
     return status;
 }
+
+fhola_status nn_passage_fit(nn_plan *plan, size_t i, nn_passage *passage, const nn_plan_options *options)
+{
+    nn_arrivals arrivals = {0};
+    fhola_status status = nn_passage_arrivals(&arrivals, passage, i);
+    if (status == FHOLA_OK)
+        status = nn_fit_activation(plan, i, &arrivals, options);
+    nn_arrivals_clear(&arrivals);
+    return status == FHOLA_OK ? nn_passage_advance(passage, i, &plan->activations[i], plan->eps) : status;
+}

@@ -53,4 +53,7 @@ void nn_passage_scores(float *scores, nn_passage *passage);
  * */
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals, const nn_plan_options *options) FHOLA_WARN_UNUSED;
 
+/* Fits activation i of the plan to what arrives there, and passes on. Errors of the three steps above. */
+fhola_status nn_passage_fit(nn_plan *plan, size_t i, nn_passage *passage, const nn_plan_options *options) FHOLA_WARN_UNUSED;
+
 #endif

@@ -96,13 +96,7 @@ static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_b
     if (status != FHOLA_OK)
         return status;
     for (size_t i = 0; i < plan->count && status == FHOLA_OK; i++) {
-        nn_arrivals arrivals = {0};
-        status = nn_passage_arrivals(&arrivals, passage, i);
-        if (status == FHOLA_OK)
-            status = nn_fit_activation(plan, i, &arrivals, options);
-        nn_arrivals_clear(&arrivals);
-        if (status == FHOLA_OK)
-            status = nn_passage_advance(passage, i, &plan->activations[i], plan->eps);
+        status = nn_passage_fit(plan, i, passage, options);
         if (progress)
             progress(user, "fit", i + 1, plan->count);
     }
@@ -234,18 +228,19 @@ static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees 
     for (unsigned t = 0; t < MAX_TRIES && !(best && !found); t++) {
         nn_plan *tried;
         fhola_status status = try_loss(&tried, &loss, &best, w, table, margins, degrees, allowed);
-        bool keeps = status == FHOLA_OK && loss <= w->options.max_loss;
-        nn_plan_free(keeps ? found : tried);
-        if (keeps)
-            found = tried;
         if (status != FHOLA_OK) {
-            if (!keeps) nn_plan_free(found);
+            nn_plan_free(tried);
+            nn_plan_free(found);
             return status;
         }
-        if (keeps)
+        if (loss <= w->options.max_loss) {
+            nn_plan_free(found);
+            found = tried;
             kept = allowed;
-        else
+        } else {
+            nn_plan_free(tried);
             missed = allowed;
+        }
         allowed = kept == 0 ? allowed / 2 : isfinite(missed) ? sqrt(kept * missed) : 2 * allowed;
     }
     *plan = found;

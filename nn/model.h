@@ -68,7 +68,7 @@ typedef struct nn_activation {
 
 typedef struct nn_plan {
     uint64_t model_hash;
-    double eps;            /* of the bootstrap's sine, e.g. 0.125; 0 = no sine */
+    double eps;            /* of the bootstrap's sine, e.g. 0.25; 0 = no sine */
     size_t count;          /* activations */
     nn_activation *activations;
 } nn_plan;

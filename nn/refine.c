@@ -58,20 +58,14 @@ static void apply(size_t *choice, exchange e)
 
 static fhola_status create_passage(nn_passage **passage, const search *s)
 {
-    return nn_passage_create(passage, s->model, s->calibration, s->calibration_count, s->judges, s->judge_count, !s->options->exact_inputs);
+    return nn_passage_create(passage, s->model, s->calibration, s->calibration_count, s->judges, s->judge_count, true);
 }
 
 /* Fits activation i of the passage, which stands in front of it, with the degree of this index, and goes on. */
 static fhola_status fit_one(const search *s, nn_passage *passage, size_t i, size_t index)
 {
-    nn_arrivals arrivals = {0};
     fhola_status status = nn_plan_set_degree(s->plan, i, s->table->layers[i].options[index].degree);
-    if (status == FHOLA_OK)
-        status = nn_passage_arrivals(&arrivals, passage, i);
-    if (status == FHOLA_OK)
-        status = nn_fit_activation(s->plan, i, &arrivals, s->options);
-    nn_arrivals_clear(&arrivals);
-    return status == FHOLA_OK ? nn_passage_advance(passage, i, &s->plan->activations[i], s->plan->eps) : status;
+    return status == FHOLA_OK ? nn_passage_fit(s->plan, i, passage, s->options) : status;
 }
 
 static double change_at_end(const search *s, nn_passage *passage)

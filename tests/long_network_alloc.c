@@ -3,25 +3,7 @@
  * hour. */
 #include "tests/network_alloc.h"
 
-START_TEST(server)
-{
-    fail_server(LONG_MAX);
-}
-END_TEST
-
-static void owner_case(TCase *tcase)
-{
-    tcase_add_test(tcase, owner);
-}
-
-static void server_case(TCase *tcase)
-{
-    tcase_add_test(tcase, server);
-}
-
 int main(void)
 {
-    test_seed(52);
-    int failed = test_run("owner's allocations", owner_case, 900);
-    return test_run("server's allocations", server_case, 36000) || failed;
+    return test_network_alloc(LONG_MAX, 900, 36000);
 }

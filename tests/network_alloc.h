@@ -307,4 +307,31 @@ static void fail_server(long most)
     served_close(&n);
 }
 
+static long most_positions; /* of what fail_server may leave out */
+
+START_TEST(server)
+{
+    fail_server(most_positions);
+}
+END_TEST
+
+static void owner_case(TCase *tcase)
+{
+    tcase_add_test(tcase, owner);
+}
+
+static void server_case(TCase *tcase)
+{
+    tcase_add_test(tcase, server);
+}
+
+/* Both sides, with time limits in seconds: the main of a test. */
+static int test_network_alloc(long most, double owner_seconds, double server_seconds)
+{
+    test_seed(52);
+    most_positions = most;
+    int failed = test_run("owner's allocations", owner_case, owner_seconds);
+    return test_run("server's allocations", server_case, server_seconds) || failed;
+}
+
 #endif
