@@ -311,7 +311,7 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
     if (st) return st;
     ckks_basis basis = drop_top(bs->eval_mod, 1);
     scale = scale * scale / top_prime(c, bs->eval_mod);
-    double landing = ckks_exp2(s->residual_bits) / (TWO_PI * s->eps);
+    double landing = ckks_exp2(s->scale_bits) / (TWO_PI * s->eps);
     double out = 1 + depth < s->eval_mod_levels ? ckks_exp2(s->eval_mod_scale_bits[1 + depth]) : landing;
     ckks_polynomial_spec spec = {degree, 1, coeff, basis, drop_top(basis, depth), scale, out};
     st = ckks_polynomial_create(&bs->cosine, c, ws, &spec);
@@ -496,7 +496,7 @@ static fhola_status transforms(run *r, ckks_lintrans *const transform[], unsigne
 /* Lifts a polynomial given at q0 (evaluation form) to the primes of `basis`, evaluation form. limb: scratch of two limbs. */
 static void lift(const ckks_context *c, uint64_t *const out, ckks_basis basis, const uint64_t *in, uint64_t *limb, uint64_t *v)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     ckks_conversion cv;
     c->kernel->ntt_inverse_scaled(&c->prime[0], limb, in, 1);
     ckks_conversion_set(&cv, c, 1, limb, v);
@@ -519,7 +519,7 @@ static fhola_status switch_and_raise(run *r)
     if (st) return st;
     ckks_mark mark = ckks_workspace_mark(r->ws);
     ckks_basis small = 1 | down->request.p, whole = r->chain | up->request.p;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(whole, index);
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, whole, index);
     uint64_t *sum[2] = {ckks_workspace_poly(r->ws, all), ckks_workspace_poly(r->ws, all)};
     uint64_t *low[2] = {ckks_workspace_poly(r->ws, 1), ckks_workspace_poly(r->ws, 1)};
     uint64_t *raised0 = ckks_workspace_poly(r->ws, all), *raised1 = ckks_workspace_poly(r->ws, all), *limb = ckks_workspace_poly(r->ws, 2);
@@ -533,13 +533,13 @@ static fhola_status switch_and_raise(run *r)
 #pragma omp parallel for schedule(dynamic)
         for (unsigned i = 0; i < all; i++) {
             unsigned t = index[i];
-            const uint64_t *digit = raised1 + i * c->stride, *add0 = r->chain & CKKS_BIT(t) ? ckks_limb(c, raised0, r->chain, t) : NULL;
+            const uint64_t *digit = raised1 + i * c->stride, *add0 = r->chain & c->part[t] ? ckks_limb(c, raised0, r->chain, t) : NULL;
             const void *b = ckks_switch_key_limb(c, up, 0, t, 0), *a = ckks_switch_key_limb(c, up, 0, t, 1);
             const ckks_switch_term term = {NULL, 1, &digit, &b, &a, add0, NULL};
             c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride, 0, c->n, 1, &term,
                                      ckks_product_mod(c, up->request.p, t), 0);
         }
-        r->ws->counters.ntt += 2 + all + ckks_basis_count(r->chain);
+        r->ws->counters.ntt += 2 + all + ckks_limb_count(c, r->chain);
         r->ws->counters.key_switches++;
         st = ckks_divide_round(c, r->ws, r->b.poly, source, 2, whole, r->chain);
         ckks_ciphertext_set(&r->b, r->chain, raised_scale(r->bs));
@@ -642,7 +642,9 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws, con
     if (st) return st;
     if (!bs->stc[0] || !ckks_lintrans_bytes(bs->stc[0])) return fhola_fail(FHOLA_PARAM, "the bootstrap was created without its matrices");
     ckks_basis out_basis = bs->input | ckks_basis_residual(&c->params, residual_levels);
-    run r = {.c = c, .ws = ws, .keys = keys, .bs = bs, .chain = out_basis | ckks_basis_eval_mod(&c->params) | ckks_basis_cts(&c->params)};
+    /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
+    ckks_basis raised = out_basis | (ckks_basis_partner(&c->params, out_basis) & bs->eval_mod);
+    run r = {.c = c, .ws = ws, .keys = keys, .bs = bs, .chain = raised | ckks_basis_eval_mod(&c->params) | ckks_basis_cts(&c->params)};
     ckks_mark mark = ckks_workspace_mark(ws);
     st = ckks_ciphertext_scratch(&r.a, ws, r.chain);
     if (!st) st = ckks_ciphertext_scratch(&r.b, ws, r.chain);
@@ -659,7 +661,7 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws, con
     t[4] = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
     if (!st) st = bs->complex ? eval_mod_complex(&r) : eval_mod(&r);
     t[5] = end_stage(ws, CKKS_STAGE_EVAL_MOD);
-    if (!st) st = ckks_ciphertext_copy(out, &r.a);
+    if (!st) st = ckks_drop(c, out, &r.a, out_basis);
     ckks_workspace_release(ws, mark);
     ws->times.slots_to_coeffs += t[1] - t[0];
     ws->times.switch_and_raise += t[2] - t[1];

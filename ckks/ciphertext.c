@@ -37,7 +37,7 @@ void ckks_plaintext_destroy(ckks_plaintext *pt)
 
 fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis)
 {
-    size_t limbs = ckks_basis_count(basis);
+    size_t limbs = ckks_limb_count(pt->context, basis);
     if (limbs <= pt->capacity) return FHOLA_OK;
     uint64_t *poly = ckks_alloc(block_bytes(pt->context, limbs));
     if (!poly) return fhola_fail(FHOLA_NOMEM, "no memory for a plaintext of %zu limbs", limbs);
@@ -67,7 +67,7 @@ void ckks_ciphertext_destroy(ckks_ciphertext *ct)
 
 fhola_status ckks_ciphertext_reserve(ckks_ciphertext *ct, ckks_basis basis)
 {
-    size_t limbs = ckks_basis_count(basis);
+    size_t limbs = ckks_limb_count(ct->context, basis);
     if (limbs <= ct->capacity) return FHOLA_OK;
     uint64_t *poly[2] = {ckks_alloc(block_bytes(ct->context, limbs)), ckks_alloc(block_bytes(ct->context, limbs))};
     if (!poly[0] || !poly[1]) {
@@ -101,7 +101,7 @@ fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *i
     out->seeded = in->seeded;
     memcpy(out->seed, in->seed, sizeof out->seed);
     if (in->basis)
-        for (int k = 0; k < 2; k++) memcpy(out->poly[k], in->poly[k], block_bytes(in->context, ckks_basis_count(in->basis)));
+        for (int k = 0; k < 2; k++) memcpy(out->poly[k], in->poly[k], block_bytes(in->context, ckks_limb_count(in->context, in->basis)));
     return FHOLA_OK;
 }
 

@@ -44,7 +44,9 @@ typedef struct ckks_params_spec {
     unsigned stc_levels;          /* slots-to-coefficients levels */
     double stc_bits;
     unsigned residual_levels;     /* levels of the computation between bootstraps */
-    double residual_bits;         /* also the working scale, 2^residual_bits */
+    double residual_bits;
+    double residual_low_bits[2];  /* the lowest residual prime and the next; 0: residual_bits */
+    double scale_bits;            /* working scale between bootstraps, 2^scale_bits; 0: residual_bits */
     unsigned eval_mod_levels;     /* 1 + ceil(log2(degree / 2 + 1)) + double_angles */
     double eval_mod_scale_bits[CKKS_MAX_EVAL_MOD_LEVELS]; /* log2 of the scale at depth 0, 1, ...; prime at depth l has 2 S_l - S_(l+1) bits */
     unsigned cts_levels;          /* coefficients-to-slots levels */
@@ -57,6 +59,7 @@ typedef struct ckks_params_spec {
     unsigned double_angles;       /* r */
     double eval_mod_power;        /* exponent of P(I) in the fit's weight */
     unsigned hamming_weight;      /* of the ephemeral sparse secret of bootstrapping */
+    unsigned limb_bits;           /* neighbouring chain primes share a limb while their product is below 2^limb_bits; 0: never */
     int insecure;                 /* nonzero: skip the security checks (toy rings in tests) */
 } ckks_params_spec;
 
@@ -356,7 +359,7 @@ fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *
 
 /* Bootstrapping of real vectors of n = 2^log_values values (repeated to fill the slots), slots-to-coefficients first (DESIGN: Bae et al.
  * style order; Lee et al. 2022). Input: slots hold v_s w_s with v_s = 1 on the first half of each block of n and i on the second, |w| <= 1
- * (up to 2 without loss of monotony), on base + slots_to_coeffs primes, at a scale near 2^residual_bits. Output: slots hold
+ * (up to 2 without loss of monotony), on base + slots_to_coeffs primes, at a scale near 2^scale_bits. Output: slots hold
  *     X_s = sin(2 pi eps w_s) / sin(2 pi eps)
  * on base + slots_to_coeffs + the lowest `residual_levels` residual primes, at the scale ckks_bootstrap_scale_out(). */
 typedef struct ckks_bootstrap ckks_bootstrap;
@@ -448,7 +451,8 @@ double ckks_cost_predict(const ckks_cost *cost, const ckks_work *work, ckks_cost
  * stream may hold any number of containers. Reading follows the same order. A reader never allocates more than the parameters
  * justify, whatever a file claims, and hands over nothing that it has not verified. */
 
-#define CKKS_FILE_VERSION 2u /* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to sigma^-1(s) */
+/* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to sigma^-1(s). 3: primes share limbs. */
+#define CKKS_FILE_VERSION 3u
 
 typedef enum ckks_file_kind {
     CKKS_FILE_ANY = 0, /* only as an expectation */

@@ -21,7 +21,7 @@
 
 #define CKKS_HEAD_BYTES       40u
 #define CKKS_CHUNK_HEAD_BYTES 32u
-#define CKKS_SPEC_BYTES       200u
+#define CKKS_SPEC_BYTES       224u
 #define CKKS_UNPACK_SLACK     8u /* bytes readable behind the last packed residue; a reader's chunks have them */
 
 static inline void ckks_put32(unsigned char *out, uint32_t x)

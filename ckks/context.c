@@ -32,12 +32,25 @@ static uint64_t smallest_root(uint64_t p, unsigned log_n)
     return best;
 }
 
-/* Tables of prime i for the ring, and for the subrings of X^2, X^4, X^8 with the matching powers of the root. */
+/* x modulo a b that is x_a modulo a and x_b modulo b. */
+static uint64_t combine_residues(uint64_t x_a, uint64_t a, uint64_t x_b, uint64_t b)
+{
+    uint64_t difference = (x_b + b - x_a % b) % b;
+    return x_a + a * ckks_mod_mul(difference, ckks_mod_inverse(a, b), b);
+}
+
+/* Tables of modulus i for the ring, and for the subrings of X^2, X^4, X^8 with the matching powers of the root. */
 static fhola_status prime_init(ckks_context *c, unsigned i)
 {
     ckks_prime *p = &c->prime[i];
-    p->p = c->params.prime[i];
-    p->psi = smallest_root(p->p, c->log_n);
+    if (i < c->primes) {
+        p->p = c->params.prime[i];
+        p->psi = smallest_root(p->p, c->log_n);
+    } else {
+        const ckks_prime *a = &c->prime[ckks_basis_lowest(c->part[i])], *b = a + 1;
+        p->p = a->p * b->p;
+        p->psi = combine_residues(a->psi, a->p, b->psi, b->p);
+    }
     p->inverse = 1.0 / (double)p->p;
     p->log_n = c->log_n;
     while (p->p >> p->bits) p->bits++;
@@ -80,19 +93,21 @@ static fhola_status create(ckks_context **out, const ckks_params *params, const 
     c->subrings = c->log_n < 6 ? 0 : c->log_n - 6 < CKKS_MAX_SUBRINGS ? c->log_n - 6 : CKKS_MAX_SUBRINGS;
     c->chain = ckks_basis_chain(params);
     c->special = ckks_basis_special(params);
+    for (unsigned i = 0; i < c->primes; i++) c->part[c->moduli++] = CKKS_BIT(i);
+    for (unsigned i = 0; i < c->primes; i++)
+        if (params->shared & CKKS_BIT(i)) c->part[c->moduli++] = CKKS_BIT(i) | CKKS_BIT(i + 1);
     fhola_status st = choose_kernel(c, isa, counting);
-    for (unsigned i = 0; i < c->primes && !st; i++) st = prime_init(c, i);
+    for (unsigned i = 0; i < c->moduli && !st; i++) st = prime_init(c, i);
     if (!st) st = ckks_fft_create(&c->fft, c->log_n);
     if (st) {
         ckks_context_destroy(c);
         return st;
     }
     for (unsigned i = 0; i < c->primes; i++)
-        for (unsigned t = 0; t < c->primes; t++)
-            if (i != t) {
-                c->residue[i][t] = params->prime[i] % params->prime[t];
-                c->inverse[i][t] = ckks_mod_inverse(c->residue[i][t], params->prime[t]);
-            }
+        for (unsigned t = 0; t < c->moduli; t++) {
+            c->residue[i][t] = params->prime[i] % c->prime[t].p;
+            if (!(c->part[t] & CKKS_BIT(i))) c->inverse[i][t] = ckks_mod_inverse(c->residue[i][t], c->prime[t].p);
+        }
     *out = c;
     return FHOLA_OK;
 }
@@ -123,7 +138,7 @@ void ckks_context_work(const ckks_context *c, ckks_work *work)
 void ckks_context_destroy(ckks_context *c)
 {
     if (!c) return;
-    for (unsigned i = 0; i < c->primes; i++) {
+    for (unsigned i = 0; i < c->moduli; i++) {
         if (c->prime[i].tables) c->kernel->prime_clear(&c->prime[i]);
         for (unsigned k = 0; k < c->subrings; k++)
             if (c->subring[k][i].tables) c->kernel->prime_clear(&c->subring[k][i]);
@@ -162,6 +177,29 @@ uint64_t ckks_product_inverse_mod(const ckks_context *c, ckks_basis basis, unsig
     for (unsigned i = 0; i < c->primes; i++)
         if (basis & CKKS_BIT(i)) r = ckks_mod_mul(r, c->inverse[i][t], c->prime[t].p);
     return r;
+}
+
+unsigned ckks_limb_list(const ckks_context *c, ckks_basis basis, unsigned modulus[CKKS_MAX_PRIMES])
+{
+    ckks_basis both = basis & basis >> 1 & c->params.shared;
+    unsigned n = 0, shared = c->primes;
+    for (unsigned i = 0; i < c->primes; i++) {
+        if (both & CKKS_BIT(i)) modulus[n++] = shared;
+        else if (basis & CKKS_BIT(i) && !(both << 1 & CKKS_BIT(i))) modulus[n++] = i;
+        shared += c->params.shared >> i & 1;
+    }
+    return n;
+}
+
+const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis, unsigned t, size_t from, size_t count,
+                                uint64_t *room)
+{
+    const uint64_t *limb = ckks_limb_const(c, poly, basis, t) + from;
+    if (!ckks_limb_shared(c, basis, t)) return limb;
+    const ckks_prime *p = &c->prime[t];
+    const uint64_t one = 1, *weight = &one;
+    c->kernel->combine(&p, 1, &room, 1, &limb, &weight, count);
+    return room;
 }
 
 uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation)

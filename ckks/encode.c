@@ -75,8 +75,8 @@ unsigned ckks_packed_log_gap(const ckks_context *c, size_t period)
 size_t ckks_packed_bytes(const ckks_context *c, ckks_basis basis, unsigned log_gap)
 {
     size_t bytes = 0;
-    for (unsigned t = 0; t < c->primes; t++)
-        if (basis & CKKS_BIT(t)) bytes += ((c->n >> log_gap) * c->prime[t].width + 63) & ~(size_t)63;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned i = 0; i < limbs; i++) bytes += ((c->n >> log_gap) * c->prime[index[i]].width + 63) & ~(size_t)63;
     return bytes;
 }
 
@@ -142,7 +142,7 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
         return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu", period, c->slots);
     if (!basis || basis & ~(c->chain | c->special)) return fhola_fail(FHOLA_LEVEL, "basis %#llx has no such primes", (unsigned long long)basis);
     if (!(scale > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     ckks_mark mark = ckks_workspace_mark(ws);
     int64_t *coefficient = ckks_workspace_take(ws, 2 * period * sizeof *coefficient);
     double *scratch = ckks_workspace_take(ws, 2 * period * sizeof *scratch);

@@ -21,7 +21,7 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     fhola_status st = check_encrypt(c, ws, out, plain);
     if (st) return st;
     if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(plain->basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, plain->basis, index);
     ckks_mark mark = ckks_workspace_mark(ws);
     int8_t *error = ckks_workspace_take(ws, c->n);
     uint64_t *scratch = ckks_workspace_poly(ws, limbs);
@@ -60,7 +60,7 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     if (st) return st;
     if (key->context != c) return fhola_fail(FHOLA_KEY, "the public key belongs to another context");
     if (plain->basis & ~key->basis) return fhola_fail(FHOLA_LEVEL, "the public key does not cover the plaintext's primes");
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(plain->basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, plain->basis, index);
     ckks_mark mark = ckks_workspace_mark(ws);
     int8_t *small = ckks_workspace_take(ws, c->n);
     uint64_t *mask = ckks_workspace_poly(ws, limbs);
@@ -81,8 +81,13 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
             const ckks_prime *p = &c->prime[index[i]];
             size_t at = i * c->stride;
             uint64_t *c0 = out->poly[0] + at, *c1 = out->poly[1] + at;
-            c->kernel->mul_add(p, c0, c0, mask + at, ckks_limb_const(c, key->b, key->basis, index[i]), c->n);
-            c->kernel->mul_add(p, c1, c1, mask + at, ckks_limb_const(c, key->a, key->basis, index[i]), c->n);
+            uint64_t room[CKKS_RANGE];
+            size_t range = ckks_range_length(c, key->basis, index[i]);
+            for (size_t j = 0; j < c->n; j += range) {
+                const uint64_t *x = mask + at + j;
+                c->kernel->mul_add(p, c0 + j, c0 + j, x, ckks_limb_range(c, key->b, key->basis, index[i], j, range, room), range);
+                c->kernel->mul_add(p, c1 + j, c1 + j, x, ckks_limb_range(c, key->a, key->basis, index[i], j, range, room), range);
+            }
             c->kernel->add(p, c0, c0, plain->poly + at, c->n);
         }
         ckks_ciphertext_set(out, plain->basis, plain->scale);
@@ -101,7 +106,7 @@ static inline double double_of(ckks_i128 x)
     return ((double)high * 0x1p64 + (double)middle * 0x1p32) + (double)low;
 }
 
-/* Centred integers of a polynomial from its residues modulo the lowest primes, as far as their product stays below 2^126, by Garner's
+/* Centred integers of a polynomial from its residues modulo the lowest moduli, as far as their product stays below 2^126, by Garner's
  * mixed radix. Branch-free in the values. limb: the residues in coefficient form (overwritten by the digits). */
 static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, uint64_t *scratch, const unsigned index[], unsigned count)
 {
@@ -113,16 +118,15 @@ static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, 
         radix[t] = whole;
         whole *= p->p;
         if (t == 0) continue;
-        uint64_t weight[CKKS_MAX_TERMS], inverse = 1;
-        uint64_t product = 1;
+        uint64_t weight[CKKS_MAX_TERMS];
+        ckks_basis before = 0;
         for (unsigned i = 0; i < t; i++) {
-            weight[i] = product;
-            product = ckks_mod_mul(product, c->residue[index[i]][index[t]], p->p);
-            inverse = ckks_mod_mul(inverse, c->inverse[index[i]][index[t]], p->p);
+            weight[i] = ckks_product_mod(c, before, index[t]);
+            before |= c->part[index[i]];
         }
         const uint64_t *row = weight;
         c->kernel->combine(&p, 1, &scratch, t, digit, &row, c->n);
-        c->kernel->sub_mul_scalar(p, limb + t * c->stride, limb + t * c->stride, scratch, inverse, c->n);
+        c->kernel->sub_mul_scalar(p, limb + t * c->stride, limb + t * c->stride, scratch, ckks_product_inverse_mod(c, before, index[t]), c->n);
     }
     for (size_t j = 0; j < c->n; j++) {
         ckks_u128 x = 0;
@@ -162,8 +166,8 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
     if (ws->context != c) return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
     if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
     if (count > c->slots) return fhola_fail(FHOLA_PARAM, "%zu values asked for, there are %zu slots", count, c->slots);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(in->basis, index), used = 0;
-    for (double bits = 0; used < limbs && (bits += c->params.log2_prime[index[used]]) < 126; used++) continue;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, in->basis, index), used = 0;
+    for (double bits = 0; used < limbs && (bits += ckks_params_log2(&c->params, c->part[index[used]])) < 126; used++) continue;
     ckks_mark mark = ckks_workspace_mark(ws);
     uint64_t *limb = ckks_workspace_poly(ws, used), *scratch = ckks_workspace_poly(ws, 1);
     double *coefficient = ckks_workspace_take(ws, c->n * sizeof *coefficient), *slots = ckks_workspace_take(ws, c->n * sizeof *slots);
@@ -173,7 +177,7 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
         for (unsigned t = 0; t < used; t++) {
             const ckks_prime *p = &c->prime[index[t]];
             uint64_t *x = limb + t * c->stride;
-            size_t at = t * c->stride; /* the lowest primes of the basis are its first limbs */
+            size_t at = t * c->stride; /* the lowest moduli of the basis are its first limbs */
             c->kernel->mul_add(p, x, in->poly[0] + at, in->poly[1] + at, secret->ntt + index[t] * c->stride, c->n);
             c->kernel->ntt_inverse(p, &x, 1);
         }

@@ -10,7 +10,7 @@ fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws, ck
 {
     memset(ct, 0, sizeof *ct);
     ct->context = ws->context;
-    ct->capacity = ckks_basis_count(room);
+    ct->capacity = ckks_limb_count(ws->context, room);
     for (int k = 0; k < 2; k++) {
         ct->poly[k] = ckks_workspace_poly(ws, ct->capacity);
         if (!ct->poly[k]) return FHOLA_NOMEM;
@@ -51,7 +51,7 @@ static fhola_status add_or_sub(const ckks_context *c, ckks_ciphertext *out, cons
     fhola_status st = check_pair(c, out, a, b);
     if (!st) st = ckks_ciphertext_reserve(out, a->basis);
     if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(a->basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
 #pragma omp parallel for schedule(static) collapse(2)
     for (int k = 0; k < 2; k++)
         for (unsigned i = 0; i < limbs; i++) {
@@ -86,11 +86,15 @@ fhola_status ckks_add_plain(const ckks_context *c, ckks_ciphertext *out, const c
     if (!st) st = ckks_scale_check(a->scale, b->scale, "the plaintext");
     if (!st) st = ckks_ciphertext_copy(out, a);
     if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(a->basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
 #pragma omp parallel for schedule(static)
     for (unsigned i = 0; i < limbs; i++) {
-        uint64_t *x = out->poly[0] + i * c->stride;
-        c->kernel->add(&c->prime[index[i]], x, x, ckks_limb_const(c, b->poly, b->basis, index[i]), c->n);
+        uint64_t *x = out->poly[0] + i * c->stride, room[CKKS_RANGE];
+        size_t range = ckks_range_length(c, b->basis, index[i]);
+        for (size_t j = 0; j < c->n; j += range) {
+            const uint64_t *y = ckks_limb_range(c, b->poly, b->basis, index[i], j, range, room);
+            c->kernel->add(&c->prime[index[i]], x + j, x + j, y, range);
+        }
     }
     out->seeded = 0;
     return FHOLA_OK;
@@ -103,7 +107,7 @@ fhola_status ckks_add_scalar(const ckks_context *c, ckks_ciphertext *out, const 
     if (!st && !(fabs(scaled) < 0x1p120)) st = fhola_fail(FHOLA_RANGE, "%g at scale 2^%.1f is out of range", value, log2(a->scale));
     if (!st) st = ckks_ciphertext_copy(out, a);
     if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(a->basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
 #pragma omp parallel for schedule(static)
     for (unsigned i = 0; i < limbs; i++) {
         uint64_t *x = out->poly[0] + i * c->stride;
@@ -120,12 +124,17 @@ fhola_status ckks_mul_plain(const ckks_context *c, ckks_ciphertext *out, const c
     if (!st && a->basis & ~b->basis) st = fhola_fail(FHOLA_LEVEL, "the plaintext does not cover the ciphertext's primes");
     if (!st) st = ckks_ciphertext_reserve(out, a->basis);
     if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(a->basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
 #pragma omp parallel for schedule(static) collapse(2)
     for (int k = 0; k < 2; k++)
         for (unsigned i = 0; i < limbs; i++) {
-            size_t at = i * c->stride;
-            c->kernel->mul(&c->prime[index[i]], out->poly[k] + at, a->poly[k] + at, ckks_limb_const(c, b->poly, b->basis, index[i]), c->n);
+            uint64_t room[CKKS_RANGE];
+            size_t range = ckks_range_length(c, b->basis, index[i]);
+            for (size_t j = 0; j < c->n; j += range) {
+                size_t at = i * c->stride + j;
+                const uint64_t *y = ckks_limb_range(c, b->poly, b->basis, index[i], j, range, room);
+                c->kernel->mul(&c->prime[index[i]], out->poly[k] + at, a->poly[k] + at, y, range);
+            }
         }
     ckks_ciphertext_set(out, a->basis, a->scale * b->scale);
     return FHOLA_OK;
@@ -136,7 +145,7 @@ fhola_status ckks_mul_integer(const ckks_context *c, ckks_ciphertext *out, const
     fhola_status st = check_one(c, out, a);
     if (!st) st = ckks_ciphertext_reserve(out, a->basis);
     if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(a->basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
 #pragma omp parallel for schedule(static) collapse(2)
     for (int k = 0; k < 2; k++)
         for (unsigned i = 0; i < limbs; i++) {
@@ -156,10 +165,14 @@ fhola_status ckks_drop(const ckks_context *c, ckks_ciphertext *out, const ckks_c
     if (!st && (!basis || basis & ~in->basis)) st = fhola_fail(FHOLA_LEVEL, "the basis to keep is not part of the ciphertext's");
     if (!st) st = ckks_ciphertext_reserve(out, basis);
     if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     for (int k = 0; k < 2; k++)
-        for (unsigned i = 0; i < limbs; i++) /* in place limbs only move down */
-            memmove(out->poly[k] + i * c->stride, ckks_limb_const(c, in->poly[k], in->basis, index[i]), c->n * sizeof(uint64_t));
+        for (unsigned i = 0; i < limbs; i++) { /* in place limbs only move down */
+            uint64_t room[CKKS_RANGE], *to = out->poly[k] + i * c->stride;
+            size_t range = ckks_range_length(c, in->basis, index[i]);
+            for (size_t j = 0; j < c->n; j += range)
+                memmove(to + j, ckks_limb_range(c, in->poly[k], in->basis, index[i], j, range, room), range * sizeof *to);
+        }
     ckks_ciphertext_set(out, basis, in->scale);
     return FHOLA_OK;
 }
@@ -171,7 +184,7 @@ fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     if (!st && (!basis || basis & ~in->basis)) st = fhola_fail(FHOLA_LEVEL, "the basis to keep is not part of the ciphertext's");
     if (st || basis == in->basis) return st ? st : ckks_ciphertext_copy(out, in);
     ckks_mark mark = ckks_workspace_mark(ws);
-    uint64_t *poly[2] = {ckks_workspace_poly(ws, ckks_basis_count(basis)), ckks_workspace_poly(ws, ckks_basis_count(basis))};
+    uint64_t *poly[2] = {ckks_workspace_poly(ws, ckks_limb_count(c, basis)), ckks_workspace_poly(ws, ckks_limb_count(c, basis))};
     const uint64_t *source[2] = {in->poly[0], in->poly[1]};
     double scale = in->scale;
     for (unsigned i = 0; i < c->primes; i++)
@@ -179,11 +192,26 @@ fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     st = poly[0] && poly[1] ? ckks_divide_round(c, ws, poly, source, 2, in->basis, basis) : FHOLA_NOMEM;
     if (!st) st = ckks_ciphertext_reserve(out, basis);
     if (!st) {
-        for (int k = 0; k < 2; k++) memcpy(out->poly[k], poly[k], ckks_basis_count(basis) * c->stride * sizeof(uint64_t));
+        for (int k = 0; k < 2; k++) memcpy(out->poly[k], poly[k], ckks_limb_count(c, basis) * c->stride * sizeof(uint64_t));
         ckks_ciphertext_set(out, basis, scale);
     }
     ckks_workspace_release(ws, mark);
     return st;
+}
+
+static void tensor_limb(const ckks_context *c, unsigned t, uint64_t *d0, uint64_t *d1, uint64_t *d2, const ckks_ciphertext *a,
+                        const ckks_ciphertext *b)
+{
+    uint64_t room[4][CKKS_RANGE];
+    size_t range = ckks_range_length(c, a->basis, t), other = ckks_range_length(c, b->basis, t);
+    if (other < range) range = other;
+    for (size_t j = 0; j < c->n; j += range) {
+        const uint64_t *a0 = ckks_limb_range(c, a->poly[0], a->basis, t, j, range, room[0]);
+        const uint64_t *a1 = ckks_limb_range(c, a->poly[1], a->basis, t, j, range, room[1]);
+        const uint64_t *b0 = a == b ? a0 : ckks_limb_range(c, b->poly[0], b->basis, t, j, range, room[2]);
+        const uint64_t *b1 = a == b ? a1 : ckks_limb_range(c, b->poly[1], b->basis, t, j, range, room[3]);
+        c->kernel->tensor(&c->prime[t], d0 + j, d1 + j, d2 + j, a0, a1, b0, b1, range);
+    }
 }
 
 fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys, ckks_ciphertext *out,
@@ -196,7 +224,7 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
     fhola_status st = ckks_eval_keys_find(&key, keys, CKKS_KEY_RELINEARIZE, 0, basis, 0);
     if (st) return st;
     ckks_basis whole = basis | key->request.p;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index), all = ckks_basis_count(whole);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index), all = ckks_limb_count(c, whole);
     ckks_mark mark = ckks_workspace_mark(ws);
     uint64_t *d[3], *sum[2];
     st = FHOLA_OK;
@@ -210,9 +238,7 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
         for (unsigned i = 0; i < limbs; i++) {
             const ckks_prime *p = &c->prime[index[i]];
             size_t at = i * c->stride;
-            c->kernel->tensor(p, d[0] + at, d[1] + at, d[2] + at, ckks_limb_const(c, a->poly[0], a->basis, index[i]),
-                              ckks_limb_const(c, a->poly[1], a->basis, index[i]), ckks_limb_const(c, b->poly[0], b->basis, index[i]),
-                              ckks_limb_const(c, b->poly[1], b->basis, index[i]), c->n);
+            tensor_limb(c, index[i], d[0] + at, d[1] + at, d[2] + at, a, b);
             for (int k = 0; k < 3 && factor == 2; k++) c->kernel->add(p, d[k] + at, d[k] + at, d[k] + at, c->n);
             if (addend) addend->add(addend->arg, index[i], d[0] + at, d[1] + at);
         }
@@ -253,7 +279,7 @@ static fhola_status galois(const ckks_context *c, ckks_workspace *ws, const ckks
     ckks_basis whole = in->basis | key->request.p, basis = in->basis;
     double scale = in->scale;
     ckks_mark mark = ckks_workspace_mark(ws);
-    uint64_t *sum[2] = {ckks_workspace_poly(ws, ckks_basis_count(whole)), ckks_workspace_poly(ws, ckks_basis_count(whole))};
+    uint64_t *sum[2] = {ckks_workspace_poly(ws, ckks_limb_count(c, whole)), ckks_workspace_poly(ws, ckks_limb_count(c, whole))};
     fhola_status st = sum[0] && sum[1] ? ckks_key_switch(c, ws, key, basis, in->poly[0], NULL, in->poly[1], sum) : FHOLA_NOMEM;
     if (!st) st = ckks_ciphertext_reserve(out, basis);
     if (!st) {
@@ -293,7 +319,7 @@ static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, const
                                 const ckks_ciphertext *in, size_t count)
 {
     ckks_basis whole = in->basis | key[0]->request.p;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(whole, index);
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, whole, index);
     uint64_t **sum = ckks_workspace_take(ws, 2 * count * sizeof *sum), **result = ckks_workspace_take(ws, 2 * count * sizeof *result);
     ckks_decomposition d;
     const uint64_t *c1 = in->poly[1];
@@ -312,7 +338,7 @@ static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, const
     for (unsigned i = 0; i < all; i++) {
         unsigned t = index[i];
         const uint64_t *limb[CKKS_MAX_DIGITS];
-        const uint64_t *add0 = in->basis & CKKS_BIT(t) ? ckks_limb_const(c, in->poly[0], in->basis, t) : NULL;
+        const uint64_t *add0 = in->basis & c->part[t] ? ckks_limb_const(c, in->poly[0], in->basis, t) : NULL;
         ckks_decomposition_limbs(c, &d, t, limb);
         for (size_t k = 0; k < count; k++)
             ckks_switch_limb(c, &d, key[k], t, limb, sum[2 * k] + i * c->stride, sum[2 * k + 1] + i * c->stride, add0, NULL,

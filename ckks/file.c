@@ -33,20 +33,20 @@ static size_t packed_limb_bytes(const ckks_context *c, unsigned prime)
 static size_t packed_bytes(const ckks_context *c, ckks_basis basis)
 {
     size_t bytes = 0;
-    for (unsigned t = 0; t < c->primes; t++)
-        if (basis & CKKS_BIT(t)) bytes += packed_limb_bytes(c, t);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned i = 0; i < limbs; i++) bytes += packed_limb_bytes(c, index[i]);
     return bytes;
 }
 
 /* Where the limb of `prime` starts in a packed polynomial over `basis`. */
 static size_t packed_offset(const ckks_context *c, ckks_basis basis, unsigned prime)
 {
-    return packed_bytes(c, basis & (CKKS_BIT(prime) - 1));
+    return packed_bytes(c, ckks_basis_below(c, basis, prime));
 }
 
 static void pack_poly(const ckks_context *c, unsigned char *out, const uint64_t *poly, ckks_basis basis)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < limbs; i++)
         ckks_pack_bits(out + packed_offset(c, basis, index[i]), poly + i * c->stride, 8, c->n, c->prime[index[i]].bits);
@@ -60,7 +60,7 @@ static fhola_status not_residues(const ckks_reader *r, size_t bad)
 static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, uint64_t *poly, const unsigned char *in,
                                 ckks_basis basis)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     size_t bad = 0;
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
     for (unsigned i = 0; i < limbs; i++) {
@@ -73,7 +73,7 @@ static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, uin
 /* The uniform polynomial a seed stands for, in ciphertexts and public keys. */
 static void expand_poly(const ckks_context *c, uint64_t *poly, ckks_basis basis, const uint8_t seed[CKKS_SEED_BYTES])
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < limbs; i++) ckks_sample_uniform(poly + i * c->stride, c->n, c->prime[index[i]].p, seed, index[i]);
 }
@@ -161,7 +161,7 @@ fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, 
     if (!sk) return fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
     sk->context = c;
     sk->coefficient = ckks_alloc(c->n);
-    sk->ntt = ckks_alloc(c->primes * c->stride * sizeof *sk->ntt);
+    sk->ntt = ckks_alloc(c->moduli * c->stride * sizeof *sk->ntt);
     if (!sk->coefficient || !sk->ntt) st = fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
     if (!st) {
         secret_counts count = unpack_secret(sk->coefficient, packed, c->n);
@@ -169,7 +169,7 @@ fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, 
         ckks_declassify(&count, sizeof count);
         st = check_secret(r, count, c->n);
     }
-    if (!st) st = ckks_small_to_ntt(c, sk->ntt, c->chain | c->special, sk->coefficient);
+    if (!st) st = ckks_secret_key_transform(sk);
     if (st)
         ckks_secret_key_destroy(sk);
     else
@@ -196,7 +196,7 @@ fhola_status ckks_public_key_write(ckks_writer *w, const ckks_public_key *key)
 static fhola_status fill_public_key(ckks_public_key *pk, const ckks_reader *r, const unsigned char *content)
 {
     const ckks_context *c = pk->context;
-    size_t bytes = ckks_basis_count(pk->basis) * c->stride * sizeof *pk->b;
+    size_t bytes = ckks_limb_count(c, pk->basis) * c->stride * sizeof *pk->b;
     pk->b = ckks_alloc(bytes);
     pk->a = ckks_alloc(bytes);
     if (!pk->b || !pk->a) return fhola_fail(FHOLA_NOMEM, "no memory for a public key");
@@ -257,7 +257,7 @@ static key_limb locate(const ckks_context *c, const ckks_switch_key *key, const 
 
 static void pack_key(const ckks_context *c, unsigned char *out, const ckks_switch_key *key)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     memcpy(out, key->seed, CKKS_SEED_BYTES);
     for (unsigned d = 0; d < key->digits; d++) ckks_put64(out + CKKS_SEED_BYTES + 8 * d, key->digit[d]);
 #pragma omp parallel for schedule(dynamic)
@@ -270,7 +270,7 @@ static void pack_key(const ckks_context *c, unsigned char *out, const ckks_switc
 
 static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks_switch_key *key, const unsigned char *in)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     size_t bad = 0;
     for (unsigned d = 0; d < key->digits; d++)
         if (ckks_get64(in + CKKS_SEED_BYTES + 8 * d) != key->digit[d])

@@ -60,7 +60,7 @@ static void wipe_free(void *memory, size_t bytes)
 
 fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis, const int8_t *coefficient)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     int64_t *wide = widen(c, coefficient);
     if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
 #pragma omp parallel for schedule(dynamic)
@@ -71,7 +71,18 @@ fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis
 
 static size_t secret_ntt_bytes(const ckks_context *c)
 {
-    return c->primes * c->stride * sizeof(uint64_t);
+    return c->moduli * c->stride * sizeof(uint64_t);
+}
+
+fhola_status ckks_secret_key_transform(ckks_secret_key *sk)
+{
+    const ckks_context *c = sk->context;
+    int64_t *wide = widen(c, sk->coefficient);
+    if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned t = 0; t < c->moduli; t++) small_to_limb(c, t, sk->ntt + t * c->stride, wide);
+    wipe_free(wide, c->n * sizeof *wide);
+    return FHOLA_OK;
 }
 
 /* Takes a fresh secret apart from where its coefficients came from: `weight` 0 means dense uniform ternary. */
@@ -88,7 +99,7 @@ static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, 
             ckks_sample_sparse_ternary(sk->coefficient, c->n, weight, rng);
         else
             ckks_sample_ternary(sk->coefficient, c->n, rng);
-        st = ckks_small_to_ntt(c, sk->ntt, c->chain | c->special, sk->coefficient);
+        st = ckks_secret_key_transform(sk);
     }
     if (st) {
         ckks_secret_key_destroy(sk);
@@ -124,7 +135,7 @@ fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c
 {
     if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
     if (!basis || basis & ~c->chain) return fhola_fail(FHOLA_LEVEL, "a public key needs a basis of chain primes");
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     size_t bytes = limbs * c->stride * sizeof(uint64_t);
     ckks_public_key *pk = calloc(1, sizeof *pk);
     int8_t *error = ckks_alloc(c->n);
@@ -201,7 +212,7 @@ void ckks_key_list_clear(ckks_key_list *list)
 unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis p, ckks_basis digit[CKKS_MAX_DIGITS])
 {
     const ckks_params *params = &c->params;
-    if (ckks_params_log2(params, p) >= ckks_params_log2(params, q) + CKKS_DIGIT_MARGIN && ckks_basis_count(q) < CKKS_MAX_TERMS) {
+    if (ckks_params_log2(params, p) >= ckks_params_log2(params, q) + CKKS_DIGIT_MARGIN && ckks_limb_count(c, q) < CKKS_MAX_TERMS) {
         digit[0] = q;
         return 1;
     }
@@ -224,15 +235,15 @@ static size_t limb_bytes(const ckks_context *c, unsigned prime)
 static size_t basis_bytes(const ckks_context *c, ckks_basis basis)
 {
     size_t bytes = 0;
-    for (unsigned i = 0; i < c->primes; i++)
-        if (basis & CKKS_BIT(i)) bytes += limb_bytes(c, i);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned i = 0; i < limbs; i++) bytes += limb_bytes(c, index[i]);
     return bytes;
 }
 
 static unsigned char *key_limb(const ckks_context *c, const ckks_switch_key *key, unsigned digit, unsigned prime, int part)
 {
     ckks_basis basis = key->request.q | key->request.p;
-    size_t whole = 2 * basis_bytes(c, basis), before = 2 * basis_bytes(c, basis & (CKKS_BIT(prime) - 1));
+    size_t whole = 2 * basis_bytes(c, basis), before = 2 * basis_bytes(c, ckks_basis_below(c, basis, prime));
     return key->data + digit * whole + before + (part ? limb_bytes(c, prime) : 0);
 }
 
@@ -248,7 +259,7 @@ fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_ke
     for (size_t i = 0; i < keys->count; i++) {
         const ckks_switch_key *key = &keys->key[i];
         const ckks_key_request *r = &key->request;
-        if (r->kind != kind || r->rotation != rotation || basis & ~r->q || (p && r->p != p)) continue;
+        if (r->kind != kind || r->rotation != rotation || (p && r->p != p) || !ckks_basis_same_limbs(&keys->context->params, basis, r->q)) continue;
         if (!best || key->bytes < best->bytes) best = key;
     }
     if (!best) {
@@ -373,7 +384,7 @@ static uint64_t key_stream(unsigned digit, unsigned prime)
 
 fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     uint64_t *scratch = ckks_alloc(limbs * c->stride * sizeof *scratch);
     if (!scratch) return fhola_fail(FHOLA_NOMEM, "no memory to expand a switching key");
 #pragma omp parallel for schedule(dynamic)
@@ -394,7 +405,7 @@ typedef struct key_secrets {
 
 static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, key_secrets secret, ckks_rng *rng)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     size_t scratch_bytes = 4 * limbs * c->stride * sizeof(uint64_t);
     uint64_t *scratch = ckks_alloc(scratch_bytes);
     int8_t *error = ckks_alloc(c->n);
@@ -422,7 +433,7 @@ static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, ke
             small_to_limb(c, t, b, wide);
             ckks_sample_uniform(a, c->n, p->p, key->seed, key_stream(d, t));
             hide(c, t, b, a, secret.target + t * c->stride, product);
-            if (key->digit[d] & CKKS_BIT(t)) {
+            if (key->digit[d] & c->part[t]) {
                 if (key->sigma) {
                     c->kernel->permute(p, rotated, NULL, source, key->sigma);
                     source = rotated;
@@ -466,7 +477,7 @@ fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c, 
     if (!st) st = ckks_eval_keys_allocate(&keys, c, list->count);
     if (!st && wants_encapsulation(list)) st = secret_create(&sparse, c, rng, c->params.spec.hamming_weight);
     if (!st)
-        for (unsigned t = 0; t < c->primes; t++) {
+        for (unsigned t = 0; t < c->moduli; t++) {
             const uint64_t *s = secret->ntt + t * c->stride;
             c->kernel->mul(&c->prime[t], square + t * c->stride, s, s, c->n);
         }

@@ -10,7 +10,7 @@
 struct ckks_secret_key {
     const ckks_context *context;
     int8_t *coefficient; /* n of them in {-1, 0, 1} */
-    uint64_t *ntt;       /* evaluation form over chain and special primes */
+    uint64_t *ntt;       /* evaluation form modulo every modulus of the context, `stride` words apart */
 };
 
 struct ckks_public_key {
@@ -50,7 +50,7 @@ unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis 
 /* Packed limb: part 0 = b, 1 = a. */
 const void *ckks_switch_key_limb(const ckks_context *c, const ckks_switch_key *key, unsigned digit, unsigned prime, int part);
 
-/* The cheapest key of this kind covering `basis`; special primes exactly `p` unless p is 0. KEY names what is missing. */
+/* The cheapest key of this kind covering `basis` limb by limb; special primes exactly `p` unless p is 0. KEY names what is missing. */
 fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_keys *keys, ckks_key_kind kind, uint32_t rotation,
                                  ckks_basis basis, ckks_basis p) FHOLA_WARN_UNUSED;
 
@@ -60,6 +60,9 @@ fhola_status ckks_eval_keys_allocate(ckks_eval_keys **out, const ckks_context *c
 fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_key_request *request) FHOLA_WARN_UNUSED;
 /* Expands the a parts of a prepared key from its seed. */
 fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key) FHOLA_WARN_UNUSED;
+
+/* Fills ntt from coefficient. */
+fhola_status ckks_secret_key_transform(ckks_secret_key *sk) FHOLA_WARN_UNUSED;
 
 /* Residues of small signed coefficients in evaluation form, over `basis`. */
 fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis, const int8_t *coefficient) FHOLA_WARN_UNUSED;

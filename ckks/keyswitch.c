@@ -28,11 +28,11 @@ static void shape_of(const ckks_context *c, ckks_decomposition *d, const ckks_sw
     }
 }
 
-static size_t list_tasks(raise_task *task, const ckks_decomposition *d, const ckks_conversion *conversion)
+static size_t list_tasks(const ckks_context *c, raise_task *task, const ckks_decomposition *d, const ckks_conversion *conversion)
 {
     size_t tasks = 0;
     for (unsigned j = 0; j < d->digits; j++) {
-        unsigned index[CKKS_MAX_PRIMES], n = ckks_basis_list((d->basis | d->special) & ~d->digit[j], index);
+        unsigned index[CKKS_MAX_PRIMES], n = ckks_limb_list(c, (d->basis | d->special) & ~d->digit[j], index);
         for (unsigned first = 0; first < n; first += TARGET_CHUNK) {
             raise_task *t = &task[tasks++];
             t->d = d;
@@ -58,7 +58,7 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
 {
     if (count == 0) return FHOLA_OK;
     ckks_basis whole = basis | key->request.p;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(basis, index), all = ckks_basis_count(whole);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index), all = ckks_limb_count(c, whole);
     for (size_t k = 0; k < count; k++) {
         shape_of(c, &out[k], key, basis);
         out[k].own = polynomial[k];
@@ -79,9 +79,9 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
             const ckks_prime *p = &c->prime[index[i]];
             size_t before = 0;
             unsigned j = 0;
-            for (; !(out[k].digit[j] & CKKS_BIT(index[i])); j++) before += ckks_basis_count(out[k].digit[j]);
+            for (; !(out[k].digit[j] & c->part[index[i]]); j++) before += ckks_limb_count(c, out[k].digit[j]);
             ckks_basis digit = out[k].digit[j];
-            uint64_t *limb = y + (k * limbs + before + ckks_limb_index(digit, index[i])) * c->stride;
+            uint64_t *limb = y + (k * limbs + before + ckks_limb_index(c, digit, index[i])) * c->stride;
             c->kernel->ntt_inverse_scaled(p, limb, polynomial[k] + i * c->stride, ckks_conversion_factor(c, digit, index[i]));
         }
     size_t tasks = 0;
@@ -90,9 +90,9 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
         for (unsigned j = 0; j < digits; j++) {
             ckks_conversion_set(&conversion[k * digits + j], c, out[k].digit[j], y + (k * limbs + at) * c->stride,
                                 v + (k * digits + j) * c->stride);
-            at += ckks_basis_count(out[k].digit[j]);
+            at += ckks_limb_count(c, out[k].digit[j]);
         }
-        tasks += list_tasks(task + tasks, &out[k], conversion + k * digits);
+        tasks += list_tasks(c, task + tasks, &out[k], conversion + k * digits);
     }
     ckks_conversion_overflows(conversion, count * digits, c);
 #pragma omp parallel for schedule(dynamic)
@@ -105,7 +105,7 @@ void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d
     uint64_t *batch[CKKS_MAX_DIGITS];
     size_t n = 0;
     for (unsigned j = 0; j < d->digits; j++) {
-        if (d->digit[j] & CKKS_BIT(prime)) {
+        if (d->digit[j] & c->part[prime]) {
             limb[j] = ckks_limb_const(c, d->own, d->basis, prime);
         } else {
             batch[n] = ckks_limb(c, d->raised[j], d->basis | d->special, prime);
@@ -118,7 +118,7 @@ void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d
 int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key)
 {
     ckks_decomposition other;
-    if (d->special != key->request.p || d->basis & ~key->request.q) return 0;
+    if (d->special != key->request.p || !ckks_basis_same_limbs(&c->params, d->basis, key->request.q)) return 0;
     shape_of(c, &other, key, d->basis);
     return other.digits == d->digits && !memcmp(other.digit, d->digit, d->digits * sizeof d->digit[0]) &&
            !memcmp(other.key_digit, d->key_digit, d->digits * sizeof d->key_digit[0]);
@@ -143,10 +143,10 @@ void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const 
 
 void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d, size_t count, size_t keys)
 {
-    unsigned limbs = ckks_basis_count(d->basis), all = limbs + ckks_basis_count(d->special);
+    unsigned limbs = ckks_limb_count(c, d->basis), all = limbs + ckks_limb_count(c, d->special);
     size_t bytes = 0;
-    for (unsigned t = 0; t < c->primes; t++)
-        if ((d->basis | d->special) & CKKS_BIT(t)) bytes += 2 * c->n * c->prime[t].width;
+    unsigned index[CKKS_MAX_PRIMES], whole = ckks_limb_list(c, d->basis | d->special, index);
+    for (unsigned i = 0; i < whole; i++) bytes += 2 * c->n * c->prime[index[i]].width;
     ws->counters.ntt += count * (limbs + (size_t)d->digits * all - limbs);
     ws->counters.key_switches += count * keys;
     ws->counters.key_bytes += count * keys * d->digits * bytes;
@@ -156,7 +156,7 @@ fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ck
                              const uint64_t *add1, const uint64_t *poly, uint64_t *const out[2])
 {
     ckks_basis whole = basis | key->request.p;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(whole, index);
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, whole, index);
     ckks_mark mark = ckks_workspace_mark(ws);
     ckks_decomposition d;
     fhola_status st = ckks_decompose(c, ws, &d, 1, key, basis, &poly);
@@ -165,7 +165,7 @@ fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ck
         for (unsigned i = 0; i < all; i++) {
             unsigned t = index[i];
             const uint64_t *limb[CKKS_MAX_DIGITS];
-            int in_q = (basis & CKKS_BIT(t)) != 0;
+            int in_q = (basis & c->part[t]) != 0;
             ckks_decomposition_limbs(c, &d, t, limb);
             ckks_switch_limb(c, &d, key, t, limb, out[0] + i * c->stride, out[1] + i * c->stride,
                              add0 && in_q ? ckks_limb_const(c, add0, basis, t) : NULL, add1 && in_q ? ckks_limb_const(c, add1, basis, t) : NULL,

@@ -89,7 +89,7 @@ static size_t rotations(const int32_t *value, size_t count)
 static double split_cost(const ckks_context *c, const ckks_lintrans_spec *spec, size_t babies, size_t giants)
 {
     ckks_basis digit[CKKS_MAX_DIGITS];
-    double q = ckks_basis_count(spec->basis), p = ckks_basis_count(spec->special);
+    double q = ckks_limb_count(c, spec->basis), p = ckks_limb_count(c, spec->special);
     double digits = ckks_switch_key_digits(c, spec->basis, spec->special, digit), inner = 0.15 * digits * (q + p);
     double raise = digits * (q + p), lower = 2 * (q + p);
     return spec->double_hoist ? (double)babies * inner + (double)giants * (inner + raise + lower / 2)
@@ -166,7 +166,7 @@ static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *sp
 {
     const ckks_context *c = lt->context;
     size_t period = lt->period;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(lt->encoded, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, lt->encoded, index);
     ckks_complex *value = malloc(2 * period * sizeof *value);
     double *scratch = malloc(2 * period * sizeof *scratch);
     int64_t *coefficient = ckks_alloc(2 * period * sizeof *coefficient);
@@ -197,8 +197,7 @@ static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *sp
 static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
 {
     const ckks_context *c = lt->context;
-    for (unsigned t = 0; t < c->primes; t++)
-        lt->limb_offset[t] = ckks_packed_bytes(c, lt->encoded & (CKKS_BIT(t) - 1), lt->log_gap);
+    for (unsigned t = 0; t < c->moduli; t++) lt->limb_offset[t] = ckks_packed_bytes(c, ckks_basis_below(c, lt->encoded, t), lt->log_gap);
     lt->plain_bytes = ckks_packed_bytes(c, lt->encoded, lt->log_gap);
     lt->data = ckks_alloc(lt->plain_bytes * lt->terms);
     if (!lt->data) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of encoded diagonals", lt->plain_bytes * lt->terms);
@@ -388,7 +387,7 @@ static void babies_double_prime(const application *a, ckks_decomposition *d, uns
     const ckks_lintrans *lt = a->lt;
     const ckks_prime *p = &c->prime[t];
     const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1), *limb[CKKS_MAX_DIGITS];
-    int in_q = (a->basis & CKKS_BIT(t)) != 0;
+    int in_q = (a->basis & c->part[t]) != 0;
     uint64_t P = ckks_product_mod(c, lt->special, t);
     const uint64_t *c0 = in_q ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
     const uint64_t *c1 = in_q ? ckks_limb_const(c, a->in->poly[1], a->basis, t) : NULL;
@@ -416,7 +415,7 @@ static void babies_double_prime(const application *a, ckks_decomposition *d, uns
 /* One pass over the primes. */
 static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decomposition *d)
 {
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index), threads = ckks_threads();
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(a->c, a->whole, index), threads = ckks_threads();
     size_t range = a->c->n < FUSED_RANGE ? a->c->n : FUSED_RANGE, words = 2 * a->lt->babies * range + 8;
     uint64_t *room = ckks_workspace_take(ws, threads * words * sizeof *room);
     if (!room) return FHOLA_NOMEM;
@@ -435,7 +434,7 @@ static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decom
 static void transformed_limbs(const application *a, const ckks_decomposition *d, unsigned t, const uint64_t *limb[CKKS_MAX_DIGITS])
 {
     for (unsigned j = 0; j < d->digits; j++)
-        limb[j] = d->digit[j] & CKKS_BIT(t) ? ckks_limb_const(a->c, d->own, d->basis, t) : ckks_limb(a->c, d->raised[j], a->whole, t);
+        limb[j] = d->digit[j] & a->c->part[t] ? ckks_limb_const(a->c, d->own, d->basis, t) : ckks_limb(a->c, d->raised[j], a->whole, t);
 }
 
 /* Step B with single hoisting: every baby ends over the input's basis. */
@@ -443,7 +442,7 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
 {
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index);
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, a->whole, index);
     uint64_t **raised;
     fhola_status st = take_blocks(ws, &raised, 2 * BABY_BATCH, all);
 #pragma omp parallel for schedule(dynamic)
@@ -467,7 +466,7 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
             for (unsigned k = 0; k < n; k++) {
                 unsigned t = index[i];
                 const uint64_t *limb[CKKS_MAX_DIGITS];
-                const uint64_t *c0 = a->basis & CKKS_BIT(t) ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
+                const uint64_t *c0 = a->basis & c->part[t] ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
                 transformed_limbs(a, d, t, limb);
                 ckks_switch_limb(c, d, a->baby_key[member[k]], t, limb, raised[2 * k] + i * c->stride, raised[2 * k + 1] + i * c->stride, c0, NULL,
                                  ckks_product_mod(c, lt->special, t));
@@ -481,7 +480,7 @@ static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decom
 
 static void products_single(const application *a)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(a->basis, index), babies = a->lt->babies;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(a->c, a->basis, index), babies = a->lt->babies;
     size_t step = range_length(a);
 #pragma omp parallel for schedule(dynamic) collapse(2)
     for (unsigned i = 0; i < limbs; i++)
@@ -501,7 +500,7 @@ static fhola_status giants(application *a, ckks_workspace *ws)
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
     ckks_basis sum_basis = lt->double_hoist ? a->whole : a->basis;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_basis_list(a->whole, index);
+    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, a->whole, index);
     fhola_status st = FHOLA_OK;
     /* Giants that are no rotation start the total: offsets a multiple of all slots apart make several. */
 #pragma omp parallel for schedule(static) collapse(2)
@@ -510,7 +509,7 @@ static fhola_status giants(application *a, ckks_workspace *ws)
             uint64_t *out = a->total[k] + i * c->stride;
             uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, index[i]);
             memset(out, 0, c->n * sizeof *out);
-            for (unsigned j = 0; j < lt->giants && sum_basis & CKKS_BIT(index[i]); j++)
+            for (unsigned j = 0; j < lt->giants && sum_basis & c->part[index[i]]; j++)
                 if (!a->giant_key[j])
                     c->kernel->mul_scalar_add(&c->prime[index[i]], out, out, ckks_limb(c, a->sum[k][j], sum_basis, index[i]), factor, c->n);
         }
@@ -528,7 +527,7 @@ static fhola_status giants(application *a, ckks_workspace *ws)
         for (unsigned k = 0; k < n; k++) source[k] = a->sum[1][member[k]];
         if (lt->double_hoist) {
             uint64_t **lowered;
-            st = take_blocks(ws, &lowered, n, ckks_basis_count(a->basis));
+            st = take_blocks(ws, &lowered, n, ckks_limb_count(c, a->basis));
             if (!st) st = ckks_divide_round(c, ws, lowered, source, n, a->whole, a->basis);
             for (unsigned k = 0; k < n && !st; k++) source[k] = lowered[k];
         }
@@ -544,7 +543,7 @@ static fhola_status giants(application *a, ckks_workspace *ws)
                 ckks_switch_term switched[GIANT_BATCH];
                 const uint64_t *limb[GIANT_BATCH][CKKS_MAX_DIGITS];
                 for (unsigned k = 0; k < n; k++) {
-                    const uint64_t *add0 = sum_basis & CKKS_BIT(t) ? ckks_limb(c, a->sum[0][member[k]], sum_basis, t) : NULL;
+                    const uint64_t *add0 = sum_basis & c->part[t] ? ckks_limb(c, a->sum[0][member[k]], sum_basis, t) : NULL;
                     ckks_decomposition_limbs(c, &d[k], t, limb[k]);
                     ckks_switch_operand_set(&o[k], c, &d[k], a->giant_key[member[k]], t, limb[k], add0, NULL);
                     switched[k] = o[k].term;
@@ -563,7 +562,7 @@ static fhola_status apply_one(const ckks_context *c, ckks_workspace *ws, const c
                               ckks_ciphertext *out, const ckks_ciphertext *in, ckks_basis out_basis)
 {
     application a = {.c = c, .lt = lt, .in = in, .basis = in->basis, .whole = in->basis | lt->special};
-    unsigned all = ckks_basis_count(a.whole), limbs = ckks_basis_count(a.basis);
+    unsigned all = ckks_limb_count(c, a.whole), limbs = ckks_limb_count(c, a.basis);
     double scale = in->scale * lt->plain_scale;
     fhola_status st = find_keys(&a, ws, keys, &a.baby_key, lt->baby, lt->babies);
     if (!st) st = find_keys(&a, ws, keys, &a.giant_key, lt->giant, lt->giants);
@@ -614,7 +613,7 @@ fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws, cons
         if (!transform[i]->has_plain) return fhola_fail(FHOLA_PARAM, "the transform was created without its diagonals");
         if (transform[i]->context != c || out[i]->context != c || out[i] == in)
             return fhola_fail(FHOLA_PARAM, "a transform's result must be another ciphertext of the same context");
-        if (in->basis & ~transform[i]->basis)
+        if (!ckks_basis_same_limbs(&c->params, in->basis, transform[i]->basis))
             return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx exceeds the transform's %#llx", (unsigned long long)in->basis,
                               (unsigned long long)transform[i]->basis);
         ckks_mark mark = ckks_workspace_mark(ws);

@@ -13,9 +13,9 @@
 
 /* Named sets.
  *
- * R15: eps 1/4, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. Slots-to-coefficients and coefficients-to-slots primes
- * are as small as 14 bits of precision allow, so that two digits suffice for key switching (ARCHITECTURE.md, "Parameters").
- * R15-A3, R15-A2, R15-B: the sets it was chosen against.
+ * R15: eps 1/4, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. All other primes are as small as 12 bits of precision
+ * allow, so that two of them share a limb and two digits suffice for key switching (ARCHITECTURE.md, "Parameters").
+ * R15-28 (the same with a limb for each prime), R15-A3, R15-A2, R15-B: the sets it was chosen against.
  * R16: for activations of up to 14 levels, with 21 bits of precision: K 12, degree 62, r 1. R16-6: the same with six residual levels,
  * so that nine special primes make two digits of it. Toy sets keep every structural feature (same roles and levels) in a ring small
  * enough for exact oracles. */
@@ -26,14 +26,15 @@ static const struct {
     const char *name;
     ckks_params_spec spec;
 } named[] = {
-    {"R15", {15, 28, 2, 24, 5, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0}},
-    {"R15-A3", {15, 28, 3, 28, 5, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.25, 11, 30, 2, 0.3, 32, 0}},
-    {"R15-A2", {15, 28, 2, 28, 5, 28, 7, EVAL_MOD_A, 2, 34, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0}},
-    {"R15-B", {15, 32, 2, 32, 5, 32, 7, EVAL_MOD_B, 2, 40, 4, 48, 0.25, 11, 30, 2, 0.3, 32, 0}},
-    {"R16", {16, 36, 3, 32, 15, 36, 7, EVAL_MOD_16, 3, 38, 12, 48, 0.125, 12, 62, 1, 0.3, 32, 0}},
-    {"R16-6", {16, 36, 3, 32, 6, 36, 7, EVAL_MOD_16, 3, 38, 9, 48, 0.25, 12, 62, 1, 0.3, 32, 0}},
-    {"toy", {8, 28, 0, 0, 6, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 1}},
-    {"toy-boot", {10, 28, 2, 24, 5, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 1}},
+    {"R15", {15, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 3, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 0}},
+    {"R15-28", {15, 28, 2, 24, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
+    {"R15-A3", {15, 28, 3, 28, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
+    {"R15-A2", {15, 28, 2, 28, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 2, 34, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
+    {"R15-B", {15, 32, 2, 32, 5, 32, {0, 0}, 32, 7, EVAL_MOD_B, 2, 40, 4, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
+    {"R16", {16, 36, 3, 32, 15, 36, {0, 0}, 36, 7, EVAL_MOD_16, 3, 38, 12, 48, 0.125, 12, 62, 1, 0.3, 32, 0, 0}},
+    {"R16-6", {16, 36, 3, 32, 6, 36, {0, 0}, 36, 7, EVAL_MOD_16, 3, 38, 9, 48, 0.25, 12, 62, 1, 0.3, 32, 0, 0}},
+    {"toy", {8, 28, 0, 0, 6, 28, {0, 0}, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 0, 1}},
+    {"toy-boot", {10, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 3, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 1}},
 };
 #define NAMED_COUNT (sizeof named / sizeof named[0])
 
@@ -52,9 +53,19 @@ uint64_t ckks_mod_pow(uint64_t a, uint64_t e, uint64_t p)
     return r;
 }
 
-uint64_t ckks_mod_inverse(uint64_t a, uint64_t p)
+uint64_t ckks_mod_inverse(uint64_t a, uint64_t m)
 {
-    return ckks_mod_pow(a, p - 2, p);
+    int64_t x = 0, y = 1; /* x a = r0, y a = r1 modulo m; both below m in size */
+    uint64_t r0 = m, r1 = a % m;
+    while (r1) {
+        uint64_t q = r0 / r1, r = r0 - q * r1;
+        int64_t z = x - (int64_t)q * y;
+        r0 = r1;
+        r1 = r;
+        x = y;
+        y = z;
+    }
+    return x < 0 ? m - (uint64_t)-x : (uint64_t)x;
 }
 
 int ckks_is_prime(uint64_t n)
@@ -231,9 +242,34 @@ static fhola_status add_prime(ckks_params *p, unsigned *count, double bits)
  * sin(2 pi eps w) / (2 pi eps). */
 static double eval_mod_bits(const ckks_params_spec *s, unsigned l)
 {
-    double landing = s->residual_bits - ckks_log2(2 * 3.14159265358979323846 * s->eps);
+    double landing = s->scale_bits - ckks_log2(2 * 3.14159265358979323846 * s->eps);
     double next = l + 1 < s->eval_mod_levels ? s->eval_mod_scale_bits[l + 1] : landing;
     return 2 * s->eval_mod_scale_bits[l] - next;
+}
+
+/* Chain primes that share a limb, from the bottom up, so that levels leave the chain from the top a whole limb at every other step. */
+static void pair_primes(ckks_params *p)
+{
+    for (unsigned i = 0; i + 1 < p->chain; i++)
+        if (p->log2_prime[i] + p->log2_prime[i + 1] < p->spec.limb_bits) {
+            p->shared |= (ckks_basis)1 << i;
+            i++;
+        }
+}
+
+ckks_basis ckks_basis_partner(const ckks_params *p, ckks_basis basis)
+{
+    return (basis & p->shared) << 1 | (basis & p->shared << 1) >> 1;
+}
+
+unsigned ckks_basis_limbs(const ckks_params *p, ckks_basis basis)
+{
+    return ckks_basis_count(basis) - ckks_basis_count(basis & basis >> 1 & p->shared);
+}
+
+int ckks_basis_same_limbs(const ckks_params *p, ckks_basis part, ckks_basis whole)
+{
+    return !(part & ~whole) && !((part ^ part >> 1) & whole & whole >> 1 & p->shared);
 }
 
 static fhola_status check_spec(const ckks_params_spec *s)
@@ -241,6 +277,10 @@ static fhola_status check_spec(const ckks_params_spec *s)
     if (s->log_n < CKKS_MIN_LOG_N || s->log_n > CKKS_MAX_LOG_N)
         return fhola_fail(FHOLA_PARAM, "ring degree 2^%u is outside 2^%u..2^%u", s->log_n, CKKS_MIN_LOG_N, CKKS_MAX_LOG_N);
     if (s->residual_levels == 0) return fhola_fail(FHOLA_PARAM, "a parameter set needs at least one residual prime");
+    if (!(s->scale_bits == 0 || (s->scale_bits >= 12 && s->scale_bits <= 60)))
+        return fhola_fail(FHOLA_PARAM, "a working scale of %.2f bits is outside 12..60", s->scale_bits);
+    if (s->limb_bits > CKKS_MAX_PRIME_BITS)
+        return fhola_fail(FHOLA_PARAM, "limbs of %u bits are larger than %u", s->limb_bits, CKKS_MAX_PRIME_BITS);
     if (s->special_primes == 0 || s->special_primes > 16)
         return fhola_fail(FHOLA_PARAM, "%u special primes are outside 1..16", s->special_primes);
     unsigned levels[3] = {s->stc_levels, s->eval_mod_levels, s->cts_levels};
@@ -264,40 +304,58 @@ static fhola_status check_spec(const ckks_params_spec *s)
     return FHOLA_OK;
 }
 
+static double residual_bits(const ckks_params_spec *s, unsigned level)
+{
+    return level < 2 && s->residual_low_bits[level] > 0 ? s->residual_low_bits[level] : s->residual_bits;
+}
+
 static fhola_status find_primes(ckks_params *p)
 {
     const ckks_params_spec *s = &p->spec;
     fhola_status st = add_prime(p, &p->chain, s->base_bits);
     for (unsigned i = 0; i < s->stc_levels && !st; i++) st = add_prime(p, &p->chain, s->stc_bits);
-    for (unsigned i = 0; i < s->residual_levels && !st; i++) st = add_prime(p, &p->chain, s->residual_bits);
+    for (unsigned i = 0; i < s->residual_levels && !st; i++) st = add_prime(p, &p->chain, residual_bits(s, i));
     for (unsigned i = s->eval_mod_levels; i-- > 0 && !st;) st = add_prime(p, &p->chain, eval_mod_bits(s, i));
     for (unsigned i = 0; i < s->cts_levels && !st; i++) st = add_prime(p, &p->chain, s->cts_bits);
+    pair_primes(p);
     unsigned count = p->chain;
     for (unsigned i = 0; i < s->special_primes && !st; i++) st = add_prime(p, &count, s->special_bits);
     p->special = count - p->chain;
+    if (!st && count + ckks_basis_count(p->shared) > CKKS_MAX_PRIMES)
+        st = fhola_fail(FHOLA_PARAM, "%u primes and %u limbs shared by two are more than %u", count, ckks_basis_count(p->shared), CKKS_MAX_PRIMES);
     return st;
 }
 
-/* Digits of neighbouring primes, filled from the bottom: each product stays below 2^room, each fits into one base conversion. */
+/* The primes of the limb that prime i, the lower of them, is in. */
+static ckks_basis limb_from(const ckks_params *p, unsigned i)
+{
+    ckks_basis prime = (ckks_basis)1 << i;
+    return prime | (prime & p->shared) << 1;
+}
+
+/* Digits of neighbouring limbs, filled from the bottom: each product stays below 2^room, each fits into one base conversion. */
 static fhola_status group_neighbours(ckks_params *p, double room)
 {
     for (unsigned i = 0; i < p->chain;) {
         double sum = 0;
         ckks_basis digit = 0;
-        for (; i < p->chain && sum + p->log2_prime[i] <= room && ckks_basis_count(digit) + 1 < CKKS_MAX_TERMS; i++) {
-            sum += p->log2_prime[i];
-            digit |= (ckks_basis)1 << i;
+        while (i < p->chain && ckks_basis_count(digit) + 1 < CKKS_MAX_TERMS) {
+            ckks_basis limb = limb_from(p, i);
+            if (sum + ckks_params_log2(p, limb) > room) break;
+            sum += ckks_params_log2(p, limb);
+            digit |= limb;
+            i += ckks_basis_count(limb);
         }
         if (!digit)
             return fhola_fail(FHOLA_PARAM, "special primes of %.1f bits in all cannot carry a prime of %.2f bits", room + CKKS_DIGIT_MARGIN,
-                              p->log2_prime[i]);
+                              ckks_params_log2(p, limb_from(p, i)));
         if (p->digits == CKKS_MAX_DIGITS) return fhola_fail(FHOLA_PARAM, "more than %u key-switching digits", CKKS_MAX_DIGITS);
         p->digit[p->digits++] = digit;
     }
     return FHOLA_OK;
 }
 
-/* Search for a partition of the chain into `digits` digits of any primes: prime i goes into the first digit with room, low primes
+/* Search for a partition of the chain into `digits` digits of any limbs: that from prime i goes into the first digit with room, low ones
  * together, backtracking until `steps` is used up. */
 typedef struct partition {
     const ckks_params *params;
@@ -307,20 +365,21 @@ typedef struct partition {
     ckks_basis digit[CKKS_MAX_DIGITS];
 } partition;
 
-static int place_prime(partition *t, unsigned i)
+static int place_limb(partition *t, unsigned i)
 {
     if (i == t->params->chain) return 1;
     if (t->steps == 0) return 0;
     t->steps--;
-    double size = t->params->log2_prime[i];
+    ckks_basis limb = limb_from(t->params, i);
+    double size = ckks_params_log2(t->params, limb);
     for (unsigned d = 0; d < t->digits; d++) {
         if (t->free[d] < size || ckks_basis_count(t->digit[d]) + 1 >= CKKS_MAX_TERMS) continue;
         int empty = !t->digit[d];
         t->free[d] -= size;
-        t->digit[d] |= (ckks_basis)1 << i;
-        if (place_prime(t, i + 1)) return 1;
+        t->digit[d] |= limb;
+        if (place_limb(t, i + ckks_basis_count(limb))) return 1;
         t->free[d] += size;
-        t->digit[d] &= ~((ckks_basis)1 << i);
+        t->digit[d] &= ~limb;
         if (empty) break; /* the other empty digits are alike */
     }
     return 0;
@@ -337,7 +396,7 @@ static fhola_status group_digits(ckks_params *p)
     for (unsigned digits = least; digits < p->digits; digits++) {
         partition t = {.params = p, .digits = digits, .steps = steps};
         for (unsigned d = 0; d < digits; d++) t.free[d] = room;
-        int found = place_prime(&t, 0);
+        int found = place_limb(&t, 0);
         steps = t.steps; /* of all searches together: a file may ask for parameters without such a partition */
         if (!found) continue;
         memcpy(p->digit, t.digit, sizeof p->digit);
@@ -372,11 +431,11 @@ uint64_t ckks_params_hash_make(const ckks_params *p)
     const ckks_params_spec *s = &p->spec;
     uint64_t word[CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + CKKS_MAX_DIGITS + 16], n = 0;
     unsigned small[] = {s->log_n, s->stc_levels, s->residual_levels, s->eval_mod_levels, s->cts_levels, s->special_primes,
-                        s->eval_mod_range, s->eval_mod_degree, s->double_angles, s->hamming_weight};
+                        s->eval_mod_range, s->eval_mod_degree, s->double_angles, s->hamming_weight, s->limb_bits};
     for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) word[n++] = small[i];
     word[n++] = double_bits(s->eps);
     word[n++] = double_bits(s->eval_mod_power);
-    word[n++] = double_bits(s->residual_bits);
+    word[n++] = double_bits(s->scale_bits);
     for (unsigned i = 0; i < s->eval_mod_levels; i++) word[n++] = double_bits(s->eval_mod_scale_bits[i]);
     for (unsigned i = 0; i < p->chain + p->special; i++) word[n++] = p->prime[i];
     for (unsigned i = 0; i < p->digits; i++) word[n++] = p->digit[i];
@@ -390,6 +449,7 @@ fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec)
     ckks_params *p = calloc(1, sizeof *p);
     if (!p) return fhola_fail(FHOLA_NOMEM, "no memory for parameters");
     p->spec = *spec;
+    if (p->spec.scale_bits == 0) p->spec.scale_bits = p->spec.residual_bits;
     st = find_primes(p);
     if (!st) st = group_digits(p);
     if (!st) st = check_security(p);

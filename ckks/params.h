@@ -16,15 +16,16 @@ struct ckks_params {
     unsigned chain, special;           /* primes */
     uint64_t prime[CKKS_MAX_PRIMES];   /* chain bottom to top, then special */
     double log2_prime[CKKS_MAX_PRIMES];
+    ckks_basis shared;                 /* bit i: primes i and i + 1 share a limb while both are there */
     unsigned digits;
     ckks_basis digit[CKKS_MAX_DIGITS]; /* partition of the chain when one digit does not suffice */
     uint64_t hash;
 };
 
-/* a b mod p, a^e mod p, a^-1 mod p for p below 2^63: set-up only. */
+/* a b mod p, a^e mod p for p below 2^63; a^-1 mod m for a prime to m, m below 2^63: set-up only. */
 uint64_t ckks_mod_mul(uint64_t a, uint64_t b, uint64_t p);
 uint64_t ckks_mod_pow(uint64_t a, uint64_t e, uint64_t p);
-uint64_t ckks_mod_inverse(uint64_t a, uint64_t p);
+uint64_t ckks_mod_inverse(uint64_t a, uint64_t m);
 /* Deterministic Miller-Rabin for 64-bit integers. */
 int ckks_is_prime(uint64_t n);
 
@@ -33,6 +34,13 @@ uint64_t ckks_params_hash_make(const ckks_params *params);
 
 /* Writes the indices of the primes of `basis` in increasing order and returns their number. */
 unsigned ckks_basis_list(ckks_basis basis, unsigned index[CKKS_MAX_PRIMES]);
+
+/* Limbs of a polynomial over `basis`, fewer than its primes where two share one. */
+unsigned ckks_basis_limbs(const ckks_params *params, ckks_basis basis);
+/* The primes of the chain that share limbs with those of `basis`. */
+ckks_basis ckks_basis_partner(const ckks_params *params, ckks_basis basis);
+/* Nonzero if `part` is a subset of `whole` whose limbs are limbs of `whole`, none of them half a shared one. */
+int ckks_basis_same_limbs(const ckks_params *params, ckks_basis part, ckks_basis whole);
 
 /* Index of the lowest prime of a nonempty basis. */
 unsigned ckks_basis_lowest(ckks_basis basis);

@@ -172,6 +172,7 @@ static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n
     const ckks_context *c = pe->context;
     size_t period = pe->period;
     ckks_basis basis = pe->level[n->level - 1];
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     double target = n->scale * prime_of(pe, n->level - 1);
     ckks_mark mark = ckks_workspace_mark(ws);
     ckks_complex *value = ckks_workspace_take(ws, period * sizeof *value);
@@ -186,11 +187,9 @@ static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n
         st = ckks_encode_coefficients(c, coefficient, scratch, value, period, scale);
         if (!st && !(n->plain[i] = ckks_alloc(ckks_packed_bytes(c, basis, pe->log_gap)))) st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial's coefficients");
         if (!st) pe->bytes += ckks_packed_bytes(c, basis, pe->log_gap);
-        for (unsigned t = 0; t < c->primes && !st; t++)
-            if (basis & CKKS_BIT(t)) {
-                ckks_encode_packed(c, t, pe->log_gap, n->plain[i] + ckks_packed_bytes(c, basis & (CKKS_BIT(t) - 1), pe->log_gap), limb,
-                                   coefficient, period);
-            }
+        for (unsigned t = 0; t < limbs && !st; t++)
+            ckks_encode_packed(c, index[t], pe->log_gap, n->plain[i] + ckks_packed_bytes(c, ckks_basis_below(c, basis, index[t]), pe->log_gap),
+                               limb, coefficient, period);
     }
     ckks_workspace_release(ws, mark);
     return st;
@@ -316,8 +315,13 @@ static void add_power(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d
         c->kernel->add_scalar(p, d0, d0, factor, c->n);
         return;
     }
-    c->kernel->mul_scalar_add(p, d0, d0, ckks_limb_const(c, o->x->poly[0], o->x->basis, prime), factor, c->n);
-    c->kernel->mul_scalar_add(p, d1, d1, ckks_limb_const(c, o->x->poly[1], o->x->basis, prime), factor, c->n);
+    uint64_t *const d[2] = {d0, d1}, room[CKKS_RANGE];
+    size_t range = ckks_range_length(c, o->x->basis, prime);
+    for (int k = 0; k < 2; k++)
+        for (size_t j = 0; j < c->n; j += range) {
+            const uint64_t *x = ckks_limb_range(c, o->x->poly[k], o->x->basis, prime, j, range, room);
+            c->kernel->mul_scalar_add(p, d[k] + j, d[k] + j, x, factor, range);
+        }
 }
 
 /* T_i, computed once. */
@@ -341,15 +345,25 @@ static fhola_status make_power(evaluation *e, unsigned i)
     return st;
 }
 
-/* A leaf's linear combination, one level above its result, modulo one prime: added to out, or in its place. */
-/* The powers of one leaf modulo one prime: limbs at the positions from .. on. They were made long ago and are streams too many for a
- * processor to foresee, so a range is asked for while the one before it is used. */
+/* The powers of one leaf modulo one modulus, as whole limbs (shared ones where they are). They were made long ago and are streams too
+ * many for a processor to foresee, so a range is asked for while the one before it is used. */
 typedef struct leaf_terms {
     size_t count;
     const uint64_t *x[2][LEAF_DEGREE + 1];
+    int shared[LEAF_DEGREE + 1]; /* to be reduced */
     const void *plain[LEAF_DEGREE + 1];
     uint64_t factor[LEAF_DEGREE + 1];
 } leaf_terms;
+
+/* Term i of polynomial k at the positions from .. from + words - 1; room: LEAF_RANGE words, for a shared limb. */
+static const uint64_t *term_range(const ckks_context *c, const ckks_prime *p, const leaf_terms *terms, size_t i, int k, size_t from,
+                                  size_t words, uint64_t *room)
+{
+    const uint64_t *x = terms->x[k][i] + from, one = 1, *weight = &one;
+    if (!terms->shared[i]) return x;
+    c->kernel->combine(&p, 1, &room, 1, &x, &weight, words);
+    return room;
+}
 
 static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
 {
@@ -368,11 +382,11 @@ static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
 static void scalar_range(const ckks_context *c, const ckks_prime *p, const leaf_terms *terms, uint64_t constant, uint64_t *out0,
                          uint64_t *out1, size_t from, size_t words, int accumulate)
 {
-    uint64_t *const out[2] = {out0 + from, out1 + from};
+    uint64_t *const out[2] = {out0 + from, out1 + from}, room[LEAF_RANGE];
     for (int k = 0; k < 2; k++) {
         if (!accumulate) memset(out[k], 0, words * sizeof *out[k]);
         for (size_t i = 0; i < terms->count; i++)
-            c->kernel->mul_scalar_add(p, out[k], out[k], terms->x[k][i] + from, terms->factor[i], words);
+            c->kernel->mul_scalar_add(p, out[k], out[k], term_range(c, p, terms, i, k, from, words, room), terms->factor[i], words);
     }
     c->kernel->add_scalar(p, out[0], out[0], constant, words);
 }
@@ -382,14 +396,16 @@ static void plain_range(const ckks_context *c, const ckks_prime *p, const leaf_t
 {
     const void *plain[LEAF_DEGREE + 1];
     const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
+    uint64_t room[2][LEAF_DEGREE + 1][LEAF_RANGE];
     for (size_t i = 0; i < terms->count; i++) {
         plain[i] = (const char *)terms->plain[i] + (from >> log_gap) * p->width;
-        x0[i] = terms->x[0][i] + from;
-        x1[i] = terms->x[1][i] + from;
+        x0[i] = term_range(c, p, terms, i, 0, from, words, room[0][i]);
+        x1[i] = term_range(c, p, terms, i, 1, from, words, room[1][i]);
     }
     c->kernel->plain_product(p, out0 + from, out1 + from, words, terms->count, plain, log_gap, x0, x1, accumulate);
 }
 
+/* A leaf's linear combination, one level above its result, modulo one modulus: added to out, or in its place. */
 static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64_t *out0, uint64_t *out1, int accumulate)
 {
     const ckks_context *c = e->c;
@@ -402,8 +418,9 @@ static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64
         if (scalar ? fabs(n->coeff[i]) <= TINY : !n->plain[i]) continue;
         for (int k = 0; k < 2; k++)
             terms.x[k][terms.count] = i ? ckks_limb_const(c, e->power[i].poly[k], e->power[i].basis, prime) : k ? e->zero : e->one;
+        terms.shared[terms.count] = i && ckks_limb_shared(c, e->power[i].basis, prime);
         if (scalar) terms.factor[terms.count] = ckks_integer_mod(c, rint(n->coeff[i] * target / pe->power_scale[i]), prime);
-        else terms.plain[terms.count] = n->plain[i] + ckks_packed_bytes(c, pe->level[n->level - 1] & (CKKS_BIT(prime) - 1), pe->log_gap);
+        else terms.plain[terms.count] = n->plain[i] + ckks_packed_bytes(c, ckks_basis_below(c, pe->level[n->level - 1], prime), pe->log_gap);
         terms.count++;
     }
     uint64_t constant = scalar ? ckks_integer_mod(c, rint(n->coeff[0] * target), prime) : 0;
@@ -430,7 +447,7 @@ static void add_leaf(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1
 static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext *out)
 {
     ckks_basis before = level_basis(e, n->level - 1);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_basis_list(before, index);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(e->c, before, index);
     ckks_ciphertext sum;
     fhola_status st = ckks_ciphertext_scratch(&sum, e->ws, before);
     if (st) return st;
@@ -455,7 +472,7 @@ static fhola_status evaluate_inner(evaluation *e, const node *n, ckks_ciphertext
     if (!st) st = ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1, r->leaf ? &addend : NULL, after);
     if (st) return st;
     if (r->leaf) {
-        if (e->pe->period > 1) e->ws->counters.plain_products += ckks_basis_count(before) * (r->degree + 1);
+        if (e->pe->period > 1) e->ws->counters.plain_products += ckks_limb_count(e->c, before) * (r->degree + 1);
         return FHOLA_OK;
     }
     st = ckks_ciphertext_scratch(&remainder, e->ws, after);
@@ -483,7 +500,7 @@ fhola_status ckks_polynomial_apply(const ckks_context *c, ckks_workspace *ws, co
     if (out->context != c || ws->context != c || keys->context != c || pe->context != c)
         return fhola_fail(FHOLA_PARAM, "the polynomial, keys, workspace or result belong to another context");
     ckks_basis consumed = pe->level[0] & ~pe->level[pe->depth];
-    int fits = pe->period > 1 ? in->basis == pe->level[0] : !(in->basis & ~pe->level[0]) && (in->basis & consumed) == consumed;
+    int fits = pe->period > 1 ? in->basis == pe->level[0] : ckks_basis_same_limbs(&c->params, in->basis, pe->level[0]) && (in->basis & consumed) == consumed;
     if (!fits)
         return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx is not the polynomial's %#llx", (unsigned long long)in->basis,
                           (unsigned long long)pe->level[0]);

@@ -45,6 +45,14 @@ static fhola_status check_parameters(const compiler *c)
     return FHOLA_OK;
 }
 
+/* Rounding to a result's primes moves a score by about 2^13 over its scale (N = 2^15): base primes that leave less than this do not hold
+ * a result alone. */
+#define LEAST_RESULT_SCALE 0x1p17
+
+/* An activation is a product of a quotient at scale q and a power at about the working scale w, divided by its last prime p. Where p is
+ * smaller than w, the result's scale q w / p is larger, so that q is smaller than w by this factor at most. */
+#define QUOTIENT_LOSS 8
+
 static void choose_bases(const compiler *c)
 {
     const ckks_params *params = ckks_context_params(c->context);
@@ -55,8 +63,9 @@ static void choose_bases(const compiler *c)
     n->convolution_basis = base | stc | conv;
     n->score_basis = base | lowest;
     n->score_input_basis = base | lowest | conv;
-    n->result_basis = base;
-    n->scale = exp2(ckks_params_get_spec(params)->residual_bits);
+    n->result_basis = prime_of(params, base) / 2 / NN_SCORE_BOUND < LEAST_RESULT_SCALE ? n->score_basis : base;
+    n->scale = exp2(ckks_params_get_spec(params)->scale_bits);
+    n->linear_scale = fmax(n->scale, n->scale * n->scale / prime_of(params, ckks_basis_residual(params, 2) & ~conv) / QUOTIENT_LOSS);
     n->score_scale = prime_of(params, base) / 2 / NN_SCORE_BOUND * prime_of(params, lowest);
 }
 
@@ -72,7 +81,7 @@ static fhola_status compile_linear(const compiler *c, ckks_lintrans **out, nn_li
         .diagonal = c->network->encoded ? nn_linear_diagonal : NULL,
         .arg = linear,
         .period = linear->period,
-        .plain_scale = out_scale * convolution_prime(c) / c->network->scale,
+        .plain_scale = out_scale * convolution_prime(c) / c->network->linear_scale,
         .baby_step = linear->baby_step,
     };
     fhola_status status = ckks_lintrans_create(out, c->context, c->workspace, &spec);
@@ -147,7 +156,7 @@ static fhola_status request_relinearisation(const compiler *c, ckks_basis basis,
 
 static fhola_status create_activation(const compiler *c, nn_layer *layer, const nn_recipe *r, const double *coeff, ckks_basis basis)
 {
-    double scale_in = ckks_bootstrap_scale_out(layer->bootstrap), scale_out = c->network->scale;
+    double scale_in = ckks_bootstrap_scale_out(layer->bootstrap), scale_out = c->network->linear_scale;
     nn_composition_spec composition = {r->sign, r->degree, r->layout.slots, coeff, basis, scale_in, scale_out};
     ckks_polynomial_spec polynomial = {r->degree, r->layout.slots, coeff, basis, c->network->convolution_basis, scale_in, scale_out};
     return r->sign ? nn_composition_create(&layer->composition, c->context, c->workspace, &composition)
@@ -172,7 +181,7 @@ static fhola_status compile_activation(const compiler *c, nn_layer *layer, const
 static fhola_status compile_layer(const compiler *c, nn_layer *layer, nn_recipe *r)
 {
     nn_network *n = c->network;
-    double skip_scale = convolution_prime(c); /* so that rescaling leaves the scale as it was */
+    double skip_scale = n->scale * convolution_prime(c) / n->linear_scale; /* so that rescaling leads to the bootstrap's scale */
     layer->opens = r->opens;
     layer->closes = r->closes;
     fhola_status s = compile_bootstrap(c, &layer->bootstrap, r->layout);
@@ -223,7 +232,7 @@ static fhola_status make_client(const compiler *c, const nn_model *model)
     n->client.input_bound = n->schedule.input_bound;
     n->client.input = n->schedule.input;
     n->client.basis = n->convolution_basis;
-    n->client.scale = n->scale;
+    n->client.scale = n->linear_scale;
     n->client.rows = n->schedule.scores.rows;
     return FHOLA_OK;
 }

@@ -40,7 +40,8 @@ struct nn_network {
     nn_schedule schedule;
     int encoded;
     ckks_basis convolution_basis, bootstrap_basis, score_input_basis, score_basis, result_basis;
-    double scale;       /* of the input, of activations and in front of bootstraps */
+    double scale;        /* in front of bootstraps and behind them */
+    double linear_scale; /* of the input and of activations: what linear layers take */
     double score_scale; /* on score_basis */
     size_t count;
     nn_layer *layer;

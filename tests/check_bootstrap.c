@@ -20,7 +20,7 @@ static ring toy_ring(void)
 static ckks_bootstrap *create(ring *r, unsigned log_values)
 {
     ckks_bootstrap *bs = NULL;
-    ck_assert_ok(ckks_bootstrap_create(&bs, r->context, r->ws, log_values, exp2(r->context->params.spec.residual_bits), 1));
+    ck_assert_ok(ckks_bootstrap_create(&bs, r->context, r->ws, log_values, exp2(r->context->params.spec.scale_bits), 1));
     ck_assert_ok(ckks_bootstrap_keys(bs, r->context, &r->list));
     return bs;
 }
@@ -396,7 +396,7 @@ START_TEST(complex_values)
     const ckks_params_spec *spec = &r.context->params.spec;
     size_t n = (size_t)1 << _i;
     ckks_complex z[512], got[512], want[512];
-    ck_assert_ok(ckks_bootstrap_create_complex(&bs, r.context, r.ws, (unsigned)_i, exp2(spec->residual_bits), 1));
+    ck_assert_ok(ckks_bootstrap_create_complex(&bs, r.context, r.ws, (unsigned)_i, exp2(spec->scale_bits), 1));
     ck_assert_ok(ckks_bootstrap_keys(bs, r.context, &r.list));
     ring_keys(&r);
     ckks_ciphertext *out = new_ciphertext(&r);

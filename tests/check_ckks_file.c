@@ -115,7 +115,7 @@ START_TEST(secret_round_trip)
     for (int i = 0; i < 2; i++) {
         ring r = toy_ring(names[i], NULL);
         bytes b = to_bytes(&r, SECRET, r.secret);
-        ck_assert_uint_eq(b.length, 40 + 232 + 32 + r.n / 4 + 32);
+        ck_assert_uint_eq(b.length, 40 + 32 + CKKS_SPEC_BYTES + 32 + r.n / 4 + 32);
         void *thing;
         ck_assert_ok(from_bytes(&r, SECRET, b, &thing));
         ckks_secret_key *back = thing;
@@ -505,7 +505,7 @@ static size_t ciphertext_room(const ring *r, ckks_basis basis, int fresh)
     size_t bits = 0;
     for (unsigned t = 0; t < r->context->primes; t++)
         if (basis >> t & 1) bits += r->context->prime[t].bits;
-    return 40 + 232 + 32 + 24 + (fresh ? bits * r->n / 8 + 32 : 2 * bits * r->n / 8) + 32;
+    return 40 + 32 + CKKS_SPEC_BYTES + 32 + 24 + (fresh ? bits * r->n / 8 + 32 : 2 * bits * r->n / 8) + 32;
 }
 
 START_TEST(ciphertext_round_trip)

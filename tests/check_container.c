@@ -101,7 +101,7 @@ static bytes sample(void)
     memory_writer m;
     memory_open(&m);
     write_sample(m.writer, CKKS_FILE_CIPHERTEXT, 7);
-    ck_assert_uint_eq(ckks_writer_bytes(m.writer), 40 + 32 + 200 + 32 + 100 + 32 + 32);
+    ck_assert_uint_eq(ckks_writer_bytes(m.writer), 40 + 32 + CKKS_SPEC_BYTES + 32 + 100 + 32 + 32);
     return memory_close(&m);
 }
 
@@ -170,7 +170,7 @@ START_TEST(streams)
             ck_assert_ok(ckks_reader_skip(r, &info));
             ck_assert_str_eq(info.tag, tags[k]);
             ck_assert_uint_eq(info.length, k ? 0 : 100);
-            ck_assert_uint_eq(info.offset, head.offset + 40 + 32 + 200 + 32 + (k > 0) * 132u + (k > 1) * 32u);
+            ck_assert_uint_eq(info.offset, head.offset + 40 + 32 + CKKS_SPEC_BYTES + 32 + (k > 0) * 132u + (k > 1) * 32u);
         }
     }
     ck_assert_ok(ckks_reader_begin(r, &more, CKKS_FILE_ANY, NULL, 0));
@@ -350,8 +350,9 @@ START_TEST(bad_parameters)
     bad = good;
     bad.residual_levels = 0xffffffffu;
     ck_assert_fails(read_with_spec(&bad, 0, 0), FHOLA_FORMAT);
-    double *const real[] = {&bad.base_bits,    &bad.stc_bits, &bad.residual_bits,  &bad.cts_bits,
-                            &bad.special_bits, &bad.eps,      &bad.eval_mod_power, &bad.eval_mod_scale_bits[3]};
+    double *const real[] = {&bad.base_bits,    &bad.stc_bits, &bad.residual_bits, &bad.scale_bits, &bad.cts_bits,
+                            &bad.special_bits, &bad.eps,      &bad.eval_mod_power, &bad.eval_mod_scale_bits[3],
+                            &bad.residual_low_bits[0], &bad.residual_low_bits[1]};
     for (size_t i = 0; i < sizeof real / sizeof real[0]; i++) {
         bad = good;
         *real[i] = i % 2 ? (double)INFINITY : (double)NAN;

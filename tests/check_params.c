@@ -113,7 +113,7 @@ END_TEST
 static void check_bits(const ckks_params *p, ckks_basis basis, double bits)
 {
     for (unsigned i = 0; i < CKKS_MAX_PRIMES; i++)
-        if (basis >> i & 1) ck_assert_double_eq_tol(log2((double)ckks_params_prime(p, i)), bits, 0.05);
+        if (basis >> i & 1) ck_assert_double_eq_tol(log2((double)ckks_params_prime(p, i)), bits, bits < 24 ? 0.5 : 0.05);
 }
 
 START_TEST(primes_and_roles)
@@ -148,14 +148,17 @@ START_TEST(primes_and_roles)
 
     check_bits(p, role[0], spec.base_bits);
     check_bits(p, role[1], spec.stc_bits);
-    check_bits(p, role[2], spec.residual_bits);
+    for (unsigned l = 0; l < spec.residual_levels; l++) {
+        double low = l < 2 ? spec.residual_low_bits[l] : 0;
+        check_bits(p, ckks_basis_residual(p, l + 1) & ~ckks_basis_residual(p, l), low > 0 ? low : spec.residual_bits);
+    }
     check_bits(p, role[4], spec.cts_bits);
     check_bits(p, role[5], spec.special_bits);
-    /* The EvalMod prime of depth l, top first, takes S_l^2 to S_(l+1), and the last lands on 2^residual_bits / (2 pi eps). */
+    /* The EvalMod prime of depth l, top first, takes S_l^2 to S_(l+1), and the last lands on 2^scale_bits / (2 pi eps). */
     ckks_basis left = role[3];
     for (unsigned l = 0; l < spec.eval_mod_levels; l++) {
         double next =
-            l + 1 < spec.eval_mod_levels ? spec.eval_mod_scale_bits[l + 1] : spec.residual_bits - log2(2 * acos(-1) * spec.eps);
+            l + 1 < spec.eval_mod_levels ? spec.eval_mod_scale_bits[l + 1] : spec.scale_bits - log2(2 * acos(-1) * spec.eps);
         check_bits(p, ckks_basis_top(left), 2 * spec.eval_mod_scale_bits[l] - next);
         left &= ~ckks_basis_top(left);
     }
@@ -189,6 +192,45 @@ START_TEST(digits)
             if (fewer) ck_assert_double_lt(ckks_params_log2(p, fewer), ckks_params_log2(p, q) + 3.9);
         }
     }
+    ckks_params_destroy(p);
+}
+END_TEST
+
+/* Limbs that two primes share: neighbours, below the limit, never apart in a digit, and all that the limit allows from the bottom up. */
+START_TEST(shared_limbs)
+{
+    ckks_params_spec spec = named_spec("R15");
+    ckks_params *p = create(&spec);
+    ckks_basis chain = ckks_basis_chain(p), low = 0;
+    ck_assert_uint_eq(p->shared, 1 | 1 << 2 | 1 << 4 | 1 << 15); /* base, StC | StC, residual | two residual | two CtS */
+    for (unsigned i = 0; i < p->chain; i++) {
+        int shared = p->shared >> i & 1, taken = low >> i & 1;
+        double both = i + 1 < p->chain ? ckks_params_log2(p, (ckks_basis)3 << i) : INFINITY;
+        ck_assert_int_eq(shared, !taken && both < spec.limb_bits);
+        if (shared) low |= (ckks_basis)1 << (i + 1);
+    }
+    for (ckks_basis q = 1; q <= chain; q = q << 1 | 1) {
+        unsigned limbs = 0;
+        for (unsigned i = 0; i < p->chain; i++)
+            if (q >> i & 1) limbs += !(i && p->shared >> (i - 1) & 1);
+        ck_assert_uint_eq(ckks_basis_limbs(p, q), limbs);
+        for (unsigned j = 0; j < ckks_params_digits(p); j++) {
+            ckks_basis digit = ckks_params_digit(p, j);
+            ck_assert_uint_eq(ckks_basis_partner(p, digit) & ~digit, 0);
+        }
+    }
+    ck_assert_uint_eq(ckks_basis_partner(p, 1), 2);
+    ck_assert_uint_eq(ckks_basis_partner(p, 2), 1);
+    ck_assert_uint_eq(ckks_basis_partner(p, (ckks_basis)1 << 7), 0);
+    ck_assert(ckks_basis_same_limbs(p, 3, chain));
+    ck_assert(ckks_basis_same_limbs(p, 1, 1));
+    ck_assert(ckks_basis_same_limbs(p, 1, 5)); /* 2's partner is not there */
+    ck_assert(!ckks_basis_same_limbs(p, 1, chain));
+    ck_assert(!ckks_basis_same_limbs(p, 2, 3));
+    ck_assert(!ckks_basis_same_limbs(p, 3, 1));
+    spec.limb_bits = 51;
+    ckks_params *other = NULL;
+    ck_assert_fails(ckks_params_create(&other, &spec), FHOLA_PARAM);
     ckks_params_destroy(p);
 }
 END_TEST
@@ -461,6 +503,7 @@ static void add_tests(TCase *tcase)
 #endif
     tcase_add_loop_test(tcase, primes_and_roles, 0, sets);
     tcase_add_loop_test(tcase, digits, 0, sets);
+    tcase_add_test(tcase, shared_limbs);
     tcase_add_test(tcase, basis_helpers);
     tcase_add_test(tcase, caps);
     tcase_add_test(tcase, named_sets_are_secure);

@@ -103,7 +103,7 @@ static void check_conversion(const ring *r, ckks_basis from, gmp_randstate_t sta
 {
     const ckks_context *c = r->context;
     unsigned index[CKKS_MAX_PRIMES], target[CKKS_MAX_PRIMES];
-    unsigned count = ckks_basis_list(from, index), targets = ckks_basis_list((r->chain | r->special) & ~from, target);
+    unsigned count = ckks_limb_list(c, from, index), targets = ckks_limb_list(c, (r->chain | r->special) & ~from, target);
     mpz_t *x = integers_create(c->n), d, other;
     uint64_t *limbs = ckks_alloc((count + 1 + targets) * c->stride * sizeof *limbs), *v = limbs + count * c->stride,
              *out[CKKS_MAX_PRIMES];

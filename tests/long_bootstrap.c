@@ -116,7 +116,7 @@ START_TEST(full_size)
     set_threads(0);
     ring_open(&r, &spec, NULL);
     for (unsigned k = 0; k < 3; k++) {
-        ck_assert_ok(ckks_bootstrap_create(&bs[k], r.context, r.ws, LOG_MOST - k, exp2(spec.residual_bits), 1));
+        ck_assert_ok(ckks_bootstrap_create(&bs[k], r.context, r.ws, LOG_MOST - k, exp2(spec.scale_bits), 1));
         ck_assert_ok(ckks_bootstrap_keys(bs[k], r.context, &r.list));
     }
     ring_keys(&r);
@@ -137,7 +137,7 @@ static void open_16(ckks_bootstrap **bs, ckks_params_spec *spec, int complex_val
     eps = spec->eps;
     set_threads(0);
     ring_open(&r, spec, NULL);
-    double scale = exp2(spec->residual_bits);
+    double scale = exp2(spec->scale_bits);
     ck_assert_ok(complex_values ? ckks_bootstrap_create_complex(bs, r.context, r.ws, spec->log_n - 1, scale, 1)
                                 : ckks_bootstrap_create(bs, r.context, r.ws, LOG_MOST, scale, 1));
     ck_assert_ok(ckks_bootstrap_keys(*bs, r.context, &r.list));

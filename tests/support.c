@@ -264,10 +264,13 @@ void centred_phase(const ring *r, int64_t *out, const ckks_ciphertext *ct, unsig
     const ckks_context *c = r->context;
     uint64_t *x = ckks_alloc(c->n * sizeof *x);
     ck_assert_ptr_nonnull(x);
-    c->kernel->mul_add(&c->prime[prime], x, ckks_limb(c, ct->poly[0], ct->basis, prime),
-                       ckks_limb(c, ct->poly[1], ct->basis, prime), r->secret->ntt + prime * c->stride, c->n);
+    uint64_t *y = ckks_alloc(2 * c->n * sizeof *y);
+    ck_assert_ptr_nonnull(y);
+    c->kernel->mul_add(&c->prime[prime], x, ckks_limb_range(c, ct->poly[0], ct->basis, prime, 0, c->n, y),
+                       ckks_limb_range(c, ct->poly[1], ct->basis, prime, 0, c->n, y + c->n), r->secret->ntt + prime * c->stride, c->n);
     centred_limb(r, out, x, prime);
     ckks_free(x);
+    ckks_free(y);
 }
 
 #ifdef HAVE_GMP
@@ -311,9 +314,10 @@ void integers_from_poly(mpz_t *out, const ring *r, const uint64_t *poly, ckks_ba
     mpz_inits(whole, cofactor, inverse, prime, NULL);
     integer_product(whole, r, basis);
     for (size_t i = 0; i < c->n; i++) mpz_set_ui(out[i], 0);
-    for (unsigned t = 0; t < c->primes; t++) {
-        if (!(basis >> t & 1)) continue;
-        memcpy(limb, ckks_limb_const(c, poly, basis, t), c->n * sizeof *limb);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned k = 0; k < limbs; k++) {
+        unsigned t = index[k];
+        memcpy(limb, poly + k * c->stride, c->n * sizeof *limb);
         c->kernel->ntt_inverse(&c->prime[t], &limb, 1);
         mpz_set_ui(prime, c->prime[t].p);
         mpz_divexact(cofactor, whole, prime);
@@ -329,9 +333,10 @@ void integers_from_poly(mpz_t *out, const ring *r, const uint64_t *poly, ckks_ba
 void poly_from_integers(const ring *r, uint64_t *poly, ckks_basis basis, mpz_t *x)
 {
     const ckks_context *c = r->context;
-    for (unsigned t = 0; t < c->primes; t++) {
-        if (!(basis >> t & 1)) continue;
-        uint64_t *limb = ckks_limb(c, poly, basis, t);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned k = 0; k < limbs; k++) {
+        unsigned t = index[k];
+        uint64_t *limb = poly + k * c->stride;
         for (size_t i = 0; i < c->n; i++) limb[i] = mpz_fdiv_ui(x[i], c->prime[t].p);
         c->kernel->ntt_forward(&c->prime[t], &limb, 1);
     }
@@ -341,12 +346,13 @@ void integer_phase(mpz_t *out, const ring *r, const uint64_t *c0, const uint64_t
 {
     const ckks_context *c = r->context;
     if (!s2) s2 = r->secret->ntt;
-    uint64_t *sum = ckks_alloc(ckks_basis_count(basis) * c->stride * sizeof *sum);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    uint64_t *sum = ckks_alloc(limbs * c->stride * sizeof *sum);
     ck_assert_ptr_nonnull(sum);
-    for (unsigned t = 0; t < c->primes; t++)
-        if (basis >> t & 1)
-            c->kernel->mul_add(&c->prime[t], ckks_limb(c, sum, basis, t), ckks_limb_const(c, c0, basis, t),
-                               ckks_limb_const(c, c1, basis, t), s2 + t * c->stride, c->n);
+    for (unsigned k = 0; k < limbs; k++) {
+        size_t at = k * c->stride;
+        c->kernel->mul_add(&c->prime[index[k]], sum + at, c0 + at, c1 + at, s2 + index[k] * c->stride, c->n);
+    }
     integers_from_poly(out, r, sum, basis);
     ckks_free(sum);
 }

@@ -199,7 +199,7 @@ static fhola_status prime_init(ckks_prime *p)
     t->inverse_lanes = t->forward_lanes + lanes;
     t->forward = (twiddle *)(void *)(t->inverse_lanes + lanes);
     t->inverse = t->forward + n / 4;
-    uint64_t scale = scalar_power(n, p->p - 2, &t->m);
+    uint64_t scale = scalar_inverse_of_degree(p->p, p->log_n);
     scalar_twiddles(w, p->psi, p->log_n, &t->m);
     fill_twiddles(t->forward, t->forward_lanes, w, n, p->p);
     scalar_twiddles(w, scalar_power(p->psi, 2 * n - 1, &t->m), p->log_n, &t->m);

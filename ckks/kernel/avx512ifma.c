@@ -178,7 +178,7 @@ static void set_constants(ifma_tables *t, uint64_t p, unsigned log_n)
     t->first_lift = (t->forward_class == CLASS_A ? 26 : 7) * p;
     /* Sums of products of residues: see `reduce`. Combinations take y < 2^50 instead of y < p. */
     t->sums = m->bits >= 50 ? 15 : m->bits == 49 ? 60 : m->bits == 48 ? 240 : m->bits == 47 ? 960 : 2048;
-    t->scale = twiddle_of(scalar_power((uint64_t)1 << log_n, p - 2, m), m);
+    t->scale = twiddle_of(scalar_inverse_of_degree(p, log_n), m);
 }
 
 static fhola_status prime_init(ckks_prime *p)

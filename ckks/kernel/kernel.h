@@ -34,10 +34,11 @@
 #define CKKS_MAX_TERMS 32u      /* most terms of one inner product or combination */
 #define CKKS_MAX_SWITCHES 8u    /* most key switches of one inner product */
 
-/* One prime of a ring of degree n, with the tables of the kernel that initialised it. Read-only after prime_init. */
+/* One modulus of a ring of degree n, with the tables of the kernel that initialised it. Read-only after prime_init. A product of primes that
+ * are 1 mod 2n serves as well as a prime: no function divides by anything but powers of two and psi, which are units of either. */
 typedef struct ckks_prime {
-    uint64_t p;        /* prime, p = 1 mod 2n, 2n < p < 2^50 */
-    uint64_t psi;      /* primitive 2n-th root of unity modulo p: the smallest one, so that all tables agree */
+    uint64_t p;        /* prime, or a product of primes, = 1 mod 2n; 2n < p < 2^50 */
+    uint64_t psi;      /* primitive 2n-th root of unity modulo every prime of p: the smallest one, so that all tables agree */
     double inverse;    /* 1.0 / p, correctly rounded */
     unsigned bits;     /* bit length of p */
     unsigned width;    /* bytes of a packed residue: 4 if p < 2^32, else 8 */

@@ -79,7 +79,7 @@ static fhola_status prime_init(ckks_prime *p)
     fill(t->forward, w, p->psi, p->log_n, m);
     fill(t->inverse, w, scalar_power(p->psi, 2 * n - 1, m), p->log_n, m);
     free(w);
-    t->scale = twiddle_of(scalar_power(n, p->p - 2, m), m);
+    t->scale = twiddle_of(scalar_inverse_of_degree(p->p, p->log_n), m);
     t->scale_last = twiddle_of(scalar_mul(t->scale.w, t->inverse[1].w, m), m);
     return FHOLA_OK;
 }

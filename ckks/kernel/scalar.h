@@ -117,6 +117,12 @@ static inline uint64_t scalar_power(uint64_t base, uint64_t exponent, const scal
     return result;
 }
 
+/* 2^-log_n modulo p = 1 mod 2^log_n, which need not be a prime: n (p - (p - 1) / n) = n p - p + 1. */
+static inline uint64_t scalar_inverse_of_degree(uint64_t p, unsigned log_n)
+{
+    return p - ((p - 1) >> log_n);
+}
+
 static inline uint32_t scalar_reverse(uint32_t i, unsigned bits)
 {
     uint32_t r = 0;

@@ -201,7 +201,7 @@ static fhola_status time_operations(bench *b)
     fhola_status status = ckks_key_list_add(&b->list, b->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, q, p});
     for (uint32_t k = 1; k <= HOISTED && !status; k++)
         status = ckks_key_list_add(&b->list, b->context, (ckks_key_request){CKKS_KEY_ROTATE, k, q, p});
-    if (!status) status = make_operands(b, q, ckks_slots(b->context), exp2(ckks_params_get_spec(b->params)->residual_bits));
+    if (!status) status = make_operands(b, q, ckks_slots(b->context), exp2(ckks_params_get_spec(b->params)->scale_bits));
     for (size_t i = 0; i < OPERATIONS && !status; i++) status = measure(b, i, operations[i].name, operations[i].run, operations[i].share);
     return status;
 }
@@ -231,7 +231,7 @@ static fhola_status time_bootstrap(bench *b)
     size_t runs = 0;
     unsigned log_values = b->options->log_values > 0 ? (unsigned)b->options->log_values : spec->log_n - 1;
     fhola_status status = (b->options->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
-        &b->bootstrap, b->context, b->ws, log_values, exp2(spec->residual_bits), 1);
+        &b->bootstrap, b->context, b->ws, log_values, exp2(spec->scale_bits), 1);
     if (!status) status = ckks_bootstrap_keys(b->bootstrap, b->context, &b->list);
     if (!status)
         status = make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params), (size_t)1 << log_values,

@@ -10,35 +10,41 @@
 
 #define LINE_ROOM 1024
 
-/* Where a key's value goes: a whole number, a real one, or the list of scales. */
-typedef enum kind { WHOLE, REAL, SCALES } kind;
+/* Where a key's value goes: a whole number, a real one, two of them, or the list of scales. */
+typedef enum kind { WHOLE, REAL, PAIR, SCALES } kind;
+
+/* Who has to give a key: everyone, sets that bootstrap, nobody (0 then). */
+typedef enum need { ALWAYS, BOOTSTRAP, OPTIONAL } need;
 
 typedef struct field {
     const char *key;
     kind kind;
     size_t offset;
-    bool bootstrap; /* only needed by sets that bootstrap */
+    need need;
 } field;
 
 #define AT(member) offsetof(ckks_params_spec, member)
 static const field fields[] = {
-    {"log_n", WHOLE, AT(log_n), false},
-    {"base_bits", REAL, AT(base_bits), false},
-    {"stc_levels", WHOLE, AT(stc_levels), true},
-    {"stc_bits", REAL, AT(stc_bits), true},
-    {"residual_levels", WHOLE, AT(residual_levels), false},
-    {"residual_bits", REAL, AT(residual_bits), false},
-    {"eval_mod_scale_bits", SCALES, AT(eval_mod_scale_bits), true},
-    {"cts_levels", WHOLE, AT(cts_levels), true},
-    {"cts_bits", REAL, AT(cts_bits), true},
-    {"special_primes", WHOLE, AT(special_primes), false},
-    {"special_bits", REAL, AT(special_bits), false},
-    {"eps", REAL, AT(eps), true},
-    {"eval_mod_range", WHOLE, AT(eval_mod_range), true},
-    {"eval_mod_degree", WHOLE, AT(eval_mod_degree), true},
-    {"double_angles", WHOLE, AT(double_angles), true},
-    {"eval_mod_power", REAL, AT(eval_mod_power), true},
-    {"hamming_weight", WHOLE, AT(hamming_weight), true},
+    {"log_n", WHOLE, AT(log_n), ALWAYS},
+    {"base_bits", REAL, AT(base_bits), ALWAYS},
+    {"stc_levels", WHOLE, AT(stc_levels), BOOTSTRAP},
+    {"stc_bits", REAL, AT(stc_bits), BOOTSTRAP},
+    {"residual_levels", WHOLE, AT(residual_levels), ALWAYS},
+    {"residual_bits", REAL, AT(residual_bits), ALWAYS},
+    {"residual_low_bits", PAIR, AT(residual_low_bits), OPTIONAL},
+    {"scale_bits", REAL, AT(scale_bits), OPTIONAL},
+    {"eval_mod_scale_bits", SCALES, AT(eval_mod_scale_bits), BOOTSTRAP},
+    {"cts_levels", WHOLE, AT(cts_levels), BOOTSTRAP},
+    {"cts_bits", REAL, AT(cts_bits), BOOTSTRAP},
+    {"special_primes", WHOLE, AT(special_primes), ALWAYS},
+    {"special_bits", REAL, AT(special_bits), ALWAYS},
+    {"eps", REAL, AT(eps), BOOTSTRAP},
+    {"eval_mod_range", WHOLE, AT(eval_mod_range), BOOTSTRAP},
+    {"eval_mod_degree", WHOLE, AT(eval_mod_degree), BOOTSTRAP},
+    {"double_angles", WHOLE, AT(double_angles), BOOTSTRAP},
+    {"eval_mod_power", REAL, AT(eval_mod_power), BOOTSTRAP},
+    {"hamming_weight", WHOLE, AT(hamming_weight), BOOTSTRAP},
+    {"limb_bits", WHOLE, AT(limb_bits), OPTIONAL},
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
@@ -70,7 +76,12 @@ static bool store(ckks_params_spec *spec, const field *f, char *text)
         }
         return spec->eval_mod_levels > 0;
     }
-    if (!take_number(&number, &text) || !at_end(text)) return false;
+    if (!take_number(&number, &text)) return false;
+    if (f->kind == PAIR) {
+        ((double *)to)[0] = number;
+        return take_number((double *)to + 1, &text) && at_end(text);
+    }
+    if (!at_end(text)) return false;
     if (f->kind == REAL) {
         *(double *)to = number;
         return true;
@@ -104,6 +115,7 @@ static fhola_status read_line(ckks_params_spec *spec, bool seen[FIELDS], char *l
         return fhola_fail(FHOLA_FORMAT, "%s, line %u: %s needs %s", path, number, f->key,
                           f->kind == WHOLE  ? "a whole number"
                           : f->kind == REAL ? "a number"
+                          : f->kind == PAIR ? "two numbers"
                                             : "1 to 12 numbers");
     return FHOLA_OK;
 }
@@ -120,9 +132,9 @@ static fhola_status read_stream(ckks_params_spec *spec, FILE *file, const char *
             status = read_line(spec, seen, line, path, number);
     }
     if (status == FHOLA_OK && ferror(file)) status = fhola_fail(FHOLA_IO, "cannot read %s", path);
-    for (size_t i = 0; i < FIELDS; i++) bootstrap = bootstrap || (fields[i].bootstrap && seen[i]);
+    for (size_t i = 0; i < FIELDS; i++) bootstrap = bootstrap || (fields[i].need == BOOTSTRAP && seen[i]);
     for (size_t i = 0; i < FIELDS && status == FHOLA_OK; i++)
-        if (!seen[i] && (bootstrap || !fields[i].bootstrap))
+        if (!seen[i] && (fields[i].need == ALWAYS || (fields[i].need == BOOTSTRAP && bootstrap)))
             status = fhola_fail(FHOLA_FORMAT, "%s: %s is missing", path, fields[i].key);
     return status;
 }
@@ -144,10 +156,11 @@ void nn_cmd_spec_print(const ckks_params_spec *spec)
     for (size_t i = 0; i < FIELDS; i++) {
         const field *f = &fields[i];
         const void *from = (const char *)spec + f->offset;
-        if (f->bootstrap && spec->eval_mod_levels == 0) continue;
+        if (f->need == BOOTSTRAP && spec->eval_mod_levels == 0) continue;
         printf("%s =", f->key);
         if (f->kind == WHOLE) printf(" %u", *(const unsigned *)from);
         if (f->kind == REAL) printf(" %.10g", *(const double *)from);
+        if (f->kind == PAIR) printf(" %.10g %.10g", *(const double *)from, *((const double *)from + 1));
         for (unsigned k = 0; f->kind == SCALES && k < spec->eval_mod_levels; k++) printf(" %.10g", spec->eval_mod_scale_bits[k]);
         printf("\n");
     }
