@@ -10,6 +10,22 @@
 #define ROUNDING 1e-6 /* of a resampled pixel */
 #define UNSOUND  (NN_SCORE_BOUND / 8) /* where a sound result is zero */
 
+/* Rounding to a result's primes moves a score by about 2^13 over its scale (N = 2^15): a base prime that leaves less than this does not
+ * hold a result alone. */
+#define LEAST_RESULT_SCALE 0x1p17
+
+ckks_basis nn_score_basis(const ckks_params *params)
+{
+    ckks_basis stc = ckks_basis_stc(params);
+    return ckks_basis_base(params) | (stc & (~stc + 1));
+}
+
+ckks_basis nn_result_basis(const ckks_params *params)
+{
+    double scale = (double)ckks_params_prime(params, 0) / 2 / NN_SCORE_BOUND;
+    return scale < LEAST_RESULT_SCALE ? nn_score_basis(params) : ckks_basis_base(params);
+}
+
 static fhola_status copy_names(nn_client *client, const char *const *class_name, size_t classes)
 {
     client->class_name = calloc(classes, sizeof *client->class_name);

@@ -24,4 +24,8 @@ fhola_status nn_client_init(nn_client *client, const ckks_context *context, cons
                             const ckks_key_list *keys) FHOLA_WARN_UNUSED;
 void nn_client_clear(nn_client *client);
 
+/* Primes of the scores while they are summed up, and those of the result that is sent. */
+ckks_basis nn_score_basis(const ckks_params *params);
+ckks_basis nn_result_basis(const ckks_params *params);
+
 #endif

@@ -45,10 +45,6 @@ static fhola_status check_parameters(const compiler *c)
     return FHOLA_OK;
 }
 
-/* Rounding to a result's primes moves a score by about 2^13 over its scale (N = 2^15): base primes that leave less than this do not hold
- * a result alone. */
-#define LEAST_RESULT_SCALE 0x1p17
-
 /* An activation is a product of a quotient at scale q and a power at about the working scale w, divided by its last prime p. Where p is
  * smaller than w, the result's scale q w / p is larger, so that q is smaller than w by this factor at most. */
 #define QUOTIENT_LOSS 8
@@ -58,15 +54,14 @@ static void choose_bases(const compiler *c)
     const ckks_params *params = ckks_context_params(c->context);
     nn_network *n = c->network;
     ckks_basis base = ckks_basis_base(params), stc = ckks_basis_stc(params), conv = ckks_basis_residual(params, 1);
-    ckks_basis lowest = stc & (~stc + 1);
     n->bootstrap_basis = base | stc;
     n->convolution_basis = base | stc | conv;
-    n->score_basis = base | lowest;
-    n->score_input_basis = base | lowest | conv;
-    n->result_basis = prime_of(params, base) / 2 / NN_SCORE_BOUND < LEAST_RESULT_SCALE ? n->score_basis : base;
+    n->score_basis = nn_score_basis(params);
+    n->score_input_basis = n->score_basis | conv;
+    n->result_basis = nn_result_basis(params);
     n->scale = exp2(ckks_params_get_spec(params)->scale_bits);
     n->linear_scale = fmax(n->scale, n->scale * n->scale / prime_of(params, ckks_basis_residual(params, 2) & ~conv) / QUOTIENT_LOSS);
-    n->score_scale = prime_of(params, base) / 2 / NN_SCORE_BOUND * prime_of(params, lowest);
+    n->score_scale = prime_of(params, base) / 2 / NN_SCORE_BOUND * prime_of(params, n->score_basis & ~base);
 }
 
 /* ------------------------------------------------------------------ linear layers */

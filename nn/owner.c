@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "nn/artifact.h"
+#include "nn/client.h"
 #include "nn/nn.h"
 
 struct nn_owner {
@@ -178,12 +179,12 @@ fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
     return status;
 }
 
-/* The result lives on the base prime alone; anything else would decrypt to other values than scores. */
+/* On other primes than a result's, a ciphertext would decrypt to other values than scores. */
 static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reader *in)
 {
     fhola_status status = nn_network_id_check(in, o->description.network);
     if (status == FHOLA_OK) status = ckks_ciphertext_read(result, o->context, in);
-    if (status == FHOLA_OK && ckks_ciphertext_basis(result) != ckks_basis_base(nn_owner_params(o)))
+    if (status == FHOLA_OK && ckks_ciphertext_basis(result) != nn_result_basis(nn_owner_params(o)))
         status = ckks_reader_fail(in, FHOLA_LEVEL, "this is %s, not a result",
                                   ckks_ciphertext_basis(result) == nn_owner_client(o)->basis ? "an encrypted picture"
                                                                                              : "something else");
