@@ -16,8 +16,8 @@
  * R15: eps 1/4, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. All other primes are as small as 12 bits of precision
  * allow, so that two of them share a limb and two digits suffice for key switching (ARCHITECTURE.md, "Parameters").
  * R15-28 (the same with a limb for each prime), R15-A3, R15-A2, R15-B: the sets it was chosen against.
- * R16: for activations of up to 14 levels, with 21 bits of precision: K 12, degree 62, r 1. R16-6: the same with six residual levels,
- * so that nine special primes make two digits of it. Toy sets keep every structural feature (same roles and levels) in a ring small
+ * R16: for activations of up to 14 levels, with 21 bits of precision: K 12, degree 62, r 1. R16-6: six residual levels in the same ring,
+ * its other sizes near those of R15. Toy sets keep every structural feature (same roles and levels) in a ring small
  * enough for exact oracles. */
 #define EVAL_MOD_A {36, 40, 38, 36, 36, 35, 34}
 #define EVAL_MOD_B {42, 46, 44, 42, 42, 41, 39}
@@ -26,15 +26,15 @@ static const struct {
     const char *name;
     ckks_params_spec spec;
 } named[] = {
-    {"R15", {15, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 3, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 0}},
+    {"R15", {15, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 4, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 0}},
     {"R15-28", {15, 28, 2, 24, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
     {"R15-A3", {15, 28, 3, 28, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
     {"R15-A2", {15, 28, 2, 28, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 2, 34, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
     {"R15-B", {15, 32, 2, 32, 5, 32, {0, 0}, 32, 7, EVAL_MOD_B, 2, 40, 4, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
     {"R16", {16, 36, 3, 32, 15, 36, {0, 0}, 36, 7, EVAL_MOD_16, 3, 38, 12, 48, 0.125, 12, 62, 1, 0.3, 32, 0, 0}},
-    {"R16-6", {16, 36, 3, 32, 6, 36, {0, 0}, 36, 7, EVAL_MOD_16, 3, 38, 9, 48, 0.25, 12, 62, 1, 0.3, 32, 0, 0}},
+    {"R16-6", {16, 24, 3, 22.3, 6, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 4, 24, 7, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 0}},
     {"toy", {8, 28, 0, 0, 6, 28, {0, 0}, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 0, 1}},
-    {"toy-boot", {10, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 3, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 1}},
+    {"toy-boot", {10, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 4, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 1}},
 };
 #define NAMED_COUNT (sizeof named / sizeof named[0])
 
