@@ -8,28 +8,30 @@
 #include "ckks/rns.h"
 #include "tests/support.h"
 
-static ring toy_ring(void)
+/* Twelve primes, three digits; shared: in six limbs. */
+static ring toy_ring(int shared)
 {
     ring r;
-    ckks_params_spec spec = flat_spec(7, 45, 11, 33);
+    ckks_params_spec spec = shared ? shared_spec(7, 24.5, 11, 24.5) : flat_spec(7, 45, 11, 33);
     ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), shared ? 6 : 12);
     return r;
 }
 
 static uint64_t *random_poly(const ring *r, ckks_basis basis)
 {
     const ckks_context *c = r->context;
-    uint64_t *poly = ckks_alloc(ckks_basis_count(basis) * c->stride * sizeof *poly);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    uint64_t *poly = ckks_alloc(limbs * c->stride * sizeof *poly);
     ck_assert_ptr_nonnull(poly);
-    for (unsigned t = 0; t < c->primes; t++)
-        if (basis >> t & 1)
-            for (size_t i = 0; i < c->n; i++) ckks_limb(c, poly, basis, t)[i] = random_word() % c->prime[t].p;
+    for (unsigned k = 0; k < limbs; k++)
+        for (size_t i = 0; i < c->n; i++) poly[k * c->stride + i] = random_word() % c->prime[index[k]].p;
     return poly;
 }
 
 static uint64_t *new_poly(const ring *r, ckks_basis basis)
 {
-    uint64_t *poly = ckks_alloc(ckks_basis_count(basis) * r->context->stride * sizeof *poly);
+    uint64_t *poly = ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
     ck_assert_ptr_nonnull(poly);
     return poly;
 }
@@ -84,13 +86,14 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     mpz_inits(P, qp, NULL);
     integer_product(P, r, key->request.p);
     integer_product(qp, r, whole);
-    if (!with_c0) memset(c0, 0, ckks_basis_count(basis) * c->stride * sizeof *c0);
+    if (!with_c0) memset(c0, 0, ckks_limb_count(c, basis) * c->stride * sizeof *c0);
     ck_assert_ok(ckks_key_switch(c, r->ws, key, basis, with_c0 ? c0 : NULL, NULL, c1, out));
 
     uint64_t *source = NULL;
     if (key->request.kind == CKKS_KEY_RELINEARIZE) {
-        source = new_poly(r, c->chain | c->special);
-        for (unsigned t = 0; t < c->primes; t++)
+        source = ckks_alloc(c->moduli * c->stride * sizeof *source);
+        ck_assert_ptr_nonnull(source);
+        for (unsigned t = 0; t < c->moduli; t++)
             c->kernel->mul(&c->prime[t], source + t * c->stride, r->secret->ntt + t * c->stride, r->secret->ntt + t * c->stride,
                            c->n);
     }
@@ -104,8 +107,8 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
         if (!d) continue;
         used++;
         uint64_t *part = new_poly(r, d);
-        for (unsigned t = 0; t < c->primes; t++)
-            if (d >> t & 1) memcpy(ckks_limb(c, part, d, t), ckks_limb(c, c1, basis, t), c->n * sizeof *part);
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, d, index);
+        for (unsigned k = 0; k < limbs; k++) memcpy(part + k * c->stride, ckks_limb(c, c1, basis, index[k]), c->n * sizeof *part);
         integers_from_poly(digit, r, part, d);
         key_error(r, error, key, j);
         for (size_t i = 0; i < c->n; i++) mpz_set_si(e[i], error[i]);
@@ -135,22 +138,27 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     ckks_free(out[1]);
 }
 
+/* Where primes share limbs, a basis has the limbs of its key, those that are half a shared one included. */
 START_TEST(exact_integers)
 {
-    ring r = toy_ring();
+    enum { BASES = 8, SMALL = 7 };
+    static const ckks_basis bases[2][BASES] = {{0xfff, 0x7ff, 0x001, 0x00f, 0x821, 0xa55, 0x5aa, 0x800},
+                                               {0xfff, 0x3ff, 0x003, 0x00f, 0xc33, 0x3cc, 0x0c0, 0xc00}};
+    static const ckks_basis small[2][SMALL] = {{0x001, 0x01e, 0x821, 0x003, 0x00a, 0x020, 0x801},
+                                               {0x001, 0x01e, 0x821, 0x003, 0x00e, 0x020, 0x801}};
+    ring r = toy_ring(_i);
     request_all(&r);
     ck_assert_uint_ge(ckks_params_digits(r.params), 3);
-    static const ckks_basis bases[] = {0xfff, 0x7ff, 0x001, 0x00f, 0x821, 0xa55, 0x5aa, 0x800};
-    for (size_t k = 0; k < sizeof bases / sizeof bases[0]; k++) {
-        check_exact(&r, find(&r, CKKS_KEY_RELINEARIZE, 0, bases[k]), bases[k], 1);
-        check_exact(&r, find(&r, CKKS_KEY_CONJUGATE, 0, bases[k]), bases[k], k % 2 == 0);
-        check_exact(&r, find(&r, CKKS_KEY_ROTATE, 5, bases[k]), bases[k], 1);
+    for (size_t k = 0; k < BASES; k++) {
+        ckks_basis basis = bases[_i][k];
+        check_exact(&r, find(&r, CKKS_KEY_RELINEARIZE, 0, basis), basis, 1);
+        check_exact(&r, find(&r, CKKS_KEY_CONJUGATE, 0, basis), basis, k % 2 == 0);
+        check_exact(&r, find(&r, CKKS_KEY_ROTATE, 5, basis), basis, 1);
     }
-    static const ckks_basis small[] = {0x001, 0x01e, 0x821, 0x003, 0x00a, 0x020, 0x801};
-    for (size_t k = 0; k < sizeof small / sizeof small[0]; k++) {
-        const ckks_switch_key *key = find(&r, CKKS_KEY_ROTATE, (uint32_t)r.slots - 7, small[k]);
+    for (size_t k = 0; k < SMALL; k++) {
+        const ckks_switch_key *key = find(&r, CKKS_KEY_ROTATE, (uint32_t)r.slots - 7, small[_i][k]);
         ck_assert_uint_eq(key->digits, 1);
-        check_exact(&r, key, small[k], 1);
+        check_exact(&r, key, small[_i][k], 1);
     }
     ring_close(&r);
 }
@@ -159,10 +167,10 @@ END_TEST
 
 /* After division by P: variance sum_j |e_j|^2 D_j^2 / (12 P^2) from the digits, uniform modulo D_j, plus (1 + |s|^2) / 12 from
  * rounding both polynomials. Measured on rotations and conjugations, whose phase is known exactly; key after key. */
-static void check_noise(const char *what, ckks_key_kind kind, ckks_basis q, ckks_basis basis, ckks_basis special)
+static void check_noise(int shared, const char *what, ckks_key_kind kind, ckks_basis q, ckks_basis basis, ckks_basis special)
 {
     enum { KEYS = 4, SWITCHES = 40 };
-    ring r = toy_ring();
+    ring r = toy_ring(shared);
     const ckks_context *c = r.context;
     ckks_basis p = special ? special : r.special;
     int64_t *want = malloc(4 * c->n * sizeof *want), *got = want + c->n, *moved = got + c->n, *error = moved + c->n;
@@ -214,19 +222,23 @@ static void check_noise(const char *what, ckks_key_kind kind, ckks_basis q, ckks
 
 START_TEST(noise)
 {
-    check_noise("rotation, 3 digits", CKKS_KEY_ROTATE, 0xfff, 0xfff, 0);
-    check_noise("conjugation, 3 digits, every other prime", CKKS_KEY_CONJUGATE, 0xfff, 0x555, 0);
-    check_noise("rotation, 1 digit of 4 primes", CKKS_KEY_ROTATE, 0x01e, 0x01e, 0);
-    check_noise("rotation, 1 digit, its margin exhausted", CKKS_KEY_ROTATE, 0x001, 0x001,
+    check_noise(0, "rotation, 3 digits", CKKS_KEY_ROTATE, 0xfff, 0xfff, 0);
+    check_noise(0, "conjugation, 3 digits, every other prime", CKKS_KEY_CONJUGATE, 0xfff, 0x555, 0);
+    check_noise(0, "rotation, 1 digit of 4 primes", CKKS_KEY_ROTATE, 0x01e, 0x01e, 0);
+    check_noise(0, "rotation, 1 digit, its margin exhausted", CKKS_KEY_ROTATE, 0x001, 0x001,
                 (ckks_basis)1 << 12 | (ckks_basis)1 << 13);
-    check_noise("rotation on one prime of a 3-digit key", CKKS_KEY_ROTATE, 0xfff, 0x800, 0);
+    check_noise(0, "rotation on one prime of a 3-digit key", CKKS_KEY_ROTATE, 0xfff, 0x800, 0);
+    check_noise(1, "shared limbs: rotation, 3 digits", CKKS_KEY_ROTATE, 0xfff, 0xfff, 0);
+    check_noise(1, "shared limbs: conjugation, 3 digits, every other limb", CKKS_KEY_CONJUGATE, 0xfff, 0x333, 0);
+    check_noise(1, "shared limbs: rotation, 1 digit of a limb and two halves", CKKS_KEY_ROTATE, 0x01e, 0x01e, 0);
+    check_noise(1, "shared limbs: rotation, 1 digit of a half, its margin exhausted", CKKS_KEY_ROTATE, 0x001, 0x001, (ckks_basis)1 << 12);
 }
 END_TEST
 
 /* Counters of one switch: the transforms in and out, the key's bytes on the primes at hand. */
 START_TEST(counters)
 {
-    ring r = toy_ring();
+    ring r = toy_ring(_i);
     ckks_complex z[64] = {{1, 0}};
     ring_request(&r, CKKS_KEY_ROTATE, 1, r.chain, r.special);
     ring_keys(&r);
@@ -234,12 +246,14 @@ START_TEST(counters)
     ckks_counters before = *ckks_workspace_counters(r.ws);
     ck_assert_ok(ckks_rotate(r.context, r.ws, r.keys, x, x, 1));
     ckks_counters after = *ckks_workspace_counters(r.ws);
-    unsigned limbs = 12, special = 3, digits = r.keys->key[0].digits;
+    unsigned limbs = _i ? 6 : 12, special = 3, digits = r.keys->key[0].digits;
     ck_assert_uint_eq(after.key_switches - before.key_switches, 1);
     /* raise: limbs back, digits * (limbs + special) - limbs forward; lower: 2 special back, 2 limbs forward */
     ck_assert_uint_eq(after.ntt - before.ntt, digits * (limbs + special) + 2 * (limbs + special));
     size_t bytes = 0;
-    for (unsigned t = 0; t < limbs + special; t++) bytes += digits * 2 * r.n * r.context->prime[t].width;
+    unsigned index[CKKS_MAX_PRIMES];
+    ck_assert_uint_eq(ckks_limb_list(r.context, r.chain | r.special, index), limbs + special);
+    for (unsigned i = 0; i < limbs + special; i++) bytes += digits * 2 * r.n * r.context->prime[index[i]].width;
     ck_assert_uint_eq(after.key_bytes - before.key_bytes, bytes);
     ckks_ciphertext_destroy(x);
     ring_close(&r);
@@ -249,10 +263,10 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
 #ifdef HAVE_GMP
-    tcase_add_test(tcase, exact_integers);
+    tcase_add_loop_test(tcase, exact_integers, 0, 2);
 #endif
     tcase_add_test(tcase, noise);
-    tcase_add_test(tcase, counters);
+    tcase_add_loop_test(tcase, counters, 0, 2);
 }
 
 int main(void)

@@ -90,18 +90,21 @@ static void hold(const char *what, const moments *m, double formula, double inde
 
 static uint64_t *new_poly(const ring *r, ckks_basis basis)
 {
-    uint64_t *poly = ckks_alloc(ckks_basis_count(basis) * r->context->stride * sizeof *poly);
+    uint64_t *poly = ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
     ck_assert_ptr_nonnull(poly);
     return poly;
 }
 
 static void plain_integers(mpz_t *out, const ring *r, const ckks_plaintext *plain, ckks_basis basis)
 {
+    const ckks_context *c = r->context;
     uint64_t *part = new_poly(r, basis);
-    for (unsigned t = 0; t < r->context->primes; t++)
-        if (basis >> t & 1)
-            memcpy(ckks_limb(r->context, part, basis, t), ckks_limb_const(r->context, plain->poly, plain->basis, t),
-                   r->n * sizeof *part);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned i = 0; i < limbs; i++) {
+        uint64_t *limb = part + i * c->stride;
+        const uint64_t *residues = ckks_limb_range(c, plain->poly, plain->basis, index[i], 0, r->n, limb);
+        if (residues != limb) memcpy(limb, residues, r->n * sizeof *limb);
+    }
     integers_from_poly(out, r, part, basis);
     ckks_free(part);
 }
@@ -109,24 +112,26 @@ static void plain_integers(mpz_t *out, const ring *r, const ckks_plaintext *plai
 /* Product of two polynomials over `basis`, pointwise where it belongs: in evaluation form. */
 static void product_integers(mpz_t *out, const ring *r, const uint64_t *a, const uint64_t *b, ckks_basis basis)
 {
-    uint64_t *c = new_poly(r, basis);
-    for (unsigned t = 0; t < r->context->primes; t++)
-        if (basis >> t & 1)
-            r->context->kernel->mul(&r->context->prime[t], ckks_limb(r->context, c, basis, t), ckks_limb_const(r->context, a, basis, t),
-                                    ckks_limb_const(r->context, b, basis, t), r->n);
-    integers_from_poly(out, r, c, basis);
-    ckks_free(c);
+    const ckks_context *c = r->context;
+    uint64_t *product = new_poly(r, basis);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned i = 0; i < limbs; i++) {
+        size_t at = i * c->stride;
+        c->kernel->mul(&c->prime[index[i]], product + at, a + at, b + at, r->n);
+    }
+    integers_from_poly(out, r, product, basis);
+    ckks_free(product);
 }
 
 static uint64_t *phase_poly(const ring *r, const ckks_ciphertext *ct)
 {
+    const ckks_context *c = r->context;
     uint64_t *x = new_poly(r, ct->basis);
-    for (unsigned t = 0; t < r->context->primes; t++)
-        if (ct->basis >> t & 1)
-            r->context->kernel->mul_add(&r->context->prime[t], ckks_limb(r->context, x, ct->basis, t),
-                                        ckks_limb(r->context, ct->poly[0], ct->basis, t),
-                                        ckks_limb(r->context, ct->poly[1], ct->basis, t),
-                                        r->secret->ntt + t * r->context->stride, r->n);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, ct->basis, index);
+    for (unsigned i = 0; i < limbs; i++) {
+        size_t at = i * c->stride;
+        c->kernel->mul_add(&c->prime[index[i]], x + at, ct->poly[0] + at, ct->poly[1] + at, r->secret->ntt + index[i] * c->stride, r->n);
+    }
     return x;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base conversion and rounded division against integers: GMP's on random and limiting inputs, machine integers on whole rows of
- * residue pairs of two small primes. Bases are prefixes of the chain, other subsets, and mixtures with special primes. */
+ * residue pairs of two small primes. Bases are prefixes of the chain, other subsets, and mixtures with special primes, in a ring with a
+ * limb for each prime and in one where primes share limbs. */
 #include "ckks/rns.h"
 
 #include "ckks/alloc.h"
@@ -8,17 +9,19 @@
 
 static const ckks_kernel *tables[3];
 
-/* Primes of 20 to 50 bits of every role. */
-static ring mixed_ring(unsigned log_n)
+/* Primes of 20 to 50 bits of every role. shared: the lowest has a limb of its own, the next two of each two do not, up to the tenth. */
+static ring mixed_ring(unsigned log_n, int shared)
 {
     ring r;
     ckks_params_spec spec = named_spec("toy-boot");
     spec.log_n = log_n;
     spec.base_bits = 50;
-    spec.residual_bits = 27;
+    spec.residual_bits = shared ? 24.5 : 27;
     spec.stc_bits = 21;
     spec.hamming_weight = 4;
+    spec.limb_bits = shared ? CKKS_MAX_PRIME_BITS : 0;
     ring_open(&r, &spec, tables[0]->name);
+    ck_assert_uint_eq(r.params->shared & 0xff, shared ? 0x2a : 0);
     return r;
 }
 
@@ -150,10 +153,11 @@ START_TEST(conversion)
     gmp_randinit_default(state);
     gmp_randseed_ui(state, random_word());
     for (unsigned log_n = 4; log_n <= 8; log_n += 2) {
-        ring r = mixed_ring(log_n);
+        ring r = mixed_ring(log_n, _i);
         for (ckks_basis prefix = 1; prefix < r.chain; prefix = prefix << 1 | 1) check_conversion(&r, prefix, state);
         check_conversion(&r, r.special, state);
         check_conversion(&r, (ckks_basis)1 << 5, state);
+        for (ckks_basis some = 2; log_n == 4 && some < 0x80; some += 2) check_conversion(&r, some, state);
         for (int k = 0; k < 60; k++) check_conversion(&r, random_basis(r.chain | r.special), state);
         ring_close(&r);
     }
@@ -165,7 +169,7 @@ static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size
 {
     const ckks_context *c = r->context;
     enum { MOST = 3 };
-    size_t limbs = ckks_basis_count(basis), keeps = ckks_basis_count(remaining);
+    size_t limbs = ckks_limb_count(c, basis), keeps = ckks_limb_count(c, remaining);
     uint64_t *block = ckks_alloc(count * (limbs + keeps) * c->stride * sizeof *block), *in[MOST], *out[MOST];
     mpz_t *x[MOST], *y = integers_create(c->n), q, d, kept, rest;
     ck_assert_ptr_nonnull(block);
@@ -225,7 +229,7 @@ START_TEST(division)
     gmp_randinit_default(state);
     gmp_randseed_ui(state, random_word());
     for (unsigned log_n = 4; log_n <= 7; log_n++) {
-        ring r = mixed_ring(log_n);
+        ring r = mixed_ring(log_n, _i);
         ckks_basis all = r.chain | r.special;
         check_division(&r, r.chain, r.chain & ~ckks_basis_top(r.chain), 2, state); /* rescale */
         check_division(&r, all, r.chain, 2, state);                               /* mod_down */
@@ -233,6 +237,9 @@ START_TEST(division)
         check_division(&r, r.chain, 1, 1, state);
         check_division(&r, r.chain, r.chain, 3, state);
         check_division(&r, 0x15, 0x11, 2, state);
+        /* every part of every basis of the primes 1 to 6, which are three limbs or six */
+        for (ckks_basis some = 2; log_n == 4 && some < 0x80; some += 2)
+            for (ckks_basis part = some; part; part = (part - 1) & some) check_division(&r, some, part, 1, state);
         for (int k = 0; k < 40; k++) {
             ckks_basis basis = random_basis(all), remaining;
             do remaining = random_word() & basis;
@@ -269,8 +276,8 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, conversion_exhaustive, 0, end);
     tcase_add_test(tcase, long_chain);
 #ifdef HAVE_GMP
-    tcase_add_test(tcase, conversion);
-    tcase_add_test(tcase, division);
+    tcase_add_loop_test(tcase, conversion, 0, 2);
+    tcase_add_loop_test(tcase, division, 0, 2);
 #endif
 }
 

@@ -78,7 +78,42 @@ static uint64_t prime_below(uint64_t top, unsigned log_n)
     return 0;
 }
 
-/* The ring's prime under `kernel`; psi is the first root found, which is the same for every table. */
+/* A product of two such primes, of about the same size, below `top`; 0 if there is none. */
+static inline uint64_t product_below(uint64_t top, unsigned log_n)
+{
+    uint64_t root = 0;
+    for (uint64_t bit = (uint64_t)1 << 25; bit; bit >>= 1)
+        if ((root | bit) * (root | bit) < top) root |= bit;
+    uint64_t a = prime_below(root, log_n), b = a ? prime_below((top - 1) / a + 1, log_n) : 0;
+    return b > a ? a * b : 0;
+}
+
+/* Primes, or what two primes that share a limb are reduced by. */
+static inline uint64_t modulus_below(uint64_t top, unsigned log_n, int product)
+{
+    return product ? product_below(top, log_n) : prime_below(top, log_n);
+}
+
+static uint64_t root_of_prime(uint64_t p, unsigned log_n)
+{
+    for (uint64_t g = 2;; g++) {
+        uint64_t x = power_mod(g, (p - 1) >> (log_n + 1), p);
+        if (power_mod(x, (uint64_t)1 << log_n, p) == p - 1) return x;
+    }
+}
+
+/* A root of each prime, put together: x = x_a modulo a and x_b modulo b = p / a. */
+static uint64_t root_of_product(uint64_t p, unsigned log_n)
+{
+    uint64_t a = ((uint64_t)2 << log_n) + 1, b;
+    while (p % a) a += (uint64_t)2 << log_n;
+    b = p / a;
+    uint64_t x_a = root_of_prime(a, log_n), x_b = root_of_prime(b, log_n);
+    uint64_t from_a = mul_mod(b, power_mod(b % a, a - 2, a), p), from_b = mul_mod(a, power_mod(a % b, b - 2, b), p);
+    return (mul_mod(x_a, from_a, p) + mul_mod(x_b, from_b, p)) % p;
+}
+
+/* The ring's modulus under `kernel`; psi is the first root found, which is the same for every table. */
 static ckks_prime ring_prime(const ckks_kernel *kernel, uint64_t p, unsigned log_n)
 {
     ckks_prime r;
@@ -88,10 +123,7 @@ static ckks_prime ring_prime(const ckks_kernel *kernel, uint64_t p, unsigned log
     r.inverse = 1.0 / (double)p;
     while (p >> r.bits) r.bits++;
     r.width = p >> 32 ? 8 : 4;
-    for (uint64_t g = 2; !r.psi; g++) {
-        uint64_t x = power_mod(g, (p - 1) >> (log_n + 1), p);
-        if (power_mod(x, (uint64_t)1 << log_n, p) == p - 1) r.psi = x;
-    }
+    r.psi = is_prime(p) ? root_of_prime(p, log_n) : root_of_product(p, log_n);
     ck_assert_int_eq(kernel->prime_init(&r), FHOLA_OK);
     ck_assert_ptr_nonnull(r.tables);
     return r;

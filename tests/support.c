@@ -90,6 +90,13 @@ ckks_params_spec flat_spec(unsigned log_n, double base_bits, unsigned levels, do
     return spec;
 }
 
+ckks_params_spec shared_spec(unsigned log_n, double base_bits, unsigned levels, double bits)
+{
+    ckks_params_spec spec = flat_spec(log_n, base_bits, levels, bits);
+    spec.limb_bits = CKKS_MAX_PRIME_BITS;
+    return spec;
+}
+
 ckks_params_spec named_spec(const char *name)
 {
     ckks_params_spec spec;
@@ -185,7 +192,7 @@ void decrypt(ring *r, ckks_complex *values, const ckks_ciphertext *ct)
 uint64_t ciphertext_hash(const ckks_ciphertext *ct)
 {
     const ckks_context *c = ct->context;
-    unsigned limbs = ckks_basis_count(ct->basis);
+    unsigned limbs = ckks_limb_count(c, ct->basis);
     uint64_t word[2 * CKKS_MAX_PRIMES + 2] = {ct->basis};
     memcpy(&word[1], &ct->scale, sizeof word[1]);
     for (unsigned i = 0; i < 2 * limbs; i++) {

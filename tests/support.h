@@ -66,6 +66,8 @@ typedef struct ring {
 
 /* base_bits | levels x bits || 3 x 48, no bootstrapping. */
 ckks_params_spec flat_spec(unsigned log_n, double base_bits, unsigned levels, double bits);
+/* The same with limbs of up to 50 bits: from the bottom up, two neighbouring primes share one where they fit. */
+ckks_params_spec shared_spec(unsigned log_n, double base_bits, unsigned levels, double bits);
 ckks_params_spec named_spec(const char *name);
 void ring_open(ring *r, const ckks_params_spec *spec, const char *isa);
 void ring_close(ring *r);
