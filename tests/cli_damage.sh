@@ -109,7 +109,7 @@ for kind in $kinds; do
     rm -f x.bad
 done
 
-# ---- containers: a head of 40 bytes, then chunks: PARM first, the second one at byte 272
+# ---- containers: a head of 40 bytes, then chunks: PARM first, the second one at byte 296
 
 for kind in small.fhola small.client secret.key eval.keys picture.ct scores.ct; do
     bytes=$(wc -c < $kind)
@@ -129,28 +129,28 @@ END
         chunks=$("$fhola" inspect $kind | sed -n 's/^  chunks *//p')
         refuse 7 $kind "x.bad: chunk $chunks 'head' at byte $((bytes - 32)): truncated: the data ends at byte $((bytes - 1))"
     fi
-    for version in 1 3; do
+    for version in 2 4; do
         cp sound x.bad
         change x.bad 8 00$version
         order=older
-        [ $version -eq 1 ] || order=newer
-        refuse 7 $kind "x.bad: byte 0: format version $version is $order than version 2, the one this program reads"
+        [ $version -eq 2 ] || order=newer
+        refuse 7 $kind "x.bad: byte 0: format version $version is $order than version 3, the one this program reads"
     done
     # one bit of the head, of the head of a chunk, of its content
     cp sound x.bad
     flip x.bad 17 0
     refuse 7 $kind 'x.bad: byte 0: the head is damaged'
     cp sound x.bad
-    flip x.bad 281 2
-    refuse 7 $kind "x.bad: chunk 1 'head' at byte 272: the chunk's head is damaged"
-    tag=$(dd if=$kind bs=1 skip=272 count=4 2> /dev/null)
+    flip x.bad 305 2
+    refuse 7 $kind "x.bad: chunk 1 'head' at byte 296: the chunk's head is damaged"
+    tag=$(dd if=$kind bs=1 skip=296 count=4 2> /dev/null)
     cp sound x.bad
-    flip x.bad 306 2
-    refuse 7 $kind "x.bad: chunk 1 '$tag' at byte 272: the content does not match its checksum"
+    flip x.bad 330 2
+    refuse 7 $kind "x.bad: chunk 1 '$tag' at byte 296: the content does not match its checksum"
     "$fhola" inspect --json $kind > ../shown
-    [ "$(wc -l < ../shown)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 2, .*}\$" ../shown ||
+    [ "$(wc -l < ../shown)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 3, .*}\$" ../shown ||
         wrong "inspect --json $kind: $(cat ../shown)"
-    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 2 ] || wrong "inspect $kind"
+    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 3 ] || wrong "inspect $kind"
     rm -f x.bad sound
 done
 
@@ -201,7 +201,7 @@ done
 # ---- sound, but of something else
 
 expect 4 "$fhola" infer small.fhola eval.keys scores.ct -o y << 'END'
-fhola infer: level mismatch: scores.ct: chunk 2 'CIPH' at byte 312: this is no encrypted picture: its primes are 0x1, not 0xf
+fhola infer: level mismatch: scores.ct: chunk 2 'CIPH' at byte 336: this is no encrypted picture: its primes are 0x9, not 0xf
 END
 expect 9 "$fhola" decrypt secret.key secret.key << 'END'
 fhola decrypt: security violation: secret.key: a secret key instead of a ciphertext; it must stay with its owner
@@ -229,7 +229,7 @@ END
 # a stream: what follows a sound picture is damaged
 { cat picture.ct && head -c 1000 picture.ct; } > two.ct
 expect 7 "$fhola" infer small.fhola eval.keys two.ct -o y << 'END'
-fhola infer: malformed data: two.ct: chunk 2 'CIPH' at byte 426728: truncated: the data ends at byte 427416
+fhola infer: malformed data: two.ct: chunk 2 'CIPH' at byte 377624: truncated: the data ends at byte 378288
 END
 rm two.ct
 

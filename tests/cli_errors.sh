@@ -185,21 +185,21 @@ fhola keygen: malformed data: ./empty: empty
 END
 head -c 1000 n.client > cut.client
 expect 7 "$fhola" keygen cut.client << 'END'
-fhola keygen: malformed data: cut.client: chunk 1 'CLNT' at byte 272: truncated: the data ends at byte 1000
+fhola keygen: malformed data: cut.client: chunk 1 'CLNT' at byte 296: truncated: the data ends at byte 1000
 END
 cp n.client new.client
-change new.client 8 003
+change new.client 8 004
 expect 7 "$fhola" keygen new.client << 'END'
-fhola keygen: malformed data: new.client: byte 0: format version 3 is newer than version 2, the one this program reads
+fhola keygen: malformed data: new.client: byte 0: format version 4 is newer than version 3, the one this program reads
 END
-change new.client 8 001
+change new.client 8 002
 expect 7 "$fhola" keygen new.client << 'END'
-fhola keygen: malformed data: new.client: byte 0: format version 1 is older than version 2, the one this program reads
+fhola keygen: malformed data: new.client: byte 0: format version 2 is older than version 3, the one this program reads
 END
 cp n.client flipped.client
 change flipped.client 2000 377
 expect 7 "$fhola" keygen flipped.client << 'END'
-fhola keygen: malformed data: flipped.client: chunk 1 'CLNT' at byte 272: the content does not match its checksum
+fhola keygen: malformed data: flipped.client: chunk 1 'CLNT' at byte 296: the content does not match its checksum
 END
 echo something >> other-end.client
 expect 7 "$fhola" keygen other-end.client << END
@@ -349,18 +349,18 @@ fhola infer: malformed data: $picture: byte 0: not a fhola file
 END
 head -c 300000 picture.ct > cut.ct
 expect 7 "$fhola" infer n.fhola eval.keys cut.ct -o x.ct << 'END'
-fhola infer: malformed data: cut.ct: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 300000
+fhola infer: malformed data: cut.ct: chunk 2 'CIPH' at byte 336: truncated: the data ends at byte 300000
 END
 head -c 300000 picture.ct > ../input
 expect 7 "$fhola" infer n.fhola eval.keys << 'END'
-fhola infer: malformed data: standard input: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 300000
+fhola infer: malformed data: standard input: chunk 2 'CIPH' at byte 336: truncated: the data ends at byte 300000
 END
 : > ../input
 cp picture.ct flipped.ct
 change flipped.ct 200000 000
 change flipped.ct 200001 377
 expect 7 "$fhola" infer n.fhola eval.keys flipped.ct -o x.ct << 'END'
-fhola infer: malformed data: flipped.ct: chunk 2 'CIPH' at byte 312: the content does not match its checksum
+fhola infer: malformed data: flipped.ct: chunk 2 'CIPH' at byte 336: the content does not match its checksum
 END
 head -c 200000000 eval.keys > cut.keys
 expect 7 sh -c '"$@" 2>&1 | sed "s/chunk [0-9]* .KEY . at byte [0-9]*/CHUNK/" >&2; exit 7' sh "$fhola" infer n.fhola cut.keys picture.ct -o x.ct << 'END'
@@ -380,7 +380,7 @@ fhola compile: invalid parameter: $plan: the plan is for another model: weights 
 END
 "$fhola" compile ./other.safetensors other.plan -o other.fhola > /dev/null
 expect 6 "$fhola" infer other.fhola eval.keys picture.ct -o x.ct << 'END'
-fhola infer: unusable key: eval.keys: chunk 1 'NETW' at byte 272: made for another network (ID, not ID)
+fhola infer: unusable key: eval.keys: chunk 1 'NETW' at byte 296: made for another network (ID, not ID)
 END
 "$fhola" compile resnet20 -o wide.fhola --params R15-A3 > /dev/null
 expect 6 "$fhola" infer wide.fhola eval.keys picture.ct -o x.ct << 'END'
@@ -398,7 +398,7 @@ expect 7 "$fhola" decrypt eval.keys picture.ct << 'END'
 fhola decrypt: malformed data: eval.keys: evaluation keys instead of a secret key
 END
 expect 4 "$fhola" decrypt secret.key picture.ct << 'END'
-fhola decrypt: level mismatch: picture.ct: chunk 2 'CIPH' at byte 312: this is an encrypted picture, not a result
+fhola decrypt: level mismatch: picture.ct: chunk 2 'CIPH' at byte 336: this is an encrypted picture, not a result
 END
 expect 6 "$fhola" decrypt secret.key other.ct << 'END'
 fhola decrypt: unusable key: other.ct: a ciphertext of another key (ID, not ID)
@@ -407,7 +407,7 @@ expect 7 "$fhola" decrypt secret.key << 'END'
 fhola decrypt: malformed data: no result arrived
 END
 expect 7 "$fhola" decrypt secret.key cut.ct << 'END'
-fhola decrypt: malformed data: cut.ct: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 300000
+fhola decrypt: malformed data: cut.ct: chunk 2 'CIPH' at byte 336: truncated: the data ends at byte 300000
 END
 
 # ---- inspect
@@ -422,10 +422,10 @@ expect 7 "$fhola" inspect empty << 'END'
 fhola inspect: malformed data: empty: empty
 END
 expect 7 "$fhola" inspect flipped.ct << 'END'
-fhola inspect: malformed data: flipped.ct: chunk 2 'CIPH' at byte 312: the content does not match its checksum
+fhola inspect: malformed data: flipped.ct: chunk 2 'CIPH' at byte 336: the content does not match its checksum
 END
 expect 7 "$fhola" inspect cut.client << 'END'
-fhola inspect: malformed data: cut.client: chunk 1 'CLNT' at byte 272: truncated: the data ends at byte 1000
+fhola inspect: malformed data: cut.client: chunk 1 'CLNT' at byte 296: truncated: the data ends at byte 1000
 END
 
 # ---- standard output

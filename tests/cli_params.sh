@@ -26,7 +26,7 @@ vary()
 }
 
 # Every built-in set comes back from its own specification with the same primes.
-for name in R15 R15-A3 R15-A2 R15-B R16 R16-6; do
+for name in R15 R15-28 R15-A3 R15-A2 R15-B R16 R16-6; do
     "$fhola" params "$name" --spec > "$work/$name"
     accept "$work/$name"
     sed 1d "$work/out" | sed '$d' > "$work/checked"
@@ -48,6 +48,10 @@ vary '/^eps/d'
 refuse 7 'eps is missing'
 vary 's/^eps = .*/eps = small/'
 refuse 7 'eps needs a number'
+vary 's/^residual_low_bits = .*/residual_low_bits = 30/'
+refuse 7 'residual_low_bits needs two numbers'
+vary 's/^limb_bits = .*/limb_bits = 51/'
+refuse 3 'limbs of 51 bits are larger than 50'
 vary 's/^log_n = .*/log_n = 15.5/'
 refuse 7 'line 1: log_n needs a whole number'
 vary 's/^eps/epsilon/'

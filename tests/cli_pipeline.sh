@@ -136,7 +136,7 @@ END
 [ ! -s ../out ] || fail 'decrypt prints something for a result of another key'
 head -c 100000 scores.ct > cut.ct
 refused 7 keys/secret.key cut.ct << 'END'
-fhola decrypt: malformed data: cut.ct: chunk 2 'CIPH' at byte 312: truncated: the data ends at byte 100000
+fhola decrypt: malformed data: cut.ct: chunk 2 'CIPH' at byte 336: truncated: the data ends at byte 100000
 END
 change()
 {
@@ -146,13 +146,13 @@ change()
 change 5000 000
 cmp -s scores.ct changed.ct && change 5000 377
 refused 7 keys/secret.key changed.ct << 'END'
-fhola decrypt: malformed data: changed.ct: chunk 2 'CIPH' at byte 312: the content does not match its checksum
+fhola decrypt: malformed data: changed.ct: chunk 2 'CIPH' at byte 336: the content does not match its checksum
 END
-change 8 001
+change 8 002
 refused 7 keys/secret.key changed.ct << 'END'
-fhola decrypt: malformed data: changed.ct: byte 0: format version 1 is older than version 2, the one this program reads
+fhola decrypt: malformed data: changed.ct: byte 0: format version 2 is older than version 3, the one this program reads
 END
-change 8 003
+change 8 004
 refused 7 keys/secret.key changed.ct << 'END'
-fhola decrypt: malformed data: changed.ct: byte 0: format version 3 is newer than version 2, the one this program reads
+fhola decrypt: malformed data: changed.ct: byte 0: format version 4 is newer than version 3, the one this program reads
 END
