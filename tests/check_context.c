@@ -35,24 +35,119 @@ START_TEST(prime_tables)
         ck_assert_double_eq(p->inverse, 1.0 / (double)p->p);
         ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
         ck_assert_uint_eq(p->width, p->p >> 32 ? 8 : 4);
-        for (unsigned t = 0; t < c->primes; t++) {
-            if (t == i) continue;
+        for (unsigned t = 0; t < c->moduli; t++) {
             ck_assert_uint_eq(c->residue[i][t], p->p % c->prime[t].p);
-            ck_assert_uint_eq(ckks_mod_mul(c->residue[i][t], c->inverse[i][t], c->prime[t].p), 1);
+            if (!(c->part[t] >> i & 1)) ck_assert_uint_eq(ckks_mod_mul(c->residue[i][t], c->inverse[i][t], c->prime[t].p), 1);
         }
     }
-    for (int k = 0; k < 200; k++) {
+    for (int k = 0; k < 400; k++) {
         ckks_basis basis = random_word() & (r.chain | r.special);
-        unsigned t = (unsigned)(random_word() % c->primes);
-        uint64_t product = 1;
+        unsigned t = (unsigned)(random_word() % c->moduli);
+        uint64_t product = 1, q = c->prime[t].p;
         for (unsigned i = 0; i < c->primes; i++)
-            if (basis >> i & 1) product = ckks_mod_mul(product, c->prime[i].p % c->prime[t].p, c->prime[t].p);
+            if (basis >> i & 1) product = ckks_mod_mul(product, c->prime[i].p % q, q);
         ck_assert_uint_eq(ckks_product_mod(c, basis, t), product);
-        if (!(basis >> t & 1)) ck_assert_uint_eq(ckks_mod_mul(ckks_product_inverse_mod(c, basis, t), product, c->prime[t].p), 1);
-        size_t limb = 0;
-        for (unsigned i = 0; i < t; i++) limb += basis >> i & 1;
-        ck_assert_uint_eq(ckks_limb_index(c, basis, t), limb);
+        if (!(basis & c->part[t])) ck_assert_uint_eq(ckks_mod_mul(ckks_product_inverse_mod(c, basis, t), product, q), 1);
     }
+    ring_close(&r);
+}
+END_TEST
+
+/* Behind the primes their products, in order, whose tables agree with those of their primes. */
+START_TEST(products_of_two)
+{
+    ring r = opened(tables[_i]->name);
+    const ckks_context *c = r.context;
+    unsigned t = c->primes;
+    uint64_t *whole = ckks_alloc(3 * c->n * sizeof *whole), *half = whole + c->n, *again = half + c->n;
+    ck_assert_ptr_nonnull(whole);
+    for (unsigned i = 0; i < c->primes; i++) {
+        ck_assert_uint_eq(c->part[i], CKKS_BIT(i));
+        if (!(r.params->shared >> i & 1)) continue;
+        const ckks_prime *p = &c->prime[t], *q[2] = {&c->prime[i], &c->prime[i + 1]};
+        ck_assert_uint_eq(c->part[t], CKKS_BIT(i) | CKKS_BIT(i + 1));
+        ck_assert_uint_eq(p->p, q[0]->p * q[1]->p);
+        ck_assert_double_eq(p->inverse, 1.0 / (double)p->p);
+        ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
+        ck_assert_uint_eq(p->width, p->p >> 32 ? 8 : 4);
+        for (size_t j = 0; j < c->n; j++) whole[j] = random_word() % p->p;
+        for (int k = 0; k < 2; k++) {
+            ck_assert_uint_eq(p->psi % q[k]->p, q[k]->psi);
+            for (unsigned g = 0; g < c->subrings; g++) ck_assert_uint_eq(c->subring[g][t].psi % q[k]->p, c->subring[g][i + (unsigned)k].psi);
+            /* the transform of residues modulo the product is, position by position, those modulo each prime */
+            for (size_t j = 0; j < c->n; j++) again[j] = whole[j], half[j] = whole[j] % q[k]->p;
+            c->kernel->ntt_forward(p, &again, 1);
+            c->kernel->ntt_forward(q[k], &half, 1);
+            for (size_t j = 0; j < c->n; j++) ck_assert_uint_eq(again[j] % q[k]->p, half[j]);
+        }
+        t++;
+    }
+    ck_assert_uint_eq(t, c->moduli);
+    ck_assert_uint_eq(t, c->primes + 3);
+    ckks_free(whole);
+    ring_close(&r);
+}
+END_TEST
+
+/* Every basis of the chain, with and without special primes: the limbs one after the other, those of two primes where both are there. */
+START_TEST(limbs_of_bases)
+{
+    ring r = opened(NULL);
+    const ckks_context *c = r.context;
+    for (ckks_basis low = 0; low <= r.chain; low++) {
+        ckks_basis basis = low | (random_word() & random_word() & r.special), seen = 0;
+        unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
+        ck_assert_uint_eq(limbs, ckks_limb_count(c, basis));
+        for (unsigned k = 0; k < limbs; k++) {
+            ckks_basis part = c->part[modulus[k]];
+            ck_assert(!(part & ~basis) && part > seen); /* above all before, and part of the basis */
+            seen |= part;
+            ck_assert(!ckks_limb_shared(c, basis, modulus[k]));
+            ck_assert_uint_eq(ckks_limb_index(c, basis, modulus[k]), k);
+            ck_assert_uint_eq(ckks_basis_below(c, basis, modulus[k]), seen & ~part);
+            unsigned first = ckks_basis_lowest(part), second = ckks_basis_lowest(ckks_basis_top(part));
+            if (first == second) { /* alone: its partner is not there */
+                ck_assert(!(r.params->shared & part && basis & part << 1) && !(r.params->shared & part >> 1 && basis & part >> 1));
+                continue;
+            }
+            for (int h = 0; h < 2; h++) {
+                ck_assert(ckks_limb_shared(c, basis, h ? second : first));
+                ck_assert_uint_eq(ckks_limb_index(c, basis, h ? second : first), k);
+            }
+        }
+        ck_assert_uint_eq(seen, basis);
+    }
+    ring_close(&r);
+}
+END_TEST
+
+/* Residues modulo one of two primes that share a limb are the limb's, reduced; others are where they are. */
+START_TEST(ranges)
+{
+    ring r = opened(tables[_i]->name);
+    const ckks_context *c = r.context;
+    uint64_t *poly = ckks_alloc(c->moduli * c->stride * sizeof *poly), *room = ckks_alloc(c->n * sizeof *room);
+    ck_assert(poly && room);
+    for (int k = 0; k < 100; k++) {
+        ckks_basis basis = k ? random_word() & (r.chain | r.special) : r.chain;
+        unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
+        for (unsigned i = 0; i < limbs; i++)
+            for (size_t j = 0; j < c->n; j++) poly[i * c->stride + j] = j % 7 ? random_word() % c->prime[modulus[i]].p : c->prime[modulus[i]].p - 1;
+        for (unsigned i = 0; i < limbs; i++)
+            for (unsigned t = 0; t < c->moduli; t++) {
+                if (c->part[t] & ~c->part[modulus[i]]) continue;
+                const uint64_t *limb = poly + i * c->stride;
+                size_t count = ckks_range_length(c, basis, t);
+                ck_assert_uint_eq(count, t == modulus[i] ? c->n : CKKS_RANGE);
+                for (size_t from = 0; from < c->n; from += count) {
+                    const uint64_t *x = ckks_limb_range(c, poly, basis, t, from, count, room);
+                    ck_assert_ptr_eq(x, t == modulus[i] ? limb + from : room);
+                    for (size_t j = 0; j < count; j++) ck_assert_uint_eq(x[j], limb[from + j] % c->prime[t].p);
+                }
+            }
+    }
+    ckks_free(poly);
+    ckks_free(room);
     ring_close(&r);
 }
 END_TEST
@@ -205,6 +300,9 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, prime_tables, 0, (int)ckks_kernel_list(tables));
+    tcase_add_loop_test(tcase, products_of_two, 0, (int)ckks_kernel_list(tables));
+    tcase_add_test(tcase, limbs_of_bases);
+    tcase_add_loop_test(tcase, ranges, 0, (int)ckks_kernel_list(tables));
     tcase_add_test(tcase, automorphisms);
     tcase_add_test(tcase, isa_names);
     tcase_add_test(tcase, workspace_stack);

@@ -5,17 +5,20 @@
 #include "ckks/alloc.h"
 #include "tests/support.h"
 
-static ring boot_ring(void)
+/* Bootstrapping needs more than one kind of key; shared: primes in pairs have limbs in common. */
+static ring boot_ring(int shared)
 {
     ring r;
     ckks_params_spec spec = named_spec("toy-boot");
+    if (!shared) spec.limb_bits = 0;
     ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), shared ? 15 : 18);
     return r;
 }
 
 START_TEST(key_list)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(1);
     const ckks_basis all = r.chain;
     ring_request(&r, CKKS_KEY_ROTATE, 5, all, r.special);
     ring_request(&r, CKKS_KEY_ROTATE, 5, all, r.special);
@@ -42,7 +45,7 @@ END_TEST
 /* One digit exactly when P exceeds the primes covered by 3.9 bits, else the parameters' partition. */
 START_TEST(digits)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(_i);
     ckks_basis digit[CKKS_MAX_DIGITS];
     for (int k = 0; k < 500; k++) {
         ckks_basis q = random_word() & random_word() & r.chain, p = r.special, seen = 0;
@@ -68,7 +71,7 @@ END_TEST
 
 START_TEST(requests_refused)
 {
-    ring r = boot_ring(), flat;
+    ring r = boot_ring(1), flat;
     ckks_params_spec spec = named_spec("toy");
     ring_open(&flat, &spec, NULL);
     ckks_basis p0 = (ckks_basis)1 << ckks_params_chain(r.params), p1 = p0 << 1, all = r.chain;
@@ -144,7 +147,7 @@ typedef struct error_sum {
     double sum, sum2, count;
 } error_sum;
 
-/* Every digit: the same small error on all primes once P s1 is taken off the digit's own. Returns nothing, adds up the errors. */
+/* Every digit: the same small error in all limbs once P s1 is taken off the digit's own. Returns nothing, adds up the errors. */
 static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t *s1, const uint64_t *s2, error_sum *errors)
 {
     const ckks_context *c = r->context;
@@ -156,14 +159,15 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
         int have_first = 0;
         ck_assert_uint_eq(covered & key->digit[d], 0);
         covered |= key->digit[d];
-        for (unsigned t = 0; t < c->primes; t++) {
-            if (!(whole >> t & 1)) continue;
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, whole, index);
+        for (unsigned i = 0; i < limbs; i++) {
+            unsigned t = index[i];
             const ckks_prime *p = &c->prime[t];
             unpack(c, b, ckks_switch_key_limb(c, key, d, t, 0), t);
             unpack(c, a, ckks_switch_key_limb(c, key, d, t, 1), t);
-            for (size_t i = 0; i < c->n; i++) ck_assert(a[i] < p->p && b[i] < p->p);
+            for (size_t j = 0; j < c->n; j++) ck_assert(a[j] < p->p && b[j] < p->p);
             c->kernel->mul_add(p, limb, b, a, s2 + t * c->stride, c->n);
-            if (key->digit[d] >> t & 1) {
+            if (key->digit[d] & c->part[t]) {
                 c->kernel->mul_scalar(p, a, s1 + t * c->stride, ckks_product_mod(c, key->request.p, t), c->n);
                 c->kernel->sub(p, limb, limb, a, c->n);
             }
@@ -171,17 +175,15 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
             if (!have_first) {
                 have_first = 1;
                 memcpy(first, error, c->n * sizeof *first);
-                for (size_t i = 0; i < c->n; i++) {
-                    ck_assert_msg(llabs(error[i]) <= CKKS_ERROR_BITS, "digit %u: error %" PRId64 " modulo prime %u", d, error[i],
-                                  t);
-                    errors->sum += (double)error[i];
-                    errors->sum2 += (double)(error[i] * error[i]);
+                for (size_t j = 0; j < c->n; j++) {
+                    ck_assert_msg(llabs(error[j]) <= CKKS_ERROR_BITS, "digit %u: error %" PRId64 " in limb %u", d, error[j], i);
+                    errors->sum += (double)error[j];
+                    errors->sum2 += (double)(error[j] * error[j]);
                     errors->count++;
                 }
             }
-            for (size_t i = 0; i < c->n; i++)
-                ck_assert_msg(error[i] == first[i], "digit %u: errors %" PRId64 " and %" PRId64 " modulo prime %u", d, first[i],
-                              error[i], t);
+            for (size_t j = 0; j < c->n; j++)
+                ck_assert_msg(error[j] == first[j], "digit %u: errors %" PRId64 " and %" PRId64 " in limb %u", d, first[j], error[j], i);
         }
     }
     ck_assert_uint_eq(covered, key->request.q);
@@ -190,25 +192,34 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
     ckks_free(limb);
 }
 
-/* sigma of the secret over all primes: rotation, or conjugation. */
+/* A secret of these coefficients modulo all moduli. */
+static uint64_t *over_all_moduli(const ring *r, int8_t *coefficient)
+{
+    const ckks_context *c = r->context;
+    ckks_secret_key secret = {.context = c, .coefficient = coefficient, .ntt = ckks_alloc(c->moduli * c->stride * sizeof(uint64_t))};
+    ck_assert_ptr_nonnull(secret.ntt);
+    ck_assert_ok(ckks_secret_key_transform(&secret));
+    return secret.ntt;
+}
+
+/* sigma of the secret: rotation, or conjugation. */
 static uint64_t *transformed_secret(const ring *r, uint64_t g)
 {
     const ckks_context *c = r->context;
     int8_t *small = calloc(c->n, 1);
-    uint64_t *out = ckks_alloc(c->primes * c->stride * sizeof *out);
-    ck_assert(small && out);
+    ck_assert_ptr_nonnull(small);
     for (size_t i = 0; i < c->n; i++) {
         size_t e = (size_t)(i * g) & (2 * c->n - 1);
         small[e & (c->n - 1)] = (int8_t)(e < c->n ? r->secret->coefficient[i] : -r->secret->coefficient[i]);
     }
-    ck_assert_ok(ckks_small_to_ntt(c, out, c->chain | c->special, small));
+    uint64_t *out = over_all_moduli(r, small);
     free(small);
     return out;
 }
 
 START_TEST(equations)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(_i);
     const ckks_context *c = r.context;
     ckks_basis some = 0x0f00f0f & r.chain;
     ring_request(&r, CKKS_KEY_RELINEARIZE, 0, r.chain, r.special);
@@ -218,9 +229,9 @@ START_TEST(equations)
     ring_request(&r, CKKS_KEY_ROTATE, -3, 0x7, ckks_basis_special_for(r.params, 0x7));
     ring_request(&r, CKKS_KEY_CONJUGATE, 0, r.chain, r.special);
     ring_keys(&r);
-    uint64_t *square = ckks_alloc(c->primes * c->stride * sizeof *square);
+    uint64_t *square = ckks_alloc(c->moduli * c->stride * sizeof *square);
     ck_assert_ptr_nonnull(square);
-    for (unsigned t = 0; t < c->primes; t++)
+    for (unsigned t = 0; t < c->moduli; t++)
         c->kernel->mul(&c->prime[t], square + t * c->stride, r.secret->ntt + t * c->stride, r.secret->ntt + t * c->stride, c->n);
     error_sum errors = {0, 0, 0};
     size_t bytes = 0;
@@ -245,18 +256,17 @@ START_TEST(equations)
         ck_assert_ptr_nonnull(copy);
         memcpy(copy, key->data, size);
         uint64_t *a = ckks_alloc(2 * c->n * sizeof *a), *expanded = a + c->n;
-        unsigned t = ckks_basis_lowest(ckks_basis_top(q->q));
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, q->q | q->p, index), t = index[ckks_limb_count(c, q->q) - 1];
         ckks_sample_uniform(expanded, c->n, c->prime[t].p, key->seed, (key->digits - 1) * CKKS_MAX_PRIMES + t);
         unpack(c, a, ckks_switch_key_limb(c, key, key->digits - 1, t, 1), t);
         ck_assert_mem_eq(a, expanded, c->n * sizeof *a);
         memset(a, 0, c->n * sizeof *a);
         ck_assert_ok(ckks_switch_key_expand(c, &r.keys->key[i]));
         for (unsigned d = 0; d < key->digits; d++)
-            for (t = 0; t < c->primes; t++)
-                if ((q->q | q->p) >> t & 1) {
-                    const unsigned char *limb = ckks_switch_key_limb(c, key, d, t, 1);
-                    ck_assert_mem_eq(limb, copy + (limb - key->data), c->n * c->prime[t].width);
-                }
+            for (unsigned k = 0; k < limbs; k++) {
+                const unsigned char *limb = ckks_switch_key_limb(c, key, d, index[k], 1);
+                ck_assert_mem_eq(limb, copy + (limb - key->data), c->n * c->prime[index[k]].width);
+            }
         ckks_free(a);
         free(copy);
     }
@@ -273,7 +283,7 @@ END_TEST
  * dense-to-sparse key leads to it, on q0 p0. */
 START_TEST(encapsulation)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(_i);
     const ckks_context *c = r.context;
     unsigned p0 = ckks_params_chain(r.params);
     ring_request(&r, CKKS_KEY_DENSE_TO_SPARSE, 0, 1, CKKS_BIT(p0));
@@ -286,12 +296,12 @@ START_TEST(encapsulation)
     ck_assert_double_lt(ckks_params_log2(r.params, down->request.q | down->request.p), 76.1);
     int64_t *phase = malloc(2 * c->n * sizeof *phase), *error = phase + c->n;
     int8_t *sparse = malloc(c->n);
-    uint64_t *ntt = ckks_alloc(c->primes * c->stride * sizeof *ntt);
-    ck_assert(phase && sparse && ntt);
-    /* modulo special primes only the error is left; modulo q0 the rest is P s */
+    ck_assert(phase && sparse);
+    /* modulo special primes only the error is left; in the limb of q0 the rest is P s */
+    unsigned index[CKKS_MAX_PRIMES], lowest = (ckks_limb_list(c, r.chain, index), index[0]);
     key_phase(&r, error, up, 0, p0, r.secret->ntt + p0 * c->stride);
-    key_phase(&r, phase, up, 0, 0, r.secret->ntt);
-    uint64_t inverse = ckks_product_inverse_mod(c, r.special, 0), q = c->prime[0].p;
+    key_phase(&r, phase, up, 0, lowest, r.secret->ntt + lowest * c->stride);
+    uint64_t inverse = ckks_product_inverse_mod(c, r.special, lowest), q = c->prime[lowest].p;
     unsigned weight = 0;
     for (size_t i = 0; i < c->n; i++) {
         int64_t x = phase[i] - error[i];
@@ -301,7 +311,7 @@ START_TEST(encapsulation)
         weight += s != 0;
     }
     ck_assert_uint_eq(weight, ckks_params_get_spec(r.params)->hamming_weight);
-    ck_assert_ok(ckks_small_to_ntt(c, ntt, c->chain | c->special, sparse));
+    uint64_t *ntt = over_all_moduli(&r, sparse);
     error_sum errors = {0, 0, 0};
     check_key(&r, up, ntt, r.secret->ntt, &errors);
     check_key(&r, down, r.secret->ntt, ntt, &errors);
@@ -316,21 +326,23 @@ END_TEST
 
 START_TEST(public_key)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(_i);
     const ckks_context *c = r.context;
     ckks_basis basis = 0x35;
     ckks_public_key *pk;
     int64_t error[1024], first[1024];
     uint64_t *limb = ckks_alloc(2 * c->n * sizeof *limb);
     ck_assert_ok(ckks_public_key_create(&pk, c, r.secret, basis, r.rng));
-    for (unsigned t = 0, seen = 0; t < c->primes; t++) {
-        if (!(basis >> t & 1)) continue;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    ck_assert_uint_eq(limbs, _i ? 3 : 4);
+    for (unsigned k = 0; k < limbs; k++) {
+        unsigned t = index[k];
+        const uint64_t *b = pk->b + k * c->stride, *a = pk->a + k * c->stride;
         ckks_sample_uniform(limb + c->n, c->n, c->prime[t].p, pk->seed, t);
-        ck_assert_mem_eq(limb + c->n, ckks_limb(c, pk->a, basis, t), c->n * sizeof *limb);
-        c->kernel->mul_add(&c->prime[t], limb, ckks_limb(c, pk->b, basis, t), ckks_limb(c, pk->a, basis, t),
-                           r.secret->ntt + t * c->stride, c->n);
+        ck_assert_mem_eq(limb + c->n, a, c->n * sizeof *limb);
+        c->kernel->mul_add(&c->prime[t], limb, b, a, r.secret->ntt + t * c->stride, c->n);
         centred_limb(&r, error, limb, t);
-        if (!seen++) memcpy(first, error, sizeof first);
+        if (!k) memcpy(first, error, sizeof first);
         for (size_t i = 0; i < c->n; i++) ck_assert(llabs(error[i]) <= CKKS_ERROR_BITS && error[i] == first[i]);
     }
     ckks_free(limb);
@@ -343,7 +355,7 @@ END_TEST
 
 START_TEST(find)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(0);
     const ckks_switch_key *key = NULL;
     ckks_basis small = 0x7, p = ckks_basis_special_for(r.params, small);
     ring_request(&r, CKKS_KEY_ROTATE, 1, r.chain, r.special);
@@ -367,6 +379,39 @@ START_TEST(find)
 }
 END_TEST
 
+/* A key with both primes of a limb does not serve a ciphertext with one of them. */
+START_TEST(find_halves)
+{
+    ring r = boot_ring(1);
+    const ckks_switch_key *key = NULL;
+    ckks_basis small = 0x17, p = ckks_basis_special_for(r.params, small); /* 0 and 1 together, 2 and 4 alone */
+    ring_request(&r, CKKS_KEY_ROTATE, 1, r.chain, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, 1, small, p);
+    ring_keys(&r);
+    static const ckks_basis cheap[] = {0x17, 0x13, 0x14, 0x04, 0x10, 0x03}, whole[] = {0x0f, 0x0c, 0x30, 0x3ffff, 0x18000, 0x20003},
+                            none[] = {0x01, 0x02, 0x05, 0x16, 0x1f, 0x08, 0x20, 0x1c, 0x20009};
+    for (size_t k = 0; k < sizeof cheap / sizeof cheap[0]; k++) {
+        ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, cheap[k], 0));
+        ck_assert_uint_eq(key->request.q, small);
+    }
+    for (size_t k = 0; k < sizeof whole / sizeof whole[0]; k++) {
+        ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, whole[k], 0));
+        ck_assert_uint_eq(key->request.q, r.chain);
+    }
+    ckks_complex z = {0.5, 0};
+    ckks_ciphertext *out = new_ciphertext(&r);
+    for (size_t k = 0; k < sizeof none / sizeof none[0]; k++) {
+        ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, none[k], 0), FHOLA_KEY);
+        ckks_ciphertext *in = encrypt(&r, &z, 1, 0x1p12, none[k]);
+        ck_assert_fails(ckks_rotate(r.context, r.ws, r.keys, out, in, 1), FHOLA_KEY);
+        ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+        ckks_ciphertext_destroy(in);
+    }
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
 typedef struct watch {
     size_t calls, last, stop;
 } watch;
@@ -383,7 +428,7 @@ static int progress(void *arg, size_t done, size_t total)
 
 START_TEST(interruption)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(1);
     for (int k = 1; k <= 5; k++) ring_request(&r, CKKS_KEY_ROTATE, k, 1, ckks_basis_special_for(r.params, 1));
     watch w = {0, 0, 100};
     ckks_eval_keys *keys = NULL;
@@ -402,7 +447,7 @@ END_TEST
 
 START_TEST(generators)
 {
-    ring r = boot_ring();
+    ring r = boot_ring(1);
     uint8_t seed[32] = {1};
     ckks_secret_key *a, *b, *d;
     ckks_rng *x, *y, *os;
@@ -433,12 +478,13 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, key_list);
-    tcase_add_test(tcase, digits);
+    tcase_add_loop_test(tcase, digits, 0, 2);
     tcase_add_test(tcase, requests_refused);
-    tcase_add_test(tcase, equations);
-    tcase_add_test(tcase, encapsulation);
-    tcase_add_test(tcase, public_key);
+    tcase_add_loop_test(tcase, equations, 0, 2);
+    tcase_add_loop_test(tcase, encapsulation, 0, 2);
+    tcase_add_loop_test(tcase, public_key, 0, 2);
     tcase_add_test(tcase, find);
+    tcase_add_test(tcase, find_halves);
     tcase_add_test(tcase, interruption);
     tcase_add_test(tcase, generators);
 }
