@@ -5,11 +5,13 @@
 #include "ckks/alloc.h"
 #include "tests/support.h"
 
-static ring toy_ring(unsigned log_n)
+/* Five primes; shared: in three limbs. */
+static ring toy_ring(unsigned log_n, int shared)
 {
     ring r;
-    ckks_params_spec spec = flat_spec(log_n, 50, 4, 45);
+    ckks_params_spec spec = shared ? shared_spec(log_n, 24.5, 4, 24.5) : flat_spec(log_n, 50, 4, 45);
     ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), shared ? 3 : 5);
     return r;
 }
 
@@ -37,24 +39,25 @@ static void embed(long double *c, const ckks_complex *z, size_t period, size_t n
     }
 }
 
-/* Every coefficient is the nearest integer to the exact one (to the accuracy of the transform), at every period. */
+/* Every coefficient is the nearest integer to the exact one (to the accuracy of the transform), at every period. Where primes share limbs,
+ * the basis without prime 1 has half of one. */
 START_TEST(nearest_integers)
 {
     for (unsigned log_n = 4; log_n <= 8; log_n++) {
-        ring r = toy_ring(log_n);
+        ring r = toy_ring(log_n, _i);
         ckks_complex *z = malloc(r.slots * sizeof *z);
         long double *exact = malloc(r.n * sizeof *exact);
         int64_t *got = malloc(r.n * sizeof *got);
         ck_assert(z && exact && got);
         for (size_t period = 1; period <= r.slots; period *= 2) {
-            double scale = exp2(20 + 10 * random_unit());
+            double scale = exp2(_i ? 16 + 6 * random_unit() : 20 + 10 * random_unit());
             random_complex(z, period, 1);
             embed(exact, z, period, r.n);
             ckks_plaintext *plain = encode(&r, z, period, scale, r.chain & ~(ckks_basis)2);
             ck_assert_double_eq(plain->scale, scale);
-            for (unsigned t = 0; t < 5; t++) {
-                if (t == 1) continue;
-                centred_limb(&r, got, ckks_limb(r.context, plain->poly, plain->basis, t), t);
+            unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r.context, plain->basis, index);
+            for (unsigned i = 0; i < limbs; i++) {
+                centred_limb(&r, got, plain->poly + i * r.context->stride, index[i]);
                 for (size_t k = 0; k < r.n; k++) {
                     ck_assert_msg(fabsl((long double)got[k] - exact[k] * scale) < 0.5L + 1e-4L,
                                   "N = %zu, period %zu: coefficient %zu is %" PRId64 ", not %.3Lf", r.n, period, k, got[k],
@@ -75,7 +78,7 @@ END_TEST
 /* Slots of the encoded polynomial, evaluated term by term at zeta^(5^j): the values, up to rounding of 2 period coefficients. */
 START_TEST(slots_by_evaluation)
 {
-    ring r = toy_ring(8);
+    ring r = toy_ring(8, 0);
     const long double pi = acosl(-1);
     ckks_complex z[128];
     int64_t c[256];
@@ -109,7 +112,7 @@ END_TEST
 START_TEST(round_trip)
 {
     for (unsigned log_n = 4; log_n <= 13; log_n += 3) {
-        ring r = toy_ring(log_n);
+        ring r = toy_ring(log_n, 0);
         ckks_complex *z = malloc(r.slots * sizeof *z), *back = malloc(r.slots * sizeof *back);
         int64_t *c = malloc(r.n * sizeof *c);
         double *scratch = malloc(r.n * sizeof *scratch), *wide = malloc(r.n * sizeof *wide);
@@ -141,7 +144,7 @@ END_TEST
 /* A gap polynomial encoded in its subring and read back as the kernels read it (kernel.h, plain_product) is the whole limb. */
 START_TEST(packed_limbs)
 {
-    ckks_params_spec spec = flat_spec(9, 40, 2, 28);
+    ckks_params_spec spec = _i ? shared_spec(9, 22, 3, 24.5) : flat_spec(9, 40, 2, 28);
     ring r;
     ring_open(&r, &spec, NULL);
     const ckks_context *c = r.context;
@@ -154,10 +157,13 @@ START_TEST(packed_limbs)
         unsigned log_gap = ckks_packed_log_gap(c, period);
         ck_assert_uint_eq(log_gap, period * 8 <= r.slots ? 3 : (unsigned)(log2((double)(r.slots / period)) + 0.5));
         random_complex(z, period, 1);
-        ckks_plaintext *plain = encode(&r, z, period, 0x1p20, 7);
+        ckks_plaintext *plain = encode(&r, z, period, 0x1p20, 7); /* a shared limb and half a one, or three */
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, 7, index);
+        ck_assert_uint_eq(limbs, _i ? 2 : 3);
         ck_assert_int_eq(ckks_encode_coefficients(c, coefficient, scratch, z, period, 0x1p20), FHOLA_OK);
-        for (unsigned t = 0; t < 3; t++) {
-            const uint64_t *limb = ckks_limb(c, plain->poly, 7, t);
+        for (unsigned k = 0; k < limbs; k++) {
+            unsigned t = index[k];
+            const uint64_t *limb = plain->poly + k * c->stride;
             ckks_encode_packed(c, t, log_gap, packed, subring, coefficient, period);
             for (size_t i = 0; i < c->n; i++) {
                 size_t at = (i >> 3 >> log_gap << 3) + (i & 7);
@@ -166,7 +172,7 @@ START_TEST(packed_limbs)
         }
         /* each limb padded to 64 bytes */
         size_t words = c->n >> log_gap, bytes = 0;
-        for (unsigned t = 0; t < 3; t++) bytes += (words * c->prime[t].width + 63) / 64 * 64;
+        for (unsigned k = 0; k < limbs; k++) bytes += (words * c->prime[index[k]].width + 63) / 64 * 64;
         ck_assert_uint_eq(ckks_packed_bytes(c, 7, log_gap), bytes);
         ckks_plaintext_destroy(plain);
     }
@@ -179,7 +185,7 @@ END_TEST
 
 START_TEST(errors)
 {
-    ring r = toy_ring(5), other = toy_ring(5);
+    ring r = toy_ring(5, 0), other = toy_ring(5, 0);
     ckks_complex z[16], bad[16];
     random_complex(z, 16, 1);
     ckks_plaintext *plain = encode(&r, z, 16, 0x1p30, r.chain);
@@ -226,10 +232,10 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    tcase_add_test(tcase, nearest_integers);
+    tcase_add_loop_test(tcase, nearest_integers, 0, 2);
     tcase_add_test(tcase, slots_by_evaluation);
     tcase_add_test(tcase, round_trip);
-    tcase_add_test(tcase, packed_limbs);
+    tcase_add_loop_test(tcase, packed_limbs, 0, 2);
     tcase_add_test(tcase, errors);
 }
 

@@ -7,11 +7,13 @@
 
 #define SAMPLES 64
 
-static ring toy_ring(void)
+/* Five primes; shared: in three limbs. */
+static ring toy_ring(int shared)
 {
     ring r;
-    ckks_params_spec spec = flat_spec(9, 45, 4, 40);
+    ckks_params_spec spec = shared ? shared_spec(9, 24.5, 4, 24.5) : flat_spec(9, 45, 4, 40);
     ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), shared ? 3 : 5);
     return r;
 }
 
@@ -24,12 +26,13 @@ static void collect_noise(const ring *r, moments *m, const ckks_ciphertext *ct, 
 {
     const ckks_context *c = r->context;
     int64_t *first = malloc(3 * r->n * sizeof *first), *noise = first + r->n, *message = noise + r->n;
-    ck_assert_ptr_nonnull(first);
+    uint64_t *room = ckks_alloc(r->n * sizeof *room);
+    ck_assert(first && room);
     for (unsigned t = 0, seen = 0; t < c->primes; t++) {
         if (!(ct->basis >> t & 1)) continue;
         int64_t p = (int64_t)c->prime[t].p;
         centred_phase(r, noise, ct, t);
-        centred_limb(r, message, ckks_limb(c, plain->poly, plain->basis, t), t);
+        centred_limb(r, message, ckks_limb_range(c, plain->poly, plain->basis, t, 0, r->n, room), t);
         for (size_t i = 0; i < r->n; i++) {
             noise[i] = (noise[i] - message[i]) % p;
             if (noise[i] > p / 2) noise[i] -= p;
@@ -46,12 +49,13 @@ static void collect_noise(const ring *r, moments *m, const ckks_ciphertext *ct, 
         for (size_t i = 0; i < r->n; i++) ck_assert_int_eq(noise[i], first[i]);
     }
     free(first);
+    ckks_free(room);
 }
 
 /* c0 + c1 s = m + e: exactly the error's distribution. On a basis that is no prefix. */
 START_TEST(symmetric)
 {
-    ring r = toy_ring();
+    ring r = toy_ring(_i);
     ckks_complex z[256], back[256];
     moments m = {0, 0, 0};
     ckks_basis basis = 0x1d;
@@ -69,10 +73,10 @@ START_TEST(symmetric)
         /* the second polynomial is the seed's expansion */
         ck_assert_int_eq(ct->seeded, 1);
         uint64_t *a = ckks_alloc(r.n * sizeof *a);
-        for (unsigned t = 0; t < 5; t++) {
-            if (!(basis >> t & 1)) continue;
-            ckks_sample_uniform(a, r.n, ckks_params_prime(r.params, t), ct->seed, t);
-            ck_assert_mem_eq(a, ckks_limb(r.context, ct->poly[1], basis, t), r.n * sizeof *a);
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r.context, basis, index);
+        for (unsigned i = 0; i < limbs; i++) {
+            ckks_sample_uniform(a, r.n, r.context->prime[index[i]].p, ct->seed, index[i]);
+            ck_assert_mem_eq(a, ct->poly[1] + i * r.context->stride, r.n * sizeof *a);
         }
         ckks_free(a);
         ckks_plaintext_destroy(plain);
@@ -90,7 +94,7 @@ END_TEST
 /* m + e v + e0 + e1 s, with e the key's error and v ternary of variance 2/3. */
 START_TEST(public)
 {
-    ring r = toy_ring();
+    ring r = toy_ring(_i);
     const ckks_context *c = r.context;
     ckks_public_key *pk;
     ck_assert_ok(ckks_public_key_create(&pk, c, r.secret, r.chain, r.rng));
@@ -123,7 +127,7 @@ END_TEST
 /* Two encryptions of one message share nothing. */
 START_TEST(fresh)
 {
-    ring r = toy_ring();
+    ring r = toy_ring(0);
     ckks_complex z[256];
     random_complex(z, r.slots, 1);
     ckks_ciphertext *a = encrypt(&r, z, r.slots, 0x1p35, r.chain), *b = encrypt(&r, z, r.slots, 0x1p35, r.chain);
@@ -148,11 +152,11 @@ START_TEST(fresh)
 END_TEST
 
 #ifdef HAVE_GMP
-/* Decryption composes integers of up to 125 bits from the lowest primes, signs and limits included: a ciphertext (m, 0). */
+/* Decryption composes integers of up to 125 bits from the lowest limbs, signs and limits included: a ciphertext (m, 0). */
 START_TEST(composition)
 {
     ring r;
-    ckks_params_spec spec = flat_spec(5, 50, 6, 37);
+    ckks_params_spec spec = _i ? shared_spec(5, 24.5, 6, 24.5) : flat_spec(5, 50, 6, 37);
     ring_open(&r, &spec, NULL);
     const ckks_context *c = r.context;
     gmp_randstate_t state;
@@ -166,11 +170,12 @@ START_TEST(composition)
     for (size_t k = 0; k < sizeof bases / sizeof bases[0]; k++) {
         ckks_ciphertext *ct = new_ciphertext(&r);
         ck_assert_ok(ckks_ciphertext_reserve(ct, bases[k]));
-        /* what is used: primes from the bottom while their product is below 2^126 */
+        /* what is used: limbs from the bottom while their product is below 2^126 */
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, bases[k], index);
         ckks_basis used = 0;
         double bits = 0;
-        for (unsigned t = 0; t < 7; t++)
-            if (bases[k] >> t & 1 && (bits += ckks_params_log2(r.params, CKKS_BIT(t))) < 126) used |= CKKS_BIT(t);
+        for (unsigned t = 0; t < limbs; t++)
+            if ((bits += ckks_params_log2(r.params, c->part[index[t]])) < 126) used |= c->part[index[t]];
         integer_product(q, &r, used);
         mpz_fdiv_q_2exp(limit, q, 1);
         for (size_t i = 0; i < r.n; i++) {
@@ -184,7 +189,7 @@ START_TEST(composition)
             exact[i] = mpz_get_d(m[i]);
         }
         poly_from_integers(&r, ct->poly[0], bases[k], m);
-        memset(ct->poly[1], 0, ckks_basis_count(bases[k]) * c->stride * sizeof(uint64_t));
+        memset(ct->poly[1], 0, limbs * c->stride * sizeof(uint64_t));
         ckks_ciphertext_set(ct, bases[k], exp2(bits));
         decrypt(&r, got, ct);
         ckks_decode_coefficients(c, want, r.slots, scratch, exact, exp2(bits));
@@ -202,7 +207,7 @@ END_TEST
 /* Anything but the right secret gives noise of the size of the modulus. */
 START_TEST(wrong_secret)
 {
-    ring r = toy_ring();
+    ring r = toy_ring(0);
     ckks_complex z[256], back[256];
     ckks_secret_key *other;
     ck_assert_ok(ckks_secret_key_create(&other, r.context, r.rng));
@@ -223,11 +228,11 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    tcase_add_test(tcase, symmetric);
-    tcase_add_test(tcase, public);
+    tcase_add_loop_test(tcase, symmetric, 0, 2);
+    tcase_add_loop_test(tcase, public, 0, 2);
     tcase_add_test(tcase, fresh);
 #ifdef HAVE_GMP
-    tcase_add_test(tcase, composition);
+    tcase_add_loop_test(tcase, composition, 0, 2);
 #endif
     tcase_add_test(tcase, wrong_secret);
 }

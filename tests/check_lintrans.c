@@ -26,11 +26,13 @@ static int diagonal(void *arg, int32_t offset, ckks_complex *values)
     return 1;
 }
 
+/* Eight primes; below 25 bits: in four limbs. */
 static ring toy_ring(double bits)
 {
     ring r;
-    ckks_params_spec spec = flat_spec(8, 45, 7, bits);
+    ckks_params_spec spec = bits < 25 ? shared_spec(8, bits, 7, bits) : flat_spec(8, 45, 7, bits);
     ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), bits < 25 ? 4 : 8);
     ck_assert_uint_eq(r.slots, SLOTS);
     return r;
 }
@@ -133,14 +135,15 @@ static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, 
 /* Every compressed size of plaintext (log_gap 0 .. 3), automatic and explicit splits, both kinds of hoisting. */
 START_TEST(periods_and_splits)
 {
+    int hoist = _i % 2;
     static const size_t period[] = {128, 64, 32, 16, 1};
     static const uint32_t step[] = {0, 1, 4, 16, 128};
-    ring r = toy_ring(28);
+    ring r = toy_ring(_i < 2 ? 28 : 24.5);
     matrix m;
     for (size_t p = 0; p < 5; p++)
         for (size_t s = 0; s < 5; s++) {
             random_matrix(&m, period[p], 3 + (p * 5 + s * 7) % 22);
-            check_apply(&r, &m, r.chain, r.chain, 1, step[s], _i);
+            check_apply(&r, &m, r.chain, r.chain, 1, step[s], hoist);
         }
     ring_close(&r);
 }
@@ -162,6 +165,35 @@ START_TEST(bases)
         }
         ring_close(&r);
     }
+}
+END_TEST
+
+/* Where primes share limbs: bases with halves of them, inputs with some of the basis's limbs, results with half of one; another input is
+ * refused. */
+START_TEST(shared_limbs)
+{
+    static const ckks_basis basis[] = {0xff, 0xe7, 0x6d, 0x07}, input[] = {0xcf, 0xe4, 0x6c, 0x03}, other[] = {0xdf, 0xe6, 0x69, 0x05};
+    ring r = toy_ring(24.5);
+    matrix m;
+    for (size_t k = 0; k < 4; k++) {
+        random_matrix(&m, k % 2 ? 16 : 64, 13);
+        check_apply(&r, &m, basis[k], basis[k], 1, 0, _i);
+        if (k < 3) check_apply(&r, &m, basis[k], basis[k], 2, 4, _i);
+        if (k < 3) check_apply(&r, &m, basis[k], input[k], 1, 8, _i);
+        if (k < 2) check_apply(&r, &m, basis[k], input[k], 2, 0, _i);
+        ckks_lintrans_spec spec = spec_of(&r, &m, basis[k], 0x1p24, 0, _i);
+        ckks_lintrans *lt = create(&r, &spec);
+        const ckks_lintrans *const transform = lt;
+        ckks_complex x[SLOTS];
+        random_complex(x, SLOTS, 1);
+        ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p20, other[k]), *out = new_ciphertext(&r);
+        ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in, ckks_basis_top(other[k])), FHOLA_LEVEL);
+        ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+        ckks_ciphertext_destroy(in);
+        ckks_ciphertext_destroy(out);
+        ckks_lintrans_destroy(lt);
+    }
+    ring_close(&r);
 }
 END_TEST
 
@@ -343,8 +375,9 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    tcase_add_loop_test(tcase, periods_and_splits, 0, 2);
+    tcase_add_loop_test(tcase, periods_and_splits, 0, 4);
     tcase_add_loop_test(tcase, bases, 0, 2);
+    tcase_add_loop_test(tcase, shared_limbs, 0, 2);
     tcase_add_loop_test(tcase, shapes, 0, 2);
     tcase_add_test(tcase, several);
     tcase_add_test(tcase, structure_only);
