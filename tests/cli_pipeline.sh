@@ -78,7 +78,7 @@ wait $! || fail 'encrypt fails when a write is cut short'
 same 'encrypt, stderr' ../err < /dev/null
 "$fhola" inspect slow.ct > ../out || fail 'encrypt does not write the rest when a write is cut short'
 below 'two encrypted pictures' ../server/pictures.ct 1200000
-below 'their encrypted scores' scores.ct 600000
+below 'their encrypted scores' scores.ct 800000
 
 # Interrupted at once, and among the layers: the program ends by the signal, and nothing is left.
 mkdir ../stopped
