@@ -56,12 +56,12 @@ static uint64_t keys_hash(const ring *r)
     for (size_t k = 0; k < r->keys->count; k++) {
         const ckks_switch_key *key = &r->keys->key[k];
         XXH3_64bits_update(&state, key->seed, sizeof key->seed);
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r->context, key->request.q | key->request.p, index);
         for (unsigned d = 0; d < key->digits; d++)
-            for (unsigned t = 0; t < r->context->primes; t++)
-                if ((key->request.q | key->request.p) >> t & 1)
-                    for (int part = 0; part < 2; part++)
-                        XXH3_64bits_update(&state, ckks_switch_key_limb(r->context, key, d, t, part),
-                                           r->n * r->context->prime[t].width);
+            for (unsigned i = 0; i < limbs; i++)
+                for (int part = 0; part < 2; part++)
+                    XXH3_64bits_update(&state, ckks_switch_key_limb(r->context, key, d, index[i], part),
+                                       r->n * r->context->prime[index[i]].width);
     }
     return XXH3_64bits_digest(&state);
 }

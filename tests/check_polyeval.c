@@ -4,7 +4,9 @@
 #include "tests/support.h"
 
 #define SLOTS 128
-#define SCALE 0x1p28
+#define SCALE exp2(bits)
+
+static double bits = 28; /* of the scale and of the primes */
 
 enum pattern { FULL, ODD, EVEN, LEADING, SPARSE, NO_TOP, PATTERNS };
 static const char *const names[PATTERNS] = {"full", "odd", "even", "leading", "sparse", "top zero"};
@@ -12,9 +14,23 @@ static const char *const names[PATTERNS] = {"full", "odd", "even", "leading", "s
 static ring toy_ring(void)
 {
     ring r;
+    bits = 28;
     ckks_params_spec spec = flat_spec(8, 42, 8, 28);
     ring_open(&r, &spec, NULL);
     ck_assert_uint_eq(r.slots, SLOTS);
+    return r;
+}
+
+/* Primes small enough to share limbs, from the lowest on or from the next: every second level, in the one or in the other, ends in the
+ * middle of a limb. */
+static ring shared_ring(int from)
+{
+    ring r;
+    bits = 24.5;
+    ckks_params_spec spec = shared_spec(8, from ? 42 : bits, 8, bits);
+    ring_open(&r, &spec, NULL);
+    ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), 5);
+    ck_assert_uint_eq(r.params->shared & 1, from ? 0 : 1);
     return r;
 }
 
@@ -158,7 +174,7 @@ END_TEST
 START_TEST(degrees)
 {
     static const size_t period[] = {1, 4, 1, 128, 32, 1, 64};
-    ring r = toy_ring();
+    ring r = _i < 2 ? toy_ring() : shared_ring(_i - 2);
     for (unsigned degree = 1; degree <= 63; degree++)
         check_polynomial(&r, (enum pattern)(degree * (unsigned)(_i + 1) % PATTERNS), degree, period[(degree + (unsigned)_i) % 7],
                          r.chain, r.chain, SCALE * exp2(random_unit()));
@@ -170,7 +186,7 @@ END_TEST
 START_TEST(patterns)
 {
     static const unsigned degree[] = {3, 7, 15, 30};
-    ring r = toy_ring();
+    ring r = _i < 1 ? toy_ring() : shared_ring(_i - 1);
     for (size_t d = 0; d < 4; d++)
         for (enum pattern pattern = FULL; pattern < PATTERNS; pattern++) {
             check_polynomial(&r, pattern, degree[d], 1, r.chain, r.chain, SCALE);
@@ -190,6 +206,38 @@ START_TEST(bases)
     check_polynomial(&r, ODD, 7, 1, 0x0ff, 0x0e9, 0x1p25);
     check_polynomial(&r, FULL, 7, 32, 0x1d3, 0x1d3, 0x1p31);
     check_polynomial(&r, FULL, 3, 128, 0x007, 0x007, 0x1p26);
+    ring_close(&r);
+}
+END_TEST
+
+/* Where primes share limbs: bases that begin or end with half of one, inputs lacking whole limbs; one that lacks half of one is refused. */
+START_TEST(shared_bases)
+{
+    ring r = shared_ring(0);
+    check_polynomial(&r, FULL, 15, 1, 0x1fd, 0x1fd, SCALE);
+    check_polynomial(&r, FULL, 15, 1, 0x1ff, 0x1fc, SCALE);
+    check_polynomial(&r, FULL, 15, 1, 0x1ff, 0x1f3, SCALE);
+    check_polynomial(&r, ODD, 7, 1, 0x0ff, 0x0f3, SCALE);
+    check_polynomial(&r, FULL, 7, 1, 0x07f, 0x073, SCALE);
+    check_polynomial(&r, FULL, 7, 32, 0x1d3, 0x1d3, SCALE);
+    check_polynomial(&r, FULL, 7, 64, 0x0de, 0x0de, SCALE);
+    double c[8] = {0};
+    c[7] = 1;
+    ckks_polynomial_spec spec = {7, 1, c, 0x1ff, 0x03f, SCALE, SCALE};
+    ckks_polynomial *pe = NULL;
+    ck_assert_ok(ckks_polynomial_create(&pe, r.context, r.ws, &spec));
+    ckks_complex z[SLOTS];
+    random_complex(z, SLOTS, 1);
+    static const ckks_basis given[] = {0x1fe, 0x1fb, 0x1ef, 0x1c1};
+    for (size_t k = 0; k < 4; k++) {
+        ckks_ciphertext *in = encrypt(&r, z, SLOTS, SCALE, given[k]), *out = new_ciphertext(&r);
+        ring_keys(&r);
+        ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, in), FHOLA_LEVEL);
+        ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
+        ckks_ciphertext_destroy(in);
+        ckks_ciphertext_destroy(out);
+    }
+    ckks_polynomial_destroy(pe);
     ring_close(&r);
 }
 END_TEST
@@ -295,9 +343,10 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, depths);
-    tcase_add_loop_test(tcase, degrees, 0, 2);
-    tcase_add_test(tcase, patterns);
+    tcase_add_loop_test(tcase, degrees, 0, 4);
+    tcase_add_loop_test(tcase, patterns, 0, 3);
     tcase_add_test(tcase, bases);
+    tcase_add_test(tcase, shared_bases);
     tcase_add_test(tcase, large_scales);
     tcase_add_test(tcase, errors);
 }

@@ -66,7 +66,7 @@ static void ok(const char *what, fhola_status st)
 /* Ciphertexts, public keys and evaluation keys leave their owner: all of their residues are. */
 static void publish_ciphertext(const ckks_ciphertext *ct)
 {
-    size_t bytes = ckks_basis_count(ct->basis) * ct->context->stride * sizeof(uint64_t);
+    size_t bytes = ckks_limb_count(ct->context, ct->basis) * ct->context->stride * sizeof(uint64_t);
     for (int k = 0; k < 2; k++) published(ct->poly[k], bytes);
 }
 
