@@ -137,6 +137,7 @@ START_TEST(permutations)
     const ckks_kernel *k = tables[_i / 2];
     for (unsigned log_n = CKKS_MIN_LOG_N; log_n <= 12; log_n++) {
         uint64_t prime = modulus_below((uint64_t)1 << (log_n & 1 ? 28 + 4 * (_i % 2) : 48), log_n, _i % 2);
+        ck_assert_uint_ne(prime, 0);
         size_t n = (size_t)1 << log_n;
         ckks_prime p = ring_prime(k, prime, log_n);
         uint64_t *a = limb_alloc(n), *b = limb_alloc(n), *c = limb_alloc(n), *expected = limb_alloc(n);

@@ -85,7 +85,8 @@ static inline uint64_t product_below(uint64_t top, unsigned log_n)
     for (uint64_t bit = (uint64_t)1 << 25; bit; bit >>= 1)
         if ((root | bit) * (root | bit) < top) root |= bit;
     uint64_t a = prime_below(root, log_n), b = a ? prime_below((top - 1) / a + 1, log_n) : 0;
-    return b > a ? a * b : 0;
+    if (a && b == a) a = prime_below(a, log_n);
+    return a * b;
 }
 
 /* Primes, or what two primes that share a limb are reduced by. */
