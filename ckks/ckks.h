@@ -100,6 +100,8 @@ ckks_basis ckks_basis_special(const ckks_params *params);
 ckks_basis ckks_basis_chain(const ckks_params *params);
 unsigned ckks_basis_count(ckks_basis basis);
 ckks_basis ckks_basis_top(ckks_basis basis); /* the highest prime alone */
+/* The primes of the chain that share limbs with those of `basis` (limb_bits): both are kept as one residue modulo their product. */
+ckks_basis ckks_basis_partner(const ckks_params *params, ckks_basis basis);
 /* Fewest special primes whose product exceeds that of `q` by 4 bits (one digit is then enough), or all of them. */
 ckks_basis ckks_basis_special_for(const ckks_params *params, ckks_basis q);
 

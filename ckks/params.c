@@ -109,14 +109,6 @@ ckks_basis ckks_basis_top(ckks_basis basis)
     return basis;
 }
 
-unsigned ckks_basis_list(ckks_basis basis, unsigned index[CKKS_MAX_PRIMES])
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < CKKS_MAX_PRIMES; i++)
-        if (basis >> i & 1) index[n++] = i;
-    return n;
-}
-
 /* `count` bits from bit `from` up. */
 static ckks_basis span(unsigned from, unsigned count)
 {

@@ -32,13 +32,8 @@ int ckks_is_prime(uint64_t n);
 /* The hash from primes, roles and digits as they are. */
 uint64_t ckks_params_hash_make(const ckks_params *params);
 
-/* Writes the indices of the primes of `basis` in increasing order and returns their number. */
-unsigned ckks_basis_list(ckks_basis basis, unsigned index[CKKS_MAX_PRIMES]);
-
 /* Limbs of a polynomial over `basis`, fewer than its primes where two share one. */
 unsigned ckks_basis_limbs(const ckks_params *params, ckks_basis basis);
-/* The primes of the chain that share limbs with those of `basis`. */
-ckks_basis ckks_basis_partner(const ckks_params *params, ckks_basis basis);
 /* Nonzero if `part` is a subset of `whole` whose limbs are limbs of `whole`, none of them half a shared one. */
 int ckks_basis_same_limbs(const ckks_params *params, ckks_basis part, ckks_basis whole);
 

@@ -100,7 +100,8 @@ static void four_in_a_row(const ckks_bootstrap *bs, unsigned log_n)
         ck_assert_ok(ckks_mul_plain(r.context, ct, ct, plain));
         ck_assert_ok(ckks_rescale(r.context, r.ws, ct, ct, input));
     }
-    ck_assert_double_le(fabs(bits[ROUNDS - 1] - bits[0]), 0.3);
+    /* Better, if anything: the sine makes values smaller each time, and part of the error is in proportion to them. */
+    ck_assert_double_ge(bits[ROUNDS - 1], bits[0] - 0.3);
     ckks_plaintext_destroy(plain);
     ckks_ciphertext_destroy(ct);
     free(w);

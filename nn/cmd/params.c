@@ -47,6 +47,12 @@ static unsigned digit_of(const ckks_params *p, unsigned prime)
     return d;
 }
 
+/* The neighbour with which a prime shares a limb. */
+static unsigned partner_of(const ckks_params *p, unsigned prime)
+{
+    return ckks_basis_partner(p, one(prime)) > one(prime) ? prime + 1 : prime - 1;
+}
+
 static void print_text(const char *name, const ckks_params *p)
 {
     unsigned log_n = ckks_params_get_spec(p)->log_n, primes = ckks_params_chain(p) + ckks_params_special(p);
@@ -55,10 +61,9 @@ static void print_text(const char *name, const ckks_params *p)
     for (unsigned i = 0; i < primes; i++) {
         printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i), ckks_params_log2(p, one(i)),
                role_name(p, i));
-        if (s & one(i))
-            printf("\n");
-        else
-            printf(", digit %u\n", digit_of(p, i));
+        if (!(s & one(i))) printf(", digit %u", digit_of(p, i));
+        if (ckks_basis_partner(p, one(i))) printf(", one limb with %u", partner_of(p, i));
+        printf("\n");
     }
     printf("  log2(Q) = %.2f\n", ckks_params_log2(p, q));
     printf("  log2(P) = %.2f\n", ckks_params_log2(p, s));
@@ -87,6 +92,7 @@ static void print_json(const char *name, const ckks_params *p)
         printf("%s{\"prime\": %llu, \"log2\": %.4f, \"role\": \"%s\"", i ? ", " : "", (unsigned long long)ckks_params_prime(p, i),
                ckks_params_log2(p, one(i)), role_name(p, i));
         if (!(s & one(i))) printf(", \"digit\": %u", digit_of(p, i));
+        if (ckks_basis_partner(p, one(i))) printf(", \"limb_with\": %u", partner_of(p, i));
         printf("}");
     }
     printf("]}");
