@@ -13,6 +13,7 @@
 #include "tests/support.h"
 
 #include "ckks/alloc.h"
+#include "ckks/container.h"
 #include "nn/client.h"
 #include "nn/nn.h"
 #include "nn/schedule.h"
@@ -224,7 +225,7 @@ static void test_secret_file(void)
     ckks_writer_destroy(writer);
     fclose(out);
     /* All but the content of the chunk, its checksum included, is public: the head, "PARM", the heads of "SKEY" and "END ". */
-    size_t content = 40 + 32 + 200 + 32, packed = p.context->n / 4;
+    size_t content = 40 + 32 + CKKS_SPEC_BYTES + 32, packed = p.context->n / 4;
     assert_secret("file", data + content, packed);
     published(data, content);
     published(data + content + packed, length - content - packed);
