@@ -191,15 +191,19 @@ unsigned ckks_limb_list(const ckks_context *c, ckks_basis basis, unsigned modulu
     return n;
 }
 
-const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis, unsigned t, size_t from, size_t count,
-                                uint64_t *room)
+const uint64_t *ckks_limb_reduce(const ckks_context *c, unsigned t, const uint64_t *limb, size_t count, uint64_t *room)
 {
-    const uint64_t *limb = ckks_limb_const(c, poly, basis, t) + from;
-    if (!ckks_limb_shared(c, basis, t)) return limb;
     const ckks_prime *p = &c->prime[t];
     const uint64_t one = 1, *weight = &one;
     c->kernel->combine(&p, 1, &room, 1, &limb, &weight, count);
     return room;
+}
+
+const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis, unsigned t, size_t from, size_t count,
+                                uint64_t *room)
+{
+    const uint64_t *limb = ckks_limb_const(c, poly, basis, t) + from;
+    return ckks_limb_shared(c, basis, t) ? ckks_limb_reduce(c, t, limb, count, room) : limb;
 }
 
 uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation)

@@ -80,6 +80,9 @@ static inline size_t ckks_range_length(const ckks_context *c, ckks_basis basis, 
     return ckks_limb_shared(c, basis, t) && c->n > CKKS_RANGE ? CKKS_RANGE : c->n;
 }
 
+/* Residues modulo t of `count` words of a limb that t shares, a multiple of 8; returns room. */
+const uint64_t *ckks_limb_reduce(const ckks_context *c, unsigned t, const uint64_t *limb, size_t count, uint64_t *room);
+
 /* Residues modulo t at the positions from .. from + count - 1 of a polynomial over `basis`: where they are, or reduced into `room` if the
  * limb is shared. count is a multiple of 8. */
 const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis, unsigned t, size_t from, size_t count,

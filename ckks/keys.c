@@ -58,15 +58,21 @@ static void wipe_free(void *memory, size_t bytes)
     ckks_free(memory);
 }
 
-fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis, const int8_t *coefficient)
+/* Residues of small signed coefficients in evaluation form, one limb for each of `limbs` moduli. */
+static fhola_status small_to_limbs(const ckks_context *c, uint64_t *poly, const unsigned modulus[], unsigned limbs, const int8_t *coefficient)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     int64_t *wide = widen(c, coefficient);
     if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
 #pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < limbs; i++) small_to_limb(c, index[i], poly + i * c->stride, wide);
+    for (unsigned i = 0; i < limbs; i++) small_to_limb(c, modulus[i], poly + i * c->stride, wide);
     wipe_free(wide, c->n * sizeof *wide);
     return FHOLA_OK;
+}
+
+fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis, const int8_t *coefficient)
+{
+    unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
+    return small_to_limbs(c, poly, modulus, limbs, coefficient);
 }
 
 static size_t secret_ntt_bytes(const ckks_context *c)
@@ -76,13 +82,9 @@ static size_t secret_ntt_bytes(const ckks_context *c)
 
 fhola_status ckks_secret_key_transform(ckks_secret_key *sk)
 {
-    const ckks_context *c = sk->context;
-    int64_t *wide = widen(c, sk->coefficient);
-    if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned t = 0; t < c->moduli; t++) small_to_limb(c, t, sk->ntt + t * c->stride, wide);
-    wipe_free(wide, c->n * sizeof *wide);
-    return FHOLA_OK;
+    unsigned modulus[CKKS_MAX_PRIMES];
+    for (unsigned t = 0; t < sk->context->moduli; t++) modulus[t] = t;
+    return small_to_limbs(sk->context, sk->ntt, modulus, sk->context->moduli, sk->coefficient);
 }
 
 /* Takes a fresh secret apart from where its coefficients came from: `weight` 0 means dense uniform ternary. */

@@ -298,7 +298,7 @@ static fhola_status check_spec(const ckks_params_spec *s)
 
 static double residual_bits(const ckks_params_spec *s, unsigned level)
 {
-    return level < 2 && s->residual_low_bits[level] > 0 ? s->residual_low_bits[level] : s->residual_bits;
+    return level < 2 && s->residual_low_bits[level] != 0 ? s->residual_low_bits[level] : s->residual_bits;
 }
 
 static fhola_status find_primes(ckks_params *p)

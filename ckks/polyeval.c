@@ -356,13 +356,11 @@ typedef struct leaf_terms {
 } leaf_terms;
 
 /* Term i of polynomial k at the positions from .. from + words - 1; room: LEAF_RANGE words, for a shared limb. */
-static const uint64_t *term_range(const ckks_context *c, const ckks_prime *p, const leaf_terms *terms, size_t i, int k, size_t from,
-                                  size_t words, uint64_t *room)
+static const uint64_t *term_range(const ckks_context *c, unsigned prime, const leaf_terms *terms, size_t i, int k, size_t from, size_t words,
+                                  uint64_t *room)
 {
-    const uint64_t *x = terms->x[k][i] + from, one = 1, *weight = &one;
-    if (!terms->shared[i]) return x;
-    c->kernel->combine(&p, 1, &room, 1, &x, &weight, words);
-    return room;
+    const uint64_t *x = terms->x[k][i] + from;
+    return terms->shared[i] ? ckks_limb_reduce(c, prime, x, words, room) : x;
 }
 
 static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
@@ -379,28 +377,30 @@ static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
 }
 
 /* One coefficient for all slots. */
-static void scalar_range(const ckks_context *c, const ckks_prime *p, const leaf_terms *terms, uint64_t constant, uint64_t *out0,
+static void scalar_range(const ckks_context *c, unsigned prime, const leaf_terms *terms, uint64_t constant, uint64_t *out0,
                          uint64_t *out1, size_t from, size_t words, int accumulate)
 {
+    const ckks_prime *p = &c->prime[prime];
     uint64_t *const out[2] = {out0 + from, out1 + from}, room[LEAF_RANGE];
     for (int k = 0; k < 2; k++) {
         if (!accumulate) memset(out[k], 0, words * sizeof *out[k]);
         for (size_t i = 0; i < terms->count; i++)
-            c->kernel->mul_scalar_add(p, out[k], out[k], term_range(c, p, terms, i, k, from, words, room), terms->factor[i], words);
+            c->kernel->mul_scalar_add(p, out[k], out[k], term_range(c, prime, terms, i, k, from, words, room), terms->factor[i], words);
     }
     c->kernel->add_scalar(p, out[0], out[0], constant, words);
 }
 
-static void plain_range(const ckks_context *c, const ckks_prime *p, const leaf_terms *terms, unsigned log_gap, uint64_t *out0,
+static void plain_range(const ckks_context *c, unsigned prime, const leaf_terms *terms, unsigned log_gap, uint64_t *out0,
                         uint64_t *out1, size_t from, size_t words, int accumulate)
 {
     const void *plain[LEAF_DEGREE + 1];
     const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
+    const ckks_prime *p = &c->prime[prime];
     uint64_t room[2][LEAF_DEGREE + 1][LEAF_RANGE];
     for (size_t i = 0; i < terms->count; i++) {
         plain[i] = (const char *)terms->plain[i] + (from >> log_gap) * p->width;
-        x0[i] = term_range(c, p, terms, i, 0, from, words, room[0][i]);
-        x1[i] = term_range(c, p, terms, i, 1, from, words, room[1][i]);
+        x0[i] = term_range(c, prime, terms, i, 0, from, words, room[0][i]);
+        x1[i] = term_range(c, prime, terms, i, 1, from, words, room[1][i]);
     }
     c->kernel->plain_product(p, out0 + from, out1 + from, words, terms->count, plain, log_gap, x0, x1, accumulate);
 }
@@ -410,7 +410,6 @@ static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64
 {
     const ckks_context *c = e->c;
     const ckks_polynomial *pe = e->pe;
-    const ckks_prime *p = &c->prime[prime];
     unsigned scalar = pe->period == 1;
     double target = n->scale * prime_of(pe, n->level - 1);
     leaf_terms terms = {.count = 0};
@@ -428,8 +427,8 @@ static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64
     fetch_terms(&terms, 0, range);
     for (size_t from = 0; from < c->n; from += range) {
         if (from + range < c->n) fetch_terms(&terms, from + range, range);
-        if (scalar) scalar_range(c, p, &terms, constant, out0, out1, from, range, accumulate);
-        else plain_range(c, p, &terms, pe->log_gap, out0, out1, from, range, accumulate);
+        if (scalar) scalar_range(c, prime, &terms, constant, out0, out1, from, range, accumulate);
+        else plain_range(c, prime, &terms, pe->log_gap, out0, out1, from, range, accumulate);
     }
 }
 

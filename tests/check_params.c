@@ -231,6 +231,9 @@ START_TEST(shared_limbs)
     spec.limb_bits = 51;
     ckks_params *other = NULL;
     ck_assert_fails(ckks_params_create(&other, &spec), FHOLA_PARAM);
+    spec.limb_bits = 48;
+    spec.residual_low_bits[1] = -19.6;
+    ck_assert_fails(ckks_params_create(&other, &spec), FHOLA_PARAM);
     ckks_params_destroy(p);
 }
 END_TEST
