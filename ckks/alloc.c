@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #endif
 
-#define HUGE_PAGE ((size_t)2 << 20)
-#define ARENA_SLAB ((size_t)32 << 20)  /* largest shared slab */
-#define ARENA_SHARE 16u                /* a shared slab holds at least so many blocks of the size that opened it */
+#define HUGE_PAGE   ((size_t)2 << 20)
+#define ARENA_SLAB  ((size_t)32 << 20) /* largest shared slab */
+#define ARENA_SHARE 16u /* a shared slab holds at least so many blocks of the size that opened it */
 
 void *ckks_alloc(size_t bytes)
 {
@@ -20,7 +20,8 @@ void *ckks_alloc(size_t bytes)
     bytes = (bytes + unit - 1) / unit * unit;
     void *memory = aligned_alloc(unit, bytes);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    /* Only a hint: memory reads of whole limbs are faster from huge pages, nothing depends on it. */
+    /* Only a hint: memory reads of whole limbs are faster from huge pages, nothing depends on
+     * it. */
     if (memory && unit == HUGE_PAGE) (void)madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
     return memory;

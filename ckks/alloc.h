@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Aligned memory for limbs. Big blocks ask the system for huge pages and do without where it has none. */
+/* Aligned memory for limbs. Big blocks ask the system for huge pages and do without where it has
+ * none. */
 #ifndef CKKS_ALLOC_H
 #define CKKS_ALLOC_H
 
 #include <stddef.h>
 
-/* 64-byte aligned (2 MiB aligned from 2 MiB up), NULL when there is no memory; contents undefined. Release with ckks_free. */
+/* 64-byte aligned (2 MiB aligned from 2 MiB up), NULL when there is no memory; contents undefined.
+ * Release with ckks_free. */
 void *ckks_alloc(size_t bytes);
 void ckks_free(void *memory);
 /* For tables that are read all the time: from 512 KiB up they get huge pages of their own. */
 void *ckks_alloc_table(size_t bytes);
 
-/* Many blocks that are released together, packed into few big allocations: blocks below 2 MiB, too, then lie in huge pages. Zeroed memory is
- * an empty arena. Not thread-safe. */
+/* Many blocks that are released together, packed into few big allocations: blocks below 2 MiB, too,
+ * then lie in huge pages. Zeroed memory is an empty arena. Not thread-safe. */
 typedef struct ckks_arena {
     void **slab;
     size_t slabs;

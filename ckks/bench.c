@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Times of the kernel functions on limbs of whole rings, for every table the machine can run, and the core clock that turns them
- * into cycles. Each figure is the median of runs after a few to warm up; runs stop after a fixed share of a second. */
+/* Times of the kernel functions on limbs of whole rings, for every table the machine can run, and
+ * the core clock that turns them into cycles. Each figure is the median of runs after a few to warm
+ * up; runs stop after a fixed share of a second. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ enum {
     MOST_THREADS = 256
 };
 
-/* Keys and plaintexts come from memory, once each, and sums of plaintext products go there: limbs of one thread, more than caches hold. */
+/* Keys and plaintexts come from memory, once each, and sums of plaintext products go there: limbs
+ * of one thread, more than caches hold. */
 #define KEY_BYTES ((size_t)192 << 20)
 #define SUM_BYTES ((size_t)64 << 20)
 
@@ -38,7 +40,8 @@ enum {
 
 __extension__ typedef unsigned __int128 wide;
 
-/* Operands of one thread for one ring and prime size. Limbs lie in one arena, staggered by odd numbers of cache lines. */
+/* Operands of one thread for one ring and prime size. Limbs lie in one arena, staggered by odd
+ * numbers of cache lines. */
 typedef struct bench_set {
     const ckks_kernel *kernel; /* whose tables the primes hold now */
     ckks_prime prime[COLD_SETS];
@@ -49,9 +52,10 @@ typedef struct bench_set {
     char *key;                         /* packed limbs of any prime */
     size_t key_stride, keys;           /* bytes from one to the next; how many */
     size_t next_key;                   /* read longest ago */
-    uint64_t *sum;                     /* limbs for the sums of a linear transform, more than caches hold, too */
+    /* limbs for the sums of a linear transform, more than caches hold, too */
+    uint64_t *sum;
     size_t sums, next_sum;
-    int hot;                           /* the same keys and sums in every run */
+    int hot; /* the same keys and sums in every run */
     uint64_t *out[2];
     uint64_t *target[COMBINE_TARGETS];
     uint64_t weight[COMBINE_TARGETS][COMBINE_TERMS];
@@ -61,7 +65,8 @@ typedef struct bench_set {
 
 typedef void bench_run(bench_set *set, size_t turn);
 
-/* One figure: what runs, how many limbs that is, and the bytes a limb's run reads and writes: whole words and packed words of n. */
+/* One figure: what runs, how many limbs that is, and the bytes a limb's run reads and writes: whole
+ * words and packed words of n. */
 typedef struct figure {
     const char *name;
     unsigned group;
@@ -122,7 +127,8 @@ static uint64_t power_mod(uint64_t a, uint64_t e, uint64_t p)
 /* Fermat's test suffices: nothing is secret here, and a pseudoprime would be timed alike. */
 static int probably_prime(uint64_t p)
 {
-    return power_mod(2, p - 1, p) == 1 && power_mod(3, p - 1, p) == 1 && power_mod(5, p - 1, p) == 1;
+    return power_mod(2, p - 1, p) == 1 && power_mod(3, p - 1, p) == 1 &&
+           power_mod(5, p - 1, p) == 1;
 }
 
 static uint64_t root_of_unity(uint64_t p, unsigned log_n)
@@ -156,8 +162,10 @@ static void fill_packed(void *a, size_t n, unsigned width, uint64_t p)
     uint64_t word;
     for (size_t i = 0; i < n; i++) {
         word = (i * 0x9e3779b97f4a7c15u >> 14) % p;
-        if (width == 4) ((uint32_t *)a)[i] = (uint32_t)word;
-        else ((uint64_t *)a)[i] = word;
+        if (width == 4)
+            ((uint32_t *)a)[i] = (uint32_t)word;
+        else
+            ((uint64_t *)a)[i] = word;
     }
 }
 
@@ -199,7 +207,8 @@ static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
         q->log_n = log_n;
         s->primes++;
     }
-    return s->primes ? FHOLA_OK : fhola_fail(FHOLA_PARAM, "no prime of %u bits for n = 2^%u", bits, log_n);
+    return s->primes ? FHOLA_OK
+                     : fhola_fail(FHOLA_PARAM, "no prime of %u bits for n = 2^%u", bits, log_n);
 }
 
 static fhola_status set_automorphism(bench_set *s, unsigned log_n)
@@ -212,7 +221,8 @@ static fhola_status set_automorphism(bench_set *s, unsigned log_n)
     }
     const uint64_t g = 25;
     for (uint32_t i = 0; i < s->n; i++) position[ckks_ntt_exponent(i, log_n)] = i;
-    for (uint32_t i = 0; i < s->n; i++) s->source[i] = position[g * ckks_ntt_exponent(i, log_n) & (2 * s->n - 1)];
+    for (uint32_t i = 0; i < s->n; i++)
+        s->source[i] = position[g * ckks_ntt_exponent(i, log_n) & (2 * s->n - 1)];
     for (size_t b = 0; b < s->n / 64; b++) s->source[s->n + b] = s->source[64 * b];
     free(position);
     s->sigma.g = g;
@@ -228,7 +238,8 @@ static fhola_status set_limbs(bench_set *s)
     s->arena = ckks_alloc(s->size);
     if (!s->arena) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of operands", s->size);
     for (size_t i = 0; i < s->primes; i++)
-        for (size_t d = 0; d < DIGITS; d++) fill(s->limb[i][d] = take(s, limb), s->n, s->prime[i].p);
+        for (size_t d = 0; d < DIGITS; d++)
+            fill(s->limb[i][d] = take(s, limb), s->n, s->prime[i].p);
     for (size_t i = 0; i < 2; i++) memset(s->out[i] = take(s, limb), 0, limb);
     for (size_t t = 0; t < COMBINE_TARGETS; t++) {
         memset(s->target[t] = take(s, limb), 0, limb);
@@ -244,7 +255,8 @@ static fhola_status set_keys(bench_set *s)
     s->key_stride = s->n * least->width + 192;
     s->keys = KEY_BYTES / s->key_stride;
     s->key = ckks_alloc(s->keys * s->key_stride);
-    if (!s->key) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of keys", s->keys * s->key_stride);
+    if (!s->key)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of keys", s->keys * s->key_stride);
     fill_packed(s->key, s->keys * s->key_stride / least->width, least->width, least->p);
     s->sums = SUM_BYTES / (s->n * sizeof *s->sum);
     s->sum = ckks_alloc(s->sums * s->n * sizeof *s->sum);
@@ -291,7 +303,8 @@ static void inner(bench_set *s, size_t turn, size_t digits, const ckks_automorph
 {
     const void *key[2 * DIGITS];
     next_keys(s, 2 * digits, key);
-    const ckks_switch_term term = {sigma, digits, (const uint64_t *const *)s->limb[0], key, key + digits, NULL, NULL};
+    const ckks_switch_term term = {
+        sigma, digits, (const uint64_t *const *)s->limb[0], key, key + digits, NULL, NULL};
     s->kernel->inner_product(&s->prime[turn], s->out[0], s->out[1], 0, s->n, 1, &term, 0, 0);
 }
 
@@ -305,8 +318,8 @@ static void run_inner_rotated(bench_set *s, size_t turn)
     inner(s, turn, DIGITS, &s->sigma);
 }
 
-/* As a linear transform makes its rotations: by ranges of positions, all keys of one range before the next, each with a limb that joins
- * without a key. */
+/* As a linear transform makes its rotations: by ranges of positions, all keys of one range before
+ * the next, each with a limb that joins without a key. */
 static void rotate(bench_set *s, size_t turn, size_t digits)
 {
     enum { RANGE = 1024 };
@@ -317,8 +330,11 @@ static void rotate(bench_set *s, size_t turn, size_t digits)
     for (size_t from = 0; from < s->n; from += range)
         for (size_t k = 0; k < ROTATIONS; k++) {
             const void *const *k0 = key + 2 * digits * k;
-            const ckks_switch_term term = {&s->sigma, digits, (const uint64_t *const *)s->limb[turn], k0, k0 + digits, s->target[0], NULL};
-            s->kernel->inner_product(p, s->out[0] + k * range, s->out[1] + k * range, from, range, 1, &term, s->weight[0][0] % p->p, 0);
+            const ckks_switch_term term = {
+                &s->sigma,    digits, (const uint64_t *const *)s->limb[turn], k0, k0 + digits,
+                s->target[0], NULL};
+            s->kernel->inner_product(p, s->out[0] + k * range, s->out[1] + k * range, from, range,
+                                     1, &term, s->weight[0][0] % p->p, 0);
         }
 }
 
@@ -336,8 +352,10 @@ static void convert(bench_set *s, size_t turn, size_t terms, size_t targets)
 {
     const ckks_prime *primes[COMBINE_TARGETS];
     const uint64_t *y[COMBINE_TERMS], *weight[COMBINE_TARGETS];
-    for (size_t t = 0; t < COMBINE_TARGETS; t++) primes[t] = &s->prime[t % s->primes], weight[t] = s->weight[t];
-    for (size_t i = 0; i < COMBINE_TERMS; i++) y[i] = s->limb[(turn + i / DIGITS) % s->primes][i % DIGITS];
+    for (size_t t = 0; t < COMBINE_TARGETS; t++)
+        primes[t] = &s->prime[t % s->primes], weight[t] = s->weight[t];
+    for (size_t i = 0; i < COMBINE_TERMS; i++)
+        y[i] = s->limb[(turn + i / DIGITS) % s->primes][i % DIGITS];
     s->kernel->combine(primes, targets, s->target, terms, y, weight, s->n);
 }
 
@@ -367,7 +385,8 @@ static void run_overflow(bench_set *s, size_t turn)
     s->kernel->overflow(s->target[0], COMBINE_TERMS, y, inverse, s->n);
 }
 
-/* As a linear transform does it: ranges of rotated ciphertexts stay near while each of PLAIN_GIANTS sums reads them. */
+/* As a linear transform does it: ranges of rotated ciphertexts stay near while each of PLAIN_GIANTS
+ * sums reads them. */
 static void multiply_plain(bench_set *s, size_t turn, size_t terms)
 {
     enum { RANGE = 1024 };
@@ -375,7 +394,8 @@ static void multiply_plain(bench_set *s, size_t turn, size_t terms)
     const void *limb[PLAIN_GIANTS * PLAIN_TERMS];
     uint64_t *sum[2 * PLAIN_GIANTS];
     next_keys(s, PLAIN_GIANTS * terms, limb);
-    for (size_t i = 0; i < 2 * PLAIN_GIANTS; i++) sum[i] = s->sum + (s->next_sum + i) % s->sums * s->n;
+    for (size_t i = 0; i < 2 * PLAIN_GIANTS; i++)
+        sum[i] = s->sum + (s->next_sum + i) % s->sums * s->n;
     if (!s->hot) s->next_sum = (s->next_sum + 2 * PLAIN_GIANTS) % s->sums;
     const ckks_prime *p = &s->prime[turn];
     for (size_t from = 0; from < s->n; from += range)
@@ -388,7 +408,8 @@ static void multiply_plain(bench_set *s, size_t turn, size_t terms)
                 x0[b] = s->limb[(turn + b / 2) % s->primes][b % 2] + from;
                 x1[b] = s->limb[(turn + b / 2) % s->primes][(b + 1) % DIGITS] + from;
             }
-            s->kernel->plain_product(p, sum[2 * g] + from, sum[2 * g + 1] + from, range, terms, plain, 0, x0, x1, 0);
+            s->kernel->plain_product(p, sum[2 * g] + from, sum[2 * g + 1] + from, range, terms,
+                                     plain, 0, x0, x1, 0);
         }
 }
 
@@ -414,13 +435,15 @@ static void run_mul(bench_set *s, size_t turn)
 
 static void run_mod_down(bench_set *s, size_t turn)
 {
-    s->kernel->sub_mul_scalar(&s->prime[turn], s->out[0], s->limb[turn][0], s->limb[turn][1], s->weight[0][0] % s->prime[turn].p, s->n);
+    s->kernel->sub_mul_scalar(&s->prime[turn], s->out[0], s->limb[turn][0], s->limb[turn][1],
+                              s->weight[0][0] % s->prime[turn].p, s->n);
 }
 
 static void run_tensor(bench_set *s, size_t turn)
 {
     uint64_t *const *a = s->limb[turn];
-    s->kernel->tensor(&s->prime[turn], s->out[0], s->out[1], s->target[0], a[0], a[1], a[2], a[0], s->n);
+    s->kernel->tensor(&s->prime[turn], s->out[0], s->out[1], s->target[0], a[0], a[1], a[2], a[0],
+                      s->n);
 }
 
 static void run_copy(bench_set *s, size_t turn)
@@ -435,10 +458,12 @@ static const figure figures[] = {
     {"ntt_inverse", CKKS_FIGURES_NTT, run_inverse, 1, 2, 0},
     {"ntt_forward_3", CKKS_FIGURES_NTT, run_forward_digits, DIGITS, 2, 0},
     {"inner_product", CKKS_FIGURES_KEY_SWITCH, run_inner, 1, DIGITS + 2, 2 * DIGITS},
-    {"inner_product_rotated", CKKS_FIGURES_KEY_SWITCH, run_inner_rotated, 1, DIGITS + 2, 2 * DIGITS},
+    {"inner_product_rotated", CKKS_FIGURES_KEY_SWITCH, run_inner_rotated, 1, DIGITS + 2,
+     2 * DIGITS},
     {"rotations", CKKS_FIGURES_KEY_SWITCH, run_rotations, ROTATIONS, 3, 2 * DIGITS},
     {"rotations_1", CKKS_FIGURES_KEY_SWITCH, run_rotations_one, ROTATIONS, 3, 2},
-    {"base_conversion", CKKS_FIGURES_KEY_SWITCH, run_combine, COMBINE_TARGETS, 1 + (double)COMBINE_TERMS / COMBINE_TARGETS, 0},
+    {"base_conversion", CKKS_FIGURES_KEY_SWITCH, run_combine, COMBINE_TARGETS,
+     1 + (double)COMBINE_TERMS / COMBINE_TARGETS, 0},
     {"base_conversion_10_2", CKKS_FIGURES_KEY_SWITCH, run_combine_pair, FEW_COMBINE_TARGETS,
      1 + (double)COMBINE_TERMS / FEW_COMBINE_TARGETS, 0},
     {"base_conversion_3_2", CKKS_FIGURES_KEY_SWITCH, run_combine_few, FEW_COMBINE_TARGETS,
@@ -457,7 +482,8 @@ static const figure memory_copy = {"memory_copy", 0, run_copy, 1, 0, 2};
 
 static int wanted(const ckks_bench_spec *spec, const figure *f)
 {
-    return (spec->groups & f->group || f == &memory_copy) && (!spec->only || !strncmp(f->name, spec->only, strlen(spec->only)));
+    return (spec->groups & f->group || f == &memory_copy) &&
+           (!spec->only || !strncmp(f->name, spec->only, strlen(spec->only)));
 }
 
 static int any_wanted(const ckks_bench_spec *spec)
@@ -498,12 +524,21 @@ static ckks_figure measure(bench_set *const set[], unsigned threads, const figur
     }
     qsort(time, runs, sizeof *time, compare);
     double mean = 0;
-    size_t counted = runs - runs / 10; /* the slowest tenth are those that something else interrupted */
+    /* the slowest tenth are those that something else interrupted */
+    size_t counted = runs - runs / 10;
     for (size_t i = 0; i < counted; i++) mean += time[i] / (double)counted;
     const bench_set *s = set[0];
     double median = time[runs / 2], n = (double)s->n;
-    return (ckks_figure){.name = f->name, .isa = s->kernel->name, .threads = threads, .n = s->n, .prime_bits = s->prime[0].bits,
-                         .hot = hot, .median_us = median, .min_us = time[0], .mean_us = mean, .kcycles = median * ckks_bench_clock_ghz(),
+    return (ckks_figure){.name = f->name,
+                         .isa = s->kernel->name,
+                         .threads = threads,
+                         .n = s->n,
+                         .prime_bits = s->prime[0].bits,
+                         .hot = hot,
+                         .median_us = median,
+                         .min_us = time[0],
+                         .mean_us = mean,
+                         .kcycles = median * ckks_bench_clock_ghz(),
                          .bytes = n * (8 * f->words + s->prime[0].width * f->packed)};
 }
 
@@ -519,8 +554,9 @@ static fhola_status set_init(bench_set *s, unsigned log_n, unsigned prime_bits)
 }
 
 /* The figures of one table; `portable` holds the medians of the portable table, or takes them. */
-static fhola_status table_figures(const ckks_bench_spec *spec, bench_set *const set[], const ckks_kernel *kernel, int show,
-                                  double portable[FIGURES][2], ckks_figure_fn report, void *arg)
+static fhola_status table_figures(const ckks_bench_spec *spec, bench_set *const set[],
+                                  const ckks_kernel *kernel, int show, double portable[FIGURES][2],
+                                  ckks_figure_fn report, void *arg)
 {
     fhola_status status = FHOLA_OK;
     for (unsigned t = 0; t < spec->threads && !status; t++) status = set_tables(set[t], kernel);
@@ -534,7 +570,8 @@ static fhola_status table_figures(const ckks_bench_spec *spec, bench_set *const 
     return status;
 }
 
-static fhola_status all_figures(const ckks_bench_spec *spec, bench_set *const set[], const ckks_kernel *const table[], size_t tables,
+static fhola_status all_figures(const ckks_bench_spec *spec, bench_set *const set[],
+                                const ckks_kernel *const table[], size_t tables,
                                 ckks_figure_fn report, void *arg)
 {
     double portable[FIGURES][2] = {{0}};
@@ -546,9 +583,11 @@ static fhola_status all_figures(const ckks_bench_spec *spec, bench_set *const se
         f.prime_bits = 0;
         report(arg, &f);
     }
-    for (size_t i = tables; i-- > 0 && !status;) { /* the portable table comes first: the others are compared with it */
+    /* the portable table comes first: the others are compared with it */
+    for (size_t i = tables; i-- > 0 && !status;) {
         int show = !spec->isa || !strcmp(spec->isa, table[i]->name);
-        if (show || !spec->cold_only) status = table_figures(spec, set, table[i], show, portable, report, arg);
+        if (show || !spec->cold_only)
+            status = table_figures(spec, set, table[i], show, portable, report, arg);
     }
     return status;
 }
@@ -562,8 +601,10 @@ const char *ckks_isa_name(size_t i)
 static fhola_status check(const ckks_bench_spec *spec)
 {
     const ckks_kernel *table;
-    if (spec->log_n < 10 || spec->log_n > CKKS_MAX_LOG_N || spec->prime_bits < spec->log_n + 2 || spec->prime_bits > CKKS_MAX_PRIME_BITS)
-        return fhola_fail(FHOLA_PARAM, "no figures for n = 2^%u and primes of %u bits", spec->log_n, spec->prime_bits);
+    if (spec->log_n < 10 || spec->log_n > CKKS_MAX_LOG_N || spec->prime_bits < spec->log_n + 2 ||
+        spec->prime_bits > CKKS_MAX_PRIME_BITS)
+        return fhola_fail(FHOLA_PARAM, "no figures for n = 2^%u and primes of %u bits", spec->log_n,
+                          spec->prime_bits);
     if (spec->threads < 1 || spec->threads > MOST_THREADS)
         return fhola_fail(FHOLA_PARAM, "%u threads are outside 1..%d", spec->threads, MOST_THREADS);
     return spec->isa ? ckks_kernel_select(&table, spec->isa) : FHOLA_OK;
@@ -579,7 +620,8 @@ fhola_status ckks_bench_kernels(const ckks_bench_spec *spec, ckks_figure_fn repo
     if (!set) return fhola_fail(FHOLA_NOMEM, "no memory for the operands");
     for (unsigned t = 0; t < spec->threads && !status; t++) {
         set[t] = calloc(1, sizeof *set[t]);
-        status = set[t] ? set_init(set[t], spec->log_n, spec->prime_bits) : fhola_fail(FHOLA_NOMEM, "no memory for the operands");
+        status = set[t] ? set_init(set[t], spec->log_n, spec->prime_bits)
+                        : fhola_fail(FHOLA_NOMEM, "no memory for the operands");
     }
     if (!status) status = all_figures(spec, set, table, tables, report, arg);
     for (unsigned t = 0; t < spec->threads; t++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bootstrapping, slots to coefficients first, without arcsine. Real vectors of n values take n / 2 complex slots:
+/* Bootstrapping, slots to coefficients first, without arcsine. Real vectors of n values take n / 2
+ * complex slots:
  *
  *   1  merge            slot j of every half block: w_j + i w_(j + n/2), by one rotation and an addition
  *   2  slots_to_coeffs  coefficients in Y = X^(N/n) are eps q0 w, in bit-reversed order (undone by step 6)
@@ -8,10 +9,12 @@
  *   5  coeffs_to_slots  and the conjugate: slots hold t = coefficient / (q0 (K + 1/4)), real
  *   6  eval_mod         sin(2 pi eps w) / sin(2 pi eps)
  *
- * Complex vectors of n values take n slots: no merge; step 5 leaves real and imaginary parts apart, and step 6 runs on both.
+ * Complex vectors of n values take n slots: no merge; step 5 leaves real and imaginary parts apart,
+ * and step 6 runs on both.
  *
- * Order and structure: Chen, Han (Eurocrypt 2018); Bossuat, Troncoso-Pastoriza, Hubaux (ACNS 2022) for the sparse secret's encapsulation;
- * double angles: Han, Ki (CT-RSA 2020). The sine itself is the output: the caller's next polynomial absorbs it. */
+ * Order and structure: Chen, Han (Eurocrypt 2018); Bossuat, Troncoso-Pastoriza, Hubaux (ACNS 2022)
+ * for the sparse secret's encapsulation; double angles: Han, Ki (CT-RSA 2020). The sine itself is
+ * the output: the caller's next polynomial absorbs it. */
 #define _POSIX_C_SOURCE 199309L
 #include <math.h>
 #include <stdlib.h>
@@ -24,27 +27,30 @@
 #include "ckks/rns.h"
 
 #define MAX_GROUPS 8u
-#define FIT_NODES 33 /* nodes of the cosine's least-squares fit per integer I */
-#define TWO_PI 6.283185307179586476925286766559
-#define ONE_LN2 1.4426950408889634074
-#define LEAST_LOG_WEIGHT (-30.0) /* of the fit: keeps overflows that hardly occur from being forgotten */
+#define FIT_NODES  33 /* nodes of the cosine's least-squares fit per integer I */
+#define TWO_PI     6.283185307179586476925286766559
+#define ONE_LN2    1.4426950408889634074
+#define LEAST_LOG_WEIGHT                                                                           \
+    (-30.0) /* of the fit: keeps overflows that hardly occur from being forgotten */
 
 struct ckks_bootstrap {
     const ckks_context *context;
     int complex;       /* complex values; else real ones, two in a slot */
     unsigned log_half; /* log2 of `half` */
-    size_t half;       /* slots up to which vectors repeat: n / 2 real values, or n complex ones */
+    /* slots up to which vectors repeat: n / 2 real values, or n complex ones */
+    size_t half;
     double scale_in, scale_out;
     unsigned stc_count, cts_count;
     ckks_lintrans *stc[MAX_GROUPS], *cts[MAX_GROUPS];
-    ckks_polynomial *cosine; /* in T_2(u) */
+    ckks_polynomial *cosine;    /* in T_2(u) */
     ckks_plaintext *i;          /* complex: the imaginary unit at scale 1 */
     ckks_basis input, eval_mod; /* base + stc; base + stc + residual + eval_mod */
 };
 
-/* ------------------------------------------------------------------ matrices */
+/* ---- matrices ---- */
 
-/* A product of butterfly layers as diagonals on h slots: entry [d] (h values or NULL) multiplies x rotated left by d. */
+/* A product of butterfly layers as diagonals on h slots: entry [d] (h values or NULL) multiplies x
+ * rotated left by d. */
 typedef struct diagonals {
     size_t h;
     ckks_complex **value;
@@ -80,7 +86,8 @@ static int add_entry(diagonals *m, size_t row, size_t column, double re, double 
     return 1;
 }
 
-/* Butterfly layer `l` of the special Fourier transform on h slots without bit reversal (span 2^(l+1)), or its inverse. */
+/* Butterfly layer `l` of the special Fourier transform on h slots without bit reversal (span
+ * 2^(l+1)), or its inverse. */
 static int butterfly(diagonals *m, size_t h, unsigned l, int inverse)
 {
     if (!diagonals_init(m, h)) return 0;
@@ -92,10 +99,11 @@ static int butterfly(diagonals *m, size_t h, unsigned l, int inverse)
         ckks_root_of_unity(w, power, l + 3);
         for (size_t i = 0; i < h; i += span) {
             size_t p = i + j, r = p + half;
-            int ok = inverse ? add_entry(m, p, p, 0.5, 0) && add_entry(m, p, r, 0.5, 0) && add_entry(m, r, p, 0.5 * w[0], -0.5 * w[1]) &&
+            int ok = inverse ? add_entry(m, p, p, 0.5, 0) && add_entry(m, p, r, 0.5, 0) &&
+                                   add_entry(m, r, p, 0.5 * w[0], -0.5 * w[1]) &&
                                    add_entry(m, r, r, -0.5 * w[0], 0.5 * w[1])
-                             : add_entry(m, p, p, 1, 0) && add_entry(m, p, r, w[0], w[1]) && add_entry(m, r, p, 1, 0) &&
-                                   add_entry(m, r, r, -w[0], -w[1]);
+                             : add_entry(m, p, p, 1, 0) && add_entry(m, p, r, w[0], w[1]) &&
+                                   add_entry(m, r, p, 1, 0) && add_entry(m, r, r, -w[0], -w[1]);
             if (!ok) return 0;
         }
     }
@@ -162,13 +170,15 @@ static int group_diagonal(void *arg, int32_t offset, ckks_complex *values)
         if (g->period == h)
             values[s] = (ckks_complex){g->factor * x.re, g->factor * x.im};
         else
-            values[s] = s < h ? (ckks_complex){0.5 * x.re, 0.5 * x.im} : (ckks_complex){0.5 * x.im, -0.5 * x.re};
+            values[s] = s < h ? (ckks_complex){0.5 * x.re, 0.5 * x.im}
+                              : (ckks_complex){0.5 * x.im, -0.5 * x.re};
     }
     return 0;
 }
 
-/* Layers are grouped from the bottom in equal parts, the same for every n, and the top group takes the rest: so the rotations of a small
- * n are among those of the largest, and one set of keys serves all. */
+/* Layers are grouped from the bottom in equal parts, the same for every n, and the top group takes
+ * the rest: so the rotations of a small n are among those of the largest, and one set of keys
+ * serves all. */
 static unsigned group_size(const ckks_context *c, unsigned groups)
 {
     return (c->log_n - 2) / groups;
@@ -182,17 +192,21 @@ typedef struct group_spec {
     int double_hoist;
 } group_spec;
 
-static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, ckks_workspace *ws, const group_spec *g)
+static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, ckks_workspace *ws,
+                                 const group_spec *g)
 {
     const ckks_context *c = bs->context;
-    unsigned layers = g->last - g->first, size = group_size(c, g->inverse ? bs->cts_count : bs->stc_count);
+    unsigned layers = g->last - g->first,
+             size = group_size(c, g->inverse ? bs->cts_count : bs->stc_count);
     int top = g->last == bs->log_half;
     int32_t step = (int32_t)1 << g->first, reach = ((int32_t)1 << layers) - 1, offset[2 << 12];
-    if (layers > 12) return fhola_fail(FHOLA_PARAM, "a group of %u butterfly layers is too large", layers);
+    if (layers > 12)
+        return fhola_fail(FHOLA_PARAM, "a group of %u butterfly layers is too large", layers);
     size_t count = 0;
     /* The top group's offsets wrap around half a block, the others reach both ways. */
     for (int32_t i = top ? 0 : -reach; i <= reach; i++) offset[count++] = i * step;
-    group_source source = {{0, NULL}, g->final && !bs->complex ? 2 * bs->half : bs->half, g->final ? 0.5 : 1};
+    group_source source = {
+        {0, NULL}, g->final && !bs->complex ? 2 * bs->half : bs->half, g->final ? 0.5 : 1};
     ckks_lintrans_spec spec = {.basis = g->basis,
                                .special = ckks_basis_special_for(&c->params, g->basis),
                                .count = count,
@@ -217,8 +231,10 @@ static double top_prime(const ckks_context *c, ckks_basis basis)
     return (double)c->prime[ckks_basis_lowest(ckks_basis_top(basis))].p;
 }
 
-/* A chain of transforms from scale `from` to exactly scale `to`, each carrying an equal share. Bases: `start`, less its top prime each time. */
-static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int inverse, double from, double to, ckks_basis start, int encode)
+/* A chain of transforms from scale `from` to exactly scale `to`, each carrying an equal share.
+ * Bases: `start`, less its top prime each time. */
+static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int inverse, double from,
+                                  double to, ckks_basis start, int encode)
 {
     const ckks_context *c = bs->context;
     unsigned groups = inverse ? bs->cts_count : bs->stc_count, size = group_size(c, groups);
@@ -243,24 +259,34 @@ static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int in
     return st;
 }
 
-/* ------------------------------------------------------------------ the cosine */
+/* ---- the cosine ---- */
 
-/* Least-squares coefficients of cos(2 pi ((K + 1/4) u) / 2^r) as an even polynomial in u, in Chebyshev polynomials of y = T_2(u) =
- * 2 u^2 - 1, over the points X = I + w, |w| <= 2 eps, |I| <= K, u = (X - 1/4) / (K + 1/4). Weight: P(I)^power times the amplification of
- * r double-angle steps; P(I) is near normal with variance (h + 1) / 12. Modified Gram-Schmidt, twice. */
+/* Least-squares coefficients of cos(2 pi ((K + 1/4) u) / 2^r) as an even polynomial in u, in
+ * Chebyshev polynomials of y = T_2(u) = 2 u^2 - 1, over the points X = I + w, |w| <= 2 eps, |I| <=
+ * K, u = (X - 1/4) / (K + 1/4). Weight: P(I)^power times the amplification of r double-angle steps;
+ * P(I) is near normal with variance (h + 1) / 12. Modified Gram-Schmidt, twice. */
 static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
 {
     size_t m = s->eval_mod_degree / 2 + 1, rows = (2 * s->eval_mod_range + 1) * FIT_NODES, row = 0;
     double *a = calloc(rows * m + rows + m * m, sizeof *a);
     if (!a) return fhola_fail(FHOLA_NOMEM, "no memory to fit the cosine");
     double *b = a + rows * m, *r = b + rows;
-    double range = s->eval_mod_range + 0.25, variance = (s->hamming_weight + 1) / 12.0, doubles = ldexp(1, (int)s->double_angles);
+    double range = s->eval_mod_range + 0.25, variance = (s->hamming_weight + 1) / 12.0,
+           doubles = ldexp(1, (int)s->double_angles);
     for (int i = -(int)s->eval_mod_range; i <= (int)s->eval_mod_range; i++)
         for (int j = 0; j < FIT_NODES; j++, row++) {
-            double x = i + 2 * s->eps * ckks_cos2pi((j + 0.5) / (2 * FIT_NODES)), u = (x - 0.25) / range, y = 2 * u * u - 1;
-            double log_probability = -0.5 * (ONE_LN2 * i * i / variance + ckks_log2(TWO_PI * variance)), angle = (x - 0.25) / doubles;
-            double amplification = s->double_angles ? fabs(doubles * ckks_sin2pi(doubles * angle) / ckks_sin2pi(angle)) : 1;
-            double weight = ckks_exp2(0.5 * fmax(s->eval_mod_power * log_probability, LEAST_LOG_WEIGHT)) * amplification, t0 = 1, t1 = y;
+            double x = i + 2 * s->eps * ckks_cos2pi((j + 0.5) / (2 * FIT_NODES)),
+                   u = (x - 0.25) / range, y = 2 * u * u - 1;
+            double log_probability =
+                       -0.5 * (ONE_LN2 * i * i / variance + ckks_log2(TWO_PI * variance)),
+                   angle = (x - 0.25) / doubles;
+            double amplification =
+                s->double_angles ? fabs(doubles * ckks_sin2pi(doubles * angle) / ckks_sin2pi(angle))
+                                 : 1;
+            double weight = ckks_exp2(0.5 *
+                                      fmax(s->eval_mod_power * log_probability, LEAST_LOG_WEIGHT)) *
+                            amplification,
+                   t0 = 1, t1 = y;
             for (size_t k = 0; k < m; k++) {
                 double t2 = 2 * y * t1 - t0;
                 a[k * rows + row] = weight * t0;
@@ -300,7 +326,8 @@ static ckks_basis drop_top(ckks_basis basis, unsigned count)
     return basis;
 }
 
-/* EvalMod from scale S_0 on `basis`: one level for T_2(u), then the polynomial, then the double angles. */
+/* EvalMod from scale S_0 on `basis`: one level for T_2(u), then the polynomial, then the double
+ * angles. */
 static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
 {
     const ckks_context *c = bs->context;
@@ -312,7 +339,8 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
     ckks_basis basis = drop_top(bs->eval_mod, 1);
     scale = scale * scale / top_prime(c, bs->eval_mod);
     double landing = ckks_exp2(s->scale_bits) / (TWO_PI * s->eps);
-    double out = 1 + depth < s->eval_mod_levels ? ckks_exp2(s->eval_mod_scale_bits[1 + depth]) : landing;
+    double out =
+        1 + depth < s->eval_mod_levels ? ckks_exp2(s->eval_mod_scale_bits[1 + depth]) : landing;
     ckks_polynomial_spec spec = {degree, 1, coeff, basis, drop_top(basis, depth), scale, out};
     st = ckks_polynomial_create(&bs->cosine, c, ws, &spec);
     if (st) return st;
@@ -325,13 +353,15 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
     return FHOLA_OK;
 }
 
-/* ------------------------------------------------------------------ set-up */
+/* ---- set-up ---- */
 
-/* The scale right after the lift: slots hold coefficient / (q0 (K + 1/4)), and the trace will multiply by the gap. */
+/* The scale right after the lift: slots hold coefficient / (q0 (K + 1/4)), and the trace will
+ * multiply by the gap. */
 static double raised_scale(const ckks_bootstrap *bs)
 {
     const ckks_context *c = bs->context;
-    return (double)(c->slots / bs->half) * (double)c->prime[0].p * (c->params.spec.eval_mod_range + 0.25);
+    return (double)(c->slots / bs->half) * (double)c->prime[0].p *
+           (c->params.spec.eval_mod_range + 0.25);
 }
 
 /* The imaginary unit as the monomial X^(N/2): products with it are exact. */
@@ -342,15 +372,17 @@ static fhola_status create_unit(ckks_bootstrap *bs, ckks_workspace *ws)
     return st ? st : ckks_encode(bs->context, ws, bs->i, &unit, 1, 1, bs->eval_mod);
 }
 
-static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_half, int complex,
+static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c,
+                                     ckks_workspace *ws, unsigned log_half, int complex,
                                      double scale_in, int encode)
 {
     const ckks_params_spec *s = &c->params.spec;
     if (!(scale_in > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale_in);
-    unsigned lower = (s->stc_levels - 1) * group_size(c, s->stc_levels), lower_cts = (s->cts_levels - 1) * group_size(c, s->cts_levels);
+    unsigned lower = (s->stc_levels - 1) * group_size(c, s->stc_levels),
+             lower_cts = (s->cts_levels - 1) * group_size(c, s->cts_levels);
     if (log_half <= lower || log_half <= lower_cts)
-        return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels", log_half + !complex, s->stc_levels,
-                          s->cts_levels);
+        return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels",
+                          log_half + !complex, s->stc_levels, s->cts_levels);
     ckks_bootstrap *bs = calloc(1, sizeof *bs);
     if (!bs) return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrap");
     bs->context = c;
@@ -361,9 +393,13 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
     bs->stc_count = s->stc_levels;
     bs->cts_count = s->cts_levels;
     bs->input = ckks_basis_base(&c->params) | ckks_basis_stc(&c->params);
-    bs->eval_mod = bs->input | ckks_basis_residual(&c->params, s->residual_levels) | ckks_basis_eval_mod(&c->params);
-    fhola_status st = create_groups(bs, ws, 0, scale_in, s->eps * (double)c->prime[0].p, bs->input, encode);
-    if (!st) st = create_groups(bs, ws, 1, raised_scale(bs), ckks_exp2(s->eval_mod_scale_bits[0]), c->chain, encode);
+    bs->eval_mod = bs->input | ckks_basis_residual(&c->params, s->residual_levels) |
+                   ckks_basis_eval_mod(&c->params);
+    fhola_status st =
+        create_groups(bs, ws, 0, scale_in, s->eps * (double)c->prime[0].p, bs->input, encode);
+    if (!st)
+        st = create_groups(bs, ws, 1, raised_scale(bs), ckks_exp2(s->eval_mod_scale_bits[0]),
+                           c->chain, encode);
     if (!st) st = create_eval_mod(bs, ws);
     if (!st && complex) st = create_unit(bs, ws);
     if (st) {
@@ -376,21 +412,24 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
 
 static fhola_status check_size(const ckks_context *c, unsigned log_values, unsigned least)
 {
-    if (!c->params.spec.eval_mod_levels) return fhola_fail(FHOLA_PARAM, "the parameter set has no bootstrapping levels");
+    if (!c->params.spec.eval_mod_levels)
+        return fhola_fail(FHOLA_PARAM, "the parameter set has no bootstrapping levels");
     if (log_values < least || log_values > c->log_slots)
-        return fhola_fail(FHOLA_PARAM, "2^%u values do not fit 2^%u slots", log_values, c->log_slots);
+        return fhola_fail(FHOLA_PARAM, "2^%u values do not fit 2^%u slots", log_values,
+                          c->log_slots);
     return FHOLA_OK;
 }
 
-fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_values, double scale_in,
-                                   int encode)
+fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws,
+                                   unsigned log_values, double scale_in, int encode)
 {
     fhola_status st = check_size(c, log_values, 2);
     return st ? st : create_bootstrap(out, c, ws, log_values - 1, 0, scale_in, encode);
 }
 
-fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws, unsigned log_values,
-                                           double scale_in, int encode)
+fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *c,
+                                           ckks_workspace *ws, unsigned log_values, double scale_in,
+                                           int encode)
 {
     fhola_status st = check_size(c, log_values, 1);
     return st ? st : create_bootstrap(out, c, ws, log_values, 1, scale_in, encode);
@@ -408,10 +447,12 @@ void ckks_bootstrap_destroy(ckks_bootstrap *bs)
     free(bs);
 }
 
-fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c, ckks_key_list *list)
+fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c,
+                                 ckks_key_list *list)
 {
     const ckks_params *p = &c->params;
-    ckks_key_request merge = {CKKS_KEY_ROTATE, (uint32_t)bs->half, bs->input, ckks_basis_special_for(p, bs->input)};
+    ckks_key_request merge = {CKKS_KEY_ROTATE, (uint32_t)bs->half, bs->input,
+                              ckks_basis_special_for(p, bs->input)};
     ckks_key_request sparse = {CKKS_KEY_DENSE_TO_SPARSE, 0, ckks_basis_base(p), CKKS_BIT(p->chain)};
     ckks_key_request dense = {CKKS_KEY_SPARSE_TO_DENSE, 0, c->chain, c->special};
     ckks_key_request conjugate = {CKKS_KEY_CONJUGATE, 0, bs->eval_mod, c->special};
@@ -423,7 +464,8 @@ fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c
     if (!st) st = ckks_key_list_add(list, c, relinearize);
     /* The last products of EvalMod are small enough for a key of one digit. */
     for (unsigned level = 1; level < p->spec.eval_mod_levels && !st; level++) {
-        ckks_basis basis = drop_top(bs->eval_mod, level), special = ckks_basis_special_for(p, basis);
+        ckks_basis basis = drop_top(bs->eval_mod, level),
+                   special = ckks_basis_special_for(p, basis);
         if (ckks_params_log2(p, special) < ckks_params_log2(p, basis) + CKKS_DIGIT_MARGIN) continue;
         ckks_key_request small = {CKKS_KEY_RELINEARIZE, 0, basis, special};
         st = ckks_key_list_add(list, c, small);
@@ -433,8 +475,10 @@ fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c
         ckks_key_request trace = {CKKS_KEY_ROTATE, (uint32_t)k, c->chain, c->special};
         st = ckks_key_list_add(list, c, trace);
     }
-    for (unsigned i = 0; i < bs->stc_count && !st; i++) st = ckks_lintrans_keys(bs->stc[i], c, list);
-    for (unsigned i = 0; i < bs->cts_count && !st; i++) st = ckks_lintrans_keys(bs->cts[i], c, list);
+    for (unsigned i = 0; i < bs->stc_count && !st; i++)
+        st = ckks_lintrans_keys(bs->stc[i], c, list);
+    for (unsigned i = 0; i < bs->cts_count && !st; i++)
+        st = ckks_lintrans_keys(bs->cts[i], c, list);
     return st;
 }
 
@@ -456,15 +500,15 @@ double ckks_bootstrap_scale_out(const ckks_bootstrap *bs)
     return bs->scale_out;
 }
 
-/* ------------------------------------------------------------------ the steps */
+/* ---- the steps ---- */
 
 typedef struct run {
     const ckks_context *c;
     ckks_workspace *ws;
     const ckks_eval_keys *keys;
     const ckks_bootstrap *bs;
-    ckks_basis chain; /* primes this run raises to */
-    ckks_ciphertext a, b; /* scratch, used in turn */
+    ckks_basis chain;          /* primes this run raises to */
+    ckks_ciphertext a, b;      /* scratch, used in turn */
     ckks_ciphertext imaginary; /* complex: the imaginary parts, from coeffs_to_slots on */
 } run;
 
@@ -487,14 +531,17 @@ static fhola_status transforms(run *r, ckks_lintrans *const transform[], unsigne
     for (unsigned i = 0; i < count && !st; i++) {
         const ckks_lintrans *const lt = transform[i];
         ckks_ciphertext *const out = &r->b;
-        st = ckks_lintrans_apply(r->c, r->ws, r->keys, 1, &lt, &out, &r->a, drop_top(r->a.basis, 1));
+        st =
+            ckks_lintrans_apply(r->c, r->ws, r->keys, 1, &lt, &out, &r->a, drop_top(r->a.basis, 1));
         if (!st) swap(r);
     }
     return st;
 }
 
-/* Lifts a polynomial given at q0 (evaluation form) to the primes of `basis`, evaluation form. limb: scratch of two limbs. */
-static void lift(const ckks_context *c, uint64_t *const out, ckks_basis basis, const uint64_t *in, uint64_t *limb, uint64_t *v)
+/* Lifts a polynomial given at q0 (evaluation form) to the primes of `basis`, evaluation form. limb:
+ * scratch of two limbs. */
+static void lift(const ckks_context *c, uint64_t *const out, ckks_basis basis, const uint64_t *in,
+                 uint64_t *limb, uint64_t *v)
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     ckks_conversion cv;
@@ -509,7 +556,8 @@ static void lift(const ckks_context *c, uint64_t *const out, ckks_basis basis, c
     }
 }
 
-/* r->a at q0 under the dense secret becomes r->b over r->chain under the dense secret, having been under the sparse one in between. */
+/* r->a at q0 under the dense secret becomes r->b over r->chain under the dense secret, having been
+ * under the sparse one in between. */
 static fhola_status switch_and_raise(run *r)
 {
     const ckks_context *c = r->c;
@@ -522,7 +570,8 @@ static fhola_status switch_and_raise(run *r)
     unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, whole, index);
     uint64_t *sum[2] = {ckks_workspace_poly(r->ws, all), ckks_workspace_poly(r->ws, all)};
     uint64_t *low[2] = {ckks_workspace_poly(r->ws, 1), ckks_workspace_poly(r->ws, 1)};
-    uint64_t *raised0 = ckks_workspace_poly(r->ws, all), *raised1 = ckks_workspace_poly(r->ws, all), *limb = ckks_workspace_poly(r->ws, 2);
+    uint64_t *raised0 = ckks_workspace_poly(r->ws, all), *raised1 = ckks_workspace_poly(r->ws, all),
+             *limb = ckks_workspace_poly(r->ws, 2);
     if (!sum[0] || !sum[1] || !low[0] || !low[1] || !raised0 || !raised1 || !limb) st = FHOLA_NOMEM;
     if (!st) st = ckks_key_switch(c, r->ws, down, 1, r->a.poly[0], NULL, r->a.poly[1], sum);
     const uint64_t *const source[2] = {sum[0], sum[1]};
@@ -533,11 +582,14 @@ static fhola_status switch_and_raise(run *r)
 #pragma omp parallel for schedule(dynamic)
         for (unsigned i = 0; i < all; i++) {
             unsigned t = index[i];
-            const uint64_t *digit = raised1 + i * c->stride, *add0 = r->chain & c->part[t] ? ckks_limb(c, raised0, r->chain, t) : NULL;
-            const void *b = ckks_switch_key_limb(c, up, 0, t, 0), *a = ckks_switch_key_limb(c, up, 0, t, 1);
+            const uint64_t *digit = raised1 + i * c->stride,
+                           *add0 =
+                               r->chain & c->part[t] ? ckks_limb(c, raised0, r->chain, t) : NULL;
+            const void *b = ckks_switch_key_limb(c, up, 0, t, 0),
+                       *a = ckks_switch_key_limb(c, up, 0, t, 1);
             const ckks_switch_term term = {NULL, 1, &digit, &b, &a, add0, NULL};
-            c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride, 0, c->n, 1, &term,
-                                     ckks_product_mod(c, up->request.p, t), 0);
+            c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride,
+                                     0, c->n, 1, &term, ckks_product_mod(c, up->request.p, t), 0);
         }
         r->ws->counters.ntt += 2 + all + ckks_limb_count(c, r->chain);
         r->ws->counters.key_switches++;
@@ -575,14 +627,16 @@ static void add_minus_one(const void *arg, unsigned prime, uint64_t *d0, uint64_
 {
     const run *r = arg;
     (void)d1;
-    r->c->kernel->add_scalar(&r->c->prime[prime], d0, d0, ckks_integer_mod(r->c, -r->a.scale * r->a.scale, prime), r->c->n);
+    r->c->kernel->add_scalar(&r->c->prime[prime], d0, d0,
+                             ckks_integer_mod(r->c, -r->a.scale * r->a.scale, prime), r->c->n);
 }
 
 /* 2 x^2 - 1, rescaled. */
 static fhola_status double_angle(run *r)
 {
     const ckks_addend minus_one = {add_minus_one, r};
-    fhola_status st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, &r->a, &r->a, 2, &minus_one, drop_top(r->a.basis, 1));
+    fhola_status st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, &r->a, &r->a, 2, &minus_one,
+                                     drop_top(r->a.basis, 1));
     if (!st) swap(r);
     return st;
 }
@@ -626,25 +680,34 @@ static double end_stage(const ckks_workspace *ws, ckks_stage stage)
     return now();
 }
 
-fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys, const ckks_bootstrap *bs,
-                                  ckks_ciphertext *out, const ckks_ciphertext *in, unsigned residual_levels)
+fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
+                                  const ckks_eval_keys *keys, const ckks_bootstrap *bs,
+                                  ckks_ciphertext *out, const ckks_ciphertext *in,
+                                  unsigned residual_levels)
 {
     fhola_status st = ckks_ciphertext_check(c, in, "the input");
     if (st) return st;
     if (bs->context != c || keys->context != c || ws->context != c || out->context != c)
-        return fhola_fail(FHOLA_PARAM, "the bootstrap, keys, workspace or result belong to another context");
+        return fhola_fail(FHOLA_PARAM,
+                          "the bootstrap, keys, workspace or result belong to another context");
     if (in->basis != bs->input)
-        return fhola_fail(FHOLA_LEVEL, "bootstrapping starts from basis %#llx, not %#llx", (unsigned long long)bs->input,
-                          (unsigned long long)in->basis);
+        return fhola_fail(FHOLA_LEVEL, "bootstrapping starts from basis %#llx, not %#llx",
+                          (unsigned long long)bs->input, (unsigned long long)in->basis);
     if (residual_levels > c->params.spec.residual_levels)
-        return fhola_fail(FHOLA_LEVEL, "%u residual levels asked for, there are %u", residual_levels, c->params.spec.residual_levels);
+        return fhola_fail(FHOLA_LEVEL, "%u residual levels asked for, there are %u",
+                          residual_levels, c->params.spec.residual_levels);
     st = ckks_scale_check(in->scale, bs->scale_in, "the bootstrap's input");
     if (st) return st;
-    if (!bs->stc[0] || !ckks_lintrans_bytes(bs->stc[0])) return fhola_fail(FHOLA_PARAM, "the bootstrap was created without its matrices");
+    if (!bs->stc[0] || !ckks_lintrans_bytes(bs->stc[0]))
+        return fhola_fail(FHOLA_PARAM, "the bootstrap was created without its matrices");
     ckks_basis out_basis = bs->input | ckks_basis_residual(&c->params, residual_levels);
     /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
     ckks_basis raised = out_basis | (ckks_basis_partner(&c->params, out_basis) & bs->eval_mod);
-    run r = {.c = c, .ws = ws, .keys = keys, .bs = bs, .chain = raised | ckks_basis_eval_mod(&c->params) | ckks_basis_cts(&c->params)};
+    run r = {.c = c,
+             .ws = ws,
+             .keys = keys,
+             .bs = bs,
+             .chain = raised | ckks_basis_eval_mod(&c->params) | ckks_basis_cts(&c->params)};
     ckks_mark mark = ckks_workspace_mark(ws);
     st = ckks_ciphertext_scratch(&r.a, ws, r.chain);
     if (!st) st = ckks_ciphertext_scratch(&r.b, ws, r.chain);

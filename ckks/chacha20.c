@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ChaCha20, several blocks at a time. A vector holds the same state word of neighbouring blocks, one block a lane, so a quarter
- * round is the one of RFC 8439 with vectors in place of words. The same code is compiled for 4, 8 and 16 lanes; the widest the
- * processor has is used. The bytes are the same for each. */
+/* ChaCha20, several blocks at a time. A vector holds the same state word of neighbouring blocks,
+ * one block a lane, so a quarter round is the one of RFC 8439 with vectors in place of words. The
+ * same code is compiled for 4, 8 and 16 lanes; the widest the processor has is used. The bytes are
+ * the same for each. */
 #include "ckks/chacha20.h"
 
 #include <string.h>
@@ -10,7 +11,8 @@
 
 static uint32_t load32(const uint8_t *bytes)
 {
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
 }
 
 static inline void store32(uint8_t *bytes, uint32_t word)
@@ -24,58 +26,60 @@ static inline void store32(uint8_t *bytes, uint32_t word)
 #define ROTATE_LEFT(x, bits) ((x) << (bits) | (x) >> (32 - (bits)))
 
 /* RFC 8439 section 2.1 */
-#define QUARTER_ROUND(a, b, c, d)                                                                                                  \
-    do {                                                                                                                           \
-        a += b;                                                                                                                    \
-        d ^= a;                                                                                                                    \
-        d = ROTATE_LEFT(d, 16);                                                                                                    \
-        c += d;                                                                                                                    \
-        b ^= c;                                                                                                                    \
-        b = ROTATE_LEFT(b, 12);                                                                                                    \
-        a += b;                                                                                                                    \
-        d ^= a;                                                                                                                    \
-        d = ROTATE_LEFT(d, 8);                                                                                                     \
-        c += d;                                                                                                                    \
-        b ^= c;                                                                                                                    \
-        b = ROTATE_LEFT(b, 7);                                                                                                     \
+#define QUARTER_ROUND(a, b, c, d)                                                                  \
+    do {                                                                                           \
+        a += b;                                                                                    \
+        d ^= a;                                                                                    \
+        d = ROTATE_LEFT(d, 16);                                                                    \
+        c += d;                                                                                    \
+        b ^= c;                                                                                    \
+        b = ROTATE_LEFT(b, 12);                                                                    \
+        a += b;                                                                                    \
+        d ^= a;                                                                                    \
+        d = ROTATE_LEFT(d, 8);                                                                     \
+        c += d;                                                                                    \
+        b ^= c;                                                                                    \
+        b = ROTATE_LEFT(b, 7);                                                                     \
     } while (0)
 
-/* Defines `name`, which writes the next STREAM_BYTES of the key stream, `lanes` blocks at a time, and advances the count in
- * `input`. A carry out of the count (word 12) goes into word 13. The key may be secret: the arrays are erased. */
-#define DEFINE_CORE(name, type, lanes, attribute)                                                                                  \
-    attribute static void name(uint32_t input[16], uint8_t *out)                                                                   \
-    {                                                                                                                              \
-        uint32_t words[16][lanes];                                                                                                 \
-        type start[16], x[16];                                                                                                     \
-        for (uint8_t *end = out + STREAM_BYTES; out != end; out += 64 * (lanes)) {                                                 \
-            for (unsigned word = 0; word < 16; word++)                                                                             \
-                for (uint32_t lane = 0; lane < (lanes); lane++) words[word][lane] = input[word];                                   \
-            for (uint32_t lane = 0; lane < (lanes); lane++) {                                                                      \
-                words[12][lane] += lane;                                                                                           \
-                words[13][lane] += words[12][lane] < lane;                                                                         \
-            }                                                                                                                      \
-            memcpy(start, words, sizeof start);                                                                                    \
-            memcpy(x, words, sizeof x);                                                                                            \
-            for (unsigned round = 0; round < 20; round += 2) {                                                                     \
-                QUARTER_ROUND(x[0], x[4], x[8], x[12]);                                                                            \
-                QUARTER_ROUND(x[1], x[5], x[9], x[13]);                                                                            \
-                QUARTER_ROUND(x[2], x[6], x[10], x[14]);                                                                           \
-                QUARTER_ROUND(x[3], x[7], x[11], x[15]);                                                                           \
-                QUARTER_ROUND(x[0], x[5], x[10], x[15]);                                                                           \
-                QUARTER_ROUND(x[1], x[6], x[11], x[12]);                                                                           \
-                QUARTER_ROUND(x[2], x[7], x[8], x[13]);                                                                            \
-                QUARTER_ROUND(x[3], x[4], x[9], x[14]);                                                                            \
-            }                                                                                                                      \
-            for (unsigned word = 0; word < 16; word++) x[word] += start[word];                                                     \
-            memcpy(words, x, sizeof words);                                                                                        \
-            for (unsigned lane = 0; lane < (lanes); lane++)                                                                        \
-                for (unsigned word = 0; word < 16; word++) store32(out + 64 * lane + 4 * word, words[word][lane]);                 \
-            input[12] += (lanes);                                                                                                  \
-            input[13] += input[12] < (lanes);                                                                                      \
-        }                                                                                                                          \
-        ckks_wipe(words, sizeof words);                                                                                            \
-        ckks_wipe(start, sizeof start);                                                                                            \
-        ckks_wipe(x, sizeof x);                                                                                                    \
+/* Defines `name`, which writes the next STREAM_BYTES of the key stream, `lanes` blocks at a time,
+ * and advances the count in `input`. A carry out of the count (word 12) goes into word 13. The key
+ * may be secret: the arrays are erased. */
+#define DEFINE_CORE(name, type, lanes, attribute)                                                  \
+    attribute static void name(uint32_t input[16], uint8_t *out)                                   \
+    {                                                                                              \
+        uint32_t words[16][lanes];                                                                 \
+        type start[16], x[16];                                                                     \
+        for (uint8_t *end = out + STREAM_BYTES; out != end; out += 64 * (lanes)) {                 \
+            for (unsigned word = 0; word < 16; word++)                                             \
+                for (uint32_t lane = 0; lane < (lanes); lane++) words[word][lane] = input[word];   \
+            for (uint32_t lane = 0; lane < (lanes); lane++) {                                      \
+                words[12][lane] += lane;                                                           \
+                words[13][lane] += words[12][lane] < lane;                                         \
+            }                                                                                      \
+            memcpy(start, words, sizeof start);                                                    \
+            memcpy(x, words, sizeof x);                                                            \
+            for (unsigned round = 0; round < 20; round += 2) {                                     \
+                QUARTER_ROUND(x[0], x[4], x[8], x[12]);                                            \
+                QUARTER_ROUND(x[1], x[5], x[9], x[13]);                                            \
+                QUARTER_ROUND(x[2], x[6], x[10], x[14]);                                           \
+                QUARTER_ROUND(x[3], x[7], x[11], x[15]);                                           \
+                QUARTER_ROUND(x[0], x[5], x[10], x[15]);                                           \
+                QUARTER_ROUND(x[1], x[6], x[11], x[12]);                                           \
+                QUARTER_ROUND(x[2], x[7], x[8], x[13]);                                            \
+                QUARTER_ROUND(x[3], x[4], x[9], x[14]);                                            \
+            }                                                                                      \
+            for (unsigned word = 0; word < 16; word++) x[word] += start[word];                     \
+            memcpy(words, x, sizeof words);                                                        \
+            for (unsigned lane = 0; lane < (lanes); lane++)                                        \
+                for (unsigned word = 0; word < 16; word++)                                         \
+                    store32(out + 64 * lane + 4 * word, words[word][lane]);                        \
+            input[12] += (lanes);                                                                  \
+            input[13] += input[12] < (lanes);                                                      \
+        }                                                                                          \
+        ckks_wipe(words, sizeof words);                                                            \
+        ckks_wipe(start, sizeof start);                                                            \
+        ckks_wipe(x, sizeof x);                                                                    \
     }
 
 #if defined(__GNUC__)
@@ -99,7 +103,8 @@ unsigned ckks_chacha20_cores(ckks_chacha20_core *cores)
 #if defined(__GNUC__) && defined(__x86_64__)
     /* These checks include whether the operating system saves the wide registers. */
     if (__builtin_cpu_supports("avx2")) cores[count++] = core_avx2;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
         cores[count++] = core_avx512;
 #endif
     return count;
@@ -108,7 +113,8 @@ unsigned ckks_chacha20_cores(ckks_chacha20_core *cores)
 void ckks_chacha20_init(ckks_chacha20 *state, const uint8_t key[CKKS_CHACHA20_KEY_BYTES],
                         const uint8_t nonce[CKKS_CHACHA20_NONCE_BYTES], uint32_t counter)
 {
-    static const uint8_t constant[16] = {'e', 'x', 'p', 'a', 'n', 'd', ' ', '3', '2', '-', 'b', 'y', 't', 'e', ' ', 'k'};
+    static const uint8_t constant[16] = {'e', 'x', 'p', 'a', 'n', 'd', ' ', '3',
+                                         '2', '-', 'b', 'y', 't', 'e', ' ', 'k'};
     for (unsigned i = 0; i < 4; i++) state->input[i] = load32(constant + 4u * i);
     for (unsigned i = 0; i < 8; i++) state->input[4 + i] = load32(key + 4u * i);
     state->input[12] = counter;
@@ -136,7 +142,8 @@ void ckks_chacha20_bytes(ckks_chacha20 *state, void *out, size_t len)
     if (done == len) return;
     ckks_chacha20_core cores[CKKS_CHACHA20_MAX_CORES];
     ckks_chacha20_core next_blocks = cores[ckks_chacha20_cores(cores) - 1];
-    for (; len - done >= STREAM_BYTES; done += STREAM_BYTES) next_blocks(state->input, bytes + done);
+    for (; len - done >= STREAM_BYTES; done += STREAM_BYTES)
+        next_blocks(state->input, bytes + done);
     if (done < len) {
         next_blocks(state->input, state->stream);
         state->used = 0;

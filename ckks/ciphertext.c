@@ -69,7 +69,8 @@ fhola_status ckks_ciphertext_reserve(ckks_ciphertext *ct, ckks_basis basis)
 {
     size_t limbs = ckks_limb_count(ct->context, basis);
     if (limbs <= ct->capacity) return FHOLA_OK;
-    uint64_t *poly[2] = {ckks_alloc(block_bytes(ct->context, limbs)), ckks_alloc(block_bytes(ct->context, limbs))};
+    uint64_t *poly[2] = {ckks_alloc(block_bytes(ct->context, limbs)),
+                         ckks_alloc(block_bytes(ct->context, limbs))};
     if (!poly[0] || !poly[1]) {
         ckks_free(poly[0]);
         ckks_free(poly[1]);
@@ -94,14 +95,17 @@ void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale)
 fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *in)
 {
     if (out == in) return FHOLA_OK;
-    if (out->context != in->context) return fhola_fail(FHOLA_PARAM, "the ciphertexts belong to different contexts");
+    if (out->context != in->context)
+        return fhola_fail(FHOLA_PARAM, "the ciphertexts belong to different contexts");
     fhola_status st = ckks_ciphertext_reserve(out, in->basis);
     if (st) return st;
     ckks_ciphertext_set(out, in->basis, in->scale);
     out->seeded = in->seeded;
     memcpy(out->seed, in->seed, sizeof out->seed);
     if (in->basis)
-        for (int k = 0; k < 2; k++) memcpy(out->poly[k], in->poly[k], block_bytes(in->context, ckks_limb_count(in->context, in->basis)));
+        for (int k = 0; k < 2; k++)
+            memcpy(out->poly[k], in->poly[k],
+                   block_bytes(in->context, ckks_limb_count(in->context, in->basis)));
     return FHOLA_OK;
 }
 
@@ -120,7 +124,8 @@ void ckks_ciphertext_set_scale(ckks_ciphertext *ct, double scale)
     ct->scale = scale;
 }
 
-fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext *ct, const char *what)
+fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext *ct,
+                                   const char *what)
 {
     if (ct->context != c) return fhola_fail(FHOLA_PARAM, "%s belongs to another context", what);
     if (!ct->basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
@@ -137,5 +142,6 @@ fhola_status ckks_plaintext_check(const ckks_context *c, const ckks_plaintext *p
 fhola_status ckks_scale_check(double a, double b, const char *what)
 {
     if (fabs(a - b) <= CKKS_SCALE_TOLERANCE * fabs(b)) return FHOLA_OK;
-    return fhola_fail(FHOLA_SCALE, "scale 2^%.6f does not match 2^%.6f of %s", log2(a), log2(b), what);
+    return fhola_fail(FHOLA_SCALE, "scale 2^%.6f does not match 2^%.6f of %s", log2(a), log2(b),
+                      what);
 }

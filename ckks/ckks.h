@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RNS-CKKS: approximate arithmetic on encrypted vectors of complex numbers, with bootstrapping for real vectors.
+/* RNS-CKKS: approximate arithmetic on encrypted vectors of complex numbers, with bootstrapping for
+ * real vectors.
  *
- * Scheme: Cheon, Kim, Kim, Song (Asiacrypt 2017) in residue number system form (Cheon, Han, Kim, Kim, Song, SAC 2018), hybrid key
- * switching (Han, Ki, CT-RSA 2020), hoisting (Halevi, Shoup, Crypto 2018; Bossuat et al., Eurocrypt 2021), slots-to-coefficients-first
- * bootstrapping with sparse-secret encapsulation (Bossuat, Troncoso-Pastoriza, Hubaux, ACNS 2022).
+ * Scheme: Cheon, Kim, Kim, Song (Asiacrypt 2017) in residue number system form (Cheon, Han, Kim,
+ * Kim, Song, SAC 2018), hybrid key switching (Han, Ki, CT-RSA 2020), hoisting (Halevi, Shoup,
+ * Crypto 2018; Bossuat et al., Eurocrypt 2021), slots-to-coefficients-first bootstrapping with
+ * sparse-secret encapsulation (Bossuat, Troncoso-Pastoriza, Hubaux, ACNS 2022).
  *
- * Sharing: a context, keys, transforms and polynomials are const after creation and may be used by many threads; a workspace belongs to
- * one caller at a time. Outputs may be the same object as an input unless a call says otherwise. */
+ * Sharing: a context, keys, transforms and polynomials are const after creation and may be used by
+ * many threads; a workspace belongs to one caller at a time. Outputs may be the same object as an
+ * input unless a call says otherwise. */
 #ifndef FHOLA_CKKS_H
 #define FHOLA_CKKS_H
 
@@ -20,57 +23,66 @@
 extern "C" {
 #endif
 
-#define CKKS_MAX_PRIMES 64u
+#define CKKS_MAX_PRIMES          64u
 #define CKKS_MAX_EVAL_MOD_LEVELS 12u
-#define CKKS_MAX_DIGITS 16u
+#define CKKS_MAX_DIGITS          16u
 
 typedef struct ckks_complex {
     double re, im;
 } ckks_complex;
 
-/* A set of primes: bit i stands for prime i of the parameters. Chain primes come first, from the bottom (prime 0) up, then the special
- * primes of key switching. A ciphertext may live on any subset of the chain, not just on a prefix. */
+/* A set of primes: bit i stands for prime i of the parameters. Chain primes come first, from the
+ * bottom (prime 0) up, then the special primes of key switching. A ciphertext may live on any
+ * subset of the chain, not just on a prefix. */
 typedef uint64_t ckks_basis;
 
-/* ------------------------------------------------------------------ parameters */
+/* ---- parameters ---- */
 
 /* A parameter set by the role of its primes, bottom to top of the chain:
  *   base (1) | slots_to_coeffs | residual | eval_mod | coeffs_to_slots || special.
- * A set without bootstrapping has only base and residual primes (the other level counts 0). Bit sizes are log2 of the prime sought; the
- * prime nearest to 2^bits that is 1 mod 2N and not yet taken is used. */
+ * A set without bootstrapping has only base and residual primes (the other level counts 0). Bit
+ * sizes are log2 of the prime sought; the prime nearest to 2^bits that is 1 mod 2N and not yet
+ * taken is used. */
 typedef struct ckks_params_spec {
-    unsigned log_n;               /* ring degree N = 2^log_n, 4..17 */
-    double base_bits;             /* prime 0 */
-    unsigned stc_levels;          /* slots-to-coefficients levels */
+    unsigned log_n;      /* ring degree N = 2^log_n, 4..17 */
+    double base_bits;    /* prime 0 */
+    unsigned stc_levels; /* slots-to-coefficients levels */
     double stc_bits;
-    unsigned residual_levels;     /* levels of the computation between bootstraps */
+    unsigned residual_levels; /* levels of the computation between bootstraps */
     double residual_bits;
-    double residual_low_bits[2];  /* the lowest residual prime and the next; 0: residual_bits */
-    double scale_bits;            /* working scale between bootstraps, 2^scale_bits; 0: residual_bits */
-    unsigned eval_mod_levels;     /* 1 + ceil(log2(degree / 2 + 1)) + double_angles */
-    double eval_mod_scale_bits[CKKS_MAX_EVAL_MOD_LEVELS]; /* log2 of the scale at depth 0, 1, ...; prime at depth l has 2 S_l - S_(l+1) bits */
-    unsigned cts_levels;          /* coefficients-to-slots levels */
+    double residual_low_bits[2]; /* the lowest residual prime and the next; 0: residual_bits */
+    /* working scale between bootstraps, 2^scale_bits; 0: residual_bits */
+    double scale_bits;
+    unsigned eval_mod_levels; /* 1 + ceil(log2(degree / 2 + 1)) + double_angles */
+    /* log2 of the scale at depth 0, 1, ...; prime at depth l has 2 S_l - S_(l+1) bits */
+    double eval_mod_scale_bits[CKKS_MAX_EVAL_MOD_LEVELS];
+    unsigned cts_levels; /* coefficients-to-slots levels */
     double cts_bits;
     unsigned special_primes;
     double special_bits;
-    double eps;                   /* |message| / q0 of the bootstrap: w in [-1, 1] is raised as eps q0 w */
-    unsigned eval_mod_range;      /* K: overflows |I| <= K are covered */
-    unsigned eval_mod_degree;     /* even degree of the cosine polynomial */
-    unsigned double_angles;       /* r */
-    double eval_mod_power;        /* exponent of P(I) in the fit's weight */
-    unsigned hamming_weight;      /* of the ephemeral sparse secret of bootstrapping */
-    unsigned limb_bits;           /* neighbouring chain primes share a limb while their product is below 2^limb_bits; 0: never */
-    int insecure;                 /* nonzero: skip the security checks (toy rings in tests) */
+    /* |message| / q0 of the bootstrap: w in [-1, 1] is raised as eps q0 w */
+    double eps;
+    unsigned eval_mod_range;  /* K: overflows |I| <= K are covered */
+    unsigned eval_mod_degree; /* even degree of the cosine polynomial */
+    unsigned double_angles;   /* r */
+    double eval_mod_power;    /* exponent of P(I) in the fit's weight */
+    unsigned hamming_weight;  /* of the ephemeral sparse secret of bootstrapping */
+    /* neighbouring chain primes share a limb while their product is below 2^limb_bits; 0: never */
+    unsigned limb_bits;
+    int insecure; /* nonzero: skip the security checks (toy rings in tests) */
 } ckks_params_spec;
 
 typedef struct ckks_params ckks_params;
 
-/* Checks the specification and finds its primes. SECURITY when log2(QP) exceeds the cap of 128-bit classical security for ternary
- * secrets (Security Guidelines for Implementing Homomorphic Encryption, ePrint 2024/463, table 5.2: 868 at N = 2^15, 1747 at 2^16, 3523
- * at 2^17, smaller rings below), or when the ephemeral secret's modulus q0 p0 is too large for its Hamming weight. */
+/* Checks the specification and finds its primes. SECURITY when log2(QP) exceeds the cap of 128-bit
+ * classical security for ternary secrets (Security Guidelines for Implementing Homomorphic
+ * Encryption, ePrint 2024/463, table 5.2: 868 at N = 2^15, 1747 at 2^16, 3523 at 2^17, smaller
+ * rings below), or when the ephemeral secret's modulus q0 p0 is too large for its Hamming
+ * weight. */
 fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec) FHOLA_WARN_UNUSED;
-/* A named set: "R15" (default, fast), "R15-A3", "R15-A2", "R15-B"; "R16" (15 residual levels, 21 bits of precision), "R16-6" (six
- * residual levels); names beginning with "toy" are insecure rings for tests. */
+/* A named set: "R15" (default, fast), "R15-A3", "R15-A2", "R15-B"; "R16" (15 residual levels, 21
+ * bits of precision), "R16-6" (six residual levels); names beginning with "toy" are insecure rings
+ * for tests. */
 fhola_status ckks_params_named(ckks_params **out, const char *name) FHOLA_WARN_UNUSED;
 /* The i-th built-in name, NULL past the end; insecure toy sets are not listed. */
 const char *ckks_params_name(size_t i);
@@ -84,46 +96,57 @@ unsigned ckks_params_special(const ckks_params *params); /* number of special pr
 uint64_t ckks_params_prime(const ckks_params *params, unsigned index);
 unsigned ckks_params_digits(const ckks_params *params);
 ckks_basis ckks_params_digit(const ckks_params *params, unsigned index);
-double ckks_params_log2(const ckks_params *params, ckks_basis basis); /* log2 of the product of the primes */
-double ckks_params_log2_cap(const ckks_params *params);               /* largest log2(QP) at this N */
-double ckks_params_log2_ephemeral(const ckks_params *params);         /* log2(q0 p0), modulus of the ephemeral secret's keys; 0 = none */
+/* log2 of the product of the primes */
+double ckks_params_log2(const ckks_params *params, ckks_basis basis);
+/* largest log2(QP) at this N */
+double ckks_params_log2_cap(const ckks_params *params);
+/* log2(q0 p0), modulus of the ephemeral secret's keys; 0 = none */
+double ckks_params_log2_ephemeral(const ckks_params *params);
 double ckks_params_log2_ephemeral_cap(const ckks_params *params);
-uint64_t ckks_params_hash(const ckks_params *params); /* of ring, primes, roles and digits: binds files to parameters */
+/* of ring, primes, roles and digits: binds files to parameters */
+uint64_t ckks_params_hash(const ckks_params *params);
 
 /* Role bases. */
 ckks_basis ckks_basis_base(const ckks_params *params);
 ckks_basis ckks_basis_stc(const ckks_params *params);
-ckks_basis ckks_basis_residual(const ckks_params *params, unsigned levels); /* the lowest `levels` residual primes */
+/* the lowest `levels` residual primes */
+ckks_basis ckks_basis_residual(const ckks_params *params, unsigned levels);
 ckks_basis ckks_basis_eval_mod(const ckks_params *params);
 ckks_basis ckks_basis_cts(const ckks_params *params);
 ckks_basis ckks_basis_special(const ckks_params *params);
 ckks_basis ckks_basis_chain(const ckks_params *params);
 unsigned ckks_basis_count(ckks_basis basis);
 ckks_basis ckks_basis_top(ckks_basis basis); /* the highest prime alone */
-/* The primes of the chain that share limbs with those of `basis` (limb_bits): both are kept as one residue modulo their product. */
+/* The primes of the chain that share limbs with those of `basis` (limb_bits): both are kept as one
+ * residue modulo their product. */
 ckks_basis ckks_basis_partner(const ckks_params *params, ckks_basis basis);
-/* Fewest special primes whose product exceeds that of `q` by 4 bits (one digit is then enough), or all of them. */
+/* Fewest special primes whose product exceeds that of `q` by 4 bits (one digit is then enough), or
+ * all of them. */
 ckks_basis ckks_basis_special_for(const ckks_params *params, ckks_basis q);
 
-/* ------------------------------------------------------------------ context and workspace */
+/* ---- context and workspace ---- */
 
 typedef struct ckks_context ckks_context;
 typedef struct ckks_workspace ckks_workspace;
 
-/* Tables for a parameter set (copied). `isa`: "portable", "avx2", "avx512ifma", or NULL for FHOLA_ISA or the best. */
-fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, const char *isa) FHOLA_WARN_UNUSED;
+/* Tables for a parameter set (copied). `isa`: "portable", "avx2", "avx512ifma", or NULL for
+ * FHOLA_ISA or the best. */
+fhola_status ckks_context_create(ckks_context **out, const ckks_params *params,
+                                 const char *isa) FHOLA_WARN_UNUSED;
 void ckks_context_destroy(ckks_context *context);
 const ckks_params *ckks_context_params(const ckks_context *context);
 const char *ckks_context_isa(const ckks_context *context);
 size_t ckks_slots(const ckks_context *context); /* N / 2 */
 
-/* What the kernels are asked to do, to compare with what they can do: a context that counts, at a cost of nanoseconds per call of a
- * kernel function. Each kind has outputs and the terms they are made of, in words of one residue, and for primes below 2^32 ([0])
- * and above ([1]). */
+/* What the kernels are asked to do, to compare with what they can do: a context that counts, at a
+ * cost of nanoseconds per call of a kernel function. Each kind has outputs and the terms they are
+ * made of, in words of one residue, and for primes below 2^32 ([0]) and above ([1]). */
 typedef enum ckks_work_kind {
-    CKKS_WORK_NTT_FORWARD,   /* outputs: first limbs of a call, which find the tables cold; terms: all limbs */
-    CKKS_WORK_NTT_INVERSE,   /* the same */
-    CKKS_WORK_INNER_PRODUCT, /* outputs: pairs of words; terms: digits, each read once, with two words of key */
+    /* outputs: first limbs of a call, which find the tables cold; terms: all limbs */
+    CKKS_WORK_NTT_FORWARD,
+    CKKS_WORK_NTT_INVERSE, /* the same */
+    /* outputs: pairs of words; terms: digits, each read once, with two words of key */
+    CKKS_WORK_INNER_PRODUCT,
     CKKS_WORK_PLAIN_PRODUCT, /* outputs: pairs of words; terms: plaintext words times pairs */
     CKKS_WORK_COMBINE,       /* base conversion, outputs: words; terms: words read */
     CKKS_WORK_OVERFLOW,      /* of base conversion, the same */
@@ -139,17 +162,19 @@ typedef struct ckks_work {
     uint64_t key_bytes, plain_bytes; /* of packed keys and plaintexts read */
 } ckks_work;
 
-fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params, const char *isa) FHOLA_WARN_UNUSED;
+fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params,
+                                          const char *isa) FHOLA_WARN_UNUSED;
 /* All work since the creation of the context; zeros for one that does not count. */
 void ckks_context_work(const ckks_context *context, ckks_work *work);
 
-/* Scratch memory, grown on demand and kept: a steady computation stops allocating. Also counts operations. */
+/* Scratch memory, grown on demand and kept: a steady computation stops allocating. Also counts
+ * operations. */
 typedef struct ckks_counters {
-    uint64_t ntt;             /* limbs transformed, both directions */
+    uint64_t ntt; /* limbs transformed, both directions */
     uint64_t key_switches;
-    uint64_t key_bytes;       /* bytes of switching keys read */
-    uint64_t plain_products;  /* limbs of plaintext-ciphertext products */
-    uint64_t products;        /* ciphertext-ciphertext products */
+    uint64_t key_bytes;      /* bytes of switching keys read */
+    uint64_t plain_products; /* limbs of plaintext-ciphertext products */
+    uint64_t products;       /* ciphertext-ciphertext products */
 } ckks_counters;
 
 /* Seconds per stage of bootstrapping, summed over the runs of a workspace. */
@@ -157,47 +182,60 @@ typedef struct ckks_bootstrap_times {
     double slots_to_coeffs, switch_and_raise, trace, coeffs_to_slots, eval_mod;
 } ckks_bootstrap_times;
 
-fhola_status ckks_workspace_create(ckks_workspace **out, const ckks_context *context) FHOLA_WARN_UNUSED;
+fhola_status ckks_workspace_create(ckks_workspace **out,
+                                   const ckks_context *context) FHOLA_WARN_UNUSED;
 void ckks_workspace_destroy(ckks_workspace *workspace); /* wipes */
 size_t ckks_workspace_bytes(const ckks_workspace *workspace);
 ckks_counters *ckks_workspace_counters(ckks_workspace *workspace);
 ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *workspace);
 
 /* Stages of a bootstrap, in their order; the trace belongs to the second. */
-typedef enum ckks_stage { CKKS_STAGE_SLOTS_TO_COEFFS, CKKS_STAGE_SWITCH_AND_RAISE, CKKS_STAGE_COEFFS_TO_SLOTS, CKKS_STAGE_EVAL_MOD } ckks_stage;
-/* From now on `ended` (NULL: nobody) is told when a stage of a bootstrap with this workspace ends. */
-void ckks_workspace_observe(ckks_workspace *workspace, void (*ended)(void *arg, ckks_stage stage), void *arg);
+typedef enum ckks_stage {
+    CKKS_STAGE_SLOTS_TO_COEFFS,
+    CKKS_STAGE_SWITCH_AND_RAISE,
+    CKKS_STAGE_COEFFS_TO_SLOTS,
+    CKKS_STAGE_EVAL_MOD
+} ckks_stage;
+/* From now on `ended` (NULL: nobody) is told when a stage of a bootstrap with this workspace
+ * ends. */
+void ckks_workspace_observe(ckks_workspace *workspace, void (*ended)(void *arg, ckks_stage stage),
+                            void *arg);
 
-/* ------------------------------------------------------------------ randomness and keys */
+/* ---- randomness and keys ---- */
 
-/* Marks bytes that were computed from secrets but are public by design, where code goes on to branch on them; does nothing by itself.
- * tests/ctime_tests, which fails where code branches on anything else that comes from a secret, puts its own function in this place.
- * Each use says why the bytes may be known. */
+/* Marks bytes that were computed from secrets but are public by design, where code goes on to
+ * branch on them; does nothing by itself. tests/ctime_tests, which fails where code branches on
+ * anything else that comes from a secret, puts its own function in this place. Each use says why
+ * the bytes may be known. */
 void ckks_declassify(const void *memory, size_t bytes);
 
-/* Sets bytes to zero in a way the compiler may not leave out, before memory that held a secret is released. `memory` may be NULL if
- * `bytes` is 0. */
+/* Sets bytes to zero in a way the compiler may not leave out, before memory that held a secret is
+ * released. `memory` may be NULL if `bytes` is 0. */
 void ckks_wipe(void *memory, size_t bytes);
 
 typedef struct ckks_rng ckks_rng;
-fhola_status ckks_rng_create(ckks_rng **out) FHOLA_WARN_UNUSED;                                    /* from the operating system */
-fhola_status ckks_rng_create_seeded(ckks_rng **out, const uint8_t seed[32]) FHOLA_WARN_UNUSED;     /* reproducible: tests only */
+/* from the operating system */
+fhola_status ckks_rng_create(ckks_rng **out) FHOLA_WARN_UNUSED;
+/* reproducible: tests only */
+fhola_status ckks_rng_create_seeded(ckks_rng **out, const uint8_t seed[32]) FHOLA_WARN_UNUSED;
 void ckks_rng_destroy(ckks_rng *rng);
 
 typedef struct ckks_secret_key ckks_secret_key; /* uniform ternary */
 typedef struct ckks_public_key ckks_public_key;
 typedef struct ckks_eval_keys ckks_eval_keys;
 
-fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context, ckks_rng *rng) FHOLA_WARN_UNUSED;
+fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context,
+                                    ckks_rng *rng) FHOLA_WARN_UNUSED;
 void ckks_secret_key_destroy(ckks_secret_key *key); /* wipes */
 
-fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *context, const ckks_secret_key *secret, ckks_basis basis,
+fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *context,
+                                    const ckks_secret_key *secret, ckks_basis basis,
                                     ckks_rng *rng) FHOLA_WARN_UNUSED;
 void ckks_public_key_destroy(ckks_public_key *key);
 
 typedef enum ckks_key_kind {
-    CKKS_KEY_RELINEARIZE = 1,     /* s^2 -> s */
-    CKKS_KEY_ROTATE = 2,          /* slots left by `rotation` */
+    CKKS_KEY_RELINEARIZE = 1, /* s^2 -> s */
+    CKKS_KEY_ROTATE = 2,      /* slots left by `rotation` */
     CKKS_KEY_CONJUGATE = 3,
     CKKS_KEY_DENSE_TO_SPARSE = 4, /* bootstrapping, at q0 p0 only */
     CKKS_KEY_SPARSE_TO_DENSE = 5  /* bootstrapping, one digit */
@@ -216,187 +254,248 @@ typedef struct ckks_key_list {
     size_t count, capacity;
 } ckks_key_list;
 
-/* Adds a request unless an equal one is there; `rotation` is reduced modulo the slots and 0 is ignored. */
-fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *context, ckks_key_request request) FHOLA_WARN_UNUSED;
+/* Adds a request unless an equal one is there; `rotation` is reduced modulo the slots and 0 is
+ * ignored. */
+fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *context,
+                               ckks_key_request request) FHOLA_WARN_UNUSED;
 void ckks_key_list_clear(ckks_key_list *list);
 
 /* progress(arg, done, total) may be NULL; a nonzero return stops with FHOLA_IO ("interrupted"). */
 typedef int (*ckks_progress_fn)(void *arg, size_t done, size_t total);
-fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *context, const ckks_secret_key *secret,
-                                   const ckks_key_list *list, ckks_rng *rng, ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
+fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *context,
+                                   const ckks_secret_key *secret, const ckks_key_list *list,
+                                   ckks_rng *rng, ckks_progress_fn progress,
+                                   void *arg) FHOLA_WARN_UNUSED;
 void ckks_eval_keys_destroy(ckks_eval_keys *keys);
 size_t ckks_eval_keys_bytes(const ckks_eval_keys *keys); /* in memory */
 
-/* ------------------------------------------------------------------ plaintexts and ciphertexts */
+/* ---- plaintexts and ciphertexts ---- */
 
 typedef struct ckks_plaintext ckks_plaintext;
 typedef struct ckks_ciphertext ckks_ciphertext;
 
-fhola_status ckks_plaintext_create(ckks_plaintext **out, const ckks_context *context) FHOLA_WARN_UNUSED;
+fhola_status ckks_plaintext_create(ckks_plaintext **out,
+                                   const ckks_context *context) FHOLA_WARN_UNUSED;
 void ckks_plaintext_destroy(ckks_plaintext *plain);
-/* Encodes `period` values (a power of two dividing the slots), repeated to fill them, at `scale` on `basis` (chain or special primes).
- * RANGE when a coefficient would reach 2^62, or half the product of the primes of `basis`. */
-fhola_status ckks_encode(const ckks_context *context, ckks_workspace *workspace, ckks_plaintext *out, const ckks_complex *values,
-                         size_t period, double scale, ckks_basis basis) FHOLA_WARN_UNUSED;
+/* Encodes `period` values (a power of two dividing the slots), repeated to fill them, at `scale` on
+ * `basis` (chain or special primes). RANGE when a coefficient would reach 2^62, or half the product
+ * of the primes of `basis`. */
+fhola_status ckks_encode(const ckks_context *context, ckks_workspace *workspace,
+                         ckks_plaintext *out, const ckks_complex *values, size_t period,
+                         double scale, ckks_basis basis) FHOLA_WARN_UNUSED;
 
-fhola_status ckks_ciphertext_create(ckks_ciphertext **out, const ckks_context *context) FHOLA_WARN_UNUSED;
+fhola_status ckks_ciphertext_create(ckks_ciphertext **out,
+                                    const ckks_context *context) FHOLA_WARN_UNUSED;
 void ckks_ciphertext_destroy(ckks_ciphertext *ciphertext);
-fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
+fhola_status ckks_ciphertext_copy(ckks_ciphertext *out,
+                                  const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 ckks_basis ckks_ciphertext_basis(const ckks_ciphertext *ciphertext); /* 0 = empty */
 double ckks_ciphertext_scale(const ckks_ciphertext *ciphertext);
 /* Declares another scale: multiplies the values by old/new without touching the ciphertext. */
 void ckks_ciphertext_set_scale(ckks_ciphertext *ciphertext, double scale);
 
-fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out, const ckks_plaintext *plain,
+fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace,
+                          ckks_ciphertext *out, const ckks_plaintext *plain,
                           const ckks_secret_key *secret, ckks_rng *rng) FHOLA_WARN_UNUSED;
-fhola_status ckks_encrypt_public(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
-                                 const ckks_plaintext *plain, const ckks_public_key *key, ckks_rng *rng) FHOLA_WARN_UNUSED;
-/* Decrypts and decodes the first `count` slots. The values carry the ciphertext's noise, which depends on the secret key: whoever sees
- * them must not be the adversary. For values that others will see there is ckks_decrypt_flooded; fhola-security(7). */
-fhola_status ckks_decrypt(const ckks_context *context, ckks_workspace *workspace, ckks_complex *values, size_t count,
-                          const ckks_ciphertext *in, const ckks_secret_key *secret) FHOLA_WARN_UNUSED;
+fhola_status ckks_encrypt_public(const ckks_context *context, ckks_workspace *workspace,
+                                 ckks_ciphertext *out, const ckks_plaintext *plain,
+                                 const ckks_public_key *key, ckks_rng *rng) FHOLA_WARN_UNUSED;
+/* Decrypts and decodes the first `count` slots. The values carry the ciphertext's noise, which
+ * depends on the secret key: whoever sees them must not be the adversary. For values that others
+ * will see there is ckks_decrypt_flooded; fhola-security(7). */
+fhola_status ckks_decrypt(const ckks_context *context, ckks_workspace *workspace,
+                          ckks_complex *values, size_t count, const ckks_ciphertext *in,
+                          const ckks_secret_key *secret) FHOLA_WARN_UNUSED;
 
-/* Noise flooding (Li, Micciancio, Schultz, Sorrell, "Securing approximate homomorphic encryption using differential privacy", Crypto
- * 2022). Decrypts the mean of all copies of a block of `period` slots (a power of two dividing the slots: a polynomial of 2 period
- * coefficients) and adds independent discrete Gaussian noise of standard deviation `deviation` (rounded up by at most 1.6 below 539, 1.1
- * beyond; at least 38) to each coefficient. Every one of the `period` values then has complex noise of standard deviation
- * sqrt(2 period) deviation / scale, and what adversaries learn from `queries` such results beyond the exact values is bounded by `bits` bits
- * of statistical security if deviation >= ckks_flood_deviation(bits, queries, error), where `error` bounds the Euclidean norm of the
- * error of the 2 period coefficients: that is the scale times the root mean square over the block of |decrypted - exact|. PARAM: period.
- * RANGE: deviation not in (0, 2^50]. */
-fhola_status ckks_decrypt_flooded(const ckks_context *context, ckks_workspace *workspace, ckks_complex *values, size_t period,
-                                  const ckks_ciphertext *in, const ckks_secret_key *secret, double deviation,
+/* Noise flooding (Li, Micciancio, Schultz, Sorrell, "Securing approximate homomorphic encryption
+ * using differential privacy", Crypto 2022). Decrypts the mean of all copies of a block of `period`
+ * slots (a power of two dividing the slots: a polynomial of 2 period coefficients) and adds
+ * independent discrete Gaussian noise of standard deviation `deviation` (rounded up by at most 1.6
+ * below 539, 1.1 beyond; at least 38) to each coefficient. Every one of the `period` values then
+ * has complex noise of standard deviation sqrt(2 period) deviation / scale, and what adversaries
+ * learn from `queries` such results beyond the exact values is bounded by `bits` bits of
+ * statistical security if deviation >= ckks_flood_deviation(bits, queries, error), where `error`
+ * bounds the Euclidean norm of the error of the 2 period coefficients: that is the scale times the
+ * root mean square over the block of |decrypted - exact|. PARAM: period. RANGE: deviation not in
+ * (0, 2^50]. */
+fhola_status ckks_decrypt_flooded(const ckks_context *context, ckks_workspace *workspace,
+                                  ckks_complex *values, size_t period, const ckks_ciphertext *in,
+                                  const ckks_secret_key *secret, double deviation,
                                   ckks_rng *rng) FHOLA_WARN_UNUSED;
-/* sqrt(12 queries) 2^(bits / 2) error: the paper's section 4.4, (c, s)-bit security with s = bits. */
+/* sqrt(12 queries) 2^(bits / 2) error: the paper's section 4.4, (c, s)-bit security with s =
+ * bits. */
 double ckks_flood_deviation(double bits, double queries, double error);
 
-/* ------------------------------------------------------------------ evaluation */
+/* ---- evaluation ---- */
 
-/* Operands of add, sub, add_plain share basis and scale (relative difference below 2^-30), else LEVEL or SCALE. */
+/* Operands of add, sub, add_plain share basis and scale (relative difference below 2^-30), else
+ * LEVEL or SCALE. */
 fhola_status ckks_add(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b) FHOLA_WARN_UNUSED;
 fhola_status ckks_sub(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b) FHOLA_WARN_UNUSED;
-fhola_status ckks_add_plain(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
-                            const ckks_plaintext *b) FHOLA_WARN_UNUSED;
-fhola_status ckks_add_scalar(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a, double c) FHOLA_WARN_UNUSED;
+fhola_status ckks_add_plain(const ckks_context *context, ckks_ciphertext *out,
+                            const ckks_ciphertext *a, const ckks_plaintext *b) FHOLA_WARN_UNUSED;
+fhola_status ckks_add_scalar(const ckks_context *context, ckks_ciphertext *out,
+                             const ckks_ciphertext *a, double c) FHOLA_WARN_UNUSED;
 /* Scale becomes the product of the scales; the plaintext's basis contains the ciphertext's. */
-fhola_status ckks_mul_plain(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
-                            const ckks_plaintext *b) FHOLA_WARN_UNUSED;
+fhola_status ckks_mul_plain(const ckks_context *context, ckks_ciphertext *out,
+                            const ckks_ciphertext *a, const ckks_plaintext *b) FHOLA_WARN_UNUSED;
 /* Multiplies by a small integer, exactly. */
-fhola_status ckks_mul_integer(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a, int64_t c) FHOLA_WARN_UNUSED;
-/* Product, relinearised; with `rescale` also divided by the top prime of the common basis in the same pass. */
-fhola_status ckks_mul(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, ckks_ciphertext *out,
-                      const ckks_ciphertext *a, const ckks_ciphertext *b, int rescale) FHOLA_WARN_UNUSED;
-/* Divides by the primes outside `basis` (rescale), or forgets them (drop). `basis` is a subset of the ciphertext's. */
-fhola_status ckks_rescale(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out, const ckks_ciphertext *in,
+fhola_status ckks_mul_integer(const ckks_context *context, ckks_ciphertext *out,
+                              const ckks_ciphertext *a, int64_t c) FHOLA_WARN_UNUSED;
+/* Product, relinearised; with `rescale` also divided by the top prime of the common basis in the
+ * same pass. */
+fhola_status ckks_mul(const ckks_context *context, ckks_workspace *workspace,
+                      const ckks_eval_keys *keys, ckks_ciphertext *out, const ckks_ciphertext *a,
+                      const ckks_ciphertext *b, int rescale) FHOLA_WARN_UNUSED;
+/* Divides by the primes outside `basis` (rescale), or forgets them (drop). `basis` is a subset of
+ * the ciphertext's. */
+fhola_status ckks_rescale(const ckks_context *context, ckks_workspace *workspace,
+                          ckks_ciphertext *out, const ckks_ciphertext *in,
                           ckks_basis basis) FHOLA_WARN_UNUSED;
-fhola_status ckks_drop(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *in, ckks_basis basis) FHOLA_WARN_UNUSED;
+fhola_status ckks_drop(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *in,
+                       ckks_basis basis) FHOLA_WARN_UNUSED;
 /* Slots left by `rotation` (may be negative). */
-fhola_status ckks_rotate(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, ckks_ciphertext *out,
+fhola_status ckks_rotate(const ckks_context *context, ckks_workspace *workspace,
+                         const ckks_eval_keys *keys, ckks_ciphertext *out,
                          const ckks_ciphertext *in, int32_t rotation) FHOLA_WARN_UNUSED;
-fhola_status ckks_conjugate(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, ckks_ciphertext *out,
+fhola_status ckks_conjugate(const ckks_context *context, ckks_workspace *workspace,
+                            const ckks_eval_keys *keys, ckks_ciphertext *out,
                             const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
-/* Several rotations of one ciphertext with one decomposition (hoisting). out[i] are distinct and differ from `in`. */
-fhola_status ckks_rotate_hoisted(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys,
-                                 ckks_ciphertext *const out[], const ckks_ciphertext *in, const int32_t rotation[],
+/* Several rotations of one ciphertext with one decomposition (hoisting). out[i] are distinct and
+ * differ from `in`. */
+fhola_status ckks_rotate_hoisted(const ckks_context *context, ckks_workspace *workspace,
+                                 const ckks_eval_keys *keys, ckks_ciphertext *const out[],
+                                 const ckks_ciphertext *in, const int32_t rotation[],
                                  size_t count) FHOLA_WARN_UNUSED;
 
-/* ------------------------------------------------------------------ linear transforms */
+/* ---- linear transforms ---- */
 
-/* y[s] = sum over d of diagonal_d[s] x[s + d], slot indices modulo the slots: baby-step giant-step over the diagonals, with hoisting. */
+/* y[s] = sum over d of diagonal_d[s] x[s + d], slot indices modulo the slots: baby-step giant-step
+ * over the diagonals, with hoisting. */
 typedef struct ckks_lintrans_spec {
-    ckks_basis basis;       /* of the inputs this transform serves (or any superset) */
-    ckks_basis special;     /* special primes of its key switches */
-    size_t count;           /* diagonals */
-    const int32_t *offset;  /* count distinct offsets d, |d| < slots; a fixed representative, which decides the keys */
-    /* Writes diagonal `offset`: `period` values; nonzero return aborts with FHOLA_PARAM. NULL: structure and keys only (apply refuses). */
+    ckks_basis basis;   /* of the inputs this transform serves (or any superset) */
+    ckks_basis special; /* special primes of its key switches */
+    size_t count;       /* diagonals */
+    /* count distinct offsets d, |d| < slots; a fixed representative, which decides the keys */
+    const int32_t *offset;
+    /* Writes diagonal `offset`: `period` values; nonzero return aborts with FHOLA_PARAM. NULL:
+     * structure and keys only (apply refuses). */
     int (*diagonal)(void *arg, int32_t offset, ckks_complex *values);
     void *arg;
-    size_t period;          /* of the diagonals, a power of two dividing the slots */
-    double plain_scale;     /* scale of the encoded diagonals */
-    uint32_t baby_step;     /* 0: chosen by cost; else d = giant + baby, giant a multiple of baby_step, 0 <= baby < baby_step */
-    int double_hoist;       /* babies stay on Q and P (diagonals encoded over both): fewer mod_down, more memory */
+    size_t period;      /* of the diagonals, a power of two dividing the slots */
+    double plain_scale; /* scale of the encoded diagonals */
+    /* 0: chosen by cost; else d = giant + baby, giant a multiple of baby_step, 0 <= baby <
+     * baby_step */
+    uint32_t baby_step;
+    /* babies stay on Q and P (diagonals encoded over both): fewer mod_down, more memory */
+    int double_hoist;
 } ckks_lintrans_spec;
 
 typedef struct ckks_lintrans ckks_lintrans;
-fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *context, ckks_workspace *workspace,
+fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *context,
+                                  ckks_workspace *workspace,
                                   const ckks_lintrans_spec *spec) FHOLA_WARN_UNUSED;
 void ckks_lintrans_destroy(ckks_lintrans *transform);
-fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
+fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context,
+                                ckks_key_list *list) FHOLA_WARN_UNUSED;
 size_t ckks_lintrans_bytes(const ckks_lintrans *transform);
-/* Applies `count` transforms to one input, one after the other, and divides each result by the primes of the input's basis outside
- * `out_basis` (usually the top prime). Scale: in * plain_scale / those primes. Outputs differ from `in`. */
-fhola_status ckks_lintrans_apply(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys, size_t count,
-                                 const ckks_lintrans *const transform[], ckks_ciphertext *const out[], const ckks_ciphertext *in,
+/* Applies `count` transforms to one input, one after the other, and divides each result by the
+ * primes of the input's basis outside `out_basis` (usually the top prime). Scale: in * plain_scale
+ * / those primes. Outputs differ from `in`. */
+fhola_status ckks_lintrans_apply(const ckks_context *context, ckks_workspace *workspace,
+                                 const ckks_eval_keys *keys, size_t count,
+                                 const ckks_lintrans *const transform[],
+                                 ckks_ciphertext *const out[], const ckks_ciphertext *in,
                                  ckks_basis out_basis) FHOLA_WARN_UNUSED;
 
-/* ------------------------------------------------------------------ polynomials */
+/* ---- polynomials ---- */
 
-/* p(x) = sum_k coeff[k] T_k(x) in the Chebyshev basis, slot-wise, on a ciphertext with values in [-1, 1]. With period > 1 every
- * coefficient is a vector, repeated to fill the slots (one polynomial per slot class); with period 1 it is one number. Uses
- * ckks_polynomial_depth(degree) levels: the top primes of `basis_in` down to `basis_out`. */
+/* p(x) = sum_k coeff[k] T_k(x) in the Chebyshev basis, slot-wise, on a ciphertext with values in
+ * [-1, 1]. With period > 1 every coefficient is a vector, repeated to fill the slots (one
+ * polynomial per slot class); with period 1 it is one number. Uses ckks_polynomial_depth(degree)
+ * levels: the top primes of `basis_in` down to `basis_out`. */
 typedef struct ckks_polynomial_spec {
-    unsigned degree;       /* 1..63 */
+    unsigned degree; /* 1..63 */
     size_t period;
-    const double *coeff;   /* (degree + 1) * period, coefficient k at k * period */
-    ckks_basis basis_in;   /* of x */
-    ckks_basis basis_out;  /* of p(x); basis_in minus its top depth primes */
+    const double *coeff;  /* (degree + 1) * period, coefficient k at k * period */
+    ckks_basis basis_in;  /* of x */
+    ckks_basis basis_out; /* of p(x); basis_in minus its top depth primes */
     double scale_in, scale_out;
 } ckks_polynomial_spec;
 
 typedef struct ckks_polynomial ckks_polynomial;
 unsigned ckks_polynomial_depth(unsigned degree); /* ceil(log2(degree + 1)) */
-fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *context, ckks_workspace *workspace,
+fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *context,
+                                    ckks_workspace *workspace,
                                     const ckks_polynomial_spec *spec) FHOLA_WARN_UNUSED;
 void ckks_polynomial_destroy(ckks_polynomial *polynomial);
 size_t ckks_polynomial_bytes(const ckks_polynomial *polynomial);
 /* Adds the relinearisation keys the evaluation uses, one per level. */
-fhola_status ckks_polynomial_keys(const ckks_polynomial *polynomial, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
-/* The input's scale is that of the specification; its basis is too, or (period 1) one that lacks some of the lower primes. */
-fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys,
-                                   const ckks_polynomial *polynomial, ckks_ciphertext *out, const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
+fhola_status ckks_polynomial_keys(const ckks_polynomial *polynomial, const ckks_context *context,
+                                  ckks_key_list *list) FHOLA_WARN_UNUSED;
+/* The input's scale is that of the specification; its basis is too, or (period 1) one that lacks
+ * some of the lower primes. */
+fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *workspace,
+                                   const ckks_eval_keys *keys, const ckks_polynomial *polynomial,
+                                   ckks_ciphertext *out,
+                                   const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 
-/* ------------------------------------------------------------------ bootstrapping */
+/* ---- bootstrapping ---- */
 
-/* Bootstrapping of real vectors of n = 2^log_values values (repeated to fill the slots), slots-to-coefficients first (DESIGN: Bae et al.
- * style order; Lee et al. 2022). Input: slots hold v_s w_s with v_s = 1 on the first half of each block of n and i on the second, |w| <= 1
- * (up to 2 without loss of monotony), on base + slots_to_coeffs primes, at a scale near 2^scale_bits. Output: slots hold
+/* Bootstrapping of real vectors of n = 2^log_values values (repeated to fill the slots),
+ * slots-to-coefficients first (DESIGN: Bae et al. style order; Lee et al. 2022). Input: slots hold
+ * v_s w_s with v_s = 1 on the first half of each block of n and i on the second, |w| <= 1 (up to 2
+ * without loss of monotony), on base + slots_to_coeffs primes, at a scale near 2^scale_bits.
+ * Output: slots hold
  *     X_s = sin(2 pi eps w_s) / sin(2 pi eps)
- * on base + slots_to_coeffs + the lowest `residual_levels` residual primes, at the scale ckks_bootstrap_scale_out(). */
+ * on base + slots_to_coeffs + the lowest `residual_levels` residual primes, at the scale
+ * ckks_bootstrap_scale_out(). */
 typedef struct ckks_bootstrap ckks_bootstrap;
 /* encode = 0: structure and keys only. */
-fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context, ckks_workspace *workspace, unsigned log_values,
-                                   double scale_in, int encode) FHOLA_WARN_UNUSED;
-/* The same for complex vectors of n = 2^log_values values (repeated to fill the slots, or as many as there are slots). Input: z_s itself
- * in slot s, |Re z_s|, |Im z_s| <= 1. Output: the sine of the real part plus i times that of the imaginary part. Twice the EvalMod of a
- * real one; a real bootstrap of 2n values with n complex ones as their parts does better where 2n values fit. */
-fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *context, ckks_workspace *workspace, unsigned log_values,
+fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context,
+                                   ckks_workspace *workspace, unsigned log_values, double scale_in,
+                                   int encode) FHOLA_WARN_UNUSED;
+/* The same for complex vectors of n = 2^log_values values (repeated to fill the slots, or as many
+ * as there are slots). Input: z_s itself in slot s, |Re z_s|, |Im z_s| <= 1. Output: the sine of
+ * the real part plus i times that of the imaginary part. Twice the EvalMod of a real one; a real
+ * bootstrap of 2n values with n complex ones as their parts does better where 2n values fit. */
+fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *context,
+                                           ckks_workspace *workspace, unsigned log_values,
                                            double scale_in, int encode) FHOLA_WARN_UNUSED;
 void ckks_bootstrap_destroy(ckks_bootstrap *bootstrap);
-fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bootstrap, const ckks_context *context, ckks_key_list *list) FHOLA_WARN_UNUSED;
+fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bootstrap, const ckks_context *context,
+                                 ckks_key_list *list) FHOLA_WARN_UNUSED;
 size_t ckks_bootstrap_bytes(const ckks_bootstrap *bootstrap);
 double ckks_bootstrap_scale_in(const ckks_bootstrap *bootstrap);
 double ckks_bootstrap_scale_out(const ckks_bootstrap *bootstrap);
-fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *workspace, const ckks_eval_keys *keys,
-                                  const ckks_bootstrap *bootstrap, ckks_ciphertext *out, const ckks_ciphertext *in,
+fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *workspace,
+                                  const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
+                                  ckks_ciphertext *out, const ckks_ciphertext *in,
                                   unsigned residual_levels) FHOLA_WARN_UNUSED;
 
-/* ------------------------------------------------------------------ measuring */
+/* ---- measuring ---- */
 
-/* One measured time. Core cycles are microseconds times the clock measured in the same run, not those of the time stamp counter. */
+/* One measured time. Core cycles are microseconds times the clock measured in the same run, not
+ * those of the time stamp counter. */
 typedef struct ckks_figure {
-    const char *name;    /* "ntt_forward", "ntt_inverse", "inner_product", "base_conversion", .., "memory_copy"; see fhola-bench(1) */
+    /* "ntt_forward", "ntt_inverse", "inner_product", "base_conversion", .., "memory_copy"; see
+     * fhola-bench(1) */
+    const char *name;
     const char *isa;     /* kernel table; "none" for memory_copy */
     unsigned threads;    /* threads at work, each on operands of its own */
     size_t n;            /* ring degree */
     unsigned prime_bits; /* 0 where no prime is involved */
-    int hot;             /* nonzero: operands and tables of the run before; else others each time */
+    /* nonzero: operands and tables of the run before; else others each time */
+    int hot;
     double median_us, min_us; /* of one limb; of base_conversion, one output limb */
     double mean_us;           /* without the slowest tenth */
     double kcycles;           /* the median in thousands of core cycles */
-    double bytes;             /* what one thread's operands and results amount to, tables not counted */
-    double ratio;             /* median of the portable table, in the same run, over this median; 0 if there is none */
+    /* what one thread's operands and results amount to, tables not counted */
+    double bytes;
+    /* median of the portable table, in the same run, over this median; 0 if there is none */
+    double ratio;
 } ckks_figure;
 
 typedef void (*ckks_figure_fn)(void *arg, const ckks_figure *figure);
@@ -405,55 +504,67 @@ typedef void (*ckks_figure_fn)(void *arg, const ckks_figure *figure);
 #define CKKS_FIGURES_KEY_SWITCH 2u /* and all other functions on limbs */
 
 typedef struct ckks_bench_spec {
-    const char *isa;                 /* report one table, or all the machine can run (NULL) */
-    unsigned log_n, prime_bits;      /* 10..17; log_n + 2..50 */
-    unsigned threads;                /* 1..256 */
-    unsigned groups;                 /* of CKKS_FIGURES_ */
-    const char *only;                /* figures whose names begin so; NULL: all */
-    int cold_only;                   /* no hot figures, and no portable table for the sake of ratios */
+    const char *isa;            /* report one table, or all the machine can run (NULL) */
+    unsigned log_n, prime_bits; /* 10..17; log_n + 2..50 */
+    unsigned threads;           /* 1..256 */
+    unsigned groups;            /* of CKKS_FIGURES_ */
+    const char *only;           /* figures whose names begin so; NULL: all */
+    /* no hot figures, and no portable table for the sake of ratios */
+    int cold_only;
 } ckks_bench_spec;
 
-/* Times the kernel functions and a memory copy for one ring and prime size; takes a few seconds. PARAM: no such table, ring or primes. */
-fhola_status ckks_bench_kernels(const ckks_bench_spec *spec, ckks_figure_fn report, void *arg) FHOLA_WARN_UNUSED;
+/* Times the kernel functions and a memory copy for one ring and prime size; takes a few seconds.
+ * PARAM: no such table, ring or primes. */
+fhola_status ckks_bench_kernels(const ckks_bench_spec *spec, ckks_figure_fn report,
+                                void *arg) FHOLA_WARN_UNUSED;
 /* Core clock in GHz, measured with a chain of dependent multiplications. */
 double ckks_bench_clock_ghz(void);
 /* The i-th kernel table this machine can run, best first; NULL past the end. */
 const char *ckks_isa_name(size_t i);
 
-/* What work costs, from figures alone: microseconds per output and per term of each kind on one limb of n words, for primes below
- * and above 2^32, while `threads` threads are at work. */
+/* What work costs, from figures alone: microseconds per output and per term of each kind on one
+ * limb of n words, for primes below and above 2^32, while `threads` threads are at work. */
 typedef struct ckks_cost {
     unsigned threads;
     size_t n;
     double clock_ghz;
-    double bytes_per_us;       /* copied by all threads together */
-    double transform_floor_us; /* of one limb: its vector multiplications, one a cycle; NaN for a table without vectors */
+    double bytes_per_us; /* copied by all threads together */
+    /* of one limb: its vector multiplications, one a cycle; NaN for a table without vectors */
+    double transform_floor_us;
     double output_us[CKKS_WORK_KINDS][2], term_us[CKKS_WORK_KINDS][2];
 } ckks_cost;
 
 typedef struct ckks_cost_shares {
-    double kind[CKKS_WORK_KINDS]; /* seconds of each kind of work: their sum is what is predicted */
-    double transform_floor;       /* seconds of its transforms, were they bound by multiplications alone */
-    double memory_floor;          /* seconds of reading its keys and plaintexts at the speed of a copy */
+    /* seconds of each kind of work: their sum is what is predicted */
+    double kind[CKKS_WORK_KINDS];
+    /* seconds of its transforms, were they bound by multiplications alone */
+    double transform_floor;
+    /* seconds of reading its keys and plaintexts at the speed of a copy */
+    double memory_floor;
 } ckks_cost_shares;
 
 /* "ntt_forward", ...: NULL past the end. */
 const char *ckks_work_name(ckks_work_kind kind);
-/* Measures all figures for one kernel table, NULL: the one a context takes; takes seconds. Errors as ckks_bench_kernels. */
-fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n, unsigned threads) FHOLA_WARN_UNUSED;
+/* Measures all figures for one kernel table, NULL: the one a context takes; takes seconds. Errors
+ * as ckks_bench_kernels. */
+fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n,
+                               unsigned threads) FHOLA_WARN_UNUSED;
 /* Seconds the work takes; `shares` may be NULL. */
 double ckks_cost_predict(const ckks_cost *cost, const ckks_work *work, ckks_cost_shares *shares);
 
-/* ------------------------------------------------------------------------------------------------------------------ files */
+/* ---- files ---- */
 
-/* A file, or a piece of a stream, is a container: a head that says what it holds, the specification of the parameters, chunks with
- * checksums, an end mark; see fhola-formats(5). Checksums find damage. They do not authenticate anything.
+/* A file, or a piece of a stream, is a container: a head that says what it holds, the specification
+ * of the parameters, chunks with checksums, an end mark; see fhola-formats(5). Checksums find
+ * damage. They do not authenticate anything.
  *
- * Objects are written between ckks_writer_begin and ckks_writer_end, in chunks; several objects may share a container, and a
- * stream may hold any number of containers. Reading follows the same order. A reader never allocates more than the parameters
- * justify, whatever a file claims, and hands over nothing that it has not verified. */
+ * Objects are written between ckks_writer_begin and ckks_writer_end, in chunks; several objects may
+ * share a container, and a stream may hold any number of containers. Reading follows the same
+ * order. A reader never allocates more than the parameters justify, whatever a file claims, and
+ * hands over nothing that it has not verified. */
 
-/* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to sigma^-1(s). 3: primes share limbs. */
+/* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to
+ * sigma^-1(s). 3: primes share limbs. */
 #define CKKS_FILE_VERSION 3u
 
 typedef enum ckks_file_kind {
@@ -472,56 +583,70 @@ const char *ckks_file_kind_name(ckks_file_kind kind);
 typedef struct ckks_file_head {
     ckks_file_kind kind;
     uint64_t params; /* ckks_params_hash */
-    uint64_t key;    /* id of the secret key behind the content: a random number, equal in all made with that key; 0: none */
+    /* id of the secret key behind the content: a random number, equal in all made with that key; 0:
+     * none */
+    uint64_t key;
     uint64_t offset; /* of the container in the stream */
 } ckks_file_head;
 
-/* ---- writing */
+/* ---- writing ---- */
 
 typedef struct ckks_writer ckks_writer;
 
 /* Writes to a stream, which stays open and belongs to the caller; `name` goes into messages. */
-fhola_status ckks_writer_create(ckks_writer **out, FILE *stream, const char *name) FHOLA_WARN_UNUSED;
-/* Writes a new file beside `path`, which ckks_writer_commit gives the name `path`; with `owner_only` its mode is 0600 from the
- * start. If `path` is there and no regular file (a device, a pipe), it is written directly. */
-fhola_status ckks_writer_open(ckks_writer **out, const char *path, int owner_only) FHOLA_WARN_UNUSED;
-/* Flushes; a named file is then on the disk (fsync) and replaces `path`. IO: then `path` is what it was. */
+fhola_status ckks_writer_create(ckks_writer **out, FILE *stream,
+                                const char *name) FHOLA_WARN_UNUSED;
+/* Writes a new file beside `path`, which ckks_writer_commit gives the name `path`; with
+ * `owner_only` its mode is 0600 from the start. If `path` is there and no regular file (a device, a
+ * pipe), it is written directly. */
+fhola_status ckks_writer_open(ckks_writer **out, const char *path,
+                              int owner_only) FHOLA_WARN_UNUSED;
+/* Flushes; a named file is then on the disk (fsync) and replaces `path`. IO: then `path` is what it
+ * was. */
 fhola_status ckks_writer_commit(ckks_writer *writer) FHOLA_WARN_UNUSED;
 /* Without a commit nothing of a named file remains. */
 void ckks_writer_destroy(ckks_writer *writer);
 uint64_t ckks_writer_bytes(const ckks_writer *writer); /* written so far */
 
-fhola_status ckks_writer_begin(ckks_writer *writer, ckks_file_kind kind, const ckks_params *params, uint64_t key) FHOLA_WARN_UNUSED;
+fhola_status ckks_writer_begin(ckks_writer *writer, ckks_file_kind kind, const ckks_params *params,
+                               uint64_t key) FHOLA_WARN_UNUSED;
 /* `tag`: 4 printable characters. */
-fhola_status ckks_writer_chunk(ckks_writer *writer, const char *tag, const void *content, size_t length) FHOLA_WARN_UNUSED;
+fhola_status ckks_writer_chunk(ckks_writer *writer, const char *tag, const void *content,
+                               size_t length) FHOLA_WARN_UNUSED;
 fhola_status ckks_writer_end(ckks_writer *writer) FHOLA_WARN_UNUSED;
 
-/* ---- reading: failures name the stream, the chunk, and where it starts */
+/* ---- reading: failures name the stream, the chunk, and where it starts ---- */
 
 typedef struct ckks_reader ckks_reader;
 
 /* The stream stays the caller's. */
-fhola_status ckks_reader_create(ckks_reader **out, FILE *stream, const char *name) FHOLA_WARN_UNUSED;
+fhola_status ckks_reader_create(ckks_reader **out, FILE *stream,
+                                const char *name) FHOLA_WARN_UNUSED;
 fhola_status ckks_reader_open(ckks_reader **out, const char *path) FHOLA_WARN_UNUSED;
 void ckks_reader_destroy(ckks_reader *reader); /* wipes what it has read */
 /* Accept parameters that are marked insecure: tests only. */
 void ckks_reader_allow_insecure(ckks_reader *reader);
 
-/* Begins the next container. *more = 0 at the end of the stream; with `more` NULL there must be a container. It must be of `kind`;
- * with `context` not NULL, for its parameters; with `key` not 0, of that key. The parameters are checked as by ckks_params_create.
- * FORMAT: not such a file, another version or kind, damaged, truncated. KEY: other parameters or another key. SECURITY: a secret
- * key where something else belongs, or parameters below 128-bit security. */
-fhola_status ckks_reader_begin(ckks_reader *reader, int *more, ckks_file_kind kind, const ckks_context *context,
-                               uint64_t key) FHOLA_WARN_UNUSED;
+/* Begins the next container. *more = 0 at the end of the stream; with `more` NULL there must be a
+ * container. It must be of `kind`; with `context` not NULL, for its parameters; with `key` not 0,
+ * of that key. The parameters are checked as by ckks_params_create. FORMAT: not such a file,
+ * another version or kind, damaged, truncated. KEY: other parameters or another key. SECURITY: a
+ * secret key where something else belongs, or parameters below 128-bit security. */
+fhola_status ckks_reader_begin(ckks_reader *reader, int *more, ckks_file_kind kind,
+                               const ckks_context *context, uint64_t key) FHOLA_WARN_UNUSED;
 ckks_file_head ckks_reader_head(const ckks_reader *reader);
-const ckks_params *ckks_reader_params(const ckks_reader *reader); /* until the next ckks_reader_begin */
-/* The next chunk, which must be `tag`, of min to max bytes. *content is good until the next call. */
-fhola_status ckks_reader_chunk(ckks_reader *reader, const char *tag, size_t min, size_t max, const unsigned char **content,
-                               size_t *length) FHOLA_WARN_UNUSED;
-fhola_status ckks_reader_end(ckks_reader *reader) FHOLA_WARN_UNUSED;    /* of the container */
-fhola_status ckks_reader_finish(ckks_reader *reader) FHOLA_WARN_UNUSED; /* of the container, and nothing follows */
+/* until the next ckks_reader_begin */
+const ckks_params *ckks_reader_params(const ckks_reader *reader);
+/* The next chunk, which must be `tag`, of min to max bytes. *content is good until the next
+ * call. */
+fhola_status ckks_reader_chunk(ckks_reader *reader, const char *tag, size_t min, size_t max,
+                               const unsigned char **content, size_t *length) FHOLA_WARN_UNUSED;
+fhola_status ckks_reader_end(ckks_reader *reader) FHOLA_WARN_UNUSED; /* of the container */
+/* of the container, and nothing follows */
+fhola_status ckks_reader_finish(ckks_reader *reader) FHOLA_WARN_UNUSED;
 /* Fails with a message about the current chunk. */
-fhola_status ckks_reader_fail(const ckks_reader *reader, fhola_status status, const char *format, ...) FHOLA_PRINTF(3, 4);
+fhola_status ckks_reader_fail(const ckks_reader *reader, fhola_status status, const char *format,
+                              ...) FHOLA_PRINTF(3, 4);
 
 /* Verifies the next chunk without keeping it. Tag "END " is the end of the container. */
 typedef struct ckks_chunk_info {
@@ -530,34 +655,43 @@ typedef struct ckks_chunk_info {
 } ckks_chunk_info;
 fhola_status ckks_reader_skip(ckks_reader *reader, ckks_chunk_info *info) FHOLA_WARN_UNUSED;
 
-/* ---- objects */
+/* ---- objects ---- */
 
-/* Fails with SECURITY for coefficients outside of {-1, 0, 1} and for a number of nonzero ones that a uniform ternary secret does
- * not have (more than 8 standard deviations from 2N/3). */
-fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *context, ckks_reader *reader) FHOLA_WARN_UNUSED;
-fhola_status ckks_secret_key_write(ckks_writer *writer, const ckks_secret_key *key) FHOLA_WARN_UNUSED;
+/* Fails with SECURITY for coefficients outside of {-1, 0, 1} and for a number of nonzero ones that
+ * a uniform ternary secret does not have (more than 8 standard deviations from 2N/3). */
+fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *context,
+                                  ckks_reader *reader) FHOLA_WARN_UNUSED;
+fhola_status ckks_secret_key_write(ckks_writer *writer,
+                                   const ckks_secret_key *key) FHOLA_WARN_UNUSED;
 /* A random id for a new secret key, never 0. */
 uint64_t ckks_key_id(ckks_rng *rng);
 
-fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *context, ckks_reader *reader) FHOLA_WARN_UNUSED;
-fhola_status ckks_public_key_write(ckks_writer *writer, const ckks_public_key *key) FHOLA_WARN_UNUSED;
+fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *context,
+                                  ckks_reader *reader) FHOLA_WARN_UNUSED;
+fhola_status ckks_public_key_write(ckks_writer *writer,
+                                   const ckks_public_key *key) FHOLA_WARN_UNUSED;
 
 /* progress as in ckks_eval_keys_create. */
-fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *context, ckks_reader *reader, ckks_progress_fn progress,
+fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *context,
+                                 ckks_reader *reader, ckks_progress_fn progress,
                                  void *arg) FHOLA_WARN_UNUSED;
-fhola_status ckks_eval_keys_write(ckks_writer *writer, const ckks_eval_keys *keys, ckks_progress_fn progress,
-                                  void *arg) FHOLA_WARN_UNUSED;
-/* Makes the keys of `list` and writes each as soon as it is made: memory for a few keys, not for all. Those of bootstrapping's
- * ephemeral secret come first. */
-fhola_status ckks_eval_keys_generate(ckks_writer *writer, const ckks_context *context, const ckks_secret_key *secret,
-                                     const ckks_key_list *list, ckks_rng *rng, ckks_progress_fn progress,
+fhola_status ckks_eval_keys_write(ckks_writer *writer, const ckks_eval_keys *keys,
+                                  ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
+/* Makes the keys of `list` and writes each as soon as it is made: memory for a few keys, not for
+ * all. Those of bootstrapping's ephemeral secret come first. */
+fhola_status ckks_eval_keys_generate(ckks_writer *writer, const ckks_context *context,
+                                     const ckks_secret_key *secret, const ckks_key_list *list,
+                                     ckks_rng *rng, ckks_progress_fn progress,
                                      void *arg) FHOLA_WARN_UNUSED;
 
-/* `out` was created for `context`. A fresh ciphertext takes half the room of another one: its uniform half is a seed. */
-fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *context, ckks_reader *reader) FHOLA_WARN_UNUSED;
-fhola_status ckks_ciphertext_write(ckks_writer *writer, const ckks_ciphertext *ciphertext) FHOLA_WARN_UNUSED;
+/* `out` was created for `context`. A fresh ciphertext takes half the room of another one: its
+ * uniform half is a seed. */
+fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *context,
+                                  ckks_reader *reader) FHOLA_WARN_UNUSED;
+fhola_status ckks_ciphertext_write(ckks_writer *writer,
+                                   const ckks_ciphertext *ciphertext) FHOLA_WARN_UNUSED;
 
-/* ----------------------------------------------------------------------------------------------------------- end of files */
+/* ---- end of files ---- */
 
 #ifdef __cplusplus
 }

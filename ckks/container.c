@@ -43,8 +43,9 @@ struct ckks_reader {
     ckks_params *params;
     unsigned char spec[CKKS_SPEC_BYTES]; /* what `params` was made from */
     char tag[5];                         /* of the current chunk; "": none yet */
-    uint32_t chunks, chunk;              /* heads read in this container; number of the current chunk */
-    uint64_t chunk_offset;               /* of its head */
+    /* heads read in this container; number of the current chunk */
+    uint32_t chunks, chunk;
+    uint64_t chunk_offset; /* of its head */
     uint64_t offset;
     unsigned char *buffer;
     size_t capacity;
@@ -69,7 +70,7 @@ const char *ckks_file_kind_name(ckks_file_kind kind)
     return "an unknown kind of object";
 }
 
-/* ------------------------------------------------------------------ packed residues */
+/* ---- packed residues ---- */
 
 static inline uint64_t load_word(const void *words, unsigned width, size_t i)
 {
@@ -93,7 +94,8 @@ void ckks_pack_bits(unsigned char *out, const void *words, unsigned width, size_
     for (; fill >= 8; fill -= 8, room >>= 8) *out++ = (unsigned char)room;
 }
 
-size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, size_t n, unsigned bits, uint64_t p)
+size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, size_t n,
+                        unsigned bits, uint64_t p)
 {
     uint64_t mask = ((uint64_t)1 << bits) - 1;
     size_t bad = 0;
@@ -109,7 +111,7 @@ size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, si
     return bad;
 }
 
-/* ------------------------------------------------------------------ specification of parameters */
+/* ---- specification of parameters ---- */
 
 /* Pointers to its fields, in the order they are stored: integers, then real numbers. */
 typedef struct spec_fields {
@@ -120,10 +122,11 @@ typedef struct spec_fields {
 static spec_fields fields_of(ckks_params_spec *s)
 {
     return (spec_fields){
-        {&s->log_n, &s->stc_levels, &s->residual_levels, &s->eval_mod_levels, &s->cts_levels, &s->special_primes,
-         &s->eval_mod_range, &s->eval_mod_degree, &s->double_angles, &s->hamming_weight, &s->limb_bits},
-        {&s->base_bits, &s->stc_bits, &s->residual_bits, &s->cts_bits, &s->special_bits, &s->eps, &s->eval_mod_power, &s->scale_bits,
-         &s->residual_low_bits[0], &s->residual_low_bits[1]},
+        {&s->log_n, &s->stc_levels, &s->residual_levels, &s->eval_mod_levels, &s->cts_levels,
+         &s->special_primes, &s->eval_mod_range, &s->eval_mod_degree, &s->double_angles,
+         &s->hamming_weight, &s->limb_bits},
+        {&s->base_bits, &s->stc_bits, &s->residual_bits, &s->cts_bits, &s->special_bits, &s->eps,
+         &s->eval_mod_power, &s->scale_bits, &s->residual_low_bits[0], &s->residual_low_bits[1]},
     };
 }
 
@@ -135,7 +138,8 @@ void ckks_spec_to_bytes(unsigned char out[CKKS_SPEC_BYTES], const ckks_params_sp
     for (unsigned i = 0; i < 11; i++) ckks_put32(out + 4 * i, *f.integer[i]);
     ckks_put32(out + 44, s.insecure != 0);
     for (unsigned i = 0; i < 10; i++) ckks_put_double(out + 48 + 8 * i, *f.real[i]);
-    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++) ckks_put_double(out + 128 + 8 * i, s.eval_mod_scale_bits[i]);
+    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
+        ckks_put_double(out + 128 + 8 * i, s.eval_mod_scale_bits[i]);
 }
 
 void ckks_spec_from_bytes(ckks_params_spec *spec, const unsigned char in[CKKS_SPEC_BYTES])
@@ -144,10 +148,11 @@ void ckks_spec_from_bytes(ckks_params_spec *spec, const unsigned char in[CKKS_SP
     for (unsigned i = 0; i < 11; i++) *f.integer[i] = ckks_get32(in + 4 * i);
     spec->insecure = ckks_get32(in + 44) != 0;
     for (unsigned i = 0; i < 10; i++) *f.real[i] = ckks_get_double(in + 48 + 8 * i);
-    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++) spec->eval_mod_scale_bits[i] = ckks_get_double(in + 128 + 8 * i);
+    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
+        spec->eval_mod_scale_bits[i] = ckks_get_double(in + 128 + 8 * i);
 }
 
-/* ------------------------------------------------------------------ writing */
+/* ---- writing ---- */
 
 static char *copy_string(const char *string)
 {
@@ -172,7 +177,8 @@ fhola_status ckks_writer_create(ckks_writer **out, FILE *stream, const char *nam
     return FHOLA_OK;
 }
 
-/* The file `path` leads to, through symbolic links; `path` itself if there is none. NULL: no memory. */
+/* The file `path` leads to, through symbolic links; `path` itself if there is none. NULL: no
+ * memory. */
 static char *final_path(const char *path)
 {
     char *resolved = realpath(path, NULL);
@@ -235,8 +241,8 @@ fhola_status ckks_writer_open(ckks_writer **out, const char *path, int owner_onl
 
 static fhola_status write_failed(const ckks_writer *w)
 {
-    return fhola_fail(FHOLA_IO, "%s: writing at byte %llu: %s", w->name, (unsigned long long)w->offset,
-                      errno ? strerror(errno) : "short write");
+    return fhola_fail(FHOLA_IO, "%s: writing at byte %llu: %s", w->name,
+                      (unsigned long long)w->offset, errno ? strerror(errno) : "short write");
 }
 
 static fhola_status close_stream(ckks_writer *w)
@@ -258,7 +264,8 @@ fhola_status ckks_writer_commit(ckks_writer *w)
     if (w->temporary && fsync(fileno(w->stream)) != 0) return write_failed(w);
     fhola_status st = close_stream(w);
     if (st || !w->temporary) return st;
-    if (rename(w->temporary, w->path) != 0) return fhola_fail(FHOLA_IO, "%s: %s", w->name, strerror(errno));
+    if (rename(w->temporary, w->path) != 0)
+        return fhola_fail(FHOLA_IO, "%s: %s", w->name, strerror(errno));
     free(w->temporary);
     w->temporary = NULL;
     return FHOLA_OK;
@@ -301,11 +308,13 @@ static fhola_status write_chunk(ckks_writer *w, const char *tag, const void *con
     return st ? st : write_bytes(w, content, length);
 }
 
-fhola_status ckks_writer_begin(ckks_writer *w, ckks_file_kind kind, const ckks_params *params, uint64_t key)
+fhola_status ckks_writer_begin(ckks_writer *w, ckks_file_kind kind, const ckks_params *params,
+                               uint64_t key)
 {
     unsigned char head[CKKS_HEAD_BYTES], spec[CKKS_SPEC_BYTES];
     if (w->inside) return fhola_fail(FHOLA_PARAM, "%s: the last container was not ended", w->name);
-    if (kind == CKKS_FILE_ANY) return fhola_fail(FHOLA_PARAM, "%s: a container needs a kind", w->name);
+    if (kind == CKKS_FILE_ANY)
+        return fhola_fail(FHOLA_PARAM, "%s: a container needs a kind", w->name);
     memcpy(head, magic, sizeof magic);
     ckks_put32(head + 8, CKKS_FILE_VERSION);
     ckks_put32(head + 12, (uint32_t)kind);
@@ -334,7 +343,7 @@ fhola_status ckks_writer_end(ckks_writer *w)
     return write_chunk(w, END_TAG, "", 0);
 }
 
-/* ------------------------------------------------------------------ reading: streams and messages */
+/* ---- reading: streams and messages ---- */
 
 fhola_status ckks_reader_create(ckks_reader **out, FILE *stream, const char *name)
 {
@@ -402,9 +411,11 @@ fhola_status ckks_reader_fail(const ckks_reader *r, fhola_status status, const c
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    if (!r->tag[0]) return fhola_fail(status, "%s: byte %llu: %s", r->name, (unsigned long long)r->chunk_offset, message);
-    return fhola_fail(status, "%s: chunk %u '%s' at byte %llu: %s", r->name, r->chunk, r->tag, (unsigned long long)r->chunk_offset,
-                      message);
+    if (!r->tag[0])
+        return fhola_fail(status, "%s: byte %llu: %s", r->name, (unsigned long long)r->chunk_offset,
+                          message);
+    return fhola_fail(status, "%s: chunk %u '%s' at byte %llu: %s", r->name, r->chunk, r->tag,
+                      (unsigned long long)r->chunk_offset, message);
 }
 
 /* Reads up to `length` bytes; fewer only at the end of the stream. */
@@ -414,8 +425,8 @@ static fhola_status read_some(ckks_reader *r, void *out, size_t length, size_t *
     *got = length ? fread(out, 1, length, r->stream) : 0;
     r->offset += *got;
     if (*got < length && ferror(r->stream))
-        return fhola_fail(FHOLA_IO, "%s: reading at byte %llu: %s", r->name, (unsigned long long)r->offset,
-                          errno ? strerror(errno) : "error");
+        return fhola_fail(FHOLA_IO, "%s: reading at byte %llu: %s", r->name,
+                          (unsigned long long)r->offset, errno ? strerror(errno) : "error");
     return FHOLA_OK;
 }
 
@@ -424,10 +435,11 @@ static fhola_status read_all(ckks_reader *r, void *out, size_t length)
     size_t got;
     fhola_status st = read_some(r, out, length, &got);
     if (st || got == length) return st;
-    return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu", (unsigned long long)r->offset);
+    return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu",
+                            (unsigned long long)r->offset);
 }
 
-/* ------------------------------------------------------------------ reading: chunks */
+/* ---- reading: chunks ---- */
 
 /* For messages only: a tag that may be anything. */
 static void keep_tag(ckks_reader *r, const unsigned char *tag)
@@ -444,14 +456,17 @@ static fhola_status read_chunk_head(ckks_reader *r, chunk_head *head)
     memcpy(r->tag, "head", 5);
     fhola_status st = read_all(r, bytes, sizeof bytes);
     if (st) return st;
-    if (ckks_get64(bytes + 24) != XXH3_64bits(bytes, 24)) return ckks_reader_fail(r, FHOLA_FORMAT, "the chunk's head is damaged");
+    if (ckks_get64(bytes + 24) != XXH3_64bits(bytes, 24))
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the chunk's head is damaged");
     keep_tag(r, bytes);
     if (ckks_get32(bytes + 4) != r->chunk)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "the chunk says it is number %u: a chunk is missing or out of place",
-                                ckks_get32(bytes + 4));
+        return ckks_reader_fail(
+            r, FHOLA_FORMAT, "the chunk says it is number %u: a chunk is missing or out of place",
+            ckks_get32(bytes + 4));
     head->length = ckks_get64(bytes + 8);
     head->hash = ckks_get64(bytes + 16);
-    if (!strcmp(r->tag, END_TAG) && head->length) return ckks_reader_fail(r, FHOLA_FORMAT, "the end mark is not empty");
+    if (!strcmp(r->tag, END_TAG) && head->length)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the end mark is not empty");
     return FHOLA_OK;
 }
 
@@ -473,18 +488,19 @@ static fhola_status wrong_checksum(const ckks_reader *r)
     return ckks_reader_fail(r, FHOLA_FORMAT, "the content does not match its checksum");
 }
 
-fhola_status ckks_reader_chunk(ckks_reader *r, const char *tag, size_t min, size_t max, const unsigned char **content,
-                               size_t *length)
+fhola_status ckks_reader_chunk(ckks_reader *r, const char *tag, size_t min, size_t max,
+                               const unsigned char **content, size_t *length)
 {
     chunk_head head;
     fhola_status st = read_chunk_head(r, &head);
     if (st) return st;
-    if (strcmp(r->tag, tag) != 0) return ckks_reader_fail(r, FHOLA_FORMAT, "chunk '%s' must come here", tag);
+    if (strcmp(r->tag, tag) != 0)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "chunk '%s' must come here", tag);
     if (head.length < min || head.length > max)
-        return min == max
-                   ? ckks_reader_fail(r, FHOLA_FORMAT, "the length is %llu, must be %zu", (unsigned long long)head.length, min)
-                   : ckks_reader_fail(r, FHOLA_FORMAT, "the length %llu is not in %zu..%zu", (unsigned long long)head.length, min,
-                                      max);
+        return min == max ? ckks_reader_fail(r, FHOLA_FORMAT, "the length is %llu, must be %zu",
+                                             (unsigned long long)head.length, min)
+                          : ckks_reader_fail(r, FHOLA_FORMAT, "the length %llu is not in %zu..%zu",
+                                             (unsigned long long)head.length, min, max);
     size_t bytes = (size_t)head.length;
     st = grow(r, bytes);
     if (!st) st = read_all(r, r->buffer, bytes);
@@ -535,10 +551,11 @@ fhola_status ckks_reader_finish(ckks_reader *r)
     fhola_status st = ckks_reader_end(r);
     if (!st) st = read_some(r, &byte, 1, &got);
     if (st || !got) return st;
-    return fhola_fail(FHOLA_FORMAT, "%s: something follows the end at byte %llu", r->name, (unsigned long long)r->offset - 1);
+    return fhola_fail(FHOLA_FORMAT, "%s: something follows the end at byte %llu", r->name,
+                      (unsigned long long)r->offset - 1);
 }
 
-/* ------------------------------------------------------------------ reading: heads */
+/* ---- reading: heads ---- */
 
 static fhola_status read_head(ckks_reader *r, int *more)
 {
@@ -553,41 +570,53 @@ static fhola_status read_head(ckks_reader *r, int *more)
         return FHOLA_OK;
     }
     if (got == 0)
-        return fhola_fail(FHOLA_FORMAT, "%s: %s", r->name, r->offset ? "ends where another object should follow" : "empty");
+        return fhola_fail(FHOLA_FORMAT, "%s: %s", r->name,
+                          r->offset ? "ends where another object should follow" : "empty");
     if (memcmp(bytes, magic, got < sizeof magic ? got : sizeof magic) != 0)
         return ckks_reader_fail(r, FHOLA_FORMAT, "not a fhola file");
-    if (got < 12) return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu", (unsigned long long)r->offset);
+    if (got < 12)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu",
+                                (unsigned long long)r->offset);
     uint32_t version = ckks_get32(bytes + 8);
     if (version != CKKS_FILE_VERSION)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "format version %u is %s than version %u, the one this program reads", version,
-                                version > CKKS_FILE_VERSION ? "newer" : "older", CKKS_FILE_VERSION);
+        return ckks_reader_fail(
+            r, FHOLA_FORMAT, "format version %u is %s than version %u, the one this program reads",
+            version, version > CKKS_FILE_VERSION ? "newer" : "older", CKKS_FILE_VERSION);
     if (got < sizeof bytes)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu", (unsigned long long)r->offset);
-    if (ckks_get64(bytes + 32) != XXH3_64bits(bytes, 32)) return ckks_reader_fail(r, FHOLA_FORMAT, "the head is damaged");
+        return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu",
+                                (unsigned long long)r->offset);
+    if (ckks_get64(bytes + 32) != XXH3_64bits(bytes, 32))
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the head is damaged");
     uint32_t kind = ckks_get32(bytes + 12);
     if (kind < CKKS_FILE_SECRET_KEY || kind > CKKS_FILE_NETWORK)
         return ckks_reader_fail(r, FHOLA_FORMAT, "unknown kind of object %u", kind);
-    r->head = (ckks_file_head){(ckks_file_kind)kind, ckks_get64(bytes + 16), ckks_get64(bytes + 24), r->chunk_offset};
+    r->head = (ckks_file_head){(ckks_file_kind)kind, ckks_get64(bytes + 16), ckks_get64(bytes + 24),
+                               r->chunk_offset};
     r->inside = 1;
     r->chunks = 0;
     if (more) *more = 1;
     return FHOLA_OK;
 }
 
-static fhola_status check_head(const ckks_reader *r, ckks_file_kind kind, const ckks_context *context, uint64_t key)
+static fhola_status check_head(const ckks_reader *r, ckks_file_kind kind,
+                               const ckks_context *context, uint64_t key)
 {
     const ckks_file_head *h = &r->head;
     if (kind && h->kind != kind && h->kind == CKKS_FILE_SECRET_KEY)
-        return fhola_fail(FHOLA_SECURITY, "%s: a secret key instead of %s; it must stay with its owner", r->name,
+        return fhola_fail(FHOLA_SECURITY,
+                          "%s: a secret key instead of %s; it must stay with its owner", r->name,
                           ckks_file_kind_name(kind));
     if (kind && h->kind != kind)
-        return fhola_fail(FHOLA_FORMAT, "%s: %s instead of %s", r->name, ckks_file_kind_name(h->kind), ckks_file_kind_name(kind));
+        return fhola_fail(FHOLA_FORMAT, "%s: %s instead of %s", r->name,
+                          ckks_file_kind_name(h->kind), ckks_file_kind_name(kind));
     if (context && h->params != ckks_params_hash(ckks_context_params(context)))
-        return fhola_fail(FHOLA_KEY, "%s: %s for other parameters (%016llx, not %016llx)", r->name, ckks_file_kind_name(h->kind),
-                          (unsigned long long)h->params, (unsigned long long)ckks_params_hash(ckks_context_params(context)));
+        return fhola_fail(FHOLA_KEY, "%s: %s for other parameters (%016llx, not %016llx)", r->name,
+                          ckks_file_kind_name(h->kind), (unsigned long long)h->params,
+                          (unsigned long long)ckks_params_hash(ckks_context_params(context)));
     if (key && h->key != key)
-        return fhola_fail(FHOLA_KEY, "%s: %s of another key (%016llx, not %016llx)", r->name, ckks_file_kind_name(h->kind),
-                          (unsigned long long)h->key, (unsigned long long)key);
+        return fhola_fail(FHOLA_KEY, "%s: %s of another key (%016llx, not %016llx)", r->name,
+                          ckks_file_kind_name(h->kind), (unsigned long long)h->key,
+                          (unsigned long long)key);
     return FHOLA_OK;
 }
 
@@ -597,7 +626,8 @@ static int all_finite(const ckks_params_spec *s)
     spec_fields f = fields_of(&copy);
     int good = 1;
     for (unsigned i = 0; i < 10; i++) good &= isfinite(*f.real[i]) != 0;
-    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++) good &= isfinite(s->eval_mod_scale_bits[i]) != 0;
+    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
+        good &= isfinite(s->eval_mod_scale_bits[i]) != 0;
     return good;
 }
 
@@ -607,8 +637,10 @@ static fhola_status take_params(ckks_reader *r, const unsigned char *bytes)
     ckks_params_spec spec;
     if (r->params && !memcmp(bytes, r->spec, sizeof r->spec)) return FHOLA_OK;
     ckks_spec_from_bytes(&spec, bytes);
-    if (!all_finite(&spec)) return ckks_reader_fail(r, FHOLA_FORMAT, "a parameter is not a finite number");
-    if (spec.insecure && !r->allow_insecure) return ckks_reader_fail(r, FHOLA_SECURITY, "the parameters are marked as insecure");
+    if (!all_finite(&spec))
+        return ckks_reader_fail(r, FHOLA_FORMAT, "a parameter is not a finite number");
+    if (spec.insecure && !r->allow_insecure)
+        return ckks_reader_fail(r, FHOLA_SECURITY, "the parameters are marked as insecure");
     ckks_params *params = NULL;
     fhola_status st = ckks_params_create(&params, &spec);
     if (st) return ckks_reader_fail(r, st == FHOLA_PARAM ? FHOLA_FORMAT : st, "%s", fhola_detail());
@@ -621,16 +653,20 @@ static fhola_status take_params(ckks_reader *r, const unsigned char *bytes)
 static fhola_status read_params(ckks_reader *r)
 {
     const unsigned char *bytes;
-    fhola_status st = ckks_reader_chunk(r, PARAMS_TAG, CKKS_SPEC_BYTES, CKKS_SPEC_BYTES, &bytes, NULL);
+    fhola_status st =
+        ckks_reader_chunk(r, PARAMS_TAG, CKKS_SPEC_BYTES, CKKS_SPEC_BYTES, &bytes, NULL);
     if (!st) st = take_params(r, bytes);
     if (st || ckks_params_hash(r->params) == r->head.params) return st;
-    return ckks_reader_fail(r, FHOLA_FORMAT, "the parameters have the hash %016llx, the head says %016llx",
-                            (unsigned long long)ckks_params_hash(r->params), (unsigned long long)r->head.params);
+    return ckks_reader_fail(
+        r, FHOLA_FORMAT, "the parameters have the hash %016llx, the head says %016llx",
+        (unsigned long long)ckks_params_hash(r->params), (unsigned long long)r->head.params);
 }
 
-fhola_status ckks_reader_begin(ckks_reader *r, int *more, ckks_file_kind kind, const ckks_context *context, uint64_t key)
+fhola_status ckks_reader_begin(ckks_reader *r, int *more, ckks_file_kind kind,
+                               const ckks_context *context, uint64_t key)
 {
-    if (r->inside) return fhola_fail(FHOLA_PARAM, "%s: the last container was not read to its end", r->name);
+    if (r->inside)
+        return fhola_fail(FHOLA_PARAM, "%s: the last container was not read to its end", r->name);
     int found = 1;
     fhola_status st = read_head(r, more ? &found : NULL);
     if (!st && found) st = check_head(r, kind, context, key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes inside a container (the container itself is public, see "files" in ckks.h): little-endian numbers and packed residues.
- * Internal.
+/* The bytes inside a container (the container itself is public, see "files" in ckks.h):
+ * little-endian numbers and packed residues. Internal.
  *
  * A container, all numbers little-endian:
  *     head         40 bytes   magic (8), version u32, kind u32, parameter hash u64, key id u64, XXH3-64 of the 32 bytes before
@@ -22,7 +22,8 @@
 #define CKKS_HEAD_BYTES       40u
 #define CKKS_CHUNK_HEAD_BYTES 32u
 #define CKKS_SPEC_BYTES       224u
-#define CKKS_UNPACK_SLACK     8u /* bytes readable behind the last packed residue; a reader's chunks have them */
+#define CKKS_UNPACK_SLACK                                                                          \
+    8u /* bytes readable behind the last packed residue; a reader's chunks have them */
 
 static inline void ckks_put32(unsigned char *out, uint32_t x)
 {
@@ -65,10 +66,13 @@ static inline size_t ckks_packed_bytes(size_t n, unsigned bits)
     return n / 8 * bits;
 }
 
-/* Writes the low `bits` (at most 57) bits of each of n words of `width` bytes (4 or 8), lowest bit first, without gaps. */
+/* Writes the low `bits` (at most 57) bits of each of n words of `width` bytes (4 or 8), lowest bit
+ * first, without gaps. */
 void ckks_pack_bits(unsigned char *out, const void *words, unsigned width, size_t n, unsigned bits);
-/* The reverse; returns how many of the numbers are not below p. Reads up to CKKS_UNPACK_SLACK bytes behind the last one. */
-size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, size_t n, unsigned bits, uint64_t p);
+/* The reverse; returns how many of the numbers are not below p. Reads up to CKKS_UNPACK_SLACK bytes
+ * behind the last one. */
+size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, size_t n,
+                        unsigned bits, uint64_t p);
 
 /* The content of a "PARM" chunk. */
 void ckks_spec_to_bytes(unsigned char out[CKKS_SPEC_BYTES], const ckks_params_spec *spec);

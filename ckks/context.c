@@ -10,8 +10,9 @@
 
 #include "ckks/alloc.h"
 
-/* Cache lines between the limbs of a polynomial, an odd number: without them, equal positions of all limbs share a set of each cache.
- * bench/RESULTS.md says what it brings; make CPPFLAGS=-DCKKS_STAGGER=0 builds without. */
+/* Cache lines between the limbs of a polynomial, an odd number: without them, equal positions of
+ * all limbs share a set of each cache. bench/RESULTS.md says what it brings; make
+ * CPPFLAGS=-DCKKS_STAGGER=0 builds without. */
 #ifndef CKKS_STAGGER
 #define CKKS_STAGGER 9u
 #endif
@@ -39,7 +40,8 @@ static uint64_t combine_residues(uint64_t x_a, uint64_t a, uint64_t x_b, uint64_
     return x_a + a * ckks_mod_mul(difference, ckks_mod_inverse(a, b), b);
 }
 
-/* Tables of modulus i for the ring, and for the subrings of X^2, X^4, X^8 with the matching powers of the root. */
+/* Tables of modulus i for the ring, and for the subrings of X^2, X^4, X^8 with the matching powers
+ * of the root. */
 static fhola_status prime_init(ckks_context *c, unsigned i)
 {
     ckks_prime *p = &c->prime[i];
@@ -79,7 +81,8 @@ static fhola_status choose_kernel(ckks_context *c, const char *isa, int counting
     return FHOLA_OK;
 }
 
-static fhola_status create(ckks_context **out, const ckks_params *params, const char *isa, int counting)
+static fhola_status create(ckks_context **out, const ckks_params *params, const char *isa,
+                           int counting)
 {
     ckks_context *c = calloc(1, sizeof *c);
     if (!c) return fhola_fail(FHOLA_NOMEM, "no memory for a context");
@@ -90,7 +93,9 @@ static fhola_status create(ckks_context **out, const ckks_params *params, const 
     c->slots = c->n / 2;
     c->stride = c->log_n >= 12 ? c->n + CKKS_STAGGER * 8 : c->n;
     c->primes = params->chain + params->special;
-    c->subrings = c->log_n < 6 ? 0 : c->log_n - 6 < CKKS_MAX_SUBRINGS ? c->log_n - 6 : CKKS_MAX_SUBRINGS;
+    c->subrings = c->log_n < 6                       ? 0
+                  : c->log_n - 6 < CKKS_MAX_SUBRINGS ? c->log_n - 6
+                                                     : CKKS_MAX_SUBRINGS;
     c->chain = ckks_basis_chain(params);
     c->special = ckks_basis_special(params);
     for (unsigned i = 0; i < c->primes; i++) c->part[c->moduli++] = CKKS_BIT(i);
@@ -106,7 +111,8 @@ static fhola_status create(ckks_context **out, const ckks_params *params, const 
     for (unsigned i = 0; i < c->primes; i++)
         for (unsigned t = 0; t < c->moduli; t++) {
             c->residue[i][t] = params->prime[i] % c->prime[t].p;
-            if (!(c->part[t] & CKKS_BIT(i))) c->inverse[i][t] = ckks_mod_inverse(c->residue[i][t], c->prime[t].p);
+            if (!(c->part[t] & CKKS_BIT(i)))
+                c->inverse[i][t] = ckks_mod_inverse(c->residue[i][t], c->prime[t].p);
         }
     *out = c;
     return FHOLA_OK;
@@ -117,7 +123,8 @@ fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, 
     return create(out, params, isa, 0);
 }
 
-fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params, const char *isa)
+fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params,
+                                          const char *isa)
 {
     return create(out, params, isa, 1);
 }
@@ -128,8 +135,10 @@ void ckks_context_work(const ckks_context *c, ckks_work *work)
     if (!c->tally) return;
     for (unsigned k = 0; k < CKKS_WORK_KINDS; k++)
         for (unsigned wide = 0; wide < 2; wide++) {
-            work->outputs[k][wide] = atomic_load_explicit(&c->tally->entry[k][wide].outputs, memory_order_relaxed);
-            work->terms[k][wide] = atomic_load_explicit(&c->tally->entry[k][wide].terms, memory_order_relaxed);
+            work->outputs[k][wide] =
+                atomic_load_explicit(&c->tally->entry[k][wide].outputs, memory_order_relaxed);
+            work->terms[k][wide] =
+                atomic_load_explicit(&c->tally->entry[k][wide].terms, memory_order_relaxed);
         }
     work->key_bytes = atomic_load_explicit(&c->tally->key_bytes, memory_order_relaxed);
     work->plain_bytes = atomic_load_explicit(&c->tally->plain_bytes, memory_order_relaxed);
@@ -184,14 +193,17 @@ unsigned ckks_limb_list(const ckks_context *c, ckks_basis basis, unsigned modulu
     ckks_basis both = basis & basis >> 1 & c->params.shared;
     unsigned n = 0, shared = c->primes;
     for (unsigned i = 0; i < c->primes; i++) {
-        if (both & CKKS_BIT(i)) modulus[n++] = shared;
-        else if (basis & CKKS_BIT(i) && !(both << 1 & CKKS_BIT(i))) modulus[n++] = i;
+        if (both & CKKS_BIT(i))
+            modulus[n++] = shared;
+        else if (basis & CKKS_BIT(i) && !(both << 1 & CKKS_BIT(i)))
+            modulus[n++] = i;
         shared += c->params.shared >> i & 1;
     }
     return n;
 }
 
-const uint64_t *ckks_limb_reduce(const ckks_context *c, unsigned t, const uint64_t *limb, size_t count, uint64_t *room)
+const uint64_t *ckks_limb_reduce(const ckks_context *c, unsigned t, const uint64_t *limb,
+                                 size_t count, uint64_t *room)
 {
     const ckks_prime *p = &c->prime[t];
     const uint64_t one = 1, *weight = &one;
@@ -199,8 +211,8 @@ const uint64_t *ckks_limb_reduce(const ckks_context *c, unsigned t, const uint64
     return room;
 }
 
-const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis, unsigned t, size_t from, size_t count,
-                                uint64_t *room)
+const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis,
+                                unsigned t, size_t from, size_t count, uint64_t *room)
 {
     const uint64_t *limb = ckks_limb_const(c, poly, basis, t) + from;
     return ckks_limb_shared(c, basis, t) ? ckks_limb_reduce(c, t, limb, count, room) : limb;
@@ -218,13 +230,15 @@ uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation)
 
 fhola_status ckks_automorphism_create(ckks_automorphism *sigma, const ckks_context *c, uint64_t g)
 {
-    uint32_t *source = ckks_alloc((c->n + c->n / 64 + 1) * sizeof *source), *position = ckks_alloc(c->n * sizeof *position);
+    uint32_t *source = ckks_alloc((c->n + c->n / 64 + 1) * sizeof *source),
+             *position = ckks_alloc(c->n * sizeof *position);
     if (!source || !position) {
         ckks_free(source);
         ckks_free(position);
         return fhola_fail(FHOLA_NOMEM, "no memory for an automorphism of %zu entries", c->n);
     }
-    /* (sigma a)(psi^e) = a(psi^(e g)): position i of sigma a is the position of a whose exponent is e_i g. */
+    /* (sigma a)(psi^e) = a(psi^(e g)): position i of sigma a is the position of a whose exponent is
+     * e_i g. */
     for (uint32_t i = 0; i < c->n; i++) position[ckks_ntt_exponent(i, c->log_n) >> 1] = i;
     for (uint32_t i = 0; i < c->n; i++) {
         uint64_t e = ckks_ntt_exponent(i, c->log_n) * g & (2 * c->n - 1);

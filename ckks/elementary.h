@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logarithm and power of two for numbers that reach ciphertexts or choose primes: the C library's may differ in the last bit from one
- * system to the next, these are the same bits on every machine with IEEE 754 doubles and round-to-nearest (one order of operations, none
- * of them fused; besides + - * / only functions that are exact). Internal. */
+/* Logarithm and power of two for numbers that reach ciphertexts or choose primes: the C library's
+ * may differ in the last bit from one system to the next, these are the same bits on every machine
+ * with IEEE 754 doubles and round-to-nearest (one order of operations, none of them fused; besides
+ * + - * / only functions that are exact). Internal. */
 #ifndef CKKS_ELEMENTARY_H
 #define CKKS_ELEMENTARY_H
 

@@ -7,20 +7,24 @@
 #include "ckks/gaussian.h"
 #include "ckks/keys.h"
 
-static fhola_status check_encrypt(const ckks_context *c, const ckks_workspace *ws, const ckks_ciphertext *out, const ckks_plaintext *plain)
+static fhola_status check_encrypt(const ckks_context *c, const ckks_workspace *ws,
+                                  const ckks_ciphertext *out, const ckks_plaintext *plain)
 {
-    if (out->context != c || ws->context != c) return fhola_fail(FHOLA_PARAM, "the ciphertext or workspace belongs to another context");
+    if (out->context != c || ws->context != c)
+        return fhola_fail(FHOLA_PARAM, "the ciphertext or workspace belongs to another context");
     fhola_status st = ckks_plaintext_check(c, plain, "the plaintext");
-    if (!st && plain->basis & ~c->chain) st = fhola_fail(FHOLA_LEVEL, "a plaintext over special primes cannot be encrypted");
+    if (!st && plain->basis & ~c->chain)
+        st = fhola_fail(FHOLA_LEVEL, "a plaintext over special primes cannot be encrypted");
     return st;
 }
 
-fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, const ckks_plaintext *plain,
-                          const ckks_secret_key *secret, ckks_rng *rng)
+fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                          const ckks_plaintext *plain, const ckks_secret_key *secret, ckks_rng *rng)
 {
     fhola_status st = check_encrypt(c, ws, out, plain);
     if (st) return st;
-    if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    if (secret->context != c)
+        return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, plain->basis, index);
     ckks_mark mark = ckks_workspace_mark(ws);
     int8_t *error = ckks_workspace_take(ws, c->n);
@@ -53,13 +57,16 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     return st;
 }
 
-fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, const ckks_plaintext *plain,
-                                 const ckks_public_key *key, ckks_rng *rng)
+fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                                 const ckks_plaintext *plain, const ckks_public_key *key,
+                                 ckks_rng *rng)
 {
     fhola_status st = check_encrypt(c, ws, out, plain);
     if (st) return st;
-    if (key->context != c) return fhola_fail(FHOLA_KEY, "the public key belongs to another context");
-    if (plain->basis & ~key->basis) return fhola_fail(FHOLA_LEVEL, "the public key does not cover the plaintext's primes");
+    if (key->context != c)
+        return fhola_fail(FHOLA_KEY, "the public key belongs to another context");
+    if (plain->basis & ~key->basis)
+        return fhola_fail(FHOLA_LEVEL, "the public key does not cover the plaintext's primes");
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, plain->basis, index);
     ckks_mark mark = ckks_workspace_mark(ws);
     int8_t *small = ckks_workspace_take(ws, c->n);
@@ -85,8 +92,12 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
             size_t range = ckks_range_length(c, key->basis, index[i]);
             for (size_t j = 0; j < c->n; j += range) {
                 const uint64_t *x = mask + at + j;
-                c->kernel->mul_add(p, c0 + j, c0 + j, x, ckks_limb_range(c, key->b, key->basis, index[i], j, range, room), range);
-                c->kernel->mul_add(p, c1 + j, c1 + j, x, ckks_limb_range(c, key->a, key->basis, index[i], j, range, room), range);
+                c->kernel->mul_add(p, c0 + j, c0 + j, x,
+                                   ckks_limb_range(c, key->b, key->basis, index[i], j, range, room),
+                                   range);
+                c->kernel->mul_add(p, c1 + j, c1 + j, x,
+                                   ckks_limb_range(c, key->a, key->basis, index[i], j, range, room),
+                                   range);
             }
             c->kernel->add(p, c0, c0, plain->poly + at, c->n);
         }
@@ -98,17 +109,20 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     return st;
 }
 
-/* The nearest double, or one beside it; exact below 2^53. By conversions of 64-bit integers, which are single instructions: the
- * compiler's own of 128 bits may branch on the value. */
+/* The nearest double, or one beside it; exact below 2^53. By conversions of 64-bit integers, which
+ * are single instructions: the compiler's own of 128 bits may branch on the value. */
 static inline double double_of(ckks_i128 x)
 {
-    int64_t high = (int64_t)(x >> 64), middle = (int64_t)((uint64_t)x >> 32), low = (int64_t)((uint64_t)x & UINT32_MAX);
+    int64_t high = (int64_t)(x >> 64), middle = (int64_t)((uint64_t)x >> 32),
+            low = (int64_t)((uint64_t)x & UINT32_MAX);
     return ((double)high * 0x1p64 + (double)middle * 0x1p32) + (double)low;
 }
 
-/* Centred integers of a polynomial from its residues modulo the lowest moduli, as far as their product stays below 2^126, by Garner's
- * mixed radix. Branch-free in the values. limb: the residues in coefficient form (overwritten by the digits). */
-static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, uint64_t *scratch, const unsigned index[], unsigned count)
+/* Centred integers of a polynomial from its residues modulo the lowest moduli, as far as their
+ * product stays below 2^126, by Garner's mixed radix. Branch-free in the values. limb: the residues
+ * in coefficient form (overwritten by the digits). */
+static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, uint64_t *scratch,
+                    const unsigned index[], unsigned count)
 {
     const uint64_t *digit[CKKS_MAX_TERMS];
     ckks_u128 radix[CKKS_MAX_TERMS], whole = 1;
@@ -126,7 +140,8 @@ static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, 
         }
         const uint64_t *row = weight;
         c->kernel->combine(&p, 1, &scratch, t, digit, &row, c->n);
-        c->kernel->sub_mul_scalar(p, limb + t * c->stride, limb + t * c->stride, scratch, ckks_product_inverse_mod(c, before, index[t]), c->n);
+        c->kernel->sub_mul_scalar(p, limb + t * c->stride, limb + t * c->stride, scratch,
+                                  ckks_product_inverse_mod(c, before, index[t]), c->n);
     }
     for (size_t j = 0; j < c->n; j++) {
         ckks_u128 x = 0;
@@ -137,7 +152,8 @@ static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, 
     }
 }
 
-/* Noise of flooding: every coefficient of the subring of `period` slots gets a value of `gaussian`, the others are dropped. */
+/* Noise of flooding: every coefficient of the subring of `period` slots gets a value of `gaussian`,
+ * the others are dropped. */
 typedef struct flood {
     size_t period;
     const ckks_gaussian *gaussian;
@@ -158,19 +174,27 @@ static void add_flood(const ckks_context *c, double *coefficient, const flood *f
     }
 }
 
-static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t count, const ckks_ciphertext *in,
-                            const ckks_secret_key *secret, const flood *noise)
+static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
+                            size_t count, const ckks_ciphertext *in, const ckks_secret_key *secret,
+                            const flood *noise)
 {
     fhola_status st = ckks_ciphertext_check(c, in, "the ciphertext");
     if (st) return st;
-    if (ws->context != c) return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
-    if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
-    if (count > c->slots) return fhola_fail(FHOLA_PARAM, "%zu values asked for, there are %zu slots", count, c->slots);
+    if (ws->context != c)
+        return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
+    if (secret->context != c)
+        return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    if (count > c->slots)
+        return fhola_fail(FHOLA_PARAM, "%zu values asked for, there are %zu slots", count,
+                          c->slots);
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, in->basis, index), used = 0;
-    for (double bits = 0; used < limbs && (bits += ckks_params_log2(&c->params, c->part[index[used]])) < 126; used++) continue;
+    for (double bits = 0;
+         used < limbs && (bits += ckks_params_log2(&c->params, c->part[index[used]])) < 126; used++)
+        continue;
     ckks_mark mark = ckks_workspace_mark(ws);
     uint64_t *limb = ckks_workspace_poly(ws, used), *scratch = ckks_workspace_poly(ws, 1);
-    double *coefficient = ckks_workspace_take(ws, c->n * sizeof *coefficient), *slots = ckks_workspace_take(ws, c->n * sizeof *slots);
+    double *coefficient = ckks_workspace_take(ws, c->n * sizeof *coefficient),
+           *slots = ckks_workspace_take(ws, c->n * sizeof *slots);
     if (!limb || !scratch || !coefficient || !slots) {
         st = FHOLA_NOMEM;
     } else {
@@ -178,7 +202,8 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
             const ckks_prime *p = &c->prime[index[t]];
             uint64_t *x = limb + t * c->stride;
             size_t at = t * c->stride; /* the lowest moduli of the basis are its first limbs */
-            c->kernel->mul_add(p, x, in->poly[0] + at, in->poly[1] + at, secret->ntt + index[t] * c->stride, c->n);
+            c->kernel->mul_add(p, x, in->poly[0] + at, in->poly[1] + at,
+                               secret->ntt + index[t] * c->stride, c->n);
             c->kernel->ntt_inverse(p, &x, 1);
         }
         compose(c, coefficient, limb, scratch, index, used);
@@ -192,8 +217,8 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
     return st;
 }
 
-fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t count, const ckks_ciphertext *in,
-                          const ckks_secret_key *secret)
+fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
+                          size_t count, const ckks_ciphertext *in, const ckks_secret_key *secret)
 {
     return decrypt(c, ws, values, count, in, secret, NULL);
 }
@@ -203,11 +228,13 @@ double ckks_flood_deviation(double bits, double queries, double error)
     return sqrt(12 * queries) * ckks_exp2(bits / 2) * error;
 }
 
-fhola_status ckks_decrypt_flooded(const ckks_context *c, ckks_workspace *ws, ckks_complex *values, size_t period, const ckks_ciphertext *in,
+fhola_status ckks_decrypt_flooded(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
+                                  size_t period, const ckks_ciphertext *in,
                                   const ckks_secret_key *secret, double deviation, ckks_rng *rng)
 {
     if (period == 0 || period > c->slots || (period & (period - 1)))
-        return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu", period, c->slots);
+        return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu",
+                          period, c->slots);
     ckks_gaussian gaussian;
     fhola_status st = ckks_gaussian_init(&gaussian, deviation);
     return st ? st : decrypt(c, ws, values, period, in, secret, &(flood){period, &gaussian, rng});

@@ -10,30 +10,36 @@
 
 /* 0, 1 and 16 all compute double operations in double. */
 _Static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 16,
-               "double arithmetic must not keep excess precision (on 32-bit x86 compile with -msse2 -mfpmath=sse)");
+               "double arithmetic must not keep excess precision (on 32-bit x86 compile with "
+               "-msse2 -mfpmath=sse)");
 
-/* Angles are measured in eighths of a turn: octant + t, 0 <= t <= 1. A fixed-point number is an unsigned multiple of 2^-63 that
- * is at most 1. */
+/* Angles are measured in eighths of a turn: octant + t, 0 <= t <= 1. A fixed-point number is an
+ * unsigned multiple of 2^-63 that is at most 1. */
 #define FRACTION_BITS 63
 #define FIXED_ONE     (UINT64_C(1) << FRACTION_BITS)
 #define SERIES_TERMS  10
 
-/* Taylor coefficients, (pi/4)^n / n! rounded to fixed point: n = 1, 3, ..., 19 for the sine of an eighth of a turn times t, and
- * n = 0, 2, ..., 18 for the cosine. The first term left out is below 2^-68. */
+/* Taylor coefficients, (pi/4)^n / n! rounded to fixed point: n = 1, 3, ..., 19 for the sine of an
+ * eighth of a turn times t, and n = 0, 2, ..., 18 for the cosine. The first term left out is below
+ * 2^-68. */
 static const uint64_t sine_series[SERIES_TERMS] = {
-    UINT64_C(0x6487ed5110b4611a), UINT64_C(0x0a55de7312df295f), UINT64_C(0x00519af19dd6ab87), UINT64_C(0x000132d2cce62bd8),
-    UINT64_C(0x000002a0f0690fdd), UINT64_C(0x00000003c60e9fbd), UINT64_C(0x0000000003d1e86a), UINT64_C(0x000000000002df5b),
-    UINT64_C(0x00000000000001ab), UINT64_C(0x0000000000000001)};
+    UINT64_C(0x6487ed5110b4611a), UINT64_C(0x0a55de7312df295f), UINT64_C(0x00519af19dd6ab87),
+    UINT64_C(0x000132d2cce62bd8), UINT64_C(0x000002a0f0690fdd), UINT64_C(0x00000003c60e9fbd),
+    UINT64_C(0x0000000003d1e86a), UINT64_C(0x000000000002df5b), UINT64_C(0x00000000000001ab),
+    UINT64_C(0x0000000000000001)};
 static const uint64_t cosine_series[SERIES_TERMS] = {
-    UINT64_C(0x8000000000000000), UINT64_C(0x277a79937c8bbcb5), UINT64_C(0x020783e1036b5876), UINT64_C(0x000aae9e3f1e5ffd),
-    UINT64_C(0x00001e1f506891bb), UINT64_C(0x00000034da3e5441), UINT64_C(0x000000003f3a7147), UINT64_C(0x000000000036dc4a),
-    UINT64_C(0x0000000000002419), UINT64_C(0x0000000000000013)};
+    UINT64_C(0x8000000000000000), UINT64_C(0x277a79937c8bbcb5), UINT64_C(0x020783e1036b5876),
+    UINT64_C(0x000aae9e3f1e5ffd), UINT64_C(0x00001e1f506891bb), UINT64_C(0x00000034da3e5441),
+    UINT64_C(0x000000003f3a7147), UINT64_C(0x000000000036dc4a), UINT64_C(0x0000000000002419),
+    UINT64_C(0x0000000000000013)};
 
 struct ckks_fft {
     unsigned log_m; /* of the largest m, N/2 */
-    /* The stage that joins blocks of h values uses w_j = exp(2 pi i 5^j / 8h), j < h, whatever m is. From roots + 3h on: h real
-     * parts, h imaginary parts, h negated imaginary parts. The negated ones keep subtractions out of the complex products: some
-     * compilers (gcc 12.2) turn alternate additions and subtractions of products into fused operations even when told not to. */
+    /* The stage that joins blocks of h values uses w_j = exp(2 pi i 5^j / 8h), j < h, whatever m
+     * is. From roots + 3h on: h real parts, h imaginary parts, h negated imaginary parts. The
+     * negated ones keep subtractions out of the complex products: some compilers (gcc 12.2) turn
+     * alternate additions and subtractions of products into fused operations even when told not
+     * to. */
     double *roots;
     uint32_t *reversed; /* bit reversal of log_m bits */
 };
@@ -62,7 +68,8 @@ static double cosine_in_octant(uint64_t t)
     return ldexp((double)alternating_series(cosine_series, fixed_multiply(t, t)), -FRACTION_BITS);
 }
 
-/* Sine of mantissa 2^-shift eighths of a turn; FIXED_ONE / 2 <= mantissa <= FIXED_ONE, so that no digit of a small sine is lost. */
+/* Sine of mantissa 2^-shift eighths of a turn; FIXED_ONE / 2 <= mantissa <= FIXED_ONE, so that no
+ * digit of a small sine is lost. */
 static double sine_in_octant(uint64_t mantissa, int shift)
 {
     uint64_t t = shift < FRACTION_BITS ? mantissa >> shift : 0;
@@ -81,7 +88,8 @@ static double sine_of_fixed(uint64_t t)
     return sine_in_octant(t, shift);
 }
 
-/* out = {cosine, sine} of octant + t eighths of a turn, octant < 8; sine_of_t is the sine of t eighths. */
+/* out = {cosine, sine} of octant + t eighths of a turn, octant < 8; sine_of_t is the sine of t
+ * eighths. */
 static void turn_to_octant(double out[2], unsigned octant, uint64_t t, double sine_of_t)
 {
     bool reflect = octant & 1; /* an odd octant is the mirror image of the even one after it */
@@ -159,17 +167,20 @@ fhola_status ckks_fft_create(ckks_fft **out, unsigned log_n)
 {
     *out = NULL;
     if (log_n < 1 || log_n > CKKS_FFT_MAX_LOG_N)
-        return fhola_fail(FHOLA_PARAM, "Fourier transform: log2 of the ring degree is %u, not in [1, %u]", log_n,
+        return fhola_fail(FHOLA_PARAM,
+                          "Fourier transform: log2 of the ring degree is %u, not in [1, %u]", log_n,
                           CKKS_FFT_MAX_LOG_N);
     size_t max_m = (size_t)1 << (log_n - 1);
     ckks_fft *fft = calloc(1, sizeof *fft);
-    if (fft == NULL) return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for a table header");
+    if (fft == NULL)
+        return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for a table header");
     fft->log_m = log_n - 1;
     fft->roots = ckks_alloc(3 * max_m * sizeof *fft->roots);
     fft->reversed = ckks_alloc(max_m * sizeof *fft->reversed);
     if (fft->roots == NULL || fft->reversed == NULL) {
         ckks_fft_destroy(fft);
-        return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for the tables of %zu slots", max_m);
+        return fhola_fail(FHOLA_NOMEM, "Fourier transform: no memory for the tables of %zu slots",
+                          max_m);
     }
     fill_roots(fft->roots, max_m);
     fill_reversed(fft->reversed, fft->log_m);
@@ -207,8 +218,10 @@ static void reverse_bits(const ckks_fft *fft, double *v, size_t m)
     }
 }
 
-/* (a, b) -> (a + w b, a - w b), with w b = (b_re w_re + b_im (-w_im), b_im w_re + b_re w_im), for h complex values each. */
-static void forward_stage(double *restrict a, double *restrict b, const double *restrict roots, size_t h)
+/* (a, b) -> (a + w b, a - w b), with w b = (b_re w_re + b_im (-w_im), b_im w_re + b_re w_im), for h
+ * complex values each. */
+static void forward_stage(double *restrict a, double *restrict b, const double *restrict roots,
+                          size_t h)
 {
     const double *w_re = roots, *w_im = roots + h, *minus_w_im = roots + 2 * h;
     for (size_t j = 0; j < h; j++) {
@@ -221,9 +234,10 @@ static void forward_stage(double *restrict a, double *restrict b, const double *
     }
 }
 
-/* (a, b) -> (a + b, conj(w) d), d = a - b, with conj(w) d = (d_re w_re + d_im w_im, d_im w_re + d_re (-w_im)), for h complex values
- * each. */
-static void inverse_stage(double *restrict a, double *restrict b, const double *restrict roots, size_t h)
+/* (a, b) -> (a + b, conj(w) d), d = a - b, with conj(w) d = (d_re w_re + d_im w_im, d_im w_re +
+ * d_re (-w_im)), for h complex values each. */
+static void inverse_stage(double *restrict a, double *restrict b, const double *restrict roots,
+                          size_t h)
 {
     const double *w_re = roots, *w_im = roots + h, *minus_w_im = roots + 2 * h;
     for (size_t j = 0; j < h; j++) {
@@ -240,14 +254,16 @@ void ckks_fft_forward(const ckks_fft *fft, double *re_im_interleaved, size_t m)
     double *v = re_im_interleaved;
     reverse_bits(fft, v, m);
     for (size_t h = 1; h < m; h *= 2)
-        for (size_t block = 0; block < m; block += 2 * h) forward_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
+        for (size_t block = 0; block < m; block += 2 * h)
+            forward_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
 }
 
 void ckks_fft_inverse(const ckks_fft *fft, double *re_im_interleaved, size_t m)
 {
     double *v = re_im_interleaved;
     for (size_t h = m / 2; h > 0; h /= 2)
-        for (size_t block = 0; block < m; block += 2 * h) inverse_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
+        for (size_t block = 0; block < m; block += 2 * h)
+            inverse_stage(v + 2 * block, v + 2 * (block + h), fft->roots + 3 * h, h);
     reverse_bits(fft, v, m);
     double scale = 1.0 / (double)m; /* a power of two: exact */
     for (size_t i = 0; i < 2 * m; i++) v[i] *= scale;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys and ciphertexts as chunks of a container. Residues are packed to the bits of their prime; uniform polynomials are seeds. */
+/* Keys and ciphertexts as chunks of a container. Residues are packed to the bits of their prime;
+ * uniform polynomials are seeds. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,11 @@
 #define CIPHERTEXT_HEAD_BYTES 24u
 #define PUBLIC_HEAD_BYTES     (8u + CKKS_SEED_BYTES)
 
-/* Standard deviations from 2N/3 at which a secret's number of nonzero coefficients is refused: probability below 2^-49. */
+/* Standard deviations from 2N/3 at which a secret's number of nonzero coefficients is refused:
+ * probability below 2^-49. */
 #define WEIGHT_DEVIATIONS 8.0
 
-/* ------------------------------------------------------------------ polynomials */
+/* ---- polynomials ---- */
 
 static size_t packed_limb_bytes(const ckks_context *c, unsigned prime)
 {
@@ -44,12 +46,14 @@ static size_t packed_offset(const ckks_context *c, ckks_basis basis, unsigned pr
     return packed_bytes(c, ckks_basis_below(c, basis, prime));
 }
 
-static void pack_poly(const ckks_context *c, unsigned char *out, const uint64_t *poly, ckks_basis basis)
+static void pack_poly(const ckks_context *c, unsigned char *out, const uint64_t *poly,
+                      ckks_basis basis)
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < limbs; i++)
-        ckks_pack_bits(out + packed_offset(c, basis, index[i]), poly + i * c->stride, 8, c->n, c->prime[index[i]].bits);
+        ckks_pack_bits(out + packed_offset(c, basis, index[i]), poly + i * c->stride, 8, c->n,
+                       c->prime[index[i]].bits);
 }
 
 static fhola_status not_residues(const ckks_reader *r, size_t bad)
@@ -57,31 +61,35 @@ static fhola_status not_residues(const ckks_reader *r, size_t bad)
     return ckks_reader_fail(r, FHOLA_FORMAT, "%zu residues are not below their prime", bad);
 }
 
-static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, uint64_t *poly, const unsigned char *in,
-                                ckks_basis basis)
+static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, uint64_t *poly,
+                                const unsigned char *in, ckks_basis basis)
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     size_t bad = 0;
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
     for (unsigned i = 0; i < limbs; i++) {
         const ckks_prime *p = &c->prime[index[i]];
-        bad += ckks_unpack_bits(poly + i * c->stride, 8, in + packed_offset(c, basis, index[i]), c->n, p->bits, p->p);
+        bad += ckks_unpack_bits(poly + i * c->stride, 8, in + packed_offset(c, basis, index[i]),
+                                c->n, p->bits, p->p);
     }
     return bad ? not_residues(r, bad) : FHOLA_OK;
 }
 
 /* The uniform polynomial a seed stands for, in ciphertexts and public keys. */
-static void expand_poly(const ckks_context *c, uint64_t *poly, ckks_basis basis, const uint8_t seed[CKKS_SEED_BYTES])
+static void expand_poly(const ckks_context *c, uint64_t *poly, ckks_basis basis,
+                        const uint8_t seed[CKKS_SEED_BYTES])
 {
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
 #pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < limbs; i++) ckks_sample_uniform(poly + i * c->stride, c->n, c->prime[index[i]].p, seed, index[i]);
+    for (unsigned i = 0; i < limbs; i++)
+        ckks_sample_uniform(poly + i * c->stride, c->n, c->prime[index[i]].p, seed, index[i]);
 }
 
 static fhola_status check_basis(const ckks_context *c, const ckks_reader *r, ckks_basis basis)
 {
     if (basis && !(basis & ~c->chain)) return FHOLA_OK;
-    return ckks_reader_fail(r, FHOLA_FORMAT, "basis %#llx does not fit the parameters", (unsigned long long)basis);
+    return ckks_reader_fail(r, FHOLA_FORMAT, "basis %#llx does not fit the parameters",
+                            (unsigned long long)basis);
 }
 
 static fhola_status check_length(const ckks_reader *r, size_t length, size_t expected)
@@ -96,7 +104,7 @@ static void wipe_free(void *memory, size_t bytes)
     ckks_free(memory);
 }
 
-/* ------------------------------------------------------------------ secret keys */
+/* ---- secret keys ---- */
 
 uint64_t ckks_key_id(ckks_rng *rng)
 {
@@ -116,7 +124,8 @@ fhola_status ckks_secret_key_write(ckks_writer *w, const ckks_secret_key *key)
     if (!packed) return fhola_fail(FHOLA_NOMEM, "no memory to write a secret key");
     for (size_t i = 0; i < bytes; i++) {
         unsigned byte = 0;
-        for (unsigned k = 0; k < 4; k++) byte |= ((unsigned)key->coefficient[4 * i + k] & 3u) << (2 * k);
+        for (unsigned k = 0; k < 4; k++)
+            byte |= ((unsigned)key->coefficient[4 * i + k] & 3u) << (2 * k);
         packed[i] = (unsigned char)byte;
     }
     fhola_status st = ckks_writer_chunk(w, SECRET_TAG, packed, bytes);
@@ -144,10 +153,13 @@ static secret_counts unpack_secret(int8_t *coefficient, const unsigned char *pac
 static fhola_status check_secret(const ckks_reader *r, secret_counts count, size_t n)
 {
     double expected = 2.0 * (double)n / 3.0, deviation = sqrt(2.0 * (double)n / 9.0);
-    if (count.invalid) return ckks_reader_fail(r, FHOLA_SECURITY, "%zu coefficients are not in {-1, 0, 1}", count.invalid);
+    if (count.invalid)
+        return ckks_reader_fail(r, FHOLA_SECURITY, "%zu coefficients are not in {-1, 0, 1}",
+                                count.invalid);
     if (fabs((double)count.nonzero - expected) > WEIGHT_DEVIATIONS * deviation)
         return ckks_reader_fail(r, FHOLA_SECURITY,
-                                "%zu of %zu coefficients are not 0, a uniform ternary secret has %.0f +- %.0f: not secure",
+                                "%zu of %zu coefficients are not 0, a uniform ternary secret has "
+                                "%.0f +- %.0f: not secure",
                                 count.nonzero, n, expected, deviation);
     return FHOLA_OK;
 }
@@ -165,7 +177,8 @@ fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, 
     if (!sk->coefficient || !sk->ntt) st = fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
     if (!st) {
         secret_counts count = unpack_secret(sk->coefficient, packed, c->n);
-        /* Whether a file is accepted; and how many of a uniform secret's coefficients are 0 tells next to nothing about which. */
+        /* Whether a file is accepted; and how many of a uniform secret's coefficients are 0 tells
+         * next to nothing about which. */
         ckks_declassify(&count, sizeof count);
         st = check_secret(r, count, c->n);
     }
@@ -177,7 +190,7 @@ fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, 
     return st;
 }
 
-/* ------------------------------------------------------------------ public keys */
+/* ---- public keys ---- */
 
 fhola_status ckks_public_key_write(ckks_writer *w, const ckks_public_key *key)
 {
@@ -193,7 +206,8 @@ fhola_status ckks_public_key_write(ckks_writer *w, const ckks_public_key *key)
     return st;
 }
 
-static fhola_status fill_public_key(ckks_public_key *pk, const ckks_reader *r, const unsigned char *content)
+static fhola_status fill_public_key(ckks_public_key *pk, const ckks_reader *r,
+                                    const unsigned char *content)
 {
     const ckks_context *c = pk->context;
     size_t bytes = ckks_limb_count(c, pk->basis) * c->stride * sizeof *pk->b;
@@ -210,7 +224,8 @@ fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *c, 
     const unsigned char *content;
     size_t length;
     fhola_status st =
-        ckks_reader_chunk(r, PUBLIC_TAG, PUBLIC_HEAD_BYTES, PUBLIC_HEAD_BYTES + packed_bytes(c, c->chain), &content, &length);
+        ckks_reader_chunk(r, PUBLIC_TAG, PUBLIC_HEAD_BYTES,
+                          PUBLIC_HEAD_BYTES + packed_bytes(c, c->chain), &content, &length);
     if (st) return st;
     ckks_basis basis = ckks_get64(content);
     st = check_basis(c, r, basis);
@@ -228,7 +243,7 @@ fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *c, 
     return st;
 }
 
-/* ------------------------------------------------------------------ evaluation keys */
+/* ---- evaluation keys ---- */
 
 /* A key: the seed of its a parts, the primes of each digit, then its b parts, digit by digit. */
 static size_t key_head_bytes(const ckks_switch_key *key)
@@ -247,35 +262,42 @@ typedef struct key_limb {
     size_t offset; /* in the packed key */
 } key_limb;
 
-static key_limb locate(const ckks_context *c, const ckks_switch_key *key, const unsigned index[], unsigned limbs, unsigned k)
+static key_limb locate(const ckks_context *c, const ckks_switch_key *key, const unsigned index[],
+                       unsigned limbs, unsigned k)
 {
     ckks_basis basis = key->request.q | key->request.p;
     key_limb at = {k / limbs, index[k % limbs], 0};
-    at.offset = key_head_bytes(key) + at.digit * packed_bytes(c, basis) + packed_offset(c, basis, at.prime);
+    at.offset =
+        key_head_bytes(key) + at.digit * packed_bytes(c, basis) + packed_offset(c, basis, at.prime);
     return at;
 }
 
 static void pack_key(const ckks_context *c, unsigned char *out, const ckks_switch_key *key)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES],
+        limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     memcpy(out, key->seed, CKKS_SEED_BYTES);
-    for (unsigned d = 0; d < key->digits; d++) ckks_put64(out + CKKS_SEED_BYTES + 8 * d, key->digit[d]);
+    for (unsigned d = 0; d < key->digits; d++)
+        ckks_put64(out + CKKS_SEED_BYTES + 8 * d, key->digit[d]);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
         key_limb at = locate(c, key, index, limbs, k);
         const ckks_prime *p = &c->prime[at.prime];
-        ckks_pack_bits(out + at.offset, ckks_switch_key_limb(c, key, at.digit, at.prime, 0), p->width, c->n, p->bits);
+        ckks_pack_bits(out + at.offset, ckks_switch_key_limb(c, key, at.digit, at.prime, 0),
+                       p->width, c->n, p->bits);
     }
 }
 
-static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks_switch_key *key, const unsigned char *in)
+static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks_switch_key *key,
+                               const unsigned char *in)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES],
+        limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     size_t bad = 0;
     for (unsigned d = 0; d < key->digits; d++)
         if (ckks_get64(in + CKKS_SEED_BYTES + 8 * d) != key->digit[d])
-            return ckks_reader_fail(r, FHOLA_FORMAT, "digit %u has the primes %#llx, must be %#llx", d,
-                                    (unsigned long long)ckks_get64(in + CKKS_SEED_BYTES + 8 * d),
+            return ckks_reader_fail(r, FHOLA_FORMAT, "digit %u has the primes %#llx, must be %#llx",
+                                    d, (unsigned long long)ckks_get64(in + CKKS_SEED_BYTES + 8 * d),
                                     (unsigned long long)key->digit[d]);
     memcpy(key->seed, in, CKKS_SEED_BYTES);
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
@@ -283,7 +305,8 @@ static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks
         key_limb at = locate(c, key, index, limbs, k);
         const ckks_prime *p = &c->prime[at.prime];
         const unsigned char *limb = ckks_switch_key_limb(c, key, at.digit, at.prime, 0);
-        bad += ckks_unpack_bits(key->data + (limb - key->data), p->width, in + at.offset, c->n, p->bits, p->p);
+        bad += ckks_unpack_bits(key->data + (limb - key->data), p->width, in + at.offset, c->n,
+                                p->bits, p->p);
     }
     return bad ? not_residues(r, bad) : FHOLA_OK;
 }
@@ -291,7 +314,8 @@ static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks
 static fhola_status write_list(ckks_writer *w, const ckks_key_request *request, size_t count)
 {
     size_t bytes = count * LIST_ENTRY_BYTES;
-    if (count > MAX_KEYS) return fhola_fail(FHOLA_PARAM, "%zu keys, a file holds at most %u", count, MAX_KEYS);
+    if (count > MAX_KEYS)
+        return fhola_fail(FHOLA_PARAM, "%zu keys, a file holds at most %u", count, MAX_KEYS);
     unsigned char *content = malloc(bytes + 1);
     if (!content) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", count);
     for (size_t i = 0; i < count; i++) {
@@ -334,7 +358,8 @@ static fhola_status write_keys(key_output *o, const ckks_eval_keys *keys)
             ckks_free(o->packed);
             o->packed = ckks_alloc(bytes);
             o->capacity = o->packed ? bytes : 0;
-            if (!o->packed) st = fhola_fail(FHOLA_NOMEM, "no memory to write a key of %zu bytes", bytes);
+            if (!o->packed)
+                st = fhola_fail(FHOLA_NOMEM, "no memory to write a key of %zu bytes", bytes);
         }
         if (st) break;
         pack_key(o->context, o->packed, key);
@@ -344,9 +369,14 @@ static fhola_status write_keys(key_output *o, const ckks_eval_keys *keys)
     return st;
 }
 
-fhola_status ckks_eval_keys_write(ckks_writer *w, const ckks_eval_keys *keys, ckks_progress_fn progress, void *arg)
+fhola_status ckks_eval_keys_write(ckks_writer *w, const ckks_eval_keys *keys,
+                                  ckks_progress_fn progress, void *arg)
 {
-    key_output o = {.writer = w, .context = keys->context, .progress = progress, .arg = arg, .total = keys->count};
+    key_output o = {.writer = w,
+                    .context = keys->context,
+                    .progress = progress,
+                    .arg = arg,
+                    .total = keys->count};
     ckks_key_request *request = calloc(keys->count + 1, sizeof *request);
     if (!request) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", keys->count);
     for (size_t i = 0; i < keys->count; i++) request[i] = keys->key[i].request;
@@ -358,8 +388,8 @@ fhola_status ckks_eval_keys_write(ckks_writer *w, const ckks_eval_keys *keys, ck
     return st;
 }
 
-static fhola_status generate_some(key_output *o, const ckks_secret_key *secret, ckks_key_request *request, size_t count,
-                                  ckks_rng *rng)
+static fhola_status generate_some(key_output *o, const ckks_secret_key *secret,
+                                  ckks_key_request *request, size_t count, ckks_rng *rng)
 {
     ckks_key_list list = {request, count, count};
     ckks_eval_keys *keys = NULL;
@@ -370,7 +400,8 @@ static fhola_status generate_some(key_output *o, const ckks_secret_key *secret, 
     return st;
 }
 
-/* The keys of the ephemeral secret first: they are made together, since the secret ends with the call that makes them. */
+/* The keys of the ephemeral secret first: they are made together, since the secret ends with the
+ * call that makes them. */
 static size_t encapsulation_first(ckks_key_request *out, const ckks_key_list *list)
 {
     size_t first = 0, n = 0;
@@ -382,16 +413,19 @@ static size_t encapsulation_first(ckks_key_request *out, const ckks_key_list *li
     return first;
 }
 
-fhola_status ckks_eval_keys_generate(ckks_writer *w, const ckks_context *c, const ckks_secret_key *secret,
-                                     const ckks_key_list *list, ckks_rng *rng, ckks_progress_fn progress, void *arg)
+fhola_status ckks_eval_keys_generate(ckks_writer *w, const ckks_context *c,
+                                     const ckks_secret_key *secret, const ckks_key_list *list,
+                                     ckks_rng *rng, ckks_progress_fn progress, void *arg)
 {
-    key_output o = {.writer = w, .context = c, .progress = progress, .arg = arg, .total = list->count};
+    key_output o = {
+        .writer = w, .context = c, .progress = progress, .arg = arg, .total = list->count};
     ckks_key_request *request = calloc(list->count + 1, sizeof *request);
     if (!request) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", list->count);
     size_t next = encapsulation_first(request, list);
     fhola_status st = write_list(w, request, list->count);
     if (!st && next) st = generate_some(&o, secret, request, next, rng);
-    for (; next < list->count && !st; next++) st = generate_some(&o, secret, request + next, 1, rng);
+    for (; next < list->count && !st; next++)
+        st = generate_some(&o, secret, request + next, 1, rng);
     if (!st) st = tell(&o);
     ckks_free(o.packed);
     free(request);
@@ -403,36 +437,42 @@ static fhola_status read_list(ckks_reader *r, ckks_key_request **request, size_t
 {
     const unsigned char *content;
     size_t length;
-    fhola_status st = ckks_reader_chunk(r, LIST_TAG, 0, MAX_KEYS * LIST_ENTRY_BYTES, &content, &length);
+    fhola_status st =
+        ckks_reader_chunk(r, LIST_TAG, 0, MAX_KEYS * LIST_ENTRY_BYTES, &content, &length);
     if (st) return st;
-    if (length % LIST_ENTRY_BYTES) return ckks_reader_fail(r, FHOLA_FORMAT, "%zu bytes are no whole number of entries", length);
+    if (length % LIST_ENTRY_BYTES)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu bytes are no whole number of entries",
+                                length);
     size_t n = length / LIST_ENTRY_BYTES;
     ckks_key_request *list = malloc((n + 1) * sizeof *list);
     if (!list) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", n);
     for (size_t i = 0; i < n; i++) {
         const unsigned char *entry = content + i * LIST_ENTRY_BYTES;
-        list[i] = (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4), ckks_get64(entry + 8),
-                                     ckks_get64(entry + 16)};
+        list[i] = (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4),
+                                     ckks_get64(entry + 8), ckks_get64(entry + 16)};
     }
     *request = list;
     *count = n;
     return FHOLA_OK;
 }
 
-static fhola_status read_key(ckks_eval_keys *keys, size_t i, const ckks_key_request *request, ckks_reader *r)
+static fhola_status read_key(ckks_eval_keys *keys, size_t i, const ckks_key_request *request,
+                             ckks_reader *r)
 {
     const ckks_context *c = keys->context;
     const unsigned char *content;
     fhola_status st = ckks_eval_keys_prepare(keys, i, request);
     if (st)
-        return ckks_reader_fail(r, st == FHOLA_SECURITY || st == FHOLA_NOMEM ? st : FHOLA_FORMAT, "key %zu: %s", i, fhola_detail());
+        return ckks_reader_fail(r, st == FHOLA_SECURITY || st == FHOLA_NOMEM ? st : FHOLA_FORMAT,
+                                "key %zu: %s", i, fhola_detail());
     size_t bytes = key_bytes(c, &keys->key[i]);
     st = ckks_reader_chunk(r, KEY_TAG, bytes, bytes, &content, NULL);
     if (!st) st = unpack_key(c, r, &keys->key[i], content);
     return st ? st : ckks_switch_key_expand(c, &keys->key[i]);
 }
 
-fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ckks_reader *r, ckks_progress_fn progress, void *arg)
+fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ckks_reader *r,
+                                 ckks_progress_fn progress, void *arg)
 {
     ckks_key_request *request = NULL;
     ckks_eval_keys *keys = NULL;
@@ -440,7 +480,8 @@ fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ck
     fhola_status st = read_list(r, &request, &count);
     if (!st) st = ckks_eval_keys_allocate(&keys, c, count);
     for (size_t i = 0; i < count && !st; i++) {
-        if (progress && progress(arg, i, count)) st = fhola_fail(FHOLA_IO, "reading the evaluation keys was interrupted");
+        if (progress && progress(arg, i, count))
+            st = fhola_fail(FHOLA_IO, "reading the evaluation keys was interrupted");
         if (!st) st = read_key(keys, i, &request[i], r);
     }
     free(request);
@@ -453,12 +494,14 @@ fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ck
     return FHOLA_OK;
 }
 
-/* ------------------------------------------------------------------ ciphertexts */
+/* ---- ciphertexts ---- */
 
-/* Basis, scale, 1 or 0 for seeded; a seed or the packed second polynomial after the packed first one. */
+/* Basis, scale, 1 or 0 for seeded; a seed or the packed second polynomial after the packed first
+ * one. */
 static size_t ciphertext_bytes(const ckks_context *c, ckks_basis basis, int seeded)
 {
-    return CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis) + (seeded ? CKKS_SEED_BYTES : packed_bytes(c, basis));
+    return CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis) +
+           (seeded ? CKKS_SEED_BYTES : packed_bytes(c, basis));
 }
 
 fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
@@ -466,7 +509,8 @@ fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
     const ckks_context *c = ct->context;
     fhola_status st = ckks_ciphertext_check(c, ct, "the ciphertext");
     if (st) return st;
-    size_t bytes = ciphertext_bytes(c, ct->basis, ct->seeded), second = CIPHERTEXT_HEAD_BYTES + packed_bytes(c, ct->basis);
+    size_t bytes = ciphertext_bytes(c, ct->basis, ct->seeded),
+           second = CIPHERTEXT_HEAD_BYTES + packed_bytes(c, ct->basis);
     unsigned char *content = ckks_alloc(bytes);
     if (!content) return fhola_fail(FHOLA_NOMEM, "no memory to write a ciphertext");
     ckks_put64(content, ct->basis);
@@ -482,8 +526,8 @@ fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
     return st;
 }
 
-static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r, const unsigned char *content, ckks_basis basis,
-                                    int seeded)
+static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r,
+                                    const unsigned char *content, ckks_basis basis, int seeded)
 {
     const ckks_context *c = ct->context;
     const unsigned char *second = content + CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
@@ -503,16 +547,20 @@ fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *c, c
 {
     const unsigned char *content;
     size_t length;
-    if (out->context != c) return fhola_fail(FHOLA_PARAM, "the ciphertext belongs to another context");
-    fhola_status st =
-        ckks_reader_chunk(r, CIPHERTEXT_TAG, CIPHERTEXT_HEAD_BYTES, ciphertext_bytes(c, c->chain, 0), &content, &length);
+    if (out->context != c)
+        return fhola_fail(FHOLA_PARAM, "the ciphertext belongs to another context");
+    fhola_status st = ckks_reader_chunk(r, CIPHERTEXT_TAG, CIPHERTEXT_HEAD_BYTES,
+                                        ciphertext_bytes(c, c->chain, 0), &content, &length);
     if (st) return st;
     ckks_basis basis = ckks_get64(content);
     double scale = ckks_get_double(content + 8);
     uint64_t seeded = ckks_get64(content + 16);
     st = check_basis(c, r, basis);
-    if (!st && !(isnormal(scale) && scale > 0)) st = ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is no positive number", scale);
-    if (!st && seeded > 1) st = ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %llu of a ciphertext", (unsigned long long)seeded);
+    if (!st && !(isnormal(scale) && scale > 0))
+        st = ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is no positive number", scale);
+    if (!st && seeded > 1)
+        st = ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %llu of a ciphertext",
+                              (unsigned long long)seeded);
     if (!st) st = check_length(r, length, ciphertext_bytes(c, basis, seeded == 1));
     return st ? st : fill_ciphertext(out, r, content, basis, seeded == 1);
 }

@@ -9,7 +9,7 @@
 #define BASE_SIGMA 38.435917081166394 /* sqrt(1024 / ln 2) */
 #define SMOOTHING  1.91               /* of the integers for 2^-102, as a standard deviation */
 #define SQRT2      1.41421356237309504880
-#define LOG_WEIGHT 11u                /* weights are 2^(-x^2 / 2^11) */
+#define LOG_WEIGHT 11u /* weights are 2^(-x^2 / 2^11) */
 #define ONE_BITS   127u
 
 /* Floor of the product of numbers below 1 in units of 2^-127. */
@@ -45,11 +45,14 @@ static ckks_u128 divide(ckks_u128 a, ckks_u128 b)
     return quotient;
 }
 
-/* Weights in units of 2^-120, so that their sum, about 2^126.6, has room. Rounding moves no cumulative probability by 2^-110. */
+/* Weights in units of 2^-120, so that their sum, about 2^126.6, has room. Rounding moves no
+ * cumulative probability by 2^-110. */
 static void fill_table(ckks_u128 above[CKKS_GAUSSIAN_TABLE])
 {
-    ckks_u128 root[LOG_WEIGHT], weight[CKKS_GAUSSIAN_TABLE], sum = 0, tail = 0; /* root[j] = 2^(-2^j / 2^11) */
-    for (unsigned j = LOG_WEIGHT; j-- > 0;) root[j] = square_root(j == LOG_WEIGHT - 1 ? (ckks_u128)1 << (ONE_BITS - 1) : root[j + 1]);
+    /* root[j] = 2^(-2^j / 2^11) */
+    ckks_u128 root[LOG_WEIGHT], weight[CKKS_GAUSSIAN_TABLE], sum = 0, tail = 0;
+    for (unsigned j = LOG_WEIGHT; j-- > 0;)
+        root[j] = square_root(j == LOG_WEIGHT - 1 ? (ckks_u128)1 << (ONE_BITS - 1) : root[j + 1]);
     for (unsigned x = 0; x < CKKS_GAUSSIAN_TABLE; x++) {
         unsigned square = x * x;
         ckks_u128 w = ((ckks_u128)1 << ONE_BITS) - 1;
@@ -74,8 +77,8 @@ static double most_factor(double sigma)
     return floor(sigma / (SQRT2 * SMOOTHING));
 }
 
-/* Takes `levels` steps if they can reach sigma and come closer than what *g has: the first by factor `first`, the others as wide as
- * they may be, the last as needed. */
+/* Takes `levels` steps if they can reach sigma and come closer than what *g has: the first by
+ * factor `first`, the others as wide as they may be, the last as needed. */
 static void try_steps(ckks_gaussian *g, unsigned levels, double first, double sigma)
 {
     int64_t factor[CKKS_GAUSSIAN_LEVELS];
@@ -100,7 +103,8 @@ fhola_status ckks_gaussian_init(ckks_gaussian *g, double sigma)
     g->sigma = BASE_SIGMA;
     g->levels = 0;
     for (unsigned levels = 1; sigma > BASE_SIGMA && !g->levels; levels++)
-        for (double first = 1; first <= most_factor(BASE_SIGMA); first++) try_steps(g, levels, first, sigma);
+        for (double first = 1; first <= most_factor(BASE_SIGMA); first++)
+            try_steps(g, levels, first, sigma);
     fill_table(g->above);
     return FHOLA_OK;
 }

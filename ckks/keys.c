@@ -38,7 +38,8 @@ void ckks_rng_destroy(ckks_rng *rng)
     free(rng);
 }
 
-static void small_to_limb(const ckks_context *c, unsigned prime, uint64_t *limb, const int64_t *wide)
+static void small_to_limb(const ckks_context *c, unsigned prime, uint64_t *limb,
+                          const int64_t *wide)
 {
     c->kernel->reduce_signed(&c->prime[prime], limb, wide, c->n);
     c->kernel->ntt_forward(&c->prime[prime], &limb, 1);
@@ -59,7 +60,8 @@ static void wipe_free(void *memory, size_t bytes)
 }
 
 /* Residues of small signed coefficients in evaluation form, one limb for each of `limbs` moduli. */
-static fhola_status small_to_limbs(const ckks_context *c, uint64_t *poly, const unsigned modulus[], unsigned limbs, const int8_t *coefficient)
+static fhola_status small_to_limbs(const ckks_context *c, uint64_t *poly, const unsigned modulus[],
+                                   unsigned limbs, const int8_t *coefficient)
 {
     int64_t *wide = widen(c, coefficient);
     if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
@@ -69,7 +71,8 @@ static fhola_status small_to_limbs(const ckks_context *c, uint64_t *poly, const 
     return FHOLA_OK;
 }
 
-fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis, const int8_t *coefficient)
+fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis,
+                               const int8_t *coefficient)
 {
     unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
     return small_to_limbs(c, poly, modulus, limbs, coefficient);
@@ -87,15 +90,19 @@ fhola_status ckks_secret_key_transform(ckks_secret_key *sk)
     return small_to_limbs(sk->context, sk->ntt, modulus, sk->context->moduli, sk->coefficient);
 }
 
-/* Takes a fresh secret apart from where its coefficients came from: `weight` 0 means dense uniform ternary. */
-static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, ckks_rng *rng, unsigned weight)
+/* Takes a fresh secret apart from where its coefficients came from: `weight` 0 means dense uniform
+ * ternary. */
+static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, ckks_rng *rng,
+                                  unsigned weight)
 {
     ckks_secret_key *sk = calloc(1, sizeof *sk);
     if (!sk) return fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
     sk->context = c;
     sk->coefficient = ckks_alloc(c->n);
     sk->ntt = ckks_alloc(secret_ntt_bytes(c));
-    fhola_status st = sk->coefficient && sk->ntt ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
+    fhola_status st = sk->coefficient && sk->ntt
+                          ? FHOLA_OK
+                          : fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
     if (!st) {
         if (weight)
             ckks_sample_sparse_ternary(sk->coefficient, c->n, weight, rng);
@@ -111,7 +118,8 @@ static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, 
     return FHOLA_OK;
 }
 
-fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context, ckks_rng *rng)
+fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context,
+                                    ckks_rng *rng)
 {
     return secret_create(out, context, rng, 0);
 }
@@ -125,18 +133,21 @@ void ckks_secret_key_destroy(ckks_secret_key *sk)
 }
 
 /* b = e - a s over one prime; e arrives in evaluation form in b. */
-static void hide(const ckks_context *c, unsigned prime, uint64_t *b, const uint64_t *a, const uint64_t *s, uint64_t *scratch)
+static void hide(const ckks_context *c, unsigned prime, uint64_t *b, const uint64_t *a,
+                 const uint64_t *s, uint64_t *scratch)
 {
     const ckks_prime *p = &c->prime[prime];
     c->kernel->mul(p, scratch, a, s, c->n);
     c->kernel->sub(p, b, b, scratch, c->n);
 }
 
-fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c, const ckks_secret_key *secret, ckks_basis basis,
-                                    ckks_rng *rng)
+fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c,
+                                    const ckks_secret_key *secret, ckks_basis basis, ckks_rng *rng)
 {
-    if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
-    if (!basis || basis & ~c->chain) return fhola_fail(FHOLA_LEVEL, "a public key needs a basis of chain primes");
+    if (secret->context != c)
+        return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    if (!basis || basis & ~c->chain)
+        return fhola_fail(FHOLA_LEVEL, "a public key needs a basis of chain primes");
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     size_t bytes = limbs * c->stride * sizeof(uint64_t);
     ckks_public_key *pk = calloc(1, sizeof *pk);
@@ -162,7 +173,8 @@ fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c
         for (unsigned i = 0; i < limbs; i++) {
             uint64_t *a = pk->a + i * c->stride;
             ckks_sample_uniform(a, c->n, c->prime[index[i]].p, pk->seed, index[i]);
-            hide(c, index[i], pk->b + i * c->stride, a, secret->ntt + index[i] * c->stride, scratch + i * c->stride);
+            hide(c, index[i], pk->b + i * c->stride, a, secret->ntt + index[i] * c->stride,
+                 scratch + i * c->stride);
         }
     wipe_free(error, c->n);
     wipe_free(scratch, bytes);
@@ -192,7 +204,9 @@ fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *c, ckks_
     }
     for (size_t i = 0; i < list->count; i++) {
         const ckks_key_request *r = &list->request[i];
-        if (r->kind == request.kind && r->rotation == request.rotation && r->q == request.q && r->p == request.p) return FHOLA_OK;
+        if (r->kind == request.kind && r->rotation == request.rotation && r->q == request.q &&
+            r->p == request.p)
+            return FHOLA_OK;
     }
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? 2 * list->capacity : 64;
@@ -211,16 +225,20 @@ void ckks_key_list_clear(ckks_key_list *list)
     memset(list, 0, sizeof *list);
 }
 
-unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis p, ckks_basis digit[CKKS_MAX_DIGITS])
+unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis p,
+                                ckks_basis digit[CKKS_MAX_DIGITS])
 {
     const ckks_params *params = &c->params;
-    if (ckks_params_log2(params, p) >= ckks_params_log2(params, q) + CKKS_DIGIT_MARGIN && ckks_limb_count(c, q) < CKKS_MAX_TERMS) {
+    if (ckks_params_log2(params, p) >= ckks_params_log2(params, q) + CKKS_DIGIT_MARGIN &&
+        ckks_limb_count(c, q) < CKKS_MAX_TERMS) {
         digit[0] = q;
         return 1;
     }
     if (p != c->special) {
-        (void)fhola_fail(FHOLA_PARAM, "special primes of %.1f bits cannot carry a key over %.1f bits in one digit",
-                         ckks_params_log2(params, p), ckks_params_log2(params, q));
+        (void)fhola_fail(
+            FHOLA_PARAM,
+            "special primes of %.1f bits cannot carry a key over %.1f bits in one digit",
+            ckks_params_log2(params, p), ckks_params_log2(params, q));
         return 0;
     }
     unsigned digits = 0;
@@ -242,31 +260,39 @@ static size_t basis_bytes(const ckks_context *c, ckks_basis basis)
     return bytes;
 }
 
-static unsigned char *key_limb(const ckks_context *c, const ckks_switch_key *key, unsigned digit, unsigned prime, int part)
+static unsigned char *key_limb(const ckks_context *c, const ckks_switch_key *key, unsigned digit,
+                               unsigned prime, int part)
 {
     ckks_basis basis = key->request.q | key->request.p;
-    size_t whole = 2 * basis_bytes(c, basis), before = 2 * basis_bytes(c, ckks_basis_below(c, basis, prime));
+    size_t whole = 2 * basis_bytes(c, basis),
+           before = 2 * basis_bytes(c, ckks_basis_below(c, basis, prime));
     return key->data + digit * whole + before + (part ? limb_bytes(c, prime) : 0);
 }
 
-const void *ckks_switch_key_limb(const ckks_context *c, const ckks_switch_key *key, unsigned digit, unsigned prime, int part)
+const void *ckks_switch_key_limb(const ckks_context *c, const ckks_switch_key *key, unsigned digit,
+                                 unsigned prime, int part)
 {
     return key_limb(c, key, digit, prime, part);
 }
 
-fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_keys *keys, ckks_key_kind kind, uint32_t rotation,
-                                 ckks_basis basis, ckks_basis p)
+fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_keys *keys,
+                                 ckks_key_kind kind, uint32_t rotation, ckks_basis basis,
+                                 ckks_basis p)
 {
     const ckks_switch_key *best = NULL;
     for (size_t i = 0; i < keys->count; i++) {
         const ckks_switch_key *key = &keys->key[i];
         const ckks_key_request *r = &key->request;
-        if (r->kind != kind || r->rotation != rotation || (p && r->p != p) || !ckks_basis_same_limbs(&keys->context->params, basis, r->q)) continue;
+        if (r->kind != kind || r->rotation != rotation || (p && r->p != p) ||
+            !ckks_basis_same_limbs(&keys->context->params, basis, r->q))
+            continue;
         if (!best || key->bytes < best->bytes) best = key;
     }
     if (!best) {
-        static const char *const name[] = {"", "relinearisation", "rotation", "conjugation", "dense-to-sparse", "sparse-to-dense"};
-        return fhola_fail(FHOLA_KEY, "no %s key (rotation %u) covers basis %#llx%s", name[kind], rotation, (unsigned long long)basis,
+        static const char *const name[] = {
+            "", "relinearisation", "rotation", "conjugation", "dense-to-sparse", "sparse-to-dense"};
+        return fhola_fail(FHOLA_KEY, "no %s key (rotation %u) covers basis %#llx%s", name[kind],
+                          rotation, (unsigned long long)basis,
                           p ? " with the special primes asked for" : "");
     }
     *out = best;
@@ -310,7 +336,8 @@ size_t ckks_eval_keys_bytes(const ckks_eval_keys *keys)
     return bytes;
 }
 
-static fhola_status find_automorphism(const ckks_automorphism **out, ckks_eval_keys *keys, uint64_t g)
+static fhola_status find_automorphism(const ckks_automorphism **out, ckks_eval_keys *keys,
+                                      uint64_t g)
 {
     for (size_t i = 0; i < keys->automorphisms; i++)
         if (keys->automorphism[i]->g == g) {
@@ -331,13 +358,15 @@ static fhola_status find_automorphism(const ckks_automorphism **out, ckks_eval_k
 
 static fhola_status check_request(const ckks_context *c, const ckks_key_request *r)
 {
-    if (r->kind < CKKS_KEY_RELINEARIZE || r->kind > CKKS_KEY_SPARSE_TO_DENSE) return fhola_fail(FHOLA_KEY, "unknown key kind %d", (int)r->kind);
+    if (r->kind < CKKS_KEY_RELINEARIZE || r->kind > CKKS_KEY_SPARSE_TO_DENSE)
+        return fhola_fail(FHOLA_KEY, "unknown key kind %d", (int)r->kind);
     if (!r->q || r->q & ~c->chain || !r->p || r->p & ~c->special)
-        return fhola_fail(FHOLA_KEY, "a key over q = %#llx, p = %#llx does not fit the parameters", (unsigned long long)r->q,
-                          (unsigned long long)r->p);
+        return fhola_fail(FHOLA_KEY, "a key over q = %#llx, p = %#llx does not fit the parameters",
+                          (unsigned long long)r->q, (unsigned long long)r->p);
     if (r->kind == CKKS_KEY_ROTATE ? r->rotation == 0 || r->rotation >= c->slots : r->rotation != 0)
         return fhola_fail(FHOLA_KEY, "rotation %u is outside 1..%zu", r->rotation, c->slots - 1);
-    /* The sparse secret is only safe at a small modulus: nothing encrypted under it may live above q0 p0. */
+    /* The sparse secret is only safe at a small modulus: nothing encrypted under it may live above
+     * q0 p0. */
     if (r->kind == CKKS_KEY_DENSE_TO_SPARSE && (r->q != 1 || r->p != CKKS_BIT(c->params.chain)))
         return fhola_fail(FHOLA_SECURITY, "a dense-to-sparse key must live at q0 p0 only");
     if (r->kind >= CKKS_KEY_DENSE_TO_SPARSE && c->params.spec.hamming_weight == 0)
@@ -360,12 +389,15 @@ fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_k
         key->digits = ckks_switch_key_digits(c, r->q, r->p, key->digit);
         if (!key->digits) return FHOLA_PARAM;
     }
-    if (r->kind == CKKS_KEY_ROTATE) st = find_automorphism(&key->sigma, keys, ckks_galois_element(c, r->rotation));
+    if (r->kind == CKKS_KEY_ROTATE)
+        st = find_automorphism(&key->sigma, keys, ckks_galois_element(c, r->rotation));
     if (r->kind == CKKS_KEY_CONJUGATE) st = find_automorphism(&key->sigma, keys, 2 * c->n - 1);
     if (st) return st;
     key->bytes = key->digits * 2 * basis_bytes(c, r->q | r->p);
     key->data = ckks_arena_take(&keys->arena, key->bytes);
-    return key->data ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a switching key of %zu bytes", key->bytes);
+    return key->data
+               ? FHOLA_OK
+               : fhola_fail(FHOLA_NOMEM, "no memory for a switching key of %zu bytes", key->bytes);
 }
 
 static void pack(const ckks_context *c, unsigned prime, void *out, const uint64_t *in)
@@ -386,7 +418,8 @@ static uint64_t key_stream(unsigned digit, unsigned prime)
 
 fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES],
+        limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     uint64_t *scratch = ckks_alloc(limbs * c->stride * sizeof *scratch);
     if (!scratch) return fhola_fail(FHOLA_NOMEM, "no memory to expand a switching key");
 #pragma omp parallel for schedule(dynamic)
@@ -405,9 +438,11 @@ typedef struct key_secrets {
     const uint64_t *source, *target;
 } key_secrets;
 
-static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, key_secrets secret, ckks_rng *rng)
+static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, key_secrets secret,
+                                 ckks_rng *rng)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
+    unsigned index[CKKS_MAX_PRIMES],
+        limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     size_t scratch_bytes = 4 * limbs * c->stride * sizeof(uint64_t);
     uint64_t *scratch = ckks_alloc(scratch_bytes);
     int8_t *error = ckks_alloc(c->n);
@@ -430,7 +465,8 @@ static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, ke
         for (unsigned i = 0; i < limbs; i++) {
             unsigned t = index[i];
             const ckks_prime *p = &c->prime[t];
-            uint64_t *b = scratch + 4 * i * c->stride, *a = b + c->stride, *product = a + c->stride, *rotated = product + c->stride;
+            uint64_t *b = scratch + 4 * i * c->stride, *a = b + c->stride, *product = a + c->stride,
+                     *rotated = product + c->stride;
             const uint64_t *source = secret.source + t * c->stride;
             small_to_limb(c, t, b, wide);
             ckks_sample_uniform(a, c->n, p->p, key->seed, key_stream(d, t));
@@ -440,7 +476,8 @@ static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, ke
                     c->kernel->permute(p, rotated, NULL, source, key->sigma);
                     source = rotated;
                 }
-                c->kernel->mul_scalar_add(p, b, b, source, ckks_product_mod(c, key->request.p, t), c->n);
+                c->kernel->mul_scalar_add(p, b, b, source, ckks_product_mod(c, key->request.p, t),
+                                          c->n);
             }
             pack(c, t, key_limb(c, key, d, t, 0), b);
             pack(c, t, key_limb(c, key, d, t, 1), a);
@@ -459,7 +496,8 @@ static int wants_encapsulation(const ckks_key_list *list)
     return 0;
 }
 
-static key_secrets secrets_of(ckks_key_kind kind, const ckks_secret_key *dense, const ckks_secret_key *sparse, const uint64_t *square)
+static key_secrets secrets_of(ckks_key_kind kind, const ckks_secret_key *dense,
+                              const ckks_secret_key *sparse, const uint64_t *square)
 {
     key_secrets s = {dense->ntt, dense->ntt};
     if (kind == CKKS_KEY_RELINEARIZE) s.source = square;
@@ -468,25 +506,31 @@ static key_secrets secrets_of(ckks_key_kind kind, const ckks_secret_key *dense, 
     return s;
 }
 
-fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c, const ckks_secret_key *secret, const ckks_key_list *list,
+fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c,
+                                   const ckks_secret_key *secret, const ckks_key_list *list,
                                    ckks_rng *rng, ckks_progress_fn progress, void *arg)
 {
-    if (secret->context != c) return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    if (secret->context != c)
+        return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
     ckks_eval_keys *keys = NULL;
     ckks_secret_key *sparse = NULL;
     uint64_t *square = ckks_alloc(secret_ntt_bytes(c));
     fhola_status st = square ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for key generation");
     if (!st) st = ckks_eval_keys_allocate(&keys, c, list->count);
-    if (!st && wants_encapsulation(list)) st = secret_create(&sparse, c, rng, c->params.spec.hamming_weight);
+    if (!st && wants_encapsulation(list))
+        st = secret_create(&sparse, c, rng, c->params.spec.hamming_weight);
     if (!st)
         for (unsigned t = 0; t < c->moduli; t++) {
             const uint64_t *s = secret->ntt + t * c->stride;
             c->kernel->mul(&c->prime[t], square + t * c->stride, s, s, c->n);
         }
     for (size_t i = 0; i < list->count && !st; i++) {
-        if (progress && progress(arg, i, list->count)) st = fhola_fail(FHOLA_IO, "key generation was interrupted");
+        if (progress && progress(arg, i, list->count))
+            st = fhola_fail(FHOLA_IO, "key generation was interrupted");
         if (!st) st = ckks_eval_keys_prepare(keys, i, &list->request[i]);
-        if (!st) st = generate_key(c, &keys->key[i], secrets_of(list->request[i].kind, secret, sparse, square), rng);
+        if (!st)
+            st = generate_key(c, &keys->key[i],
+                              secrets_of(list->request[i].kind, secret, sparse, square), rng);
     }
     wipe_free(square, secret_ntt_bytes(c));
     ckks_secret_key_destroy(sparse);

@@ -5,7 +5,8 @@
 
 #include "ckks/rns.h"
 
-#define TARGET_CHUNK 3 /* target primes per task: more share the reads of the source limbs, fewer keep threads evenly busy */
+#define TARGET_CHUNK                                                                               \
+    3 /* target primes per task: more share the reads of the source limbs, fewer keep threads evenly busy */
 
 /* One piece of mod_up: one digit of one polynomial to a few primes. */
 typedef struct raise_task {
@@ -15,7 +16,8 @@ typedef struct raise_task {
     unsigned target[TARGET_CHUNK];
 } raise_task;
 
-static void shape_of(const ckks_context *c, ckks_decomposition *d, const ckks_switch_key *key, ckks_basis basis)
+static void shape_of(const ckks_context *c, ckks_decomposition *d, const ckks_switch_key *key,
+                     ckks_basis basis)
 {
     (void)c;
     d->basis = basis;
@@ -28,11 +30,13 @@ static void shape_of(const ckks_context *c, ckks_decomposition *d, const ckks_sw
     }
 }
 
-static size_t list_tasks(const ckks_context *c, raise_task *task, const ckks_decomposition *d, const ckks_conversion *conversion)
+static size_t list_tasks(const ckks_context *c, raise_task *task, const ckks_decomposition *d,
+                         const ckks_conversion *conversion)
 {
     size_t tasks = 0;
     for (unsigned j = 0; j < d->digits; j++) {
-        unsigned index[CKKS_MAX_PRIMES], n = ckks_limb_list(c, (d->basis | d->special) & ~d->digit[j], index);
+        unsigned index[CKKS_MAX_PRIMES],
+            n = ckks_limb_list(c, (d->basis | d->special) & ~d->digit[j], index);
         for (unsigned first = 0; first < n; first += TARGET_CHUNK) {
             raise_task *t = &task[tasks++];
             t->d = d;
@@ -49,16 +53,19 @@ static void run_task(const ckks_context *c, const raise_task *task)
 {
     uint64_t *out[TARGET_CHUNK];
     for (unsigned i = 0; i < task->targets; i++)
-        out[i] = ckks_limb(c, task->d->raised[task->digit], task->d->basis | task->d->special, task->target[i]);
+        out[i] = ckks_limb(c, task->d->raised[task->digit], task->d->basis | task->d->special,
+                           task->target[i]);
     ckks_conversion_apply(task->conversion, c, task->target, task->targets, out);
 }
 
-fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_decomposition *out, size_t count, const ckks_switch_key *key,
-                            ckks_basis basis, const uint64_t *const polynomial[])
+fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_decomposition *out,
+                            size_t count, const ckks_switch_key *key, ckks_basis basis,
+                            const uint64_t *const polynomial[])
 {
     if (count == 0) return FHOLA_OK;
     ckks_basis whole = basis | key->request.p;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index), all = ckks_limb_count(c, whole);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index),
+                                     all = ckks_limb_count(c, whole);
     for (size_t k = 0; k < count; k++) {
         shape_of(c, &out[k], key, basis);
         out[k].own = polynomial[k];
@@ -68,28 +75,33 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
         }
     }
     unsigned digits = out[0].digits;
-    uint64_t *y = ckks_workspace_poly(ws, count * limbs), *v = ckks_workspace_poly(ws, count * digits);
+    uint64_t *y = ckks_workspace_poly(ws, count * limbs),
+             *v = ckks_workspace_poly(ws, count * digits);
     ckks_conversion *conversion = ckks_workspace_take(ws, count * digits * sizeof *conversion);
-    raise_task *task = ckks_workspace_take(ws, count * digits * (all / TARGET_CHUNK + 1) * sizeof *task);
+    raise_task *task =
+        ckks_workspace_take(ws, count * digits * (all / TARGET_CHUNK + 1) * sizeof *task);
     if (!y || !v || !conversion || !task) return FHOLA_NOMEM;
-    /* y holds the limbs digit by digit. */
+        /* y holds the limbs digit by digit. */
 #pragma omp parallel for schedule(dynamic) collapse(2)
     for (unsigned i = 0; i < limbs; i++)
         for (size_t k = 0; k < count; k++) {
             const ckks_prime *p = &c->prime[index[i]];
             size_t before = 0;
             unsigned j = 0;
-            for (; !(out[k].digit[j] & c->part[index[i]]); j++) before += ckks_limb_count(c, out[k].digit[j]);
+            for (; !(out[k].digit[j] & c->part[index[i]]); j++)
+                before += ckks_limb_count(c, out[k].digit[j]);
             ckks_basis digit = out[k].digit[j];
-            uint64_t *limb = y + (k * limbs + before + ckks_limb_index(c, digit, index[i])) * c->stride;
-            c->kernel->ntt_inverse_scaled(p, limb, polynomial[k] + i * c->stride, ckks_conversion_factor(c, digit, index[i]));
+            uint64_t *limb =
+                y + (k * limbs + before + ckks_limb_index(c, digit, index[i])) * c->stride;
+            c->kernel->ntt_inverse_scaled(p, limb, polynomial[k] + i * c->stride,
+                                          ckks_conversion_factor(c, digit, index[i]));
         }
     size_t tasks = 0;
     for (size_t k = 0; k < count; k++) {
         unsigned at = 0;
         for (unsigned j = 0; j < digits; j++) {
-            ckks_conversion_set(&conversion[k * digits + j], c, out[k].digit[j], y + (k * limbs + at) * c->stride,
-                                v + (k * digits + j) * c->stride);
+            ckks_conversion_set(&conversion[k * digits + j], c, out[k].digit[j],
+                                y + (k * limbs + at) * c->stride, v + (k * digits + j) * c->stride);
             at += ckks_limb_count(c, out[k].digit[j]);
         }
         tasks += list_tasks(c, task + tasks, &out[k], conversion + k * digits);
@@ -100,7 +112,8 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, ckks_deco
     return FHOLA_OK;
 }
 
-void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d, unsigned prime, const uint64_t *limb[CKKS_MAX_DIGITS])
+void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d, unsigned prime,
+                              const uint64_t *limb[CKKS_MAX_DIGITS])
 {
     uint64_t *batch[CKKS_MAX_DIGITS];
     size_t n = 0;
@@ -115,25 +128,34 @@ void ckks_decomposition_limbs(const ckks_context *c, const ckks_decomposition *d
     c->kernel->ntt_forward(&c->prime[prime], batch, n);
 }
 
-int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key)
+int ckks_decomposition_fits(const ckks_context *c, const ckks_decomposition *d,
+                            const ckks_switch_key *key)
 {
     ckks_decomposition other;
-    if (d->special != key->request.p || !ckks_basis_same_limbs(&c->params, d->basis, key->request.q)) return 0;
+    if (d->special != key->request.p ||
+        !ckks_basis_same_limbs(&c->params, d->basis, key->request.q))
+        return 0;
     shape_of(c, &other, key, d->basis);
-    return other.digits == d->digits && !memcmp(other.digit, d->digit, d->digits * sizeof d->digit[0]) &&
+    return other.digits == d->digits &&
+           !memcmp(other.digit, d->digit, d->digits * sizeof d->digit[0]) &&
            !memcmp(other.key_digit, d->key_digit, d->digits * sizeof d->key_digit[0]);
 }
 
-void ckks_switch_operand_set(ckks_switch_operand *out, const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key,
-                             unsigned prime, const uint64_t *const limb[], const uint64_t *add0, const uint64_t *add1)
+void ckks_switch_operand_set(ckks_switch_operand *out, const ckks_context *c,
+                             const ckks_decomposition *d, const ckks_switch_key *key,
+                             unsigned prime, const uint64_t *const limb[], const uint64_t *add0,
+                             const uint64_t *add1)
 {
     for (unsigned j = 0; j < d->digits; j++)
-        for (int part = 0; part < 2; part++) out->key[part][j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, part);
-    out->term = (ckks_switch_term){key->sigma, d->digits, limb, out->key[0], out->key[1], add0, add1};
+        for (int part = 0; part < 2; part++)
+            out->key[part][j] = ckks_switch_key_limb(c, key, d->key_digit[j], prime, part);
+    out->term =
+        (ckks_switch_term){key->sigma, d->digits, limb, out->key[0], out->key[1], add0, add1};
 }
 
-void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const ckks_switch_key *key, unsigned prime,
-                      const uint64_t *const limb[], uint64_t *out0, uint64_t *out1, const uint64_t *add0, const uint64_t *add1,
+void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d,
+                      const ckks_switch_key *key, unsigned prime, const uint64_t *const limb[],
+                      uint64_t *out0, uint64_t *out1, const uint64_t *add0, const uint64_t *add1,
                       uint64_t factor)
 {
     ckks_switch_operand o;
@@ -141,7 +163,8 @@ void ckks_switch_limb(const ckks_context *c, const ckks_decomposition *d, const 
     c->kernel->inner_product(&c->prime[prime], out0, out1, 0, c->n, 1, &o.term, factor, 0);
 }
 
-void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d, size_t count, size_t keys)
+void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d,
+                       size_t count, size_t keys)
 {
     unsigned limbs = ckks_limb_count(c, d->basis), all = limbs + ckks_limb_count(c, d->special);
     size_t bytes = 0;
@@ -152,8 +175,9 @@ void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_dec
     ws->counters.key_bytes += count * keys * d->digits * bytes;
 }
 
-fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key, ckks_basis basis, const uint64_t *add0,
-                             const uint64_t *add1, const uint64_t *poly, uint64_t *const out[2])
+fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key,
+                             ckks_basis basis, const uint64_t *add0, const uint64_t *add1,
+                             const uint64_t *poly, uint64_t *const out[2])
 {
     ckks_basis whole = basis | key->request.p;
     unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, whole, index);
@@ -168,7 +192,8 @@ fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ck
             int in_q = (basis & c->part[t]) != 0;
             ckks_decomposition_limbs(c, &d, t, limb);
             ckks_switch_limb(c, &d, key, t, limb, out[0] + i * c->stride, out[1] + i * c->stride,
-                             add0 && in_q ? ckks_limb_const(c, add0, basis, t) : NULL, add1 && in_q ? ckks_limb_const(c, add1, basis, t) : NULL,
+                             add0 && in_q ? ckks_limb_const(c, add0, basis, t) : NULL,
+                             add1 && in_q ? ckks_limb_const(c, add1, basis, t) : NULL,
                              ckks_product_mod(c, key->request.p, t));
         }
         ckks_switch_count(c, ws, &d, 1, 1);

@@ -13,28 +13,46 @@
 
 /* Named sets.
  *
- * R15: eps 1/4, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. All other primes are as small as 12 bits of precision
- * allow, so that two of them share a limb and two digits suffice for key switching (ARCHITECTURE.md, "Parameters").
- * R15-28 (the same with a limb for each prime), R15-A3, R15-A2, R15-B: the sets it was chosen against.
- * R16: for activations of up to 14 levels, with 21 bits of precision: K 12, degree 62, r 1. R16-6: six residual levels in the same ring,
- * its other sizes near those of R15. Toy sets keep every structural feature (same roles and levels) in a ring small
- * enough for exact oracles. */
-#define EVAL_MOD_A {36, 40, 38, 36, 36, 35, 34}
-#define EVAL_MOD_B {42, 46, 44, 42, 42, 41, 39}
-#define EVAL_MOD_16 {45, 47, 46, 46, 45.5, 45, 42}
+ * R15: eps 1/4, K 11, degree 30, r 2, EvalMod scales 36, 40, 38, 36, 36, 35, 34. All other primes
+ * are as small as 12 bits of precision allow, so that two of them share a limb and two digits
+ * suffice for key switching (ARCHITECTURE.md, "Parameters"). R15-28 (the same with a limb for each
+ * prime), R15-A3, R15-A2, R15-B: the sets it was chosen against. R16: for activations of up to 14
+ * levels, with 21 bits of precision: K 12, degree 62, r 1. R16-6: six residual levels in the same
+ * ring, its other sizes near those of R15. Toy sets keep every structural feature (same roles and
+ * levels) in a ring small enough for exact oracles. */
+#define EVAL_MOD_A                                                                                 \
+    {                                                                                              \
+        36, 40, 38, 36, 36, 35, 34                                                                 \
+    }
+#define EVAL_MOD_B                                                                                 \
+    {                                                                                              \
+        42, 46, 44, 42, 42, 41, 39                                                                 \
+    }
+#define EVAL_MOD_16                                                                                \
+    {                                                                                              \
+        45, 47, 46, 46, 45.5, 45, 42                                                               \
+    }
 static const struct {
     const char *name;
     ckks_params_spec spec;
 } named[] = {
-    {"R15", {15, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 4, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 0}},
-    {"R15-28", {15, 28, 2, 24, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 3, 28, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
-    {"R15-A3", {15, 28, 3, 28, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 3, 34, 5, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
-    {"R15-A2", {15, 28, 2, 28, 5, 28, {0, 0}, 28, 7, EVAL_MOD_A, 2, 34, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
-    {"R15-B", {15, 32, 2, 32, 5, 32, {0, 0}, 32, 7, EVAL_MOD_B, 2, 40, 4, 48, 0.25, 11, 30, 2, 0.3, 32, 0, 0}},
-    {"R16", {16, 36, 3, 32, 15, 36, {0, 0}, 36, 7, EVAL_MOD_16, 3, 38, 12, 48, 0.125, 12, 62, 1, 0.3, 32, 0, 0}},
-    {"R16-6", {16, 24, 3, 22.3, 6, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 4, 24, 7, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 0}},
+    {"R15", {15, 22, 2,    22, 5,  28, {25.6, 19.6}, 28, 7,  EVAL_MOD_A, 4, 24,
+             6,  48, 0.25, 11, 30, 2,  0.3,          32, 48, 0}},
+    {"R15-28", {15, 28, 2,  24,   5,  28, {0, 0}, 28,  7,  EVAL_MOD_A, 3,
+                28, 6,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
+    {"R15-A3", {15, 28, 3,  28,   5,  28, {0, 0}, 28,  7,  EVAL_MOD_A, 3,
+                34, 5,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
+    {"R15-A2", {15, 28, 2,  28,   5,  28, {0, 0}, 28,  7,  EVAL_MOD_A, 2,
+                34, 6,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
+    {"R15-B", {15, 32, 2,  32,   5,  32, {0, 0}, 32,  7,  EVAL_MOD_B, 2,
+               40, 4,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
+    {"R16", {16, 36, 3,  32,    15, 36, {0, 0}, 36,  7,  EVAL_MOD_16, 3,
+             38, 12, 48, 0.125, 12, 62, 1,      0.3, 32, 0,           0}},
+    {"R16-6", {16, 24, 3,    22.3, 6,  28, {25.6, 19.6}, 28, 7,  EVAL_MOD_A, 4, 24,
+               7,  48, 0.25, 11,   30, 2,  0.3,          32, 48, 0}},
     {"toy", {8, 28, 0, 0, 6, 28, {0, 0}, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 0, 1}},
-    {"toy-boot", {10, 22, 2, 22, 5, 28, {25.6, 19.6}, 28, 7, EVAL_MOD_A, 3, 24, 6, 48, 0.25, 11, 30, 2, 0.3, 32, 48, 1}},
+    {"toy-boot", {10, 22, 2,    22, 5,  28, {25.6, 19.6}, 28, 7,  EVAL_MOD_A, 3, 24,
+                  6,  48, 0.25, 11, 30, 2,  0.3,          32, 48, 1}},
 };
 #define NAMED_COUNT (sizeof named / sizeof named[0])
 
@@ -128,7 +146,8 @@ ckks_basis ckks_basis_stc(const ckks_params *p)
 
 ckks_basis ckks_basis_residual(const ckks_params *p, unsigned levels)
 {
-    return span(1 + p->spec.stc_levels, levels < p->spec.residual_levels ? levels : p->spec.residual_levels);
+    return span(1 + p->spec.stc_levels,
+                levels < p->spec.residual_levels ? levels : p->spec.residual_levels);
 }
 
 ckks_basis ckks_basis_eval_mod(const ckks_params *p)
@@ -138,7 +157,8 @@ ckks_basis ckks_basis_eval_mod(const ckks_params *p)
 
 ckks_basis ckks_basis_cts(const ckks_params *p)
 {
-    return span(1 + p->spec.stc_levels + p->spec.residual_levels + p->spec.eval_mod_levels, p->spec.cts_levels);
+    return span(1 + p->spec.stc_levels + p->spec.residual_levels + p->spec.eval_mod_levels,
+                p->spec.cts_levels);
 }
 
 ckks_basis ckks_basis_chain(const ckks_params *p)
@@ -167,15 +187,17 @@ double ckks_params_log2(const ckks_params *p, ckks_basis basis)
     return sum;
 }
 
-/* Largest log2(QP) for 128-bit classical security with uniform ternary secrets (ePrint 2024/463, table 5.2), by log2(N) from 10. */
+/* Largest log2(QP) for 128-bit classical security with uniform ternary secrets (ePrint 2024/463,
+ * table 5.2), by log2(N) from 10. */
 static double security_cap(unsigned log_n)
 {
     static const double cap[] = {26, 53, 106, 214, 430, 868, 1747, 3523};
     return log_n < 10 || log_n > 17 ? 0 : cap[log_n - 10];
 }
 
-/* Largest modulus of keys under the ephemeral secret of Hamming weight 32. At N = 2^16, h = 32 reaches 128 bits up to about 121 bits
- * (ePrint 2022/024, section 5); at N = 2^15 published sets with h = 32 stop between 84 and 96 bits, of which the lower end is taken. */
+/* Largest modulus of keys under the ephemeral secret of Hamming weight 32. At N = 2^16, h = 32
+ * reaches 128 bits up to about 121 bits (ePrint 2022/024, section 5); at N = 2^15 published sets
+ * with h = 32 stop between 84 and 96 bits, of which the lower end is taken. */
 static double ephemeral_cap(unsigned log_n, unsigned weight)
 {
     if (weight < 32) return 0;
@@ -197,7 +219,8 @@ double ckks_params_log2_ephemeral_cap(const ckks_params *p)
     return ephemeral_cap(p->spec.log_n, p->spec.hamming_weight);
 }
 
-/* The prime nearest to 2^bits that is 1 modulo 2N, not yet taken and on the cheap side of the storage and kernel limits (2^32, 2^48). */
+/* The prime nearest to 2^bits that is 1 modulo 2N, not yet taken and on the cheap side of the
+ * storage and kernel limits (2^32, 2^48). */
 static uint64_t find_prime(const ckks_params *p, unsigned taken, double bits)
 {
     uint64_t step = (uint64_t)2 << p->spec.log_n;
@@ -220,18 +243,22 @@ static uint64_t find_prime(const ckks_params *p, unsigned taken, double bits)
 static fhola_status add_prime(ckks_params *p, unsigned *count, double bits)
 {
     if (!(bits >= 12 && bits <= CKKS_MAX_PRIME_BITS))
-        return fhola_fail(FHOLA_PARAM, "a prime of %.2f bits is outside 12..%u", bits, CKKS_MAX_PRIME_BITS);
-    if (*count >= CKKS_MAX_PRIMES) return fhola_fail(FHOLA_PARAM, "more than %u primes", CKKS_MAX_PRIMES);
+        return fhola_fail(FHOLA_PARAM, "a prime of %.2f bits is outside 12..%u", bits,
+                          CKKS_MAX_PRIME_BITS);
+    if (*count >= CKKS_MAX_PRIMES)
+        return fhola_fail(FHOLA_PARAM, "more than %u primes", CKKS_MAX_PRIMES);
     uint64_t x = find_prime(p, *count, bits);
-    if (x == 0) return fhola_fail(FHOLA_PARAM, "no prime of %.2f bits is left that is 1 mod 2^%u", bits, p->spec.log_n + 1);
+    if (x == 0)
+        return fhola_fail(FHOLA_PARAM, "no prime of %.2f bits is left that is 1 mod 2^%u", bits,
+                          p->spec.log_n + 1);
     p->prime[*count] = x;
     p->log2_prime[*count] = ckks_log2((double)x);
     ++*count;
     return FHOLA_OK;
 }
 
-/* The prime consumed at EvalMod depth l: squaring scale S_l and dividing by it gives S_(l+1); the last lands on the residual scale of
- * sin(2 pi eps w) / (2 pi eps). */
+/* The prime consumed at EvalMod depth l: squaring scale S_l and dividing by it gives S_(l+1); the
+ * last lands on the residual scale of sin(2 pi eps w) / (2 pi eps). */
 static double eval_mod_bits(const ckks_params_spec *s, unsigned l)
 {
     double landing = s->scale_bits - ckks_log2(2 * 3.14159265358979323846 * s->eps);
@@ -239,7 +266,8 @@ static double eval_mod_bits(const ckks_params_spec *s, unsigned l)
     return 2 * s->eval_mod_scale_bits[l] - next;
 }
 
-/* Chain primes that share a limb, from the bottom up, so that levels leave the chain from the top a whole limb at every other step. */
+/* Chain primes that share a limb, from the bottom up, so that levels leave the chain from the top a
+ * whole limb at every other step. */
 static void pair_primes(ckks_params *p)
 {
     for (unsigned i = 0; i + 1 < p->chain; i++)
@@ -267,28 +295,38 @@ int ckks_basis_same_limbs(const ckks_params *p, ckks_basis part, ckks_basis whol
 static fhola_status check_spec(const ckks_params_spec *s)
 {
     if (s->log_n < CKKS_MIN_LOG_N || s->log_n > CKKS_MAX_LOG_N)
-        return fhola_fail(FHOLA_PARAM, "ring degree 2^%u is outside 2^%u..2^%u", s->log_n, CKKS_MIN_LOG_N, CKKS_MAX_LOG_N);
-    if (s->residual_levels == 0) return fhola_fail(FHOLA_PARAM, "a parameter set needs at least one residual prime");
+        return fhola_fail(FHOLA_PARAM, "ring degree 2^%u is outside 2^%u..2^%u", s->log_n,
+                          CKKS_MIN_LOG_N, CKKS_MAX_LOG_N);
+    if (s->residual_levels == 0)
+        return fhola_fail(FHOLA_PARAM, "a parameter set needs at least one residual prime");
     if (!(s->scale_bits == 0 || (s->scale_bits >= 12 && s->scale_bits <= 60)))
-        return fhola_fail(FHOLA_PARAM, "a working scale of %.2f bits is outside 12..60", s->scale_bits);
+        return fhola_fail(FHOLA_PARAM, "a working scale of %.2f bits is outside 12..60",
+                          s->scale_bits);
     if (s->limb_bits > CKKS_MAX_PRIME_BITS)
-        return fhola_fail(FHOLA_PARAM, "limbs of %u bits are larger than %u", s->limb_bits, CKKS_MAX_PRIME_BITS);
+        return fhola_fail(FHOLA_PARAM, "limbs of %u bits are larger than %u", s->limb_bits,
+                          CKKS_MAX_PRIME_BITS);
     if (s->special_primes == 0 || s->special_primes > 16)
         return fhola_fail(FHOLA_PARAM, "%u special primes are outside 1..16", s->special_primes);
     unsigned levels[3] = {s->stc_levels, s->eval_mod_levels, s->cts_levels};
     if (levels[0] + levels[1] + levels[2] == 0) return FHOLA_OK;
     if (!levels[0] || !levels[1] || !levels[2])
-        return fhola_fail(FHOLA_PARAM, "bootstrapping needs slots-to-coefficients, eval_mod and coefficients-to-slots levels (%u, %u, %u)",
+        return fhola_fail(FHOLA_PARAM,
+                          "bootstrapping needs slots-to-coefficients, eval_mod and "
+                          "coefficients-to-slots levels (%u, %u, %u)",
                           levels[0], levels[1], levels[2]);
     if (levels[0] > 8 || levels[1] > CKKS_MAX_EVAL_MOD_LEVELS || levels[2] > 8)
-        return fhola_fail(FHOLA_PARAM, "too many bootstrapping levels (%u, %u, %u)", levels[0], levels[1], levels[2]);
-    if (!(s->eps > 0 && s->eps <= 0.25)) return fhola_fail(FHOLA_PARAM, "eps %g is outside (0, 1/4]", s->eps);
+        return fhola_fail(FHOLA_PARAM, "too many bootstrapping levels (%u, %u, %u)", levels[0],
+                          levels[1], levels[2]);
+    if (!(s->eps > 0 && s->eps <= 0.25))
+        return fhola_fail(FHOLA_PARAM, "eps %g is outside (0, 1/4]", s->eps);
     if (s->eval_mod_degree < 2 || s->eval_mod_degree > 126 || s->eval_mod_degree % 2)
-        return fhola_fail(FHOLA_PARAM, "eval_mod degree %u is not even in 2..126", s->eval_mod_degree);
+        return fhola_fail(FHOLA_PARAM, "eval_mod degree %u is not even in 2..126",
+                          s->eval_mod_degree);
     unsigned depth = 1 + ckks_polynomial_depth(s->eval_mod_degree / 2) + s->double_angles;
     if (s->double_angles > CKKS_MAX_EVAL_MOD_LEVELS || levels[1] != depth)
-        return fhola_fail(FHOLA_PARAM, "eval_mod of degree %u with %u double angles takes %u levels, not %u", s->eval_mod_degree,
-                          s->double_angles, depth, levels[1]);
+        return fhola_fail(FHOLA_PARAM,
+                          "eval_mod of degree %u with %u double angles takes %u levels, not %u",
+                          s->eval_mod_degree, s->double_angles, depth, levels[1]);
     if (s->eval_mod_range < 1 || s->eval_mod_range > 64)
         return fhola_fail(FHOLA_PARAM, "eval_mod range %u is outside 1..64", s->eval_mod_range);
     if (s->hamming_weight < 1 || s->hamming_weight > 1u << (s->log_n - 1))
@@ -298,7 +336,8 @@ static fhola_status check_spec(const ckks_params_spec *s)
 
 static double residual_bits(const ckks_params_spec *s, unsigned level)
 {
-    return level < 2 && s->residual_low_bits[level] != 0 ? s->residual_low_bits[level] : s->residual_bits;
+    return level < 2 && s->residual_low_bits[level] != 0 ? s->residual_low_bits[level]
+                                                         : s->residual_bits;
 }
 
 static fhola_status find_primes(ckks_params *p)
@@ -306,15 +345,19 @@ static fhola_status find_primes(ckks_params *p)
     const ckks_params_spec *s = &p->spec;
     fhola_status st = add_prime(p, &p->chain, s->base_bits);
     for (unsigned i = 0; i < s->stc_levels && !st; i++) st = add_prime(p, &p->chain, s->stc_bits);
-    for (unsigned i = 0; i < s->residual_levels && !st; i++) st = add_prime(p, &p->chain, residual_bits(s, i));
-    for (unsigned i = s->eval_mod_levels; i-- > 0 && !st;) st = add_prime(p, &p->chain, eval_mod_bits(s, i));
+    for (unsigned i = 0; i < s->residual_levels && !st; i++)
+        st = add_prime(p, &p->chain, residual_bits(s, i));
+    for (unsigned i = s->eval_mod_levels; i-- > 0 && !st;)
+        st = add_prime(p, &p->chain, eval_mod_bits(s, i));
     for (unsigned i = 0; i < s->cts_levels && !st; i++) st = add_prime(p, &p->chain, s->cts_bits);
     pair_primes(p);
     unsigned count = p->chain;
-    for (unsigned i = 0; i < s->special_primes && !st; i++) st = add_prime(p, &count, s->special_bits);
+    for (unsigned i = 0; i < s->special_primes && !st; i++)
+        st = add_prime(p, &count, s->special_bits);
     p->special = count - p->chain;
     if (!st && count + ckks_basis_count(p->shared) > CKKS_MAX_PRIMES)
-        st = fhola_fail(FHOLA_PARAM, "%u primes and %u limbs shared by two are more than %u", count, ckks_basis_count(p->shared), CKKS_MAX_PRIMES);
+        st = fhola_fail(FHOLA_PARAM, "%u primes and %u limbs shared by two are more than %u", count,
+                        ckks_basis_count(p->shared), CKKS_MAX_PRIMES);
     return st;
 }
 
@@ -325,7 +368,8 @@ static ckks_basis limb_from(const ckks_params *p, unsigned i)
     return prime | (prime & p->shared) << 1;
 }
 
-/* Digits of neighbouring limbs, filled from the bottom: each product stays below 2^room, each fits into one base conversion. */
+/* Digits of neighbouring limbs, filled from the bottom: each product stays below 2^room, each fits
+ * into one base conversion. */
 static fhola_status group_neighbours(ckks_params *p, double room)
 {
     for (unsigned i = 0; i < p->chain;) {
@@ -339,16 +383,18 @@ static fhola_status group_neighbours(ckks_params *p, double room)
             i += ckks_basis_count(limb);
         }
         if (!digit)
-            return fhola_fail(FHOLA_PARAM, "special primes of %.1f bits in all cannot carry a prime of %.2f bits", room + CKKS_DIGIT_MARGIN,
-                              ckks_params_log2(p, limb_from(p, i)));
-        if (p->digits == CKKS_MAX_DIGITS) return fhola_fail(FHOLA_PARAM, "more than %u key-switching digits", CKKS_MAX_DIGITS);
+            return fhola_fail(
+                FHOLA_PARAM, "special primes of %.1f bits in all cannot carry a prime of %.2f bits",
+                room + CKKS_DIGIT_MARGIN, ckks_params_log2(p, limb_from(p, i)));
+        if (p->digits == CKKS_MAX_DIGITS)
+            return fhola_fail(FHOLA_PARAM, "more than %u key-switching digits", CKKS_MAX_DIGITS);
         p->digit[p->digits++] = digit;
     }
     return FHOLA_OK;
 }
 
-/* Search for a partition of the chain into `digits` digits of any limbs: that from prime i goes into the first digit with room, low ones
- * together, backtracking until `steps` is used up. */
+/* Search for a partition of the chain into `digits` digits of any limbs: that from prime i goes
+ * into the first digit with room, low ones together, backtracking until `steps` is used up. */
 typedef struct partition {
     const ckks_params *params;
     unsigned digits;
@@ -377,19 +423,21 @@ static int place_limb(partition *t, unsigned i)
     return 0;
 }
 
-/* Fewest digits win, since every digit costs transforms and key memory; neighbours win among equals, since then digits vanish from the
- * top as levels are used up. */
+/* Fewest digits win, since every digit costs transforms and key memory; neighbours win among
+ * equals, since then digits vanish from the top as levels are used up. */
 static fhola_status group_digits(ckks_params *p)
 {
     double room = ckks_params_log2(p, ckks_basis_special(p)) - CKKS_DIGIT_MARGIN;
     fhola_status st = group_neighbours(p, room);
     if (st) return st;
-    unsigned least = (unsigned)ceil(ckks_params_log2(p, ckks_basis_chain(p)) / room), steps = 1u << 20;
+    unsigned least = (unsigned)ceil(ckks_params_log2(p, ckks_basis_chain(p)) / room),
+             steps = 1u << 20;
     for (unsigned digits = least; digits < p->digits; digits++) {
         partition t = {.params = p, .digits = digits, .steps = steps};
         for (unsigned d = 0; d < digits; d++) t.free[d] = room;
         int found = place_limb(&t, 0);
-        steps = t.steps; /* of all searches together: a file may ask for parameters without such a partition */
+        /* of all searches together: a file may ask for parameters without such a partition */
+        steps = t.steps;
         if (!found) continue;
         memcpy(p->digit, t.digit, sizeof p->digit);
         p->digits = digits;
@@ -401,13 +449,18 @@ static fhola_status group_digits(ckks_params *p)
 static fhola_status check_security(const ckks_params *p)
 {
     if (p->spec.insecure) return FHOLA_OK;
-    double qp = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p)), cap = security_cap(p->spec.log_n);
+    double qp = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p)),
+           cap = security_cap(p->spec.log_n);
     if (qp > cap)
-        return fhola_fail(FHOLA_SECURITY, "log2(QP) = %.2f is above %.0f, the 128-bit cap at N = 2^%u", qp, cap, p->spec.log_n);
+        return fhola_fail(FHOLA_SECURITY,
+                          "log2(QP) = %.2f is above %.0f, the 128-bit cap at N = 2^%u", qp, cap,
+                          p->spec.log_n);
     double eph = ckks_params_log2_ephemeral(p), eph_cap = ckks_params_log2_ephemeral_cap(p);
     if (p->spec.eval_mod_levels && eph > eph_cap)
-        return fhola_fail(FHOLA_SECURITY, "the ephemeral secret of weight %u would live at %.2f bits, above %.0f at N = 2^%u",
-                          p->spec.hamming_weight, eph, eph_cap, p->spec.log_n);
+        return fhola_fail(
+            FHOLA_SECURITY,
+            "the ephemeral secret of weight %u would live at %.2f bits, above %.0f at N = 2^%u",
+            p->spec.hamming_weight, eph, eph_cap, p->spec.log_n);
     return FHOLA_OK;
 }
 
@@ -422,13 +475,15 @@ uint64_t ckks_params_hash_make(const ckks_params *p)
 {
     const ckks_params_spec *s = &p->spec;
     uint64_t word[CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + CKKS_MAX_DIGITS + 16], n = 0;
-    unsigned small[] = {s->log_n, s->stc_levels, s->residual_levels, s->eval_mod_levels, s->cts_levels, s->special_primes,
-                        s->eval_mod_range, s->eval_mod_degree, s->double_angles, s->hamming_weight, s->limb_bits};
+    unsigned small[] = {s->log_n,         s->stc_levels,     s->residual_levels, s->eval_mod_levels,
+                        s->cts_levels,    s->special_primes, s->eval_mod_range,  s->eval_mod_degree,
+                        s->double_angles, s->hamming_weight, s->limb_bits};
     for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) word[n++] = small[i];
     word[n++] = double_bits(s->eps);
     word[n++] = double_bits(s->eval_mod_power);
     word[n++] = double_bits(s->scale_bits);
-    for (unsigned i = 0; i < s->eval_mod_levels; i++) word[n++] = double_bits(s->eval_mod_scale_bits[i]);
+    for (unsigned i = 0; i < s->eval_mod_levels; i++)
+        word[n++] = double_bits(s->eval_mod_scale_bits[i]);
     for (unsigned i = 0; i < p->chain + p->special; i++) word[n++] = p->prime[i];
     for (unsigned i = 0; i < p->digits; i++) word[n++] = p->digit[i];
     return XXH3_64bits(word, n * sizeof word[0]);

@@ -5,7 +5,8 @@
 
 #include "ckks/ckks.h"
 
-/* Bits by which the special modulus must exceed a digit, up to the rounding of primes to powers of two. */
+/* Bits by which the special modulus must exceed a digit, up to the rounding of primes to powers of
+ * two. */
 #define CKKS_DIGIT_MARGIN 3.9
 
 __extension__ typedef unsigned __int128 ckks_u128;
@@ -13,12 +14,14 @@ __extension__ typedef __int128 ckks_i128;
 
 struct ckks_params {
     ckks_params_spec spec;
-    unsigned chain, special;           /* primes */
-    uint64_t prime[CKKS_MAX_PRIMES];   /* chain bottom to top, then special */
+    unsigned chain, special;         /* primes */
+    uint64_t prime[CKKS_MAX_PRIMES]; /* chain bottom to top, then special */
     double log2_prime[CKKS_MAX_PRIMES];
-    ckks_basis shared;                 /* bit i: primes i and i + 1 share a limb while both are there */
+    /* bit i: primes i and i + 1 share a limb while both are there */
+    ckks_basis shared;
     unsigned digits;
-    ckks_basis digit[CKKS_MAX_DIGITS]; /* partition of the chain when one digit does not suffice */
+    /* partition of the chain when one digit does not suffice */
+    ckks_basis digit[CKKS_MAX_DIGITS];
     uint64_t hash;
 };
 
@@ -34,7 +37,8 @@ uint64_t ckks_params_hash_make(const ckks_params *params);
 
 /* Limbs of a polynomial over `basis`, fewer than its primes where two share one. */
 unsigned ckks_basis_limbs(const ckks_params *params, ckks_basis basis);
-/* Nonzero if `part` is a subset of `whole` whose limbs are limbs of `whole`, none of them half a shared one. */
+/* Nonzero if `part` is a subset of `whole` whose limbs are limbs of `whole`, none of them half a
+ * shared one. */
 int ckks_basis_same_limbs(const ckks_params *params, ckks_basis part, ckks_basis whole);
 
 /* Index of the lowest prime of a nonempty basis. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Polynomials in the Chebyshev basis at exact target level and scale.
  *
- * p = q T_G + r with G the largest power of two up to the degree (T_(G+i) = 2 T_G T_i - T_(G-i)), recursively, down to leaves that are
- * linear combinations of the T_i at hand. The recursion carries (levels consumed, scale) of its result, from the top of the polynomial
- * to the leaves, so that every sum adds equal scales exactly and nothing is rescaled to fit (the recursion of Bossuat et al.,
- * Eurocrypt 2021, section 4). Creation simulates it and encodes coefficients; application repeats it. */
+ * p = q T_G + r with G the largest power of two up to the degree (T_(G+i) = 2 T_G T_i - T_(G-i)),
+ * recursively, down to leaves that are linear combinations of the T_i at hand. The recursion
+ * carries (levels consumed, scale) of its result, from the top of the polynomial to the leaves, so
+ * that every sum adds equal scales exactly and nothing is rescaled to fit (the recursion of Bossuat
+ * et al., Eurocrypt 2021, section 4). Creation simulates it and encodes coefficients; application
+ * repeats it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +16,18 @@
 #include "ckks/encode.h"
 #include "ckks/evaluate.h"
 
-#define MAX_DEGREE 63u
-#define MAX_DEPTH 6u
-#define LEAF_DEGREE 3u /* leaves of higher degree would need more T_i than they save products */
-#define LEAF_RANGE 1024u /* positions of a leaf made at a time */
-#define MAX_NODES 128u
-#define ENCODED_BITS 56 /* scale at which constant terms are encoded at most, if the primes allow it */
+#define MAX_DEGREE  63u
+#define MAX_DEPTH   6u
+#define LEAF_DEGREE 3u    /* leaves of higher degree would need more T_i than they save products */
+#define LEAF_RANGE  1024u /* positions of a leaf made at a time */
+#define MAX_NODES   128u
+#define ENCODED_BITS                                                                               \
+    56             /* scale at which constant terms are encoded at most, if the primes allow it */
 #define TINY 1e-30 /* coefficients below are zero */
 
-/* A node computes p at level `level` (primes consumed) and scale `scale`: a leaf is a linear combination of T_0 .. T_degree one level
- * higher, rescaled; an inner node is quotient * T_G + remainder, the remainder joining before the rescale if it is a leaf. */
+/* A node computes p at level `level` (primes consumed) and scale `scale`: a leaf is a linear
+ * combination of T_0 .. T_degree one level higher, rescaled; an inner node is quotient * T_G +
+ * remainder, the remainder joining before the rescale if it is a leaf. */
 typedef struct node {
     unsigned degree, level;
     double scale;
@@ -31,7 +35,8 @@ typedef struct node {
     int quotient, remainder; /* indices of nodes */
     unsigned giant;          /* G */
     double *coeff;           /* (degree + 1) * period */
-    unsigned char *plain[LEAF_DEGREE + 1]; /* leaf with period > 1: packed plaintexts, NULL = zero */
+    /* leaf with period > 1: packed plaintexts, NULL = zero */
+    unsigned char *plain[LEAF_DEGREE + 1];
 } node;
 
 struct ckks_polynomial {
@@ -44,7 +49,8 @@ struct ckks_polynomial {
     double power_scale[MAX_DEGREE + 1];
     unsigned power_level[MAX_DEGREE + 1];
     unsigned char needed[MAX_DEGREE + 1]; /* T_i is used */
-    double unit; /* constant terms are encoded at a scale smaller by this power of two, and multiply it */
+    /* constant terms are encoded at a scale smaller by this power of two, and multiply it */
+    double unit;
     unsigned nodes;
     node node[MAX_NODES];
     size_t bytes;
@@ -105,7 +111,8 @@ static int leaf_possible(unsigned degree, unsigned level)
 }
 
 /* Adds the node of a polynomial (coefficients taken over) and its descendants; its index, or -1. */
-static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigned level, double scale)
+static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigned level,
+                    double scale)
 {
     size_t period = pe->period;
     while (degree > 1 && is_zero(coeff + degree * period, period)) degree--;
@@ -115,7 +122,12 @@ static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigne
     }
     int index = (int)pe->nodes++;
     node *n = &pe->node[index];
-    *n = (node){.degree = degree, .level = level, .scale = scale, .quotient = -1, .remainder = -1, .coeff = coeff};
+    *n = (node){.degree = degree,
+                .level = level,
+                .scale = scale,
+                .quotient = -1,
+                .remainder = -1,
+                .coeff = coeff};
     if (leaf_possible(degree, level)) {
         n->leaf = 1;
         for (unsigned i = 1; i <= degree; i++)
@@ -126,7 +138,8 @@ static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigne
     while (2 * giant <= degree) giant *= 2;
     need_power(pe, giant);
     n->giant = giant;
-    double *q = calloc((degree - giant + 1) * period, sizeof *q), *r = calloc(giant * period, sizeof *r);
+    double *q = calloc((degree - giant + 1) * period, sizeof *q),
+           *r = calloc(giant * period, sizeof *r);
     if (!q || !r) {
         free(q);
         free(r);
@@ -153,15 +166,16 @@ static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigne
     return remainder < 0 ? -1 : index;
 }
 
-/* Constant terms stand at the scale of products, which may be too large to encode: the power of two that takes them to ENCODED_BITS. It
- * stays below every prime. */
+/* Constant terms stand at the scale of products, which may be too large to encode: the power of two
+ * that takes them to ENCODED_BITS. It stays below every prime. */
 static double choose_unit(const ckks_polynomial *pe)
 {
     double most = 1, room = 62;
     for (unsigned i = 0; i < pe->context->primes; i++)
         if (pe->level[0] & CKKS_BIT(i)) room = fmin(room, floor(pe->context->params.log2_prime[i]));
     for (unsigned i = 0; i < pe->nodes; i++)
-        if (pe->node[i].leaf) most = fmax(most, pe->node[i].scale * prime_of(pe, pe->node[i].level - 1));
+        if (pe->node[i].leaf)
+            most = fmax(most, pe->node[i].scale * prime_of(pe, pe->node[i].level - 1));
     double excess = ceil(ckks_log2(most)) - ENCODED_BITS;
     return excess > 0 ? ckks_exp2(fmin(excess, room)) : 1;
 }
@@ -185,10 +199,14 @@ static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n
         for (size_t s = 0; s < period; s++) value[s] = (ckks_complex){n->coeff[i * period + s], 0};
         double scale = target / (i ? pe->power_scale[i] : pe->unit);
         st = ckks_encode_coefficients(c, coefficient, scratch, value, period, scale);
-        if (!st && !(n->plain[i] = ckks_alloc(ckks_packed_bytes(c, basis, pe->log_gap)))) st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial's coefficients");
+        if (!st && !(n->plain[i] = ckks_alloc(ckks_packed_bytes(c, basis, pe->log_gap))))
+            st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial's coefficients");
         if (!st) pe->bytes += ckks_packed_bytes(c, basis, pe->log_gap);
         for (unsigned t = 0; t < limbs && !st; t++)
-            ckks_encode_packed(c, index[t], pe->log_gap, n->plain[i] + ckks_packed_bytes(c, ckks_basis_below(c, basis, index[t]), pe->log_gap),
+            ckks_encode_packed(c, index[t], pe->log_gap,
+                               n->plain[i] + ckks_packed_bytes(c,
+                                                               ckks_basis_below(c, basis, index[t]),
+                                                               pe->log_gap),
                                limb, coefficient, period);
     }
     ckks_workspace_release(ws, mark);
@@ -197,23 +215,31 @@ static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n
 
 static fhola_status check_spec(const ckks_context *c, const ckks_polynomial_spec *spec)
 {
-    if (spec->degree < 1 || spec->degree > MAX_DEGREE) return fhola_fail(FHOLA_PARAM, "degree %u is outside 1..%u", spec->degree, MAX_DEGREE);
+    if (spec->degree < 1 || spec->degree > MAX_DEGREE)
+        return fhola_fail(FHOLA_PARAM, "degree %u is outside 1..%u", spec->degree, MAX_DEGREE);
     if (spec->period == 0 || spec->period > c->slots || spec->period & (spec->period - 1))
-        return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu", spec->period, c->slots);
-    if (!(spec->scale_in > 0) || !(spec->scale_out > 0)) return fhola_fail(FHOLA_SCALE, "a polynomial's scales must be positive");
-    if (!spec->basis_in || spec->basis_in & ~c->chain) return fhola_fail(FHOLA_LEVEL, "a polynomial's basis must be chain primes");
+        return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
+                          spec->period, c->slots);
+    if (!(spec->scale_in > 0) || !(spec->scale_out > 0))
+        return fhola_fail(FHOLA_SCALE, "a polynomial's scales must be positive");
+    if (!spec->basis_in || spec->basis_in & ~c->chain)
+        return fhola_fail(FHOLA_LEVEL, "a polynomial's basis must be chain primes");
     for (size_t i = 0; i < (spec->degree + 1) * spec->period; i++)
         if (!isfinite(spec->coeff[i]) || fabs(spec->coeff[i]) > 0x1p40)
-            return fhola_fail(FHOLA_RANGE, "coefficient %zu of a polynomial is %g", i / spec->period, spec->coeff[i]);
+            return fhola_fail(FHOLA_RANGE, "coefficient %zu of a polynomial is %g",
+                              i / spec->period, spec->coeff[i]);
     ckks_basis basis = spec->basis_in;
-    for (unsigned k = ckks_polynomial_depth(spec->degree); k > 0; k--) basis &= ~ckks_basis_top(basis);
+    for (unsigned k = ckks_polynomial_depth(spec->degree); k > 0; k--)
+        basis &= ~ckks_basis_top(basis);
     if (!basis || basis != spec->basis_out)
-        return fhola_fail(FHOLA_LEVEL, "degree %u leads from basis %#llx to %#llx, not to %#llx", spec->degree,
-                          (unsigned long long)spec->basis_in, (unsigned long long)basis, (unsigned long long)spec->basis_out);
+        return fhola_fail(FHOLA_LEVEL, "degree %u leads from basis %#llx to %#llx, not to %#llx",
+                          spec->degree, (unsigned long long)spec->basis_in,
+                          (unsigned long long)basis, (unsigned long long)spec->basis_out);
     return FHOLA_OK;
 }
 
-fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *c, ckks_workspace *ws, const ckks_polynomial_spec *spec)
+fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *c,
+                                    ckks_workspace *ws, const ckks_polynomial_spec *spec)
 {
     fhola_status st = check_spec(c, spec);
     if (st) return st;
@@ -239,7 +265,8 @@ fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *c
     }
     pe->power_scale[1] = spec->scale_in;
     pe->needed[1] = 1;
-    if (add_node(pe, coeff, spec->degree, pe->depth, spec->scale_out) < 0) st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial");
+    if (add_node(pe, coeff, spec->degree, pe->depth, spec->scale_out) < 0)
+        st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial");
     pe->unit = choose_unit(pe);
     for (unsigned i = 0; i < pe->nodes && !st && pe->period > 1; i++)
         if (pe->node[i].leaf) st = encode_leaf(pe, ws, &pe->node[i]);
@@ -266,7 +293,8 @@ size_t ckks_polynomial_bytes(const ckks_polynomial *pe)
     return pe->bytes;
 }
 
-fhola_status ckks_polynomial_keys(const ckks_polynomial *pe, const ckks_context *c, ckks_key_list *list)
+fhola_status ckks_polynomial_keys(const ckks_polynomial *pe, const ckks_context *c,
+                                  ckks_key_list *list)
 {
     fhola_status st = FHOLA_OK;
     unsigned char level_used[MAX_DEPTH + 1] = {0};
@@ -276,13 +304,15 @@ fhola_status ckks_polynomial_keys(const ckks_polynomial *pe, const ckks_context 
         if (!pe->node[i].leaf) level_used[pe->node[i].level - 1] = 1;
     for (unsigned k = 0; k < pe->depth && !st; k++)
         if (level_used[k]) {
-            ckks_key_request r = {CKKS_KEY_RELINEARIZE, 0, pe->level[k], ckks_basis_special_for(&c->params, pe->level[k])};
+            ckks_key_request r = {CKKS_KEY_RELINEARIZE, 0, pe->level[k],
+                                  ckks_basis_special_for(&c->params, pe->level[k])};
             st = ckks_key_list_add(list, c, r);
         }
     return st;
 }
 
-/* One evaluation: the powers at hand and the constant limbs `unit` and 0 that let constant terms join a plaintext product. */
+/* One evaluation: the powers at hand and the constant limbs `unit` and 0 that let constant terms
+ * join a plaintext product. */
 typedef struct evaluation {
     const ckks_context *c;
     const ckks_polynomial *pe;
@@ -298,7 +328,8 @@ static ckks_basis level_basis(const evaluation *e, unsigned level)
     return e->pe->level[level] & e->present;
 }
 
-/* What T_(a+b) = 2 T_a T_b - T_(a-b) adds to the product: the constant -1 or a multiple of T_(a-b). */
+/* What T_(a+b) = 2 T_a T_b - T_(a-b) adds to the product: the constant -1 or a multiple of
+ * T_(a-b). */
 typedef struct power_addend {
     const evaluation *e;
     const ckks_ciphertext *x; /* NULL: the constant */
@@ -319,7 +350,8 @@ static void add_power(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d
     size_t range = ckks_range_length(c, o->x->basis, prime);
     for (int k = 0; k < 2; k++)
         for (size_t j = 0; j < c->n; j += range) {
-            const uint64_t *x = ckks_limb_range(c, o->x->poly[k], o->x->basis, prime, j, range, room);
+            const uint64_t *x =
+                ckks_limb_range(c, o->x->poly[k], o->x->basis, prime, j, range, room);
             c->kernel->mul_scalar_add(p, d[k] + j, d[k] + j, x, factor, range);
         }
 }
@@ -338,15 +370,18 @@ static fhola_status make_power(evaluation *e, unsigned i)
     st = ckks_ciphertext_scratch(&e->power[i], e->ws, out);
     if (!st) {
         double scale = e->power[a].scale * e->power[b].scale;
-        power_addend rest = {e, a == b ? NULL : &e->power[a - b], a == b ? -scale : -rint(scale / e->power[a - b].scale)};
+        power_addend rest = {e, a == b ? NULL : &e->power[a - b],
+                             a == b ? -scale : -rint(scale / e->power[a - b].scale)};
         const ckks_addend addend = {add_power, &rest};
-        st = ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], &e->power[a], &e->power[b], 2, &addend, out);
+        st = ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], &e->power[a], &e->power[b], 2,
+                            &addend, out);
     }
     return st;
 }
 
-/* The powers of one leaf modulo one modulus, as whole limbs (shared ones where they are). They were made long ago and are streams too
- * many for a processor to foresee, so a range is asked for while the one before it is used. */
+/* The powers of one leaf modulo one modulus, as whole limbs (shared ones where they are). They were
+ * made long ago and are streams too many for a processor to foresee, so a range is asked for while
+ * the one before it is used. */
 typedef struct leaf_terms {
     size_t count;
     const uint64_t *x[2][LEAF_DEGREE + 1];
@@ -355,9 +390,10 @@ typedef struct leaf_terms {
     uint64_t factor[LEAF_DEGREE + 1];
 } leaf_terms;
 
-/* Term i of polynomial k at the positions from .. from + words - 1; room: LEAF_RANGE words, for a shared limb. */
-static const uint64_t *term_range(const ckks_context *c, unsigned prime, const leaf_terms *terms, size_t i, int k, size_t from, size_t words,
-                                  uint64_t *room)
+/* Term i of polynomial k at the positions from .. from + words - 1; room: LEAF_RANGE words, for a
+ * shared limb. */
+static const uint64_t *term_range(const ckks_context *c, unsigned prime, const leaf_terms *terms,
+                                  size_t i, int k, size_t from, size_t words, uint64_t *room)
 {
     const uint64_t *x = terms->x[k][i] + from;
     return terms->shared[i] ? ckks_limb_reduce(c, prime, x, words, room) : x;
@@ -377,21 +413,25 @@ static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
 }
 
 /* One coefficient for all slots. */
-static void scalar_range(const ckks_context *c, unsigned prime, const leaf_terms *terms, uint64_t constant, uint64_t *out0,
-                         uint64_t *out1, size_t from, size_t words, int accumulate)
+static void scalar_range(const ckks_context *c, unsigned prime, const leaf_terms *terms,
+                         uint64_t constant, uint64_t *out0, uint64_t *out1, size_t from,
+                         size_t words, int accumulate)
 {
     const ckks_prime *p = &c->prime[prime];
     uint64_t *const out[2] = {out0 + from, out1 + from}, room[LEAF_RANGE];
     for (int k = 0; k < 2; k++) {
         if (!accumulate) memset(out[k], 0, words * sizeof *out[k]);
         for (size_t i = 0; i < terms->count; i++)
-            c->kernel->mul_scalar_add(p, out[k], out[k], term_range(c, prime, terms, i, k, from, words, room), terms->factor[i], words);
+            c->kernel->mul_scalar_add(p, out[k], out[k],
+                                      term_range(c, prime, terms, i, k, from, words, room),
+                                      terms->factor[i], words);
     }
     c->kernel->add_scalar(p, out[0], out[0], constant, words);
 }
 
-static void plain_range(const ckks_context *c, unsigned prime, const leaf_terms *terms, unsigned log_gap, uint64_t *out0,
-                        uint64_t *out1, size_t from, size_t words, int accumulate)
+static void plain_range(const ckks_context *c, unsigned prime, const leaf_terms *terms,
+                        unsigned log_gap, uint64_t *out0, uint64_t *out1, size_t from, size_t words,
+                        int accumulate)
 {
     const void *plain[LEAF_DEGREE + 1];
     const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
@@ -402,11 +442,14 @@ static void plain_range(const ckks_context *c, unsigned prime, const leaf_terms 
         x0[i] = term_range(c, prime, terms, i, 0, from, words, room[0][i]);
         x1[i] = term_range(c, prime, terms, i, 1, from, words, room[1][i]);
     }
-    c->kernel->plain_product(p, out0 + from, out1 + from, words, terms->count, plain, log_gap, x0, x1, accumulate);
+    c->kernel->plain_product(p, out0 + from, out1 + from, words, terms->count, plain, log_gap, x0,
+                             x1, accumulate);
 }
 
-/* A leaf's linear combination, one level above its result, modulo one modulus: added to out, or in its place. */
-static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64_t *out0, uint64_t *out1, int accumulate)
+/* A leaf's linear combination, one level above its result, modulo one modulus: added to out, or in
+ * its place. */
+static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64_t *out0,
+                      uint64_t *out1, int accumulate)
 {
     const ckks_context *c = e->c;
     const ckks_polynomial *pe = e->pe;
@@ -416,10 +459,19 @@ static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64
     for (unsigned i = scalar; i <= n->degree; i++) {
         if (scalar ? fabs(n->coeff[i]) <= TINY : !n->plain[i]) continue;
         for (int k = 0; k < 2; k++)
-            terms.x[k][terms.count] = i ? ckks_limb_const(c, e->power[i].poly[k], e->power[i].basis, prime) : k ? e->zero : e->one;
+            terms.x[k][terms.count] =
+                i   ? ckks_limb_const(c, e->power[i].poly[k], e->power[i].basis, prime)
+                : k ? e->zero
+                    : e->one;
         terms.shared[terms.count] = i && ckks_limb_shared(c, e->power[i].basis, prime);
-        if (scalar) terms.factor[terms.count] = ckks_integer_mod(c, rint(n->coeff[i] * target / pe->power_scale[i]), prime);
-        else terms.plain[terms.count] = n->plain[i] + ckks_packed_bytes(c, ckks_basis_below(c, pe->level[n->level - 1], prime), pe->log_gap);
+        if (scalar)
+            terms.factor[terms.count] =
+                ckks_integer_mod(c, rint(n->coeff[i] * target / pe->power_scale[i]), prime);
+        else
+            terms.plain[terms.count] =
+                n->plain[i] + ckks_packed_bytes(c,
+                                                ckks_basis_below(c, pe->level[n->level - 1], prime),
+                                                pe->log_gap);
         terms.count++;
     }
     uint64_t constant = scalar ? ckks_integer_mod(c, rint(n->coeff[0] * target), prime) : 0;
@@ -427,8 +479,10 @@ static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64
     fetch_terms(&terms, 0, range);
     for (size_t from = 0; from < c->n; from += range) {
         if (from + range < c->n) fetch_terms(&terms, from + range, range);
-        if (scalar) scalar_range(c, prime, &terms, constant, out0, out1, from, range, accumulate);
-        else plain_range(c, prime, &terms, pe->log_gap, out0, out1, from, range, accumulate);
+        if (scalar)
+            scalar_range(c, prime, &terms, constant, out0, out1, from, range, accumulate);
+        else
+            plain_range(c, prime, &terms, pe->log_gap, out0, out1, from, range, accumulate);
     }
 }
 
@@ -451,7 +505,9 @@ static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext 
     fhola_status st = ckks_ciphertext_scratch(&sum, e->ws, before);
     if (st) return st;
 #pragma omp parallel for schedule(dynamic)
-    for (unsigned k = 0; k < limbs; k++) leaf_limb(e, n, index[k], sum.poly[0] + k * e->c->stride, sum.poly[1] + k * e->c->stride, 0);
+    for (unsigned k = 0; k < limbs; k++)
+        leaf_limb(e, n, index[k], sum.poly[0] + k * e->c->stride, sum.poly[1] + k * e->c->stride,
+                  0);
     if (e->pe->period > 1) e->ws->counters.plain_products += limbs * (n->degree + 1);
     ckks_ciphertext_set(&sum, before, n->scale * prime_of(e->pe, n->level - 1));
     return ckks_rescale(e->c, e->ws, out, &sum, level_basis(e, n->level));
@@ -468,10 +524,13 @@ static fhola_status evaluate_inner(evaluation *e, const node *n, ckks_ciphertext
     ckks_ciphertext quotient, remainder;
     fhola_status st = ckks_ciphertext_scratch(&quotient, e->ws, before);
     if (!st) st = evaluate_node(e, n->quotient, &quotient);
-    if (!st) st = ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1, r->leaf ? &addend : NULL, after);
+    if (!st)
+        st = ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1,
+                            r->leaf ? &addend : NULL, after);
     if (st) return st;
     if (r->leaf) {
-        if (e->pe->period > 1) e->ws->counters.plain_products += ckks_limb_count(e->c, before) * (r->degree + 1);
+        if (e->pe->period > 1)
+            e->ws->counters.plain_products += ckks_limb_count(e->c, before) * (r->degree + 1);
         return FHOLA_OK;
     }
     st = ckks_ciphertext_scratch(&remainder, e->ws, after);
@@ -491,18 +550,22 @@ static fhola_status evaluate_node(evaluation *e, int index, ckks_ciphertext *out
     return st;
 }
 
-fhola_status ckks_polynomial_apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys, const ckks_polynomial *pe,
+fhola_status ckks_polynomial_apply(const ckks_context *c, ckks_workspace *ws,
+                                   const ckks_eval_keys *keys, const ckks_polynomial *pe,
                                    ckks_ciphertext *out, const ckks_ciphertext *in)
 {
     fhola_status st = ckks_ciphertext_check(c, in, "the input");
     if (st) return st;
     if (out->context != c || ws->context != c || keys->context != c || pe->context != c)
-        return fhola_fail(FHOLA_PARAM, "the polynomial, keys, workspace or result belong to another context");
+        return fhola_fail(FHOLA_PARAM,
+                          "the polynomial, keys, workspace or result belong to another context");
     ckks_basis consumed = pe->level[0] & ~pe->level[pe->depth];
-    int fits = pe->period > 1 ? in->basis == pe->level[0] : ckks_basis_same_limbs(&c->params, in->basis, pe->level[0]) && (in->basis & consumed) == consumed;
+    int fits = pe->period > 1 ? in->basis == pe->level[0]
+                              : ckks_basis_same_limbs(&c->params, in->basis, pe->level[0]) &&
+                                    (in->basis & consumed) == consumed;
     if (!fits)
-        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx is not the polynomial's %#llx", (unsigned long long)in->basis,
-                          (unsigned long long)pe->level[0]);
+        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx is not the polynomial's %#llx",
+                          (unsigned long long)in->basis, (unsigned long long)pe->level[0]);
     st = ckks_scale_check(in->scale, pe->power_scale[1], "the polynomial's input");
     if (st) return st;
     ckks_mark mark = ckks_workspace_mark(ws);

@@ -23,7 +23,8 @@ fhola_status ckks_rng_from_os(ckks_rng *rng)
             const char *reason = got == 0 ? "no bytes returned" : strerror(errno);
             ckks_wipe(key, sizeof key);
             ckks_rng_clear(rng);
-            return fhola_fail(FHOLA_IO, "getrandom gave %zu of %zu bytes: %s", have, sizeof key, reason);
+            return fhola_fail(FHOLA_IO, "getrandom gave %zu of %zu bytes: %s", have, sizeof key,
+                              reason);
         }
     }
     ckks_rng_from_seed(rng, key);
@@ -56,7 +57,8 @@ void ckks_rng_child(ckks_rng *rng, ckks_rng *child)
 
 static inline uint64_t load32(const uint8_t *bytes)
 {
-    return (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 | (uint64_t)bytes[3] << 24;
+    return (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 |
+           (uint64_t)bytes[3] << 24;
 }
 
 static inline uint64_t load64(const uint8_t *bytes)
@@ -64,7 +66,8 @@ static inline uint64_t load64(const uint8_t *bytes)
     return load32(bytes) | load32(bytes + 4) << 32;
 }
 
-/* Fills `words` from the generator, little-endian, so that equal seeds give equal values on every machine. */
+/* Fills `words` from the generator, little-endian, so that equal seeds give equal values on every
+ * machine. */
 static void random_words(uint64_t *words, size_t count, ckks_rng *rng)
 {
     uint8_t bytes[8 * CHUNK_WORDS];
@@ -80,7 +83,8 @@ static uint64_t fill_down(uint64_t x)
     return x;
 }
 
-void ckks_sample_uniform(uint64_t *out, size_t n, uint64_t p, const uint8_t seed[CKKS_SEED_BYTES], uint64_t stream)
+void ckks_sample_uniform(uint64_t *out, size_t n, uint64_t p, const uint8_t seed[CKKS_SEED_BYTES],
+                         uint64_t stream)
 {
     uint8_t nonce[CKKS_CHACHA20_NONCE_BYTES] = {0};
     for (unsigned i = 0; i < 8; i++) nonce[4 + i] = (uint8_t)(stream >> (8 * i));
@@ -96,7 +100,8 @@ void ckks_sample_uniform(uint64_t *out, size_t n, uint64_t p, const uint8_t seed
         ckks_chacha20_bytes(&state, bytes, words * width);
         /* A rejected candidate is overwritten by the next one. */
         for (size_t i = 0; i < words; i++) {
-            uint64_t candidate = (width == 4 ? load32(bytes + 4 * i) : load64(bytes + 8 * i)) & mask;
+            uint64_t candidate =
+                (width == 4 ? load32(bytes + 4 * i) : load64(bytes + 8 * i)) & mask;
             out[have] = candidate;
             have += candidate < p;
         }
@@ -143,7 +148,8 @@ static uint32_t is_taken(const int8_t *values, size_t n, uint32_t position)
 /* values[position] += sign */
 static void add_at(int8_t *values, size_t n, uint32_t position, int sign)
 {
-    for (uint32_t i = 0; i < n; i++) values[i] = (int8_t)(values[i] + (int)equal(i, position) * sign);
+    for (uint32_t i = 0; i < n; i++)
+        values[i] = (int8_t)(values[i] + (int)equal(i, position) * sign);
 }
 
 void ckks_sample_sparse_ternary(int8_t *out, size_t n, unsigned weight, ckks_rng *rng)
@@ -160,8 +166,8 @@ void ckks_sample_sparse_ternary(int8_t *out, size_t n, unsigned weight, ckks_rng
     ckks_wipe(words, sizeof words);
 }
 
-/* The number of ones in the low 32 bits minus the number in the high 32 bits. The bits are counted by arithmetic alone:
- * compilers may turn __builtin_popcountll into a table look-up. */
+/* The number of ones in the low 32 bits minus the number in the high 32 bits. The bits are counted
+ * by arithmetic alone: compilers may turn __builtin_popcountll into a table look-up. */
 static inline int ones_difference(uint64_t x)
 {
     const uint64_t pairs = UINT64_C(0x5555555555555555), nibbles = UINT64_C(0x3333333333333333);
@@ -180,7 +186,8 @@ void ckks_sample_error(int8_t *out, size_t n, ckks_rng *rng)
     for (size_t done = 0; done < n; done += CHUNK_WORDS) {
         size_t count = n - done < CHUNK_WORDS ? n - done : CHUNK_WORDS;
         random_words(words, count, rng);
-        for (size_t i = 0; i < count; i++) out[done + i] = (int8_t)ones_difference(words[i] & (half << 32 | half));
+        for (size_t i = 0; i < count; i++)
+            out[done + i] = (int8_t)ones_difference(words[i] & (half << 32 | half));
     }
     ckks_wipe(words, sizeof words);
 }

@@ -8,36 +8,42 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define FHOLA_WARN_UNUSED __attribute__((warn_unused_result))
+#define FHOLA_WARN_UNUSED  __attribute__((warn_unused_result))
 #define FHOLA_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #else
 #define FHOLA_WARN_UNUSED
 #define FHOLA_PRINTF(f, a)
 #endif
 
-/* Every call that can fail returns one of these. On anything but FHOLA_OK the outputs are unchanged or empty. */
+/* Every call that can fail returns one of these. On anything but FHOLA_OK the outputs are unchanged
+ * or empty. */
 typedef enum fhola_status {
-    FHOLA_OK = 0,       /* success */
-    FHOLA_NOMEM = 1,    /* an allocation failed */
-    FHOLA_PARAM = 2,    /* an argument is outside its documented range, or arguments contradict each other */
-    FHOLA_LEVEL = 3,    /* a ciphertext's set of primes does not fit the operation */
-    FHOLA_SCALE = 4,    /* two scales that must match do not, or a scale leaves its usable range */
-    FHOLA_KEY = 5,      /* a key is missing, or belongs to other parameters or to another secret */
-    FHOLA_FORMAT = 6,   /* a file or stream is truncated, corrupted or of another kind */
-    FHOLA_IO = 7,       /* the operating system refused a read or a write */
-    FHOLA_SECURITY = 8, /* the request would fall below 128-bit security, or would expose a secret */
-    FHOLA_RANGE = 9     /* a value is outside the range the operation can represent */
+    FHOLA_OK = 0,    /* success */
+    FHOLA_NOMEM = 1, /* an allocation failed */
+    /* an argument is outside its documented range, or arguments contradict each other */
+    FHOLA_PARAM = 2,
+    FHOLA_LEVEL = 3, /* a ciphertext's set of primes does not fit the operation */
+    /* two scales that must match do not, or a scale leaves its usable range */
+    FHOLA_SCALE = 4,
+    /* a key is missing, or belongs to other parameters or to another secret */
+    FHOLA_KEY = 5,
+    FHOLA_FORMAT = 6, /* a file or stream is truncated, corrupted or of another kind */
+    FHOLA_IO = 7,     /* the operating system refused a read or a write */
+    /* the request would fall below 128-bit security, or would expose a secret */
+    FHOLA_SECURITY = 8,
+    FHOLA_RANGE = 9 /* a value is outside the range the operation can represent */
 } fhola_status;
 
 /* Short English name of a status, never NULL. */
 const char *fhola_strerror(fhola_status status);
 
-/* What was wrong, with which values, in the last call of this thread that failed; "" before any failure. Valid until the
- * thread's next failure. */
+/* What was wrong, with which values, in the last call of this thread that failed; "" before any
+ * failure. Valid until the thread's next failure. */
 const char *fhola_detail(void);
 
-/* Records the detail message (printf format, cut at 511 bytes) of a failure for this thread and returns `status`.
- * Meant for code that extends the library: `return fhola_fail(FHOLA_PARAM, "degree %u is above 63", d);` */
+/* Records the detail message (printf format, cut at 511 bytes) of a failure for this thread and
+ * returns `status`. Meant for code that extends the library: `return fhola_fail(FHOLA_PARAM,
+ * "degree %u is above 63", d);` */
 fhola_status fhola_fail(fhola_status status, const char *format, ...) FHOLA_PRINTF(2, 3);
 
 #ifdef __cplusplus

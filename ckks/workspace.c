@@ -44,7 +44,8 @@ ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *ws)
     return &ws->times;
 }
 
-void ckks_workspace_observe(ckks_workspace *ws, void (*ended)(void *arg, ckks_stage stage), void *arg)
+void ckks_workspace_observe(ckks_workspace *ws, void (*ended)(void *arg, ckks_stage stage),
+                            void *arg)
 {
     ws->stage_ended = ended;
     ws->stage_arg = arg;
@@ -99,6 +100,7 @@ uint64_t *ckks_workspace_poly(ckks_workspace *ws, size_t limbs)
 {
     /* Bases of polynomials taken one after the other start on different cache sets. */
     size_t shift = ws->context->log_n >= 12 ? (ws->stagger++ * 5 % 64) * 8 : 0;
-    uint64_t *memory = ckks_workspace_take(ws, (limbs * ws->context->stride + shift) * sizeof *memory);
+    uint64_t *memory =
+        ckks_workspace_take(ws, (limbs * ws->context->stride + shift) * sizeof *memory);
     return memory ? memory + shift : NULL;
 }

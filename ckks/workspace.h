@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scratch arena: a stack of blocks that is marked, filled and released, so that a steady computation allocates nothing. */
+/* Scratch arena: a stack of blocks that is marked, filled and released, so that a steady
+ * computation allocates nothing. */
 #ifndef CKKS_WORKSPACE_H
 #define CKKS_WORKSPACE_H
 
@@ -30,7 +31,8 @@ typedef struct ckks_mark {
 ckks_mark ckks_workspace_mark(const ckks_workspace *ws);
 void ckks_workspace_release(ckks_workspace *ws, ckks_mark mark);
 
-/* 64-byte aligned scratch; NULL (with the detail message set) when there is no memory. Not callable from inside a parallel region. */
+/* 64-byte aligned scratch; NULL (with the detail message set) when there is no memory. Not callable
+ * from inside a parallel region. */
 void *ckks_workspace_take(ckks_workspace *ws, size_t bytes);
 
 /* A polynomial of `limbs` limbs, its base staggered against its neighbours'. */

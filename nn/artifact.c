@@ -26,7 +26,7 @@
 #define MAX_MODEL  (256u + MAX_NAMES)
 #define MAX_PLAN   ((size_t)1 << 26)
 
-/* ------------------------------------------------------------------ little-endian bytes, growing and shrinking */
+/* ---- little-endian bytes, growing and shrinking ---- */
 
 /* Bytes under construction. Running out of memory sets `failed`; one check at the end is enough. */
 typedef struct builder {
@@ -81,7 +81,9 @@ static void add_doubles(builder *b, const double *x, size_t count)
 
 static fhola_status built(const builder *b)
 {
-    return b->failed ? fhola_fail(FHOLA_NOMEM, "no memory for a chunk of more than %zu bytes", b->capacity) : FHOLA_OK;
+    return b->failed ? fhola_fail(FHOLA_NOMEM, "no memory for a chunk of more than %zu bytes",
+                                  b->capacity)
+                     : FHOLA_OK;
 }
 
 /* Bytes being taken apart. Running out of bytes sets `short_of`; what is taken then is 0. */
@@ -142,7 +144,7 @@ static fhola_status taken(const cursor *c, const ckks_reader *r)
     return FHOLA_OK;
 }
 
-/* ------------------------------------------------------------------ names of classes */
+/* ---- names of classes ---- */
 
 static void add_names(builder *b, char *const *name, size_t count)
 {
@@ -170,10 +172,14 @@ static fhola_status take_name(char **name, cursor *c, const ckks_reader *r, size
 {
     size_t length = take32(c);
     if (length > MAX_NAME)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "the name of class %zu has %zu bytes, more than %u", index, length, MAX_NAME);
+        return ckks_reader_fail(r, FHOLA_FORMAT,
+                                "the name of class %zu has %zu bytes, more than %u", index, length,
+                                MAX_NAME);
     const char *text = (const char *)take_bytes(c, length);
     if (!text) return taken(c, r);
-    if (!printable(text, length)) return ckks_reader_fail(r, FHOLA_FORMAT, "the name of class %zu has control characters", index);
+    if (!printable(text, length))
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the name of class %zu has control characters",
+                                index);
     *name = calloc(length + 1, 1);
     if (!*name) return fhola_fail(FHOLA_NOMEM, "no memory for class names");
     memcpy(*name, text, length);
@@ -185,7 +191,8 @@ static fhola_status take_names(char ***name, cursor *c, const ckks_reader *r, si
 {
     fhola_status status = FHOLA_OK;
     if (count < 2 || count > NN_MAX_CLASSES)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu classes are not 2..%u", count, NN_MAX_CLASSES);
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu classes are not 2..%u", count,
+                                NN_MAX_CLASSES);
     char **names = calloc(count, sizeof *names);
     if (!names) return fhola_fail(FHOLA_NOMEM, "no memory for %zu class names", count);
     for (size_t i = 0; i < count && status == FHOLA_OK; i++) status = take_name(&names[i], c, r, i);
@@ -196,9 +203,10 @@ static fhola_status take_names(char ***name, cursor *c, const ckks_reader *r, si
     return status;
 }
 
-/* ------------------------------------------------------------------ description of a client */
+/* ---- description of a client ---- */
 
-fhola_status nn_description_make(nn_description *out, const nn_client *client, const ckks_params *params, uint64_t model_hash)
+fhola_status nn_description_make(nn_description *out, const nn_client *client,
+                                 const ckks_params *params, uint64_t model_hash)
 {
     builder b = {0};
     add64(&b, ckks_params_hash(params));
@@ -223,8 +231,8 @@ fhola_status nn_description_make(nn_description *out, const nn_client *client, c
     }
     fhola_status status = built(&b);
     if (status == FHOLA_OK && (client->keys.count > MAX_KEYS || b.length > MAX_CLIENT))
-        status =
-            fhola_fail(FHOLA_PARAM, "%zu keys, or the names of %zu classes, are too many", client->keys.count, client->classes);
+        status = fhola_fail(FHOLA_PARAM, "%zu keys, or the names of %zu classes, are too many",
+                            client->keys.count, client->classes);
     if (status != FHOLA_OK)
         free(b.bytes);
     else
@@ -252,32 +260,42 @@ static fhola_status check_normalisation(const nn_client *c, const ckks_reader *r
 {
     for (int i = 0; i < 3; i++)
         if (!isfinite(c->mean[i]) || !isfinite(c->std[i]) || !(c->std[i] > 0))
-            return ckks_reader_fail(r, FHOLA_FORMAT, "mean %g, std %g of colour %d are no normalisation", c->mean[i], c->std[i], i);
+            return ckks_reader_fail(r, FHOLA_FORMAT,
+                                    "mean %g, std %g of colour %d are no normalisation", c->mean[i],
+                                    c->std[i], i);
     if (!isnormal(c->input_bound) || c->input_bound < 0)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "the input's bound %g is not positive", c->input_bound);
-    if (!isnormal(c->scale) || c->scale < 0) return ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is not positive", c->scale);
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the input's bound %g is not positive",
+                                c->input_bound);
+    if (!isnormal(c->scale) || c->scale < 0)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is not positive", c->scale);
     return FHOLA_OK;
 }
 
-static fhola_status check_shape(const nn_client *c, const ckks_context *context, const ckks_reader *r, uint32_t channels,
-                                uint32_t side)
+static fhola_status check_shape(const nn_client *c, const ckks_context *context,
+                                const ckks_reader *r, uint32_t channels, uint32_t side)
 {
     ckks_basis chain = ckks_basis_chain(ckks_context_params(context));
     if (!c->basis || c->basis & ~chain)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "basis %#llx does not fit the parameters", (unsigned long long)c->basis);
+        return ckks_reader_fail(r, FHOLA_FORMAT, "basis %#llx does not fit the parameters",
+                                (unsigned long long)c->basis);
     if (channels != 3 || side != NN_IMAGE_SIDE)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "pictures of %u planes of side %u are not supported", channels, side);
+        return ckks_reader_fail(
+            r, FHOLA_FORMAT, "pictures of %u planes of side %u are not supported", channels, side);
     if (!power_of_two(c->rows) || c->rows < c->classes || c->rows > ckks_slots(context))
-        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu rows of scores for %zu classes", c->rows, c->classes);
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu rows of scores for %zu classes", c->rows,
+                                c->classes);
     if (c->input.slots > ckks_slots(context))
-        return ckks_reader_fail(r, FHOLA_FORMAT, "a picture takes %u slots, there are %zu", c->input.slots, ckks_slots(context));
+        return ckks_reader_fail(r, FHOLA_FORMAT, "a picture takes %u slots, there are %zu",
+                                c->input.slots, ckks_slots(context));
     return FHOLA_OK;
 }
 
-static fhola_status take_keys(ckks_key_list *keys, cursor *c, const ckks_context *context, const ckks_reader *r)
+static fhola_status take_keys(ckks_key_list *keys, cursor *c, const ckks_context *context,
+                              const ckks_reader *r)
 {
     size_t count = take32(c);
-    if (count > MAX_KEYS) return ckks_reader_fail(r, FHOLA_FORMAT, "%zu keys are more than %u", count, MAX_KEYS);
+    if (count > MAX_KEYS)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu keys are more than %u", count, MAX_KEYS);
     if (count * 24 > c->left) return ckks_reader_fail(r, FHOLA_FORMAT, "the content is too short");
     fhola_status status = FHOLA_OK;
     for (size_t i = 0; i < count && status == FHOLA_OK; i++) {
@@ -291,7 +309,8 @@ static fhola_status take_keys(ckks_key_list *keys, cursor *c, const ckks_context
     return status;
 }
 
-static fhola_status parse_client(nn_client *client, const ckks_context *context, cursor *c, const ckks_reader *r)
+static fhola_status parse_client(nn_client *client, const ckks_context *context, cursor *c,
+                                 const ckks_reader *r)
 {
     nn_client fixed = {0};
     ckks_key_list keys = {0};
@@ -314,7 +333,8 @@ static fhola_status parse_client(nn_client *client, const ckks_context *context,
     if (status == FHOLA_OK) status = take_names(&name, c, r, fixed.classes);
     if (status == FHOLA_OK) status = take_keys(&keys, c, context, r);
     if (status == FHOLA_OK) status = taken(c, r);
-    if (status == FHOLA_OK) status = nn_client_init(client, context, (const char *const *)name, fixed.classes, &keys);
+    if (status == FHOLA_OK)
+        status = nn_client_init(client, context, (const char *const *)name, fixed.classes, &keys);
     if (status == FHOLA_OK) {
         memcpy(client->mean, fixed.mean, sizeof fixed.mean);
         memcpy(client->std, fixed.std, sizeof fixed.std);
@@ -329,12 +349,14 @@ static fhola_status parse_client(nn_client *client, const ckks_context *context,
     return status;
 }
 
-fhola_status nn_description_read(nn_description *out, nn_client *client, const ckks_context *context, ckks_reader *reader)
+fhola_status nn_description_read(nn_description *out, nn_client *client,
+                                 const ckks_context *context, ckks_reader *reader)
 {
     const unsigned char *content;
     size_t length;
     *client = (nn_client){0};
-    fhola_status status = ckks_reader_chunk(reader, CLIENT_TAG, MIN_CLIENT, MAX_CLIENT, &content, &length);
+    fhola_status status =
+        ckks_reader_chunk(reader, CLIENT_TAG, MIN_CLIENT, MAX_CLIENT, &content, &length);
     if (status != FHOLA_OK) return status;
     cursor c = {content, length, 0};
     status = parse_client(client, context, &c, reader);
@@ -349,7 +371,7 @@ fhola_status nn_description_read(nn_description *out, nn_client *client, const c
     return FHOLA_OK;
 }
 
-/* ------------------------------------------------------------------ id of a network */
+/* ---- id of a network ---- */
 
 fhola_status nn_network_id_write(ckks_writer *writer, uint64_t network)
 {
@@ -373,11 +395,11 @@ fhola_status nn_network_id_check(ckks_reader *reader, uint64_t network)
     uint64_t id;
     fhola_status status = nn_network_id_read(&id, reader);
     if (status != FHOLA_OK || id == network) return status;
-    return ckks_reader_fail(reader, FHOLA_KEY, "made for another network (%016llx, not %016llx)", (unsigned long long)id,
-                            (unsigned long long)network);
+    return ckks_reader_fail(reader, FHOLA_KEY, "made for another network (%016llx, not %016llx)",
+                            (unsigned long long)id, (unsigned long long)network);
 }
 
-/* ------------------------------------------------------------------ models */
+/* ---- models ---- */
 
 /* The layers of a model in the order of their chunks, as (weights, biases). */
 typedef struct layer_values {
@@ -396,16 +418,20 @@ static layer_values conv_values(const nn_conv *c)
 }
 
 /* Calls visit for every layer until it fails. */
-static fhola_status each_layer(const nn_model *m, fhola_status (*visit)(void *arg, layer_values values), void *arg)
+static fhola_status each_layer(const nn_model *m,
+                               fhola_status (*visit)(void *arg, layer_values values), void *arg)
 {
     fhola_status status = visit(arg, conv_values(&m->first));
     for (unsigned k = 0; k < 3 * m->blocks_per_stage && status == FHOLA_OK; k++) {
         const nn_block *b = &m->blocks[k];
         status = visit(arg, conv_values(&b->conv1));
         if (status == FHOLA_OK) status = visit(arg, conv_values(&b->conv2));
-        if (status == FHOLA_OK && b->shortcut == NN_SHORTCUT_PROJECTION) status = visit(arg, conv_values(&b->projection));
+        if (status == FHOLA_OK && b->shortcut == NN_SHORTCUT_PROJECTION)
+            status = visit(arg, conv_values(&b->projection));
     }
-    if (status == FHOLA_OK) status = visit(arg, (layer_values){m->fc_weight, m->fc_bias, (size_t)m->classes * 64, m->classes});
+    if (status == FHOLA_OK)
+        status = visit(
+            arg, (layer_values){m->fc_weight, m->fc_bias, (size_t)m->classes * 64, m->classes});
     return status;
 }
 
@@ -444,7 +470,9 @@ static fhola_status allocate_values(double **weight, size_t weights, double **bi
 {
     *weight = calloc(weights, sizeof **weight);
     *bias = calloc(biases, sizeof **bias);
-    return *weight && *bias ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a layer of %zu weights", weights);
+    return *weight && *bias
+               ? FHOLA_OK
+               : fhola_fail(FHOLA_NOMEM, "no memory for a layer of %zu weights", weights);
 }
 
 static fhola_status allocate_conv(nn_conv *c, nn_conv shape)
@@ -456,17 +484,21 @@ static fhola_status allocate_conv(nn_conv *c, nn_conv shape)
 static fhola_status allocate_block(nn_block *b, unsigned stage, int narrows, int projection)
 {
     unsigned out = 16u << stage, out_size = NN_IMAGE_SIDE >> stage;
-    nn_conv second = {.in = out, .out = out, .kernel = 3, .stride = 1, .in_size = out_size}, first = second;
+    nn_conv second = {.in = out, .out = out, .kernel = 3, .stride = 1, .in_size = out_size},
+            first = second;
     if (narrows) {
         first.in = out / 2;
         first.stride = 2;
         first.in_size = 2 * out_size;
     }
-    b->shortcut = !narrows ? NN_SHORTCUT_IDENTITY : projection ? NN_SHORTCUT_PROJECTION : NN_SHORTCUT_PAD;
+    b->shortcut = !narrows     ? NN_SHORTCUT_IDENTITY
+                  : projection ? NN_SHORTCUT_PROJECTION
+                               : NN_SHORTCUT_PAD;
     fhola_status status = allocate_conv(&b->conv1, first);
     if (status == FHOLA_OK) status = allocate_conv(&b->conv2, second);
     first.kernel = 1;
-    if (status == FHOLA_OK && b->shortcut == NN_SHORTCUT_PROJECTION) status = allocate_conv(&b->projection, first);
+    if (status == FHOLA_OK && b->shortcut == NN_SHORTCUT_PROJECTION)
+        status = allocate_conv(&b->projection, first);
     return status;
 }
 
@@ -476,13 +508,17 @@ static fhola_status allocate_layers(nn_model *m, const uint32_t projection[2])
     m->depth = 6 * blocks + 2;
     m->blocks = calloc(3 * (size_t)blocks, sizeof *m->blocks);
     if (!m->blocks) return fhola_fail(FHOLA_NOMEM, "no memory for %u blocks", 3 * blocks);
-    fhola_status status =
-        allocate_conv(&m->first, (nn_conv){.in = 3, .out = 16, .kernel = 3, .stride = 1, .in_size = NN_IMAGE_SIDE});
+    fhola_status status = allocate_conv(
+        &m->first,
+        (nn_conv){.in = 3, .out = 16, .kernel = 3, .stride = 1, .in_size = NN_IMAGE_SIDE});
     for (unsigned k = 0; k < 3 * blocks && status == FHOLA_OK; k++) {
         unsigned stage = k / blocks;
-        status = allocate_block(&m->blocks[k], stage, stage > 0 && k % blocks == 0, stage > 0 && projection[stage - 1]);
+        status = allocate_block(&m->blocks[k], stage, stage > 0 && k % blocks == 0,
+                                stage > 0 && projection[stage - 1]);
     }
-    return status == FHOLA_OK ? allocate_values(&m->fc_weight, (size_t)m->classes * 64, &m->fc_bias, m->classes) : status;
+    return status == FHOLA_OK
+               ? allocate_values(&m->fc_weight, (size_t)m->classes * 64, &m->fc_bias, m->classes)
+               : status;
 }
 
 static fhola_status read_layer(void *arg, layer_values v)
@@ -501,7 +537,8 @@ static fhola_status read_layer(void *arg, layer_values v)
     return FHOLA_OK;
 }
 
-static fhola_status parse_model(nn_model *m, uint32_t projection[2], cursor *c, const ckks_reader *r)
+static fhola_status parse_model(nn_model *m, uint32_t projection[2], cursor *c,
+                                const ckks_reader *r)
 {
     uint32_t blocks = take32(c), classes = take32(c);
     for (int i = 0; i < 2; i++) projection[i] = take32(c);
@@ -510,11 +547,15 @@ static fhola_status parse_model(nn_model *m, uint32_t projection[2], cursor *c, 
     take_doubles(m->std, c, 3);
     m->test_accuracy = take_double(c);
     if (blocks < 1 || blocks > NN_MAX_BLOCKS_PER_STAGE)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "%u blocks a stage are not 1..%u", blocks, NN_MAX_BLOCKS_PER_STAGE);
-    if (projection[0] > 1 || projection[1] > 1) return ckks_reader_fail(r, FHOLA_FORMAT, "unknown kind of shortcut");
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%u blocks a stage are not 1..%u", blocks,
+                                NN_MAX_BLOCKS_PER_STAGE);
+    if (projection[0] > 1 || projection[1] > 1)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "unknown kind of shortcut");
     for (int i = 0; i < 3; i++)
         if (!isfinite(m->mean[i]) || !isfinite(m->std[i]) || !(m->std[i] > 0))
-            return ckks_reader_fail(r, FHOLA_FORMAT, "mean %g, std %g of colour %d are no normalisation", m->mean[i], m->std[i], i);
+            return ckks_reader_fail(r, FHOLA_FORMAT,
+                                    "mean %g, std %g of colour %d are no normalisation", m->mean[i],
+                                    m->std[i], i);
     fhola_status status = take_names(&m->class_names, c, r, classes);
     if (status != FHOLA_OK) return status;
     m->classes = classes;
@@ -542,7 +583,7 @@ fhola_status nn_model_read(nn_model **model, ckks_reader *reader)
     return status;
 }
 
-/* ------------------------------------------------------------------ plans */
+/* ---- plans ---- */
 
 fhola_status nn_plan_write(ckks_writer *writer, const nn_plan *plan)
 {
@@ -565,7 +606,8 @@ fhola_status nn_plan_read(nn_plan **plan, const nn_model *model, ckks_reader *re
     if (status == FHOLA_OK) status = nn_plan_check(result, model);
     if (status != FHOLA_OK) {
         nn_plan_free(result);
-        return status == FHOLA_NOMEM ? status : ckks_reader_fail(reader, FHOLA_FORMAT, "%s", fhola_detail());
+        return status == FHOLA_NOMEM ? status
+                                     : ckks_reader_fail(reader, FHOLA_FORMAT, "%s", fhola_detail());
     }
     *plan = result;
     return FHOLA_OK;

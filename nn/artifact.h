@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What nn/ puts into containers: the description of a client, a model, a plan, and the network's id. Internal to nn/.
+/* What nn/ puts into containers: the description of a client, a model, a plan, and the network's
+ * id. Internal to nn/.
  *
  *     client file        CLNT
  *     secret key         CLNT, then ckks_secret_key_write
@@ -21,12 +22,15 @@ typedef struct nn_description {
 } nn_description;
 
 /* `model_hash`: of the network's weights. */
-fhola_status nn_description_make(nn_description *out, const nn_client *client, const ckks_params *params,
-                                 uint64_t model_hash) FHOLA_WARN_UNUSED;
-/* `context` is one for the reader's parameters. Checks everything; *client is empty after a failure. */
-fhola_status nn_description_read(nn_description *out, nn_client *client, const ckks_context *context,
+fhola_status nn_description_make(nn_description *out, const nn_client *client,
+                                 const ckks_params *params, uint64_t model_hash) FHOLA_WARN_UNUSED;
+/* `context` is one for the reader's parameters. Checks everything; *client is empty after a
+ * failure. */
+fhola_status nn_description_read(nn_description *out, nn_client *client,
+                                 const ckks_context *context,
                                  ckks_reader *reader) FHOLA_WARN_UNUSED;
-fhola_status nn_description_write(ckks_writer *writer, const nn_description *description) FHOLA_WARN_UNUSED;
+fhola_status nn_description_write(ckks_writer *writer,
+                                  const nn_description *description) FHOLA_WARN_UNUSED;
 void nn_description_clear(nn_description *description);
 
 /* KEY unless the chunk that comes next says `network`. */
@@ -35,6 +39,7 @@ fhola_status nn_network_id_check(ckks_reader *reader, uint64_t network) FHOLA_WA
 fhola_status nn_model_write(ckks_writer *writer, const nn_model *model) FHOLA_WARN_UNUSED;
 fhola_status nn_model_read(nn_model **model, ckks_reader *reader) FHOLA_WARN_UNUSED;
 fhola_status nn_plan_write(ckks_writer *writer, const nn_plan *plan) FHOLA_WARN_UNUSED;
-fhola_status nn_plan_read(nn_plan **plan, const nn_model *model, ckks_reader *reader) FHOLA_WARN_UNUSED;
+fhola_status nn_plan_read(nn_plan **plan, const nn_model *model,
+                          ckks_reader *reader) FHOLA_WARN_UNUSED;
 
 #endif

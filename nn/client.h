@@ -20,7 +20,8 @@ struct nn_client {
 };
 
 /* Copies the names and the list of keys; everything else is set by the caller. */
-fhola_status nn_client_init(nn_client *client, const ckks_context *context, const char *const *class_name, size_t classes,
+fhola_status nn_client_init(nn_client *client, const ckks_context *context,
+                            const char *const *class_name, size_t classes,
                             const ckks_key_list *keys) FHOLA_WARN_UNUSED;
 void nn_client_clear(nn_client *client);
 

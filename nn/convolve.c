@@ -8,17 +8,19 @@
 
 typedef float vector __attribute__((vector_size(4 * GROUP), aligned(4), may_alias));
 
-/* A hot loop is written once, as an inline function, and compiled once for each instruction set worth having; all give the same
- * bits. */
+/* A hot loop is written once, as an inline function, and compiled once for each instruction set
+ * worth having; all give the same bits. */
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define AVX2   __attribute__((target("avx2")))
 #define AVX512 __attribute__((target("avx512f")))
 #endif
 
-/* Output channels run along the vector, so each sum is taken in the same order whatever the vector length: bias, then ky, kx, in.
- * `pitch`: pixels per row of `in`. `pixels` (2, 4 or 8: as many as the registers hold) divides the output's side. */
-INLINE void convolve_any(float *out, const nn_fast_conv *conv, const float *in, size_t pitch, const size_t pixels)
+/* Output channels run along the vector, so each sum is taken in the same order whatever the vector
+ * length: bias, then ky, kx, in. `pitch`: pixels per row of `in`. `pixels` (2, 4 or 8: as many as
+ * the registers hold) divides the output's side. */
+INLINE void convolve_any(float *out, const nn_fast_conv *conv, const float *in, size_t pitch,
+                         const size_t pixels)
 {
     const size_t depth = conv->in, step = conv->stride * depth, size = conv->out_size;
     for (size_t group = 0; group < conv->out / GROUP; group++) {
@@ -29,15 +31,13 @@ INLINE void convolve_any(float *out, const nn_fast_conv *conv, const float *in, 
             const float *weight = weights;
             vector sum[8];
 #pragma GCC unroll 8
-            for (size_t p = 0; p < pixels; p++)
-                sum[p] = bias;
+            for (size_t p = 0; p < pixels; p++) sum[p] = bias;
             for (size_t ky = 0; ky < conv->kernel; ky++) {
                 const float *from = in + (y * conv->stride + ky) * pitch * depth + x * step;
                 for (size_t i = 0; i < conv->kernel * depth; i++, weight += GROUP) {
                     const vector w = *(const vector *)weight;
 #pragma GCC unroll 8
-                    for (size_t p = 0; p < pixels; p++)
-                        sum[p] += from[i + p * step] * w;
+                    for (size_t p = 0; p < pixels; p++) sum[p] += from[i + p * step] * w;
                 }
             }
 #pragma GCC unroll 8
@@ -58,7 +58,8 @@ AVX2 static void convolve_avx2(float *out, const nn_fast_conv *conv, const float
     convolve_any(out, conv, in, pitch, 4);
 }
 
-AVX512 static void convolve_avx512(float *out, const nn_fast_conv *conv, const float *in, size_t pitch)
+AVX512 static void convolve_avx512(float *out, const nn_fast_conv *conv, const float *in,
+                                   size_t pitch)
 {
     convolve_any(out, conv, in, pitch, 8);
 }
@@ -105,16 +106,19 @@ void nn_fast_conv_apply(float *out, const nn_fast_conv *conv, const float *in, f
 
 static fhola_status allocate(nn_fast_conv *conv)
 {
-    conv->weight = malloc(conv->out * conv->in * conv->kernel * conv->kernel * sizeof *conv->weight);
+    conv->weight =
+        malloc(conv->out * conv->in * conv->kernel * conv->kernel * sizeof *conv->weight);
     conv->bias = calloc(conv->out, sizeof *conv->bias);
     if (!conv->weight || !conv->bias)
-        return fhola_fail(FHOLA_NOMEM, "no memory for a convolution of %zu x %zu channels", conv->out, conv->in);
+        return fhola_fail(FHOLA_NOMEM, "no memory for a convolution of %zu x %zu channels",
+                          conv->out, conv->in);
     return FHOLA_OK;
 }
 
 static void set_weight(nn_fast_conv *conv, size_t o, size_t i, size_t k, double value)
 {
-    conv->weight[((o / GROUP * conv->kernel * conv->kernel + k) * conv->in + i) * GROUP + o % GROUP] = (float)value;
+    conv->weight[((o / GROUP * conv->kernel * conv->kernel + k) * conv->in + i) * GROUP +
+                 o % GROUP] = (float)value;
 }
 
 fhola_status nn_fast_conv_create(nn_fast_conv *conv, const nn_conv *from)
@@ -138,9 +142,14 @@ fhola_status nn_fast_conv_create(nn_fast_conv *conv, const nn_conv *from)
 
 fhola_status nn_fast_conv_create_adjoint(nn_fast_conv *conv, const nn_conv *from)
 {
-    size_t taps = (size_t)from->kernel * from->kernel, size = from->kernel == 1 ? from->in_size / from->stride : from->in_size;
-    *conv =
-        (nn_fast_conv){.in = from->out, .out = from->in, .kernel = from->kernel, .stride = 1, .in_size = size, .out_size = size};
+    size_t taps = (size_t)from->kernel * from->kernel,
+           size = from->kernel == 1 ? from->in_size / from->stride : from->in_size;
+    *conv = (nn_fast_conv){.in = from->out,
+                           .out = from->in,
+                           .kernel = from->kernel,
+                           .stride = 1,
+                           .in_size = size,
+                           .out_size = size};
     fhola_status status = allocate(conv);
     for (size_t o = 0; o < conv->out && status == FHOLA_OK; o++)
         for (size_t i = 0; i < conv->in; i++)

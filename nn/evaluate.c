@@ -9,7 +9,7 @@
 #include "nn/parallel.h"
 #include "nn/plain.h"
 
-#define CHUNK 500u /* pictures between two reports of progress */
+#define CHUNK       500u /* pictures between two reports of progress */
 #define LARGE_SCORE 200.0
 
 typedef struct outcome {
@@ -17,7 +17,8 @@ typedef struct outcome {
     double max_score, max_w;
 } outcome;
 
-/* One evaluation in progress; `outcomes` has room for a chunk, values and scores one row per thread. */
+/* One evaluation in progress; `outcomes` has room for a chunk, values and scores one row per
+ * thread. */
 typedef struct evaluation {
     nn_plain *plain;
     nn_scratch *scratch;
@@ -27,7 +28,8 @@ typedef struct evaluation {
     outcome *outcomes;
 } evaluation;
 
-static void judge(outcome *o, const float *scores, size_t classes, unsigned label, const float *max_w, size_t activations)
+static void judge(outcome *o, const float *scores, size_t classes, unsigned label,
+                  const float *max_w, size_t activations)
 {
     size_t best = 0;
     memset(o, 0, sizeof *o);
@@ -35,30 +37,28 @@ static void judge(outcome *o, const float *scores, size_t classes, unsigned labe
     for (size_t k = 0; k < classes; k++) {
         double score = (double)scores[k];
         o->finite = o->finite && isfinite(score);
-        if (isfinite(score) && fabs(score) > o->max_score)
-            o->max_score = fabs(score);
-        if (scores[k] > scores[best])
-            best = k;
+        if (isfinite(score) && fabs(score) > o->max_score) o->max_score = fabs(score);
+        if (scores[k] > scores[best]) best = k;
     }
     o->right = o->finite && best == label;
     for (size_t i = 0; i < activations; i++) {
         o->outside = o->outside || !(max_w[i] <= 1.0f);
         o->lost = o->lost || !(max_w[i] <= 2.0f);
-        if (isfinite((double)max_w[i]) && (double)max_w[i] > o->max_w)
-            o->max_w = (double)max_w[i];
+        if (isfinite((double)max_w[i]) && (double)max_w[i] > o->max_w) o->max_w = (double)max_w[i];
     }
 }
 
-static void run_one(evaluation *e, const nn_model *model, const nn_batch *batch, size_t index, outcome *o, nn_noise noise)
+static void run_one(evaluation *e, const nn_model *model, const nn_batch *batch, size_t index,
+                    outcome *o, nn_noise noise)
 {
     size_t thread = nn_thread_index();
     double *rgb = e->rgb + thread * NN_PICTURE_VALUES;
-    float *values = e->values + thread * NN_PICTURE_VALUES, *scores = e->scores + thread * e->classes;
+    float *values = e->values + thread * NN_PICTURE_VALUES,
+          *scores = e->scores + thread * e->classes;
     float *max_w = e->max_w + thread * e->activations;
     nn_batch_picture(batch, index, rgb);
     nn_picture_normalise(rgb, rgb, model->mean, model->std);
-    for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
-        values[i] = (float)rgb[i];
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) values[i] = (float)rgb[i];
     noise.seed += index * 0xd1342543de82ef95u;
     nn_plain_run(e->plain, &e->scratch[thread], scores, max_w, values, &noise);
     judge(o, scores, e->classes, nn_batch_label(batch, index), max_w, e->activations);
@@ -84,10 +84,8 @@ static fhola_status set_up(evaluation *e, const nn_model *model, const nn_plan *
     e->classes = model->classes;
     e->activations = nn_model_activations(model);
     fhola_status status = nn_plain_create(&e->plain, model, plan);
-    if (status == FHOLA_OK)
-        status = nn_scratch_create(&e->scratch, &e->threads);
-    if (status != FHOLA_OK)
-        return status;
+    if (status == FHOLA_OK) status = nn_scratch_create(&e->scratch, &e->threads);
+    if (status != FHOLA_OK) return status;
     e->rgb = malloc(e->threads * NN_PICTURE_VALUES * sizeof *e->rgb);
     e->values = malloc(e->threads * NN_PICTURE_VALUES * sizeof *e->values);
     e->scores = malloc(e->threads * e->classes * sizeof *e->scores);
@@ -109,15 +107,17 @@ static void tear_down(evaluation *e)
     free(e->outcomes);
 }
 
-fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan, const nn_batch *batch, double noise, uint64_t seed,
-                         nn_progress progress, void *user)
+fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan,
+                         const nn_batch *batch, double noise, uint64_t seed, nn_progress progress,
+                         void *user)
 {
     size_t count = nn_batch_count(batch);
     if (!(noise >= 0) || !isfinite(noise))
         return fhola_fail(FHOLA_PARAM, "noise %g is no standard deviation", noise);
     for (size_t i = 0; i < count; i++)
         if (nn_batch_label(batch, i) >= model->classes)
-            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i, nn_batch_label(batch, i), model->classes - 1);
+            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i,
+                              nn_batch_label(batch, i), model->classes - 1);
     evaluation e;
     memset(&e, 0, sizeof e);
     fhola_status status = set_up(&e, model, plan);
@@ -130,11 +130,9 @@ fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_
         for (size_t i = first; i < end; i++)
             run_one(&e, model, batch, i, &e.outcomes[i - first], common);
         sum_up(&total, e.outcomes, end - first);
-        if (progress)
-            progress(user, "pictures", end, count);
+        if (progress) progress(user, "pictures", end, count);
     }
     tear_down(&e);
-    if (status == FHOLA_OK)
-        *result = total;
+    if (status == FHOLA_OK) *result = total;
     return status;
 }

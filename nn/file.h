@@ -7,12 +7,15 @@
 
 #include "status.h"
 
-/* Reads the whole file `path` of at most `limit` bytes. *bytes has length + 1 bytes, the last one 0, and belongs to the caller (free).
- * FHOLA_IO: cannot be opened or read; FHOLA_FORMAT: longer than `limit`. */
-fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *path, size_t limit) FHOLA_WARN_UNUSED;
+/* Reads the whole file `path` of at most `limit` bytes. *bytes has length + 1 bytes, the last one
+ * 0, and belongs to the caller (free). FHOLA_IO: cannot be opened or read; FHOLA_FORMAT: longer
+ * than `limit`. */
+fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *path,
+                          size_t limit) FHOLA_WARN_UNUSED;
 
-/* Writes `length` bytes to a temporary file beside `path`, or beside the file a symbolic link leads to, then puts it in its place.
- * FHOLA_IO leaves `path` as it was. A device or a pipe is written to directly. */
+/* Writes `length` bytes to a temporary file beside `path`, or beside the file a symbolic link leads
+ * to, then puts it in its place. FHOLA_IO leaves `path` as it was. A device or a pipe is written to
+ * directly. */
 fhola_status nn_file_write(const char *path, const void *bytes, size_t length) FHOLA_WARN_UNUSED;
 
 #endif

@@ -16,7 +16,10 @@
 
 static const struct {
     const char *name, *title;
-} names[] = {[OLA_RELU] = {"relu", "ReLU"}, [OLA_GELU] = {"gelu", "GELU"}, [OLA_SILU] = {"silu", "SiLU"}, [OLA_TABLE] = {"table", "the table"}};
+} names[] = {[OLA_RELU] = {"relu", "ReLU"},
+             [OLA_GELU] = {"gelu", "GELU"},
+             [OLA_SILU] = {"silu", "SiLU"},
+             [OLA_TABLE] = {"table", "the table"}};
 
 const char *nn_function_title(const ola_function *f)
 {
@@ -37,23 +40,22 @@ uint64_t nn_model_exact_hash(const nn_model *model)
 {
     const ola_function *f = &model->function;
     uint64_t hash = model->hash, kind = (uint64_t)f->kind;
-    if (f->kind == OLA_RELU)
-        return hash;
+    if (f->kind == OLA_RELU) return hash;
     hash = XXH3_64bits_withSeed(&kind, sizeof kind, hash);
-    if (f->kind == OLA_TABLE)
-        hash = XXH3_64bits_withSeed(f->x, 2 * f->count * sizeof *f->x, hash);
+    if (f->kind == OLA_TABLE) hash = XXH3_64bits_withSeed(f->x, 2 * f->count * sizeof *f->x, hash);
     return hash;
 }
 
 /* An array of [x, y]: all x, then all y. */
-static fhola_status parse_points(double **points, size_t *count, const char *text, size_t length, const char *path)
+static fhola_status parse_points(double **points, size_t *count, const char *text, size_t length,
+                                 const char *path)
 {
     nn_json *root;
     fhola_status status = nn_json_parse(&root, text, length, path);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     if (root->type != NN_JSON_ARRAY || root->count < 2 || root->count > MAX_POINTS)
-        status = nn_json_reject(root, root, path, "a table of points must be an array of 2 to 65536 pairs [x, y]");
+        status = nn_json_reject(root, root, path,
+                                "a table of points must be an array of 2 to 65536 pairs [x, y]");
     size_t n = root->count, k = 0;
     double *values = status == FHOLA_OK ? malloc(2 * n * sizeof *values) : NULL;
     if (status == FHOLA_OK && !values)
@@ -82,12 +84,10 @@ static fhola_status load_table(nn_model *model, const char *path)
     size_t length, count = 0;
     double *points = NULL;
     fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     status = parse_points(&points, &count, (const char *)bytes, length, path);
     free(bytes);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     ola_function f = {.kind = OLA_TABLE, .count = count, .x = points, .y = points + count};
     status = ola_function_check(&f);
     if (status != FHOLA_OK) {
@@ -103,8 +103,7 @@ static fhola_status load_table(nn_model *model, const char *path)
 fhola_status nn_model_set_function(nn_model *model, const char *name)
 {
     ola_function_kind kind;
-    if (!nn_function_find(&kind, name))
-        return load_table(model, name);
+    if (!nn_function_find(&kind, name)) return load_table(model, name);
     free(model->points);
     model->points = NULL;
     model->function = (ola_function){.kind = kind};

@@ -38,7 +38,8 @@ ckks_complex nn_layout_half_factor(nn_layout layout, uint32_t slot)
     return second ? (ckks_complex){0, 1} : (ckks_complex){1, 0};
 }
 
-void nn_layout_spread(nn_layout layout, ckks_complex *values, const double *channel_value, int halves)
+void nn_layout_spread(nn_layout layout, ckks_complex *values, const double *channel_value,
+                      int halves)
 {
     for (uint32_t s = 0; s < layout.slots; s++) {
         unsigned channel = nn_layout_place(layout, s).channel;
@@ -52,11 +53,12 @@ void nn_layout_gather(nn_layout layout, double *tensor, const ckks_complex *valu
 {
     for (uint32_t s = 0; s < layout.slots; s++) {
         nn_place p = nn_layout_place(layout, s);
-        if (p.channel < layout.channels) tensor[(p.channel * layout.side + p.y) * layout.side + p.x] = values[s].re;
+        if (p.channel < layout.channels)
+            tensor[(p.channel * layout.side + p.y) * layout.side + p.x] = values[s].re;
     }
 }
 
-/* ------------------------------------------------------------------ matrix entries */
+/* ---- matrix entries ---- */
 
 /* The channel a padded shortcut feeds from input channel c. */
 static unsigned padded_channel(const nn_linear *l, unsigned c)
@@ -71,7 +73,8 @@ static double entry(const nn_linear *l, nn_place o, nn_place i)
     if (o.channel >= l->out.channels || i.channel >= l->in.channels) return 0;
     unsigned ky = i.y + k / 2 - l->stride * o.y, kx = i.x + k / 2 - l->stride * o.x;
     if (ky >= k || kx >= k) return 0;
-    if (l->kind == NN_LINEAR_PAD) return o.channel == padded_channel(l, i.channel) ? l->weight[i.channel] : 0;
+    if (l->kind == NN_LINEAR_PAD)
+        return o.channel == padded_channel(l, i.channel) ? l->weight[i.channel] : 0;
     return l->weight[((size_t)(o.channel * l->in.channels + i.channel) * k + ky) * k + kx];
 }
 
@@ -81,7 +84,8 @@ static void convolution_diagonal(const nn_linear *l, uint32_t offset, ckks_compl
     double factor = (double)l->in.slots / (2.0 * l->modulus);
     for (uint32_t s = 0; s < l->period; s++) {
         nn_place i = nn_layout_place(l->in, (s + offset) % l->in.slots);
-        nn_place o = nn_layout_place(l->out, s % half), o_half = nn_layout_place(l->out, s % half + half);
+        nn_place o = nn_layout_place(l->out, s % half),
+                 o_half = nn_layout_place(l->out, s % half + half);
         values[s] = (ckks_complex){factor * entry(l, o, i), factor * entry(l, o_half, i)};
     }
 }
@@ -92,7 +96,8 @@ static void scores_diagonal(const nn_linear *l, uint32_t offset, ckks_complex *v
         nn_place i = nn_layout_place(l->in, (s + offset) % l->in.slots);
         unsigned row = s % l->rows;
         int inside = row < l->out.channels && i.channel < l->in.channels;
-        values[s] = (ckks_complex){inside ? l->weight[(size_t)row * l->in.channels + i.channel] : 0, 0};
+        values[s] =
+            (ckks_complex){inside ? l->weight[(size_t)row * l->in.channels + i.channel] : 0, 0};
     }
 }
 
@@ -106,17 +111,18 @@ int nn_linear_diagonal(void *linear, int32_t offset, ckks_complex *values)
     return 0;
 }
 
-/* ------------------------------------------------------------------ which diagonals there are, and how to split them */
+/* ---- which diagonals there are, and how to split them ---- */
 
-/* Marks the offsets between all channels of `l` at kernel distance (dy, dx), in input pixels. Because the grid is the same on both
- * sides, an offset does not depend on the pixel. */
+/* Marks the offsets between all channels of `l` at kernel distance (dy, dx), in input pixels.
+ * Because the grid is the same on both sides, an offset does not depend on the pixel. */
 static void mark_tap(const nn_linear *l, unsigned char *marked, int dy, int dx)
 {
     int32_t tap = (dy * (int32_t)NN_GRID + dx) * (int32_t)l->in.gap;
     for (unsigned o = 0; o < l->out.channels; o++)
         for (unsigned i = 0; i < l->in.channels; i++) {
             if (l->kind == NN_LINEAR_PAD && o != padded_channel(l, i)) continue;
-            uint32_t d = nn_layout_slot(l->in, i, 0, 0) - nn_layout_slot(l->out, o, 0, 0) + (uint32_t)tap;
+            uint32_t d =
+                nn_layout_slot(l->in, i, 0, 0) - nn_layout_slot(l->out, o, 0, 0) + (uint32_t)tap;
             marked[d % l->modulus] = 1;
         }
 }
@@ -131,7 +137,8 @@ static void mark_offsets(const nn_linear *l, unsigned char *marked)
             for (int dx = -half; dx <= half; dx++) mark_tap(l, marked, dy, dx);
 }
 
-static void count_rotations(const unsigned char *marked, uint32_t modulus, uint32_t step, unsigned *babies, unsigned *giants)
+static void count_rotations(const unsigned char *marked, uint32_t modulus, uint32_t step,
+                            unsigned *babies, unsigned *giants)
 {
     *babies = *giants = 0;
     for (uint32_t baby = 1; baby < step; baby++) {
@@ -139,11 +146,12 @@ static void count_rotations(const unsigned char *marked, uint32_t modulus, uint3
         for (uint32_t d = baby; d < modulus && !used; d += step) used = marked[d];
         *babies += (unsigned)used;
     }
-    for (uint32_t giant = step; giant < modulus; giant += step) *giants += memchr(marked + giant, 1, step) != NULL;
+    for (uint32_t giant = step; giant < modulus; giant += step)
+        *giants += memchr(marked + giant, 1, step) != NULL;
 }
 
-/* A rotation of the input costs about two of a partial sum: it needs its own division by the special primes, which the partial sums
- * share. */
+/* A rotation of the input costs about two of a partial sum: it needs its own division by the
+ * special primes, which the partial sums share. */
 static unsigned split_cost(unsigned babies, unsigned giants)
 {
     return 2 * babies + giants;
@@ -170,7 +178,8 @@ static fhola_status find_diagonals(nn_linear *l)
     l->offset = malloc(l->modulus * sizeof *l->offset);
     if (!marked || !l->offset) {
         free(marked);
-        return fhola_fail(FHOLA_NOMEM, "no memory for %u offsets of a linear layer", (unsigned)l->modulus);
+        return fhola_fail(FHOLA_NOMEM, "no memory for %u offsets of a linear layer",
+                          (unsigned)l->modulus);
     }
     mark_offsets(l, marked);
     for (uint32_t d = 0; d < l->modulus; d++)
@@ -180,7 +189,7 @@ static fhola_status find_diagonals(nn_linear *l)
     return FHOLA_OK;
 }
 
-/* ------------------------------------------------------------------ the three kinds */
+/* ---- the three kinds ---- */
 
 static fhola_status with_weights(nn_linear *out, nn_linear l, size_t weights)
 {
@@ -195,7 +204,8 @@ static fhola_status with_weights(nn_linear *out, nn_linear l, size_t weights)
     return status;
 }
 
-fhola_status nn_linear_convolution(nn_linear *out, const nn_conv *conv, const double *in_scale, const double *out_scale)
+fhola_status nn_linear_convolution(nn_linear *out, const nn_conv *conv, const double *in_scale,
+                                   const double *out_scale)
 {
     size_t taps = (size_t)conv->kernel * conv->kernel;
     nn_linear l = {.kind = NN_LINEAR_CONVOLUTION,
@@ -214,7 +224,8 @@ fhola_status nn_linear_convolution(nn_linear *out, const nn_conv *conv, const do
     return FHOLA_OK;
 }
 
-fhola_status nn_linear_pad(nn_linear *out, unsigned channels, unsigned side, const double *in_scale, const double *out_scale)
+fhola_status nn_linear_pad(nn_linear *out, unsigned channels, unsigned side, const double *in_scale,
+                           const double *out_scale)
 {
     nn_linear l = {.kind = NN_LINEAR_PAD,
                    .in = nn_layout_of(channels, side),
@@ -223,15 +234,20 @@ fhola_status nn_linear_pad(nn_linear *out, unsigned channels, unsigned side, con
                    .stride = 2};
     fhola_status status = with_weights(out, l, channels);
     if (status != FHOLA_OK) return status;
-    for (unsigned c = 0; c < channels; c++) out->weight[c] = in_scale[c] / out_scale[padded_channel(out, c)];
+    for (unsigned c = 0; c < channels; c++)
+        out->weight[c] = in_scale[c] / out_scale[padded_channel(out, c)];
     return FHOLA_OK;
 }
 
-fhola_status nn_linear_scores(nn_linear *out, nn_layout in, unsigned classes, const double *weight, const double *in_scale)
+fhola_status nn_linear_scores(nn_linear *out, nn_layout in, unsigned classes, const double *weight,
+                              const double *in_scale)
 {
     uint32_t rows = power_of_two_from(classes < 16 ? 16 : classes);
-    if (rows > in.slots) return fhola_fail(FHOLA_PARAM, "%u classes do not fit into %u slots", classes, (unsigned)in.slots);
-    nn_linear l = {.kind = NN_LINEAR_SCORES, .in = in, .out = {classes, 1, NN_GRID, rows}, .rows = rows};
+    if (rows > in.slots)
+        return fhola_fail(FHOLA_PARAM, "%u classes do not fit into %u slots", classes,
+                          (unsigned)in.slots);
+    nn_linear l = {
+        .kind = NN_LINEAR_SCORES, .in = in, .out = {classes, 1, NN_GRID, rows}, .rows = rows};
     fhola_status status = with_weights(out, l, (size_t)classes * in.channels);
     if (status != FHOLA_OK) return status;
     double pixels = (double)in.side * in.side;

@@ -43,18 +43,20 @@ void nn_plan_set_method(nn_plan_options *options, nn_plan_method method)
 
 static fhola_status check_budget(const nn_plan_options *o)
 {
-    if (o->sign)
-        return FHOLA_OK;
+    if (o->sign) return FHOLA_OK;
     if (!(o->seconds >= 0 && o->seconds <= 1e9) || !(o->max_loss >= 0 && o->max_loss <= 100))
-        return fhola_fail(FHOLA_PARAM, "a budget of %g seconds or %g points is out of range", o->seconds, o->max_loss);
+        return fhola_fail(FHOLA_PARAM, "a budget of %g seconds or %g points is out of range",
+                          o->seconds, o->max_loss);
     if (!o->degrees && (o->depth > 0) + (o->seconds > 0) + (o->max_loss > 0) != 1)
         return fhola_fail(FHOLA_PARAM,
-                          "exactly one budget is needed: depth %u, %g seconds, %g points of loss contradict each other", o->depth,
-                          o->seconds, o->max_loss);
+                          "exactly one budget is needed: depth %u, %g seconds, %g points of loss "
+                          "contradict each other",
+                          o->depth, o->seconds, o->max_loss);
     if (!o->degrees && o->seconds > 0 && !o->cost)
         return fhola_fail(FHOLA_PARAM, "a budget of %g seconds needs a table of costs", o->seconds);
     if (!o->degrees && (o->max_degree < 3 || o->max_degree > NN_MAX_DEGREE))
-        return fhola_fail(FHOLA_PARAM, "the largest degree to choose, %u, is not 3 to %u", o->max_degree, NN_MAX_DEGREE);
+        return fhola_fail(FHOLA_PARAM, "the largest degree to choose, %u, is not 3 to %u",
+                          o->max_degree, NN_MAX_DEGREE);
     return FHOLA_OK;
 }
 
@@ -62,43 +64,53 @@ fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *mod
 {
     if (!(o->eps >= 0 && o->eps <= 0.25))
         return fhola_fail(FHOLA_PARAM, "eps %g is not in [0, 0.25]", o->eps);
-    if (!(o->margin_inside >= 1 && o->margin_inside <= 100) || !(o->margin_output >= 1 && o->margin_output <= 100))
-        return fhola_fail(FHOLA_PARAM, "margins %g, %g are not in [1, 100]", o->margin_inside, o->margin_output);
-    if (!(o->floor >= 0 && o->floor <= 1) || !(o->guard > 0 && o->guard <= 1) || !(o->limit_w > 0 && o->limit_w <= 1))
-        return fhola_fail(FHOLA_PARAM, "floor %g, guard %g or limit %g is not in [0, 1] or not positive", o->floor, o->guard,
-                          o->limit_w);
-    if (o->exact_inputs && !o->plain_target)
+    if (!(o->margin_inside >= 1 && o->margin_inside <= 100) ||
+        !(o->margin_output >= 1 && o->margin_output <= 100))
+        return fhola_fail(FHOLA_PARAM, "margins %g, %g are not in [1, 100]", o->margin_inside,
+                          o->margin_output);
+    if (!(o->floor >= 0 && o->floor <= 1) || !(o->guard > 0 && o->guard <= 1) ||
+        !(o->limit_w > 0 && o->limit_w <= 1))
         return fhola_fail(FHOLA_PARAM,
-                          "fits to the exact network's inputs have no other target than the function itself: set plain_target");
-    if (check_budget(o) != FHOLA_OK)
-        return FHOLA_PARAM;
+                          "floor %g, guard %g or limit %g is not in [0, 1] or not positive",
+                          o->floor, o->guard, o->limit_w);
+    if (o->exact_inputs && !o->plain_target)
+        return fhola_fail(FHOLA_PARAM, "fits to the exact network's inputs have no other target "
+                                       "than the function itself: set plain_target");
+    if (check_budget(o) != FHOLA_OK) return FHOLA_PARAM;
     if (o->refine_pictures > 0 && (o->exact_inputs || o->degrees || o->sign || o->max_loss > 0))
-        return fhola_fail(FHOLA_PARAM, "degrees are exchanged within a depth or a time, behind the polynomials of the layers before: "
-                                       "neither given degrees, a loss, nor fits to the exact network's inputs go with that");
+        return fhola_fail(
+            FHOLA_PARAM,
+            "degrees are exchanged within a depth or a time, behind the polynomials of the layers "
+            "before: "
+            "neither given degrees, a loss, nor fits to the exact network's inputs go with that");
     if (o->sensitivity_pictures == 0)
         return fhola_fail(FHOLA_PARAM, "sensitivities need at least one picture");
-    if (o->profile && (o->profile->model_hash != nn_model_exact_hash(model) || o->profile->count != nn_model_activations(model)))
-        return fhola_fail(FHOLA_PARAM, "the profile is of another model or activation function: %016llx, the model's is %016llx",
-                          (unsigned long long)o->profile->model_hash, (unsigned long long)nn_model_exact_hash(model));
+    if (o->profile && (o->profile->model_hash != nn_model_exact_hash(model) ||
+                       o->profile->count != nn_model_activations(model)))
+        return fhola_fail(FHOLA_PARAM,
+                          "the profile is of another model or activation function: %016llx, the "
+                          "model's is %016llx",
+                          (unsigned long long)o->profile->model_hash,
+                          (unsigned long long)nn_model_exact_hash(model));
     for (size_t i = 0; o->degrees && i < nn_model_activations(model); i++)
         if (o->degrees[i] < 1 || o->degrees[i] > NN_MAX_DEGREE)
-            return fhola_fail(FHOLA_PARAM, "degree %u of activation %zu is not 1 to %u", o->degrees[i], i, NN_MAX_DEGREE);
+            return fhola_fail(FHOLA_PARAM, "degree %u of activation %zu is not 1 to %u",
+                              o->degrees[i], i, NN_MAX_DEGREE);
     return FHOLA_OK;
 }
 
-static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
-                                const nn_plan_options *options, nn_progress progress, void *user)
+static fhola_status fit_network(nn_plan *plan, const nn_model *model, const nn_batch *calibration,
+                                const nn_batch *held_out, const nn_plan_options *options,
+                                nn_progress progress, void *user)
 {
     nn_passage *passage;
-    fhola_status status =
-        nn_passage_create(&passage, model, calibration, nn_batch_count(calibration), held_out, held_out ? nn_batch_count(held_out) : 0,
-                          !options->exact_inputs && !options->sign);
-    if (status != FHOLA_OK)
-        return status;
+    fhola_status status = nn_passage_create(
+        &passage, model, calibration, nn_batch_count(calibration), held_out,
+        held_out ? nn_batch_count(held_out) : 0, !options->exact_inputs && !options->sign);
+    if (status != FHOLA_OK) return status;
     for (size_t i = 0; i < plan->count && status == FHOLA_OK; i++) {
         status = nn_passage_fit(plan, i, passage, options);
-        if (progress)
-            progress(user, "fit", i + 1, plan->count);
+        if (progress) progress(user, "fit", i + 1, plan->count);
     }
     nn_passage_free(passage);
     return status;
@@ -117,17 +129,19 @@ typedef struct work {
 static fhola_status check_depth(const work *w)
 {
     size_t activations = nn_model_activations(w->model);
-    if (w->options.depth > 0 && !w->options.degrees && !w->options.sign && w->options.depth < 2 * activations)
-        return fhola_fail(FHOLA_PARAM, "a depth of %u is too small: %zu activations need at least %zu", w->options.depth,
-                          activations, 2 * activations);
+    if (w->options.depth > 0 && !w->options.degrees && !w->options.sign &&
+        w->options.depth < 2 * activations)
+        return fhola_fail(FHOLA_PARAM,
+                          "a depth of %u is too small: %zu activations need at least %zu",
+                          w->options.depth, activations, 2 * activations);
     return FHOLA_OK;
 }
 
 static fhola_status find_profile(work *w)
 {
-    if (w->options.profile || w->options.degrees || w->options.sign)
-        return FHOLA_OK;
-    fhola_status status = nn_profile_make(&w->own_profile, w->model, w->calibration, &w->options, w->progress, w->user);
+    if (w->options.profile || w->options.degrees || w->options.sign) return FHOLA_OK;
+    fhola_status status = nn_profile_make(&w->own_profile, w->model, w->calibration, &w->options,
+                                          w->progress, w->user);
     w->options.profile = w->own_profile;
     return status;
 }
@@ -136,18 +150,17 @@ static fhola_status choose_degrees(unsigned *degrees, const work *w)
 {
     const nn_plan_options *o = &w->options;
     nn_degrees table;
-    if (o->degrees)
-        memcpy(degrees, o->degrees, nn_model_activations(w->model) * sizeof *degrees);
-    for (size_t i = 0; o->sign && i < nn_model_activations(w->model); i++) degrees[i] = 1; /* until fitted */
-    if (o->degrees || o->sign)
-        return FHOLA_OK;
+    if (o->degrees) memcpy(degrees, o->degrees, nn_model_activations(w->model) * sizeof *degrees);
+    /* until fitted */
+    for (size_t i = 0; o->sign && i < nn_model_activations(w->model); i++) degrees[i] = 1;
+    if (o->degrees || o->sign) return FHOLA_OK;
     fhola_status status = nn_degrees_create(&table, w->model, o);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     double budget = o->depth > 0 ? o->depth : o->seconds;
     status = nn_degrees_choose(degrees, NULL, &table, o->choice, budget);
     if (status == FHOLA_OK && o->refine_pictures > 0)
-        status = nn_refine_degrees(degrees, w->model, w->calibration, w->held_out, &table, budget, o, w->progress, w->user);
+        status = nn_refine_degrees(degrees, w->model, w->calibration, w->held_out, &table, budget,
+                                   o, w->progress, w->user);
     nn_degrees_clear(&table);
     return status;
 }
@@ -159,7 +172,8 @@ static fhola_status fit_degrees(nn_plan **plan, const work *w, const unsigned *d
     for (size_t i = 0; i < nn_model_activations(w->model) && status == FHOLA_OK; i++)
         status = nn_plan_set_degree(result, i, degrees[i]);
     if (status == FHOLA_OK)
-        status = fit_network(result, w->model, w->calibration, w->held_out, &w->options, w->progress, w->user);
+        status = fit_network(result, w->model, w->calibration, w->held_out, &w->options,
+                             w->progress, w->user);
     if (status == FHOLA_OK)
         *plan = result;
     else
@@ -170,14 +184,14 @@ static fhola_status fit_degrees(nn_plan **plan, const work *w, const unsigned *d
 /* ---- within a loss of accuracy ---- */
 
 /* Degrees of the cheapest schedule predicted to keep `accuracy`, or of the best one there is. */
-static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn_degrees *table, const nn_margins *margins,
-                                         double accuracy)
+static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn_degrees *table,
+                                         const nn_margins *margins, double accuracy)
 {
     ola_frontier *frontier;
     size_t *choice = calloc(table->activations, sizeof *choice);
-    if (!choice)
-        return fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
-    fhola_status status = ola_frontier_create(&frontier, table->layers, table->activations, (double)INFINITY, table->resolution);
+    if (!choice) return fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
+    fhola_status status = ola_frontier_create(&frontier, table->layers, table->activations,
+                                              (double)INFINITY, table->resolution);
     if (status != FHOLA_OK) {
         free(choice);
         return status;
@@ -186,7 +200,8 @@ static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn
     ola_schedule point;
     for (; k < count; k++) {
         status = ola_frontier_point(frontier, k, &point, choice);
-        if (status != FHOLA_OK || nn_margins_accuracy(margins, point.loss * table->change_per_loss) >= accuracy)
+        if (status != FHOLA_OK ||
+            nn_margins_accuracy(margins, point.loss * table->change_per_loss) >= accuracy)
             break;
     }
     *best = k + 1 >= count;
@@ -197,30 +212,30 @@ static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn
     return status;
 }
 
-/* Fits the schedule predicted to keep `allowed` and measures its loss on the held-out pictures. Without a plan, and a loss without end,
- * if the polynomials diverge. */
-static fhola_status try_loss(nn_plan **plan, double *loss, bool *best, const work *w, const nn_degrees *table, const nn_margins *margins,
-                             unsigned *degrees, double allowed)
+/* Fits the schedule predicted to keep `allowed` and measures its loss on the held-out pictures.
+ * Without a plan, and a loss without end, if the polynomials diverge. */
+static fhola_status try_loss(nn_plan **plan, double *loss, bool *best, const work *w,
+                             const nn_degrees *table, const nn_margins *margins, unsigned *degrees,
+                             double allowed)
 {
     nn_evaluation e;
     double exact = nn_margins_accuracy(margins, 0);
     *plan = NULL;
     *loss = (double)INFINITY;
     fhola_status status = degrees_for_accuracy(degrees, best, table, margins, exact - allowed);
-    if (status == FHOLA_OK)
-        status = fit_degrees(plan, w, degrees);
-    if (status == FHOLA_RANGE)
-        return FHOLA_OK;
+    if (status == FHOLA_OK) status = fit_degrees(plan, w, degrees);
+    if (status == FHOLA_RANGE) return FHOLA_OK;
     if (status == FHOLA_OK)
         status = nn_evaluate(&e, w->model, *plan, w->held_out, 0, 0, NULL, NULL);
-    if (status == FHOLA_OK)
-        *loss = exact - 100.0 * (double)e.right / (double)e.pictures;
+    if (status == FHOLA_OK) *loss = exact - 100.0 * (double)e.right / (double)e.pictures;
     return status;
 }
 
-/* The cheapest plan found that keeps the loss: a search over the predicted loss, which may be far from the one measured, by doubling or
- * halving until there is a plan that keeps it and one that does not, then between the two. */
-static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table, const nn_margins *margins, unsigned *degrees)
+/* The cheapest plan found that keeps the loss: a search over the predicted loss, which may be far
+ * from the one measured, by doubling or halving until there is a plan that keeps it and one that
+ * does not, then between the two. */
+static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table,
+                                const nn_margins *margins, unsigned *degrees)
 {
     double allowed = w->options.max_loss, kept = 0, missed = (double)INFINITY, loss = 0;
     nn_plan *found = NULL;
@@ -244,10 +259,10 @@ static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees 
         allowed = kept == 0 ? allowed / 2 : isfinite(missed) ? sqrt(kept * missed) : 2 * allowed;
     }
     *plan = found;
-    if (found)
-        return FHOLA_OK;
+    if (found) return FHOLA_OK;
     return fhola_fail(FHOLA_RANGE,
-                      "no plan found that loses at most %g points on the held-out pictures: the last one tried loses %.2f",
+                      "no plan found that loses at most %g points on the held-out pictures: the "
+                      "last one tried loses %.2f",
                       w->options.max_loss, loss);
 }
 
@@ -256,10 +271,10 @@ static fhola_status make_within_loss(nn_plan **plan, const work *w, unsigned *de
     nn_degrees table;
     nn_margins margins;
     if (!w->held_out || nn_batch_count(w->held_out) == 0)
-        return fhola_fail(FHOLA_PARAM, "a budget of %g points of accuracy needs held-out pictures", w->options.max_loss);
+        return fhola_fail(FHOLA_PARAM, "a budget of %g points of accuracy needs held-out pictures",
+                          w->options.max_loss);
     fhola_status status = nn_degrees_create(&table, w->model, &w->options);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     status = nn_margins_create(&margins, w->model, w->held_out);
     if (status == FHOLA_OK) {
         status = search_loss(plan, w, &table, &margins, degrees);
@@ -274,28 +289,28 @@ static fhola_status make_within_loss(nn_plan **plan, const work *w, unsigned *de
 static fhola_status make(nn_plan **plan, work *w, unsigned *degrees)
 {
     fhola_status status = check_depth(w);
-    if (status == FHOLA_OK)
-        status = find_profile(w);
+    if (status == FHOLA_OK) status = find_profile(w);
     if (status == FHOLA_OK && w->options.max_loss > 0 && !w->options.degrees && !w->options.sign)
         return make_within_loss(plan, w, degrees);
-    if (status == FHOLA_OK)
-        status = choose_degrees(degrees, w);
+    if (status == FHOLA_OK) status = choose_degrees(degrees, w);
     return status == FHOLA_OK ? fit_degrees(plan, w, degrees) : status;
 }
 
-fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
-                          const nn_plan_options *options, nn_progress progress, void *user)
+fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch *calibration,
+                          const nn_batch *held_out, const nn_plan_options *options,
+                          nn_progress progress, void *user)
 {
     fhola_status status = nn_plan_options_check(options, model);
-    if (status != FHOLA_OK)
-        return status;
-    if (nn_batch_count(calibration) == 0)
-        return fhola_fail(FHOLA_PARAM, "no calibration pictures");
-    work w = {
-        .model = model, .calibration = calibration, .held_out = held_out, .options = *options, .progress = progress, .user = user};
+    if (status != FHOLA_OK) return status;
+    if (nn_batch_count(calibration) == 0) return fhola_fail(FHOLA_PARAM, "no calibration pictures");
+    work w = {.model = model,
+              .calibration = calibration,
+              .held_out = held_out,
+              .options = *options,
+              .progress = progress,
+              .user = user};
     unsigned *degrees = malloc(nn_model_activations(model) * sizeof *degrees);
-    if (!degrees)
-        return fhola_fail(FHOLA_NOMEM, "no memory for degrees");
+    if (!degrees) return fhola_fail(FHOLA_NOMEM, "no memory for degrees");
     status = make(plan, &w, degrees);
     nn_profile_free(w.own_profile);
     free(degrees);

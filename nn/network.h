@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A schedule on ciphertexts: the basis, scale and encoded plaintexts of every step. Internal to nn/.
+/* A schedule on ciphertexts: the basis, scale and encoded plaintexts of every step. Internal to
+ * nn/.
  *
  * Bases, from the roles of the parameters' primes (d the degree of a layer's polynomial):
  *     activation input    base + slots_to_coeffs + residual (1 + depth(d))     as the bootstrap leaves it
@@ -26,9 +27,10 @@
 
 typedef struct nn_layer {
     ckks_lintrans *linear;
-    ckks_lintrans *shortcut; /* towards the other branch; NULL: the branch is the input itself, or no block opens here */
-    ckks_plaintext *skip;    /* factor of the kept branch; NULL: none */
-    int opens, closes;       /* a block begins, ends with this layer */
+    /* towards the other branch; NULL: the branch is the input itself, or no block opens here */
+    ckks_lintrans *shortcut;
+    ckks_plaintext *skip; /* factor of the kept branch; NULL: none */
+    int opens, closes;    /* a block begins, ends with this layer */
     ckks_plaintext *bias;
     const ckks_bootstrap *bootstrap;
     unsigned residual_levels; /* 1 + depth of the activation */
@@ -42,7 +44,7 @@ struct nn_network {
     ckks_basis convolution_basis, bootstrap_basis, score_input_basis, score_basis, result_basis;
     double scale;        /* in front of bootstraps and behind them */
     double linear_scale; /* of the input and of activations: what linear layers take */
-    double score_scale; /* on score_basis */
+    double score_scale;  /* on score_basis */
     size_t count;
     nn_layer *layer;
     ckks_bootstrap *bootstrap[NN_BOOTSTRAPS]; /* of n = 2^12, 2^13, 2^14 values */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Residual networks for CIFAR-size pictures: models, pictures, plans (one polynomial per activation and channel), and the plaintext
- * engine that says what the encrypted network must compute.
+/* Residual networks for CIFAR-size pictures: models, pictures, plans (one polynomial per activation
+ * and channel), and the plaintext engine that says what the encrypted network must compute.
  *
- * Objects are created by a load or make function and released by the matching free function (which accepts NULL). Const objects may
- * be shared between threads. On error outputs are unchanged. */
+ * Objects are created by a load or make function and released by the matching free function (which
+ * accepts NULL). Const objects may be shared between threads. On error outputs are unchanged. */
 #ifndef NN_NN_H
 #define NN_NN_H
 
@@ -16,47 +16,53 @@
 extern "C" {
 #endif
 
-#define NN_PICTURE_SIDE 32u
+#define NN_PICTURE_SIDE   32u
 #define NN_PICTURE_VALUES 3072u /* 3 planes (red, green, blue) of 32 rows of 32 */
 
-/* Told now and then how far a long call has come: `done` of `total` units of `step` (a short English word). Called from the thread
- * that made the call. */
+/* Told now and then how far a long call has come: `done` of `total` units of `step` (a short
+ * English word). Called from the thread that made the call. */
 typedef void (*nn_progress)(void *user, const char *step, size_t done, size_t total);
 
-/* ---------------------------------------------------------------------------------------------------------------- models */
+/* ---- models ---- */
 
 typedef struct nn_model nn_model;
 
 /* What a weights file without metadata does not say. Any pointer may be NULL. */
 typedef struct nn_model_options {
-    const double *mean, *std;       /* 3 each, of pixels in [0, 1]: the network's input is (pixel - mean) / std; std > 0 */
+    /* 3 each, of pixels in [0, 1]: the network's input is (pixel - mean) / std; std > 0 */
+    const double *mean, *std;
     const char *const *class_names; /* class_count strings */
     size_t class_count;
 } nn_model_options;
 
 typedef struct nn_model_info {
-    unsigned depth;       /* 6 b + 2 */
-    size_t activations;   /* 6 b + 1 */
+    unsigned depth;     /* 6 b + 2 */
+    size_t activations; /* 6 b + 1 */
     size_t classes;
     double mean[3], std[3];
     double test_accuracy; /* percent, as the file says; NaN if it does not */
     uint64_t hash;        /* of the weights */
 } nn_model_info;
 
-/* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1, layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at
- * the first block of stages 2 and 3 a projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without
- * these tensors, the zero-padded shortcut. A common beginning of all names ("module." and the like) is accepted, and tensors of 16, 32
- * or 64-bit floating point. __metadata__ may give mean, std, classes (JSON arrays), test_accuracy and activation (relu, gelu
- * or silu); `options` (may be NULL) comes first where both speak. Classes without names are called "0", "1", ... FHOLA_IO: unreadable. FHOLA_FORMAT: not safetensors,
- * truncated; a tensor missing, unexpected, of another shape or with a value that is NaN or infinite; no mean or std. FHOLA_PARAM:
- * options out of range. The detail names file and tensor. */
-FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options);
+/* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1,
+ * layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at the first block of stages 2 and 3 a
+ * projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without these
+ * tensors, the zero-padded shortcut. A common beginning of all names ("module." and the like) is
+ * accepted, and tensors of 16, 32 or 64-bit floating point. __metadata__ may give mean, std,
+ * classes (JSON arrays), test_accuracy and activation (relu, gelu or silu); `options` (may be NULL)
+ * comes first where both speak. Classes without names are called "0", "1", ... FHOLA_IO:
+ * unreadable. FHOLA_FORMAT: not safetensors, truncated; a tensor missing, unexpected, of another
+ * shape or with a value that is NaN or infinite; no mean or std. FHOLA_PARAM: options out of range.
+ * The detail names file and tensor. */
+FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path,
+                                             const nn_model_options *options);
 void nn_model_free(nn_model *model);
 
-/* Replaces the exact network's activation function: "relu", "gelu", "silu", or the path of a JSON file with an array of [x, y]
- * points, x rising, joined by straight lines that continue beyond the first and the last one. A model has what its metadata
- * "activation" names, or ReLU. Plans stay bound to the weights only, profiles to the function as well. FHOLA_IO, FHOLA_FORMAT: no
- * such file, or no table. */
+/* Replaces the exact network's activation function: "relu", "gelu", "silu", or the path of a JSON
+ * file with an array of [x, y] points, x rising, joined by straight lines that continue beyond the
+ * first and the last one. A model has what its metadata "activation" names, or ReLU. Plans stay
+ * bound to the weights only, profiles to the function as well. FHOLA_IO, FHOLA_FORMAT: no such
+ * file, or no table. */
 FHOLA_WARN_UNUSED fhola_status nn_model_set_function(nn_model *model, const char *name);
 
 void nn_model_describe(const nn_model *model, nn_model_info *info);
@@ -64,125 +70,179 @@ void nn_model_describe(const nn_model *model, nn_model_info *info);
 /* Name of class `index` < classes, printable. */
 const char *nn_model_class(const nn_model *model, size_t index);
 
-/* -------------------------------------------------------------------------------------------------------------- pictures */
+/* ---- pictures ---- */
 
-/* Reads a PPM file (P6 or P3) of any size and resamples it to 32 x 32: `rgb` gets NN_PICTURE_VALUES values in [0, 1], planar.
- * FHOLA_IO, FHOLA_FORMAT (not a PPM, truncated, larger than 2^26 pixels). */
+/* Reads a PPM file (P6 or P3) of any size and resamples it to 32 x 32: `rgb` gets NN_PICTURE_VALUES
+ * values in [0, 1], planar. FHOLA_IO, FHOLA_FORMAT (not a PPM, truncated, larger than 2^26
+ * pixels). */
 FHOLA_WARN_UNUSED fhola_status nn_picture_read(double *rgb, const char *path);
 
-/* Resamples width x height pixels (3 bytes each, row by row) to 32 x 32 by area averaging: each new pixel is the mean of the part
- * of the picture it covers. FHOLA_PARAM unless both sides are 1 to 65535. */
-FHOLA_WARN_UNUSED fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels, size_t width, size_t height);
+/* Resamples width x height pixels (3 bytes each, row by row) to 32 x 32 by area averaging: each new
+ * pixel is the mean of the part of the picture it covers. FHOLA_PARAM unless both sides are 1 to
+ * 65535. */
+FHOLA_WARN_UNUSED fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels,
+                                                   size_t width, size_t height);
 
-/* values = (rgb - mean) / std per plane: the network's input. `values` and `rgb` may be the same. */
-void nn_picture_normalise(double *values, const double *rgb, const double mean[3], const double std[3]);
+/* values = (rgb - mean) / std per plane: the network's input. `values` and `rgb` may be the
+ * same. */
+void nn_picture_normalise(double *values, const double *rgb, const double mean[3],
+                          const double std[3]);
 
-/* Pictures and labels of a CIFAR binary file: CIFAR-10 records of 3,073 bytes (label, planes), CIFAR-100 records of 3,074 (coarse
- * label, fine label, planes; the fine one counts). */
+/* Pictures and labels of a CIFAR binary file: CIFAR-10 records of 3,073 bytes (label, planes),
+ * CIFAR-100 records of 3,074 (coarse label, fine label, planes; the fine one counts). */
 typedef struct nn_batch nn_batch;
 
-/* Loads `count` records from number `first` on (count = 0: all that follow). FHOLA_FORMAT: the length is no multiple of a record;
- * FHOLA_RANGE: the file has fewer records. */
-FHOLA_WARN_UNUSED fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first, size_t count);
+/* Loads `count` records from number `first` on (count = 0: all that follow). FHOLA_FORMAT: the
+ * length is no multiple of a record; FHOLA_RANGE: the file has fewer records. */
+FHOLA_WARN_UNUSED fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first,
+                                             size_t count);
 void nn_batch_free(nn_batch *batch);
 size_t nn_batch_count(const nn_batch *batch);
 unsigned nn_batch_label(const nn_batch *batch, size_t index);
-void nn_batch_picture(const nn_batch *batch, size_t index, double *rgb); /* as from nn_picture_read */
+/* as from nn_picture_read */
+void nn_batch_picture(const nn_batch *batch, size_t index, double *rgb);
 
-/* ----------------------------------------------------------------------------------------------------------------- plans */
+/* ---- plans ---- */
 
-/* Plans, profiles and tables of costs are JSON files (fhola-formats(5)). FHOLA_FORMAT: it is none of them. What else is wrong with it
- * is found by whoever loads it. */
-typedef enum nn_document { NN_DOCUMENT_PLAN = 0, NN_DOCUMENT_PROFILE = 1, NN_DOCUMENT_COST = 2 } nn_document;
+/* Plans, profiles and tables of costs are JSON files (fhola-formats(5)). FHOLA_FORMAT: it is none
+ * of them. What else is wrong with it is found by whoever loads it. */
+typedef enum nn_document {
+    NN_DOCUMENT_PLAN = 0,
+    NN_DOCUMENT_PROFILE = 1,
+    NN_DOCUMENT_COST = 2
+} nn_document;
 FHOLA_WARN_UNUSED fhola_status nn_document_load_kind(nn_document *kind, const char *path);
 const char *nn_document_name(nn_document kind); /* "a plan", "a profile", "a table of costs" */
 
 /* One polynomial per activation and channel, fitted to one model. */
 typedef struct nn_plan nn_plan;
 
-/* Loads a plan (JSON, see fhola-formats(5)) and checks that it belongs to `model` (NULL: no such check). FHOLA_FORMAT: malformed,
- * or a value out of its range; FHOLA_PARAM: made for another model. */
-FHOLA_WARN_UNUSED fhola_status nn_plan_load(nn_plan **plan, const char *path, const nn_model *model);
+/* Loads a plan (JSON, see fhola-formats(5)) and checks that it belongs to `model` (NULL: no such
+ * check). FHOLA_FORMAT: malformed, or a value out of its range; FHOLA_PARAM: made for another
+ * model. */
+FHOLA_WARN_UNUSED fhola_status nn_plan_load(nn_plan **plan, const char *path,
+                                            const nn_model *model);
 FHOLA_WARN_UNUSED fhola_status nn_plan_save(const nn_plan *plan, const char *path);
 void nn_plan_free(nn_plan *plan);
 
-uint64_t nn_plan_model(const nn_plan *plan);             /* hash of the weights it was made for */
-double nn_plan_eps(const nn_plan *plan);                 /* of the bootstrap's sine */
-size_t nn_plan_count(const nn_plan *plan);               /* activations */
-unsigned nn_plan_degree(const nn_plan *plan, size_t i);  /* of activation i */
-double nn_plan_max_w(const nn_plan *plan, size_t i);     /* largest |w| of activation i on the held-out pictures, 0: unknown */
-unsigned nn_plan_depth(const nn_plan *plan);             /* levels of all activations: ceil(log2(degree + 1)) of a polynomial */
-unsigned nn_plan_levels(const nn_plan *plan);            /* residual levels it needs: one more than its deepest activation has */
+uint64_t nn_plan_model(const nn_plan *plan);            /* hash of the weights it was made for */
+double nn_plan_eps(const nn_plan *plan);                /* of the bootstrap's sine */
+size_t nn_plan_count(const nn_plan *plan);              /* activations */
+unsigned nn_plan_degree(const nn_plan *plan, size_t i); /* of activation i */
+/* largest |w| of activation i on the held-out pictures, 0: unknown */
+double nn_plan_max_w(const nn_plan *plan, size_t i);
+/* levels of all activations: ceil(log2(degree + 1)) of a polynomial */
+unsigned nn_plan_depth(const nn_plan *plan);
+/* residual levels it needs: one more than its deepest activation has */
+unsigned nn_plan_levels(const nn_plan *plan);
 
-/* What arrives at the activations of the exact network (histograms, ranges, means, deviations of every channel), how much the loss
- * depends on each, and how much the scores change when one of them becomes a polynomial of degree 3, 7, 15 or 31. */
+/* What arrives at the activations of the exact network (histograms, ranges, means, deviations of
+ * every channel), how much the loss depends on each, and how much the scores change when one of
+ * them becomes a polynomial of degree 3, 7, 15 or 31. */
 typedef struct nn_profile nn_profile;
 
-/* Seconds of one encrypted layer by the degree of its polynomial: activation, convolution, and the bootstrap on its shorter chain.
- * */
+/* Seconds of one encrypted layer by the degree of its polynomial: activation, convolution, and the
+ * bootstrap on its shorter chain.
+ */
 typedef struct nn_cost nn_cost;
-const char *nn_cost_machine(const nn_cost *cost); /* where it was measured, with so many threads, */
+/* where it was measured, with so many threads, */
+const char *nn_cost_machine(const nn_cost *cost);
 unsigned nn_cost_threads(const nn_cost *cost);
-size_t nn_cost_sets(const nn_cost *cost);         /* for so many parameter sets, */
+size_t nn_cost_sets(const nn_cost *cost);                  /* for so many parameter sets, */
 const char *nn_cost_params(const nn_cost *cost, size_t i); /* i < nn_cost_sets */
 
-/* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of its range. */
+/* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of
+ * its range. */
 FHOLA_WARN_UNUSED fhola_status nn_cost_load(nn_cost **cost, const char *path);
 void nn_cost_free(nn_cost *cost);
 FHOLA_WARN_UNUSED fhola_status nn_cost_save(const nn_cost *cost, const char *path);
 
-/* Measures such a table on this machine, with as many threads as OpenMP has: runs `model` on an encrypted picture with one degree
- * for all activations, for each of 3, 7, 15, ... up to `max_degree` that the named parameters have levels for, `repeats` times each
- * (of which the shortest time of a layer counts). `machine` goes into the table, as do the sets of `kept` (may be NULL) that are not
- * measured.
- * Takes the memory of one inference. FHOLA_PARAM: no such parameters, no levels for polynomials, or a number out of range. */
-FHOLA_WARN_UNUSED fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine, const nn_model *model,
-                                               unsigned max_degree, unsigned repeats, const nn_cost *kept, nn_progress progress,
+/* Measures such a table on this machine, with as many threads as OpenMP has: runs `model` on an
+ * encrypted picture with one degree for all activations, for each of 3, 7, 15, ... up to
+ * `max_degree` that the named parameters have levels for, `repeats` times each (of which the
+ * shortest time of a layer counts). `machine` goes into the table, as do the sets of `kept` (may be
+ * NULL) that are not measured. Takes the memory of one inference. FHOLA_PARAM: no such parameters,
+ * no levels for polynomials, or a number out of range. */
+FHOLA_WARN_UNUSED fhola_status nn_cost_measure(nn_cost **cost, const char *params_name,
+                                               const char *machine, const nn_model *model,
+                                               unsigned max_degree, unsigned repeats,
+                                               const nn_cost *kept, nn_progress progress,
                                                void *user);
 
 /* How degrees are chosen: the exact optimum, steps of steepest descent, or one degree for all. */
-typedef enum nn_plan_choice { NN_CHOICE_DP = 0, NN_CHOICE_GREEDY = 1, NN_CHOICE_UNIFORM = 2 } nn_plan_choice;
+typedef enum nn_plan_choice {
+    NN_CHOICE_DP = 0,
+    NN_CHOICE_GREEDY = 1,
+    NN_CHOICE_UNIFORM = 2
+} nn_plan_choice;
 
-/* What an activation's error counts: measured change of the scores, or squared gradient of the loss times mean squared error. */
-typedef enum nn_plan_importance { NN_IMPORTANCE_SENSITIVITY = 0, NN_IMPORTANCE_GRADIENT = 1 } nn_plan_importance;
+/* What an activation's error counts: measured change of the scores, or squared gradient of the loss
+ * times mean squared error. */
+typedef enum nn_plan_importance {
+    NN_IMPORTANCE_SENSITIVITY = 0,
+    NN_IMPORTANCE_GRADIENT = 1
+} nn_plan_importance;
 
-/* What a polynomial is fitted to: the histogram with a uniform guard, the histogram alone, or the normal density of its mean and
- * deviation. */
-typedef enum nn_plan_weight { NN_WEIGHT_GUARDED = 0, NN_WEIGHT_EMPIRICAL = 1, NN_WEIGHT_NORMAL = 2 } nn_plan_weight;
+/* What a polynomial is fitted to: the histogram with a uniform guard, the histogram alone, or the
+ * normal density of its mean and deviation. */
+typedef enum nn_plan_weight {
+    NN_WEIGHT_GUARDED = 0,
+    NN_WEIGHT_EMPIRICAL = 1,
+    NN_WEIGHT_NORMAL = 2
+} nn_plan_weight;
 
-/* Named combinations: what measured best; that of Lee et al. (arXiv 2310.10349: one polynomial per layer, normal weight,
- * gradients); and the first with degrees chosen greedily, or all the same. */
-typedef enum nn_plan_method { NN_METHOD_LAYERWISE, NN_METHOD_PAPER, NN_METHOD_GREEDY, NN_METHOD_UNIFORM } nn_plan_method;
+/* Named combinations: what measured best; that of Lee et al. (arXiv 2310.10349: one polynomial per
+ * layer, normal weight, gradients); and the first with degrees chosen greedily, or all the same. */
+typedef enum nn_plan_method {
+    NN_METHOD_LAYERWISE,
+    NN_METHOD_PAPER,
+    NN_METHOD_GREEDY,
+    NN_METHOD_UNIFORM
+} nn_plan_method;
 
 /* How nn_plan_make works. nn_plan_defaults fills in what measured best. */
 typedef struct nn_plan_options {
-    unsigned depth;          /* budget: largest nn_plan_depth allowed. Exactly one of the three budgets is not 0; ignored with `degrees` */
-    double seconds;          /* budget: by `cost` */
-    double max_loss;         /* budget: points of accuracy on the held-out pictures, the cheapest plan that keeps it */
-    const nn_cost *cost;     /* NULL: only levels count */
-    const char *params;      /* parameter set of `cost`: "R15" */
-    unsigned max_degree;     /* largest degree chosen, 3 to 63 (those tried: 3, 7, 15, 31) */
+    /* budget: largest nn_plan_depth allowed. Exactly one of the three budgets is not 0; ignored
+     * with `degrees` */
+    unsigned depth;
+    double seconds; /* budget: by `cost` */
+    /* budget: points of accuracy on the held-out pictures, the cheapest plan that keeps it */
+    double max_loss;
+    const nn_cost *cost; /* NULL: only levels count */
+    const char *params;  /* parameter set of `cost`: "R15" */
+    unsigned max_degree; /* largest degree chosen, 3 to 63 (those tried: 3, 7, 15, 31) */
     nn_plan_choice choice;
     nn_plan_importance importance;
     nn_plan_weight weight;
-    int per_layer;           /* one polynomial for all channels */
-    int plain_target;        /* aim at the activation of what arrives, not at what the exact network has there */
-    int exact_inputs;        /* fit to what arrives in the exact network, not behind the polynomials before; needs plain_target */
-    int minimax;             /* smallest largest error on the interval instead of smallest mean square */
-    int unguarded;           /* keep a plan that leaves its intervals on the held-out pictures */
-    const unsigned *degrees; /* NULL: chosen by dynamic programming over the profile's sensitivities; else one per activation, 1 to 63 */
-    /* Not NULL: every activation becomes ReLU by this composition of polynomials (of <fhola/ola.h>), on intervals around 0. Degrees,
-     * budgets and everything about least squares are then ignored. */
+    int per_layer; /* one polynomial for all channels */
+    /* aim at the activation of what arrives, not at what the exact network has there */
+    int plain_target;
+    /* fit to what arrives in the exact network, not behind the polynomials before; needs
+     * plain_target */
+    int exact_inputs;
+    /* smallest largest error on the interval instead of smallest mean square */
+    int minimax;
+    int unguarded; /* keep a plan that leaves its intervals on the held-out pictures */
+    /* NULL: chosen by dynamic programming over the profile's sensitivities; else one per
+     * activation, 1 to 63 */
+    const unsigned *degrees;
+    /* Not NULL: every activation becomes ReLU by this composition of polynomials (of
+     * <fhola/ola.h>), on intervals around 0. Degrees, budgets and everything about least squares
+     * are then ignored. */
     const struct ola_composite *sign;
     const nn_profile *profile; /* NULL: made when needed */
-    double eps;              /* of the bootstrap's sine, [0, 1/4] */
-    double margin_inside;    /* half-width over the observed half range, activations inside of blocks; >= 1 */
-    double margin_output;    /* the same for the first activation and for block outputs */
-    double floor;            /* smallest half-width over the layer's largest, [0, 1] */
-    double guard;            /* mass of the uniform guard beside the histogram, > 0 */
-    double limit_w;          /* held-out |w| above which an interval is widened and the layer fitted again, (0, 1] */
+    double eps;                /* of the bootstrap's sine, [0, 1/4] */
+    /* half-width over the observed half range, activations inside of blocks; >= 1 */
+    double margin_inside;
+    double margin_output; /* the same for the first activation and for block outputs */
+    double floor;         /* smallest half-width over the layer's largest, [0, 1] */
+    double guard;         /* mass of the uniform guard beside the histogram, > 0 */
+    /* held-out |w| above which an interval is widened and the layer fitted again, (0, 1] */
+    double limit_w;
     size_t sensitivity_pictures; /* calibration pictures that measure the sensitivities */
-    size_t refine_pictures;  /* 0: the schedule as chosen; else improved by exchanges, fitted to and judged on so many pictures each */
+    /* 0: the schedule as chosen; else improved by exchanges, fitted to and judged on so many
+     * pictures each */
+    size_t refine_pictures;
 } nn_plan_options;
 
 void nn_plan_defaults(nn_plan_options *options);
@@ -190,43 +250,54 @@ void nn_plan_defaults(nn_plan_options *options);
 /* Sets choice, importance, weight, per_layer, plain_target, exact_inputs, minimax and unguarded. */
 void nn_plan_set_method(nn_plan_options *options, nn_plan_method method);
 
-/* Measures a profile; of the options, those that say how to fit and how many pictures to compare matter. Deterministic: the same on
- * any number of threads. FHOLA_PARAM: options out of range; FHOLA_RANGE: the network's values are not finite, or a channel is
- * constant. */
-FHOLA_WARN_UNUSED fhola_status nn_profile_make(nn_profile **profile, const nn_model *model, const nn_batch *calibration,
-                                               const nn_plan_options *options, nn_progress progress, void *user);
-FHOLA_WARN_UNUSED fhola_status nn_profile_load(nn_profile **profile, const char *path, const nn_model *model); /* as nn_plan_load */
+/* Measures a profile; of the options, those that say how to fit and how many pictures to compare
+ * matter. Deterministic: the same on any number of threads. FHOLA_PARAM: options out of range;
+ * FHOLA_RANGE: the network's values are not finite, or a channel is constant. */
+FHOLA_WARN_UNUSED fhola_status nn_profile_make(nn_profile **profile, const nn_model *model,
+                                               const nn_batch *calibration,
+                                               const nn_plan_options *options, nn_progress progress,
+                                               void *user);
+/* as nn_plan_load */
+FHOLA_WARN_UNUSED fhola_status nn_profile_load(nn_profile **profile, const char *path,
+                                               const nn_model *model);
 FHOLA_WARN_UNUSED fhola_status nn_profile_save(const nn_profile *profile, const char *path);
 void nn_profile_free(nn_profile *profile);
 
 typedef struct nn_profile_info {
-    uint64_t hash;   /* of the exact network: its weights, and its activation function unless that is ReLU */
+    /* of the exact network: its weights, and its activation function unless that is ReLU */
+    uint64_t hash;
     size_t pictures; /* calibration pictures */
     size_t activations;
-    double eps;      /* of the sine */
+    double eps; /* of the sine */
 } nn_profile_info;
 void nn_profile_describe(const nn_profile *profile, nn_profile_info *info);
 /* The values that arrive at activation i, all channels together. */
-void nn_profile_arrivals(const nn_profile *profile, size_t i, double *least, double *most, double *deviation);
+void nn_profile_arrivals(const nn_profile *profile, size_t i, double *least, double *most,
+                         double *deviation);
 
-/* Fits a plan: layer by layer on the inputs that the polynomial layers before really produce for the `calibration` pictures,
- * towards the mean of the exact network's activation given that input; ranges are checked on `held_out` (may be NULL).
- * Deterministic: the same on any number of threads. FHOLA_PARAM: options out of range, no calibration pictures, depth below 2 per
- * activation; FHOLA_RANGE: the network's values are not finite. */
-FHOLA_WARN_UNUSED fhola_status nn_plan_make(nn_plan **plan, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
-                                            const nn_plan_options *options, nn_progress progress, void *user);
+/* Fits a plan: layer by layer on the inputs that the polynomial layers before really produce for
+ * the `calibration` pictures, towards the mean of the exact network's activation given that input;
+ * ranges are checked on `held_out` (may be NULL). Deterministic: the same on any number of threads.
+ * FHOLA_PARAM: options out of range, no calibration pictures, depth below 2 per activation;
+ * FHOLA_RANGE: the network's values are not finite. */
+FHOLA_WARN_UNUSED fhola_status nn_plan_make(nn_plan **plan, const nn_model *model,
+                                            const nn_batch *calibration, const nn_batch *held_out,
+                                            const nn_plan_options *options, nn_progress progress,
+                                            void *user);
 
 /* Plans beside each other. One row per plan. */
 #define NN_COMPARISON_NAME 48u
 typedef struct nn_comparison_row {
-    const char *group;             /* what is varied: "frontier", "schedule", "weight", ... */
+    const char *group; /* what is varied: "frontier", "schedule", "weight", ... */
     char name[NN_COMPARISON_NAME];
     unsigned depth;
-    double seconds;                /* by the table of costs; NaN without one, or if the set cannot do it */
-    double predicted, accuracy;    /* percent, on the pictures judged by; NaN if fitting diverged */
-    size_t not_finite;             /* of these pictures */
-    double max_w;                  /* on these pictures */
-    unsigned *degrees;             /* of all activations */
+    /* by the table of costs; NaN without one, or if the set cannot do it */
+    double seconds;
+    /* percent, on the pictures judged by; NaN if fitting diverged */
+    double predicted, accuracy;
+    size_t not_finite; /* of these pictures */
+    double max_w;      /* on these pictures */
+    unsigned *degrees; /* of all activations */
 } nn_comparison_row;
 
 typedef struct nn_comparison {
@@ -236,51 +307,66 @@ typedef struct nn_comparison {
     nn_comparison_row *row;
 } nn_comparison;
 
-/* The table that shows what each part of the method is worth, at one budget: options->depth or ->seconds, with ->profile not NULL.
- * The first row is what `options` say; then, one at a time: uniform, greedy; normal and empirical weight; one polynomial per layer;
- * plain target; gradients instead of sensitivities; minimax of equal degree; all of the paper's. What cannot be done at the budget
- * is left out. Ranges are guarded on `held_out`, accuracies are those on `judged` (the two may be the same). Errors as
- * nn_plan_make. */
-FHOLA_WARN_UNUSED fhola_status nn_compare_ablation(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration,
-                                                   const nn_batch *held_out, const nn_batch *judged, const nn_plan_options *options,
+/* The table that shows what each part of the method is worth, at one budget: options->depth or
+ * ->seconds, with ->profile not NULL. The first row is what `options` say; then, one at a time:
+ * uniform, greedy; normal and empirical weight; one polynomial per layer; plain target; gradients
+ * instead of sensitivities; minimax of equal degree; all of the paper's. What cannot be done at the
+ * budget is left out. Ranges are guarded on `held_out`, accuracies are those on `judged` (the two
+ * may be the same). Errors as nn_plan_make. */
+FHOLA_WARN_UNUSED fhola_status nn_compare_ablation(nn_comparison **comparison,
+                                                   const nn_model *model,
+                                                   const nn_batch *calibration,
+                                                   const nn_batch *held_out, const nn_batch *judged,
+                                                   const nn_plan_options *options,
                                                    nn_progress progress, void *user);
 
 /* `points` (2 to 32) plans along the frontier of cost and loss, evenly spaced in cost. */
-FHOLA_WARN_UNUSED fhola_status nn_compare_frontier(nn_comparison **comparison, const nn_model *model, const nn_batch *calibration,
-                                                   const nn_batch *held_out, const nn_batch *judged, const nn_plan_options *options,
-                                                   size_t points, nn_progress progress, void *user);
+FHOLA_WARN_UNUSED fhola_status nn_compare_frontier(nn_comparison **comparison,
+                                                   const nn_model *model,
+                                                   const nn_batch *calibration,
+                                                   const nn_batch *held_out, const nn_batch *judged,
+                                                   const nn_plan_options *options, size_t points,
+                                                   nn_progress progress, void *user);
 void nn_comparison_free(nn_comparison *comparison);
 
-/* Writes one self-contained HTML page about a plan: frontier of accuracy against cost, degrees, every activation's fit over its
- * histogram, ranges, and the comparisons (each may be NULL). `options` are those the plan was made with; profile and held_out must
- * not be NULL. */
-FHOLA_WARN_UNUSED fhola_status nn_report_save(const char *path, const nn_model *model, const nn_plan *plan, const nn_plan_options *options,
-                                              const nn_batch *held_out, const nn_comparison *frontier, const nn_comparison *ablation);
+/* Writes one self-contained HTML page about a plan: frontier of accuracy against cost, degrees,
+ * every activation's fit over its histogram, ranges, and the comparisons (each may be NULL).
+ * `options` are those the plan was made with; profile and held_out must not be NULL. */
+FHOLA_WARN_UNUSED fhola_status nn_report_save(const char *path, const nn_model *model,
+                                              const nn_plan *plan, const nn_plan_options *options,
+                                              const nn_batch *held_out,
+                                              const nn_comparison *frontier,
+                                              const nn_comparison *ablation);
 
-/* ------------------------------------------------------------------------------------------------------ plaintext engine */
+/* ---- plaintext engine ---- */
 
-/* Scores (one per class) of one normalised picture, in double precision: the exact network with `plan` NULL, else the polynomial
- * one. */
-FHOLA_WARN_UNUSED fhola_status nn_plain_scores(double *scores, const nn_model *model, const nn_plan *plan, const double *values);
+/* Scores (one per class) of one normalised picture, in double precision: the exact network with
+ * `plan` NULL, else the polynomial one. */
+FHOLA_WARN_UNUSED fhola_status nn_plain_scores(double *scores, const nn_model *model,
+                                               const nn_plan *plan, const double *values);
 
 typedef struct nn_evaluation {
     size_t pictures;
-    size_t right;        /* label has the largest score */
-    size_t not_finite;   /* pictures with a score that is NaN or infinite; these count as wrong */
-    size_t too_large;    /* pictures with a finite score of 200 or more in magnitude */
-    double max_score;    /* largest magnitude of a finite score */
-    double max_w;        /* largest finite |w| of any activation; 0 for the exact network */
-    size_t outside;      /* pictures with some |w| > 1: beyond what the activation's polynomial was fitted for */
-    size_t lost;         /* pictures with some |w| > 2 or not finite: beyond what a bootstrap carries */
+    size_t right;      /* label has the largest score */
+    size_t not_finite; /* pictures with a score that is NaN or infinite; these count as wrong */
+    size_t too_large;  /* pictures with a finite score of 200 or more in magnitude */
+    double max_score;  /* largest magnitude of a finite score */
+    double max_w;      /* largest finite |w| of any activation; 0 for the exact network */
+    /* pictures with some |w| > 1: beyond what the activation's polynomial was fitted for */
+    size_t outside;
+    /* pictures with some |w| > 2 or not finite: beyond what a bootstrap carries */
+    size_t lost;
 } nn_evaluation;
 
-/* Runs the network (exact with `plan` NULL) over a batch in single precision. `noise` is the standard deviation of independent
- * normal noise added to every w (0 for none), drawn from `seed`; results do not depend on the number of threads. FHOLA_RANGE: a
- * label beyond the model's classes. */
-FHOLA_WARN_UNUSED fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan, const nn_batch *batch,
-                                           double noise, uint64_t seed, nn_progress progress, void *user);
+/* Runs the network (exact with `plan` NULL) over a batch in single precision. `noise` is the
+ * standard deviation of independent normal noise added to every w (0 for none), drawn from `seed`;
+ * results do not depend on the number of threads. FHOLA_RANGE: a label beyond the model's
+ * classes. */
+FHOLA_WARN_UNUSED fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model,
+                                           const nn_plan *plan, const nn_batch *batch, double noise,
+                                           uint64_t seed, nn_progress progress, void *user);
 
-/* ------------------------------------------------------------------------------------------------------ encrypted engine */
+/* ---- encrypted engine ---- */
 
 /* Objects of <fhola/ckks.h>. */
 typedef struct ckks_complex ckks_complex;
@@ -292,18 +378,21 @@ typedef struct ckks_eval_keys ckks_eval_keys;
 typedef struct ckks_key_list ckks_key_list;
 typedef struct ckks_ciphertext ckks_ciphertext;
 
-/* A model and plan compiled for one context: the basis and scale of every step, the encoded weights, and the exact list of keys. */
+/* A model and plan compiled for one context: the basis and scale of every step, the encoded
+ * weights, and the exact list of keys. */
 typedef struct nn_network nn_network;
-/* What a client needs to know of a network: parameters of encryption, normalisation of the picture, number and names of the
- * classes, list of keys. No weights. */
+/* What a client needs to know of a network: parameters of encryption, normalisation of the picture,
+ * number and names of the classes, list of keys. No weights. */
 typedef struct nn_client nn_client;
 
-/* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer refuses. The parameters need
- * bootstrapping, at least 2^14 slots, and one residual level more than the deepest polynomial; the plan's eps must be theirs.
- * FHOLA_PARAM says which of these fails, or where the plan does not fit the model. Model and plan may be released afterwards; the
- * context must outlive the network. */
-FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context, ckks_workspace *workspace,
-                                                 const nn_model *model, const nn_plan *plan, int encode);
+/* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer
+ * refuses. The parameters need bootstrapping, at least 2^14 slots, and one residual level more than
+ * the deepest polynomial; the plan's eps must be theirs. FHOLA_PARAM says which of these fails, or
+ * where the plan does not fit the model. Model and plan may be released afterwards; the context
+ * must outlive the network. */
+FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context,
+                                                 ckks_workspace *workspace, const nn_model *model,
+                                                 const nn_plan *plan, int encode);
 void nn_network_destroy(nn_network *network);
 size_t nn_network_layers(const nn_network *network); /* activations */
 size_t nn_network_bytes(const nn_network *network);  /* of memory for encoded weights */
@@ -312,16 +401,18 @@ const nn_client *nn_network_client(const nn_network *network); /* lives as long 
 
 /* Per linear layer: how the encrypted matrix is split. */
 typedef struct nn_linear_cost {
-    size_t diagonals;        /* plaintext products, each with a vector of `period` values */
+    size_t diagonals; /* plaintext products, each with a vector of `period` values */
     size_t period;
     unsigned babies, giants; /* rotations: of the input, of partial sums */
     size_t bytes;            /* encoded */
 } nn_linear_cost;
-/* The convolution in front of activation `layer` (layer = nn_network_layers: pooling and linear layer), and with `shortcut` nonzero
- * the stage change applied with it. All zeros where there is none. */
+/* The convolution in front of activation `layer` (layer = nn_network_layers: pooling and linear
+ * layer), and with `shortcut` nonzero the stage change applied with it. All zeros where there is
+ * none. */
 nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, int shortcut);
 
-/* Slot values of a picture (as from nn_picture_read): the network's input, nn_client_input_values() of them. */
+/* Slot values of a picture (as from nn_picture_read): the network's input, nn_client_input_values()
+ * of them. */
 void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *rgb);
 size_t nn_client_input_values(const nn_client *client);
 size_t nn_client_classes(const nn_client *client);
@@ -329,20 +420,25 @@ const char *nn_client_class(const nn_client *client, size_t index);
 const ckks_key_list *nn_client_keys(const nn_client *client);
 
 /* RANGE: a value of the picture is outside [0, 1]; the bootstraps behind would be out of range. */
-FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
-                                                  const nn_client *client, const double *rgb, const ckks_secret_key *secret,
-                                                  ckks_rng *rng);
-/* Decrypts a result: one score per class, the mean over all copies of it in the slots. RANGE: scores beyond what the modulus holds, or a
- * result computed under another key; both show where a sound result is zero. */
-FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *workspace, double *scores,
-                                                 const nn_client *client, const ckks_ciphertext *in, const ckks_secret_key *secret);
-/* The same with noise flooding (ckks_decrypt_flooded): independent noise of standard deviation `deviation` on every score. RANGE: the
- * deviation is not positive or too large. */
-FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspace *workspace, double *scores,
-                                                         const nn_client *client, const ckks_ciphertext *in,
-                                                         const ckks_secret_key *secret, double deviation, ckks_rng *rng);
-/* The deviation that bounds what adversaries learn from `queries` results, beyond what exact scores would tell, by `bits` bits of
- * statistical security (ckks_flood_deviation): `error` bounds the root mean square error of a result's values. */
+FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context,
+                                                  ckks_workspace *workspace, ckks_ciphertext *out,
+                                                  const nn_client *client, const double *rgb,
+                                                  const ckks_secret_key *secret, ckks_rng *rng);
+/* Decrypts a result: one score per class, the mean over all copies of it in the slots. RANGE:
+ * scores beyond what the modulus holds, or a result computed under another key; both show where a
+ * sound result is zero. */
+FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores(const ckks_context *context,
+                                                 ckks_workspace *workspace, double *scores,
+                                                 const nn_client *client, const ckks_ciphertext *in,
+                                                 const ckks_secret_key *secret);
+/* The same with noise flooding (ckks_decrypt_flooded): independent noise of standard deviation
+ * `deviation` on every score. RANGE: the deviation is not positive or too large. */
+FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores_flooded(
+    const ckks_context *context, ckks_workspace *workspace, double *scores, const nn_client *client,
+    const ckks_ciphertext *in, const ckks_secret_key *secret, double deviation, ckks_rng *rng);
+/* The deviation that bounds what adversaries learn from `queries` results, beyond what exact scores
+ * would tell, by `bits` bits of statistical security (ckks_flood_deviation): `error` bounds the
+ * root mean square error of a result's values. */
 double nn_flood_deviation(const nn_client *client, double bits, double queries, double error);
 
 /* Seconds of one layer, or summed. */
@@ -350,58 +446,69 @@ typedef struct nn_stage_times {
     double activation, convolution, slots_to_coeffs, switch_and_raise, coeffs_to_slots, eval_mod;
 } nn_stage_times;
 
-typedef enum nn_step { NN_STEP_CONVOLUTION, NN_STEP_BOOTSTRAP, NN_STEP_ACTIVATION, NN_STEP_SCORES } nn_step;
+typedef enum nn_step {
+    NN_STEP_CONVOLUTION,
+    NN_STEP_BOOTSTRAP,
+    NN_STEP_ACTIVATION,
+    NN_STEP_SCORES
+} nn_step;
 const char *nn_step_name(nn_step step);
 
 /* What nn_infer tells while it runs; any pointer may be NULL. */
 typedef struct nn_infer_hooks {
     void *user;
-    /* A step of layer `layer` begins; `done` of `total` units of work (near-equal times) are behind. Nonzero stops with
-     * FHOLA_IO. */
+    /* A step of layer `layer` begins; `done` of `total` units of work (near-equal times) are
+     * behind. Nonzero stops with FHOLA_IO. */
     int (*progress)(void *user, size_t layer, nn_step step, size_t done, size_t total);
-    /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION of every layer, NN_STEP_SCORES.
-     * An error stops. */
+    /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION
+     * of every layer, NN_STEP_SCORES. An error stops. */
     fhola_status (*observe)(void *user, size_t layer, nn_step step, const ckks_ciphertext *value);
-    nn_stage_times *times; /* nn_network_layers + 1 of them (the last: pooling and linear layer), overwritten */
+    /* nn_network_layers + 1 of them (the last: pooling and linear layer), overwritten */
+    nn_stage_times *times;
 } nn_infer_hooks;
 
 /* Runs the network on an encrypted picture. `hooks` may be NULL. */
-FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
-                                        const nn_network *network, const ckks_eval_keys *keys, const ckks_ciphertext *in,
+FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace,
+                                        ckks_ciphertext *out, const nn_network *network,
+                                        const ckks_eval_keys *keys, const ckks_ciphertext *in,
                                         const nn_infer_hooks *hooks);
 
-/* ------------------------------------------------------------------------------------------------ end of encrypted engine */
+/* ---- end of encrypted engine ---- */
 
-/* ------------------------------------------------------------------------------------------- files of the encrypted engine */
+/* ---- files of the encrypted engine ---- */
 
-/* Two parties. The server has a compiled network; from it comes a client file. The owner of the pictures makes keys from the client
- * file, keeps the secret key, gives the evaluation keys to the server, and sends encrypted pictures. Every file says to which
- * network, and to which secret key, it belongs; what does not belong together is refused with FHOLA_KEY. Errors of reading and
+/* Two parties. The server has a compiled network; from it comes a client file. The owner of the
+ * pictures makes keys from the client file, keeps the secret key, gives the evaluation keys to the
+ * server, and sends encrypted pictures. Every file says to which network, and to which secret key,
+ * it belongs; what does not belong together is refused with FHOLA_KEY. Errors of reading and
  * writing are those of <fhola/ckks.h>. Formats: fhola-formats(5). */
 
 typedef struct ckks_params ckks_params;
 typedef struct ckks_reader ckks_reader;
 typedef struct ckks_writer ckks_writer;
 
-/* progress(arg, done, total) of a long call; may be NULL; a nonzero return stops it with FHOLA_IO. */
+/* progress(arg, done, total) of a long call; may be NULL; a nonzero return stops it with
+ * FHOLA_IO. */
 typedef int (*nn_count_progress)(void *arg, size_t done, size_t total);
 
-/* Writes a compiled network: parameters, weights, plan; and with `client_path` not NULL the client file that goes with it. Errors
- * also as nn_network_create. */
-FHOLA_WARN_UNUSED fhola_status nn_compiled_save(const char *path, const char *client_path, const ckks_params *params,
-                                                const nn_model *model, const nn_plan *plan);
-FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **params, const char *path);
+/* Writes a compiled network: parameters, weights, plan; and with `client_path` not NULL the client
+ * file that goes with it. Errors also as nn_network_create. */
+FHOLA_WARN_UNUSED fhola_status nn_compiled_save(const char *path, const char *client_path,
+                                                const ckks_params *params, const nn_model *model,
+                                                const nn_plan *plan);
+FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan,
+                                                ckks_params **params, const char *path);
 
-/* ---- owner of the pictures */
+/* ---- owner of the pictures ---- */
 
 typedef struct nn_owner nn_owner;
 
-/* From a client file: can only generate keys. From a secret key file: can encrypt and decrypt. From a model: what its client file
- * would do. */
+/* From a client file: can only generate keys. From a secret key file: can encrypt and decrypt. From
+ * a model: what its client file would do. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_client(nn_owner **owner, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_secret(nn_owner **owner, const char *path);
-FHOLA_WARN_UNUSED fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const nn_model *model,
-                                               const nn_plan *plan);
+FHOLA_WARN_UNUSED fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params,
+                                               const nn_model *model, const nn_plan *plan);
 void nn_owner_destroy(nn_owner *owner); /* wipes */
 
 const ckks_params *nn_owner_params(const nn_owner *owner);
@@ -409,47 +516,60 @@ const nn_client *nn_owner_client(const nn_owner *owner);
 uint64_t nn_owner_network(const nn_owner *owner); /* id of the network */
 uint64_t nn_owner_key(const nn_owner *owner);     /* id of the secret key; 0: none yet */
 
-/* Makes a secret key and writes its file (readable by its owner only, holds the client file too) and the evaluation keys.
- * Afterwards the owner has the secret key. On failure neither file exists. */
-FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path, const char *keys_path,
-                                                 nn_count_progress progress, void *arg);
-/* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key. */
-FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out, const double *rgb);
-/* From now on decrypted scores get independent noise of this standard deviation (nn_flood_deviation); 0: none. */
+/* Makes a secret key and writes its file (readable by its owner only, holds the client file too)
+ * and the evaluation keys. Afterwards the owner has the secret key. On failure neither file
+ * exists. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path,
+                                                 const char *keys_path, nn_count_progress progress,
+                                                 void *arg);
+/* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret
+ * key. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out,
+                                                const double *rgb);
+/* From now on decrypted scores get independent noise of this standard deviation
+ * (nn_flood_deviation); 0: none. */
 void nn_owner_flood(nn_owner *owner, double deviation);
-/* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended. FHOLA_LEVEL: not a result. */
-FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in, int *more);
+/* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended.
+ * FHOLA_LEVEL: not a result. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in,
+                                                int *more);
 
-/* ---- server */
+/* ---- server ---- */
 
 typedef struct nn_server nn_server;
 
-/* From a compiled network. Its weights are encoded by nn_server_prepare, or else by the first nn_server_infer with a picture. */
+/* From a compiled network. Its weights are encoded by nn_server_prepare, or else by the first
+ * nn_server_infer with a picture. */
 FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
 /* From a model, at once. Model and plan may be released afterwards. */
-FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params, const nn_model *model,
-                                                const nn_plan *plan);
+FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params,
+                                                const nn_model *model, const nn_plan *plan);
 void nn_server_destroy(nn_server *server);
 
 const ckks_params *nn_server_params(const nn_server *server);
-const nn_network *nn_server_network(const nn_server *server); /* until nn_server_prepare, the first nn_server_infer, or the end */
+/* until nn_server_prepare, the first nn_server_infer, or the end */
+const nn_network *nn_server_network(const nn_server *server);
 uint64_t nn_server_network_id(const nn_server *server);
 const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet */
 
-/* Reads evaluation keys, in place of earlier ones. FHOLA_KEY: of another network. FHOLA_SECURITY: it is a secret key. */
-FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char *path, nn_count_progress progress, void *arg);
-/* Runs the network on the next encrypted picture of a stream and appends the result to another. *more = 0: the stream has ended,
- * nothing was written. FHOLA_KEY: no evaluation keys, or those of another secret key. FHOLA_LEVEL: it is no encrypted picture. */
-FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in, int *more,
-                                               const nn_infer_hooks *hooks);
+/* Reads evaluation keys, in place of earlier ones. FHOLA_KEY: of another network. FHOLA_SECURITY:
+ * it is a secret key. */
+FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char *path,
+                                                   nn_count_progress progress, void *arg);
+/* Runs the network on the next encrypted picture of a stream and appends the result to another.
+ * *more = 0: the stream has ended, nothing was written. FHOLA_KEY: no evaluation keys, or those of
+ * another secret key. FHOLA_LEVEL: it is no encrypted picture. */
+FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in,
+                                               int *more, const nn_infer_hooks *hooks);
 
-/* The id of the network a ciphertext or a file of evaluation keys belongs to: comes right after ckks_reader_begin. */
+/* The id of the network a ciphertext or a file of evaluation keys belongs to: comes right after
+ * ckks_reader_begin. */
 FHOLA_WARN_UNUSED fhola_status nn_network_id_read(uint64_t *id, ckks_reader *reader);
 /* And right after ckks_writer_begin. */
 FHOLA_WARN_UNUSED fhola_status nn_network_id_write(ckks_writer *writer, uint64_t id);
 
-/* ------------------------------------------------------------------------------------ end of files of the encrypted engine */
+/* ---- end of files of the encrypted engine ---- */
 
 #ifdef __cplusplus
 }

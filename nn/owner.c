@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The owner of the pictures: from a client file to keys, from pictures to ciphertexts, from results to scores. */
+/* The owner of the pictures: from a client file to keys, from pictures to ciphertexts, from results
+ * to scores. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,8 +44,10 @@ static fhola_status read_file(nn_owner *o, ckks_reader *reader, ckks_file_kind k
 {
     fhola_status status = ckks_reader_begin(reader, NULL, kind, NULL, 0);
     if (status == FHOLA_OK) status = prepare(o, ckks_reader_params(reader));
-    if (status == FHOLA_OK) status = nn_description_read(&o->description, &o->client, o->context, reader);
-    if (status == FHOLA_OK && kind == CKKS_FILE_SECRET_KEY) status = ckks_secret_key_read(&o->secret, o->context, reader);
+    if (status == FHOLA_OK)
+        status = nn_description_read(&o->description, &o->client, o->context, reader);
+    if (status == FHOLA_OK && kind == CKKS_FILE_SECRET_KEY)
+        status = ckks_secret_key_read(&o->secret, o->context, reader);
     o->key = ckks_reader_head(reader).key;
     if (status == FHOLA_OK && kind == CKKS_FILE_SECRET_KEY && !o->key)
         status = ckks_reader_fail(reader, FHOLA_FORMAT, "the secret key has no id");
@@ -76,13 +79,17 @@ fhola_status nn_owner_open_secret(nn_owner **owner, const char *path)
     return open_file(owner, path, CKKS_FILE_SECRET_KEY);
 }
 
-fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const nn_model *model, const nn_plan *plan)
+fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const nn_model *model,
+                             const nn_plan *plan)
 {
     nn_owner *o = calloc(1, sizeof *o);
     if (!o) return fhola_fail(FHOLA_NOMEM, "no memory for the keys' owner");
     fhola_status status = prepare(o, params);
-    if (status == FHOLA_OK) status = nn_network_create(&o->network, o->context, o->workspace, model, plan, 0);
-    if (status == FHOLA_OK) status = nn_description_make(&o->description, nn_network_client(o->network), params, model->hash);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&o->network, o->context, o->workspace, model, plan, 0);
+    if (status == FHOLA_OK)
+        status = nn_description_make(&o->description, nn_network_client(o->network), params,
+                                     model->hash);
     if (status != FHOLA_OK)
         nn_owner_destroy(o);
     else
@@ -110,9 +117,10 @@ uint64_t nn_owner_key(const nn_owner *o)
     return o->key;
 }
 
-/* ------------------------------------------------------------------ keys */
+/* ---- keys ---- */
 
-static fhola_status write_secret(const nn_owner *o, ckks_writer *writer, const ckks_secret_key *secret, uint64_t key)
+static fhola_status write_secret(const nn_owner *o, ckks_writer *writer,
+                                 const ckks_secret_key *secret, uint64_t key)
 {
     fhola_status status = ckks_writer_begin(writer, CKKS_FILE_SECRET_KEY, nn_owner_params(o), key);
     if (status == FHOLA_OK) status = nn_description_write(writer, &o->description);
@@ -120,17 +128,20 @@ static fhola_status write_secret(const nn_owner *o, ckks_writer *writer, const c
     return status == FHOLA_OK ? ckks_writer_end(writer) : status;
 }
 
-static fhola_status write_keys(const nn_owner *o, ckks_writer *writer, const ckks_secret_key *secret, uint64_t key,
+static fhola_status write_keys(const nn_owner *o, ckks_writer *writer,
+                               const ckks_secret_key *secret, uint64_t key,
                                nn_count_progress progress, void *arg)
 {
     const ckks_key_list *list = nn_client_keys(nn_owner_client(o));
     fhola_status status = ckks_writer_begin(writer, CKKS_FILE_EVAL_KEYS, nn_owner_params(o), key);
     if (status == FHOLA_OK) status = nn_network_id_write(writer, o->description.network);
-    if (status == FHOLA_OK) status = ckks_eval_keys_generate(writer, o->context, secret, list, o->rng, progress, arg);
+    if (status == FHOLA_OK)
+        status = ckks_eval_keys_generate(writer, o->context, secret, list, o->rng, progress, arg);
     return status == FHOLA_OK ? ckks_writer_end(writer) : status;
 }
 
-fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char *keys_path, nn_count_progress progress, void *arg)
+fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char *keys_path,
+                               nn_count_progress progress, void *arg)
 {
     ckks_secret_key *secret = NULL;
     ckks_writer *secret_file = NULL, *keys_file = NULL;
@@ -157,7 +168,7 @@ fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char 
     return FHOLA_OK;
 }
 
-/* ------------------------------------------------------------------ pictures and scores */
+/* ---- pictures and scores ---- */
 
 static fhola_status check_secret(const nn_owner *o)
 {
@@ -170,8 +181,10 @@ fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
     fhola_status status = check_secret(o);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&picture, o->context);
     if (status == FHOLA_OK)
-        status = nn_encrypt_picture(o->context, o->workspace, picture, nn_owner_client(o), rgb, o->secret, o->rng);
-    if (status == FHOLA_OK) status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_owner_params(o), o->key);
+        status = nn_encrypt_picture(o->context, o->workspace, picture, nn_owner_client(o), rgb,
+                                    o->secret, o->rng);
+    if (status == FHOLA_OK)
+        status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_owner_params(o), o->key);
     if (status == FHOLA_OK) status = nn_network_id_write(out, o->description.network);
     if (status == FHOLA_OK) status = ckks_ciphertext_write(out, picture);
     if (status == FHOLA_OK) status = ckks_writer_end(out);
@@ -186,8 +199,9 @@ static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reade
     if (status == FHOLA_OK) status = ckks_ciphertext_read(result, o->context, in);
     if (status == FHOLA_OK && ckks_ciphertext_basis(result) != nn_result_basis(nn_owner_params(o)))
         status = ckks_reader_fail(in, FHOLA_LEVEL, "this is %s, not a result",
-                                  ckks_ciphertext_basis(result) == nn_owner_client(o)->basis ? "an encrypted picture"
-                                                                                             : "something else");
+                                  ckks_ciphertext_basis(result) == nn_owner_client(o)->basis
+                                      ? "an encrypted picture"
+                                      : "something else");
     return status == FHOLA_OK ? ckks_reader_end(in) : status;
 }
 
@@ -200,14 +214,17 @@ fhola_status nn_owner_decrypt(nn_owner *o, double *scores, ckks_reader *in, int 
 {
     ckks_ciphertext *result = NULL;
     fhola_status status = check_secret(o);
-    if (status == FHOLA_OK) status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, o->context, o->key);
+    if (status == FHOLA_OK)
+        status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, o->context, o->key);
     if (status != FHOLA_OK || !*more) return status;
     status = ckks_ciphertext_create(&result, o->context);
     if (status == FHOLA_OK) status = read_result(o, result, in);
     const nn_client *client = nn_owner_client(o);
     if (status == FHOLA_OK)
-        status = o->flood != 0 ? nn_decrypt_scores_flooded(o->context, o->workspace, scores, client, result, o->secret, o->flood, o->rng)
-                               : nn_decrypt_scores(o->context, o->workspace, scores, client, result, o->secret);
+        status = o->flood != 0 ? nn_decrypt_scores_flooded(o->context, o->workspace, scores, client,
+                                                           result, o->secret, o->flood, o->rng)
+                               : nn_decrypt_scores(o->context, o->workspace, scores, client, result,
+                                                   o->secret);
     ckks_ciphertext_destroy(result);
     return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OpenMP where it is there, plain loops where it is not. Internal to nn/. Iterations must not depend on which thread runs them. */
+/* OpenMP where it is there, plain loops where it is not. Internal to nn/. Iterations must not
+ * depend on which thread runs them. */
 #ifndef NN_PARALLEL_H
 #define NN_PARALLEL_H
 

@@ -12,18 +12,19 @@
 #define NN_PROFILE_DEGREES 4u /* 3, 7, 15, 31: the largest degree of each depth from 2 to 5 */
 extern const unsigned nn_profile_degrees[NN_PROFILE_DEGREES];
 
-#define NN_PROFILE_BINS 128u       /* of a channel's histogram, over [min, max] of the channel */
+#define NN_PROFILE_BINS       128u /* of a channel's histogram, over [min, max] of the channel */
 #define NN_PROFILE_LAYER_BINS 512u /* of a layer's, over the smallest min to the largest max */
 
-/* One activation of the exact network, over all pixels of the calibration pictures. Arrays have one entry per channel. */
+/* One activation of the exact network, over all pixels of the calibration pictures. Arrays have one
+ * entry per channel. */
 typedef struct nn_profile_layer {
     unsigned channels;
     double *min, *max, *mean, *deviation;
-    double *importance;      /* see nn_gradient_importances */
-    double *histogram;       /* channels * NN_PROFILE_BINS numbers of values */
+    double *importance; /* see nn_gradient_importances */
+    double *histogram;  /* channels * NN_PROFILE_BINS numbers of values */
     double layer_histogram[NN_PROFILE_LAYER_BINS];
-    /* Mean over pictures and classes of the squared change of the scores when this activation alone becomes a polynomial of these
-     * degrees. */
+    /* Mean over pictures and classes of the squared change of the scores when this activation alone
+     * becomes a polynomial of these degrees. */
     double sensitivity[NN_PROFILE_DEGREES];
 } nn_profile_layer;
 
@@ -31,8 +32,9 @@ struct nn_profile {
     uint64_t model_hash;
     double eps;      /* of the sine the polynomials were fitted with */
     size_t pictures; /* calibration pictures */
-    double score_square; /* mean squared gradient of the loss by the scores, see nn_gradient_importances */
-    size_t count;    /* activations */
+    /* mean squared gradient of the loss by the scores, see nn_gradient_importances */
+    double score_square;
+    size_t count; /* activations */
     nn_profile_layer *layers;
 };
 
@@ -43,10 +45,14 @@ typedef struct nn_profile_range {
 
 nn_profile_range nn_profile_layer_range(const nn_profile_layer *layer);
 
-/* Histogram of a channel, or with channel = layer->channels of the whole layer. To be released with ola_histogram_clear. */
-fhola_status nn_profile_histogram(ola_histogram *histogram, const nn_profile_layer *layer, unsigned channel) FHOLA_WARN_UNUSED;
+/* Histogram of a channel, or with channel = layer->channels of the whole layer. To be released with
+ * ola_histogram_clear. */
+fhola_status nn_profile_histogram(ola_histogram *histogram, const nn_profile_layer *layer,
+                                  unsigned channel) FHOLA_WARN_UNUSED;
 
-fhola_status nn_profile_format(char **text, size_t *length, const struct nn_profile *profile) FHOLA_WARN_UNUSED;
-fhola_status nn_profile_parse(struct nn_profile **profile, const char *text, size_t length, const char *name) FHOLA_WARN_UNUSED;
+fhola_status nn_profile_format(char **text, size_t *length,
+                               const struct nn_profile *profile) FHOLA_WARN_UNUSED;
+fhola_status nn_profile_parse(struct nn_profile **profile, const char *text, size_t length,
+                              const char *name) FHOLA_WARN_UNUSED;
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A round measures every single step from the present schedule, each behind a fit of all later activations, then tries the exchanges
- * that these measurements predict to be best, with a fit of the whole network each. It ends when none of them helps. */
+/* A round measures every single step from the present schedule, each behind a fit of all later
+ * activations, then tries the exchanges that these measurements predict to be best, with a fit of
+ * the whole network each. It ends when none of them helps. */
 #include "nn/refine.h"
 
 #include <math.h>
@@ -12,9 +13,10 @@
 #include "nn/predict.h"
 
 #define ROUNDS 12u
-#define TRIES 8u         /* exchanges fitted in a round */
-#define LEAST_GAIN 0.005 /* of the present change, for an exchange to be taken: less is noise of the pictures */
-#define SLACK 1e-9       /* of a budget, for sums of costs in another order */
+#define TRIES  8u /* exchanges fitted in a round */
+#define LEAST_GAIN                                                                                 \
+    0.005 /* of the present change, for an exchange to be taken: less is noise of the pictures */
+#define SLACK 1e-9 /* of a budget, for sums of costs in another order */
 
 typedef struct search {
     const nn_model *model;
@@ -29,7 +31,8 @@ typedef struct search {
     float *scores, *exact; /* of the judges; `scores` begins with the calibration pictures' */
     size_t *choice;        /* index of the present degree of each activation */
     double change;         /* measured with it */
-    double *up, *down;     /* the same with one activation a step up or down; infinite if there is no such step or fit */
+    /* the same with one activation a step up or down; infinite if there is no such step or fit */
+    double *up, *down;
 } search;
 
 /* up or down may be `none`. */
@@ -43,8 +46,7 @@ typedef struct exchange {
 static double cost_of(const search *s, const size_t *choice)
 {
     double cost = s->table->fixed;
-    for (size_t i = 0; i < s->activations; i++)
-        cost += s->table->layers[i].options[choice[i]].cost;
+    for (size_t i = 0; i < s->activations; i++) cost += s->table->layers[i].options[choice[i]].cost;
     return cost;
 }
 
@@ -58,10 +60,12 @@ static void apply(size_t *choice, exchange e)
 
 static fhola_status create_passage(nn_passage **passage, const search *s)
 {
-    return nn_passage_create(passage, s->model, s->calibration, s->calibration_count, s->judges, s->judge_count, true);
+    return nn_passage_create(passage, s->model, s->calibration, s->calibration_count, s->judges,
+                             s->judge_count, true);
 }
 
-/* Fits activation i of the passage, which stands in front of it, with the degree of this index, and goes on. */
+/* Fits activation i of the passage, which stands in front of it, with the degree of this index, and
+ * goes on. */
 static fhola_status fit_one(const search *s, nn_passage *passage, size_t i, size_t index)
 {
     fhola_status status = nn_plan_set_degree(s->plan, i, s->table->layers[i].options[index].degree);
@@ -71,11 +75,12 @@ static fhola_status fit_one(const search *s, nn_passage *passage, size_t i, size
 static double change_at_end(const search *s, nn_passage *passage)
 {
     nn_passage_scores(s->scores, passage);
-    return nn_mean_change(s->scores + s->calibration_count * s->model->classes, s->exact, s->values);
+    return nn_mean_change(s->scores + s->calibration_count * s->model->classes, s->exact,
+                          s->values);
 }
 
-/* Leaves in *change what the schedule brings from activation `from` on, in front of which s->here stands; infinite where polynomials
- * diverge. */
+/* Leaves in *change what the schedule brings from activation `from` on, in front of which s->here
+ * stands; infinite where polynomials diverge. */
 static fhola_status measure_from(double *change, const search *s, size_t from, const size_t *choice)
 {
     fhola_status status = FHOLA_OK;
@@ -83,17 +88,16 @@ static fhola_status measure_from(double *change, const search *s, size_t from, c
     for (size_t i = from; i < s->activations && status == FHOLA_OK; i++)
         status = fit_one(s, s->ahead, i, choice[i]);
     *change = (double)INFINITY;
-    if (status == FHOLA_OK)
-        *change = change_at_end(s, s->ahead);
+    if (status == FHOLA_OK) *change = change_at_end(s, s->ahead);
     return status == FHOLA_RANGE ? FHOLA_OK : status;
 }
 
 static fhola_status measure_step(double *change, search *s, size_t i, exchange step)
 {
-    bool possible = step.up != none ? s->choice[i] + 1 < s->table->layers[i].count : s->choice[i] > 0;
+    bool possible =
+        step.up != none ? s->choice[i] + 1 < s->table->layers[i].count : s->choice[i] > 0;
     *change = (double)INFINITY;
-    if (!possible)
-        return FHOLA_OK;
+    if (!possible) return FHOLA_OK;
     apply(s->choice, step);
     fhola_status status = measure_from(change, s, i, s->choice);
     apply(s->choice, (exchange){step.down, step.up, 0});
@@ -113,15 +117,11 @@ static fhola_status measure_steps(search *s, nn_progress progress, void *user)
     fhola_status status = restart(s);
     for (size_t i = 0; i < s->activations && status == FHOLA_OK; i++) {
         status = measure_step(&s->up[i], s, i, (exchange){i, none, 0});
-        if (status == FHOLA_OK)
-            status = measure_step(&s->down[i], s, i, (exchange){none, i, 0});
-        if (status == FHOLA_OK)
-            status = fit_one(s, s->here, i, s->choice[i]);
-        if (progress)
-            progress(user, "degrees", i + 1, s->activations);
+        if (status == FHOLA_OK) status = measure_step(&s->down[i], s, i, (exchange){none, i, 0});
+        if (status == FHOLA_OK) status = fit_one(s, s->here, i, s->choice[i]);
+        if (progress) progress(user, "degrees", i + 1, s->activations);
     }
-    if (status == FHOLA_OK)
-        s->change = change_at_end(s, s->here);
+    if (status == FHOLA_OK) s->change = change_at_end(s, s->here);
     return status;
 }
 
@@ -132,28 +132,27 @@ static void consider(exchange *list, size_t *count, const search *s, size_t up, 
     exchange e = {up, down, s->change};
     if (up != none) e.predicted += s->up[up] - s->change;
     if (down != none) e.predicted += s->down[down] - s->change;
-    if (up != down && e.predicted < s->change)
-        list[(*count)++] = e;
+    if (up != down && e.predicted < s->change) list[(*count)++] = e;
 }
 
 /* By prediction; then by place, so that the order is one and the same everywhere. */
 static int compare_exchanges(const void *left, const void *right)
 {
     const exchange *a = left, *b = right;
-    if (a->predicted != b->predicted)
-        return a->predicted < b->predicted ? -1 : 1;
-    if (a->up != b->up)
-        return a->up < b->up ? -1 : 1;
+    if (a->predicted != b->predicted) return a->predicted < b->predicted ? -1 : 1;
+    if (a->up != b->up) return a->up < b->up ? -1 : 1;
     return (a->down > b->down) - (a->down < b->down);
 }
 
-/* All exchanges predicted to help, as if single steps added up, the best first. `list` has room for (activations + 1)^2. */
+/* All exchanges predicted to help, as if single steps added up, the best first. `list` has room for
+ * (activations + 1)^2. */
 static size_t list_exchanges(exchange *list, const search *s)
 {
     size_t count = 0;
     for (size_t up = 0; up <= s->activations; up++)
         for (size_t down = 0; down <= s->activations; down++)
-            consider(list, &count, s, up < s->activations ? up : none, down < s->activations ? down : none);
+            consider(list, &count, s, up < s->activations ? up : none,
+                     down < s->activations ? down : none);
     qsort(list, count, sizeof *list, compare_exchanges);
     return count;
 }
@@ -165,8 +164,7 @@ static fhola_status try_exchange(bool *taken, bool *tried, search *s, exchange e
     fhola_status status = FHOLA_OK;
     apply(s->choice, e);
     *tried = cost_of(s, s->choice) <= s->budget * (1 + SLACK);
-    if (*tried)
-        status = measure_from(&change, s, 0, s->choice);
+    if (*tried) status = measure_from(&change, s, 0, s->choice);
     *taken = status == FHOLA_OK && change < s->change * (1 - LEAST_GAIN);
     if (*taken)
         s->change = change;
@@ -175,7 +173,8 @@ static fhola_status try_exchange(bool *taken, bool *tried, search *s, exchange e
     return status;
 }
 
-/* Tries the best exchanges of untouched activations in order, each on top of those already taken. */
+/* Tries the best exchanges of untouched activations in order, each on top of those already
+ * taken. */
 static fhola_status exchange_degrees(bool *improved, search *s)
 {
     size_t room = s->activations + 1;
@@ -185,19 +184,18 @@ static fhola_status exchange_degrees(bool *improved, search *s)
     if (list && touched)
         status = restart(s);
     else
-        status = fhola_fail(FHOLA_NOMEM, "no memory for the exchanges of %zu degrees", s->activations);
+        status =
+            fhola_fail(FHOLA_NOMEM, "no memory for the exchanges of %zu degrees", s->activations);
     size_t count = status == FHOLA_OK ? list_exchanges(list, s) : 0;
     unsigned tries = 0;
     *improved = false;
     for (size_t k = 0; k < count && tries < TRIES && status == FHOLA_OK; k++) {
         bool taken, tried;
         exchange e = list[k];
-        if ((e.up != none && touched[e.up]) || (e.down != none && touched[e.down]))
-            continue;
+        if ((e.up != none && touched[e.up]) || (e.down != none && touched[e.down])) continue;
         status = try_exchange(&taken, &tried, s, e);
         tries += tried;
-        if (!taken)
-            continue;
+        if (!taken) continue;
         *improved = true;
         if (e.up != none) touched[e.up] = true;
         if (e.down != none) touched[e.down] = true;
@@ -212,13 +210,12 @@ static fhola_status exchange_degrees(bool *improved, search *s)
 static fhola_status score_exact(search *s)
 {
     nn_passage *exact;
-    fhola_status status = nn_passage_create(&exact, s->model, s->judges, s->judge_count, NULL, 0, false);
-    if (status != FHOLA_OK)
-        return status;
+    fhola_status status =
+        nn_passage_create(&exact, s->model, s->judges, s->judge_count, NULL, 0, false);
+    if (status != FHOLA_OK) return status;
     for (size_t i = 0; i < s->activations && status == FHOLA_OK; i++)
         status = nn_passage_advance(exact, i, NULL, 0);
-    if (status == FHOLA_OK)
-        nn_passage_scores(s->exact, exact);
+    if (status == FHOLA_OK) nn_passage_scores(s->exact, exact);
     nn_passage_free(exact);
     return status;
 }
@@ -231,14 +228,14 @@ static fhola_status set_up(search *s, const unsigned *degrees)
     s->scores = malloc((s->calibration_count + s->judge_count) * classes * sizeof *s->scores);
     s->exact = malloc(s->judge_count * classes * sizeof *s->exact);
     if (!s->choice || !s->up || !s->scores || !s->exact)
-        return fhola_fail(FHOLA_NOMEM, "no memory for the scores of %zu pictures", s->calibration_count + s->judge_count);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the scores of %zu pictures",
+                          s->calibration_count + s->judge_count);
     s->down = s->up + n;
     s->values = s->judge_count * classes;
     for (size_t i = 0; i < n; i++)
         while (s->table->layers[i].options[s->choice[i]].degree < degrees[i]) s->choice[i]++;
     fhola_status status = score_exact(s);
-    if (status == FHOLA_OK)
-        status = create_passage(&s->ahead, s);
+    if (status == FHOLA_OK) status = create_passage(&s->ahead, s);
     return status == FHOLA_OK ? nn_plan_create(&s->plan, s->model, s->options->eps) : status;
 }
 
@@ -258,8 +255,10 @@ static size_t lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-fhola_status nn_refine_degrees(unsigned *degrees, const nn_model *model, const nn_batch *calibration, const nn_batch *held_out,
-                               const nn_degrees *table, double budget, const nn_plan_options *options, nn_progress progress, void *user)
+fhola_status nn_refine_degrees(unsigned *degrees, const nn_model *model,
+                               const nn_batch *calibration, const nn_batch *held_out,
+                               const nn_degrees *table, double budget,
+                               const nn_plan_options *options, nn_progress progress, void *user)
 {
     const nn_batch *judges = held_out && nn_batch_count(held_out) > 0 ? held_out : calibration;
     search s = {.model = model,
@@ -275,8 +274,7 @@ fhola_status nn_refine_degrees(unsigned *degrees, const nn_model *model, const n
     bool improved = true;
     for (unsigned round = 0; round < ROUNDS && improved && status == FHOLA_OK; round++) {
         status = measure_steps(&s, progress, user);
-        if (status == FHOLA_OK)
-            status = exchange_degrees(&improved, &s);
+        if (status == FHOLA_OK) status = exchange_degrees(&improved, &s);
     }
     for (size_t i = 0; i < s.activations && status == FHOLA_OK; i++)
         degrees[i] = table->layers[i].options[s.choice[i]].degree;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reader of the safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes back to back. Internal to nn/. */
+/* Reader of the safetensors format: 8 bytes of header length, a JSON header, then the tensors'
+ * bytes back to back. Internal to nn/. */
 #ifndef NN_SAFETENSORS_H
 #define NN_SAFETENSORS_H
 
@@ -24,20 +25,25 @@ typedef struct nn_tensor {
 
 typedef struct nn_safetensors nn_safetensors;
 
-/* Reads and validates `path`: the header's length and syntax, every tensor's dtype, shape and byte range, and that the ranges fill
- * the data without gap or overlap (which a truncated file violates). FHOLA_FORMAT names the file and the tensor. */
+/* Reads and validates `path`: the header's length and syntax, every tensor's dtype, shape and byte
+ * range, and that the ranges fill the data without gap or overlap (which a truncated file
+ * violates). FHOLA_FORMAT names the file and the tensor. */
 fhola_status nn_safetensors_open(nn_safetensors **file, const char *path) FHOLA_WARN_UNUSED;
 void nn_safetensors_close(nn_safetensors *file);
 
 size_t nn_safetensors_count(const nn_safetensors *file);
-const nn_tensor *nn_safetensors_tensor(const nn_safetensors *file, size_t index); /* in order of their bytes */
-const nn_tensor *nn_safetensors_find(const nn_safetensors *file, const char *name); /* NULL if there is none */
+/* in order of their bytes */
+const nn_tensor *nn_safetensors_tensor(const nn_safetensors *file, size_t index);
+/* NULL if there is none */
+const nn_tensor *nn_safetensors_find(const nn_safetensors *file, const char *name);
 
 /* A string of __metadata__, NULL if it is missing. */
 const char *nn_safetensors_metadata(const nn_safetensors *file, const char *key);
 
-/* Converts all elements of a floating-point tensor to `values` (tensor->count of them). FHOLA_FORMAT: another dtype, or a value is NaN or
- * infinite (says which element). `path` only goes into messages. */
-fhola_status nn_tensor_values(double *values, const nn_tensor *tensor, const char *path) FHOLA_WARN_UNUSED;
+/* Converts all elements of a floating-point tensor to `values` (tensor->count of them).
+ * FHOLA_FORMAT: another dtype, or a value is NaN or infinite (says which element). `path` only goes
+ * into messages. */
+fhola_status nn_tensor_values(double *values, const nn_tensor *tensor,
+                              const char *path) FHOLA_WARN_UNUSED;
 
 #endif

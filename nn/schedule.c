@@ -8,7 +8,8 @@
 #include "nn/model_io.h"
 #include "ola/ola.h"
 
-/* Points of [-1, 1] at which an activation polynomial is sampled for its bound: 16 per extremum of T_63. */
+/* Points of [-1, 1] at which an activation polynomial is sampled for its bound: 16 per extremum of
+ * T_63. */
 #define GAIN_SAMPLES 1024u
 
 double nn_input_bound(const double mean[3], const double std[3])
@@ -18,7 +19,8 @@ double nn_input_bound(const double mean[3], const double std[3])
     return bound;
 }
 
-/* The largest magnitude of the channel's activation on [-1, 1], sampled; 1 for the zero polynomial. */
+/* The largest magnitude of the channel's activation on [-1, 1], sampled; 1 for the zero
+ * polynomial. */
 static double polynomial_bound(const nn_activation *a, unsigned channel)
 {
     double bound = 0;
@@ -43,7 +45,8 @@ static fhola_status activation_of(nn_recipe *r, const nn_activation *a)
     }
     r->gain = per_channel(a->channels);
     r->coeff = per_channel((size_t)(a->degree + 1) * a->channels);
-    if (!r->gain || !r->coeff) return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of %u channels", a->channels);
+    if (!r->gain || !r->coeff)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of %u channels", a->channels);
     for (unsigned c = 0; c < a->channels; c++) r->gain[c] = polynomial_bound(a, c);
     for (unsigned k = 0; k <= a->degree; k++)
         for (unsigned c = 0; c < a->channels; c++) {
@@ -53,31 +56,38 @@ static fhola_status activation_of(nn_recipe *r, const nn_activation *a)
     return FHOLA_OK;
 }
 
-static fhola_status bias_of(nn_recipe *r, const nn_activation *a, const double *bias, const double *shortcut_bias)
+static fhola_status bias_of(nn_recipe *r, const nn_activation *a, const double *bias,
+                            const double *shortcut_bias)
 {
     r->bias = per_channel(a->channels);
-    if (!r->bias) return fhola_fail(FHOLA_NOMEM, "no memory for the bias of %u channels", a->channels);
+    if (!r->bias)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the bias of %u channels", a->channels);
     for (unsigned c = 0; c < a->channels; c++)
-        r->bias[c] = (bias[c] + (shortcut_bias ? shortcut_bias[c] : 0) - a->centre[c]) / a->half_width[c];
+        r->bias[c] =
+            (bias[c] + (shortcut_bias ? shortcut_bias[c] : 0) - a->centre[c]) / a->half_width[c];
     return FHOLA_OK;
 }
 
 static fhola_status skip_of(nn_recipe *r, const nn_activation *a, const double *in_gain)
 {
     r->skip = per_channel(a->channels);
-    if (!r->skip) return fhola_fail(FHOLA_NOMEM, "no memory for the skip of %u channels", a->channels);
+    if (!r->skip)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the skip of %u channels", a->channels);
     for (unsigned c = 0; c < a->channels; c++) r->skip[c] = in_gain[c] / a->half_width[c];
     return FHOLA_OK;
 }
 
-static fhola_status shortcut_of(nn_linear *out, const nn_block *b, const double *in_gain, const double *half_width)
+static fhola_status shortcut_of(nn_linear *out, const nn_block *b, const double *in_gain,
+                                const double *half_width)
 {
-    if (b->shortcut == NN_SHORTCUT_PROJECTION) return nn_linear_convolution(out, &b->projection, in_gain, half_width);
+    if (b->shortcut == NN_SHORTCUT_PROJECTION)
+        return nn_linear_convolution(out, &b->projection, in_gain, half_width);
     return nn_linear_pad(out, b->conv1.in, b->conv1.in_size, in_gain, half_width);
 }
 
 /* The block between `in` (the layer before it) and its two layers. */
-static fhola_status block_of(const nn_recipe *in, nn_recipe *first, nn_recipe *second, const nn_block *b, const nn_activation a[2])
+static fhola_status block_of(const nn_recipe *in, nn_recipe *first, nn_recipe *second,
+                             const nn_block *b, const nn_activation a[2])
 {
     int change = b->shortcut != NN_SHORTCUT_IDENTITY;
     const double *shortcut_bias = b->shortcut == NN_SHORTCUT_PROJECTION ? b->projection.bias : NULL;
@@ -89,20 +99,24 @@ static fhola_status block_of(const nn_recipe *in, nn_recipe *first, nn_recipe *s
     if (s == FHOLA_OK) s = activation_of(second, &a[1]);
     if (s == FHOLA_OK) s = bias_of(first, &a[0], b->conv1.bias, NULL);
     if (s == FHOLA_OK) s = bias_of(second, &a[1], b->conv2.bias, shortcut_bias);
-    if (s == FHOLA_OK) s = nn_linear_convolution(&first->linear, &b->conv1, in->gain, a[0].half_width);
-    if (s == FHOLA_OK) s = nn_linear_convolution(&second->linear, &b->conv2, first->gain, a[1].half_width);
+    if (s == FHOLA_OK)
+        s = nn_linear_convolution(&first->linear, &b->conv1, in->gain, a[0].half_width);
+    if (s == FHOLA_OK)
+        s = nn_linear_convolution(&second->linear, &b->conv2, first->gain, a[1].half_width);
     if (s == FHOLA_OK && change) s = shortcut_of(&first->shortcut, b, in->gain, a[1].half_width);
     if (s == FHOLA_OK && !change) s = skip_of(second, &a[1], in->gain);
     return s;
 }
 
-static fhola_status first_of(nn_recipe *r, const nn_model *model, const nn_activation *a, double input_bound)
+static fhola_status first_of(nn_recipe *r, const nn_model *model, const nn_activation *a,
+                             double input_bound)
 {
     double in_scale[3] = {input_bound, input_bound, input_bound};
     r->layout = nn_layout_of(model->first.out, model->first.in_size);
     fhola_status s = activation_of(r, a);
     if (s == FHOLA_OK) s = bias_of(r, a, model->first.bias, NULL);
-    if (s == FHOLA_OK) s = nn_linear_convolution(&r->linear, &model->first, in_scale, a->half_width);
+    if (s == FHOLA_OK)
+        s = nn_linear_convolution(&r->linear, &model->first, in_scale, a->half_width);
     return s;
 }
 

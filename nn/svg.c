@@ -32,7 +32,8 @@ char *nn_fixed(char to[NN_FIXED_ROOM], double number, unsigned decimals)
         return to;
     }
     long long unit = power[places], value = llround(fabs(number) * (double)unit);
-    int length = snprintf(to, NN_FIXED_ROOM, "%s%lld", number < 0 && value ? "-" : "", value / unit);
+    int length =
+        snprintf(to, NN_FIXED_ROOM, "%s%lld", number < 0 && value ? "-" : "", value / unit);
     if (places)
         snprintf(to + length, NN_FIXED_ROOM - (size_t)length, ".%0*lld", (int)places, value % unit);
     return to;
@@ -108,8 +109,8 @@ double nn_plot_x(const nn_plot *p, double x)
 
 double nn_plot_y(const nn_plot *p, double y)
 {
-    double share =
-        p->log_y ? log(fmax(y, p->y_min * 1e-3) / p->y_min) / log(p->y_max / p->y_min) : (y - p->y_min) / (p->y_max - p->y_min);
+    double share = p->log_y ? log(fmax(y, p->y_min * 1e-3) / p->y_min) / log(p->y_max / p->y_min)
+                            : (y - p->y_min) / (p->y_max - p->y_min);
     return p->top + p->height * (1 - clip(share));
 }
 
@@ -138,7 +139,8 @@ static void grid_line(const nn_plot *p, double x1, double y1, double x2, double 
     nn_text_add(p->out, "/>\n");
 }
 
-static void tick_label(const nn_plot *p, double x, double y, const char *class_name, double value, unsigned decimals)
+static void tick_label(const nn_plot *p, double x, double y, const char *class_name, double value,
+                       unsigned decimals)
 {
     nn_text_add(p->out, "<text");
     attribute(p->out, "x", x);
@@ -169,7 +171,8 @@ static void y_ticks(const nn_plot *p)
 {
     unsigned decimals;
     if (p->log_y) {
-        for (int power = (int)ceil(log10(p->y_min) - 1e-9); power <= (int)floor(log10(p->y_max) + 1e-9); power++)
+        for (int power = (int)ceil(log10(p->y_min) - 1e-9);
+             power <= (int)floor(log10(p->y_max) + 1e-9); power++)
             y_tick(p, pow(10, power), power < 0 ? (unsigned)-power : 0);
         return;
     }
@@ -203,7 +206,8 @@ static void add_points(const nn_plot *p, const double *x, const double *y, size_
     }
 }
 
-void nn_plot_line(const nn_plot *p, const char *class_name, const double *x, const double *y, size_t count)
+void nn_plot_line(const nn_plot *p, const char *class_name, const double *x, const double *y,
+                  size_t count)
 {
     nn_text_add(p->out, "<polyline");
     class_of(p->out, class_name);
@@ -212,10 +216,10 @@ void nn_plot_line(const nn_plot *p, const char *class_name, const double *x, con
     nn_text_add(p->out, "\"/>\n");
 }
 
-void nn_plot_area(const nn_plot *p, const char *class_name, const double *x, const double *y, size_t count)
+void nn_plot_area(const nn_plot *p, const char *class_name, const double *x, const double *y,
+                  size_t count)
 {
-    if (count == 0)
-        return;
+    if (count == 0) return;
     const double ends[2] = {x[count - 1], x[0]}, zero[2] = {p->y_min, p->y_min};
     nn_text_add(p->out, "<polygon");
     class_of(p->out, class_name);
@@ -229,13 +233,14 @@ void nn_plot_level(const nn_plot *p, const char *class_name, double y, const cha
 {
     const double x[2] = {p->x_min, p->x_max}, level[2] = {y, y};
     nn_plot_line(p, class_name, x, level, 2);
-    if (name)
-        nn_svg_text(p->out, p->left + p->width - 4, nn_plot_y(p, y) - 5, "tick end", name);
+    if (name) nn_svg_text(p->out, p->left + p->width - 4, nn_plot_y(p, y) - 5, "tick end", name);
 }
 
-void nn_plot_bar(const nn_plot *p, const char *class_name, double x, double width, double y, const char *title)
+void nn_plot_bar(const nn_plot *p, const char *class_name, double x, double width, double y,
+                 const char *title)
 {
-    double left = nn_plot_x(p, x - width / 2), right = nn_plot_x(p, x + width / 2), top = nn_plot_y(p, y);
+    double left = nn_plot_x(p, x - width / 2), right = nn_plot_x(p, x + width / 2),
+           top = nn_plot_y(p, y);
     nn_text_add(p->out, "<rect rx=\"2\"");
     class_of(p->out, class_name);
     attribute(p->out, "x", left);
@@ -245,7 +250,8 @@ void nn_plot_bar(const nn_plot *p, const char *class_name, double x, double widt
     end_with_title(p->out, "rect", title);
 }
 
-void nn_plot_dot(const nn_plot *p, const char *class_name, double x, double y, double radius, const char *title)
+void nn_plot_dot(const nn_plot *p, const char *class_name, double x, double y, double radius,
+                 const char *title)
 {
     nn_text_add(p->out, "<circle");
     class_of(p->out, class_name);

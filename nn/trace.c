@@ -12,12 +12,12 @@
 #define FEATURES 64u
 
 /* Adds weight * in, shifted by (dy, dx) and sampled every `stride` pixels, to one output plane. */
-static void add_shifted(double *out, size_t out_size, const double *in, size_t in_size, size_t stride, int dy, int dx, double weight)
+static void add_shifted(double *out, size_t out_size, const double *in, size_t in_size,
+                        size_t stride, int dy, int dx, double weight)
 {
     for (size_t y = 0; y < out_size; y++) {
         long from_y = (long)(y * stride) + dy;
-        if (from_y < 0 || from_y >= (long)in_size)
-            continue;
+        if (from_y < 0 || from_y >= (long)in_size) continue;
         const double *row = in + (size_t)from_y * in_size;
         for (size_t x = 0; x < out_size; x++) {
             long from_x = (long)(x * stride) + dx;
@@ -29,20 +29,22 @@ static void add_shifted(double *out, size_t out_size, const double *in, size_t i
 
 void nn_conv_apply(double *out, const nn_conv *conv, const double *in)
 {
-    size_t out_size = conv->in_size / conv->stride, plane = out_size * out_size, in_plane = (size_t)conv->in_size * conv->in_size;
+    size_t out_size = conv->in_size / conv->stride, plane = out_size * out_size,
+           in_plane = (size_t)conv->in_size * conv->in_size;
     int half = (int)conv->kernel / 2;
     const double *weight = conv->weight;
     for (size_t o = 0; o < conv->out; o++) {
-        for (size_t i = 0; i < plane; i++)
-            out[o * plane + i] = conv->bias[o];
+        for (size_t i = 0; i < plane; i++) out[o * plane + i] = conv->bias[o];
         for (size_t i = 0; i < conv->in; i++)
             for (int ky = 0; ky < (int)conv->kernel; ky++)
                 for (int kx = 0; kx < (int)conv->kernel; kx++)
-                    add_shifted(out + o * plane, out_size, in + i * in_plane, conv->in_size, conv->stride, ky - half, kx - half, *weight++);
+                    add_shifted(out + o * plane, out_size, in + i * in_plane, conv->in_size,
+                                conv->stride, ky - half, kx - half, *weight++);
     }
 }
 
-static void trace_activation(nn_trace_layer *layer, const ola_function *f, const nn_activation *a, double eps)
+static void trace_activation(nn_trace_layer *layer, const ola_function *f, const nn_activation *a,
+                             double eps)
 {
     size_t plane = (size_t)layer->size * layer->size;
     for (size_t c = 0; c < layer->channels; c++) {
@@ -62,17 +64,16 @@ static void add_shortcut(double *x, const nn_block *block, const double *in, dou
     size_t channels = block->conv2.out, size = block->conv2.in_size, plane = size * size;
     switch (block->shortcut) {
     case NN_SHORTCUT_IDENTITY:
-        for (size_t i = 0; i < channels * plane; i++)
-            x[i] += in[i];
+        for (size_t i = 0; i < channels * plane; i++) x[i] += in[i];
         break;
     case NN_SHORTCUT_PROJECTION:
         nn_conv_apply(room, &block->projection, in);
-        for (size_t i = 0; i < channels * plane; i++)
-            x[i] += room[i];
+        for (size_t i = 0; i < channels * plane; i++) x[i] += room[i];
         break;
     case NN_SHORTCUT_PAD:
         for (size_t c = 0; c < channels / 2; c++)
-            add_shifted(x + (c + channels / 4) * plane, size, in + 4 * c * plane, 2 * size, 2, 0, 0, 1.0);
+            add_shifted(x + (c + channels / 4) * plane, size, in + 4 * c * plane, 2 * size, 2, 0, 0,
+                        1.0);
         break;
     }
 }
@@ -85,8 +86,7 @@ static void trace_linear(nn_trace *trace, const nn_model *model)
         double sum = model->fc_bias[k];
         for (size_t c = 0; c < FEATURES; c++) {
             double mean = 0;
-            for (size_t i = 0; i < plane; i++)
-                mean += last->y[c * plane + i];
+            for (size_t i = 0; i < plane; i++) mean += last->y[c * plane + i];
             sum += model->fc_weight[k * FEATURES + c] * (mean / (double)plane);
         }
         trace->scores[k] = sum;
@@ -115,34 +115,35 @@ static fhola_status allocate_trace(nn_trace *trace, const nn_model *model, bool 
     return FHOLA_OK;
 }
 
-static fhola_status fill_trace(nn_trace *trace, const nn_model *model, const nn_plan *plan, const double *values)
+static fhola_status fill_trace(nn_trace *trace, const nn_model *model, const nn_plan *plan,
+                               const double *values)
 {
-    double *room = malloc((size_t)16 * NN_IMAGE_SIDE * NN_IMAGE_SIDE * sizeof *room); /* no picture is larger */
-    if (!room)
-        return fhola_fail(FHOLA_NOMEM, "no memory for a shortcut");
+    /* no picture is larger */
+    double *room = malloc((size_t)16 * NN_IMAGE_SIDE * NN_IMAGE_SIDE * sizeof *room);
+    if (!room) return fhola_fail(FHOLA_NOMEM, "no memory for a shortcut");
     for (size_t i = 0; i < trace->count; i++) {
         nn_trace_layer *layer = &trace->layers[i];
-        nn_conv_apply(layer->x, nn_activation_conv(model, i), i == 0 ? values : trace->layers[i - 1].y);
+        nn_conv_apply(layer->x, nn_activation_conv(model, i),
+                      i == 0 ? values : trace->layers[i - 1].y);
         if (i > 0 && i % 2 == 0)
             add_shortcut(layer->x, &model->blocks[i / 2 - 1], trace->layers[i - 2].y, room);
-        trace_activation(layer, &model->function, plan ? &plan->activations[i] : NULL, plan ? plan->eps : 0);
+        trace_activation(layer, &model->function, plan ? &plan->activations[i] : NULL,
+                         plan ? plan->eps : 0);
     }
     trace_linear(trace, model);
     free(room);
     return FHOLA_OK;
 }
 
-fhola_status nn_trace_create(nn_trace **trace, const nn_model *model, const nn_plan *plan, const double *values)
+fhola_status nn_trace_create(nn_trace **trace, const nn_model *model, const nn_plan *plan,
+                             const double *values)
 {
     fhola_status status = plan ? nn_plan_check(plan, model) : FHOLA_OK;
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     nn_trace *result = calloc(1, sizeof *result);
-    if (!result)
-        return fhola_fail(FHOLA_NOMEM, "no memory for a trace");
+    if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a trace");
     status = allocate_trace(result, model, plan != NULL);
-    if (status == FHOLA_OK)
-        status = fill_trace(result, model, plan, values);
+    if (status == FHOLA_OK) status = fill_trace(result, model, plan, values);
     if (status != FHOLA_OK) {
         nn_trace_free(result);
         return status;
@@ -153,8 +154,7 @@ fhola_status nn_trace_create(nn_trace **trace, const nn_model *model, const nn_p
 
 void nn_trace_free(nn_trace *trace)
 {
-    if (!trace)
-        return;
+    if (!trace) return;
     for (size_t i = 0; i < trace->count; i++) {
         free(trace->layers[i].x);
         free(trace->layers[i].w);
@@ -165,12 +165,12 @@ void nn_trace_free(nn_trace *trace)
     free(trace);
 }
 
-fhola_status nn_plain_scores(double *scores, const nn_model *model, const nn_plan *plan, const double *values)
+fhola_status nn_plain_scores(double *scores, const nn_model *model, const nn_plan *plan,
+                             const double *values)
 {
     nn_trace *trace;
     fhola_status status = nn_trace_create(&trace, model, plan, values);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     memcpy(scores, trace->scores, trace->classes * sizeof *scores);
     nn_trace_free(trace);
     return FHOLA_OK;

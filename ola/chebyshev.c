@@ -5,14 +5,13 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK 64u /* values per inner loop: a constant, so that compilers vectorise it */
+#define BLOCK  64u /* values per inner loop: a constant, so that compilers vectorise it */
 #define TWO_PI 6.28318530717958647692
 
 unsigned ola_depth(unsigned degree)
 {
     unsigned depth = 0;
-    while (((unsigned long long)1 << depth) < (unsigned long long)degree + 1)
-        depth++;
+    while (((unsigned long long)1 << depth) < (unsigned long long)degree + 1) depth++;
     return depth;
 }
 
@@ -27,8 +26,9 @@ double ola_chebyshev_eval(const double *coeff, unsigned degree, double x)
     return coeff[0] + x * current - above;
 }
 
-/* sin(2 pi t) for any t of modest size: the nearest integer is removed by adding and subtracting 1.5 * 2^23, the rest folded to
- * [-1/4, 1/4], where the Taylor polynomial of degree 13 is exact to single precision. */
+/* sin(2 pi t) for any t of modest size: the nearest integer is removed by adding and subtracting
+ * 1.5 * 2^23, the rest folded to [-1/4, 1/4], where the Taylor polynomial of degree 13 is exact to
+ * single precision. */
 static inline float sine_of_turns(float t)
 {
     const float shift = 12582912.0f;
@@ -52,51 +52,47 @@ typedef struct evaluation {
 } evaluation;
 
 /* BLOCK values from x to y; raises largest[i] to |w_i|, unless that is NaN. */
-static void eval_block(const evaluation *e, const float *restrict x, float *restrict y, float *restrict largest)
+static void eval_block(const evaluation *e, const float *restrict x, float *restrict y,
+                       float *restrict largest)
 {
     float X[BLOCK], above[BLOCK], current[BLOCK], next[BLOCK];
-    for (unsigned i = 0; i < BLOCK; i++)
-        X[i] = (x[i] - e->centre) * e->inverse_half_width;
+    for (unsigned i = 0; i < BLOCK; i++) X[i] = (x[i] - e->centre) * e->inverse_half_width;
     for (unsigned i = 0; i < BLOCK; i++) {
         float size = fabsf(X[i]);
         largest[i] = size > largest[i] ? size : largest[i];
     }
     if (e->eps > 0)
-        for (unsigned i = 0; i < BLOCK; i++)
-            X[i] = sine_of_turns(e->eps * X[i]) * e->inverse_sine;
-    for (unsigned i = 0; i < BLOCK; i++)
-        above[i] = current[i] = 0;
+        for (unsigned i = 0; i < BLOCK; i++) X[i] = sine_of_turns(e->eps * X[i]) * e->inverse_sine;
+    for (unsigned i = 0; i < BLOCK; i++) above[i] = current[i] = 0;
     /* Two steps at a time, so that nothing but the new value is stored. */
     unsigned k = e->degree;
     for (; k > 1; k -= 2) {
         float c = e->coeff[k], d = e->coeff[k - 1];
-        for (unsigned i = 0; i < BLOCK; i++)
-            above[i] = c + 2 * X[i] * current[i] - above[i];
-        for (unsigned i = 0; i < BLOCK; i++)
-            current[i] = d + 2 * X[i] * above[i] - current[i];
+        for (unsigned i = 0; i < BLOCK; i++) above[i] = c + 2 * X[i] * current[i] - above[i];
+        for (unsigned i = 0; i < BLOCK; i++) current[i] = d + 2 * X[i] * above[i] - current[i];
     }
     for (unsigned i = 0; i < BLOCK && k == 1; i++) {
         next[i] = e->coeff[1] + 2 * X[i] * current[i] - above[i];
         above[i] = current[i];
         current[i] = next[i];
     }
-    for (unsigned i = 0; i < BLOCK; i++)
-        y[i] = e->coeff[0] + X[i] * current[i] - above[i];
+    for (unsigned i = 0; i < BLOCK; i++) y[i] = e->coeff[0] + X[i] * current[i] - above[i];
 }
 
-void ola_activation_eval(float *y, const float *x, size_t count, const double *coeff, unsigned degree, const ola_interval *interval,
-                         double eps, float *max_w)
+void ola_activation_eval(float *y, const float *x, size_t count, const double *coeff,
+                         unsigned degree, const ola_interval *interval, double eps, float *max_w)
 {
-    evaluation e = {.degree = degree, .centre = (float)interval->centre, .inverse_half_width = (float)(1 / interval->half_width),
-                    .eps = (float)eps, .inverse_sine = eps > 0 ? (float)(1 / sin(TWO_PI * eps)) : 1};
+    evaluation e = {.degree = degree,
+                    .centre = (float)interval->centre,
+                    .inverse_half_width = (float)(1 / interval->half_width),
+                    .eps = (float)eps,
+                    .inverse_sine = eps > 0 ? (float)(1 / sin(TWO_PI * eps)) : 1};
     float largest[BLOCK] = {0}, in[BLOCK], out[BLOCK];
-    for (unsigned k = 0; k <= degree; k++)
-        e.coeff[k] = (float)coeff[k];
+    for (unsigned k = 0; k <= degree; k++) e.coeff[k] = (float)coeff[k];
     for (size_t start = 0; start < count; start += BLOCK) {
         size_t length = count - start < BLOCK ? count - start : BLOCK;
         memcpy(in, x + start, length * sizeof *in);
-        for (size_t i = length; i < BLOCK; i++)
-            in[i] = e.centre;
+        for (size_t i = length; i < BLOCK; i++) in[i] = e.centre;
         eval_block(&e, in, out, largest);
         memcpy(y + start, out, length * sizeof *out);
     }

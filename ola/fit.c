@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weighted least squares in the Chebyshev basis: Householder QR of the matrix sqrt(weight_i) T_k(X_i), in long double. Columns
- * are in order of degree, so the leading k x k block of R solves the problem of degree k - 1. Below the points, one row per
- * coefficient holds RIDGE times that coefficient: it decides only what the data leave open to working precision (e.g. T_63 where
- * all data lie in the middle third of the interval), in favour of the smallest coefficients. */
+/* Weighted least squares in the Chebyshev basis: Householder QR of the matrix sqrt(weight_i)
+ * T_k(X_i), in long double. Columns are in order of degree, so the leading k x k block of R solves
+ * the problem of degree k - 1. Below the points, one row per coefficient holds RIDGE times that
+ * coefficient: it decides only what the data leave open to working precision (e.g. T_63 where all
+ * data lie in the middle third of the interval), in favour of the smallest coefficients. */
 #include "ola/measure.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RIDGE 1.4210854715202004e-14L /* 2^-46: coefficients up to 2^46 times the error, whose rounding then matches the error */
+#define RIDGE                                                                                      \
+    1.4210854715202004e-14L /* 2^-46: coefficients up to 2^46 times the error, whose rounding then matches the error */
 #define MAX_COLUMNS (OLA_MAX_DEGREE + 1u)
 
 typedef struct least_squares {
     size_t rows;
     unsigned columns;
-    long double *matrix; /* column after column, `rows` each; R in its upper triangle after factorise() */
-    long double *rhs;    /* rows; Q^T rhs after factorise() */
+    /* column after column, `rows` each; R in its upper triangle after factorise() */
+    long double *matrix;
+    long double *rhs; /* rows; Q^T rhs after factorise() */
     long double diagonal[MAX_COLUMNS];
 } least_squares;
 
@@ -27,7 +30,9 @@ static fhola_status build(least_squares *s, const ola_points *points, unsigned d
     s->matrix = calloc(s->rows * s->columns, sizeof *s->matrix);
     s->rhs = calloc(s->rows, sizeof *s->rhs);
     if (s->matrix == NULL || s->rhs == NULL)
-        return fhola_fail(FHOLA_NOMEM, "no memory for a least-squares problem of %zu rows, %u columns", s->rows, s->columns);
+        return fhola_fail(FHOLA_NOMEM,
+                          "no memory for a least-squares problem of %zu rows, %u columns", s->rows,
+                          s->columns);
     for (size_t i = 0; i < points->count; i++) {
         long double root = sqrtl((long double)points->weight[i]), X = (long double)points->X[i];
         long double previous = root * X, current = root; /* T_(-1) = T_1 */
@@ -39,16 +44,14 @@ static fhola_status build(least_squares *s, const ola_points *points, unsigned d
         }
         s->rhs[i] = root * (long double)points->target[i];
     }
-    for (unsigned k = 0; k < s->columns; k++)
-        s->matrix[k * s->rows + points->count + k] = RIDGE;
+    for (unsigned k = 0; k < s->columns; k++) s->matrix[k * s->rows + points->count + k] = RIDGE;
     return FHOLA_OK;
 }
 
 static long double dot(const long double *a, const long double *b, size_t n)
 {
     long double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
+    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
     return sum;
 }
 
@@ -56,8 +59,7 @@ static long double dot(const long double *a, const long double *b, size_t n)
 static void reflect(long double *x, const long double *v, size_t n, long double scale)
 {
     long double factor = scale * dot(v, x, n);
-    for (size_t i = 0; i < n; i++)
-        x[i] -= factor * v[i];
+    for (size_t i = 0; i < n; i++) x[i] -= factor * v[i];
 }
 
 /* QR factorisation. No column can vanish, because of its ridge row. */
@@ -82,12 +84,10 @@ static bool solve(const least_squares *s, unsigned degree, double *coeff)
     long double x[MAX_COLUMNS];
     for (unsigned k = degree + 1; k-- > 0;) {
         long double sum = s->rhs[k];
-        for (unsigned j = k + 1; j <= degree; j++)
-            sum -= s->matrix[j * s->rows + k] * x[j];
+        for (unsigned j = k + 1; j <= degree; j++) sum -= s->matrix[j * s->rows + k] * x[j];
         x[k] = sum / s->diagonal[k];
         coeff[k] = (double)x[k];
-        if (!isfinite(coeff[k]))
-            return false;
+        if (!isfinite(coeff[k])) return false;
     }
     return true;
 }
@@ -103,8 +103,8 @@ static double condition(const least_squares *s, unsigned degree)
 }
 
 /* The fits of degrees from..to, from one factorisation. */
-static fhola_status solve_degrees(ola_fit_result *results, const ola_problem *problem, const ola_points *points, unsigned from,
-                                  unsigned to)
+static fhola_status solve_degrees(ola_fit_result *results, const ola_problem *problem,
+                                  const ola_points *points, unsigned from, unsigned to)
 {
     least_squares s = {.rows = 0};
     fhola_status status = build(&s, points, to);
@@ -114,7 +114,8 @@ static fhola_status solve_degrees(ola_fit_result *results, const ola_problem *pr
         ola_grid_fill(&grid, problem);
         for (unsigned degree = from; degree <= to && status == FHOLA_OK; degree++) {
             ola_fit_result *r = &results[degree - from];
-            *r = (ola_fit_result){.degree = degree, .outside = points->outside, .condition = condition(&s, degree)};
+            *r = (ola_fit_result){
+                .degree = degree, .outside = points->outside, .condition = condition(&s, degree)};
             if (!solve(&s, degree, r->coeff)) {
                 status = fhola_fail(FHOLA_RANGE, "the coefficients of degree %u overflow", degree);
                 break;
@@ -128,26 +129,27 @@ static fhola_status solve_degrees(ola_fit_result *results, const ola_problem *pr
     return status;
 }
 
-static fhola_status fit_range(ola_fit_result *results, const ola_problem *problem, unsigned from, unsigned to)
+static fhola_status fit_range(ola_fit_result *results, const ola_problem *problem, unsigned from,
+                              unsigned to)
 {
     if (to > OLA_MAX_DEGREE)
         return fhola_fail(FHOLA_PARAM, "degree %u is above %u", to, OLA_MAX_DEGREE);
     ola_points points;
     fhola_status status = ola_points_create(&points, problem);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     ola_fit_result *fresh = NULL;
     size_t count = to - from + 1u;
     if (problem->weight == OLA_WEIGHT_EMPIRICAL && points.count < to + 1u) {
-        status = fhola_fail(FHOLA_RANGE, "%zu occupied bins do not determine the %u coefficients of degree %u (a guard would)",
-                            points.count, to + 1, to);
+        status = fhola_fail(
+            FHOLA_RANGE,
+            "%zu occupied bins do not determine the %u coefficients of degree %u (a guard would)",
+            points.count, to + 1, to);
     } else {
         fresh = malloc(count * sizeof *fresh);
         status = fresh != NULL ? solve_degrees(fresh, problem, &points, from, to)
                                : fhola_fail(FHOLA_NOMEM, "no memory for %zu fits", count);
     }
-    if (status == FHOLA_OK)
-        memcpy(results, fresh, count * sizeof *fresh);
+    if (status == FHOLA_OK) memcpy(results, fresh, count * sizeof *fresh);
     free(fresh);
     ola_points_destroy(&points);
     return status;

@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-#define PI 3.14159265358979323846
-#define TWO_PI 6.28318530717958647692
+#define PI        3.14159265358979323846
+#define TWO_PI    6.28318530717958647692
 #define SQRT_HALF 0.70710678118654752440
 
 fhola_status ola_function_check(const ola_function *f)
@@ -13,25 +13,25 @@ fhola_status ola_function_check(const ola_function *f)
     switch (f->kind) {
     case OLA_RELU:
     case OLA_GELU:
-    case OLA_SILU:
-        return FHOLA_OK;
-    case OLA_TABLE:
-        break;
-    default:
-        return fhola_fail(FHOLA_PARAM, "unknown function kind %d", (int)f->kind);
+    case OLA_SILU: return FHOLA_OK;
+    case OLA_TABLE: break;
+    default: return fhola_fail(FHOLA_PARAM, "unknown function kind %d", (int)f->kind);
     }
     if (f->count < 2 || f->x == NULL || f->y == NULL)
         return fhola_fail(FHOLA_PARAM, "a table of points needs at least 2, got %zu", f->count);
     for (size_t i = 0; i < f->count; i++) {
         if (!isfinite(f->x[i]) || !isfinite(f->y[i]))
-            return fhola_fail(FHOLA_PARAM, "point %zu of the table is not finite: (%g, %g)", i, f->x[i], f->y[i]);
+            return fhola_fail(FHOLA_PARAM, "point %zu of the table is not finite: (%g, %g)", i,
+                              f->x[i], f->y[i]);
         if (i > 0 && f->x[i] <= f->x[i - 1])
-            return fhola_fail(FHOLA_PARAM, "x of the table must rise: %g at point %zu follows %g", f->x[i], i, f->x[i - 1]);
+            return fhola_fail(FHOLA_PARAM, "x of the table must rise: %g at point %zu follows %g",
+                              f->x[i], i, f->x[i - 1]);
     }
     return FHOLA_OK;
 }
 
-/* The segment of a table that x lies on, by the number of its left end; the outermost ones reach to infinity. */
+/* The segment of a table that x lies on, by the number of its left end; the outermost ones reach to
+ * infinity. */
 static size_t find_segment(const ola_function *f, double x)
 {
     size_t lo = 0, hi = f->count - 1;
@@ -89,8 +89,7 @@ double ola_variable(double eps, double w)
 double ola_variable_inverse(double eps, double X)
 {
     double clamped = fmin(fmax(X, -1), 1);
-    if (eps == 0 || fabs(clamped) == 1)
-        return clamped;
+    if (eps == 0 || fabs(clamped) == 1) return clamped;
     double w = asin(clamped * sin(TWO_PI * eps)) / (TWO_PI * eps);
     return fmin(fmax(w, -1), 1);
 }
@@ -109,34 +108,40 @@ static double half_range(double min, double max, bool symmetric)
     return symmetric ? fmax(fabs(min), fabs(max)) : max / 2 - min / 2;
 }
 
-fhola_status ola_select_intervals(ola_interval *intervals, const double *min, const double *max, size_t channels,
-                                  const ola_interval_rule *rule)
+fhola_status ola_select_intervals(ola_interval *intervals, const double *min, const double *max,
+                                  size_t channels, const ola_interval_rule *rule)
 {
     fhola_status status = check_rule(rule);
-    if (status != FHOLA_OK)
-        return status;
-    if (channels == 0)
-        return fhola_fail(FHOLA_PARAM, "no channel to select an interval for");
+    if (status != FHOLA_OK) return status;
+    if (channels == 0) return fhola_fail(FHOLA_PARAM, "no channel to select an interval for");
 
     double largest = 0;
     for (size_t c = 0; c < channels; c++) {
         if (!isfinite(min[c]) || !isfinite(max[c]))
-            return fhola_fail(FHOLA_RANGE, "channel %zu: the observed range [%g, %g] is not finite (no sample, or a bad one)", c,
-                              min[c], max[c]);
+            return fhola_fail(
+                FHOLA_RANGE,
+                "channel %zu: the observed range [%g, %g] is not finite (no sample, or a bad one)",
+                c, min[c], max[c]);
         if (min[c] > max[c])
-            return fhola_fail(FHOLA_PARAM, "channel %zu: smallest value %g above largest %g", c, min[c], max[c]);
+            return fhola_fail(FHOLA_PARAM, "channel %zu: smallest value %g above largest %g", c,
+                              min[c], max[c]);
         largest = fmax(largest, half_range(min[c], max[c], rule->symmetric));
     }
     for (size_t c = 0; c < channels; c++) {
-        double half_width = fmax(rule->margin * half_range(min[c], max[c], rule->symmetric), rule->floor * largest);
+        double half_width =
+            fmax(rule->margin * half_range(min[c], max[c], rule->symmetric), rule->floor * largest);
         if (half_width == 0)
-            return fhola_fail(FHOLA_RANGE, "channel %zu is constant (%g) and nothing widens its interval", c, min[c]);
+            return fhola_fail(FHOLA_RANGE,
+                              "channel %zu is constant (%g) and nothing widens its interval", c,
+                              min[c]);
         if (!isfinite(half_width))
-            return fhola_fail(FHOLA_RANGE, "channel %zu: range [%g, %g] with margin %g overflows", c, min[c], max[c], rule->margin);
+            return fhola_fail(FHOLA_RANGE, "channel %zu: range [%g, %g] with margin %g overflows",
+                              c, min[c], max[c], rule->margin);
     }
     for (size_t c = 0; c < channels; c++) {
         intervals[c].centre = rule->symmetric ? 0 : min[c] / 2 + max[c] / 2;
-        intervals[c].half_width = fmax(rule->margin * half_range(min[c], max[c], rule->symmetric), rule->floor * largest);
+        intervals[c].half_width =
+            fmax(rule->margin * half_range(min[c], max[c], rule->symmetric), rule->floor * largest);
     }
     return FHOLA_OK;
 }

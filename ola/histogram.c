@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Uniformly binned samples with the mean of each bin, optional targets, and exact moments and extremes. */
+/* Uniformly binned samples with the mean of each bin, optional targets, and exact moments and
+ * extremes. */
 #include "ola/ola.h"
 
 #include <math.h>
@@ -7,15 +8,14 @@
 #include <string.h>
 
 #define MAX_BINS ((size_t)1 << 24)
-#define LARGEST 1e300 /* samples beyond this could overflow the range of a growing histogram */
-#define CHUNK 4096u   /* samples per update of the moments */
+#define LARGEST  1e300 /* samples beyond this could overflow the range of a growing histogram */
+#define CHUNK    4096u /* samples per update of the moments */
 
 static void reset_counts(ola_histogram *h)
 {
     memset(h->weight, 0, h->bins * sizeof *h->weight);
     memset(h->sum_x, 0, h->bins * sizeof *h->sum_x);
-    if (h->sum_target != NULL)
-        memset(h->sum_target, 0, h->bins * sizeof *h->sum_target);
+    if (h->sum_target != NULL) memset(h->sum_target, 0, h->bins * sizeof *h->sum_target);
     h->total = h->below = h->above = 0;
     h->min = INFINITY;
     h->max = -INFINITY;
@@ -32,13 +32,13 @@ fhola_status ola_histogram_init(ola_histogram *h, double lo, double hi, size_t b
         return fhola_fail(FHOLA_PARAM, "unknown histogram flags %#x", flags);
     bool grow = (flags & OLA_HISTOGRAM_GROW) != 0, targets = (flags & OLA_HISTOGRAM_TARGETS) != 0;
     if (grow && bins % 2 != 0)
-        return fhola_fail(FHOLA_PARAM, "a growing histogram needs an even number of bins, not %zu", bins);
+        return fhola_fail(FHOLA_PARAM, "a growing histogram needs an even number of bins, not %zu",
+                          bins);
 
     ola_histogram fresh = {.lo = lo, .hi = hi, .bins = bins, .grow = grow};
     fresh.weight = malloc(bins * sizeof *fresh.weight);
     fresh.sum_x = malloc(bins * sizeof *fresh.sum_x);
-    if (targets)
-        fresh.sum_target = malloc(bins * sizeof *fresh.sum_target);
+    if (targets) fresh.sum_target = malloc(bins * sizeof *fresh.sum_target);
     if (fresh.weight == NULL || fresh.sum_x == NULL || (targets && fresh.sum_target == NULL)) {
         ola_histogram_clear(&fresh);
         return fhola_fail(FHOLA_NOMEM, "no memory for a histogram of %zu bins", bins);
@@ -61,17 +61,16 @@ void ola_histogram_reset(ola_histogram *h)
     reset_counts(h);
 }
 
-/* Merges pairs of bins into one half of the array, the upper one if `upper`, and empties the other half. */
+/* Merges pairs of bins into one half of the array, the upper one if `upper`, and empties the other
+ * half. */
 static void fold_pairs(double *a, size_t bins, bool upper)
 {
     size_t half = bins / 2;
     if (upper) {
-        for (size_t k = half; k-- > 0;)
-            a[half + k] = a[2 * k] + a[2 * k + 1];
+        for (size_t k = half; k-- > 0;) a[half + k] = a[2 * k] + a[2 * k + 1];
         memset(a, 0, half * sizeof *a);
     } else {
-        for (size_t k = 0; k < half; k++)
-            a[k] = a[2 * k] + a[2 * k + 1];
+        for (size_t k = 0; k < half; k++) a[k] = a[2 * k] + a[2 * k + 1];
         memset(a + half, 0, half * sizeof *a);
     }
 }
@@ -88,16 +87,14 @@ static void grow_to(ola_histogram *h, double x)
             h->hi += width;
         fold_pairs(h->weight, h->bins, down);
         fold_pairs(h->sum_x, h->bins, down);
-        if (h->sum_target != NULL)
-            fold_pairs(h->sum_target, h->bins, down);
+        if (h->sum_target != NULL) fold_pairs(h->sum_target, h->bins, down);
     }
 }
 
 /* Joins the moments of a second group of samples (T. Chan, G. Golub, R. LeVeque, 1979). */
 static void join_moments(ola_histogram *h, double weight, double mean, double m2)
 {
-    if (weight == 0)
-        return;
+    if (weight == 0) return;
     double total = h->total + weight, distance = mean - h->mean;
     h->mean += distance * (weight / total);
     h->m2 += m2 + distance * distance * (h->total * (weight / total));
@@ -112,12 +109,10 @@ static void put(ola_histogram *h, double x, double target, double weight, double
         h->above += weight;
     } else {
         size_t k = (size_t)((x - h->lo) * bins_per_unit);
-        if (k >= h->bins)
-            k = h->bins - 1;
+        if (k >= h->bins) k = h->bins - 1;
         h->weight[k] += weight;
         h->sum_x[k] += weight * x;
-        if (h->sum_target != NULL)
-            h->sum_target[k] += weight * target;
+        if (h->sum_target != NULL) h->sum_target[k] += weight * target;
     }
 }
 
@@ -143,9 +138,9 @@ fhola_status ola_histogram_add(ola_histogram *h, double x, double target, double
     if (h->sum_target != NULL && !(fabs(target) <= LARGEST))
         return fhola_fail(FHOLA_RANGE, "target %g of sample %g is not a usable number", target, x);
     if (!(weight >= 0) || !isfinite(weight))
-        return fhola_fail(FHOLA_RANGE, "weight %g of sample %g is not a finite number >= 0", weight, x);
-    if (weight == 0)
-        return FHOLA_OK;
+        return fhola_fail(FHOLA_RANGE, "weight %g of sample %g is not a finite number >= 0", weight,
+                          x);
+    if (weight == 0) return FHOLA_OK;
     note_extremes(h, x, x);
     put(h, x, target, weight, bins_per_unit(h));
     join_moments(h, weight, x, 0);
@@ -164,8 +159,7 @@ static fhola_status check_finite(const float *values, size_t count, const char *
 static void add_chunk(ola_histogram *h, const float *x, const float *target, size_t count)
 {
     double sum = 0, m2 = 0, scale = bins_per_unit(h);
-    for (size_t i = 0; i < count; i++)
-        sum += (double)x[i];
+    for (size_t i = 0; i < count; i++) sum += (double)x[i];
     double mean = sum / (double)count;
     for (size_t i = 0; i < count; i++) {
         double distance = (double)x[i] - mean;
@@ -175,16 +169,16 @@ static void add_chunk(ola_histogram *h, const float *x, const float *target, siz
     join_moments(h, (double)count, mean, m2);
 }
 
-fhola_status ola_histogram_add_floats(ola_histogram *h, const float *x, const float *target, size_t count)
+fhola_status ola_histogram_add_floats(ola_histogram *h, const float *x, const float *target,
+                                      size_t count)
 {
     if ((target != NULL) != (h->sum_target != NULL))
-        return fhola_fail(FHOLA_PARAM, "targets %s, but the histogram %s them", target != NULL ? "given" : "missing",
+        return fhola_fail(FHOLA_PARAM, "targets %s, but the histogram %s them",
+                          target != NULL ? "given" : "missing",
                           h->sum_target != NULL ? "keeps" : "does not keep");
     fhola_status status = check_finite(x, count, "sample");
-    if (status == FHOLA_OK && target != NULL)
-        status = check_finite(target, count, "target");
-    if (status != FHOLA_OK || count == 0)
-        return status;
+    if (status == FHOLA_OK && target != NULL) status = check_finite(target, count, "target");
+    if (status != FHOLA_OK || count == 0) return status;
 
     float min = x[0], max = x[0];
     for (size_t i = 1; i < count; i++) {
@@ -193,14 +187,14 @@ fhola_status ola_histogram_add_floats(ola_histogram *h, const float *x, const fl
     }
     note_extremes(h, (double)min, (double)max);
     for (size_t i = 0; i < count; i += CHUNK)
-        add_chunk(h, x + i, target != NULL ? target + i : NULL, count - i < CHUNK ? count - i : CHUNK);
+        add_chunk(h, x + i, target != NULL ? target + i : NULL,
+                  count - i < CHUNK ? count - i : CHUNK);
     return FHOLA_OK;
 }
 
 static void add_arrays(double *sum, const double *other, size_t bins)
 {
-    for (size_t k = 0; k < bins; k++)
-        sum[k] += other[k];
+    for (size_t k = 0; k < bins; k++) sum[k] += other[k];
 }
 
 fhola_status ola_histogram_merge(ola_histogram *h, const ola_histogram *other)
@@ -209,24 +203,26 @@ fhola_status ola_histogram_merge(ola_histogram *h, const ola_histogram *other)
         return fhola_fail(FHOLA_PARAM, "only one of the two histograms keeps targets");
     bool same = h->lo == other->lo && h->hi == other->hi && h->bins == other->bins;
     if (!same && (other->below > 0 || other->above > 0))
-        return fhola_fail(FHOLA_PARAM, "samples outside of [%g, %g) cannot move to another range [%g, %g)", other->lo, other->hi,
-                          h->lo, h->hi);
+        return fhola_fail(FHOLA_PARAM,
+                          "samples outside of [%g, %g) cannot move to another range [%g, %g)",
+                          other->lo, other->hi, h->lo, h->hi);
     if (!same && !h->grow && other->total > 0 && (other->min < h->lo || other->max >= h->hi))
-        return fhola_fail(FHOLA_PARAM, "samples in [%g, %g] do not fit into the range [%g, %g)", other->min, other->max, h->lo,
-                          h->hi);
-    if (other->total == 0)
-        return FHOLA_OK;
+        return fhola_fail(FHOLA_PARAM, "samples in [%g, %g] do not fit into the range [%g, %g)",
+                          other->min, other->max, h->lo, h->hi);
+    if (other->total == 0) return FHOLA_OK;
 
-    /* Of equal ranges no merge can need a larger one, except that a growing one cannot hold samples that the other left outside. */
+    /* Of equal ranges no merge can need a larger one, except that a growing one cannot hold samples
+     * that the other left outside. */
     if (same && h->grow && (other->below > 0 || other->above > 0))
-        return fhola_fail(FHOLA_PARAM, "a growing histogram cannot take over samples outside of [%g, %g)", other->lo, other->hi);
+        return fhola_fail(FHOLA_PARAM,
+                          "a growing histogram cannot take over samples outside of [%g, %g)",
+                          other->lo, other->hi);
     note_extremes(h, other->min, other->max);
     same = h->lo == other->lo && h->hi == other->hi && h->bins == other->bins;
     if (same) {
         add_arrays(h->weight, other->weight, h->bins);
         add_arrays(h->sum_x, other->sum_x, h->bins);
-        if (h->sum_target != NULL)
-            add_arrays(h->sum_target, other->sum_target, h->bins);
+        if (h->sum_target != NULL) add_arrays(h->sum_target, other->sum_target, h->bins);
         h->below += other->below;
         h->above += other->above;
     } else {

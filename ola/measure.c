@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PI 3.14159265358979323846
-#define BLOCK 64u
+#define PI          3.14159265358979323846
+#define BLOCK       64u
 #define REFINEMENTS 40 /* golden section steps: the bracket shrinks by 2^-28 */
-#define CANDIDATES 0.995  /* between the points of the grid an error may exceed theirs by less than the rest */
+#define CANDIDATES                                                                                 \
+    0.995 /* between the points of the grid an error may exceed theirs by less than the rest */
 #define GOLDEN 0.61803398874989484820
 
 static int compare_doubles(const void *a, const void *b)
@@ -21,19 +22,19 @@ static int compare_doubles(const void *a, const void *b)
 void ola_grid_fill(ola_grid *grid, const ola_problem *p)
 {
     double breaks[OLA_MAX_BREAKS], centre = p->interval.centre, half_width = p->interval.half_width;
-    size_t break_count = ola_function_breaks(&p->function, centre - half_width, centre + half_width, breaks);
+    size_t break_count =
+        ola_function_breaks(&p->function, centre - half_width, centre + half_width, breaks);
     grid->count = 0;
-    for (unsigned i = 0; i < OLA_GRID; i++)
-        grid->X[grid->count++] = -cos(PI * i / (OLA_GRID - 1));
+    for (unsigned i = 0; i < OLA_GRID; i++) grid->X[grid->count++] = -cos(PI * i / (OLA_GRID - 1));
     for (size_t i = 0; i < break_count; i++)
         grid->X[grid->count++] = ola_variable(p->eps, (breaks[i] - centre) / half_width);
     qsort(grid->X, grid->count, sizeof *grid->X, compare_doubles);
-    for (size_t i = 0; i < grid->count; i++)
-        grid->target[i] = ola_problem_target(p, grid->X[i]);
+    for (size_t i = 0; i < grid->count; i++) grid->target[i] = ola_problem_target(p, grid->X[i]);
 }
 
 /* values[i] = polynomial at X[i], for up to BLOCK points. */
-static void eval_block(const double *coeff, unsigned degree, const double *X, size_t count, double *values)
+static void eval_block(const double *coeff, unsigned degree, const double *X, size_t count,
+                       double *values)
 {
     double x[BLOCK] = {0}, above[BLOCK] = {0}, current[BLOCK] = {0};
     memcpy(x, X, count * sizeof *x);
@@ -45,8 +46,7 @@ static void eval_block(const double *coeff, unsigned degree, const double *X, si
             current[i] = next;
         }
     }
-    for (size_t i = 0; i < count; i++)
-        values[i] = coeff[0] + x[i] * current[i] - above[i];
+    for (size_t i = 0; i < count; i++) values[i] = coeff[0] + x[i] * current[i] - above[i];
 }
 
 double ola_points_rms(const ola_points *points, const double *coeff, unsigned degree)
@@ -69,10 +69,12 @@ static double error_at(const ola_problem *p, const double *coeff, unsigned degre
 }
 
 /* Largest error between two points with one local maximum between them, by golden section. */
-static double refine(const ola_problem *p, const double *coeff, unsigned degree, double lo, double hi)
+static double refine(const ola_problem *p, const double *coeff, unsigned degree, double lo,
+                     double hi)
 {
     double left = hi - GOLDEN * (hi - lo), right = lo + GOLDEN * (hi - lo);
-    double error_left = error_at(p, coeff, degree, left), error_right = error_at(p, coeff, degree, right);
+    double error_left = error_at(p, coeff, degree, left),
+           error_right = error_at(p, coeff, degree, right);
     for (int step = 0; step < REFINEMENTS; step++) {
         if (error_left > error_right) {
             hi = right;
@@ -91,7 +93,8 @@ static double refine(const ola_problem *p, const double *coeff, unsigned degree,
     return fmax(error_left, error_right);
 }
 
-double ola_grid_error(const ola_grid *grid, const ola_problem *p, const double *coeff, unsigned degree)
+double ola_grid_error(const ola_grid *grid, const ola_problem *p, const double *coeff,
+                      unsigned degree)
 {
     double errors[OLA_GRID + OLA_MAX_BREAKS], largest = 0;
     for (size_t start = 0; start < grid->count; start += BLOCK) {
@@ -111,17 +114,16 @@ double ola_grid_error(const ola_grid *grid, const ola_problem *p, const double *
     return largest;
 }
 
-fhola_status ola_measure(ola_fit_result *result, const ola_problem *problem, const double *coeff, unsigned degree)
+fhola_status ola_measure(ola_fit_result *result, const ola_problem *problem, const double *coeff,
+                         unsigned degree)
 {
     if (degree > OLA_MAX_DEGREE)
         return fhola_fail(FHOLA_PARAM, "degree %u is above %u", degree, OLA_MAX_DEGREE);
     for (unsigned k = 0; k <= degree; k++)
-        if (!isfinite(coeff[k]))
-            return fhola_fail(FHOLA_RANGE, "coefficient %u is not finite", k);
+        if (!isfinite(coeff[k])) return fhola_fail(FHOLA_RANGE, "coefficient %u is not finite", k);
     ola_points points;
     fhola_status status = ola_points_create(&points, problem);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
     ola_grid grid;
     ola_grid_fill(&grid, problem);
     ola_fit_result fresh = {.degree = degree, .outside = points.outside};

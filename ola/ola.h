@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Optimized layerwise approximation: polynomials for activation functions, fitted to the inputs a layer really sees, and the
- * choice of one degree per layer. Knows nothing of ciphertexts or networks; needs only the C library.
+/* Optimized layerwise approximation: polynomials for activation functions, fitted to the inputs a
+ * layer really sees, and the choice of one degree per layer. Knows nothing of ciphertexts or
+ * networks; needs only the C library.
  *
- * Method: J. Lee, J.-W. Lee, E. Lee, Y.-S. Kim, Y. Lee, Y. Kim, J.-S. No, "Optimized layerwise approximation for efficient private
- * inference on fully homomorphic encryption", Neurocomputing 695 (2026), arXiv 2310.10349.
+ * Method: J. Lee, J.-W. Lee, E. Lee, Y.-S. Kim, Y. Lee, Y. Kim, J.-S. No, "Optimized layerwise
+ * approximation for efficient private inference on fully homomorphic encryption", Neurocomputing
+ * 695 (2026), arXiv 2310.10349.
  *
  * Typical use, per channel or per layer:
  *     ola_histogram_init, ola_histogram_add_floats ...   what comes in, and (optionally) what should go out
@@ -12,8 +14,9 @@
  * then over all layers:
  *     ola_frontier_create, ola_frontier_within_budget    degrees per layer
  *
- * Every function may be called from several threads at once, as long as no two of them write the same object. Results do not
- * depend on anything but the arguments. On error outputs are unchanged unless stated otherwise. */
+ * Every function may be called from several threads at once, as long as no two of them write the
+ * same object. Results do not depend on anything but the arguments. On error outputs are unchanged
+ * unless stated otherwise. */
 #ifndef OLA_OLA_H
 #define OLA_OLA_H
 
@@ -26,21 +29,24 @@
 extern "C" {
 #endif
 
-#define OLA_MAX_DEGREE 63u      /* of every polynomial in this library */
-#define OLA_DEFAULT_GUARD 1e-4  /* ola_problem.guard that keeps outliers from exploding */
-#define OLA_MAX_STAGES 8u       /* polynomials in a composition */
+#define OLA_MAX_DEGREE    63u  /* of every polynomial in this library */
+#define OLA_DEFAULT_GUARD 1e-4 /* ola_problem.guard that keeps outliers from exploding */
+#define OLA_MAX_STAGES    8u   /* polynomials in a composition */
 
-/* ------------------------------------------------------------------------------------------------------------ functions */
+/* ---- functions ---- */
 
 typedef enum ola_function_kind {
     OLA_RELU = 0, /* max(x, 0) */
-    OLA_GELU = 1, /* x Phi(x), Phi the standard normal distribution function (the exact form, not its tanh approximation) */
+    /* x Phi(x), Phi the standard normal distribution function (the exact form, not its tanh
+     * approximation) */
+    OLA_GELU = 1,
     OLA_SILU = 2, /* x / (1 + exp(-x)) */
-    OLA_TABLE = 3 /* piecewise linear through given points, the first and last segment continued beyond them */
+    OLA_TABLE =
+        3 /* piecewise linear through given points, the first and last segment continued beyond them */
 } ola_function_kind;
 
-/* An activation function. `count`, `x`, `y` are for OLA_TABLE only: count >= 2 finite points with strictly increasing x. The arrays
- * are borrowed and must outlive the value. */
+/* An activation function. `count`, `x`, `y` are for OLA_TABLE only: count >= 2 finite points with
+ * strictly increasing x. The arrays are borrowed and must outlive the value. */
 typedef struct ola_function {
     ola_function_kind kind;
     size_t count;
@@ -56,138 +62,173 @@ double ola_function_eval(const ola_function *f, double x);
 /* The slope of f at x; where f has a kink, that on its left. `f` must pass ola_function_check. */
 double ola_function_slope(const ola_function *f, double x);
 
-/* ------------------------------------------------------------------------------------------------- interval and variable */
+/* ---- interval and variable ---- */
 
-/* The interval [centre - half_width, centre + half_width] on which a polynomial is used; half_width > 0. */
+/* The interval [centre - half_width, centre + half_width] on which a polynomial is used; half_width
+ * > 0. */
 typedef struct ola_interval {
     double centre, half_width;
 } ola_interval;
 
 /* How observed ranges become intervals. */
 typedef struct ola_interval_rule {
-    double margin;  /* >= 1: half width over half of the observed range */
-    double floor;   /* in [0, 1]: no half width below this share of the largest observed half range among the channels */
+    double margin; /* >= 1: half width over half of the observed range */
+    /* in [0, 1]: no half width below this share of the largest observed half range among the
+     * channels */
+    double floor;
     bool symmetric; /* centre at 0 (and the observed range taken as +-max |x|) */
 } ola_interval_rule;
 
-/* Intervals of a layer's channels from the smallest and largest value observed in each (arrays of `channels`):
- * half_width = max(margin * half range, floor * largest half range). PARAM for a rule outside its ranges, channels = 0, min > max;
- * RANGE for a value that is not finite, and for a constant channel that no floor widens (the message names the channel). */
-FHOLA_WARN_UNUSED fhola_status ola_select_intervals(ola_interval *intervals, const double *min, const double *max, size_t channels,
+/* Intervals of a layer's channels from the smallest and largest value observed in each (arrays of
+ * `channels`): half_width = max(margin * half range, floor * largest half range). PARAM for a rule
+ * outside its ranges, channels = 0, min > max; RANGE for a value that is not finite, and for a
+ * constant channel that no floor widens (the message names the channel). */
+FHOLA_WARN_UNUSED fhola_status ola_select_intervals(ola_interval *intervals, const double *min,
+                                                    const double *max, size_t channels,
                                                     const ola_interval_rule *rule);
 
-/* The bootstrap applies a sine instead of the identity, so polynomials are taken in X = sin(2 pi eps w) / sin(2 pi eps) with
- * w = (x - centre) / half_width; eps = 0 means X = w. Valid eps: [0, 1/4]; X is monotone for |w| <= 1/(4 eps). */
+/* The bootstrap applies a sine instead of the identity, so polynomials are taken in X = sin(2 pi
+ * eps w) / sin(2 pi eps) with w = (x - centre) / half_width; eps = 0 means X = w. Valid eps: [0,
+ * 1/4]; X is monotone for |w| <= 1/(4 eps). */
 double ola_variable(double eps, double w);
 
 /* The w in [-1, 1] of an X in [-1, 1] (clamped to it). */
 double ola_variable_inverse(double eps, double X);
 
-/* ------------------------------------------------------------------------------------------------------------ histograms */
+/* ---- histograms ---- */
 
 enum {
-    OLA_HISTOGRAM_TARGETS = 1, /* keep the sum of a target per bin, for conditional targets E[target | x] */
-    OLA_HISTOGRAM_GROW = 2     /* double the range (halving its resolution) whenever a sample falls outside; needs even `bins` */
+    /* keep the sum of a target per bin, for conditional targets E[target | x] */
+    OLA_HISTOGRAM_TARGETS = 1,
+    OLA_HISTOGRAM_GROW =
+        2 /* double the range (halving its resolution) whenever a sample falls outside; needs even `bins` */
 };
 
-/* Uniformly binned samples over [lo, hi). Each bin keeps the mean of its samples, so binning costs no bias. Readable by everyone
- * (e.g. to draw or to store it); to be written by the functions below only, or by code restoring a stored histogram. */
+/* Uniformly binned samples over [lo, hi). Each bin keeps the mean of its samples, so binning costs
+ * no bias. Readable by everyone (e.g. to draw or to store it); to be written by the functions below
+ * only, or by code restoring a stored histogram. */
 typedef struct ola_histogram {
     double lo, hi;
     size_t bins;
     bool grow;
-    double *weight;       /* bins: total weight of the bin's samples */
-    double *sum_x;        /* bins: weighted sum of the bin's samples */
-    double *sum_target;   /* bins: weighted sum of their targets; NULL without OLA_HISTOGRAM_TARGETS */
-    double total;         /* weight of all samples, those outside [lo, hi) included */
-    double below, above;  /* weight of the samples under lo, and of those from hi on; 0 when growing */
-    double min, max;      /* extremes of all samples; +inf, -inf while empty */
-    double mean, m2;      /* weighted mean and sum of weighted squared distances from it, of all samples */
+    double *weight; /* bins: total weight of the bin's samples */
+    double *sum_x;  /* bins: weighted sum of the bin's samples */
+    /* bins: weighted sum of their targets; NULL without OLA_HISTOGRAM_TARGETS */
+    double *sum_target;
+    double total; /* weight of all samples, those outside [lo, hi) included */
+    /* weight of the samples under lo, and of those from hi on; 0 when growing */
+    double below, above;
+    double min, max; /* extremes of all samples; +inf, -inf while empty */
+    /* weighted mean and sum of weighted squared distances from it, of all samples */
+    double mean, m2;
 } ola_histogram;
 
-/* An empty histogram. PARAM unless lo < hi are finite with a finite difference and 1 <= bins <= 2^24, even if growing. The caller
- * releases it with ola_histogram_clear (also allowed on an all-zero struct). */
-FHOLA_WARN_UNUSED fhola_status ola_histogram_init(ola_histogram *h, double lo, double hi, size_t bins, unsigned flags);
+/* An empty histogram. PARAM unless lo < hi are finite with a finite difference and 1 <= bins <=
+ * 2^24, even if growing. The caller releases it with ola_histogram_clear (also allowed on an
+ * all-zero struct). */
+FHOLA_WARN_UNUSED fhola_status ola_histogram_init(ola_histogram *h, double lo, double hi,
+                                                  size_t bins, unsigned flags);
 void ola_histogram_clear(ola_histogram *h);
 
 /* Forgets all samples; range and bins stay. */
 void ola_histogram_reset(ola_histogram *h);
 
-/* Adds one sample. `target` is ignored without OLA_HISTOGRAM_TARGETS. RANGE, with the histogram unchanged, if a value is not finite
- * (or beyond 1e300) or weight < 0. */
-FHOLA_WARN_UNUSED fhola_status ola_histogram_add(ola_histogram *h, double x, double target, double weight);
+/* Adds one sample. `target` is ignored without OLA_HISTOGRAM_TARGETS. RANGE, with the histogram
+ * unchanged, if a value is not finite (or beyond 1e300) or weight < 0. */
+FHOLA_WARN_UNUSED fhola_status ola_histogram_add(ola_histogram *h, double x, double target,
+                                                 double weight);
 
-/* Adds `count` samples of weight 1; `target` (count values) must be given exactly if the histogram keeps targets. RANGE, with the
- * histogram unchanged and the position named, if any value is not finite. */
-FHOLA_WARN_UNUSED fhola_status ola_histogram_add_floats(ola_histogram *h, const float *x, const float *target, size_t count);
+/* Adds `count` samples of weight 1; `target` (count values) must be given exactly if the histogram
+ * keeps targets. RANGE, with the histogram unchanged and the position named, if any value is not
+ * finite. */
+FHOLA_WARN_UNUSED fhola_status ola_histogram_add_floats(ola_histogram *h, const float *x,
+                                                        const float *target, size_t count);
 
-/* Adds all samples of `other`, which must have the same lo, hi and bins (then the merge is exact) or be merged into a growing `h`
- * or one that covers it: then each of its bins moves as one sample at the bin's mean. Both or neither keep targets, else PARAM;
- * PARAM also if other's samples would fall outside of an `h` that does not grow. */
+/* Adds all samples of `other`, which must have the same lo, hi and bins (then the merge is exact)
+ * or be merged into a growing `h` or one that covers it: then each of its bins moves as one sample
+ * at the bin's mean. Both or neither keep targets, else PARAM; PARAM also if other's samples would
+ * fall outside of an `h` that does not grow. */
 FHOLA_WARN_UNUSED fhola_status ola_histogram_merge(ola_histogram *h, const ola_histogram *other);
 
 /* Standard deviation of all samples, 0 if there are none. */
 double ola_histogram_deviation(const ola_histogram *h);
 
 /* Smallest and largest sample. RANGE if there is none. */
-FHOLA_WARN_UNUSED fhola_status ola_histogram_support(const ola_histogram *h, double *min, double *max);
+FHOLA_WARN_UNUSED fhola_status ola_histogram_support(const ola_histogram *h, double *min,
+                                                     double *max);
 
-/* ------------------------------------------------------------------------------------------------- weighted least squares */
+/* ---- weighted least squares ---- */
 
 typedef enum ola_weight {
-    OLA_WEIGHT_NORMAL = 0,    /* normal density of `mean` and `deviation`, cut to the interval: the paper's choice */
+    /* normal density of `mean` and `deviation`, cut to the interval: the paper's choice */
+    OLA_WEIGHT_NORMAL = 0,
     OLA_WEIGHT_EMPIRICAL = 1, /* the histogram alone */
-    OLA_WEIGHT_GUARDED = 2    /* the histogram (mass 1) plus `guard` spread uniformly over the interval */
+    OLA_WEIGHT_GUARDED =
+        2 /* the histogram (mass 1) plus `guard` spread uniformly over the interval */
 } ola_weight;
 
 /* What is to be approximated, where, and what counts. */
 typedef struct ola_problem {
     ola_function function;
     ola_interval interval;
-    double eps;                     /* of the sine, [0, 1/4] */
+    double eps; /* of the sine, [0, 1/4] */
     ola_weight weight;
-    const ola_histogram *histogram; /* borrowed; for OLA_WEIGHT_EMPIRICAL and OLA_WEIGHT_GUARDED */
-    bool conditional;               /* on the histogram aim at its mean targets instead of f (the guard still aims at f) */
-    double guard;                   /* mass of the guard, > 0 (usually OLA_DEFAULT_GUARD); for OLA_WEIGHT_GUARDED */
-    double mean, deviation;         /* for OLA_WEIGHT_NORMAL, deviation > 0 */
+    /* borrowed; for OLA_WEIGHT_EMPIRICAL and OLA_WEIGHT_GUARDED */
+    const ola_histogram *histogram;
+    /* on the histogram aim at its mean targets instead of f (the guard still aims at f) */
+    bool conditional;
+    /* mass of the guard, > 0 (usually OLA_DEFAULT_GUARD); for OLA_WEIGHT_GUARDED */
+    double guard;
+    double mean, deviation; /* for OLA_WEIGHT_NORMAL, deviation > 0 */
 } ola_problem;
 
 /* A polynomial sum coeff[k] T_k(X) and how good it is. All errors are in units of f. */
 typedef struct ola_fit_result {
     unsigned degree;
     double coeff[OLA_MAX_DEGREE + 1]; /* Chebyshev basis in X; zero above `degree` */
-    double rms;                       /* root mean square error under the data's weight, without the guard: E(d) = rms^2 */
-    double max_error;                 /* largest |p - f| on the interval (against f, also for conditional targets) */
-    double outside;                   /* share of the weight that lies outside of the interval and was left out */
-    double condition;                 /* ratio in the triangular factor's diagonal: how well the data determine the fit */
+    /* root mean square error under the data's weight, without the guard: E(d) = rms^2 */
+    double rms;
+    /* largest |p - f| on the interval (against f, also for conditional targets) */
+    double max_error;
+    /* share of the weight that lies outside of the interval and was left out */
+    double outside;
+    /* ratio in the triangular factor's diagonal: how well the data determine the fit */
+    double condition;
 } ola_fit_result;
 
-/* The polynomial of degree <= `degree` (0..63) that minimises the weighted mean square error. Householder QR of the weighted
- * Chebyshev-Vandermonde matrix; where the data leave a direction undetermined to working precision, the smallest coefficients.
- * PARAM for a problem outside the stated ranges; RANGE for a histogram that is empty, has no sample inside of the interval, or (no
+/* The polynomial of degree <= `degree` (0..63) that minimises the weighted mean square error.
+ * Householder QR of the weighted Chebyshev-Vandermonde matrix; where the data leave a direction
+ * undetermined to working precision, the smallest coefficients. PARAM for a problem outside the
+ * stated ranges; RANGE for a histogram that is empty, has no sample inside of the interval, or (no
  * guard) has fewer occupied bins than coefficients, and for coefficients that overflow. */
-FHOLA_WARN_UNUSED fhola_status ola_fit(ola_fit_result *result, const ola_problem *problem, unsigned degree);
+FHOLA_WARN_UNUSED fhola_status ola_fit(ola_fit_result *result, const ola_problem *problem,
+                                       unsigned degree);
 
-/* results[d] = the fit of degree d for every d = 0..max_degree (max_degree + 1 entries), from one factorisation. Same errors. */
-FHOLA_WARN_UNUSED fhola_status ola_fit_all(ola_fit_result *results, const ola_problem *problem, unsigned max_degree);
+/* results[d] = the fit of degree d for every d = 0..max_degree (max_degree + 1 entries), from one
+ * factorisation. Same errors. */
+FHOLA_WARN_UNUSED fhola_status ola_fit_all(ola_fit_result *results, const ola_problem *problem,
+                                           unsigned max_degree);
 
-/* Errors (rms, max_error, outside; condition = 0) of any polynomial, such as a minimax one, under the problem's weights. Sets
- * degree and coeff as well. */
-FHOLA_WARN_UNUSED fhola_status ola_measure(ola_fit_result *result, const ola_problem *problem, const double *coeff,
+/* Errors (rms, max_error, outside; condition = 0) of any polynomial, such as a minimax one, under
+ * the problem's weights. Sets degree and coeff as well. */
+FHOLA_WARN_UNUSED fhola_status ola_measure(ola_fit_result *result, const ola_problem *problem,
+                                           const double *coeff, unsigned degree);
+
+/* ---- minimax ---- */
+
+/* The polynomial of degree <= `degree` with the smallest max_error for the problem's function,
+ * interval and eps (weights are used only for result->rms, so the problem must be complete). Remez
+ * exchange. RANGE if it does not converge. */
+FHOLA_WARN_UNUSED fhola_status ola_minimax(ola_fit_result *result, const ola_problem *problem,
                                            unsigned degree);
 
-/* --------------------------------------------------------------------------------------------------------------- minimax */
+/* The odd polynomial of odd `degree` (1..63) closest to sign(x) on [-1, -delta] u [delta, 1], 0 <
+ * delta < 1: degree + 1 coefficients of T_k(x), and its largest error there. */
+FHOLA_WARN_UNUSED fhola_status ola_minimax_sign(double *coeff, double *error, unsigned degree,
+                                                double delta);
 
-/* The polynomial of degree <= `degree` with the smallest max_error for the problem's function, interval and eps (weights are used
- * only for result->rms, so the problem must be complete). Remez exchange. RANGE if it does not converge. */
-FHOLA_WARN_UNUSED fhola_status ola_minimax(ola_fit_result *result, const ola_problem *problem, unsigned degree);
-
-/* The odd polynomial of odd `degree` (1..63) closest to sign(x) on [-1, -delta] u [delta, 1], 0 < delta < 1: degree + 1
- * coefficients of T_k(x), and its largest error there. */
-FHOLA_WARN_UNUSED fhola_status ola_minimax_sign(double *coeff, double *error, unsigned degree, double delta);
-
-/* A composition p_(count-1)( ... p_0(x)) close to sign(x) for delta <= |x| <= 1. Every stage maps [-1, 1] into [-1, 1], the last
- * one into [-1 - error, 1 + error]. */
+/* A composition p_(count-1)( ... p_0(x)) close to sign(x) for delta <= |x| <= 1. Every stage maps
+ * [-1, 1] into [-1, 1], the last one into [-1 - error, 1 + error]. */
 typedef struct ola_composite {
     unsigned count;
     unsigned degree[OLA_MAX_STAGES];
@@ -197,35 +238,39 @@ typedef struct ola_composite {
     double relu_error; /* largest |ola_composite_relu(x) - max(x, 0)| on [-1, 1] */
 } ola_composite;
 
-/* Minimax composition of `count` (1..8) odd degrees for a given delta. E. Lee, J.-W. Lee, J.-S. No, Y.-S. Kim, "Minimax
- * approximation of sign function by composite polynomial for homomorphic comparison", IEEE TDSC 2022 (ePrint 2020/834). */
-FHOLA_WARN_UNUSED fhola_status ola_composite_sign(ola_composite *c, const unsigned *degree, unsigned count, double delta);
+/* Minimax composition of `count` (1..8) odd degrees for a given delta. E. Lee, J.-W. Lee, J.-S. No,
+ * Y.-S. Kim, "Minimax approximation of sign function by composite polynomial for homomorphic
+ * comparison", IEEE TDSC 2022 (ePrint 2020/834). */
+FHOLA_WARN_UNUSED fhola_status ola_composite_sign(ola_composite *c, const unsigned *degree,
+                                                  unsigned count, double delta);
 
-/* Composition for ReLU of precision alpha, |relu error| <= 2^-alpha on [-1, 1], with delta chosen to make the ReLU error smallest.
- * Method: J. Lee et al., "Precise approximation of convolutional neural networks for homomorphically encrypted data", arXiv
- * 2105.10879; its authors' encrypted ResNets use {15, 15, 27} at alpha = 13. RANGE, naming what they reach, if the degrees do not
+/* Composition for ReLU of precision alpha, |relu error| <= 2^-alpha on [-1, 1], with delta chosen
+ * to make the ReLU error smallest. Method: J. Lee et al., "Precise approximation of convolutional
+ * neural networks for homomorphically encrypted data", arXiv 2105.10879; its authors' encrypted
+ * ResNets use {15, 15, 27} at alpha = 13. RANGE, naming what they reach, if the degrees do not
  * suffice. */
-FHOLA_WARN_UNUSED fhola_status ola_composite_relu(ola_composite *c, const unsigned *degree, unsigned count, double alpha);
+FHOLA_WARN_UNUSED fhola_status ola_composite_relu(ola_composite *c, const unsigned *degree,
+                                                  unsigned count, double alpha);
 
 /* The composition at x in [-1, 1], and (x + x * composition) / 2. */
 double ola_composite_eval_sign(const ola_composite *c, double x);
 double ola_composite_eval_relu(const ola_composite *c, double x);
 
-/* ------------------------------------------------------------------------------------------------------------ evaluation */
+/* ---- evaluation ---- */
 
 /* sum_(k <= degree) coeff[k] T_k(x), by Clenshaw's recurrence. */
 double ola_chebyshev_eval(const double *coeff, unsigned degree, double x);
 
-/* y[i] = sum_k coeff[k] T_k(X(x[i])) in single precision, the plaintext twin of an encrypted activation; X as in ola_variable,
- * for any w. degree <= 63; x and y identical or disjoint. If max_w is not NULL it is raised to the largest |w| seen (untouched by
- * NaN). */
-void ola_activation_eval(float *y, const float *x, size_t count, const double *coeff, unsigned degree, const ola_interval *interval,
-                         double eps, float *max_w);
+/* y[i] = sum_k coeff[k] T_k(X(x[i])) in single precision, the plaintext twin of an encrypted
+ * activation; X as in ola_variable, for any w. degree <= 63; x and y identical or disjoint. If
+ * max_w is not NULL it is raised to the largest |w| seen (untouched by NaN). */
+void ola_activation_eval(float *y, const float *x, size_t count, const double *coeff,
+                         unsigned degree, const ola_interval *interval, double eps, float *max_w);
 
 /* Multiplicative depth of a polynomial: ceil(log2(degree + 1)). */
 unsigned ola_depth(unsigned degree);
 
-/* -------------------------------------------------------------------------------------------------------------- schedules */
+/* ---- schedules ---- */
 
 /* One way to run a layer. Costs are >= 0 and finite (levels, seconds, ...), losses finite. */
 typedef struct ola_option {
@@ -239,15 +284,18 @@ typedef struct ola_layer {
     size_t count;
 } ola_layer;
 
-/* All best trade-offs between total cost and total loss: for no point is there a schedule of the same or smaller discretised cost
- * and smaller loss. Exact dynamic programming over costs rounded up to multiples of `resolution` (so a budget always holds;
- * nothing is lost if all costs are multiples of it). Time proportional to (max_budget / resolution) x (sum of counts). */
+/* All best trade-offs between total cost and total loss: for no point is there a schedule of the
+ * same or smaller discretised cost and smaller loss. Exact dynamic programming over costs rounded
+ * up to multiples of `resolution` (so a budget always holds; nothing is lost if all costs are
+ * multiples of it). Time proportional to (max_budget / resolution) x (sum of counts). */
 typedef struct ola_frontier ola_frontier;
 
-/* Frontier up to the total cost `max_budget` (INFINITY: up to the most expensive schedule). PARAM if an argument is outside of its
- * range, the budget is below the cheapest schedule (the message states both) or the table would exceed 2^28 cells. */
-FHOLA_WARN_UNUSED fhola_status ola_frontier_create(ola_frontier **frontier, const ola_layer *layers, size_t count,
-                                                   double max_budget, double resolution);
+/* Frontier up to the total cost `max_budget` (INFINITY: up to the most expensive schedule). PARAM
+ * if an argument is outside of its range, the budget is below the cheapest schedule (the message
+ * states both) or the table would exceed 2^28 cells. */
+FHOLA_WARN_UNUSED fhola_status ola_frontier_create(ola_frontier **frontier, const ola_layer *layers,
+                                                   size_t count, double max_budget,
+                                                   double resolution);
 void ola_frontier_destroy(ola_frontier *frontier);
 
 /* Number of points, at least 1; cost strictly rises and loss strictly falls from point to point. */
@@ -258,23 +306,31 @@ typedef struct ola_schedule {
     double cost, loss;
 } ola_schedule;
 
-/* Point `index` and, if `choice` is not NULL, the index of the chosen option of each layer. PARAM if there is no such point. */
-FHOLA_WARN_UNUSED fhola_status ola_frontier_point(const ola_frontier *frontier, size_t index, ola_schedule *schedule,
-                                                  size_t *choice);
+/* Point `index` and, if `choice` is not NULL, the index of the chosen option of each layer. PARAM
+ * if there is no such point. */
+FHOLA_WARN_UNUSED fhola_status ola_frontier_point(const ola_frontier *frontier, size_t index,
+                                                  ola_schedule *schedule, size_t *choice);
 
-/* Index of the point of the smallest loss whose cost is within `budget`; of the smallest cost whose loss is within `max_loss`.
- * PARAM, with the nearest possible value in the message, if there is none. */
-FHOLA_WARN_UNUSED fhola_status ola_frontier_within_budget(const ola_frontier *frontier, double budget, size_t *index);
-FHOLA_WARN_UNUSED fhola_status ola_frontier_within_loss(const ola_frontier *frontier, double max_loss, size_t *index);
+/* Index of the point of the smallest loss whose cost is within `budget`; of the smallest cost whose
+ * loss is within `max_loss`. PARAM, with the nearest possible value in the message, if there is
+ * none. */
+FHOLA_WARN_UNUSED fhola_status ola_frontier_within_budget(const ola_frontier *frontier,
+                                                          double budget, size_t *index);
+FHOLA_WARN_UNUSED fhola_status ola_frontier_within_loss(const ola_frontier *frontier,
+                                                        double max_loss, size_t *index);
 
-/* Three ways to one schedule within a budget; `choice` gets one option index per layer. `dp` is the frontier's best point;
- * `greedy` starts from the cheapest options and takes the step of steepest loss decrease per cost while one fits; `uniform` gives
- * every layer the same degree, one that all layers offer. PARAM if nothing fits the budget. */
-FHOLA_WARN_UNUSED fhola_status ola_schedule_dp(size_t *choice, ola_schedule *schedule, const ola_layer *layers, size_t count,
-                                               double budget, double resolution);
-FHOLA_WARN_UNUSED fhola_status ola_schedule_greedy(size_t *choice, ola_schedule *schedule, const ola_layer *layers, size_t count,
+/* Three ways to one schedule within a budget; `choice` gets one option index per layer. `dp` is the
+ * frontier's best point; `greedy` starts from the cheapest options and takes the step of steepest
+ * loss decrease per cost while one fits; `uniform` gives every layer the same degree, one that all
+ * layers offer. PARAM if nothing fits the budget. */
+FHOLA_WARN_UNUSED fhola_status ola_schedule_dp(size_t *choice, ola_schedule *schedule,
+                                               const ola_layer *layers, size_t count, double budget,
+                                               double resolution);
+FHOLA_WARN_UNUSED fhola_status ola_schedule_greedy(size_t *choice, ola_schedule *schedule,
+                                                   const ola_layer *layers, size_t count,
                                                    double budget);
-FHOLA_WARN_UNUSED fhola_status ola_schedule_uniform(size_t *choice, ola_schedule *schedule, const ola_layer *layers, size_t count,
+FHOLA_WARN_UNUSED fhola_status ola_schedule_uniform(size_t *choice, ola_schedule *schedule,
+                                                    const ola_layer *layers, size_t count,
                                                     double budget);
 
 #ifdef __cplusplus

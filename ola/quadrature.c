@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a problem's weights to points. A density becomes Gauss-Legendre nodes on panels that end where the function bends, fine
- * enough to integrate products of two polynomials of the highest degree. */
+/* From a problem's weights to points. A density becomes Gauss-Legendre nodes on panels that end
+ * where the function bends, fine enough to integrate products of two polynomials of the highest
+ * degree. */
 #include "ola/quadrature.h"
 
 #include <float.h>
@@ -8,9 +9,12 @@
 #include <stdlib.h>
 
 #define PI 3.14159265358979323846
-#define MAX_NODES 64u          /* Gauss-Legendre nodes in a panel: exact for products of two polynomials of degree 63 */
-#define NORMAL_REACH 20        /* deviations where a normal density ends: x^126 times it is 2^-92 of its peak there */
-#define EDGE_TOLERANCE 1e-12   /* a bin's mean may pass the interval's end by this share of the half width through rounding */
+#define MAX_NODES                                                                                  \
+    64u /* Gauss-Legendre nodes in a panel: exact for products of two polynomials of degree 63 */
+#define NORMAL_REACH                                                                               \
+    20 /* deviations where a normal density ends: x^126 times it is 2^-92 of its peak there */
+#define EDGE_TOLERANCE                                                                             \
+    1e-12 /* a bin's mean may pass the interval's end by this share of the half width through rounding */
 
 /* Distances from 0 at which GELU and SiLU change between curved and straight. */
 static const double smooth_breaks[] = {-16, -8, -4, -2, 0, 2, 4, 8, 16};
@@ -27,11 +31,9 @@ size_t ola_function_breaks(const ola_function *f, double lo, double hi, double *
         candidates = smooth_breaks;
         candidate_count = sizeof smooth_breaks / sizeof *smooth_breaks;
     }
-    for (size_t i = 0; i < candidate_count; i++)
-        inside += candidates[i] > lo && candidates[i] < hi;
+    for (size_t i = 0; i < candidate_count; i++) inside += candidates[i] > lo && candidates[i] < hi;
     for (size_t i = 0; i < candidate_count && inside <= OLA_MAX_BREAKS; i++)
-        if (candidates[i] > lo && candidates[i] < hi)
-            breaks[count++] = candidates[i];
+        if (candidates[i] > lo && candidates[i] < hi) breaks[count++] = candidates[i];
     /* A table this fine is as good as smooth: evenly spaced breaks do. */
     for (size_t i = 1; i <= OLA_MAX_BREAKS && inside > OLA_MAX_BREAKS; i++)
         breaks[count++] = lo + (hi - lo) * (double)i / (double)(OLA_MAX_BREAKS + 1);
@@ -43,18 +45,18 @@ static fhola_status check_weight(const ola_problem *p)
     switch (p->weight) {
     case OLA_WEIGHT_NORMAL:
         if (!isfinite(p->mean) || !(p->deviation > 0) || !isfinite(p->deviation))
-            return fhola_fail(FHOLA_PARAM, "no normal density has mean %g and deviation %g", p->mean, p->deviation);
+            return fhola_fail(FHOLA_PARAM, "no normal density has mean %g and deviation %g",
+                              p->mean, p->deviation);
         if (p->conditional)
-            return fhola_fail(FHOLA_PARAM, "conditional targets need a histogram, not a normal density");
+            return fhola_fail(FHOLA_PARAM,
+                              "conditional targets need a histogram, not a normal density");
         return FHOLA_OK;
     case OLA_WEIGHT_GUARDED:
         if (!(p->guard > 0) || !isfinite(p->guard))
             return fhola_fail(FHOLA_PARAM, "guard mass %g is not a positive number", p->guard);
         break;
-    case OLA_WEIGHT_EMPIRICAL:
-        break;
-    default:
-        return fhola_fail(FHOLA_PARAM, "unknown kind of weight %d", (int)p->weight);
+    case OLA_WEIGHT_EMPIRICAL: break;
+    default: return fhola_fail(FHOLA_PARAM, "unknown kind of weight %d", (int)p->weight);
     }
     if (p->histogram == NULL)
         return fhola_fail(FHOLA_PARAM, "an empirical weight needs a histogram");
@@ -66,10 +68,11 @@ static fhola_status check_weight(const ola_problem *p)
 fhola_status ola_problem_check(const ola_problem *p)
 {
     fhola_status status = ola_function_check(&p->function);
-    if (status != FHOLA_OK)
-        return status;
-    if (!isfinite(p->interval.centre) || !(p->interval.half_width > 0) || !isfinite(p->interval.half_width))
-        return fhola_fail(FHOLA_PARAM, "no interval has centre %g and half width %g", p->interval.centre, p->interval.half_width);
+    if (status != FHOLA_OK) return status;
+    if (!isfinite(p->interval.centre) || !(p->interval.half_width > 0) ||
+        !isfinite(p->interval.half_width))
+        return fhola_fail(FHOLA_PARAM, "no interval has centre %g and half width %g",
+                          p->interval.centre, p->interval.half_width);
     if (!(p->eps >= 0 && p->eps <= 0.25))
         return fhola_fail(FHOLA_PARAM, "eps %g is outside of [0, 1/4]", p->eps);
     return check_weight(p);
@@ -77,7 +80,9 @@ fhola_status ola_problem_check(const ola_problem *p)
 
 double ola_problem_target(const ola_problem *p, double X)
 {
-    return ola_function_eval(&p->function, p->interval.centre + p->interval.half_width * ola_variable_inverse(p->eps, X));
+    return ola_function_eval(&p->function,
+                             p->interval.centre +
+                                 p->interval.half_width * ola_variable_inverse(p->eps, X));
 }
 
 /* Legendre polynomial P_n and its derivative at x. */
@@ -108,8 +113,8 @@ static void gauss_legendre(unsigned n, double *node, double *weight)
     }
 }
 
-/* Enough nodes for a product of two polynomials of degree 63 in X on the panel [a, b] of w, found from the number of waves of
- * T_126. */
+/* Enough nodes for a product of two polynomials of degree 63 in X on the panel [a, b] of w, found
+ * from the number of waves of T_126. */
 static unsigned panel_nodes(double eps, double a, double b)
 {
     double angle = acos(fmax(ola_variable(eps, a), -1)) - acos(fmin(ola_variable(eps, b), 1));
@@ -130,8 +135,10 @@ static double normal_density(const ola_problem *p, double x)
     return exp(-0.5 * distance * distance) * (p->interval.half_width / p->deviation) / sqrt(2 * PI);
 }
 
-/* Appends the nodes of a density per unit of w over the panels between `cuts` (values of w, rising). */
-static void add_density(ola_points *points, const ola_problem *p, density_function density, const double *cuts, size_t cut_count)
+/* Appends the nodes of a density per unit of w over the panels between `cuts` (values of w,
+ * rising). */
+static void add_density(ola_points *points, const ola_problem *p, density_function density,
+                        const double *cuts, size_t cut_count)
 {
     double node[MAX_NODES], weight[MAX_NODES];
     for (size_t k = 0; k + 1 < cut_count; k++) {
@@ -154,7 +161,8 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Panel ends in w: -1, 1, the function's breaks, and for a normal density every deviation from its mean within its reach. */
+/* Panel ends in w: -1, 1, the function's breaks, and for a normal density every deviation from its
+ * mean within its reach. */
 #define MAX_CUTS (OLA_MAX_BREAKS + 2u * NORMAL_REACH + 3u)
 static size_t panel_cuts(const ola_problem *p, bool normal, double *cuts)
 {
@@ -162,12 +170,11 @@ static size_t panel_cuts(const ola_problem *p, bool normal, double *cuts)
     if (normal) {
         from = fmax(from, (p->mean - NORMAL_REACH * p->deviation - centre) / half_width);
         to = fmin(to, (p->mean + NORMAL_REACH * p->deviation - centre) / half_width);
-        if (from >= to)
-            return 0;
+        if (from >= to) return 0;
     }
-    size_t count = ola_function_breaks(&p->function, centre + half_width * from, centre + half_width * to, cuts);
-    for (size_t i = 0; i < count; i++)
-        cuts[i] = (cuts[i] - centre) / half_width;
+    size_t count = ola_function_breaks(&p->function, centre + half_width * from,
+                                       centre + half_width * to, cuts);
+    for (size_t i = 0; i < count; i++) cuts[i] = (cuts[i] - centre) / half_width;
     for (int k = -NORMAL_REACH; normal && k <= NORMAL_REACH; k++)
         cuts[count++] = (p->mean + k * p->deviation - centre) / half_width;
     cuts[count++] = from;
@@ -184,13 +191,12 @@ static size_t panel_cuts(const ola_problem *p, bool normal, double *cuts)
 static fhola_status normalise_data(ola_points *points, const ola_problem *p, double total)
 {
     double inside = 0;
-    for (size_t i = 0; i < points->data; i++)
-        inside += points->weight[i];
+    for (size_t i = 0; i < points->data; i++) inside += points->weight[i];
     if (!(inside >= DBL_MIN))
-        return fhola_fail(FHOLA_RANGE, "no weight in the interval [%g, %g]", p->interval.centre - p->interval.half_width,
+        return fhola_fail(FHOLA_RANGE, "no weight in the interval [%g, %g]",
+                          p->interval.centre - p->interval.half_width,
                           p->interval.centre + p->interval.half_width);
-    for (size_t i = 0; i < points->data; i++)
-        points->weight[i] /= inside;
+    for (size_t i = 0; i < points->data; i++) points->weight[i] /= inside;
     points->outside = fmax(0, 1 - inside / total);
     return FHOLA_OK;
 }
@@ -200,14 +206,15 @@ static fhola_status add_histogram(ola_points *points, const ola_problem *p)
     const ola_histogram *h = p->histogram;
     for (size_t k = 0; k < h->bins; k++) {
         double weight = h->weight[k];
-        if (weight == 0)
-            continue;
+        if (weight == 0) continue;
         double x = h->sum_x[k] / weight, w = (x - p->interval.centre) / p->interval.half_width;
-        double target = p->conditional ? h->sum_target[k] / weight : ola_function_eval(&p->function, x);
+        double target =
+            p->conditional ? h->sum_target[k] / weight : ola_function_eval(&p->function, x);
         if (!(weight > 0) || !isfinite(weight) || !isfinite(w) || !isfinite(target))
-            return fhola_fail(FHOLA_RANGE, "bin %zu of the histogram holds weight %g, mean %g, target %g", k, weight, x, target);
-        if (fabs(w) > 1 + EDGE_TOLERANCE)
-            continue;
+            return fhola_fail(FHOLA_RANGE,
+                              "bin %zu of the histogram holds weight %g, mean %g, target %g", k,
+                              weight, x, target);
+        if (fabs(w) > 1 + EDGE_TOLERANCE) continue;
         points->X[points->count] = ola_variable(p->eps, fmin(fmax(w, -1), 1));
         points->weight[points->count] = weight;
         points->target[points->count] = target;
@@ -232,18 +239,17 @@ static fhola_status fill(ola_points *points, const ola_problem *p)
     bool normal = p->weight == OLA_WEIGHT_NORMAL;
     size_t cut_count = panel_cuts(p, normal, cuts), density_nodes = cut_count * MAX_NODES;
     fhola_status status = allocate(points, (normal ? 0 : p->histogram->bins) + density_nodes + 1);
-    if (status != FHOLA_OK)
-        return status;
+    if (status != FHOLA_OK) return status;
 
     if (normal) {
         add_density(points, p, normal_density, cuts, cut_count);
     } else {
         total = p->histogram->total;
         if (!(total > 0))
-            return fhola_fail(FHOLA_RANGE, "the histogram over [%g, %g) is empty", p->histogram->lo, p->histogram->hi);
+            return fhola_fail(FHOLA_RANGE, "the histogram over [%g, %g) is empty", p->histogram->lo,
+                              p->histogram->hi);
         status = add_histogram(points, p);
-        if (status != FHOLA_OK)
-            return status;
+        if (status != FHOLA_OK) return status;
     }
     points->data = points->count;
     status = normalise_data(points, p, total);
@@ -256,8 +262,7 @@ fhola_status ola_points_create(ola_points *points, const ola_problem *problem)
 {
     ola_points fresh = {.count = 0};
     fhola_status status = ola_problem_check(problem);
-    if (status == FHOLA_OK)
-        status = fill(&fresh, problem);
+    if (status == FHOLA_OK) status = fill(&fresh, problem);
     if (status != FHOLA_OK) {
         ola_points_destroy(&fresh);
         return status;

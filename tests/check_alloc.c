@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation fails in turn, alone and with all that follow: each call returns NOMEM with a message, leaks nothing, leaves
- * nothing half written, and works when tried again. Linked with --wrap, so that only the project's own allocations are counted
- * and fail. */
+/* Every allocation fails in turn, alone and with all that follow: each call returns NOMEM with a
+ * message, leaks nothing, leaves nothing half written, and works when tried again. Linked with
+ * --wrap, so that only the project's own allocations are counted and fail. */
 #include "tests/failing_alloc.h"
 
-/* ------------------------------------------------------------------ what is tried */
+/* ---- what is tried ---- */
 
 /* Prepared without failures; every step below is self-contained: what it creates it destroys. */
 typedef struct world {
@@ -74,7 +74,8 @@ static fhola_status step_keys(void)
                                         {CKKS_KEY_DENSE_TO_SPARSE, 0, 1, p0},
                                         {CKKS_KEY_SPARSE_TO_DENSE, 0, w.r.chain, w.r.special}};
     fhola_status st = FHOLA_OK;
-    for (size_t i = 0; i < sizeof request / sizeof request[0] && !st; i++) st = ckks_key_list_add(&list, c, request[i]);
+    for (size_t i = 0; i < sizeof request / sizeof request[0] && !st; i++)
+        st = ckks_key_list_add(&list, c, request[i]);
     if (!st) st = ckks_eval_keys_create(&keys, c, w.r.secret, &list, w.r.rng, NULL, NULL);
     ckks_eval_keys_destroy(keys);
     ckks_key_list_clear(&list);
@@ -108,16 +109,16 @@ static fhola_status end(fhola_status st, ckks_workspace *ws, ckks_ciphertext *ou
     return st;
 }
 
-#define STEP(name, call) \
-    static fhola_status step_##name(void) \
-    { \
-        const ckks_context *c = w.r.context; \
-        ckks_workspace *ws; \
-        ckks_ciphertext *out; \
-        fhola_status st = begin(&ws, &out); \
-        (void)c; \
-        if (!st) st = call; \
-        return end(st, ws, out); \
+#define STEP(name, call)                                                                           \
+    static fhola_status step_##name(void)                                                          \
+    {                                                                                              \
+        const ckks_context *c = w.r.context;                                                       \
+        ckks_workspace *ws;                                                                        \
+        ckks_ciphertext *out;                                                                      \
+        fhola_status st = begin(&ws, &out);                                                        \
+        (void)c;                                                                                   \
+        if (!st) st = call;                                                                        \
+        return end(st, ws, out);                                                                   \
     }
 
 static fhola_status decrypt_all(const ckks_context *c, ckks_workspace *ws)
@@ -160,11 +161,16 @@ static int diagonal(void *arg, int32_t offset, ckks_complex *values)
     return 0;
 }
 
-static fhola_status transform(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, int double_hoist)
+static fhola_status transform(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                              int double_hoist)
 {
     static const int32_t offset[] = {0, 1, 2, 3, 4, 5};
-    ckks_lintrans_spec spec = {
-        .basis = w.x->basis, .special = w.r.special, .count = 6, .offset = offset, .diagonal = diagonal, .period = 64};
+    ckks_lintrans_spec spec = {.basis = w.x->basis,
+                               .special = w.r.special,
+                               .count = 6,
+                               .offset = offset,
+                               .diagonal = diagonal,
+                               .period = 64};
     spec.plain_scale = 0x1p28;
     spec.baby_step = 2;
     spec.double_hoist = double_hoist;
@@ -173,7 +179,9 @@ static fhola_status transform(const ckks_context *c, ckks_workspace *ws, ckks_ci
     fhola_status st = ckks_lintrans_create(&lt, c, ws, &spec);
     const ckks_lintrans *transform_of = lt;
     if (!st) st = ckks_lintrans_keys(lt, c, &list);
-    if (!st) st = ckks_lintrans_apply(c, ws, w.r.keys, 1, &transform_of, &out, w.x, w.x->basis & ~ckks_basis_top(w.x->basis));
+    if (!st)
+        st = ckks_lintrans_apply(c, ws, w.r.keys, 1, &transform_of, &out, w.x,
+                                 w.x->basis & ~ckks_basis_top(w.x->basis));
     ckks_key_list_clear(&list);
     ckks_lintrans_destroy(lt);
     return st;
@@ -182,7 +190,8 @@ static fhola_status transform(const ckks_context *c, ckks_workspace *ws, ckks_ci
 STEP(lintrans_single, transform(c, ws, out, 0))
 STEP(lintrans_double, transform(c, ws, out, 1))
 
-static fhola_status polynomial(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out, size_t period)
+static fhola_status polynomial(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                               size_t period)
 {
     ckks_basis basis_out = w.x->basis;
     for (int k = 0; k < 3; k++) basis_out &= ~ckks_basis_top(basis_out);
@@ -211,7 +220,7 @@ static fhola_status create_bootstrap(const ckks_context *c, ckks_workspace *ws)
 STEP(bootstrap_create, create_bootstrap(c, ws))
 STEP(bootstrap_apply, ckks_bootstrap_apply(c, ws, w.r.keys, w.bootstrap, out, w.boot_in, 1))
 
-/* ------------------------------------------------------------------ trying */
+/* ---- trying ---- */
 
 static const struct {
     const char *name;
@@ -262,7 +271,8 @@ static void prepare(void)
     w.plain = encode(r, w.z, 512, 0x1p28, 0xff);
     w.x = encrypt(r, w.z, 512, 0x1p28, 0xff);
     w.low = encrypt(r, w.z, 512, 0x1p28, 0x7);
-    w.boot_in = encrypt(r, w.z, 512, 0x1p28, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
+    w.boot_in =
+        encrypt(r, w.z, 512, 0x1p28, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
 }
 
 static int spoilt(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Client files, compiled networks, and the two parties: what is written comes back, what does not belong together is refused, and
- * scores travel from a picture to its owner through files only. */
+/* Client files, compiled networks, and the two parties: what is written comes back, what does not
+ * belong together is refused, and scores travel from a picture to its owner through files only. */
 #include "tests/container_support.h"
 
 #include <dirent.h>
@@ -12,7 +12,7 @@
 #include "nn/schedule.h"
 #include "tests/small_network.h"
 
-/* ------------------------------------------------------------------ a client by hand */
+/* ---- a client by hand ---- */
 
 static ring small_ring(void)
 {
@@ -27,8 +27,10 @@ static nn_client some_client(const ring *r, size_t classes)
     static const char *const names[] = {"cat", "dog", "a \"quoted\" name", "\xc3\xa4pfel", ""};
     ckks_key_list keys = {0};
     nn_client c;
-    ck_assert_ok(ckks_key_list_add(&keys, r->context, (ckks_key_request){CKKS_KEY_ROTATE, 5, r->chain, r->special}));
-    ck_assert_ok(ckks_key_list_add(&keys, r->context, (ckks_key_request){CKKS_KEY_CONJUGATE, 0, 1, r->special}));
+    ck_assert_ok(ckks_key_list_add(&keys, r->context,
+                                   (ckks_key_request){CKKS_KEY_ROTATE, 5, r->chain, r->special}));
+    ck_assert_ok(ckks_key_list_add(&keys, r->context,
+                                   (ckks_key_request){CKKS_KEY_CONJUGATE, 0, 1, r->special}));
     ck_assert_ok(nn_client_init(&c, r->context, names, classes, &keys));
     ckks_key_list_clear(&keys);
     for (int i = 0; i < 3; i++) {
@@ -129,7 +131,8 @@ START_TEST(client_damage)
         ck_assert_fails(read_client(&r, b, &back, &d), FHOLA_FORMAT);
         b.data[i] ^= 0x10;
     }
-    for (b.length = 0; b.length < length; b.length++) ck_assert_fails(read_client(&r, b, &back, &d), FHOLA_FORMAT);
+    for (b.length = 0; b.length < length; b.length++)
+        ck_assert_fails(read_client(&r, b, &back, &d), FHOLA_FORMAT);
     nn_client_clear(&c);
     free(b.data);
     ring_close(&r);
@@ -171,10 +174,14 @@ START_TEST(bad_clients)
         unsigned offset;
         double value;
         const char *text;
-    } real[] = {{AT_MEAN, (double)NAN, "no normalisation"}, {AT_STD, 0, "no normalisation"},
-                {AT_STD + 8, -1, "no normalisation"},       {AT_STD + 16, (double)INFINITY, "no normalisation"},
-                {AT_BOUND, 0, "bound 0 is not positive"},   {AT_BOUND, -2, "not positive"},
-                {AT_SCALE, (double)NAN, "is not positive"}, {AT_SCALE, 0x1p-1060, "is not positive"}};
+    } real[] = {{AT_MEAN, (double)NAN, "no normalisation"},
+                {AT_STD, 0, "no normalisation"},
+                {AT_STD + 8, -1, "no normalisation"},
+                {AT_STD + 16, (double)INFINITY, "no normalisation"},
+                {AT_BOUND, 0, "bound 0 is not positive"},
+                {AT_BOUND, -2, "not positive"},
+                {AT_SCALE, (double)NAN, "is not positive"},
+                {AT_SCALE, 0x1p-1060, "is not positive"}};
     for (size_t i = 0; i < sizeof real / sizeof real[0]; i++) {
         ckks_put_double(at + real[i].offset, real[i].value);
         refuse_client(&r, b, real[i].text);
@@ -214,7 +221,10 @@ START_TEST(bad_clients)
     static const uint32_t counts[] = {0, 1, 3, 4097, 0xffffffff};
     for (size_t i = 0; i < 5; i++) {
         ckks_put32(at + count, counts[i]);
-        refuse_client(&r, b, counts[i] > 4096 ? "keys are more than 4096" : counts[i] == 3 ? "too short" : "too many");
+        refuse_client(&r, b,
+                      counts[i] > 4096 ? "keys are more than 4096"
+                      : counts[i] == 3 ? "too short"
+                                       : "too many");
     }
     nn_client_clear(&c);
     free(b.data);
@@ -223,7 +233,7 @@ START_TEST(bad_clients)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ models and plans */
+/* ---- models and plans ---- */
 
 static bytes network_bytes(const ring *r, const nn_model *model, const nn_plan *plan)
 {
@@ -263,7 +273,8 @@ static void same_doubles(const double *a, const double *b, size_t count)
 
 static void same_conv(const nn_conv *a, const nn_conv *b)
 {
-    ck_assert(a->in == b->in && a->out == b->out && a->kernel == b->kernel && a->stride == b->stride && a->in_size == b->in_size);
+    ck_assert(a->in == b->in && a->out == b->out && a->kernel == b->kernel &&
+              a->stride == b->stride && a->in_size == b->in_size);
     same_doubles(a->weight, b->weight, (size_t)a->in * a->out * a->kernel * a->kernel);
     same_doubles(a->bias, b->bias, a->out);
 }
@@ -297,7 +308,8 @@ START_TEST(network_round_trip)
             }
             same_doubles(m->fc_weight, s.model.fc_weight, 7 * 64);
             same_doubles(m->fc_bias, s.model.fc_bias, 7);
-            for (unsigned i = 0; i < 7; i++) ck_assert_str_eq(m->class_names[i], s.model.class_names[i]);
+            for (unsigned i = 0; i < 7; i++)
+                ck_assert_str_eq(m->class_names[i], s.model.class_names[i]);
             ck_assert_uint_eq(p->count, s.plan.count);
             ck_assert_double_eq(p->eps, s.plan.eps);
             for (size_t i = 0; i < p->count; i++) {
@@ -388,7 +400,7 @@ START_TEST(bad_networks)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ the two parties, at full size */
+/* ---- the two parties, at full size ---- */
 
 static char folder[64];
 
@@ -493,7 +505,8 @@ START_TEST(two_parties)
     ck_assert_ok(ckks_params_named(&params, "R15"));
 
     /* the server compiles, the owner makes keys */
-    ck_assert_ok(nn_compiled_save(in_folder("n.fhola"), in_folder("n.client"), params, &s.model, &s.plan));
+    ck_assert_ok(
+        nn_compiled_save(in_folder("n.fhola"), in_folder("n.client"), params, &s.model, &s.plan));
     ck_assert_ok(nn_owner_open_client(&owner, in_folder("n.client")));
     ck_assert_uint_eq(nn_owner_key(owner), 0);
     ck_assert_uint_eq(ckks_params_hash(nn_owner_params(owner)), ckks_params_hash(params));
@@ -501,8 +514,12 @@ START_TEST(two_parties)
     ck_assert_ok(ckks_writer_open(&w, in_folder("none"), 0));
     ck_assert_fails(nn_owner_encrypt(owner, w, rgb), FHOLA_KEY);
     ckks_writer_destroy(w);
-    ck_assert_fails(nn_owner_generate(owner, in_folder("s.key"), in_folder("none/e.keys"), NULL, NULL), FHOLA_IO);
-    ck_assert_fails(nn_owner_generate(owner, in_folder("s.key"), in_folder("e.keys"), stop_at_once, NULL), FHOLA_IO);
+    ck_assert_fails(
+        nn_owner_generate(owner, in_folder("s.key"), in_folder("none/e.keys"), NULL, NULL),
+        FHOLA_IO);
+    ck_assert_fails(
+        nn_owner_generate(owner, in_folder("s.key"), in_folder("e.keys"), stop_at_once, NULL),
+        FHOLA_IO);
     ck_assert_uint_eq(files_in_folder(), 2); /* nothing is left of the failures */
     ck_assert_uint_eq(nn_owner_key(owner), 0);
     ck_assert_ok(nn_owner_generate(owner, in_folder("s.key"), in_folder("e.keys"), NULL, NULL));
@@ -510,8 +527,9 @@ START_TEST(two_parties)
     struct stat info;
     ck_assert_int_eq(stat(in_folder("s.key"), &info), 0);
     ck_assert_uint_eq(info.st_mode & 0777, 0600);
-    printf("compiled %.2f MB, client %.4f MB, secret key %.4f MB, evaluation keys %.1f MB\n", file_megabytes(in_folder("n.fhola")),
-           file_megabytes(in_folder("n.client")), file_megabytes(in_folder("s.key")), file_megabytes(in_folder("e.keys")));
+    printf("compiled %.2f MB, client %.4f MB, secret key %.4f MB, evaluation keys %.1f MB\n",
+           file_megabytes(in_folder("n.fhola")), file_megabytes(in_folder("n.client")),
+           file_megabytes(in_folder("s.key")), file_megabytes(in_folder("e.keys")));
     ck_assert_double_lt(file_megabytes(in_folder("e.keys")), 1000);
     uint64_t key = nn_owner_key(owner);
     nn_owner_destroy(owner);
@@ -532,7 +550,8 @@ START_TEST(two_parties)
     ck_assert_fails(nn_server_load_keys(server, in_folder("x.ct"), NULL, NULL), FHOLA_FORMAT);
     ck_assert_fails(nn_server_load_keys(server, in_folder("e.keys"), stop_at_once, NULL), FHOLA_IO);
     ck_assert_ok(nn_server_load_keys(server, in_folder("e.keys"), NULL, NULL));
-    ck_assert_fails(infer_from(server, in_folder("s.key"), in_folder("y.ct"), &done), FHOLA_SECURITY);
+    ck_assert_fails(infer_from(server, in_folder("s.key"), in_folder("y.ct"), &done),
+                    FHOLA_SECURITY);
     ck_assert_ok(infer_from(server, in_folder("x.ct"), in_folder("y.ct"), &done));
     ck_assert_uint_eq(done, 2);
     ck_assert_double_lt(file_megabytes(in_folder("y.ct")), 2 * 0.4);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bootstrapping: every stage on a toy ring, on the integers behind the ciphertexts; the whole for all n; once at N = 2^15.
+/* Bootstrapping: every stage on a toy ring, on the integers behind the ciphertexts; the whole for
+ * all n; once at N = 2^15.
  *
  * The stages are not visible outside their file, so this test contains it. */
 #include "ckks/bootstrap.c"
 
 #include "tests/support.h"
 
-/* Recorded RMS on the toy ring: 2^-15.4 of the range for n = 512, less for smaller n; 0.4 bit more. */
+/* Recorded RMS on the toy ring: 2^-15.4 of the range for n = 512, less for smaller n; 0.4 bit
+ * more. */
 #define TOY_BOUND 0x1p-15
 
 static ring toy_ring(void)
@@ -20,7 +22,8 @@ static ring toy_ring(void)
 static ckks_bootstrap *create(ring *r, unsigned log_values)
 {
     ckks_bootstrap *bs = NULL;
-    ck_assert_ok(ckks_bootstrap_create(&bs, r->context, r->ws, log_values, exp2(r->context->params.spec.scale_bits), 1));
+    ck_assert_ok(ckks_bootstrap_create(&bs, r->context, r->ws, log_values,
+                                       exp2(r->context->params.spec.scale_bits), 1));
     ck_assert_ok(ckks_bootstrap_keys(bs, r->context, &r->list));
     return bs;
 }
@@ -40,17 +43,20 @@ static size_t coefficient_of(size_t s, size_t half)
 }
 
 #ifdef HAVE_GMP
-/* Relative error of a chain of grouped butterflies from rounding the encoded diagonals: those of layers up to `last` have period
- * 2^last, so 2^(last + 1) of their coefficients are rounded; the group itself stretches vectors by sqrt(2) a layer, the inverse
- * shrinks them. */
-static double encoding_error(const ckks_bootstrap *bs, int inverse, double from, double to, ckks_basis start)
+/* Relative error of a chain of grouped butterflies from rounding the encoded diagonals: those of
+ * layers up to `last` have period 2^last, so 2^(last + 1) of their coefficients are rounded; the
+ * group itself stretches vectors by sqrt(2) a layer, the inverse shrinks them. */
+static double encoding_error(const ckks_bootstrap *bs, int inverse, double from, double to,
+                             ckks_basis start)
 {
     const ckks_context *c = bs->context;
     unsigned groups = inverse ? bs->cts_count : bs->stc_count, size = group_size(c, groups);
     double share = pow(to / from, 1.0 / groups), sum = 0;
     for (unsigned i = 0; i < groups; i++) {
-        unsigned part = inverse ? groups - 1 - i : i, first = part * size, last = part + 1 == groups ? bs->log_half : first + size;
-        double count = exp2(last - first) * (part + 1 == groups ? 1 : 2), gain = exp2((inverse ? -0.5 : 0.5) * (last - first));
+        unsigned part = inverse ? groups - 1 - i : i, first = part * size,
+                 last = part + 1 == groups ? bs->log_half : first + size;
+        double count = exp2(last - first) * (part + 1 == groups ? 1 : 2),
+               gain = exp2((inverse ? -0.5 : 0.5) * (last - first));
         sum += count * exp2(last + 1) / 12 / pow(gain * share * top_prime(c, start), 2);
         start &= ~ckks_basis_top(start);
     }
@@ -69,7 +75,8 @@ static double mean_square(mpz_t *x, size_t n, size_t gap, int on_grid)
     return sum / count;
 }
 
-/* P(S > a) for the sum S of n independent uniform variables on (-1/2, 1/2), exactly (Irwin, Hall). */
+/* P(S > a) for the sum S of n independent uniform variables on (-1/2, 1/2), exactly (Irwin,
+ * Hall). */
 static double uniform_sum_tail(unsigned n, double a)
 {
     mpq_t sum, term, y;
@@ -103,17 +110,20 @@ static double uniform_sum_tail(unsigned n, double a)
     return tail;
 }
 
-/* The probability of overflow that the documents state. Modulo q0 the phase is c0 + sum of h coefficients of c1 with signs, and I is the
- * rounded sum less the message: |I| > K for some of n coefficients, |message| = eps |w|. */
+/* The probability of overflow that the documents state. Modulo q0 the phase is c0 + sum of h
+ * coefficients of c1 with signs, and I is the rounded sum less the message: |I| > K for some of n
+ * coefficients, |message| = eps |w|. */
 START_TEST(overflow_probability)
 {
     ckks_params_spec spec = named_spec("R15");
     double edge = spec.eval_mod_range + 0.5, loss[3];
     for (int w = 0; w <= 2; w++) {
-        double p = uniform_sum_tail(spec.hamming_weight, edge - spec.eps * w) + uniform_sum_tail(spec.hamming_weight, edge + spec.eps * w);
+        double p = uniform_sum_tail(spec.hamming_weight, edge - spec.eps * w) +
+                   uniform_sum_tail(spec.hamming_weight, edge + spec.eps * w);
         loss[w] = p * exp2(14);
-        printf("overflow of a bootstrap, n = 2^14, |w| = %d: 2^%.2f; ResNet-20 2^%.2f, ResNet-32 2^%.2f\n", w, log2(loss[w]),
-               log2(loss[w] * 11.5), log2(loss[w] * 18.5));
+        printf("overflow of a bootstrap, n = 2^14, |w| = %d: 2^%.2f; ResNet-20 2^%.2f, ResNet-32 "
+               "2^%.2f\n",
+               w, log2(loss[w]), log2(loss[w] * 11.5), log2(loss[w] * 18.5));
     }
     ck_assert_double_le(loss[1], exp2(-31.7));
     ck_assert_double_ge(loss[1], exp2(-31.8));
@@ -133,8 +143,8 @@ START_TEST(lift_exhaustive)
     ckks_basis all = r.chain | r.special;
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, all, index);
     ck_assert_uint_lt(limbs, c->primes);
-    uint64_t q0 = c->prime[0].p, *in = ckks_alloc((3 + limbs) * c->stride * sizeof *in), *limb = in + c->stride,
-             *out = in + 3 * c->stride;
+    uint64_t q0 = c->prime[0].p, *in = ckks_alloc((3 + limbs) * c->stride * sizeof *in),
+             *limb = in + c->stride, *out = in + 3 * c->stride;
     ck_assert_ptr_nonnull(in);
     for (uint64_t first = 0; first < q0; first += c->n) {
         for (size_t j = 0; j < c->n; j++) in[j] = (first + j) % q0;
@@ -169,7 +179,8 @@ START_TEST(stages)
     bootstrap_slots(z, w, n);
     ckks_ciphertext *in = encrypt(&r, z, n, bs->scale_in, bs->input);
     /* three residual levels, not two: the second and the third share a limb */
-    ckks_basis chain = bs->input | ckks_basis_residual(r.params, 3) | ckks_basis_eval_mod(r.params) | ckks_basis_cts(r.params);
+    ckks_basis chain = bs->input | ckks_basis_residual(r.params, 3) |
+                       ckks_basis_eval_mod(r.params) | ckks_basis_cts(r.params);
     struct run step = {.c = c, .ws = r.ws, .keys = r.keys, .bs = bs, .chain = chain};
     ckks_mark mark = ckks_workspace_mark(r.ws);
     ck_assert_ok(ckks_ciphertext_scratch(&step.a, r.ws, chain));
@@ -180,32 +191,38 @@ START_TEST(stages)
     for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){w[s % half], w[s % half + half]};
     decrypt(&r, got, &step.a);
     double fresh = CKKS_ERROR_VARIANCE + 1.0 / 12;
-    assert_within("merge, slots", rms_difference(got, want, r.slots), sqrt((double)r.n * (2 * fresh + rounding)) / bs->scale_in, 1,
-                  1);
+    assert_within("merge, slots", rms_difference(got, want, r.slots),
+                  sqrt((double)r.n * (2 * fresh + rounding)) / bs->scale_in, 1, 1);
 
-    /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with `rounding`, and the one before it
-     * as much, since its error is carried along at nearly the same relative size. */
+    /* 2 slots_to_coeffs: eps q0 w on the grid, noise elsewhere. The last rescale rounds with
+     * `rounding`, and the one before it as much, since its error is carried along at nearly the
+     * same relative size. */
     int64_t phase[1024];
     ck_assert_ok(transforms(&step, bs->stc, bs->stc_count));
     ck_assert_uint_eq(step.a.basis, 1);
     ck_assert_double_eq_tol(step.a.scale / (spec->eps * q0), 1, 1e-9);
     centred_phase(&r, phase, &step.a, 0);
     double sum = 0;
-    for (size_t s = 0; s < n; s++) sum += pow((double)phase[gap * coefficient_of(s, half)] - spec->eps * q0 * w[s], 2);
-    double matrices = encoding_error(bs, 0, bs->scale_in, spec->eps * q0, bs->input) * sqrt(1.0 / 3); /* times the RMS of w */
+    for (size_t s = 0; s < n; s++)
+        sum += pow((double)phase[gap * coefficient_of(s, half)] - spec->eps * q0 * w[s], 2);
+    /* times the RMS of w */
+    double matrices =
+        encoding_error(bs, 0, bs->scale_in, spec->eps * q0, bs->input) * sqrt(1.0 / 3);
     assert_within("slots_to_coeffs, in units of eps q0", sqrt(sum / (double)n) / (spec->eps * q0),
                   hypot(sqrt(2 * rounding) / (spec->eps * q0), matrices), 1, 1);
     int64_t before[1024];
     memcpy(before, phase, sizeof before);
 
-    /* 3 switch and raise: the same residues modulo q0 up to noise, plus q0 I with I of variance (h + 1) / 12 */
+    /* 3 switch and raise: the same residues modulo q0 up to noise, plus q0 I with I of variance (h
+     * + 1) / 12 */
     ck_assert_ok(switch_and_raise(&step));
     ck_assert_uint_eq(step.a.basis, chain);
     mpz_t *x = integers_create(r.n), *y = integers_create(r.n);
     integer_phase(x, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
     double noise = 0, overflow = 0, largest = 0;
     for (size_t k = 0; k < r.n; k++) {
-        double value = mpz_get_d(x[k]), turns = rint((value - (double)before[k]) / q0), e = value - (double)before[k] - q0 * turns;
+        double value = mpz_get_d(x[k]), turns = rint((value - (double)before[k]) / q0),
+               e = value - (double)before[k] - q0 * turns;
         noise += e * e;
         overflow += turns * turns;
         largest = fmax(largest, fabs(turns));
@@ -214,10 +231,12 @@ START_TEST(stages)
     /* into the sparse secret rounds with weight h, back into the dense one with |s|^2 */
     double expected = (1 + spec->hamming_weight) / 12.0 + rounding;
     assert_variance("switch and raise, noise of coefficients", noise, expected, (double)r.n, 0.05);
-    assert_variance("overflow I", overflow / (double)r.n, (spec->hamming_weight + 1) / 12.0, (double)r.n, 0.05);
+    assert_variance("overflow I", overflow / (double)r.n, (spec->hamming_weight + 1) / 12.0,
+                    (double)r.n, 0.05);
     ck_assert_double_le(largest, spec->eval_mod_range);
 
-    /* 4 trace: the grid times N / n, nothing elsewhere, up to one rounding per rotation, doubled by those after it */
+    /* 4 trace: the grid times N / n, nothing elsewhere, up to one rounding per rotation, doubled by
+     * those after it */
     ck_assert_ok(trace(&step));
     integer_phase(y, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
     for (size_t k = 0; k < r.n; k++)
@@ -227,8 +246,10 @@ START_TEST(stages)
         /* the grid sees every rotation's noise times the doublings left: sum of 4^i below gap^2 */
         double on_grid = 0;
         for (size_t g = 1; g < gap; g *= 2) on_grid += (double)(g * g);
-        assert_within("trace, noise on the grid", sqrt(mean_square(y, r.n, gap, 1)), sqrt(rounding * on_grid), 1, 1);
-        /* off the grid a coefficient stops growing once a rotation cancels it: between one rounding and those of all rotations */
+        assert_within("trace, noise on the grid", sqrt(mean_square(y, r.n, gap, 1)),
+                      sqrt(rounding * on_grid), 1, 1);
+        /* off the grid a coefficient stops growing once a rotation cancels it: between one rounding
+         * and those of all rotations */
         off = mean_square(y, r.n, gap, 0);
         ck_assert_double_ge(off, rounding / 2);
         ck_assert_double_le(off, rounding * on_grid * 2);
@@ -239,15 +260,19 @@ START_TEST(stages)
     double raised = (double)gap * q0 * (spec->eval_mod_range + 0.25);
     ck_assert_ok(coeffs_to_slots(&step));
     ck_assert_double_eq_tol(step.a.scale / exp2(spec->eval_mod_scale_bits[0]), 1, 1e-9);
-    for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){mpz_get_d(y[gap * coefficient_of(s % n, half)]) / raised, 0};
+    for (size_t s = 0; s < r.slots; s++)
+        want[s] = (ckks_complex){mpz_get_d(y[gap * coefficient_of(s % n, half)]) / raised, 0};
     decrypt(&r, got, &step.a);
-    /* the grid's noise is in `want` already; what is left is the matrices', the rounding of the last two rescales, twice with
-     * the conjugate's, the rounding of the conjugation, and the noise off the grid, whose square in the slots an inverse transform of
-     * n / 2 values divides by their number, and taking the real part by 2 */
-    matrices = encoding_error(bs, 1, raised, exp2(spec->eval_mod_scale_bits[0]), chain) * rms(want, r.slots);
+    /* the grid's noise is in `want` already; what is left is the matrices', the rounding of the
+     * last two rescales, twice with the conjugate's, the rounding of the conjugation, and the noise
+     * off the grid, whose square in the slots an inverse transform of n / 2 values divides by their
+     * number, and taking the real part by 2 */
+    matrices = encoding_error(bs, 1, raised, exp2(spec->eval_mod_scale_bits[0]), chain) *
+               rms(want, r.slots);
     double aside = sqrt((double)(r.n - n) * off / (double)n) / raised;
     assert_within("coeffs_to_slots, slots", rms_difference(got, want, r.slots),
-                  hypot(hypot(sqrt((double)r.n * rounding * 6) / step.a.scale, matrices), aside), 1, 1);
+                  hypot(hypot(sqrt((double)r.n * rounding * 6) / step.a.scale, matrices), aside), 1,
+                  1);
 
     /* 6 eval_mod: the sine of the same integers */
     ck_assert_ok(eval_mod(&step));
@@ -270,7 +295,8 @@ START_TEST(stages)
 END_TEST
 #endif
 
-/* Grouped butterfly layers: StC is the special Fourier transform without bit reversal, CtS its inverse. */
+/* Grouped butterfly layers: StC is the special Fourier transform without bit reversal, CtS its
+ * inverse. */
 START_TEST(matrices)
 {
     enum { H = 32, LAYERS = 5 };
@@ -285,7 +311,8 @@ START_TEST(matrices)
         ck_assert(group_matrix(&m, H, cut[g][0], cut[g][1], 0));
         memset(t, 0, sizeof t);
         for (size_t d = 0; d < H; d++)
-            for (size_t s = 0; m.value[d] && s < H; s++) t[s] = c_add(t[s], c_mul(m.value[d][s], v[(s + d) % H]));
+            for (size_t s = 0; m.value[d] && s < H; s++)
+                t[s] = c_add(t[s], c_mul(m.value[d][s], v[(s + d) % H]));
         memcpy(v, t, sizeof v);
         diagonals_clear(&m);
     }
@@ -305,12 +332,14 @@ START_TEST(matrices)
     /* every group times its inverse is the identity */
     for (size_t g = 0; g < 5; g++) {
         diagonals m, inverse;
-        ck_assert(group_matrix(&m, H, cut[g][0], cut[g][1], 0) && group_matrix(&inverse, H, cut[g][0], cut[g][1], 1));
+        ck_assert(group_matrix(&m, H, cut[g][0], cut[g][1], 0) &&
+                  group_matrix(&inverse, H, cut[g][0], cut[g][1], 1));
         diagonals product;
         ck_assert(compose(&product, &inverse, &m));
         for (size_t d = 0; d < H; d++)
             for (size_t s = 0; product.value[d] && s < H; s++)
-                ck_assert_double_le(fabs(product.value[d][s].re - (d == 0)) + fabs(product.value[d][s].im), 1e-12);
+                ck_assert_double_le(
+                    fabs(product.value[d][s].re - (d == 0)) + fabs(product.value[d][s].im), 1e-12);
         diagonals_clear(&m);
         diagonals_clear(&inverse);
         diagonals_clear(&product);
@@ -318,7 +347,8 @@ START_TEST(matrices)
 }
 END_TEST
 
-/* The fitted cosine where it is used: within 2^-18 after the double angles, weighted by how often each overflow occurs. */
+/* The fitted cosine where it is used: within 2^-18 after the double angles, weighted by how often
+ * each overflow occurs. */
 START_TEST(cosine)
 {
     ckks_params_spec spec = named_spec("R15");
@@ -326,7 +356,8 @@ START_TEST(cosine)
     ck_assert_ok(fit_cosine(coeff, &spec));
     for (int i = -(int)spec.eval_mod_range; i <= (int)spec.eval_mod_range; i++)
         for (int j = -100; j <= 100; j++) {
-            double x = i + spec.eps * j / 100, u = (x - 0.25) / (spec.eval_mod_range + 0.25), y = 2 * u * u - 1;
+            double x = i + spec.eps * j / 100, u = (x - 0.25) / (spec.eval_mod_range + 0.25),
+                   y = 2 * u * u - 1;
             double t0 = 1, t1 = y, value = coeff[0], p = exp(-0.5 * i * i / variance);
             for (unsigned k = 1; k <= spec.eval_mod_degree / 2; k++) {
                 double t2 = 2 * y * t1 - t0;
@@ -338,7 +369,8 @@ START_TEST(cosine)
             sum += p * pow((value - sin(TWO_PI * x)) / sin(TWO_PI * spec.eps), 2);
             weight += p;
         }
-    printf("cosine fit, in units of the range                        2^%.2f\n", log2(sqrt(sum / weight)));
+    printf("cosine fit, in units of the range                        2^%.2f\n",
+           log2(sqrt(sum / weight)));
     ck_assert_double_le(sqrt(sum / weight), 0x1p-17);
 }
 END_TEST
@@ -358,13 +390,15 @@ START_TEST(whole)
         random_values(w, n, 1);
         w[0] = 1, w[1] = -1, w[n / 2] = 1, w[n - 1] = -1;
         bootstrap_slots(z, w, n);
-        for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(w[s % n], spec->eps), 0};
+        for (size_t s = 0; s < r.slots; s++)
+            want[s] = (ckks_complex){bootstrap_sine(w[s % n], spec->eps), 0};
         ckks_ciphertext *in = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), bs->input);
         uint64_t before = ciphertext_hash(in);
         ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, levels));
         ck_assert_uint_eq(ciphertext_hash(in), before);
-        ck_assert_uint_eq(ckks_ciphertext_basis(out),
-                          ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, levels));
+        ck_assert_uint_eq(ckks_ciphertext_basis(out), ckks_basis_base(r.params) |
+                                                          ckks_basis_stc(r.params) |
+                                                          ckks_basis_residual(r.params, levels));
         ck_assert_double_eq(ckks_ciphertext_scale(out), ckks_bootstrap_scale_out(bs));
         decrypt(&r, got, out);
         double error = rms_difference(got, want, r.slots);
@@ -384,7 +418,8 @@ START_TEST(whole)
     ckks_ciphertext *in = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), bs->input);
     ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, 1));
     decrypt(&r, got, out);
-    for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(w[s % n], spec->eps), 0};
+    for (size_t s = 0; s < r.slots; s++)
+        want[s] = (ckks_complex){bootstrap_sine(w[s % n], spec->eps), 0};
     ck_assert_double_le(rms_difference(got, want, r.slots), 2 * TOY_BOUND);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
@@ -401,7 +436,8 @@ START_TEST(complex_values)
     const ckks_params_spec *spec = &r.context->params.spec;
     size_t n = (size_t)1 << _i;
     ckks_complex z[512], got[512], want[512];
-    ck_assert_ok(ckks_bootstrap_create_complex(&bs, r.context, r.ws, (unsigned)_i, exp2(spec->scale_bits), 1));
+    ck_assert_ok(ckks_bootstrap_create_complex(&bs, r.context, r.ws, (unsigned)_i,
+                                               exp2(spec->scale_bits), 1));
     ck_assert_ok(ckks_bootstrap_keys(bs, r.context, &r.list));
     ring_keys(&r);
     ckks_ciphertext *out = new_ciphertext(&r);
@@ -410,21 +446,25 @@ START_TEST(complex_values)
         z[0] = (ckks_complex){1, -1};
         z[n - 1] = (ckks_complex){0, 1};
         for (size_t s = 0; s < r.slots; s++)
-            want[s] = (ckks_complex){bootstrap_sine(z[s % n].re, spec->eps), bootstrap_sine(z[s % n].im, spec->eps)};
+            want[s] = (ckks_complex){bootstrap_sine(z[s % n].re, spec->eps),
+                                     bootstrap_sine(z[s % n].im, spec->eps)};
         ckks_ciphertext *in = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), bs->input);
         ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, levels));
-        ck_assert_uint_eq(ckks_ciphertext_basis(out), bs->input | ckks_basis_residual(r.params, levels));
+        ck_assert_uint_eq(ckks_ciphertext_basis(out),
+                          bs->input | ckks_basis_residual(r.params, levels));
         ck_assert_double_eq(ckks_ciphertext_scale(out), ckks_bootstrap_scale_out(bs));
         decrypt(&r, got, out);
         double error = rms_difference(got, want, r.slots);
         printf("toy ring, %zu complex values, %u levels: 2^%.2f\n", n, levels, log2(error));
-        ck_assert_double_le(error, exp2(-14.1)); /* recorded: 2^-14.5 for 512 values, less for fewer */
+        /* recorded: 2^-14.5 for 512 values, less for fewer */
+        ck_assert_double_le(error, exp2(-14.1));
         ck_assert_double_le(worst_difference(got, want, r.slots), 8 * TOY_BOUND);
         ckks_ciphertext_destroy(in);
     }
     ckks_ciphertext_destroy(out);
     ckks_bootstrap_destroy(bs);
-    ck_assert_fails(ckks_bootstrap_create_complex(&bs, r.context, r.ws, 10, 0x1p28, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_create_complex(&bs, r.context, r.ws, 10, 0x1p28, 1),
+                    FHOLA_PARAM);
     ck_assert_fails(ckks_bootstrap_create_complex(&bs, r.context, r.ws, 4, 0x1p28, 1), FHOLA_PARAM);
     ring_close(&r);
 }
@@ -442,7 +482,8 @@ START_TEST(shared_keys)
         ck_assert_ok(ckks_bootstrap_create(&bs, r.context, r.ws, log_values, 0x1p28, 0));
         ck_assert_uint_eq(ckks_bootstrap_bytes(bs), 0);
         ck_assert_ok(ckks_bootstrap_keys(bs, r.context, &other));
-        for (size_t i = 0; i < other.count; i++) ck_assert_ok(ckks_key_list_add(&r.list, r.context, other.request[i]));
+        for (size_t i = 0; i < other.count; i++)
+            ck_assert_ok(ckks_key_list_add(&r.list, r.context, other.request[i]));
         ckks_key_list_clear(&other);
         ckks_bootstrap_destroy(bs);
     }
@@ -474,14 +515,17 @@ START_TEST(errors)
     ckks_complex z[512] = {{0.5, 0}};
     ckks_basis input = bs->input;
     ckks_ciphertext *in = encrypt(&r, z, r.slots, 0x1p28, input), *out = new_ciphertext(&r);
-    ckks_ciphertext *high = encrypt(&r, z, r.slots, 0x1p28, input | input << 1), *low = encrypt(&r, z, r.slots, 0x1p28, input >> 1);
-    ckks_ciphertext *scaled = encrypt(&r, z, r.slots, 0x1.0001p28, input), *foreign = encrypt(&flat, z, r.slots, 0x1p28, input);
+    ckks_ciphertext *high = encrypt(&r, z, r.slots, 0x1p28, input | input << 1),
+                    *low = encrypt(&r, z, r.slots, 0x1p28, input >> 1);
+    ckks_ciphertext *scaled = encrypt(&r, z, r.slots, 0x1.0001p28, input),
+                    *foreign = encrypt(&flat, z, r.slots, 0x1p28, input);
     ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, high, 1), FHOLA_LEVEL);
     ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, low, 1), FHOLA_LEVEL);
     ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, out, 1), FHOLA_LEVEL);
     ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, 6), FHOLA_LEVEL);
     ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, scaled, 1), FHOLA_SCALE);
-    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, foreign, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, foreign, 1),
+                    FHOLA_PARAM);
     ck_assert_fails(ckks_bootstrap_apply(r.context, flat.ws, r.keys, bs, out, in, 1), FHOLA_PARAM);
     /* without any one key there is no result */
     for (size_t skip = 0; skip < r.list.count; skip += 5) {
@@ -518,7 +562,8 @@ START_TEST(errors)
 }
 END_TEST
 
-/* The real ring, the largest n. Recorded: RMS 2^-12.4 of the range, worst 2^-10.0; 0.4 and 0.5 bit more. */
+/* The real ring, the largest n. Recorded: RMS 2^-12.4 of the range, worst 2^-10.0; 0.4 and 0.5 bit
+ * more. */
 START_TEST(full_size)
 {
     enum { N = 1 << 14 };
@@ -538,8 +583,9 @@ START_TEST(full_size)
     for (size_t s = 0; s < N; s++) want[s] = (ckks_complex){bootstrap_sine(w[s], spec.eps), 0};
     decrypt(&r, z, ct);
     const ckks_bootstrap_times *t = ckks_workspace_times(r.ws);
-    printf("R15, n = 2^14 (%s): RMS 2^%.2f, worst 2^%.2f of the range; %.2f s\n", ckks_context_isa(r.context),
-           log2(rms_difference(z, want, N)), log2(worst_difference(z, want, N)),
+    printf("R15, n = 2^14 (%s): RMS 2^%.2f, worst 2^%.2f of the range; %.2f s\n",
+           ckks_context_isa(r.context), log2(rms_difference(z, want, N)),
+           log2(worst_difference(z, want, N)),
            t->slots_to_coeffs + t->switch_and_raise + t->trace + t->coeffs_to_slots + t->eval_mod);
     ck_assert_double_le(rms_difference(z, want, N), exp2(-12.0));
     ck_assert_double_le(worst_difference(z, want, N), exp2(-9.5));

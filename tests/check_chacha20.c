@@ -48,7 +48,9 @@ static const vector vectors[] = {
      "d2826446079faa0914c2d705d98b02a2b5129cd1de164eb9cbd083e8a2503c4e"},
     /* section 2.4.2 */
     {COUNTING_KEY, "000000000000004a00000000", 1,
-     "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.", 114,
+     "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
+     "sunscreen would be it.",
+     114,
      "6e2e359a2568f98041ba0728dd0d6981e97e7aec1d4360c20a27afccfd9fae0b"
      "f91b65c5524733ab8f593dabcd62b3571639d624e65152ab8f530c359f0861d8"
      "07ca0dbf500d6a6156a38e088a22b65e52bc514d16ccf806818ce91ab7793736"
@@ -104,10 +106,13 @@ static void reference_block(const uint32_t input[16], uint8_t out[64])
     memcpy(x, input, sizeof x);
     for (int round = 0; round < 10; round++) {
         for (int i = 0; i < 4; i++) reference_quarter(x + i, x + 4 + i, x + 8 + i, x + 12 + i);
-        for (int i = 0; i < 4; i++) reference_quarter(x + i, x + 4 + (i + 1) % 4, x + 8 + (i + 2) % 4, x + 12 + (i + 3) % 4);
+        for (int i = 0; i < 4; i++)
+            reference_quarter(x + i, x + 4 + (i + 1) % 4, x + 8 + (i + 2) % 4,
+                              x + 12 + (i + 3) % 4);
     }
     for (int i = 0; i < 16; i++)
-        for (int byte = 0; byte < 4; byte++) out[4 * i + byte] = (uint8_t)((x[i] + input[i]) >> (8 * byte));
+        for (int byte = 0; byte < 4; byte++)
+            out[4 * i + byte] = (uint8_t)((x[i] + input[i]) >> (8 * byte));
 }
 
 /* Blocks from a 64-bit count in words 12 and 13. */
@@ -125,7 +130,8 @@ static void reference_stream(const uint32_t start[16], uint8_t *out, size_t bloc
 
 START_TEST(test_every_core)
 {
-    static const uint32_t counts[] = {0, 1, 77, UINT32_MAX, UINT32_MAX - 3, UINT32_MAX - 4, UINT32_MAX - 15, UINT32_MAX - 16};
+    static const uint32_t counts[] = {
+        0, 1, 77, UINT32_MAX, UINT32_MAX - 3, UINT32_MAX - 4, UINT32_MAX - 15, UINT32_MAX - 16};
     ckks_chacha20_core cores[CKKS_CHACHA20_MAX_CORES];
     unsigned n = ckks_chacha20_cores(cores);
     ck_assert_uint_ge(n, 1);
@@ -141,7 +147,8 @@ START_TEST(test_every_core)
             uint32_t input[16];
             memcpy(input, start, sizeof input);
             for (int part = 0; part < 3; part++) cores[k](input, got + part * (int)AHEAD);
-            ck_assert_msg(memcmp(got, expected, sizeof got) == 0, "core %u of %u differs from block %u", k, n, (unsigned)counts[c]);
+            ck_assert_msg(memcmp(got, expected, sizeof got) == 0,
+                          "core %u of %u differs from block %u", k, n, (unsigned)counts[c]);
         }
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ciphertext arithmetic: slots against plain arithmetic with the noise predicted for each operation, on a prefix of the chain
- * and on another subset; the product and its fused rescale against exact integers. */
+/* Ciphertext arithmetic: slots against plain arithmetic with the noise predicted for each
+ * operation, on a prefix of the chain and on another subset; the product and its fused rescale
+ * against exact integers. */
 #include "ckks/evaluate.h"
 
 #include "ckks/rns.h"
@@ -8,7 +9,8 @@
 
 #define SCALE 0x1p36
 
-static const ckks_basis bases[] = {0xff, 0xb5}; /* all eight primes; primes missing at the bottom, in the middle and near the top */
+/* all eight primes; primes missing at the bottom, in the middle and near the top */
+static const ckks_basis bases[] = {0xff, 0xb5};
 #define BASES 2
 
 /* Loop indices from BASES on: primes share limbs, two and two. */
@@ -39,11 +41,13 @@ static double rounding_rms(const ring *r, double scale)
     return slot_rms(r, (1 + secret_norm2(r)) / 12, scale);
 }
 
-/* Key switching with 3.9 bits between digits and P: N sigma^2 2^-7.8 / 12 per digit at most, besides the rounding. */
+/* Key switching with 3.9 bits between digits and P: N sigma^2 2^-7.8 / 12 per digit at most,
+ * besides the rounding. */
 static double switch_rms(const ring *r, double scale)
 {
     double digits = ckks_params_digits(r->params);
-    return hypot(rounding_rms(r, scale), slot_rms(r, digits * (double)r->n * CKKS_ERROR_VARIANCE * exp2(-7.8) / 12, scale));
+    return hypot(rounding_rms(r, scale),
+                 slot_rms(r, digits * (double)r->n * CKKS_ERROR_VARIANCE * exp2(-7.8) / 12, scale));
 }
 
 static double top_prime(const ring *r, ckks_basis basis)
@@ -75,7 +79,8 @@ static void sample_clear(sample *s)
 }
 
 /* Basis and scale of s->out as given, its slots within one bit of the expected error. */
-static void check(ring *r, sample *s, const char *what, ckks_basis basis, double scale, double expected)
+static void check(ring *r, sample *s, const char *what, ckks_basis basis, double scale,
+                  double expected)
 {
     ck_assert_uint_eq(ckks_ciphertext_basis(s->out), basis);
     ck_assert_double_eq_tol(ckks_ciphertext_scale(s->out) / scale, 1, 1e-12);
@@ -113,14 +118,16 @@ START_TEST(linear)
     ckks_plaintext_destroy(plain);
     static const double constant[] = {0, 1, -0.3, 1000.25};
     for (int k = 0; k < 4; k++) {
-        for (size_t i = 0; i < r.slots; i++) s.want[i] = c_add(s.x[i], (ckks_complex){constant[k], 0});
+        for (size_t i = 0; i < r.slots; i++)
+            s.want[i] = c_add(s.x[i], (ckks_complex){constant[k], 0});
         ck_assert_ok(ckks_add_scalar(r.context, s.out, s.a, constant[k]));
         check(&r, &s, "add_scalar", basis, SCALE, fresh_rms(&r));
     }
     static const int64_t factor[] = {1, -1, 3, -1000, 65537};
     for (int k = 0; k < 5; k++) {
         for (size_t i = 0; i < r.slots; i++)
-            s.want[i] = (ckks_complex){s.x[i].re * (double)factor[k], s.x[i].im * (double)factor[k]};
+            s.want[i] =
+                (ckks_complex){s.x[i].re * (double)factor[k], s.x[i].im * (double)factor[k]};
         ck_assert_ok(ckks_mul_integer(r.context, s.out, s.a, factor[k]));
         check(&r, &s, "mul_integer", basis, SCALE, fresh_rms(&r) * fabs((double)factor[k]));
     }
@@ -153,11 +160,13 @@ START_TEST(plain_product)
         for (size_t i = 0; i < r.slots; i++) s.want[i] = c_mul(s.x[i], s.y[i % period]);
         ck_assert_ok(ckks_mul_plain(r.context, s.out, s.a, plain));
         /* the ciphertext's error times y, and y's rounding (2 period coefficients) times x */
-        double e = hypot(fresh_rms(&r) * rms(s.y, period), rms(s.x, r.slots) * sqrt(2 * (double)period / 12) / 0x1p30);
+        double e = hypot(fresh_rms(&r) * rms(s.y, period),
+                         rms(s.x, r.slots) * sqrt(2 * (double)period / 12) / 0x1p30);
         check(&r, &s, "mul_plain", basis, SCALE * 0x1p30, e);
         double scale = SCALE * 0x1p30 / top_prime(&r, basis);
         ck_assert_ok(ckks_rescale(r.context, r.ws, s.out, s.out, next));
-        check(&r, &s, "mul_plain, rescaled in place", next, scale, hypot(e, rounding_rms(&r, scale)));
+        check(&r, &s, "mul_plain, rescaled in place", next, scale,
+              hypot(e, rounding_rms(&r, scale)));
         ckks_plaintext_destroy(plain);
         sample_clear(&s);
     }
@@ -187,11 +196,13 @@ START_TEST(rescale_and_drop)
     ck_assert_ok(ckks_mul_plain(r.context, big, s.a, one));
     double scale = SCALE * 0x1p60 / basis_product(&r, basis & 0x30);
     ck_assert_ok(ckks_rescale(r.context, r.ws, s.out, big, basis & ~(ckks_basis)0x30));
-    check(&r, &s, "rescale by the primes 4 and 5", basis & ~(ckks_basis)0x30, scale, hypot(fresh_rms(&r), rounding_rms(&r, scale)));
+    check(&r, &s, "rescale by the primes 4 and 5", basis & ~(ckks_basis)0x30, scale,
+          hypot(fresh_rms(&r), rounding_rms(&r, scale)));
     /* one of two that may share a limb */
     scale = SCALE * 0x1p60 / basis_product(&r, 0x10);
     ck_assert_ok(ckks_rescale(r.context, r.ws, s.out, big, basis & ~(ckks_basis)0x10));
-    check(&r, &s, "rescale by prime 4", basis & ~(ckks_basis)0x10, scale, hypot(fresh_rms(&r), rounding_rms(&r, scale)));
+    check(&r, &s, "rescale by prime 4", basis & ~(ckks_basis)0x10, scale,
+          hypot(fresh_rms(&r), rounding_rms(&r, scale)));
     /* nothing to divide by: a copy */
     ck_assert_ok(ckks_rescale(r.context, r.ws, s.out, s.a, basis));
     ck_assert_uint_eq(ciphertext_hash(s.out), ciphertext_hash(s.a));
@@ -202,7 +213,8 @@ START_TEST(rescale_and_drop)
 }
 END_TEST
 
-/* Keys for ciphertexts over `basis`: over the whole chain, but over the same limbs where some are shared. */
+/* Keys for ciphertexts over `basis`: over the whole chain, but over the same limbs where some are
+ * shared. */
 static void product_keys(ring *r, ckks_basis basis)
 {
     ckks_basis q = r->params->shared ? basis : r->chain;
@@ -224,13 +236,16 @@ static void add_ciphertext(const void *arg, unsigned prime, uint64_t *d0, uint64
 START_TEST(product)
 {
     ring r = toy_ring(_i / BASES);
-    ckks_basis basis = bases[_i % BASES], next = basis & ~ckks_basis_top(basis), third = next & ~ckks_basis_top(next);
+    ckks_basis basis = bases[_i % BASES], next = basis & ~ckks_basis_top(basis),
+               third = next & ~ckks_basis_top(next);
     product_keys(&r, basis);
     sample s = fresh_sample(&r, basis);
     for (size_t i = 0; i < r.slots; i++) s.want[i] = c_mul(s.x[i], s.y[i]);
-    double e = fresh_rms(&r) * hypot(rms(s.x, r.slots), rms(s.y, r.slots)), scale = SCALE * SCALE / top_prime(&r, basis);
+    double e = fresh_rms(&r) * hypot(rms(s.x, r.slots), rms(s.y, r.slots)),
+           scale = SCALE * SCALE / top_prime(&r, basis);
     ck_assert_ok(ckks_mul(r.context, r.ws, r.keys, s.out, s.a, s.b, 0));
-    check(&r, &s, "product", basis, SCALE * SCALE, e); /* at this scale the switch does not show */
+    /* at this scale the switch does not show */
+    check(&r, &s, "product", basis, SCALE * SCALE, e);
     ck_assert_ok(ckks_mul(r.context, r.ws, r.keys, s.out, s.a, s.b, 1));
     check(&r, &s, "product, rescaled", next, scale, hypot(e, rounding_rms(&r, scale)));
     /* in place, both ways, and a square */
@@ -247,7 +262,8 @@ START_TEST(product)
     ck_assert_ok(ckks_mul(r.context, r.ws, r.keys, s.out, s.a, s.a, 1));
     ck_assert_uint_eq(ciphertext_hash(t), ciphertext_hash(s.out));
     for (size_t i = 0; i < r.slots; i++) s.want[i] = c_mul(s.x[i], s.x[i]);
-    check(&r, &s, "square, rescaled", next, scale, hypot(2 * fresh_rms(&r) * rms(s.x, r.slots), rounding_rms(&r, scale)));
+    check(&r, &s, "square, rescaled", next, scale,
+          hypot(2 * fresh_rms(&r) * rms(s.x, r.slots), rounding_rms(&r, scale)));
     /* factor 2 and an addend, which joins at the product's scale; rescaled by two primes */
     ckks_ciphertext *fine = encrypt(&r, s.y, r.slots, 0x1p60, basis);
     const ckks_addend addend = {add_ciphertext, fine};
@@ -257,7 +273,8 @@ START_TEST(product)
         ckks_complex xy = c_mul(s.x[i], s.y[i]);
         s.want[i] = (ckks_complex){2 * xy.re + s.y[i].re / SCALE, 2 * xy.im + s.y[i].im / SCALE};
     }
-    check(&r, &s, "fused product, two primes", third, scale, hypot(2 * fresh_rms(&r) * rms(s.y, r.slots), rounding_rms(&r, scale)));
+    check(&r, &s, "fused product, two primes", third, scale,
+          hypot(2 * fresh_rms(&r) * rms(s.y, r.slots), rounding_rms(&r, scale)));
     ckks_ciphertext_destroy(fine);
     ckks_ciphertext_destroy(t);
     sample_clear(&s);
@@ -266,8 +283,9 @@ START_TEST(product)
 END_TEST
 
 #ifdef HAVE_GMP
-/* (factor a b + add) / q as integers against the phase of the fused product, whose second operand, or first, may have more primes: rounding of variance (1 + |s|^2) / 12 in every
- * coefficient and nothing else, the switch's noise being divided by q too. */
+/* (factor a b + add) / q as integers against the phase of the fused product, whose second operand,
+ * or first, may have more primes: rounding of variance (1 + |s|^2) / 12 in every coefficient and
+ * nothing else, the switch's noise being divided by q too. */
 START_TEST(product_integers)
 {
     ring r = toy_ring(_i / BASES);
@@ -285,7 +303,9 @@ START_TEST(product_integers)
         ckks_basis more = k % 8 < 4 ? basis : 0xff;
         ckks_ciphertext_destroy(s.b);
         s.b = encrypt(&r, s.y, r.slots, SCALE, more);
-        ck_assert_ok(ckks_mul_fused(c, r.ws, r.keys, s.out, k % 8 < 6 ? s.a : s.b, k % 8 < 6 ? s.b : s.a, 1 + k % 2, k % 4 < 2 ? NULL : &addend, next));
+        ck_assert_ok(ckks_mul_fused(c, r.ws, r.keys, s.out, k % 8 < 6 ? s.a : s.b,
+                                    k % 8 < 6 ? s.b : s.a, 1 + k % 2, k % 4 < 2 ? NULL : &addend,
+                                    next));
         integer_phase(a, &r, s.a->poly[0], s.a->poly[1], basis, NULL);
         integer_phase(b, &r, s.b->poly[0], s.b->poly[1], more, NULL);
         negacyclic_product(b, a, b, r.n);
@@ -322,7 +342,8 @@ START_TEST(rotations)
     for (size_t k = 0; k < sizeof by / sizeof by[0]; k++) {
         for (size_t i = 0; i < r.slots; i++) s.want[i] = s.x[(i + (size_t)(by[k] + 256)) % r.slots];
         ck_assert_ok(ckks_rotate(r.context, r.ws, r.keys, s.out, s.a, by[k]));
-        check(&r, &s, "rotate", basis, SCALE, by[k] % 128 ? hypot(fresh_rms(&r), switch_rms(&r, SCALE)) : fresh_rms(&r));
+        check(&r, &s, "rotate", basis, SCALE,
+              by[k] % 128 ? hypot(fresh_rms(&r), switch_rms(&r, SCALE)) : fresh_rms(&r));
         ckks_ciphertext *t = new_ciphertext(&r);
         ck_assert_ok(ckks_ciphertext_copy(t, s.a));
         ck_assert_ok(ckks_rotate(r.context, r.ws, r.keys, t, t, by[k]));
@@ -334,7 +355,8 @@ START_TEST(rotations)
     check(&r, &s, "conjugate", basis, SCALE, hypot(fresh_rms(&r), switch_rms(&r, SCALE)));
     ck_assert_ok(ckks_conjugate(r.context, r.ws, r.keys, s.out, s.out));
     memcpy(s.want, s.x, sizeof s.want);
-    check(&r, &s, "conjugate twice, in place", basis, SCALE, hypot(fresh_rms(&r), sqrt(2) * switch_rms(&r, SCALE)));
+    check(&r, &s, "conjugate twice, in place", basis, SCALE,
+          hypot(fresh_rms(&r), sqrt(2) * switch_rms(&r, SCALE)));
     sample_clear(&s);
     ring_close(&r);
 }
@@ -359,7 +381,8 @@ START_TEST(hoisted)
         ck_assert_uint_eq(ciphertext_hash(out[k]), ciphertext_hash(one));
         for (size_t i = 0; i < r.slots; i++) s.want[i] = s.x[(i + (size_t)(by[k] + 256)) % r.slots];
         decrypt(&r, s.got, out[k]);
-        ck_assert_double_le(rms_difference(s.got, s.want, r.slots), 2 * hypot(fresh_rms(&r), switch_rms(&r, SCALE)));
+        ck_assert_double_le(rms_difference(s.got, s.want, r.slots),
+                            2 * hypot(fresh_rms(&r), switch_rms(&r, SCALE)));
     }
     ck_assert_ok(ckks_rotate_hoisted(r.context, r.ws, r.keys, out, s.a, by, 0));
     for (int k = 0; k < COUNT; k++) ckks_ciphertext_destroy(out[k]);
@@ -369,7 +392,8 @@ START_TEST(hoisted)
 }
 END_TEST
 
-/* The key of one rotation may have other digits than the next one's: right values or an error, never wrong ones. */
+/* The key of one rotation may have other digits than the next one's: right values or an error,
+ * never wrong ones. */
 START_TEST(hoisted_with_mixed_keys)
 {
     ring r = toy_ring(0);
@@ -390,7 +414,8 @@ START_TEST(hoisted_with_mixed_keys)
             } else {
                 for (size_t i = 0; i < r.slots; i++) s.want[i] = s.x[(i + (size_t)by[k]) % r.slots];
                 decrypt(&r, s.got, out[k]);
-                ck_assert_double_le(rms_difference(s.got, s.want, r.slots), 2 * hypot(fresh_rms(&r), switch_rms(&r, SCALE)));
+                ck_assert_double_le(rms_difference(s.got, s.want, r.slots),
+                                    2 * hypot(fresh_rms(&r), switch_rms(&r, SCALE)));
             }
             ckks_ciphertext_destroy(out[k]);
         }
@@ -400,7 +425,8 @@ START_TEST(hoisted_with_mixed_keys)
 }
 END_TEST
 
-/* x^16 (x^8 where primes share limbs) by repeated squaring down the chain: scales, and errors slot by slot: 2 x times the one before, and a rounding. */
+/* x^16 (x^8 where primes share limbs) by repeated squaring down the chain: scales, and errors slot
+ * by slot: 2 x times the one before, and a rounding. */
 START_TEST(depth)
 {
     ring r = toy_ring(_i / BASES);
@@ -416,7 +442,8 @@ START_TEST(depth)
         s.a = encrypt(&r, s.x, r.slots, scale, basis);
     }
     ck_assert_ok(ckks_ciphertext_copy(s.out, s.a));
-    for (size_t i = 0; i < r.slots; i++) e2[i] = pow(slot_rms(&r, CKKS_ERROR_VARIANCE + 1.0 / 12, scale), 2);
+    for (size_t i = 0; i < r.slots; i++)
+        e2[i] = pow(slot_rms(&r, CKKS_ERROR_VARIANCE + 1.0 / 12, scale), 2);
     memcpy(s.want, s.x, sizeof s.want);
     for (int k = 0; k < levels; k++) {
         if (r.params->shared) product_keys(&r, basis); /* half a limb at every other level */
@@ -433,7 +460,8 @@ START_TEST(depth)
     decrypt(&r, s.got, s.out);
     for (size_t i = 0; i < r.slots; i++) sum += e2[i];
     /* a few slots near |x| = 1 carry the sum: more room than for one operation */
-    assert_within("powers down the chain", rms_difference(s.got, s.want, r.slots), sqrt(sum / (double)r.slots), 2, 1.5);
+    assert_within("powers down the chain", rms_difference(s.got, s.want, r.slots),
+                  sqrt(sum / (double)r.slots), 2, 1.5);
     sample_clear(&s);
     ring_close(&r);
 }

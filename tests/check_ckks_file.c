@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys and ciphertexts in files: what comes back is what was written, to the last residue, and nothing else is accepted. */
+/* Keys and ciphertexts in files: what comes back is what was written, to the last residue, and
+ * nothing else is accepted. */
 #include "tests/container_support.h"
 
 #include "ckks/ciphertext.h"
@@ -34,10 +35,11 @@ static ring small_ring(int shared)
     return r;
 }
 
-/* ------------------------------------------------------------------ objects to bytes and back */
+/* ---- objects to bytes and back ---- */
 
 typedef enum object { SECRET, PUBLIC, KEYS, CIPHERTEXT } object;
-static const ckks_file_kind kinds[] = {CKKS_FILE_SECRET_KEY, CKKS_FILE_PUBLIC_KEY, CKKS_FILE_EVAL_KEYS, CKKS_FILE_CIPHERTEXT};
+static const ckks_file_kind kinds[] = {CKKS_FILE_SECRET_KEY, CKKS_FILE_PUBLIC_KEY,
+                                       CKKS_FILE_EVAL_KEYS, CKKS_FILE_CIPHERTEXT};
 
 static bytes to_bytes(const ring *r, object what, const void *thing)
 {
@@ -81,7 +83,10 @@ static fhola_status from_bytes(const ring *r, object what, bytes b, void **thing
         ckks_ciphertext_destroy(ct);
         *thing = NULL;
     } else {
-        *thing = what == SECRET ? (void *)secret : what == PUBLIC ? (void *)public : what == KEYS ? (void *)keys : (void *)ct;
+        *thing = what == SECRET   ? (void *)secret
+                 : what == PUBLIC ? (void *)public
+                 : what == KEYS   ? (void *)keys
+                                  : (void *)ct;
     }
     ckks_reader_destroy(reader);
     fclose(stream);
@@ -116,7 +121,7 @@ static void damage_everywhere(const ring *r, object what, const void *thing)
     free(b.data);
 }
 
-/* ------------------------------------------------------------------ secret keys */
+/* ---- secret keys ---- */
 
 START_TEST(secret_round_trip)
 {
@@ -131,7 +136,8 @@ START_TEST(secret_round_trip)
         ckks_secret_key *back = thing;
         ck_assert_mem_eq(back->coefficient, r.secret->coefficient, r.n);
         for (unsigned t = 0; t < r.context->moduli; t++)
-            ck_assert_mem_eq(back->ntt + t * r.context->stride, r.secret->ntt + t * r.context->stride, r.n * sizeof *back->ntt);
+            ck_assert_mem_eq(back->ntt + t * r.context->stride,
+                             r.secret->ntt + t * r.context->stride, r.n * sizeof *back->ntt);
         ckks_secret_key_destroy(back);
         free(b.data);
         ring_close(&r);
@@ -157,7 +163,8 @@ START_TEST(bad_secrets)
     static const size_t sparse[] = {0, 1, 32, 64, 192, 561, 804, 1024};
     for (size_t i = 0; i < sizeof sparse / sizeof sparse[0]; i++) {
         bytes b = secret_of_weight(&r, sparse[i]);
-        refused(&r, SECRET, b, FHOLA_SECURITY, "a uniform ternary secret has 683 +- 15: not secure");
+        refused(&r, SECRET, b, FHOLA_SECURITY,
+                "a uniform ternary secret has 683 +- 15: not secure");
         free(b.data);
     }
     void *thing;
@@ -182,9 +189,10 @@ START_TEST(key_ids)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ public keys */
+/* ---- public keys ---- */
 
-static ckks_ciphertext *encrypt_public(const ring *r, const ckks_plaintext *plain, const ckks_public_key *key)
+static ckks_ciphertext *encrypt_public(const ring *r, const ckks_plaintext *plain,
+                                       const ckks_public_key *key)
 {
     ckks_ciphertext *ct = new_ciphertext(r);
     ckks_rng *rng;
@@ -225,7 +233,7 @@ START_TEST(public_round_trip)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ evaluation keys */
+/* ---- evaluation keys ---- */
 
 static void same_keys(const ring *r, const ckks_eval_keys *a, const ckks_eval_keys *b)
 {
@@ -240,11 +248,13 @@ static void same_keys(const ring *r, const ckks_eval_keys *a, const ckks_eval_ke
         ck_assert_uint_eq(x->digits, y->digits);
         ck_assert_mem_eq(x->digit, y->digit, x->digits * sizeof x->digit[0]);
         ck_assert_mem_eq(x->seed, y->seed, sizeof x->seed);
-        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, x->request.q | x->request.p, index);
+        unsigned index[CKKS_MAX_PRIMES],
+            limbs = ckks_limb_list(c, x->request.q | x->request.p, index);
         for (unsigned d = 0; d < x->digits; d++)
             for (unsigned k = 0; k < limbs; k++)
                 for (int part = 0; part < 2; part++)
-                    ck_assert_mem_eq(ckks_switch_key_limb(c, x, d, index[k], part), ckks_switch_key_limb(c, y, d, index[k], part),
+                    ck_assert_mem_eq(ckks_switch_key_limb(c, x, d, index[k], part),
+                                     ckks_switch_key_limb(c, y, d, index[k], part),
                                      c->n * c->prime[index[k]].width);
     }
 }
@@ -280,7 +290,8 @@ START_TEST(keys_round_trip)
         bytes again = to_bytes(&r, KEYS, back);
         ck_assert_uint_eq(again.length, b.length);
         ck_assert_mem_eq(again.data, b.data, b.length);
-        printf("%zu keys: %zu bytes, in memory %zu\n", r.list.count, b.length, ckks_eval_keys_bytes(r.keys));
+        printf("%zu keys: %zu bytes, in memory %zu\n", r.list.count, b.length,
+               ckks_eval_keys_bytes(r.keys));
         ck_assert_uint_lt(b.length, ckks_eval_keys_bytes(r.keys) / 2);
         ckks_eval_keys_destroy(back);
         free(b.data);
@@ -331,7 +342,8 @@ START_TEST(generated_keys)
     memory_open(&m);
     tally t = {0};
     ck_assert_ok(ckks_writer_begin(m.writer, CKKS_FILE_EVAL_KEYS, r.params, KEY));
-    ck_assert_ok(ckks_eval_keys_generate(m.writer, r.context, r.secret, &r.list, r.rng, count_calls, &t));
+    ck_assert_ok(
+        ckks_eval_keys_generate(m.writer, r.context, r.secret, &r.list, r.rng, count_calls, &t));
     ck_assert_ok(ckks_writer_end(m.writer));
     ck_assert_uint_eq(t.done, r.list.count);
     ck_assert_uint_eq(t.total, r.list.count);
@@ -352,18 +364,23 @@ START_TEST(generated_keys)
     ckks_ciphertext *a = encrypt(&r, x, r.slots, 0x1p28, r.chain), *p = new_ciphertext(&r);
     ck_assert_ok(ckks_rotate(r.context, r.ws, r.keys, p, a, 1));
     decrypt(&r, y, p);
-    for (size_t i = 0; i < r.slots; i++) ck_assert_double_lt(c_abs2(c_sub(y[i], x[(i + 1) % r.slots])), 0x1p-20);
+    for (size_t i = 0; i < r.slots; i++)
+        ck_assert_double_lt(c_abs2(c_sub(y[i], x[(i + 1) % r.slots])), 0x1p-20);
     ck_assert_ok(ckks_mul(r.context, r.ws, r.keys, p, a, a, 1));
     decrypt(&r, y, p);
-    for (size_t i = 0; i < r.slots; i++) ck_assert_double_lt(c_abs2(c_sub(y[i], c_mul(x[i], x[i]))), 0x1p-20);
+    for (size_t i = 0; i < r.slots; i++)
+        ck_assert_double_lt(c_abs2(c_sub(y[i], c_mul(x[i], x[i]))), 0x1p-20);
 
     ckks_bootstrap *bootstrap;
     ck_assert_ok(ckks_bootstrap_create(&bootstrap, r.context, r.ws, 8, 0x1p28, 1));
-    for (size_t i = 0; i < r.slots; i++) x[i] = i % 256 < 128 ? (ckks_complex){0.5, 0} : (ckks_complex){0, 0.5};
-    ckks_ciphertext *in = encrypt(&r, x, r.slots, 0x1p28, ckks_basis_base(r.params) | ckks_basis_stc(r.params));
+    for (size_t i = 0; i < r.slots; i++)
+        x[i] = i % 256 < 128 ? (ckks_complex){0.5, 0} : (ckks_complex){0, 0.5};
+    ckks_ciphertext *in =
+        encrypt(&r, x, r.slots, 0x1p28, ckks_basis_base(r.params) | ckks_basis_stc(r.params));
     ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bootstrap, p, in, 1));
     decrypt(&r, y, p);
-    for (size_t i = 0; i < r.slots; i++) ck_assert_double_eq_tol(y[i].re, bootstrap_sine(0.5, named_spec("toy-boot").eps), 0x1p-8);
+    for (size_t i = 0; i < r.slots; i++)
+        ck_assert_double_eq_tol(y[i].re, bootstrap_sine(0.5, named_spec("toy-boot").eps), 0x1p-8);
     ckks_bootstrap_destroy(bootstrap);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(a);
@@ -389,10 +406,12 @@ START_TEST(interrupted)
             memory_open(&m);
             ck_assert_ok(ckks_writer_begin(m.writer, CKKS_FILE_EVAL_KEYS, r.params, KEY));
             if (generate)
-                ck_assert_fails(ckks_eval_keys_generate(m.writer, r.context, r.secret, &r.list, r.rng, count_calls, &t[0]),
+                ck_assert_fails(ckks_eval_keys_generate(m.writer, r.context, r.secret, &r.list,
+                                                        r.rng, count_calls, &t[0]),
                                 FHOLA_IO);
             else
-                ck_assert_fails(ckks_eval_keys_write(m.writer, r.keys, count_calls, &t[1]), FHOLA_IO);
+                ck_assert_fails(ckks_eval_keys_write(m.writer, r.keys, count_calls, &t[1]),
+                                FHOLA_IO);
             ck_assert_detail("interrupted");
             ckks_writer_destroy(m.writer);
             fclose(m.stream);
@@ -403,7 +422,8 @@ START_TEST(interrupted)
         ckks_eval_keys *keys = NULL;
         ckks_reader *reader = bytes_reader(b, &s, &stream);
         ck_assert_ok(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, r.context, KEY));
-        ck_assert_fails(ckks_eval_keys_read(&keys, r.context, reader, count_calls, &t[2]), FHOLA_IO);
+        ck_assert_fails(ckks_eval_keys_read(&keys, r.context, reader, count_calls, &t[2]),
+                        FHOLA_IO);
         ck_assert_ptr_null(keys);
         ckks_reader_destroy(reader);
         fclose(stream);
@@ -414,7 +434,8 @@ START_TEST(interrupted)
 END_TEST
 
 /* Entry `i` of the list of keys, changed. */
-static bytes with_request(const ring *r, size_t i, uint32_t kind, uint32_t rotation, uint64_t q, uint64_t p)
+static bytes with_request(const ring *r, size_t i, uint32_t kind, uint32_t rotation, uint64_t q,
+                          uint64_t p)
 {
     bytes b = to_bytes(r, KEYS, r->keys);
     unsigned char *entry = chunk_content(b, 1) + 24 * i;
@@ -448,10 +469,12 @@ START_TEST(bad_key_lists)
         {CKKS_KEY_ROTATE, 1, r.special, r.special, FHOLA_FORMAT, "does not fit the parameters"},
         {CKKS_KEY_ROTATE, 1, UINT64_MAX, r.special, FHOLA_FORMAT, "does not fit the parameters"},
         {CKKS_KEY_ROTATE, 1, r.chain, 0, FHOLA_FORMAT, "does not fit the parameters"},
-        {CKKS_KEY_ROTATE, 1, r.chain, ckks_basis_top(r.special), FHOLA_FORMAT, "key 1: special primes of 48.0 bits"},
+        {CKKS_KEY_ROTATE, 1, r.chain, ckks_basis_top(r.special), FHOLA_FORMAT,
+         "key 1: special primes of 48.0 bits"},
         {CKKS_KEY_ROTATE, 1, 1, r.special, FHOLA_FORMAT, "the length is"},
         {CKKS_KEY_DENSE_TO_SPARSE, 0, 1, r.special, FHOLA_SECURITY, "q0 p0 only"},
-        {CKKS_KEY_DENSE_TO_SPARSE, 0, 3, r.special & (~r.special + 1), FHOLA_SECURITY, "q0 p0 only"},
+        {CKKS_KEY_DENSE_TO_SPARSE, 0, 3, r.special & (~r.special + 1), FHOLA_SECURITY,
+         "q0 p0 only"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         bytes b = with_request(&r, 1, bad[i].kind, bad[i].rotation, bad[i].q, bad[i].p);
@@ -487,7 +510,8 @@ START_TEST(bad_key_residues)
     bytes b = to_bytes(&r, KEYS, r.keys);
     unsigned char *key = chunk_content(b, 2);
     ck_assert_uint_eq(r.keys->key[0].digits, 1);
-    memset(key + CKKS_SEED_BYTES + 8, 0xff, 16); /* four residues of the base prime, all bits set */
+    /* four residues of the base prime, all bits set */
+    memset(key + CKKS_SEED_BYTES + 8, 0xff, 16);
     fix_chunk(b, 2);
     refused(&r, KEYS, b, FHOLA_FORMAT, "residues are not below their prime");
     key[CKKS_SEED_BYTES] ^= 2;
@@ -498,7 +522,7 @@ START_TEST(bad_key_residues)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ ciphertexts */
+/* ---- ciphertexts ---- */
 
 static ckks_ciphertext *some_ciphertext(ring *r, ckks_basis basis)
 {
@@ -515,7 +539,8 @@ static size_t ciphertext_room(const ring *r, ckks_basis basis, int fresh)
     size_t bits = 0;
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r->context, basis, index);
     for (unsigned i = 0; i < limbs; i++) bits += r->context->prime[index[i]].bits;
-    return 40 + 32 + CKKS_SPEC_BYTES + 32 + 24 + (fresh ? bits * r->n / 8 + 32 : 2 * bits * r->n / 8) + 32;
+    return 40 + 32 + CKKS_SPEC_BYTES + 32 + 24 +
+           (fresh ? bits * r->n / 8 + 32 : 2 * bits * r->n / 8) + 32;
 }
 
 START_TEST(ciphertext_round_trip)
@@ -523,7 +548,8 @@ START_TEST(ciphertext_round_trip)
     test_seed(21);
     enum { BASES = 5 };
     ring r = small_ring(_i);
-    const ckks_basis bases[2][BASES] = {{r.chain, 1, 2, r.chain & ~(ckks_basis)2, 0x51}, {r.chain, 3, 6, r.chain & ~(ckks_basis)2, 0x51}};
+    const ckks_basis bases[2][BASES] = {{r.chain, 1, 2, r.chain & ~(ckks_basis)2, 0x51},
+                                        {r.chain, 3, 6, r.chain & ~(ckks_basis)2, 0x51}};
     for (size_t i = 0; i < BASES; i++)
         for (int fresh = 0; fresh < 2; fresh++) {
             ckks_ciphertext *ct = some_ciphertext(&r, bases[_i][i]);
@@ -638,7 +664,7 @@ START_TEST(bad_ciphertexts)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ all of them */
+/* ---- all of them ---- */
 
 START_TEST(damage)
 {
@@ -675,7 +701,8 @@ START_TEST(same_on_every_kernel)
         request_bootstrap(&r);
         ring_keys(&r);
         ckks_ciphertext *ct = some_ciphertext(&r, r.chain);
-        bytes part[] = {to_bytes(&r, SECRET, r.secret), to_bytes(&r, KEYS, r.keys), to_bytes(&r, CIPHERTEXT, ct)};
+        bytes part[] = {to_bytes(&r, SECRET, r.secret), to_bytes(&r, KEYS, r.keys),
+                        to_bytes(&r, CIPHERTEXT, ct)};
         for (int k = 0; k < 3; k++) {
             hash[i] = hash[i] * 31 + XXH3_64bits(part[k].data, part[k].length);
             free(part[k].data);
@@ -691,12 +718,15 @@ START_TEST(sizes_at_full_size)
 {
     test_seed(26);
     ring r = toy_ring("R15", NULL);
-    ckks_basis in = ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 1);
+    ckks_basis in =
+        ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 1);
     ckks_basis low = ckks_basis_base(r.params) | ckks_basis_residual(r.params, 1);
     ckks_ciphertext *fresh = some_ciphertext(&r, in), *result = some_ciphertext(&r, low);
     ck_assert_ok(ckks_add(r.context, result, result, result));
-    bytes a = to_bytes(&r, CIPHERTEXT, fresh), b = to_bytes(&r, CIPHERTEXT, result), s = to_bytes(&r, SECRET, r.secret);
-    printf("encrypted picture %zu bytes, result %zu, secret key %zu\n", a.length, b.length, s.length);
+    bytes a = to_bytes(&r, CIPHERTEXT, fresh), b = to_bytes(&r, CIPHERTEXT, result),
+          s = to_bytes(&r, SECRET, r.secret);
+    printf("encrypted picture %zu bytes, result %zu, secret key %zu\n", a.length, b.length,
+           s.length);
     ck_assert_uint_eq(a.length, ciphertext_room(&r, in, 1));
     ck_assert_uint_eq(b.length, ciphertext_room(&r, low, 0));
     ck_assert_uint_lt(a.length, 400000);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's end: what is refused at encryption, scores out of a result, results that are not readable, noise flooding. On a toy ring:
- * a result is a block of 16 slots, ten of them scores, at a scale of q0 / 1024. */
+/* The client's end: what is refused at encryption, scores out of a result, results that are not
+ * readable, noise flooding. On a toy ring: a result is a block of 16 slots, ten of them scores, at
+ * a scale of q0 / 1024. */
 #include "nn/client.h"
 
 #include "nn/network.h"
@@ -8,7 +9,7 @@
 
 #include <malloc.h>
 
-/* ------------------------------------------------------------------ what is released */
+/* ---- what is released ---- */
 
 /* While `watching`: big blocks that were released, and how many of them held something. */
 static int watching, released, dirty;
@@ -55,7 +56,8 @@ static double score_scale(const ring *r)
     return (double)ckks_params_prime(r->params, 0) / 2 / NN_SCORE_BOUND;
 }
 
-/* A result with these scores: encrypted over two primes and brought to the first, as far as its values go wherever they wrap. */
+/* A result with these scores: encrypted over two primes and brought to the first, as far as its
+ * values go wherever they wrap. */
 static ckks_ciphertext *result(ring *r, const double *score)
 {
     ckks_complex z[ROWS] = {{0, 0}};
@@ -71,7 +73,8 @@ START_TEST(scores)
     nn_client client = make_client(&r);
     double score[CLASSES], got[CLASSES];
     for (int k = 0; k < CLASSES; k++) score[k] = 30 * random_unit();
-    score[3] = 600; /* one alone may exceed the bound: what must not is a coefficient, a mean over the block */
+    /* one alone may exceed the bound: what must not is a coefficient, a mean over the block */
+    score[3] = 600;
     ckks_ciphertext *ct = result(&r, score);
     ck_assert_ok(nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret));
     for (int k = 0; k < CLASSES; k++) ck_assert_double_eq_tol(got[k], score[k], 1e-6);
@@ -99,7 +102,9 @@ START_TEST(wrapped_scores)
             } else {
                 ck_assert_int_eq(status, FHOLA_RANGE);
                 ck_assert_double_eq(got[0], 7);
-                ck_assert_fails(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 1, r.rng), FHOLA_RANGE);
+                ck_assert_fails(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct,
+                                                          r.secret, 1, r.rng),
+                                FHOLA_RANGE);
                 refused++;
             }
             ckks_ciphertext_destroy(ct);
@@ -137,12 +142,14 @@ START_TEST(flooding)
     enum { RUNS = 500 };
     ring r = toy_ring();
     nn_client client = make_client(&r);
-    double score[CLASSES] = {1, -2, 3, -4, 5, -6, 7, -8, 9, -10}, got[CLASSES], square = 0, mean = 0, cross = 0;
+    double score[CLASSES] = {1, -2, 3, -4, 5, -6, 7, -8, 9, -10}, got[CLASSES], square = 0,
+           mean = 0, cross = 0;
     ckks_ciphertext *ct = result(&r, score);
     double deviation = nn_flood_deviation(&client, 8, 2, 0.01);
     ck_assert_double_eq_tol(deviation, 4 * sqrt(24) * 16 * 0.01, 1e-9);
     for (int k = 0; k < RUNS; k++) {
-        ck_assert_ok(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, deviation, r.rng));
+        ck_assert_ok(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret,
+                                               deviation, r.rng));
         for (int i = 0; i < CLASSES; i++) {
             double e = got[i] - score[i];
             mean += e;
@@ -154,8 +161,12 @@ START_TEST(flooding)
     assert_variance("noise on scores", square / count, deviation * deviation, count, 1e-3);
     ck_assert_double_le(fabs(mean / count), 5 * deviation / sqrt(count));
     ck_assert_double_le(fabs(cross / count), 5 * deviation * deviation / sqrt(count));
-    ck_assert_fails(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0, r.rng), FHOLA_RANGE);
-    ck_assert_fails(nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0x1p40, r.rng), FHOLA_RANGE);
+    ck_assert_fails(
+        nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0, r.rng),
+        FHOLA_RANGE);
+    ck_assert_fails(
+        nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0x1p40, r.rng),
+        FHOLA_RANGE);
     ckks_ciphertext_destroy(ct);
     nn_client_clear(&client);
     ring_close(&r);
@@ -173,7 +184,8 @@ START_TEST(pictures)
     ckks_ciphertext *ct = new_ciphertext(&r);
     for (int k = 0; k < 5; k++) {
         rgb[1000] = bad[k];
-        ck_assert_fails(nn_encrypt_picture(r.context, r.ws, ct, &client, rgb, r.secret, r.rng), FHOLA_RANGE);
+        ck_assert_fails(nn_encrypt_picture(r.context, r.ws, ct, &client, rgb, r.secret, r.rng),
+                        FHOLA_RANGE);
         ck_assert_uint_eq(ckks_ciphertext_basis(ct), 0);
     }
     ckks_ciphertext_destroy(ct);
@@ -197,10 +209,12 @@ START_TEST(wiped)
     ckks_ciphertext *picture = new_ciphertext(&r), *ct = result(&r, score);
     released = dirty = 0;
     watching = 1;
-    fhola_status encrypted = nn_encrypt_picture(r.context, r.ws, picture, &client, rgb, r.secret, r.rng);
+    fhola_status encrypted =
+        nn_encrypt_picture(r.context, r.ws, picture, &client, rgb, r.secret, r.rng);
     int blocks = released;
     fhola_status decrypted = nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret);
-    fhola_status flooded = nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 1, r.rng);
+    fhola_status flooded =
+        nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 1, r.rng);
     watching = 0;
     ck_assert_ok(encrypted);
     ck_assert_ok(decrypted);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Encrypted activations made of several polynomials, against the same polynomials in double precision and against ReLU; what is
- * refused. */
+/* Encrypted activations made of several polynomials, against the same polynomials in double
+ * precision and against ReLU; what is refused. */
 #include "nn/composition.h"
 
 #include "nn/model_io.h"
@@ -50,7 +50,10 @@ static void open_ring(void)
 static const struct {
     unsigned count, degree[3], factor;
     double alpha;
-} cases[] = {{3, {15, 15, 27}, 7, 13}, {3, {15, 15, 27}, 1, 13}, {2, {7, 15, 0}, 3, 7}, {1, {3, 0, 0}, 1, 2}};
+} cases[] = {{3, {15, 15, 27}, 7, 13},
+             {3, {15, 15, 27}, 1, 13},
+             {2, {7, 15, 0}, 3, 7},
+             {1, {3, 0, 0}, 1, 2}};
 
 START_TEST(against_plain)
 {
@@ -66,8 +69,10 @@ START_TEST(against_plain)
     ck_assert_uint_gt(nn_composition_bytes(n), 0);
     ckks_complex *x = malloc(3 * r.slots * sizeof *x), *want = x + r.slots, *got = want + r.slots;
     ck_assert(x);
-    for (size_t s = 0; s < r.slots; s++) x[s] = (ckks_complex){s % 3 ? random_unit() : random_unit() * exp2(-14), 0};
-    ckks_ciphertext *in = encrypt(&r, x, r.slots, spec.scale_in, r.chain), *out = new_ciphertext(&r);
+    for (size_t s = 0; s < r.slots; s++)
+        x[s] = (ckks_complex){s % 3 ? random_unit() : random_unit() * exp2(-14), 0};
+    ckks_ciphertext *in = encrypt(&r, x, r.slots, spec.scale_in, r.chain),
+                    *out = new_ciphertext(&r);
     ck_assert_ok(nn_composition_apply(r.context, r.ws, r.keys, n, out, in));
     ck_assert_uint_eq(ckks_basis_count(ckks_ciphertext_basis(out)), LEVELS + 1 - depth);
     ck_assert_double_eq_tol(ckks_ciphertext_scale(out) / spec.scale_out, 1, 1e-9);
@@ -76,11 +81,14 @@ START_TEST(against_plain)
     for (size_t s = 0; s < r.slots; s++) {
         unsigned c = s % PERIOD;
         want[s] = (ckks_complex){nn_activation_eval(&plain, c, x[s].re), 0};
-        if (cases[_i].factor == 1) relu = fmax(relu, fabs(want[s].re / width[c] - fmax(x[s].re, 0)));
+        if (cases[_i].factor == 1)
+            relu = fmax(relu, fabs(want[s].re / width[c] - fmax(x[s].re, 0)));
     }
-    printf("case %d: RMS 2^%.2f, worst 2^%.2f; from ReLU 2^%.2f\n", _i, log2(rms_difference(got, want, r.slots)),
-           log2(worst_difference(got, want, r.slots)), log2(relu));
-    ck_assert_double_le(rms_difference(got, want, r.slots), 0x1p-30); /* recorded: 2^-31.1 at most */
+    printf("case %d: RMS 2^%.2f, worst 2^%.2f; from ReLU 2^%.2f\n", _i,
+           log2(rms_difference(got, want, r.slots)), log2(worst_difference(got, want, r.slots)),
+           log2(relu));
+    /* recorded: 2^-31.1 at most */
+    ck_assert_double_le(rms_difference(got, want, r.slots), 0x1p-30);
     ck_assert_double_le(relu, exp2(-cases[_i].alpha));
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
@@ -100,14 +108,16 @@ START_TEST(refusals)
     nn_composition_spec spec = spec_of(7); /* three levels beside two */
     ck_assert_fails(nn_composition_create(&n, r.context, r.ws, &spec), FHOLA_PARAM);
     spec = spec_of(3);
-    spec.basis_in = ckks_basis_base(r.params) | ckks_basis_residual(r.params, 2); /* no level for the product is left below */
+    /* no level for the product is left below */
+    spec.basis_in = ckks_basis_base(r.params) | ckks_basis_residual(r.params, 2);
     ck_assert_fails(nn_composition_create(&n, r.context, r.ws, &spec), FHOLA_LEVEL);
     ck_assert_ptr_null(n);
 
     spec = spec_of(3);
     ck_assert_ok(nn_composition_create(&n, r.context, r.ws, &spec));
     ckks_complex zero = {0, 0};
-    ckks_ciphertext *in = encrypt(&r, &zero, 1, 2 * spec.scale_in, r.chain), *out = new_ciphertext(&r);
+    ckks_ciphertext *in = encrypt(&r, &zero, 1, 2 * spec.scale_in, r.chain),
+                    *out = new_ciphertext(&r);
     ck_assert_fails(nn_composition_apply(r.context, r.ws, r.keys, n, out, in), FHOLA_SCALE);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);

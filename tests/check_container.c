@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file container: what is written comes back; every damage, every foreign or truncated file, every failing stream gives an
- * error and leaves nothing behind. */
+/* The file container: what is written comes back; every damage, every foreign or truncated file,
+ * every failing stream gives an error and leaves nothing behind. */
 #include "tests/container_support.h"
 
 #include <dirent.h>
@@ -21,7 +21,7 @@ static void close_toy(void)
     ckks_params_destroy(toy);
 }
 
-/* ------------------------------------------------------------------ packed residues */
+/* ---- packed residues ---- */
 
 START_TEST(packing)
 {
@@ -31,7 +31,8 @@ START_TEST(packing)
             for (size_t n = 8; n <= 1024; n *= 4) {
                 size_t length = ckks_packed_bytes(n, bits);
                 uint64_t limit = (uint64_t)1 << bits, *value = malloc(n * sizeof *value);
-                unsigned char *words = malloc(n * width), *back = malloc(n * width), *packed = malloc(length + CKKS_UNPACK_SLACK);
+                unsigned char *words = malloc(n * width), *back = malloc(n * width),
+                              *packed = malloc(length + CKKS_UNPACK_SLACK);
                 ck_assert(value && words && back && packed);
                 memset(packed, 0xa5, length + CKKS_UNPACK_SLACK);
                 for (size_t i = 0; i < n; i++) {
@@ -42,7 +43,8 @@ START_TEST(packing)
                         ((uint64_t *)(void *)words)[i] = value[i];
                 }
                 ckks_pack_bits(packed, words, width, n, bits);
-                for (unsigned i = 0; i < CKKS_UNPACK_SLACK; i++) ck_assert_uint_eq(packed[length + i], 0xa5);
+                for (unsigned i = 0; i < CKKS_UNPACK_SLACK; i++)
+                    ck_assert_uint_eq(packed[length + i], 0xa5);
                 for (size_t i = 0; i < n; i++) /* bit by bit, as the format says */
                     for (unsigned k = 0; k < bits; k++) {
                         size_t bit = i * bits + k;
@@ -52,7 +54,8 @@ START_TEST(packing)
                 ck_assert_mem_eq(back, words, n * width);
                 size_t above = 0;
                 for (size_t i = 0; i < n; i++) above += value[i] >= limit - limit / 4;
-                ck_assert_uint_eq(ckks_unpack_bits(back, width, packed, n, bits, limit - limit / 4), above);
+                ck_assert_uint_eq(ckks_unpack_bits(back, width, packed, n, bits, limit - limit / 4),
+                                  above);
                 free(value);
                 free(words);
                 free(back);
@@ -64,7 +67,9 @@ END_TEST
 START_TEST(specification)
 {
     const char *name;
-    for (size_t i = 0; (name = i < 2 ? (const char *[]){"toy", "toy-boot"}[i] : ckks_params_name(i - 2)) != NULL; i++) {
+    for (size_t i = 0;
+         (name = i < 2 ? (const char *[]){"toy", "toy-boot"}[i] : ckks_params_name(i - 2)) != NULL;
+         i++) {
         ckks_params_spec spec = named_spec(name), back;
         unsigned char once[CKKS_SPEC_BYTES], again[CKKS_SPEC_BYTES];
         ckks_params *a, *b;
@@ -82,7 +87,7 @@ START_TEST(specification)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ a container and its way back */
+/* ---- a container and its way back ---- */
 
 #define KEY 0x0123456789abcdefu
 
@@ -118,7 +123,8 @@ static fhola_status read_chunks(ckks_reader *r, unsigned char fill)
 
 static fhola_status read_sample(bytes b, size_t step, size_t fail_at, int error)
 {
-    limited s = {.data = b.data, .length = b.length, .step = step, .fail_at = fail_at, .error = error};
+    limited s = {
+        .data = b.data, .length = b.length, .step = step, .fail_at = fail_at, .error = error};
     FILE *stream = limited_stream(&s, "rb");
     ckks_reader *r;
     ck_assert_ok(ckks_reader_create(&r, stream, "memory"));
@@ -170,7 +176,8 @@ START_TEST(streams)
             ck_assert_ok(ckks_reader_skip(r, &info));
             ck_assert_str_eq(info.tag, tags[k]);
             ck_assert_uint_eq(info.length, k ? 0 : 100);
-            ck_assert_uint_eq(info.offset, head.offset + 40 + 32 + CKKS_SPEC_BYTES + 32 + (k > 0) * 132u + (k > 1) * 32u);
+            ck_assert_uint_eq(info.offset, head.offset + 40 + 32 + CKKS_SPEC_BYTES + 32 +
+                                               (k > 0) * 132u + (k > 1) * 32u);
         }
     }
     ck_assert_ok(ckks_reader_begin(r, &more, CKKS_FILE_ANY, NULL, 0));
@@ -183,7 +190,7 @@ START_TEST(streams)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ damage */
+/* ---- damage ---- */
 
 START_TEST(every_byte_damaged)
 {
@@ -238,7 +245,7 @@ START_TEST(failing_reads)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ right checksums, wrong content */
+/* ---- right checksums, wrong content ---- */
 
 START_TEST(foreign_files)
 {
@@ -273,9 +280,12 @@ START_TEST(foreign_files)
     ckks_put64(b.data + 24, KEY + 1);
     fix_head(b);
     ck_assert_fails(read_sample(b, 0, 0, 0), FHOLA_KEY);
-    ck_assert_detail("memory: a ciphertext of another key (0123456789abcdf0, not 0123456789abcdef)");
+    ck_assert_detail(
+        "memory: a ciphertext of another key (0123456789abcdf0, not 0123456789abcdef)");
 
-    bytes text = {(unsigned char *)(uintptr_t) "P6 32 32 255 not of this kind at all, but long enough", 53},
+    bytes text =
+              {(unsigned char *)(uintptr_t) "P6 32 32 255 not of this kind at all, but long enough",
+               53},
           shorter = {text.data, 5};
     ck_assert_fails(read_sample(text, 0, 0, 0), FHOLA_FORMAT);
     ck_assert_detail("memory: byte 0: not a fhola file");
@@ -296,7 +306,8 @@ START_TEST(other_parameters)
     limited s;
     FILE *stream;
     ckks_reader *reader = bytes_reader(b, &s, &stream);
-    ck_assert_fails(ckks_reader_begin(reader, NULL, CKKS_FILE_CIPHERTEXT, r.context, KEY), FHOLA_KEY);
+    ck_assert_fails(ckks_reader_begin(reader, NULL, CKKS_FILE_CIPHERTEXT, r.context, KEY),
+                    FHOLA_KEY);
     ck_assert_detail("memory: a ciphertext for other parameters");
     ckks_reader_destroy(reader);
     fclose(stream);
@@ -350,9 +361,17 @@ START_TEST(bad_parameters)
     bad = good;
     bad.residual_levels = 0xffffffffu;
     ck_assert_fails(read_with_spec(&bad, 0, 0), FHOLA_FORMAT);
-    double *const real[] = {&bad.base_bits,    &bad.stc_bits, &bad.residual_bits, &bad.scale_bits, &bad.cts_bits,
-                            &bad.special_bits, &bad.eps,      &bad.eval_mod_power, &bad.eval_mod_scale_bits[3],
-                            &bad.residual_low_bits[0], &bad.residual_low_bits[1]};
+    double *const real[] = {&bad.base_bits,
+                            &bad.stc_bits,
+                            &bad.residual_bits,
+                            &bad.scale_bits,
+                            &bad.cts_bits,
+                            &bad.special_bits,
+                            &bad.eps,
+                            &bad.eval_mod_power,
+                            &bad.eval_mod_scale_bits[3],
+                            &bad.residual_low_bits[0],
+                            &bad.residual_low_bits[1]};
     for (size_t i = 0; i < sizeof real / sizeof real[0]; i++) {
         bad = good;
         *real[i] = i % 2 ? (double)INFINITY : (double)NAN;
@@ -399,7 +418,8 @@ END_TEST
 /* A chunk that claims `length` bytes, with a head that says so consistently. */
 START_TEST(claimed_lengths)
 {
-    static const uint64_t claims[] = {0, 9, 101, 1u << 20, 0xffffffffu, (uint64_t)1 << 40, (uint64_t)1 << 63, UINT64_MAX};
+    static const uint64_t claims[] = {
+        0, 9, 101, 1u << 20, 0xffffffffu, (uint64_t)1 << 40, (uint64_t)1 << 63, UINT64_MAX};
     bytes b = sample();
     size_t one = chunk_at(b, 0, 1);
     for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++) {
@@ -444,7 +464,7 @@ START_TEST(end_mark_with_content)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ misuse */
+/* ---- misuse ---- */
 
 START_TEST(misuse)
 {
@@ -479,7 +499,7 @@ START_TEST(misuse)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ named files */
+/* ---- named files ---- */
 
 static char folder[] = "/tmp/fhola-check-XXXXXX";
 
@@ -545,7 +565,8 @@ START_TEST(named_files)
         ck_assert_ok(ckks_writer_open(&w, path, owner_only));
         ck_assert_uint_eq(files_in_folder(), 1u + (unsigned)owner_only);
         write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
-        ck_assert_int_eq(access(path, F_OK), owner_only - 1); /* nothing there before the commit */
+        /* nothing there before the commit */
+        ck_assert_int_eq(access(path, F_OK), owner_only - 1);
         ck_assert_ok(ckks_writer_commit(w));
         ck_assert_fails(ckks_writer_commit(w), FHOLA_PARAM);
         ckks_writer_destroy(w);
@@ -703,16 +724,17 @@ START_TEST(unfinished_pipe)
 }
 END_TEST
 
-/* The checksum itself: the published answers of XXH3-64 with seed 0 on the bytes of its sanity test, some for each way it treats a
- * length. */
+/* The checksum itself: the published answers of XXH3-64 with seed 0 on the bytes of its sanity
+ * test, some for each way it treats a length. */
 START_TEST(checksum_answers)
 {
     static const struct {
         size_t length;
         uint64_t hash;
-    } known[] = {{0, 0x2d06800538d394c2},   {1, 0xc44bdff4074eecdb},   {6, 0x27b56a84cd2d7325},    {12, 0xa713daf0dfbb77e7},
-                 {24, 0xa3fe70bf9d3510eb},  {48, 0x397da259ecba1f11},  {80, 0xbcdefbbb2c47c90a},   {195, 0xcd94217ee362ec3a},
-                 {403, 0xcdeb804d65c6dea4}, {512, 0x617e49599013cb6b}, {2048, 0xdd59e2c3a5f038e0}, {2240, 0x6e73a90539cf2948},
+    } known[] = {{0, 0x2d06800538d394c2},   {1, 0xc44bdff4074eecdb},    {6, 0x27b56a84cd2d7325},
+                 {12, 0xa713daf0dfbb77e7},  {24, 0xa3fe70bf9d3510eb},   {48, 0x397da259ecba1f11},
+                 {80, 0xbcdefbbb2c47c90a},  {195, 0xcd94217ee362ec3a},  {403, 0xcdeb804d65c6dea4},
+                 {512, 0x617e49599013cb6b}, {2048, 0xdd59e2c3a5f038e0}, {2240, 0x6e73a90539cf2948},
                  {2367, 0xcb37aeb9e5d361ed}};
     uint8_t byte[2367];
     uint64_t generator = 2654435761u;
@@ -720,7 +742,8 @@ START_TEST(checksum_answers)
         byte[i] = (uint8_t)(generator >> 56);
         generator *= 11400714785074694797u;
     }
-    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) ck_assert_uint_eq(XXH3_64bits(byte, known[k].length), known[k].hash);
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+        ck_assert_uint_eq(XXH3_64bits(byte, known[k].length), known[k].hash);
 }
 END_TEST
 

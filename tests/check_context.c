@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring's tables against their definitions, the workspace as a stack, and one context shared by threads. */
+/* The ring's tables against their definitions, the workspace as a stack, and one context shared by
+ * threads. */
 #include "ckks/context.h"
 
 #include <pthread.h>
@@ -31,13 +32,16 @@ START_TEST(prime_tables)
         ck_assert_uint_eq(ckks_mod_pow(p->psi, c->n, p->p), p->p - 1);
         /* the smallest of all primitive roots */
         uint64_t root = p->psi, square = ckks_mod_mul(root, root, p->p);
-        for (size_t k = 0; k < c->n; k++, root = ckks_mod_mul(root, square, p->p)) ck_assert_uint_ge(root, p->psi);
+        for (size_t k = 0; k < c->n; k++, root = ckks_mod_mul(root, square, p->p))
+            ck_assert_uint_ge(root, p->psi);
         ck_assert_double_eq(p->inverse, 1.0 / (double)p->p);
         ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
         ck_assert_uint_eq(p->width, p->p >> 32 ? 8 : 4);
         for (unsigned t = 0; t < c->moduli; t++) {
             ck_assert_uint_eq(c->residue[i][t], p->p % c->prime[t].p);
-            if (!(c->part[t] >> i & 1)) ck_assert_uint_eq(ckks_mod_mul(c->residue[i][t], c->inverse[i][t], c->prime[t].p), 1);
+            if (!(c->part[t] >> i & 1))
+                ck_assert_uint_eq(ckks_mod_mul(c->residue[i][t], c->inverse[i][t], c->prime[t].p),
+                                  1);
         }
     }
     for (int k = 0; k < 400; k++) {
@@ -47,7 +51,8 @@ START_TEST(prime_tables)
         for (unsigned i = 0; i < c->primes; i++)
             if (basis >> i & 1) product = ckks_mod_mul(product, c->prime[i].p % q, q);
         ck_assert_uint_eq(ckks_product_mod(c, basis, t), product);
-        if (!(basis & c->part[t])) ck_assert_uint_eq(ckks_mod_mul(ckks_product_inverse_mod(c, basis, t), product, q), 1);
+        if (!(basis & c->part[t]))
+            ck_assert_uint_eq(ckks_mod_mul(ckks_product_inverse_mod(c, basis, t), product, q), 1);
     }
     ring_close(&r);
 }
@@ -59,7 +64,8 @@ START_TEST(products_of_two)
     ring r = opened(tables[_i]->name);
     const ckks_context *c = r.context;
     unsigned t = c->primes;
-    uint64_t *whole = ckks_alloc(3 * c->n * sizeof *whole), *half = whole + c->n, *again = half + c->n;
+    uint64_t *whole = ckks_alloc(3 * c->n * sizeof *whole), *half = whole + c->n,
+             *again = half + c->n;
     ck_assert_ptr_nonnull(whole);
     for (unsigned i = 0; i < c->primes; i++) {
         ck_assert_uint_eq(c->part[i], CKKS_BIT(i));
@@ -73,8 +79,11 @@ START_TEST(products_of_two)
         for (size_t j = 0; j < c->n; j++) whole[j] = random_word() % p->p;
         for (int k = 0; k < 2; k++) {
             ck_assert_uint_eq(p->psi % q[k]->p, q[k]->psi);
-            for (unsigned g = 0; g < c->subrings; g++) ck_assert_uint_eq(c->subring[g][t].psi % q[k]->p, c->subring[g][i + (unsigned)k].psi);
-            /* the transform of residues modulo the product is, position by position, those modulo each prime */
+            for (unsigned g = 0; g < c->subrings; g++)
+                ck_assert_uint_eq(c->subring[g][t].psi % q[k]->p,
+                                  c->subring[g][i + (unsigned)k].psi);
+            /* the transform of residues modulo the product is, position by position, those modulo
+             * each prime */
             for (size_t j = 0; j < c->n; j++) again[j] = whole[j], half[j] = whole[j] % q[k]->p;
             c->kernel->ntt_forward(p, &again, 1);
             c->kernel->ntt_forward(q[k], &half, 1);
@@ -89,7 +98,8 @@ START_TEST(products_of_two)
 }
 END_TEST
 
-/* Every basis of the lowest ten primes, others at random, with and without special primes: the limbs one after the other, those of two primes where both are there. */
+/* Every basis of the lowest ten primes, others at random, with and without special primes: the
+ * limbs one after the other, those of two primes where both are there. */
 START_TEST(limbs_of_bases)
 {
     ring r = opened(NULL);
@@ -100,14 +110,17 @@ START_TEST(limbs_of_bases)
         ck_assert_uint_eq(limbs, ckks_limb_count(c, basis));
         for (unsigned k = 0; k < limbs; k++) {
             ckks_basis part = c->part[modulus[k]];
-            ck_assert(!(part & ~basis) && part > seen); /* above all before, and part of the basis */
+            /* above all before, and part of the basis */
+            ck_assert(!(part & ~basis) && part > seen);
             seen |= part;
             ck_assert(!ckks_limb_shared(c, basis, modulus[k]));
             ck_assert_uint_eq(ckks_limb_index(c, basis, modulus[k]), k);
             ck_assert_uint_eq(ckks_basis_below(c, basis, modulus[k]), seen & ~part);
-            unsigned first = ckks_basis_lowest(part), second = ckks_basis_lowest(ckks_basis_top(part));
+            unsigned first = ckks_basis_lowest(part),
+                     second = ckks_basis_lowest(ckks_basis_top(part));
             if (first == second) { /* alone: its partner is not there */
-                ck_assert(!(r.params->shared & part && basis & part << 1) && !(r.params->shared & part >> 1 && basis & part >> 1));
+                ck_assert(!(r.params->shared & part && basis & part << 1) &&
+                          !(r.params->shared & part >> 1 && basis & part >> 1));
                 continue;
             }
             for (int h = 0; h < 2; h++) {
@@ -121,18 +134,22 @@ START_TEST(limbs_of_bases)
 }
 END_TEST
 
-/* Residues modulo one of two primes that share a limb are the limb's, reduced; others are where they are. */
+/* Residues modulo one of two primes that share a limb are the limb's, reduced; others are where
+ * they are. */
 START_TEST(ranges)
 {
     ring r = opened(tables[_i]->name);
     const ckks_context *c = r.context;
-    uint64_t *poly = ckks_alloc(c->moduli * c->stride * sizeof *poly), *room = ckks_alloc(c->n * sizeof *room);
+    uint64_t *poly = ckks_alloc(c->moduli * c->stride * sizeof *poly),
+             *room = ckks_alloc(c->n * sizeof *room);
     ck_assert(poly && room);
     for (int k = 0; k < 100; k++) {
         ckks_basis basis = k ? random_word() & (r.chain | r.special) : r.chain;
         unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
         for (unsigned i = 0; i < limbs; i++)
-            for (size_t j = 0; j < c->n; j++) poly[i * c->stride + j] = j % 7 ? random_word() % c->prime[modulus[i]].p : c->prime[modulus[i]].p - 1;
+            for (size_t j = 0; j < c->n; j++)
+                poly[i * c->stride + j] =
+                    j % 7 ? random_word() % c->prime[modulus[i]].p : c->prime[modulus[i]].p - 1;
         for (unsigned i = 0; i < limbs; i++)
             for (unsigned t = 0; t < c->moduli; t++) {
                 if (c->part[t] & ~c->part[modulus[i]]) continue;
@@ -142,7 +159,8 @@ START_TEST(ranges)
                 for (size_t from = 0; from < c->n; from += count) {
                     const uint64_t *x = ckks_limb_range(c, poly, basis, t, from, count, room);
                     ck_assert_ptr_eq(x, t == modulus[i] ? limb + from : room);
-                    for (size_t j = 0; j < count; j++) ck_assert_uint_eq(x[j], limb[from + j] % c->prime[t].p);
+                    for (size_t j = 0; j < count; j++)
+                        ck_assert_uint_eq(x[j], limb[from + j] % c->prime[t].p);
                 }
             }
     }
@@ -167,7 +185,8 @@ START_TEST(automorphisms)
         ck_assert_ok(ckks_automorphism_create(&sigma, c, g));
         ck_assert_uint_eq(sigma.g, g);
         for (uint32_t i = 0; i < c->n; i++)
-            ck_assert_uint_eq(sigma.source[i], position[g * ckks_ntt_exponent(i, c->log_n) % (2 * c->n)]);
+            ck_assert_uint_eq(sigma.source[i],
+                              position[g * ckks_ntt_exponent(i, c->log_n) % (2 * c->n)]);
         ckks_free((void *)(uintptr_t)sigma.source);
     }
     ck_assert_uint_eq(g, 1); /* 5 has order N / 2 */
@@ -216,13 +235,15 @@ START_TEST(workspace_stack)
         for (size_t j = 0; j < limbs * r.context->stride; j++) poly[i][j] = i;
     }
     for (unsigned i = 0; i < TAKES; i++)
-        for (size_t j = 0; j < (1 + i % 7) * r.context->stride; j++) ck_assert_uint_eq(poly[i][j], i);
+        for (size_t j = 0; j < (1 + i % 7) * r.context->stride; j++)
+            ck_assert_uint_eq(poly[i][j], i);
     for (int i = 0; i < 100; i++) ck_assert_uint_eq(first[i], 1);
     ckks_workspace_release(ws, inner);
     /* the same memory again: a steady computation does not grow */
     unsigned blocks = ws->blocks;
     for (int round = 0; round < 5; round++) {
-        for (unsigned i = 0; i < TAKES; i++) ck_assert_ptr_nonnull(ckks_workspace_poly(ws, 1 + i % 7));
+        for (unsigned i = 0; i < TAKES; i++)
+            ck_assert_ptr_nonnull(ckks_workspace_poly(ws, 1 + i % 7));
         ckks_workspace_release(ws, inner);
     }
     ck_assert_uint_eq(ws->blocks, blocks);
@@ -286,7 +307,8 @@ START_TEST(shared_context)
     job alone = {&r, in, 0, FHOLA_OK}, pair[2] = {alone, alone};
     ck_assert_ok(compute(&alone));
     pthread_t thread[2];
-    for (int k = 0; k < 2; k++) ck_assert_int_eq(pthread_create(&thread[k], NULL, run_job, &pair[k]), 0);
+    for (int k = 0; k < 2; k++)
+        ck_assert_int_eq(pthread_create(&thread[k], NULL, run_job, &pair[k]), 0);
     for (int k = 0; k < 2; k++) ck_assert_int_eq(pthread_join(thread[k], NULL), 0);
     for (int k = 0; k < 2; k++) {
         ck_assert_int_eq(pair[k].status, FHOLA_OK);

@@ -3,10 +3,13 @@
 
 #include "check_nn_support.h"
 
-#define START                    "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": \"m\", \"threads\": 2, \"sets\": ["
-#define STAGE(channels, seconds) "{\"channels\": " channels ", \"seconds\": " seconds ", \"change_seconds\": 0.5}"
-#define SET(degrees, stages)                                                                                                       \
-    START "{\"params\": \"R15\", \"degrees\": " degrees ", \"fixed_seconds\": 0.25, \"stages\": [" stages "]}]}"
+#define START                                                                                      \
+    "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": \"m\", \"threads\": 2, \"sets\": ["
+#define STAGE(channels, seconds)                                                                   \
+    "{\"channels\": " channels ", \"seconds\": " seconds ", \"change_seconds\": 0.5}"
+#define SET(degrees, stages)                                                                       \
+    START "{\"params\": \"R15\", \"degrees\": " degrees                                            \
+          ", \"fixed_seconds\": 0.25, \"stages\": [" stages "]}]}"
 #define STAGES STAGE("16", "[1, 2]") ", " STAGE("32", "[3, 4]") ", " STAGE("64", "[5, 6]")
 
 START_TEST(says_what_a_layer_costs)
@@ -55,15 +58,19 @@ static const struct {
     {SET("[3, 64]", STAGES), "1 to 63"},
     {SET("[3, 7, 15]", STAGES), "\"seconds\""},
     {SET("[3, 7]", STAGE("16", "[1, 2]")), "3 stages"},
-    {SET("[3, 7]", STAGE("16", "[1, 2]") ", " STAGE("16", "[1, 2]") ", " STAGE("64", "[1, 2]")), "\"channels\""},
-    {SET("[3, 7]", STAGE("16", "[2, 1]") ", " STAGE("32", "[1, 2]") ", " STAGE("64", "[1, 2]")), "not fall"},
-    {SET("[3, 7]", STAGE("16", "[0, 1]") ", " STAGE("32", "[1, 2]") ", " STAGE("64", "[1, 2]")), "positive"},
+    {SET("[3, 7]", STAGE("16", "[1, 2]") ", " STAGE("16", "[1, 2]") ", " STAGE("64", "[1, 2]")),
+     "\"channels\""},
+    {SET("[3, 7]", STAGE("16", "[2, 1]") ", " STAGE("32", "[1, 2]") ", " STAGE("64", "[1, 2]")),
+     "not fall"},
+    {SET("[3, 7]", STAGE("16", "[0, 1]") ", " STAGE("32", "[1, 2]") ", " STAGE("64", "[1, 2]")),
+     "positive"},
 };
 
 START_TEST(refuses_bad_tables)
 {
     nn_cost *cost = NULL;
-    fail_with(nn_cost_parse(&cost, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT, wrong[_i].message);
+    fail_with(nn_cost_parse(&cost, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT,
+              wrong[_i].message);
     ck_assert_ptr_null(cost);
 }
 END_TEST
@@ -88,10 +95,14 @@ START_TEST(refuses_to_measure_nothing)
     nn_cost *cost = NULL;
     nn_model *model;
     succeed(nn_model_load(&model, write_network("n", 1, "down", test_seed), NULL));
-    fail_with(nn_cost_measure(&cost, "R15", "m", model, 63, 0, NULL, NULL, NULL), FHOLA_PARAM, "1 to 100 runs");
-    fail_with(nn_cost_measure(&cost, "R15", "", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM, "machine \"\"");
-    fail_with(nn_cost_measure(&cost, "R99", "m", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM, "R99");
-    fail_with(nn_cost_measure(&cost, "R15", "m", model, 2, 1, NULL, NULL, NULL), FHOLA_PARAM, "no polynomial to measure");
+    fail_with(nn_cost_measure(&cost, "R15", "m", model, 63, 0, NULL, NULL, NULL), FHOLA_PARAM,
+              "1 to 100 runs");
+    fail_with(nn_cost_measure(&cost, "R15", "", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM,
+              "machine \"\"");
+    fail_with(nn_cost_measure(&cost, "R99", "m", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM,
+              "R99");
+    fail_with(nn_cost_measure(&cost, "R15", "m", model, 2, 1, NULL, NULL, NULL), FHOLA_PARAM,
+              "no polynomial to measure");
     ck_assert_ptr_null(cost);
     nn_model_free(model);
 }

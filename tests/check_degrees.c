@@ -39,7 +39,8 @@ static void tear_down(setting *s)
     nn_model_free(s->model);
 }
 
-/* Every schedule there is, against the dynamic programming, in levels and in seconds, for both measures of importance. */
+/* Every schedule there is, against the dynamic programming, in levels and in seconds, for both
+ * measures of importance. */
 START_TEST(finds_the_best_of_all_schedules)
 {
     setting s = set_up();
@@ -56,11 +57,9 @@ START_TEST(finds_the_best_of_all_schedules)
         succeed(nn_degrees_choose(chosen, &total, &table, NN_CHOICE_DP, budget));
         for (unsigned code = 0; code < 2187; code++) {
             unsigned rest = code;
-            for (size_t i = 0; i < ACTIVATIONS; i++, rest /= 3)
-                tried[i] = table.degree[rest % 3];
+            for (size_t i = 0; i < ACTIVATIONS; i++, rest /= 3) tried[i] = table.degree[rest % 3];
             ola_schedule t = nn_degrees_total(&table, tried);
-            if (t.cost <= budget + 1e-9 && t.loss < best.loss)
-                best = t;
+            if (t.cost <= budget + 1e-9 && t.loss < best.loss) best = t;
         }
         assert_close(total.loss, best.loss, 1e-12 * best.loss);
         ck_assert(total.cost <= budget + 1e-9);
@@ -69,9 +68,9 @@ START_TEST(finds_the_best_of_all_schedules)
         ola_schedule greedy, uniform;
         succeed(nn_degrees_choose(tried, &greedy, &table, NN_CHOICE_GREEDY, budget));
         succeed(nn_degrees_choose(tried, &uniform, &table, NN_CHOICE_UNIFORM, budget));
-        for (size_t i = 1; i < ACTIVATIONS; i++)
-            ck_assert_uint_eq(tried[i], tried[0]);
-        ck_assert(greedy.loss >= total.loss * (1 - 1e-12) && uniform.loss >= total.loss * (1 - 1e-12));
+        for (size_t i = 1; i < ACTIVATIONS; i++) ck_assert_uint_eq(tried[i], tried[0]);
+        ck_assert(greedy.loss >= total.loss * (1 - 1e-12) &&
+                  uniform.loss >= total.loss * (1 - 1e-12));
         nn_degrees_clear(&table);
     }
     tear_down(&s);
@@ -81,7 +80,8 @@ END_TEST
 /* Every named method gives a plan within its budget. */
 START_TEST(methods_keep_their_budgets)
 {
-    static const nn_plan_method methods[] = {NN_METHOD_LAYERWISE, NN_METHOD_PAPER, NN_METHOD_GREEDY, NN_METHOD_UNIFORM};
+    static const nn_plan_method methods[] = {NN_METHOD_LAYERWISE, NN_METHOD_PAPER, NN_METHOD_GREEDY,
+                                             NN_METHOD_UNIFORM};
     setting s = set_up();
     for (size_t m = 0; m < 4; m++) {
         nn_plan *plan, *timed;
@@ -115,10 +115,12 @@ START_TEST(keeps_a_loss_or_says_so)
     succeed(nn_plan_make(&plan, s.model, s.calibration, s.held_out, &s.options, NULL, NULL));
     succeed(nn_evaluate(&exact, s.model, NULL, s.held_out, 0, 0, NULL, NULL));
     succeed(nn_evaluate(&now, s.model, plan, s.held_out, 0, 0, NULL, NULL));
-    ck_assert(100.0 * (double)exact.right - 100.0 * (double)now.right <= 40.0 * (double)exact.pictures + 1e-9);
+    ck_assert(100.0 * (double)exact.right - 100.0 * (double)now.right <=
+              40.0 * (double)exact.pictures + 1e-9);
     nn_plan_free(plan);
     plan = NULL;
-    fail_with(nn_plan_make(&plan, s.model, s.calibration, NULL, &s.options, NULL, NULL), FHOLA_PARAM, "held-out");
+    fail_with(nn_plan_make(&plan, s.model, s.calibration, NULL, &s.options, NULL, NULL),
+              FHOLA_PARAM, "held-out");
     tear_down(&s);
 }
 END_TEST
@@ -128,18 +130,21 @@ START_TEST(refuses_contradictions)
     setting s = set_up();
     nn_plan *plan = NULL;
     nn_plan_options good = s.options;
-#define WITH(change, words)                                                                                                        \
-    do {                                                                                                                           \
-        s.options = good;                                                                                                          \
-        change;                                                                                                                    \
-        fail_with(nn_plan_make(&plan, s.model, s.calibration, s.held_out, &s.options, NULL, NULL), FHOLA_PARAM, words);            \
+#define WITH(change, words)                                                                        \
+    do {                                                                                           \
+        s.options = good;                                                                          \
+        change;                                                                                    \
+        fail_with(nn_plan_make(&plan, s.model, s.calibration, s.held_out, &s.options, NULL, NULL), \
+                  FHOLA_PARAM, words);                                                             \
     } while (0)
     WITH(s.options.depth = 0, "exactly one budget");
     WITH(s.options.seconds = 5, "contradict");
     WITH(s.options.max_loss = 1, "contradict");
     WITH((s.options.depth = 0, s.options.seconds = 5), "table of costs");
     WITH((s.options.depth = 0, s.options.seconds = 1, s.options.cost = s.cost), "budget");
-    WITH((s.options.depth = 0, s.options.seconds = 8, s.options.cost = s.cost, s.options.params = "R99"), "R99");
+    WITH((s.options.depth = 0, s.options.seconds = 8, s.options.cost = s.cost,
+          s.options.params = "R99"),
+         "R99");
     WITH(s.options.seconds = (double)NAN, "out of range");
     WITH(s.options.max_degree = 2, "largest degree");
     WITH(s.options.exact_inputs = 1, "plain_target");
@@ -158,8 +163,10 @@ START_TEST(refuses_bad_inputs)
     s.options.profile = NULL;
     /* No pictures: refused where they are loaded, or where they are used. */
     if (nn_batch_load(&none, write_bytes("none", "", 0), 0, 0) == FHOLA_OK) {
-        ck_assert_int_ne(nn_profile_make(&profile, s.model, none, &s.options, NULL, NULL), FHOLA_OK);
-        fail_with(nn_plan_make(&plan, s.model, none, NULL, &s.options, NULL, NULL), FHOLA_PARAM, "no calibration pictures");
+        ck_assert_int_ne(nn_profile_make(&profile, s.model, none, &s.options, NULL, NULL),
+                         FHOLA_OK);
+        fail_with(nn_plan_make(&plan, s.model, none, NULL, &s.options, NULL, NULL), FHOLA_PARAM,
+                  "no calibration pictures");
         nn_batch_free(none);
     }
     /* One picture is little, but enough. */
@@ -171,12 +178,14 @@ START_TEST(refuses_bad_inputs)
     /* A channel that never changes. */
     nn_conv *conv = &s.model->blocks[0].conv1;
     memset(conv->weight + (size_t)5 * conv->in * 9, 0, (size_t)conv->in * 9 * sizeof *conv->weight);
-    fail_with(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL), FHOLA_RANGE,
-              "activation 1: channel 5 is constant");
+    fail_with(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL),
+              FHOLA_RANGE, "activation 1: channel 5 is constant");
     /* A weight that is no number. */
     conv->weight[3] = (double)NAN;
-    fail_with(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL), FHOLA_RANGE, "not finite");
-    fail_with(nn_plan_make(&plan, s.model, s.calibration, NULL, &s.options, NULL, NULL), FHOLA_RANGE, "not finite");
+    fail_with(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL),
+              FHOLA_RANGE, "not finite");
+    fail_with(nn_plan_make(&plan, s.model, s.calibration, NULL, &s.options, NULL, NULL),
+              FHOLA_RANGE, "not finite");
     ck_assert(!profile && !plan);
     tear_down(&s);
 }
@@ -190,14 +199,16 @@ START_TEST(predicts_accuracy)
     nn_evaluation exact;
     succeed(nn_margins_create(&margins, s.model, s.held_out));
     succeed(nn_evaluate(&exact, s.model, NULL, s.held_out, 0, 0, NULL, NULL));
-    assert_close(nn_margins_accuracy(&margins, 0), 100.0 * (double)exact.right / (double)exact.pictures, 1e-9);
+    assert_close(nn_margins_accuracy(&margins, 0),
+                 100.0 * (double)exact.right / (double)exact.pictures, 1e-9);
     assert_close(nn_margins_accuracy(&margins, 1e30), 50, 1e-6);
     nn_margins_clear(&margins);
     double two[2] = {1, -1};
     margins = (nn_margins){2, two};
     assert_close(nn_margins_accuracy(&margins, 0.5), 50, 1e-9);
     two[1] = 1;
-    assert_close(nn_margins_accuracy(&margins, 0.5), 84.1344746, 1e-6); /* one standard deviation */
+    /* one standard deviation */
+    assert_close(nn_margins_accuracy(&margins, 0.5), 84.1344746, 1e-6);
     tear_down(&s);
 }
 END_TEST

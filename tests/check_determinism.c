@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Known answers: from one seed the same keys, ciphertexts and bootstrap, bit for bit, on every kernel table the machine has and
- * for any number of threads, whatever compiler and C library. The answers are in known_answers.h. When they change on purpose,
+/* Known answers: from one seed the same keys, ciphertexts and bootstrap, bit for bit, on every
+ * kernel table the machine has and for any number of threads, whatever compiler and C library. The
+ * answers are in known_answers.h. When they change on purpose,
  *     FHOLA_TEST_ANSWERS=$PWD/../tests/known_answers.h make check TESTS=tests/check_determinism
- * writes them anew (from the first table on one thread; the other runs must still agree), and CHANGELOG.md says so: old files and new code
- * then differ. */
+ * writes them anew (from the first table on one thread; the other runs must still agree), and
+ * CHANGELOG.md says so: old files and new code then differ. */
 #include "tests/support.h"
 
 #define XXH_INLINE_ALL
@@ -56,11 +57,13 @@ static uint64_t keys_hash(const ring *r)
     for (size_t k = 0; k < r->keys->count; k++) {
         const ckks_switch_key *key = &r->keys->key[k];
         XXH3_64bits_update(&state, key->seed, sizeof key->seed);
-        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r->context, key->request.q | key->request.p, index);
+        unsigned index[CKKS_MAX_PRIMES],
+            limbs = ckks_limb_list(r->context, key->request.q | key->request.p, index);
         for (unsigned d = 0; d < key->digits; d++)
             for (unsigned i = 0; i < limbs; i++)
                 for (int part = 0; part < 2; part++)
-                    XXH3_64bits_update(&state, ckks_switch_key_limb(r->context, key, d, index[i], part),
+                    XXH3_64bits_update(&state,
+                                       ckks_switch_key_limb(r->context, key, d, index[i], part),
                                        r->n * r->context->prime[index[i]].width);
     }
     return XXH3_64bits_digest(&state);
@@ -70,7 +73,8 @@ static uint64_t keys_hash(const ring *r)
 static void fill(ckks_complex *z, size_t count, uint32_t step)
 {
     for (uint32_t i = 0; i < count; i++)
-        z[i] = (ckks_complex){(double)(i * step % 1009) / 1009 - 0.5, (double)(i * (step + 6) % 997) / 997 - 0.5};
+        z[i] = (ckks_complex){(double)(i * step % 1009) / 1009 - 0.5,
+                              (double)(i * (step + 6) % 997) / 997 - 0.5};
 }
 
 static int diagonal(void *arg, int32_t offset, ckks_complex *values)
@@ -83,8 +87,12 @@ static int diagonal(void *arg, int32_t offset, ckks_complex *values)
 static ckks_lintrans *transform(ring *r, ckks_basis basis, int double_hoist)
 {
     static const int32_t offset[] = {-9, -4, 0, 1, 2, 3, 17, 40, 41, 300};
-    ckks_lintrans_spec s = {
-        .basis = basis, .special = r->special, .count = 10, .offset = offset, .diagonal = diagonal, .period = 128};
+    ckks_lintrans_spec s = {.basis = basis,
+                            .special = r->special,
+                            .count = 10,
+                            .offset = offset,
+                            .diagonal = diagonal,
+                            .period = 128};
     s.plain_scale = 0x1p28;
     s.baby_step = 8;
     s.double_hoist = double_hoist;
@@ -118,7 +126,8 @@ static void run(uint64_t hash[STAGES], const char *isa)
     ck_assert_ok(ckks_rng_create_seeded(&r.rng, seed));
     ck_assert_ok(ckks_secret_key_create(&r.secret, r.context, r.rng));
     const ckks_context *c = r.context;
-    ckks_basis basis = ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 5);
+    ckks_basis basis =
+        ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 5);
     ckks_lintrans *single = transform(&r, basis, 0), *twice = transform(&r, basis, 1);
     ckks_polynomial *pe = polynomial(&r, basis);
     ckks_bootstrap *bs;
@@ -148,7 +157,8 @@ static void run(uint64_t hash[STAGES], const char *isa)
     ck_assert_ok(ckks_rotate_hoisted(c, r.ws, r.keys, both, x, by, 2));
     hash[HOISTED] = ciphertext_hash(both[0]) ^ 31 * ciphertext_hash(both[1]);
     const ckks_lintrans *each[2] = {single, twice};
-    ck_assert_ok(ckks_lintrans_apply(c, r.ws, r.keys, 2, each, both, x, basis & ~ckks_basis_top(basis)));
+    ck_assert_ok(
+        ckks_lintrans_apply(c, r.ws, r.keys, 2, each, both, x, basis & ~ckks_basis_top(basis)));
     hash[SINGLE] = ciphertext_hash(both[0]);
     hash[DOUBLE] = ciphertext_hash(both[1]);
     ck_assert_ok(ckks_polynomial_apply(c, r.ws, r.keys, pe, y, x));
@@ -156,12 +166,14 @@ static void run(uint64_t hash[STAGES], const char *isa)
     double w[256];
     for (size_t i = 0; i < 256; i++) w[i] = z[i].re;
     bootstrap_slots(z, w, 256);
-    ckks_ciphertext *in = encrypt(&r, z, 256, 0x1p28, ckks_basis_base(r.params) | ckks_basis_stc(r.params));
+    ckks_ciphertext *in =
+        encrypt(&r, z, 256, 0x1p28, ckks_basis_base(r.params) | ckks_basis_stc(r.params));
     ck_assert_ok(ckks_bootstrap_apply(c, r.ws, r.keys, bs, y, in, 3));
     hash[BOOTSTRAP] = ciphertext_hash(y);
     /* and it is right */
     decrypt(&r, z, y);
-    for (size_t i = 0; i < SLOTS; i++) ck_assert_double_eq_tol(z[i].re, bootstrap_sine(w[i % 256], spec.eps), 0x1p-12);
+    for (size_t i = 0; i < SLOTS; i++)
+        ck_assert_double_eq_tol(z[i].re, bootstrap_sine(w[i % 256], spec.eps), 0x1p-12);
 
     ckks_ciphertext *ct[] = {x, y, both[0], both[1], in};
     for (size_t i = 0; i < 5; i++) ckks_ciphertext_destroy(ct[i]);
@@ -178,9 +190,11 @@ static void write_answers(const char *path, const uint64_t hash[STAGES])
 {
     FILE *file = fopen(path, "w");
     ck_assert_msg(file != NULL, "cannot write %s", path);
-    fprintf(file, "/* SPDX-License-Identifier: Apache-2.0 */\n/* Hashes of what one seed gives, written by check_determinism.c. */\n");
+    fprintf(file, "/* SPDX-License-Identifier: Apache-2.0 */\n/* Hashes of what one seed gives, "
+                  "written by check_determinism.c. */\n");
     for (int s = 0; s < STAGES; s++) {
-        fprintf(file, "STAGE(%s, \"%s\", 0x%016" PRIx64 ")\n", known[s].identifier, known[s].name, hash[s]);
+        fprintf(file, "STAGE(%s, \"%s\", 0x%016" PRIx64 ")\n", known[s].identifier, known[s].name,
+                hash[s]);
         known[s].hash = hash[s];
     }
     ck_assert_int_eq(fclose(file), 0);
@@ -200,11 +214,13 @@ START_TEST(known_answers)
             int wrong = 0;
             for (int s = 0; s < STAGES; s++) wrong |= hash[s] != known[s].hash;
             for (int s = 0; wrong && s < STAGES; s++)
-                printf("%c %-28s 0x%016" PRIx64 " %s, %d threads\n", hash[s] == known[s].hash ? ' ' : '*', known[s].name, hash[s],
+                printf("%c %-28s 0x%016" PRIx64 " %s, %d threads\n",
+                       hash[s] == known[s].hash ? ' ' : '*', known[s].name, hash[s],
                        tables[k]->name, threads);
             fflush(stdout);
             for (int s = 0; s < STAGES; s++)
-                ck_assert_msg(hash[s] == known[s].hash, "%s, %d threads: %s is 0x%016" PRIx64 ", not 0x%016" PRIx64,
+                ck_assert_msg(hash[s] == known[s].hash,
+                              "%s, %d threads: %s is 0x%016" PRIx64 ", not 0x%016" PRIx64,
                               tables[k]->name, threads, known[s].name, hash[s], known[s].hash);
         }
 }

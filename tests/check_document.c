@@ -36,18 +36,25 @@ START_TEST(says_what_is_wrong)
         {"[1]", "text:1:1: \"format\" must be \"fhola-plan\""},
         {"{\"format\": 1}", "text:1:12: \"format\" must be \"fhola-plan\""},
         {"{\"format\": \"fhola-plans\"}", "text:1:12: \"format\" must be \"fhola-plan\""},
-        {"{\"format\": \"fhola-profile\", \"version\": 3, " HASH "}", "text:1:12: a profile instead of a plan"},
+        {"{\"format\": \"fhola-profile\", \"version\": 3, " HASH "}",
+         "text:1:12: a profile instead of a plan"},
         {"{\"format\": \"fhola-cost\"}", "text:1:12: a table of costs instead of a plan"},
-        {"{\"format\": \"fhola-plan\", " HASH "}", "text:1:1: \"version\" must be a whole number from 1 on"},
-        {"{\"format\": \"fhola-plan\", \"version\": 2.5}", "text:1:37: \"version\" must be a whole number from 1 on"},
-        {"{\"format\": \"fhola-plan\", \"version\": \"3\"}", "text:1:37: \"version\" must be a whole number from 1 on"},
-        {"{\"format\": \"fhola-plan\", \"version\": 1e10}", "text:1:37: \"version\" must be a whole number from 1 on"},
+        {"{\"format\": \"fhola-plan\", " HASH "}",
+         "text:1:1: \"version\" must be a whole number from 1 on"},
+        {"{\"format\": \"fhola-plan\", \"version\": 2.5}",
+         "text:1:37: \"version\" must be a whole number from 1 on"},
+        {"{\"format\": \"fhola-plan\", \"version\": \"3\"}",
+         "text:1:37: \"version\" must be a whole number from 1 on"},
+        {"{\"format\": \"fhola-plan\", \"version\": 1e10}",
+         "text:1:37: \"version\" must be a whole number from 1 on"},
         {"{\"format\": \"fhola-plan\", \"version\": 2, " HASH "}",
          "text:1:37: format version 2 is older than version 3, the one this program reads"},
         {"{\"format\": \"fhola-plan\", \"version\": 40, " HASH "}",
          "text:1:37: format version 40 is newer than version 3, the one this program reads"},
-        {"{\"format\": \"fhola-plan\", \"version\": 3}", "text:1:1: \"model_hash\" must be 16 hexadecimal digits"},
-        {"{\"format\": \"fhola-plan\", \"version\": 3, \"model_hash\": \"0123456789abcdeg\"}", "must be 16 hexadecimal digits"},
+        {"{\"format\": \"fhola-plan\", \"version\": 3}",
+         "text:1:1: \"model_hash\" must be 16 hexadecimal digits"},
+        {"{\"format\": \"fhola-plan\", \"version\": 3, \"model_hash\": \"0123456789abcdeg\"}",
+         "must be 16 hexadecimal digits"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         uint64_t hash = 5;
@@ -73,8 +80,10 @@ START_TEST(tells_kinds_apart)
         ck_assert_int_eq(kind, files[i].kind);
         ck_assert_str_eq(nn_document_name(kind), files[i].name);
     }
-    fail_with(nn_document_load_kind(&kind, write_string("file", "{\"format\": \"tar\"}")), FHOLA_FORMAT, "file:1:12: \"format\" must be");
-    fail_with(nn_document_load_kind(&kind, write_string("file", "{\"format\": ")), FHOLA_FORMAT, "file:1:");
+    fail_with(nn_document_load_kind(&kind, write_string("file", "{\"format\": \"tar\"}")),
+              FHOLA_FORMAT, "file:1:12: \"format\" must be");
+    fail_with(nn_document_load_kind(&kind, write_string("file", "{\"format\": ")), FHOLA_FORMAT,
+              "file:1:");
     fail_with(nn_document_load_kind(&kind, in_folder("none")), FHOLA_IO, "none");
     ck_assert_int_eq(kind, NN_DOCUMENT_COST);
 }

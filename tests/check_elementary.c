@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logarithm and power of two against the mathematical library in long double, where they must be exact, and as bits. */
+/* Logarithm and power of two against the mathematical library in long double, where they must be
+ * exact, and as bits. */
 #include "ckks/elementary.h"
 
 #define XXH_INLINE_ALL
@@ -27,7 +28,9 @@ START_TEST(logarithm)
     double worst = 0;
     for (int i = 0; i < 200000; i++) {
         int k = (int)(random_word() % 60);
-        double x = i % 2 ? ldexp(1.5 + 0.5 * random_unit(), k - 30) : 1 + 0.5 * random_unit() * ldexp(1, -k), y = ckks_log2(x);
+        double x = i % 2 ? ldexp(1.5 + 0.5 * random_unit(), k - 30)
+                         : 1 + 0.5 * random_unit() * ldexp(1, -k),
+               y = ckks_log2(x);
         long double want = log2l((long double)x);
         worst = fmax(worst, fabs((double)((long double)y - want)) / fmax(fabs((double)want), 1));
     }

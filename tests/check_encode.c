@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The encoder against direct evaluation of the embedding in long double, its errors, and packed plaintexts. */
+/* The encoder against direct evaluation of the embedding in long double, its errors, and packed
+ * plaintexts. */
 #include "ckks/encode.h"
 
 #include "ckks/alloc.h"
@@ -9,7 +10,8 @@
 static ring toy_ring(unsigned log_n, int shared)
 {
     ring r;
-    ckks_params_spec spec = shared ? shared_spec(log_n, 24.5, 4, 24.5) : flat_spec(log_n, 50, 4, 45);
+    ckks_params_spec spec =
+        shared ? shared_spec(log_n, 24.5, 4, 24.5) : flat_spec(log_n, 50, 4, 45);
     ring_open(&r, &spec, NULL);
     ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), shared ? 3 : 5);
     return r;
@@ -23,7 +25,8 @@ static uint64_t slot_exponent(size_t n, size_t j)
     return e;
 }
 
-/* Coefficients, before rounding, of the polynomial whose slots are z: c_k = (2 / N) Re sum_j z_j conj(zeta^(5^j k)). */
+/* Coefficients, before rounding, of the polynomial whose slots are z: c_k = (2 / N) Re sum_j z_j
+ * conj(zeta^(5^j k)). */
 static void embed(long double *c, const ckks_complex *z, size_t period, size_t n)
 {
     const long double pi = acosl(-1);
@@ -39,8 +42,8 @@ static void embed(long double *c, const ckks_complex *z, size_t period, size_t n
     }
 }
 
-/* Every coefficient is the nearest integer to the exact one (to the accuracy of the transform), at every period. Where primes share limbs,
- * the basis without prime 1 has half of one. */
+/* Every coefficient is the nearest integer to the exact one (to the accuracy of the transform), at
+ * every period. Where primes share limbs, the basis without prime 1 has half of one. */
 START_TEST(nearest_integers)
 {
     for (unsigned log_n = 4; log_n <= 8; log_n++) {
@@ -60,8 +63,8 @@ START_TEST(nearest_integers)
                 centred_limb(&r, got, plain->poly + i * r.context->stride, index[i]);
                 for (size_t k = 0; k < r.n; k++) {
                     ck_assert_msg(fabsl((long double)got[k] - exact[k] * scale) < 0.5L + 1e-4L,
-                                  "N = %zu, period %zu: coefficient %zu is %" PRId64 ", not %.3Lf", r.n, period, k, got[k],
-                                  exact[k] * scale);
+                                  "N = %zu, period %zu: coefficient %zu is %" PRId64 ", not %.3Lf",
+                                  r.n, period, k, got[k], exact[k] * scale);
                     if (k % (r.slots / period)) ck_assert_int_eq(got[k], 0);
                 }
             }
@@ -75,7 +78,8 @@ START_TEST(nearest_integers)
 }
 END_TEST
 
-/* Slots of the encoded polynomial, evaluated term by term at zeta^(5^j): the values, up to rounding of 2 period coefficients. */
+/* Slots of the encoded polynomial, evaluated term by term at zeta^(5^j): the values, up to rounding
+ * of 2 period coefficients. */
 START_TEST(slots_by_evaluation)
 {
     ring r = toy_ring(8, 0);
@@ -99,7 +103,8 @@ START_TEST(slots_by_evaluation)
             sum += (double)(dr * dr + di * di);
         }
         /* 2 period independent roundings of variance 1/12; period 1 has too few to average */
-        double measured = sqrt(sum / (double)r.slots) * scale, expected = sqrt(2 * (double)period / 12);
+        double measured = sqrt(sum / (double)r.slots) * scale,
+               expected = sqrt(2 * (double)period / 12);
         if (period >= 16) assert_within("rounding of an encoding", measured, expected, 1, 1);
         ck_assert_double_le(measured, (double)period);
         ckks_plaintext_destroy(plain);
@@ -108,7 +113,8 @@ START_TEST(slots_by_evaluation)
 }
 END_TEST
 
-/* encode_coefficients, then decode_coefficients: back to the values. Unit vectors and limits included. */
+/* encode_coefficients, then decode_coefficients: back to the values. Unit vectors and limits
+ * included. */
 START_TEST(round_trip)
 {
     for (unsigned log_n = 4; log_n <= 13; log_n += 3) {
@@ -129,7 +135,8 @@ START_TEST(round_trip)
             for (size_t i = 0; i < r.n; i++) wide[i] = (double)c[i];
             ckks_decode_coefficients(r.context, back, r.slots, scratch, wide, scale);
             /* rounding to integers, and doubles of 53 bits through 2 log2(N) butterflies */
-            ck_assert_double_le(worst_difference(back, z, r.slots), 8 * sqrt((double)r.n / 12) / scale + 64 * 0x1p-53);
+            ck_assert_double_le(worst_difference(back, z, r.slots),
+                                8 * sqrt((double)r.n / 12) / scale + 64 * 0x1p-53);
         }
         free(z);
         free(back);
@@ -141,7 +148,8 @@ START_TEST(round_trip)
 }
 END_TEST
 
-/* A gap polynomial encoded in its subring and read back as the kernels read it (kernel.h, plain_product) is the whole limb. */
+/* A gap polynomial encoded in its subring and read back as the kernels read it (kernel.h,
+ * plain_product) is the whole limb. */
 START_TEST(packed_limbs)
 {
     ckks_params_spec spec = _i ? shared_spec(9, 22, 3, 24.5) : flat_spec(9, 40, 2, 28);
@@ -149,30 +157,37 @@ START_TEST(packed_limbs)
     ring_open(&r, &spec, NULL);
     const ckks_context *c = r.context;
     ckks_complex z[256];
-    uint64_t *packed = ckks_alloc(c->n * sizeof *packed), *subring = ckks_alloc(c->n * sizeof *subring);
+    uint64_t *packed = ckks_alloc(c->n * sizeof *packed),
+             *subring = ckks_alloc(c->n * sizeof *subring);
     int64_t *coefficient = ckks_alloc(c->n * sizeof *coefficient);
     double scratch[512];
     ck_assert(packed && subring && coefficient);
     for (size_t period = 1; period <= r.slots; period *= 2) {
         unsigned log_gap = ckks_packed_log_gap(c, period);
-        ck_assert_uint_eq(log_gap, period * 8 <= r.slots ? 3 : (unsigned)(log2((double)(r.slots / period)) + 0.5));
+        ck_assert_uint_eq(log_gap, period * 8 <= r.slots
+                                       ? 3
+                                       : (unsigned)(log2((double)(r.slots / period)) + 0.5));
         random_complex(z, period, 1);
-        ckks_plaintext *plain = encode(&r, z, period, 0x1p20, 7); /* a shared limb and half a one, or three */
+        /* a shared limb and half a one, or three */
+        ckks_plaintext *plain = encode(&r, z, period, 0x1p20, 7);
         unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, 7, index);
         ck_assert_uint_eq(limbs, _i ? 2 : 3);
-        ck_assert_int_eq(ckks_encode_coefficients(c, coefficient, scratch, z, period, 0x1p20), FHOLA_OK);
+        ck_assert_int_eq(ckks_encode_coefficients(c, coefficient, scratch, z, period, 0x1p20),
+                         FHOLA_OK);
         for (unsigned k = 0; k < limbs; k++) {
             unsigned t = index[k];
             const uint64_t *limb = plain->poly + k * c->stride;
             ckks_encode_packed(c, t, log_gap, packed, subring, coefficient, period);
             for (size_t i = 0; i < c->n; i++) {
                 size_t at = (i >> 3 >> log_gap << 3) + (i & 7);
-                ck_assert_uint_eq(limb[i], c->prime[t].width == 4 ? ((uint32_t *)packed)[at] : packed[at]);
+                ck_assert_uint_eq(limb[i],
+                                  c->prime[t].width == 4 ? ((uint32_t *)packed)[at] : packed[at]);
             }
         }
         /* each limb padded to 64 bytes */
         size_t words = c->n >> log_gap, bytes = 0;
-        for (unsigned k = 0; k < limbs; k++) bytes += (words * c->prime[index[k]].width + 63) / 64 * 64;
+        for (unsigned k = 0; k < limbs; k++)
+            bytes += (words * c->prime[index[k]].width + 63) / 64 * 64;
         ck_assert_uint_eq(ckks_packed_bytes(c, 7, log_gap), bytes);
         ckks_plaintext_destroy(plain);
     }
@@ -190,12 +205,12 @@ START_TEST(errors)
     random_complex(z, 16, 1);
     ckks_plaintext *plain = encode(&r, z, 16, 0x1p30, r.chain);
     uint64_t first = plain->poly[0];
-#define REFUSED(c, workspace, values, period, at, over, status) \
-    do { \
-        ck_assert_fails(ckks_encode(c, workspace, plain, values, period, at, over), status); \
-        ck_assert_uint_eq(plain->basis, r.chain); \
-        ck_assert_double_eq(plain->scale, 0x1p30); \
-        ck_assert_uint_eq(plain->poly[0], first); \
+#define REFUSED(c, workspace, values, period, at, over, status)                                    \
+    do {                                                                                           \
+        ck_assert_fails(ckks_encode(c, workspace, plain, values, period, at, over), status);       \
+        ck_assert_uint_eq(plain->basis, r.chain);                                                  \
+        ck_assert_double_eq(plain->scale, 0x1p30);                                                 \
+        ck_assert_uint_eq(plain->poly[0], first);                                                  \
     } while (0)
     REFUSED(r.context, r.ws, z, 0, 0x1p30, r.chain, FHOLA_PARAM);
     REFUSED(r.context, r.ws, z, 3, 0x1p30, r.chain, FHOLA_PARAM);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Encryption and decryption: the noise against its formula, the seed, and what decryption makes of limiting integers. */
+/* Encryption and decryption: the noise against its formula, the seed, and what decryption makes of
+ * limiting integers. */
 #include "ckks/encode.h"
 
 #include "ckks/alloc.h"
@@ -21,18 +22,22 @@ typedef struct moments {
     double sum, sum2, count;
 } moments;
 
-/* Adds the coefficients of phase(ct) - plain modulo the lowest prime, after checking that every other prime sees the same ones. */
-static void collect_noise(const ring *r, moments *m, const ckks_ciphertext *ct, const ckks_plaintext *plain)
+/* Adds the coefficients of phase(ct) - plain modulo the lowest prime, after checking that every
+ * other prime sees the same ones. */
+static void collect_noise(const ring *r, moments *m, const ckks_ciphertext *ct,
+                          const ckks_plaintext *plain)
 {
     const ckks_context *c = r->context;
-    int64_t *first = malloc(3 * r->n * sizeof *first), *noise = first + r->n, *message = noise + r->n;
+    int64_t *first = malloc(3 * r->n * sizeof *first), *noise = first + r->n,
+            *message = noise + r->n;
     uint64_t *room = ckks_alloc(r->n * sizeof *room);
     ck_assert(first && room);
     for (unsigned t = 0, seen = 0; t < c->primes; t++) {
         if (!(ct->basis >> t & 1)) continue;
         int64_t p = (int64_t)c->prime[t].p;
         centred_phase(r, noise, ct, t);
-        centred_limb(r, message, ckks_limb_range(c, plain->poly, plain->basis, t, 0, r->n, room), t);
+        centred_limb(r, message, ckks_limb_range(c, plain->poly, plain->basis, t, 0, r->n, room),
+                     t);
         for (size_t i = 0; i < r->n; i++) {
             noise[i] = (noise[i] - message[i]) % p;
             if (noise[i] > p / 2) noise[i] -= p;
@@ -82,10 +87,12 @@ START_TEST(symmetric)
         ckks_plaintext_destroy(plain);
     }
     ck_assert_double_le(fabs(m.sum / m.count), 5 * sqrt(CKKS_ERROR_VARIANCE / m.count));
-    assert_variance("symmetric encryption, coefficients", m.sum2 / m.count, CKKS_ERROR_VARIANCE, m.count, 0);
+    assert_variance("symmetric encryption, coefficients", m.sum2 / m.count, CKKS_ERROR_VARIANCE,
+                    m.count, 0);
     /* slots: N coefficients, and the rounding of the encoding */
     double expected = (double)r.n * (CKKS_ERROR_VARIANCE + 1.0 / 12) * 0x1p-70;
-    assert_variance("symmetric encryption, slots", slots / SAMPLES, expected, SAMPLES * (double)r.slots, 0);
+    assert_variance("symmetric encryption, slots", slots / SAMPLES, expected,
+                    SAMPLES * (double)r.slots, 0);
     ckks_ciphertext_destroy(ct);
     ring_close(&r);
 }
@@ -115,8 +122,10 @@ START_TEST(public)
         ckks_plaintext_destroy(plain);
     }
     double expected = norm2 * 2 / 3 + CKKS_ERROR_VARIANCE * (1 + secret_norm2(&r));
-    /* coefficients of one product are not independent: as if there were SAMPLES / 2 values less per coefficient */
-    assert_variance("public-key encryption, coefficients", m.sum2 / m.count, expected, m.count / 2, 0.02);
+    /* coefficients of one product are not independent: as if there were SAMPLES / 2 values less per
+     * coefficient */
+    assert_variance("public-key encryption, coefficients", m.sum2 / m.count, expected, m.count / 2,
+                    0.02);
     ckks_public_key_destroy(pk);
     ckks_public_key_destroy(NULL);
     ckks_ciphertext_destroy(ct);
@@ -130,7 +139,8 @@ START_TEST(fresh)
     ring r = toy_ring(0);
     ckks_complex z[256];
     random_complex(z, r.slots, 1);
-    ckks_ciphertext *a = encrypt(&r, z, r.slots, 0x1p35, r.chain), *b = encrypt(&r, z, r.slots, 0x1p35, r.chain);
+    ckks_ciphertext *a = encrypt(&r, z, r.slots, 0x1p35, r.chain),
+                    *b = encrypt(&r, z, r.slots, 0x1p35, r.chain);
     ck_assert_mem_ne(a->seed, b->seed, 32);
     ck_assert_mem_ne(a->poly[1], b->poly[1], 64);
     ckks_complex back[256];
@@ -152,7 +162,8 @@ START_TEST(fresh)
 END_TEST
 
 #ifdef HAVE_GMP
-/* Decryption composes integers of up to 125 bits from the lowest limbs, signs and limits included: a ciphertext (m, 0). */
+/* Decryption composes integers of up to 125 bits from the lowest limbs, signs and limits included:
+ * a ciphertext (m, 0). */
 START_TEST(composition)
 {
     ring r;
@@ -175,7 +186,8 @@ START_TEST(composition)
         ckks_basis used = 0;
         double bits = 0;
         for (unsigned t = 0; t < limbs; t++)
-            if ((bits += ckks_params_log2(r.params, c->part[index[t]])) < 126) used |= c->part[index[t]];
+            if ((bits += ckks_params_log2(r.params, c->part[index[t]])) < 126)
+                used |= c->part[index[t]];
         integer_product(q, &r, used);
         mpz_fdiv_q_2exp(limit, q, 1);
         for (size_t i = 0; i < r.n; i++) {

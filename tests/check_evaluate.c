@@ -50,8 +50,7 @@ START_TEST(counts_what_the_engine_says)
         size_t best = scores[1] > scores[0] ? 1 : 0;
         best = scores[2] > scores[best] ? 2 : best;
         right += best == nn_batch_label(batch, i);
-        for (size_t k = 0; k < 3; k++)
-            max_score = fmax(max_score, fabs(scores[k]));
+        for (size_t k = 0; k < 3; k++) max_score = fmax(max_score, fabs(scores[k]));
     }
     succeed(nn_evaluate(&e, model, plan, batch, 0, 0, note, &count));
     ck_assert_uint_eq(reported, count);
@@ -99,8 +98,7 @@ START_TEST(notices_explosions)
     succeed(nn_batch_load(&batch, write_batch("b", 10, 3, test_seed), 0, 0));
     nn_plan *plan = linear_plan(model, 4);
     nn_activation *last = &plan->activations[plan->count - 1];
-    for (unsigned c = 0; c < last->channels; c++)
-        last->coeff[c] = c % 2 ? 1e4 : 1e-3;
+    for (unsigned c = 0; c < last->channels; c++) last->coeff[c] = c % 2 ? 1e4 : 1e-3;
     succeed(nn_evaluate(&e, model, plan, batch, 0, 0, NULL, NULL));
     ck_assert_uint_eq(e.too_large, 10);
     ck_assert_uint_eq(e.not_finite, 0);
@@ -128,7 +126,8 @@ START_TEST(refuses_what_it_must)
     succeed(nn_batch_load(&batch, write_batch("b", 50, 4, test_seed), 0, 0));
     fail_with(nn_evaluate(&e, model, NULL, batch, 0, 0, NULL, NULL), FHOLA_RANGE, "label 3");
     fail_with(nn_evaluate(&e, model, NULL, batch, -1, 0, NULL, NULL), FHOLA_PARAM, "noise -1");
-    fail_with(nn_evaluate(&e, model, NULL, batch, (double)NAN, 0, NULL, NULL), FHOLA_PARAM, "noise");
+    fail_with(nn_evaluate(&e, model, NULL, batch, (double)NAN, 0, NULL, NULL), FHOLA_PARAM,
+              "noise");
     ck_assert_uint_eq(e.pictures, 7);
     nn_batch_free(batch);
     nn_model_free(model);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The special Fourier transform against its definition in long double, its algebraic properties, and the roots of unity against the
- * mathematical library in long double. */
+/* The special Fourier transform against its definition in long double, its algebraic properties,
+ * and the roots of unity against the mathematical library in long double. */
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -63,15 +63,16 @@ static double relative_error(const double *a, const double *b, size_t m)
     return (double)sqrtl(difference / norm);
 }
 
-/* The proved bound (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem 24.2): each stage adds at most
- * mu + gamma_4 (sqrt 2 + mu) = 6.4 * 2^-53, mu = 0.73 * 2^-53 being the largest error of a root. */
+/* The proved bound (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem 24.2):
+ * each stage adds at most mu + gamma_4 (sqrt 2 + mu) = 6.4 * 2^-53, mu = 0.73 * 2^-53 being the
+ * largest error of a root. */
 static double error_bound(unsigned log_m)
 {
     return 7.0 * log_m * UNIT_ROUNDOFF;
 }
 
-/* What was measured on random inputs, 0.7 sqrt(log2 m) 2^-53, and one bit more; on few values chance is too large to say more
- * than the proved bound. */
+/* What was measured on random inputs, 0.7 sqrt(log2 m) 2^-53, and one bit more; on few values
+ * chance is too large to say more than the proved bound. */
 static double measured_bound(unsigned log_m)
 {
     return log_m < 3 ? error_bound(log_m) : 1.4 * sqrt(log_m) * UNIT_ROUNDOFF;
@@ -101,15 +102,18 @@ static double ulp_of(double x)
     return ldexp(DBL_EPSILON, exponent - 1);
 }
 
-/* Fails unless got is within the documented error of an exact value known to long double precision. */
+/* Fails unless got is within the documented error of an exact value known to long double
+ * precision. */
 static void assert_close(double got, long double exact, const char *what, double x)
 {
     double ulps = (double)(fabsl((long double)got - exact) / ulp_of((double)exact));
     double allowed = LDBL_MANT_DIG >= 64 ? 0.51 : 1.0;
-    if (!(ulps <= allowed)) ck_abort_msg("%s of %.17g: %.17g is %.4f ulp from %.21Lg", what, x, got, ulps, exact);
+    if (!(ulps <= allowed))
+        ck_abort_msg("%s of %.17g: %.17g is %.4f ulp from %.21Lg", what, x, got, ulps, exact);
 }
 
-/* A first eighth of the circle against sinl and cosl, the other seven against the first by symmetry, bit for bit. */
+/* A first eighth of the circle against sinl and cosl, the other seven against the first by
+ * symmetry, bit for bit. */
 START_TEST(test_roots)
 {
     unsigned log_order = (unsigned)_i;
@@ -125,15 +129,18 @@ START_TEST(test_roots)
             assert_close(w[1], sinl(angle), "sin", (double)k);
         ckks_root_of_unity(v, order / 4 - k, log_order);
         if (v[0] != w[1] || v[1] != w[0])
-            ck_abort_msg("root %llu of order 2^%u is not its mirror image", (unsigned long long)k, log_order);
+            ck_abort_msg("root %llu of order 2^%u is not its mirror image", (unsigned long long)k,
+                         log_order);
     }
     for (uint64_t k = 0; k < order / 4; k++)
         for (uint64_t quarter = 0; quarter < 4; quarter++) {
             double w[2], v[2];
             ckks_root_of_unity(w, k + quarter * (order / 4), log_order);
             ckks_root_of_unity(v, k + (quarter + 1) * (order / 4), log_order); /* i w */
-            if (v[0] != 0.0 - w[1] || v[1] != w[0] || (v[0] == 0.0 && signbit(v[0])) || (v[1] == 0.0 && signbit(v[1])))
-                ck_abort_msg("root %llu of order 2^%u turned by a quarter", (unsigned long long)k, log_order);
+            if (v[0] != 0.0 - w[1] || v[1] != w[0] || (v[0] == 0.0 && signbit(v[0])) ||
+                (v[1] == 0.0 && signbit(v[1])))
+                ck_abort_msg("root %llu of order 2^%u turned by a quarter", (unsigned long long)k,
+                             log_order);
         }
 }
 END_TEST
@@ -166,17 +173,21 @@ START_TEST(test_sin2pi)
     uint64_t state = test_seed + 77;
     for (int trial = 0; trial < 200000; trial++) {
         /* In (0, 1/8), of many magnitudes: no argument reduction in the reference. */
-        double x = ldexp(1.0 + fabs(next_real(&state)), -5 - (int)(next_random(&state) % (trial % 2 == 0 ? 2 : 200)));
+        double x = ldexp(1.0 + fabs(next_real(&state)),
+                         -5 - (int)(next_random(&state) % (trial % 2 == 0 ? 2 : 200)));
         double s = ckks_sin2pi(x), c = ckks_cos2pi(x);
         assert_close(s, sinl(2.0L * pi * x), "sin2pi", x);
         assert_close(c, cosl(2.0L * pi * x), "cos2pi", x);
-        if (ckks_sin2pi(-x) != 0.0 - s || ckks_cos2pi(-x) != c) ck_abort_msg("sin2pi is not odd or cos2pi not even at %.17g", x);
-        double y = ldexp((double)(next_random(&state) >> 38), -29); /* below 1/8, 1 - y and 5 + y exact */
+        if (ckks_sin2pi(-x) != 0.0 - s || ckks_cos2pi(-x) != c)
+            ck_abort_msg("sin2pi is not odd or cos2pi not even at %.17g", x);
+        /* below 1/8, 1 - y and 5 + y exact */
+        double y = ldexp((double)(next_random(&state) >> 38), -29);
         s = ckks_sin2pi(y);
         c = ckks_cos2pi(y);
-        if (ckks_sin2pi(1.0 - y) != 0.0 - s || ckks_cos2pi(1.0 - y) != c || ckks_sin2pi(0.5 - y) != s ||
-            ckks_cos2pi(0.5 - y) != 0.0 - c || ckks_sin2pi(0.25 - y) != c || ckks_cos2pi(0.25 - y) != s ||
-            ckks_sin2pi(5.0 + y) != s || ckks_cos2pi(5.0 + y) != c)
+        if (ckks_sin2pi(1.0 - y) != 0.0 - s || ckks_cos2pi(1.0 - y) != c ||
+            ckks_sin2pi(0.5 - y) != s || ckks_cos2pi(0.5 - y) != 0.0 - c ||
+            ckks_sin2pi(0.25 - y) != c || ckks_cos2pi(0.25 - y) != s || ckks_sin2pi(5.0 + y) != s ||
+            ckks_cos2pi(5.0 + y) != c)
             ck_abort_msg("a symmetry of sin2pi or cos2pi fails at %.17g", y);
     }
     ck_assert_double_eq(ckks_cos2pi(1e300), 1.0);
@@ -184,9 +195,11 @@ START_TEST(test_sin2pi)
     ck_assert_double_eq(ckks_sin2pi(0.25), 1.0);
     ck_assert_double_eq(ckks_sin2pi(-0.25), -1.0);
     ck_assert_double_eq(ckks_cos2pi(0.25), 0.0);
-    ck_assert(!signbit(ckks_cos2pi(0.75)) && !signbit(ckks_sin2pi(-0.5)) && !signbit(ckks_sin2pi(-0.0)));
+    ck_assert(!signbit(ckks_cos2pi(0.75)) && !signbit(ckks_sin2pi(-0.5)) &&
+              !signbit(ckks_sin2pi(-0.0)));
     ck_assert_double_eq_tol(ckks_sin2pi(DBL_MIN) / DBL_MIN, 2.0 * (double)pi, 1e-15);
-    ck_assert(isnan(ckks_sin2pi(INFINITY)) && isnan(ckks_cos2pi(-INFINITY)) && isnan(ckks_sin2pi(NAN)) && isnan(ckks_cos2pi(NAN)));
+    ck_assert(isnan(ckks_sin2pi(INFINITY)) && isnan(ckks_cos2pi(-INFINITY)) &&
+              isnan(ckks_sin2pi(NAN)) && isnan(ckks_cos2pi(NAN)));
 }
 END_TEST
 
@@ -195,7 +208,8 @@ START_TEST(test_roots_known_hash)
 {
     enum { LOG_ORDER = CKKS_FFT_MAX_LOG_N + 1 };
     static double roots[2 << LOG_ORDER];
-    for (size_t k = 0; k < (size_t)1 << LOG_ORDER; k++) ckks_root_of_unity(roots + 2 * k, k, LOG_ORDER);
+    for (size_t k = 0; k < (size_t)1 << LOG_ORDER; k++)
+        ckks_root_of_unity(roots + 2 * k, k, LOG_ORDER);
     ck_assert_uint_eq(hash_of(roots, sizeof roots / sizeof *roots), UINT64_C(10379555808375258960));
 }
 END_TEST
@@ -256,7 +270,8 @@ START_TEST(test_against_definition)
 {
     unsigned log_m = (unsigned)_i;
     size_t m = (size_t)1 << log_m;
-    double *values = random_values(m, 1 + log_m), *got = copy_of(values, m), *expected = copy_of(values, m);
+    double *values = random_values(m, 1 + log_m), *got = copy_of(values, m),
+           *expected = copy_of(values, m);
     direct_forward(expected, values, m);
     ckks_fft_forward(fft, got, m);
     double forward = relative_error(got, expected, m);
@@ -264,8 +279,8 @@ START_TEST(test_against_definition)
     direct_inverse(expected, values, m);
     ckks_fft_inverse(fft, got, m);
     double inverse = relative_error(got, expected, m);
-    printf("m = 2^%-2u relative error in units of 2^-53: forward %.3f inverse %.3f\n", log_m, forward / UNIT_ROUNDOFF,
-           inverse / UNIT_ROUNDOFF);
+    printf("m = 2^%-2u relative error in units of 2^-53: forward %.3f inverse %.3f\n", log_m,
+           forward / UNIT_ROUNDOFF, inverse / UNIT_ROUNDOFF);
     ck_assert_double_le(forward, error_bound(log_m));
     ck_assert_double_le(inverse, error_bound(log_m));
     ck_assert_double_le(forward, measured_bound(log_m));
@@ -311,7 +326,8 @@ START_TEST(test_unit_vectors)
             for (size_t j = 0; j < MAX_M; j++, power *= 5) {
                 double w[2];
                 ckks_root_of_unity(w, power, CKKS_FFT_MAX_LOG_N + 1);
-                worst = fmax(worst, fmax(fabs(values[2 * j] - w[0]), fabs(values[2 * j + 1] - w[1])));
+                worst =
+                    fmax(worst, fmax(fabs(values[2 * j] - w[0]), fabs(values[2 * j + 1] - w[1])));
             }
             ck_assert_double_le(worst, error_bound(CKKS_FFT_MAX_LOG_N - 1));
         }
@@ -338,8 +354,8 @@ START_TEST(test_rotation_and_conjugation)
 {
     unsigned log_m = (unsigned)_i;
     size_t m = (size_t)1 << log_m;
-    double *values = random_values(m, 80 + log_m), *slots = copy_of(values, m), *image = copy_of(values, m),
-           *expected = copy_of(values, m);
+    double *values = random_values(m, 80 + log_m), *slots = copy_of(values, m),
+           *image = copy_of(values, m), *expected = copy_of(values, m);
     ckks_fft_forward(fft, slots, m);
 
     automorphism(image, values, m, 5);
@@ -418,7 +434,8 @@ START_TEST(test_transform_known_hash)
 {
     enum { M = 4096 };
     static double values[2 * M];
-    static const uint64_t expected[2] = {UINT64_C(17693442824390129711), UINT64_C(5385092603490587315)};
+    static const uint64_t expected[2] = {UINT64_C(17693442824390129711),
+                                         UINT64_C(5385092603490587315)};
     for (int direction = 0; direction < 2; direction++) {
         uint64_t state = 12345;
         for (size_t i = 0; i < 2 * M; i++) values[i] = next_real(&state);

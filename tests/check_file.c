@@ -11,8 +11,7 @@ START_TEST(reads_what_was_written)
     enum { LENGTH = 300000 }; /* several steps of the reader */
     unsigned char *bytes = malloc(LENGTH), *back = NULL;
     size_t length;
-    for (size_t i = 0; i < LENGTH; i++)
-        bytes[i] = (unsigned char)(i * i >> 3);
+    for (size_t i = 0; i < LENGTH; i++) bytes[i] = (unsigned char)(i * i >> 3);
     const char *path = in_folder("some");
     for (size_t wanted = 0; wanted <= LENGTH; wanted = wanted < 10 ? wanted + 1 : wanted * 7) {
         succeed(nn_file_write(path, bytes, wanted));
@@ -30,7 +29,8 @@ START_TEST(refuses_what_it_must)
 {
     unsigned char *bytes = NULL;
     size_t length = 77;
-    fail_with(nn_file_read(&bytes, &length, in_folder("nothing"), 100), FHOLA_IO, "nothing: No such file");
+    fail_with(nn_file_read(&bytes, &length, in_folder("nothing"), 100), FHOLA_IO,
+              "nothing: No such file");
     fail_with(nn_file_read(&bytes, &length, test_folder, 100), FHOLA_IO, "directory");
     const char *path = write_string("ten", "0123456789");
     fail_with(nn_file_read(&bytes, &length, path, 9), FHOLA_FORMAT, "longer than 9 bytes");
@@ -52,7 +52,8 @@ START_TEST(leaves_nothing_behind)
 }
 END_TEST
 
-/* What a symbolic link leads to is replaced, not the link; a device gets the bytes and stays a device. */
+/* What a symbolic link leads to is replaced, not the link; a device gets the bytes and stays a
+ * device. */
 START_TEST(follows_links_and_keeps_devices)
 {
     unsigned char *back = NULL;
@@ -75,7 +76,8 @@ START_TEST(follows_links_and_keeps_devices)
     ck_assert(S_ISCHR(info.st_mode));
     link = in_folder("full");
     ck_assert_int_eq(symlink("/dev/full", link), 0);
-    if (access(link, W_OK) == 0) fail_with(nn_file_write(link, "x", 1), FHOLA_IO, "full: No space left");
+    if (access(link, W_OK) == 0)
+        fail_with(nn_file_write(link, "x", 1), FHOLA_IO, "full: No space left");
 }
 END_TEST
 

@@ -5,7 +5,7 @@
 #include "nn/trace.h"
 
 #define PICTURES 66u /* more than one chunk */
-#define HELD 3u
+#define HELD     3u
 
 typedef struct setting {
     nn_model *model;
@@ -35,7 +35,8 @@ static void tear_down(setting *s)
     nn_model_free(s->model);
 }
 
-static void trace_of(nn_trace **trace, const setting *s, const nn_plan *plan, const nn_batch *batch, size_t index)
+static void trace_of(nn_trace **trace, const setting *s, const nn_plan *plan, const nn_batch *batch,
+                     size_t index)
 {
     double rgb[NN_PICTURE_VALUES];
     nn_batch_picture(batch, index, rgb);
@@ -43,13 +44,15 @@ static void trace_of(nn_trace **trace, const setting *s, const nn_plan *plan, co
     succeed(nn_trace_create(trace, s->model, plan, rgb));
 }
 
-/* What the passage collects in front of activation i, against traces of every picture through the plan fitted so far. */
+/* What the passage collects in front of activation i, against traces of every picture through the
+ * plan fitted so far. */
 static void compare_arrivals(const setting *s, const nn_arrivals *arrivals, size_t i)
 {
     double min[64], max[64], held_min[64], held_max[64], sum[64] = {0}, target[64] = {0};
     unsigned channels = arrivals->channels;
     nn_plan *plan;
-    succeed(nn_plan_create(&plan, s->model, s->plan->eps)); /* what lies behind i does not matter, but must be a plan */
+    /* what lies behind i does not matter, but must be a plan */
+    succeed(nn_plan_create(&plan, s->model, s->plan->eps));
     for (size_t j = 0; j < plan->count; j++) {
         nn_activation *to = &plan->activations[j];
         const nn_activation *from = &s->plan->activations[j];
@@ -112,11 +115,13 @@ START_TEST(passage_follows_both_networks)
 {
     setting s = set_up(_i ? "down" : NULL);
     nn_passage *passage;
-    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out, nn_batch_count(s.held_out), true));
+    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out,
+                              nn_batch_count(s.held_out), true));
     for (size_t i = 0; i < s.plan->count; i++) {
         nn_arrivals arrivals;
         succeed(nn_passage_arrivals(&arrivals, passage, i));
-        if (i == (_i ? 4 : 5)) /* behind a projection; inside of the block after a padded shortcut */
+        if (i ==
+            (_i ? 4 : 5)) /* behind a projection; inside of the block after a padded shortcut */
             compare_arrivals(&s, &arrivals, i);
         succeed(nn_fit_activation(s.plan, i, &arrivals, &s.options));
         succeed(nn_passage_advance(passage, i, &s.plan->activations[i], s.plan->eps));
@@ -133,7 +138,8 @@ START_TEST(intervals_cover_what_arrives)
     setting s = set_up("down");
     nn_passage *passage;
     nn_arrivals arrivals;
-    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out, nn_batch_count(s.held_out), true));
+    succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, s.held_out,
+                              nn_batch_count(s.held_out), true));
     succeed(nn_passage_arrivals(&arrivals, passage, 0));
     arrivals.held_max[3] = 5 * arrivals.max[3] + 5;
     succeed(nn_fit_activation(s.plan, 0, &arrivals, &s.options));
@@ -142,7 +148,8 @@ START_TEST(intervals_cover_what_arrives)
     for (unsigned c = 0; c < a->channels; c++)
         widest = fmax(widest, arrivals.max[c] - arrivals.min[c]);
     for (unsigned c = 0; c < a->channels; c++) {
-        double half = (arrivals.max[c] - arrivals.min[c]) / 2, w = (arrivals.held_max[c] - a->centre[c]) / a->half_width[c];
+        double half = (arrivals.max[c] - arrivals.min[c]) / 2,
+               w = (arrivals.held_max[c] - a->centre[c]) / a->half_width[c];
         assert_close(a->centre[c], (arrivals.max[c] + arrivals.min[c]) / 2, 1e-9);
         ck_assert(a->half_width[c] >= s.options.margin_output * half * (1 - 1e-12));
         ck_assert(a->half_width[c] >= s.options.floor * widest / 2 * (1 - 1e-12));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fuzz targets without a fuzzer: seeds are read as they should be, a few thousand changes of each do no harm, and what fuzzing has
- * found (tests/fuzz/cases/TARGET) stays fixed. FHOLA_FUZZ_SEEDS=FOLDER writes the seeds to FOLDER/TARGET instead. */
+/* The fuzz targets without a fuzzer: seeds are read as they should be, a few thousand changes of
+ * each do no harm, and what fuzzing has found (tests/fuzz/cases/TARGET) stays fixed.
+ * FHOLA_FUZZ_SEEDS=FOLDER writes the seeds to FOLDER/TARGET instead. */
 #include "tests/support.h"
 
 #include <dirent.h>
@@ -11,7 +12,8 @@
 
 #define CHANGES 400
 
-static void check_seed(void *user, const char *target, const void *bytes, size_t length, int accepted)
+static void check_seed(void *user, const char *target, const void *bytes, size_t length,
+                       int accepted)
 {
     unsigned *seen = user;
     const fuzz_target *t = fuzz_find(target);
@@ -20,8 +22,8 @@ static void check_seed(void *user, const char *target, const void *bytes, size_t
 #ifndef HAVE_PNG
     if (!strcmp(target, "png")) return;
 #endif
-    ck_assert_msg(t->run(bytes, length) == accepted, "a seed of %s, %zu bytes: not %s", target, length,
-                  accepted ? "accepted" : "refused");
+    ck_assert_msg(t->run(bytes, length) == accepted, "a seed of %s, %zu bytes: not %s", target,
+                  length, accepted ? "accepted" : "refused");
 }
 
 START_TEST(seeds)
@@ -41,7 +43,8 @@ END_TEST
 static size_t change(unsigned char *bytes, size_t length, size_t room)
 {
     for (unsigned times = 1 + random_word() % 4; times && length; times--) {
-        size_t at = random_word() % length, piece = 1 + random_word() % 16, from = random_word() % length;
+        size_t at = random_word() % length, piece = 1 + random_word() % 16,
+               from = random_word() % length;
         if (piece > length - at) piece = length - at;
         switch (random_word() % 4) {
         case 0: bytes[at] = (unsigned char)random_word(); break;
@@ -63,7 +66,8 @@ static size_t change(unsigned char *bytes, size_t length, size_t room)
     return length;
 }
 
-static void change_seed(void *user, const char *target, const void *bytes, size_t length, int accepted)
+static void change_seed(void *user, const char *target, const void *bytes, size_t length,
+                        int accepted)
 {
     const fuzz_target *t = fuzz_find(target);
     unsigned char *copy = malloc(2 * length + 64);
@@ -87,7 +91,7 @@ START_TEST(changed_seeds)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ what was found */
+/* ---- what was found ---- */
 
 static void replay(const fuzz_target *target, const char *path)
 {
@@ -107,7 +111,8 @@ START_TEST(cases)
     const char *top = getenv("top_srcdir");
     size_t count = 0;
     for (size_t i = 0; i < fuzz_target_count; i++) {
-        snprintf(path, sizeof path, "%s/tests/fuzz/cases/%s", top ? top : ".", fuzz_targets[i].name);
+        snprintf(path, sizeof path, "%s/tests/fuzz/cases/%s", top ? top : ".",
+                 fuzz_targets[i].name);
         DIR *folder = opendir(path);
         size_t end = strlen(path);
         for (const struct dirent *entry; folder && (entry = readdir(folder));) {
@@ -122,9 +127,10 @@ START_TEST(cases)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ seeds as files */
+/* ---- seeds as files ---- */
 
-static void save_seed(void *user, const char *target, const void *bytes, size_t length, int accepted)
+static void save_seed(void *user, const char *target, const void *bytes, size_t length,
+                      int accepted)
 {
     static unsigned number;
     char path[4096];

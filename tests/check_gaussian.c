@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Discrete Gaussian noise: its table against exponentials in long double, the base by chi-square over every value, wide noise by
- * chi-square over equally likely cells and by its moments; and the decryption that adds it. Seeds are fixed; thresholds are those of
- * a chance of 1 in a million. */
+/* Discrete Gaussian noise: its table against exponentials in long double, the base by chi-square
+ * over every value, wide noise by chi-square over equally likely cells and by its moments; and the
+ * decryption that adds it. Seeds are fixed; thresholds are those of a chance of 1 in a million. */
 #include "ckks/gaussian.h"
 
 #include "tests/support.h"
 
-/* Upper quantile of chi-square with `freedom` degrees at 10^-6 (Wilson, Hilferty 1931; 4.75 is the normal quantile). */
+/* Upper quantile of chi-square with `freedom` degrees at 10^-6 (Wilson, Hilferty 1931; 4.75 is the
+ * normal quantile). */
 static double chi_square_limit(double freedom)
 {
     double a = 2 / (9 * freedom);
@@ -48,7 +49,9 @@ START_TEST(widths)
     for (double sigma = 0.3; sigma < CKKS_GAUSSIAN_MOST; sigma *= 1.0173) {
         ck_assert_ok(ckks_gaussian_init(&g, sigma));
         ck_assert_double_ge(g.sigma, sigma);
-        ck_assert_double_le(g.sigma, sigma < 38.4 ? 38.44 : sigma < 539 ? 1.6 * sigma : 1.1 * sigma);
+        ck_assert_double_le(g.sigma, sigma < 38.4  ? 38.44
+                                     : sigma < 539 ? 1.6 * sigma
+                                                   : 1.1 * sigma);
         double reached = sqrt(1024 / log(2));
         for (unsigned l = 0; l < g.levels; l++) {
             ck_assert_double_le(sqrt(2) * 1.91 * (double)g.factor[l], reached);
@@ -81,7 +84,8 @@ START_TEST(base_distribution)
         chi += pow(seen[i + REACH] - want, 2) / want;
         cells++;
     }
-    printf("base: chi-square %.1f over %.0f values, limit %.1f\n", chi, cells, chi_square_limit(cells - 1));
+    printf("base: chi-square %.1f over %.0f values, limit %.1f\n", chi, cells,
+           chi_square_limit(cells - 1));
     ck_assert_double_gt(cells, 200);
     ck_assert_double_le(chi, chi_square_limit(cells - 1));
     free(x);
@@ -89,7 +93,8 @@ START_TEST(base_distribution)
 }
 END_TEST
 
-/* Cells of equal probability under the normal distribution; mean, variance and fourth moment; neighbours uncorrelated. */
+/* Cells of equal probability under the normal distribution; mean, variance and fourth moment;
+ * neighbours uncorrelated. */
 START_TEST(wide_distribution)
 {
     static const double sigma[] = {50, 500, 0x1p13, 0x1p20, 0x1p33, 0x1p49};
@@ -113,8 +118,9 @@ START_TEST(wide_distribution)
         if (i) lag += z * (double)x[i - 1] / g.sigma / DRAWS;
     }
     for (int k = 0; k < CELLS; k++) chi += pow(seen[k] - (double)DRAWS / CELLS, 2) * CELLS / DRAWS;
-    printf("sigma %.4g in %u steps: variance %.4f, fourth moment %.4f, chi-square %.1f (limit %.1f)\n", g.sigma, g.levels, square,
-           fourth, chi, chi_square_limit(CELLS - 1));
+    printf(
+        "sigma %.4g in %u steps: variance %.4f, fourth moment %.4f, chi-square %.1f (limit %.1f)\n",
+        g.sigma, g.levels, square, fourth, chi, chi_square_limit(CELLS - 1));
     ck_assert_double_le(chi, chi_square_limit(CELLS - 1));
     ck_assert_double_le(fabs(mean), 5 / sqrt(DRAWS));
     ck_assert_double_le(fabs(square - 1), 5 * sqrt(2.0 / DRAWS));
@@ -125,8 +131,9 @@ START_TEST(wide_distribution)
 }
 END_TEST
 
-/* The parameter of flooding, from the noise that was really added: the difference of a flooded and a plain decryption has the stated
- * deviation in every slot, is fresh every time, and vanishes outside of the block's mean. */
+/* The parameter of flooding, from the noise that was really added: the difference of a flooded and
+ * a plain decryption has the stated deviation in every slot, is fresh every time, and vanishes
+ * outside of the block's mean. */
 START_TEST(flooded_decryption)
 {
     enum { RUNS = 400, PERIOD = 8 };
@@ -135,7 +142,8 @@ START_TEST(flooded_decryption)
     ring_open(&r, &spec, NULL);
     ckks_complex z[128], mean[PERIOD] = {{0, 0}}, plain[128], got[PERIOD], last[PERIOD] = {{0, 0}};
     random_complex(z, r.slots, 1);
-    for (size_t s = 0; s < r.slots; s++) mean[s % PERIOD] = c_add(mean[s % PERIOD], (ckks_complex){z[s].re / 16, z[s].im / 16});
+    for (size_t s = 0; s < r.slots; s++)
+        mean[s % PERIOD] = c_add(mean[s % PERIOD], (ckks_complex){z[s].re / 16, z[s].im / 16});
     ckks_ciphertext *ct = encrypt(&r, z, r.slots, 0x1p40, r.chain);
     double error = 0x1p10, deviation = ckks_flood_deviation(20, 3, error), square = 0;
     ck_assert_double_eq_tol(deviation, 6 * 0x1p10 * error, 1e-3); /* sqrt(36) 2^10 t */
@@ -143,18 +151,25 @@ START_TEST(flooded_decryption)
     ck_assert_ok(ckks_gaussian_init(&g, deviation));
     decrypt(&r, plain, ct);
     for (int k = 0; k < RUNS; k++) {
-        ck_assert_ok(ckks_decrypt_flooded(r.context, r.ws, got, PERIOD, ct, r.secret, deviation, r.rng));
+        ck_assert_ok(
+            ckks_decrypt_flooded(r.context, r.ws, got, PERIOD, ct, r.secret, deviation, r.rng));
         for (int s = 0; s < PERIOD; s++) square += c_abs2(c_sub(got[s], mean[s]));
         ck_assert(got[0].re != last[0].re);
         memcpy(last, got, sizeof last);
     }
     /* complex noise of variance 2 PERIOD sigma^2 / scale^2 in every slot */
-    assert_variance("flooded decryption", square / (RUNS * PERIOD), 2 * PERIOD * pow(g.sigma / 0x1p40, 2), RUNS * PERIOD, 0);
-    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, 3, ct, r.secret, deviation, r.rng), FHOLA_PARAM);
-    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, 0, ct, r.secret, deviation, r.rng), FHOLA_PARAM);
-    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, 256, ct, r.secret, deviation, r.rng), FHOLA_PARAM);
-    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, PERIOD, ct, r.secret, 0, r.rng), FHOLA_RANGE);
-    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, PERIOD, ct, r.secret, 0x1p51, r.rng), FHOLA_RANGE);
+    assert_variance("flooded decryption", square / (RUNS * PERIOD),
+                    2 * PERIOD * pow(g.sigma / 0x1p40, 2), RUNS * PERIOD, 0);
+    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, 3, ct, r.secret, deviation, r.rng),
+                    FHOLA_PARAM);
+    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, 0, ct, r.secret, deviation, r.rng),
+                    FHOLA_PARAM);
+    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, 256, ct, r.secret, deviation, r.rng),
+                    FHOLA_PARAM);
+    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, PERIOD, ct, r.secret, 0, r.rng),
+                    FHOLA_RANGE);
+    ck_assert_fails(ckks_decrypt_flooded(r.context, r.ws, got, PERIOD, ct, r.secret, 0x1p51, r.rng),
+                    FHOLA_RANGE);
     ckks_ciphertext_destroy(ct);
     ring_close(&r);
 }

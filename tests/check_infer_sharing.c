@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The encrypted network on several threads: its own, and two callers that share context, network and keys. All give, bit for bit, what one
- * thread alone gives. Under the thread sanitizer (make check-tsan) this shows that there is no race on the way of a picture. */
+/* The encrypted network on several threads: its own, and two callers that share context, network
+ * and keys. All give, bit for bit, what one thread alone gives. Under the thread sanitizer (make
+ * check-tsan) this shows that there is no race on the way of a picture. */
 #include "tests/served_network.h"
 
 #include <pthread.h>
@@ -28,7 +29,8 @@ static void *call(void *arg)
     if (!c->status) c->status = ckks_ciphertext_create(&out, context);
     if (!c->status) c->status = served_read_picture(c->n, in);
     if (!c->status)
-        c->status = nn_infer(context, ws, out, nn_server_network(c->n->server), nn_server_keys(c->n->server), in, NULL);
+        c->status = nn_infer(context, ws, out, nn_server_network(c->n->server),
+                             nn_server_keys(c->n->server), in, NULL);
     if (!c->status) c->hash = ciphertext_hash(out);
     snprintf(c->detail, sizeof c->detail, "%s", fhola_detail()); /* of this thread */
     ckks_ciphertext_destroy(out);
@@ -50,7 +52,8 @@ START_TEST(threads_agree)
     ck_assert_msg(parallel.status == FHOLA_OK, "two threads: %s", parallel.detail);
     ck_assert_uint_eq(alone.hash, parallel.hash);
     for (int i = 0; i < CALLERS; i++) beside[i] = (caller){.n = &n, .threads = 1};
-    for (int i = 0; i < CALLERS; i++) ck_assert_int_eq(pthread_create(&thread[i], NULL, call, &beside[i]), 0);
+    for (int i = 0; i < CALLERS; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, call, &beside[i]), 0);
     for (int i = 0; i < CALLERS; i++) ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
     for (int i = 0; i < CALLERS; i++) {
         ck_assert_msg(beside[i].status == FHOLA_OK, "beside another: %s", beside[i].detail);

@@ -14,7 +14,8 @@ static nn_json *parse(const char *text)
 
 START_TEST(reads_every_kind)
 {
-    nn_json *v = parse(" {\"a\": [1, -2.5e-3, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {}, \"c\" : []}\n");
+    nn_json *v = parse(" {\"a\": [1, -2.5e-3, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\"], "
+                       "\"b\": {}, \"c\" : []}\n");
     const nn_json *a = nn_json_get(v, "a"), *at = a->child;
     ck_assert_int_eq(v->type, NN_JSON_OBJECT);
     ck_assert_uint_eq(v->count, 3);
@@ -79,12 +80,14 @@ static const struct {
              {"\"\xf4\x90\x80\x80\"", "not UTF-8"},
              {"\"\xe2\x82\"", "not UTF-8"},
              {"[1] // x", "nothing expected after"},
-             {"12345678901234567890123456789012345678901234567890123456789012345678901234567890", "more than 79"}};
+             {"12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+              "more than 79"}};
 
 START_TEST(refuses_the_rest)
 {
     nn_json *value = NULL;
-    fail_with(nn_json_parse(&value, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT, wrong[_i].message);
+    fail_with(nn_json_parse(&value, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT,
+              wrong[_i].message);
     ck_assert_ptr_null(value);
 }
 END_TEST
@@ -109,9 +112,11 @@ END_TEST
 /* No prefix of a document is a document, and none of them crashes. */
 START_TEST(refuses_every_truncation)
 {
-    const char *text = "{\"a\": [1.5e+3, true, null, \"x\\u00e9\\ud83d\\ude00\"], \"bc\": {\"d\": false}}";
+    const char *text =
+        "{\"a\": [1.5e+3, true, null, \"x\\u00e9\\ud83d\\ude00\"], \"bc\": {\"d\": false}}";
     for (size_t length = 0; length < strlen(text); length++) {
-        char *copy = malloc(length + 1); /* exact size, so that a sanitizer sees any read beyond */
+        /* exact size, so that a sanitizer sees any read beyond */
+        char *copy = malloc(length + 1);
         nn_json *value = NULL;
         memcpy(copy, text, length);
         ck_assert_int_eq(nn_json_parse(&value, copy, length, "text"), FHOLA_FORMAT);
@@ -122,7 +127,8 @@ END_TEST
 
 START_TEST(survives_any_change_of_a_byte)
 {
-    const char *text = "{\"a\": [1.5e+3, true, null, \"x\\u00e9\\ud83d\\ude00\"], \"bc\": {\"d\": false}}";
+    const char *text =
+        "{\"a\": [1.5e+3, true, null, \"x\\u00e9\\ud83d\\ude00\"], \"bc\": {\"d\": false}}";
     char copy[128];
     for (size_t i = 0; i < strlen(text); i++) {
         for (int byte = 0; byte < 256; byte++) {
@@ -145,8 +151,7 @@ START_TEST(numbers_come_back_the_same)
         uint64_t bits = next_random(&random);
         double number;
         memcpy(&number, &bits, sizeof number);
-        if (!isfinite(number))
-            continue;
+        if (!isfinite(number)) continue;
         nn_json_add_number(&text, number);
         nn_json *value = parse(text.bytes);
         ck_assert_double_eq(value->number, number);
@@ -170,8 +175,7 @@ END_TEST
 
 START_TEST(does_not_mind_the_locale)
 {
-    if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8"))
-        return;
+    if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8")) return;
     nn_text text = {0};
     nn_json_add_number(&text, -0.125);
     ck_assert_str_eq(text.bytes, "-0.125");
@@ -184,19 +188,24 @@ END_TEST
 
 START_TEST(checks_members)
 {
-    nn_json *v = parse("{\"n\": 3, \"x\": 2.5, \"row\": [1, 2], \"odd\": [1, \"2\"], \"format\": \"f\", \"version\": 1, "
+    nn_json *v = parse("{\"n\": 3, \"x\": 2.5, \"row\": [1, 2], \"odd\": [1, \"2\"], \"format\": "
+                       "\"f\", \"version\": 1, "
                        "\"model_hash\": \"00ffAA0000000000\"}");
     unsigned number = 0;
     double row[2];
     succeed(nn_json_get_whole(&number, v, "n", 1, 3, "text"));
     ck_assert_uint_eq(number, 3);
-    fail_with(nn_json_get_whole(&number, v, "n", 1, 2, "text"), FHOLA_FORMAT, "text:1:7: \"n\" must be a whole number from 1 to 2");
+    fail_with(nn_json_get_whole(&number, v, "n", 1, 2, "text"), FHOLA_FORMAT,
+              "text:1:7: \"n\" must be a whole number from 1 to 2");
     fail_with(nn_json_get_whole(&number, v, "x", 1, 3, "text"), FHOLA_FORMAT, "\"x\"");
-    fail_with(nn_json_get_whole(&number, v, "none", 1, 3, "text"), FHOLA_FORMAT, "text:1:1: \"none\"");
+    fail_with(nn_json_get_whole(&number, v, "none", 1, 3, "text"), FHOLA_FORMAT,
+              "text:1:1: \"none\"");
     succeed(nn_json_get_row(row, nn_json_get(v, "row"), v, 2, "row", "text"));
     ck_assert_double_eq(row[1], 2);
-    fail_with(nn_json_get_row(row, nn_json_get(v, "row"), v, 1, "row", "text"), FHOLA_FORMAT, "must be 1 numbers");
-    fail_with(nn_json_get_row(row, nn_json_get(v, "odd"), v, 2, "odd", "text"), FHOLA_FORMAT, "\"odd\" must be 2 numbers");
+    fail_with(nn_json_get_row(row, nn_json_get(v, "row"), v, 1, "row", "text"), FHOLA_FORMAT,
+              "must be 1 numbers");
+    fail_with(nn_json_get_row(row, nn_json_get(v, "odd"), v, 2, "odd", "text"), FHOLA_FORMAT,
+              "\"odd\" must be 2 numbers");
     fail_with(nn_json_get_row(row, NULL, v, 0, "none", "text"), FHOLA_FORMAT, "\"none\"");
     nn_json_free(v);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every function of every kernel table this machine can run, but the transforms (check_ntt.c), against the remainder operator; modulo
- * primes (even loop indices) and products of two (odd ones). */
+/* Every function of every kernel table this machine can run, but the transforms (check_ntt.c),
+ * against the remainder operator; modulo primes (even loop indices) and products of two (odd
+ * ones). */
 #define _POSIX_C_SOURCE 200112L
 #include "tests/kernel_support.h"
 
 static const ckks_kernel *tables[3];
 static size_t table_count;
 
-static const unsigned sizes[] = {18, 20, 24, 28, 30, 31, 32, 33, 36, 40, 43, 44, 45, 46, 47, 48, 49, 50};
+static const unsigned sizes[] = {18, 20, 24, 28, 30, 31, 32, 33, 36,
+                                 40, 43, 44, 45, 46, 47, 48, 49, 50};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 static uint64_t add_mod(uint64_t a, uint64_t b, uint64_t p)
@@ -17,15 +19,15 @@ static uint64_t add_mod(uint64_t a, uint64_t b, uint64_t p)
 
 /* ---- Element-wise ---- */
 
-static void check_elementwise(const ckks_kernel *k, const ckks_prime *p, const uint64_t *a, const uint64_t *b, const uint64_t *c,
-                              uint64_t s, size_t n)
+static void check_elementwise(const ckks_kernel *k, const ckks_prime *p, const uint64_t *a,
+                              const uint64_t *b, const uint64_t *c, uint64_t s, size_t n)
 {
     uint64_t q = p->p, *out = limb_alloc(n), *expected = limb_alloc(n);
-#define EXPECT(what, formula, call) \
-    do { \
-        for (size_t i = 0; i < n; i++) expected[i] = (formula); \
-        call; \
-        ck_assert_limbs_eq(out, expected, n, k, p, what); \
+#define EXPECT(what, formula, call)                                                                \
+    do {                                                                                           \
+        for (size_t i = 0; i < n; i++) expected[i] = (formula);                                    \
+        call;                                                                                      \
+        ck_assert_limbs_eq(out, expected, n, k, p, what);                                          \
     } while (0)
     EXPECT("add", add_mod(a[i], b[i], q), k->add(p, out, a, b, n));
     EXPECT("sub", add_mod(a[i], q - b[i], q), k->sub(p, out, a, b, n));
@@ -33,21 +35,26 @@ static void check_elementwise(const ckks_kernel *k, const ckks_prime *p, const u
     EXPECT("mul_add", add_mod(c[i], mul_mod(a[i], b[i], q), q), k->mul_add(p, out, c, a, b, n));
     EXPECT("add_scalar", add_mod(a[i], s, q), k->add_scalar(p, out, a, s, n));
     EXPECT("mul_scalar", mul_mod(a[i], s, q), k->mul_scalar(p, out, a, s, n));
-    EXPECT("mul_scalar_add", add_mod(c[i], mul_mod(a[i], s, q), q), k->mul_scalar_add(p, out, c, a, s, n));
-    EXPECT("sub_mul_scalar", mul_mod(add_mod(a[i], q - b[i], q), s, q), k->sub_mul_scalar(p, out, a, b, s, n));
+    EXPECT("mul_scalar_add", add_mod(c[i], mul_mod(a[i], s, q), q),
+           k->mul_scalar_add(p, out, c, a, s, n));
+    EXPECT("sub_mul_scalar", mul_mod(add_mod(a[i], q - b[i], q), s, q),
+           k->sub_mul_scalar(p, out, a, b, s, n));
     /* In place. */
-    EXPECT("mul in place", mul_mod(a[i], b[i], q), (memcpy(out, a, n * sizeof *out), k->mul(p, out, out, b, n)));
-    EXPECT("square in place", mul_mod(a[i], a[i], q), (memcpy(out, a, n * sizeof *out), k->mul(p, out, out, out, n)));
+    EXPECT("mul in place", mul_mod(a[i], b[i], q),
+           (memcpy(out, a, n * sizeof *out), k->mul(p, out, out, b, n)));
+    EXPECT("square in place", mul_mod(a[i], a[i], q),
+           (memcpy(out, a, n * sizeof *out), k->mul(p, out, out, out, n)));
     EXPECT("mul_add in place", add_mod(c[i], mul_mod(a[i], b[i], q), q),
            (memcpy(out, c, n * sizeof *out), k->mul_add(p, out, out, a, b, n)));
-    EXPECT("sub in place", add_mod(a[i], q - b[i], q), (memcpy(out, b, n * sizeof *out), k->sub(p, out, a, out, n)));
+    EXPECT("sub in place", add_mod(a[i], q - b[i], q),
+           (memcpy(out, b, n * sizeof *out), k->sub(p, out, a, out, n)));
     EXPECT("add to itself", add_mod(a[i], a[i], q), k->add(p, out, a, a, n));
 #undef EXPECT
     free(out), free(expected);
 }
 
-static void check_tensor(const ckks_kernel *k, const ckks_prime *p, const uint64_t *a, const uint64_t *b, const uint64_t *c,
-                         const uint64_t *d, size_t n)
+static void check_tensor(const ckks_kernel *k, const ckks_prime *p, const uint64_t *a,
+                         const uint64_t *b, const uint64_t *c, const uint64_t *d, size_t n)
 {
     uint64_t q = p->p, *out[3], *expected[3];
     for (int i = 0; i < 3; i++) out[i] = limb_alloc(n), expected[i] = limb_alloc(n);
@@ -79,7 +86,8 @@ START_TEST(elementwise)
                 for (enum pattern y = ZEROS; y < PATTERNS; y++) {
                     uint64_t scalar;
                     fill_pattern(a, n, x, prime), fill_pattern(b, n, y, prime);
-                    fill_pattern(c, n, (x + y) % PATTERNS, prime), fill_pattern(d, n, (x + 2 * y) % PATTERNS, prime);
+                    fill_pattern(c, n, (x + y) % PATTERNS, prime),
+                        fill_pattern(d, n, (x + 2 * y) % PATTERNS, prime);
                     fill_pattern(&scalar, 1, y == ALTERNATING ? TOP : y, prime);
                     check_elementwise(k, &p, a, b, c, scalar, n);
                     check_tensor(k, &p, a, b, c, d, n);
@@ -118,10 +126,14 @@ START_TEST(signed_reduction)
         enum { N = 1024 };
         uint64_t prime = modulus_below((uint64_t)1 << sizes[s], 4, _i % 2), *out = limb_alloc(N);
         int64_t *x = limb_alloc(N), q = (int64_t)prime;
-        const int64_t edge[] = {0, 1, -1, top, -top, q, -q, q - 1, 1 - q, q + 1, -q - 1, top / q * q, -(top / q * q), top / 2};
+        const int64_t edge[] = {
+            0,     1,     -1,     top,         -top,           q,      -q, q - 1,
+            1 - q, q + 1, -q - 1, top / q * q, -(top / q * q), top / 2};
         ckks_prime p = ring_prime(k, prime, 4);
         for (size_t i = 0; i < N; i++)
-            x[i] = i < sizeof edge / sizeof *edge ? edge[i] : (int64_t)(random_word() >> 2) * (i & 1 ? 1 : -1) >> i % 60;
+            x[i] = i < sizeof edge / sizeof *edge
+                       ? edge[i]
+                       : (int64_t)(random_word() >> 2) * (i & 1 ? 1 : -1) >> i % 60;
         k->reduce_signed(&p, out, x, N);
         for (size_t i = 0; i < N; i++) ck_assert_uint_eq(out[i], (uint64_t)((x[i] % q + q) % q));
         k->prime_clear(&p);
@@ -136,13 +148,19 @@ START_TEST(permutations)
 {
     const ckks_kernel *k = tables[_i / 2];
     for (unsigned log_n = CKKS_MIN_LOG_N; log_n <= 12; log_n++) {
-        uint64_t prime = modulus_below((uint64_t)1 << (log_n & 1 ? 28 + 4 * (_i % 2) : 48), log_n, _i % 2);
+        uint64_t prime =
+            modulus_below((uint64_t)1 << (log_n & 1 ? 28 + 4 * (_i % 2) : 48), log_n, _i % 2);
         ck_assert_uint_ne(prime, 0);
         size_t n = (size_t)1 << log_n;
         ckks_prime p = ring_prime(k, prime, log_n);
-        uint64_t *a = limb_alloc(n), *b = limb_alloc(n), *c = limb_alloc(n), *expected = limb_alloc(n);
+        uint64_t *a = limb_alloc(n), *b = limb_alloc(n), *c = limb_alloc(n),
+                 *expected = limb_alloc(n);
         for (uint64_t t = 0; t < (n <= 64 ? n : 40); t++) {
-            uint64_t g = n <= 64 ? 2 * t + 1 : t == 0 ? 1 : t == 1 ? 2 * n - 1 : t == 2 ? 5 : (random_word() & (2 * n - 1)) | 1;
+            uint64_t g = n <= 64  ? 2 * t + 1
+                         : t == 0 ? 1
+                         : t == 1 ? 2 * n - 1
+                         : t == 2 ? 5
+                                  : (random_word() & (2 * n - 1)) | 1;
             ckks_automorphism sigma = automorphism(g, log_n);
             fill_pattern(a, n, RANDOM, prime), fill_pattern(b, n, EDGES, prime);
             for (size_t i = 0; i < n; i++) expected[i] = a[sigma.source[i]];
@@ -175,9 +193,10 @@ START_TEST(permutations)
 }
 END_TEST
 
-/* `terms` digits, shared among up to three switches: under g, under the identity, and under g^-1-like 2n - g. The result is made in two
- * ranges where there are two blocks. */
-static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms, enum pattern pattern, int with_add, uint64_t g)
+/* `terms` digits, shared among up to three switches: under g, under the identity, and under
+ * g^-1-like 2n - g. The result is made in two ranges where there are two blocks. */
+static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
+                        enum pattern pattern, int with_add, uint64_t g)
 {
     enum { SWITCHES = 3 };
     size_t n = (size_t)1 << p->log_n, switches = terms < SWITCHES ? terms : SWITCHES;
@@ -196,7 +215,9 @@ static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
             key[i][d] = pack(b[i][d], n, p->width);
         }
     }
-    ckks_automorphism sigma[SWITCHES] = {automorphism(g ? g : 1, p->log_n), automorphism(1, p->log_n), automorphism(2 * n - (g ? g : 1), p->log_n)};
+    ckks_automorphism sigma[SWITCHES] = {automorphism(g ? g : 1, p->log_n),
+                                         automorphism(1, p->log_n),
+                                         automorphism(2 * n - (g ? g : 1), p->log_n)};
     ckks_switch_term term[SWITCHES];
     size_t first[SWITCHES + 1];
     for (size_t s = 0; s <= switches; s++) first[s] = terms * s / switches;
@@ -215,16 +236,21 @@ static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
             sum[i][j] = accumulate ? out[i][j] : 0;
             for (size_t s = 0; s < switches; s++) {
                 size_t from = sigma[s].source[j];
-                if (i == 0 ? with_add : accumulate) sum[i][j] = add_mod(sum[i][j], mul_mod(add0[from], factor, q), q);
-                for (size_t d = first[s]; d < first[s + 1]; d++) sum[i][j] = add_mod(sum[i][j], mul_mod(a[d][from], b[i][d][j], q), q);
+                if (i == 0 ? with_add : accumulate)
+                    sum[i][j] = add_mod(sum[i][j], mul_mod(add0[from], factor, q), q);
+                for (size_t d = first[s]; d < first[s + 1]; d++)
+                    sum[i][j] = add_mod(sum[i][j], mul_mod(a[d][from], b[i][d][j], q), q);
             }
         }
     }
     size_t cut = n > 64 ? 64 : n;
     k->inner_product(p, out[0], out[1], 0, cut, switches, term, factor, accumulate);
-    if (cut < n) k->inner_product(p, out[0] + cut, out[1] + cut, cut, n - cut, switches, term, factor, accumulate);
+    if (cut < n)
+        k->inner_product(p, out[0] + cut, out[1] + cut, cut, n - cut, switches, term, factor,
+                         accumulate);
     for (int i = 0; i < 2; i++) ck_assert_limbs_eq(out[i], sum[i], n, k, p, "inner product");
-    for (size_t d = 0; d < terms; d++) free(a[d]), free(b[0][d]), free(b[1][d]), free(key[0][d]), free(key[1][d]);
+    for (size_t d = 0; d < terms; d++)
+        free(a[d]), free(b[0][d]), free(b[1][d]), free(key[0][d]), free(key[1][d]);
     for (size_t s = 0; s < SWITCHES; s++) free((void *)(uintptr_t)sigma[s].source);
     free(out[0]), free(out[1]), free(sum[0]), free(sum[1]), free(add0);
 }
@@ -250,8 +276,8 @@ START_TEST(inner_products)
 }
 END_TEST
 
-static void check_plain(const ckks_kernel *k, const ckks_prime *p, size_t terms, unsigned log_gap, enum pattern pattern, int both,
-                        int accumulate)
+static void check_plain(const ckks_kernel *k, const ckks_prime *p, size_t terms, unsigned log_gap,
+                        enum pattern pattern, int both, int accumulate)
 {
     enum { DISTINCT = 7 }; /* limbs in use; further terms repeat them */
     size_t n = (size_t)1 << p->log_n, packed = n >> log_gap;
@@ -287,11 +313,13 @@ static void check_plain(const ckks_kernel *k, const ckks_prime *p, size_t terms,
             plains[b] = (const char *)plain[d] + (from >> log_gap) * p->width;
             x[0][b] = limb[0][d] + from, x[1][b] = limb[1][d] + from;
         }
-        k->plain_product(p, out[0] + from, both ? out[1] + from : NULL, to - from, terms, plains, log_gap, x[0],
-                         both ? x[1] : NULL, accumulate);
+        k->plain_product(p, out[0] + from, both ? out[1] + from : NULL, to - from, terms, plains,
+                         log_gap, x[0], both ? x[1] : NULL, accumulate);
     }
-    for (int i = 0; i <= both; i++) ck_assert_limbs_eq(out[i], expected[i], n, k, p, "plain product");
-    for (size_t d = 0; d < DISTINCT; d++) free(words[d]), free(limb[0][d]), free(limb[1][d]), free(plain[d]);
+    for (int i = 0; i <= both; i++)
+        ck_assert_limbs_eq(out[i], expected[i], n, k, p, "plain product");
+    for (size_t d = 0; d < DISTINCT; d++)
+        free(words[d]), free(limb[0][d]), free(limb[1][d]), free(plain[d]);
     for (int i = 0; i < 2; i++) free(out[i]), free(expected[i]), free(x[i]);
     free(plains);
 }
@@ -310,7 +338,8 @@ START_TEST(plain_products)
                 for (size_t t = 0; t < sizeof terms / sizeof *terms; t++) {
                     if (terms[t] == 4096 && rings[r] == 9) continue;
                     check_plain(k, &p, terms[t], gap, TOP, 1, 1);
-                    check_plain(k, &p, terms[t], gap, t & 1 ? RANDOM : EDGES, (int)(gap & 1), (int)(t & 1));
+                    check_plain(k, &p, terms[t], gap, t & 1 ? RANDOM : EDGES, (int)(gap & 1),
+                                (int)(t & 1));
                 }
             k->prime_clear(&p);
         }
@@ -319,8 +348,8 @@ END_TEST
 
 /* ---- Combinations ---- */
 
-static void check_combination(const ckks_kernel *k, const ckks_prime *primes, size_t targets, size_t terms, size_t count,
-                              enum pattern pattern)
+static void check_combination(const ckks_kernel *k, const ckks_prime *primes, size_t targets,
+                              size_t terms, size_t count, enum pattern pattern)
 {
     enum { MOST = 13 };
     const ckks_prime *prime[MOST];
@@ -334,15 +363,17 @@ static void check_combination(const ckks_kernel *k, const ckks_prime *primes, si
         weight[t] = limb_alloc(terms), out[t] = limb_alloc(count);
         fill_pattern(weight[t], terms, pattern, prime[t]->p);
     }
-    k->combine(prime, targets, out, terms, (const uint64_t *const *)y, (const uint64_t *const *)weight, count);
+    k->combine(prime, targets, out, terms, (const uint64_t *const *)y,
+               (const uint64_t *const *)weight, count);
     for (size_t t = 0; t < targets; t++)
         for (size_t j = 0; j < count; j++) {
             wide sum = 0;
             for (size_t i = 0; i < terms; i++) sum += (wide)weight[t][i] * y[i][j];
             expected = (uint64_t)(sum % prime[t]->p);
             if (out[t][j] != expected)
-                ck_abort_msg("%s, combine, %zu terms, target %zu, p = %" PRIu64 ": %zu is %" PRIu64 ", not %" PRIu64, k->name,
-                             terms, t, prime[t]->p, j, out[t][j], expected);
+                ck_abort_msg("%s, combine, %zu terms, target %zu, p = %" PRIu64 ": %zu is %" PRIu64
+                             ", not %" PRIu64,
+                             k->name, terms, t, prime[t]->p, j, out[t][j], expected);
         }
     for (size_t i = 0; i < terms; i++) free(y[i]);
     for (size_t t = 0; t < targets; t++) free(weight[t]), free(out[t]);
@@ -353,7 +384,8 @@ START_TEST(combinations)
     const ckks_kernel *k = tables[_i];
     static const size_t counts[] = {8, 24, 512, 1048}, terms[] = {1, 2, 5, 10, 15, 16, 17, 31, 32};
     ckks_prime primes[SIZES];
-    for (size_t s = 0; s < SIZES; s++) primes[s] = ring_prime(k, prime_below((uint64_t)1 << sizes[s], 6), 6);
+    for (size_t s = 0; s < SIZES; s++)
+        primes[s] = ring_prime(k, prime_below((uint64_t)1 << sizes[s], 6), 6);
     for (size_t targets = 1; targets <= 13; targets++)
         for (size_t t = 0; t < sizeof terms / sizeof *terms; t++)
             for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Key lists, and every kind of key against its defining equation; where the ephemeral secret's keys may live. */
+/* Key lists, and every kind of key against its defining equation; where the ephemeral secret's keys
+ * may live. */
 #include "ckks/keys.h"
 
 #include "ckks/alloc.h"
@@ -42,7 +43,8 @@ START_TEST(key_list)
 }
 END_TEST
 
-/* One digit exactly when P exceeds the primes covered by 3.9 bits, else the parameters' partition. */
+/* One digit exactly when P exceeds the primes covered by 3.9 bits, else the parameters'
+ * partition. */
 START_TEST(digits)
 {
     ring r = boot_ring(_i);
@@ -56,7 +58,8 @@ START_TEST(digits)
         if (one) ck_assert_uint_eq(n, 1);
         for (unsigned j = 0; j < n; j++) {
             ck_assert_uint_eq(seen & digit[j], 0);
-            ck_assert_double_le(ckks_params_log2(r.params, digit[j]) + 3.9, ckks_params_log2(r.params, p));
+            ck_assert_double_le(ckks_params_log2(r.params, digit[j]) + 3.9,
+                                ckks_params_log2(r.params, p));
             seen |= digit[j];
         }
         ck_assert_uint_eq(seen, q);
@@ -94,27 +97,35 @@ START_TEST(requests_refused)
         {{CKKS_KEY_ROTATE, (uint32_t)r.slots, all, r.special}, FHOLA_KEY},
         {{(ckks_key_kind)0, 0, all, r.special}, FHOLA_KEY},
         {{(ckks_key_kind)6, 0, all, r.special}, FHOLA_KEY},
-        {{CKKS_KEY_RELINEARIZE, 0, all, p0}, FHOLA_PARAM}, /* one special prime cannot carry the chain */
+        /* one special prime cannot carry the chain */
+        {{CKKS_KEY_RELINEARIZE, 0, all, p0}, FHOLA_PARAM},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         /* a good key before the bad one */
         ckks_key_request request[2] = {{CKKS_KEY_CONJUGATE, 0, 1, p0}, wrong[i].request};
         ckks_key_list list = {request, 2, 2};
         ckks_eval_keys *keys = NULL;
-        fhola_status st = ckks_eval_keys_create(&keys, r.context, r.secret, &list, r.rng, NULL, NULL);
-        ck_assert_msg(st == wrong[i].status, "request %zu: %s (%s)", i, fhola_strerror(st), fhola_detail());
+        fhola_status st =
+            ckks_eval_keys_create(&keys, r.context, r.secret, &list, r.rng, NULL, NULL);
+        ck_assert_msg(st == wrong[i].status, "request %zu: %s (%s)", i, fhola_strerror(st),
+                      fhola_detail());
         ck_assert_ptr_null(keys);
     }
     /* no ephemeral secret without bootstrapping */
     ckks_key_request sparse = {CKKS_KEY_SPARSE_TO_DENSE, 0, flat.chain, flat.special};
     ckks_key_list list = {&sparse, 1, 1};
     ckks_eval_keys *keys = NULL;
-    ck_assert_fails(ckks_eval_keys_create(&keys, flat.context, flat.secret, &list, flat.rng, NULL, NULL), FHOLA_KEY);
+    ck_assert_fails(
+        ckks_eval_keys_create(&keys, flat.context, flat.secret, &list, flat.rng, NULL, NULL),
+        FHOLA_KEY);
     /* another context's secret */
     sparse.kind = CKKS_KEY_RELINEARIZE;
-    ck_assert_fails(ckks_eval_keys_create(&keys, flat.context, r.secret, &list, flat.rng, NULL, NULL), FHOLA_KEY);
+    ck_assert_fails(
+        ckks_eval_keys_create(&keys, flat.context, r.secret, &list, flat.rng, NULL, NULL),
+        FHOLA_KEY);
     ckks_public_key *pk = NULL;
-    ck_assert_fails(ckks_public_key_create(&pk, flat.context, r.secret, flat.chain, flat.rng), FHOLA_KEY);
+    ck_assert_fails(ckks_public_key_create(&pk, flat.context, r.secret, flat.chain, flat.rng),
+                    FHOLA_KEY);
     ck_assert_fails(ckks_public_key_create(&pk, r.context, r.secret, 0, r.rng), FHOLA_LEVEL);
     ck_assert_fails(ckks_public_key_create(&pk, r.context, r.secret, all | p0, r.rng), FHOLA_LEVEL);
     ck_assert(!keys && !pk);
@@ -123,15 +134,17 @@ START_TEST(requests_refused)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ the equations */
+/* ---- the equations ---- */
 
 static void unpack(const ckks_context *c, uint64_t *out, const void *in, unsigned prime)
 {
-    for (size_t i = 0; i < c->n; i++) out[i] = c->prime[prime].width == 4 ? ((const uint32_t *)in)[i] : ((const uint64_t *)in)[i];
+    for (size_t i = 0; i < c->n; i++)
+        out[i] = c->prime[prime].width == 4 ? ((const uint32_t *)in)[i] : ((const uint64_t *)in)[i];
 }
 
 /* b + a s2 of one digit and prime, centred coefficients. */
-static void key_phase(const ring *r, int64_t *out, const ckks_switch_key *key, unsigned digit, unsigned prime, const uint64_t *s2)
+static void key_phase(const ring *r, int64_t *out, const ckks_switch_key *key, unsigned digit,
+                      unsigned prime, const uint64_t *s2)
 {
     const ckks_context *c = r->context;
     uint64_t *limb = ckks_alloc(3 * c->n * sizeof *limb), *a = limb + c->n, *b = a + c->n;
@@ -147,8 +160,10 @@ typedef struct error_sum {
     double sum, sum2, count;
 } error_sum;
 
-/* Every digit: the same small error in all limbs once P s1 is taken off the digit's own. Returns nothing, adds up the errors. */
-static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t *s1, const uint64_t *s2, error_sum *errors)
+/* Every digit: the same small error in all limbs once P s1 is taken off the digit's own. Returns
+ * nothing, adds up the errors. */
+static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t *s1,
+                      const uint64_t *s2, error_sum *errors)
 {
     const ckks_context *c = r->context;
     ckks_basis whole = key->request.q | key->request.p, covered = 0;
@@ -168,7 +183,8 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
             for (size_t j = 0; j < c->n; j++) ck_assert(a[j] < p->p && b[j] < p->p);
             c->kernel->mul_add(p, limb, b, a, s2 + t * c->stride, c->n);
             if (key->digit[d] & c->part[t]) {
-                c->kernel->mul_scalar(p, a, s1 + t * c->stride, ckks_product_mod(c, key->request.p, t), c->n);
+                c->kernel->mul_scalar(p, a, s1 + t * c->stride,
+                                      ckks_product_mod(c, key->request.p, t), c->n);
                 c->kernel->sub(p, limb, limb, a, c->n);
             }
             centred_limb(r, error, limb, t);
@@ -176,14 +192,17 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
                 have_first = 1;
                 memcpy(first, error, c->n * sizeof *first);
                 for (size_t j = 0; j < c->n; j++) {
-                    ck_assert_msg(llabs(error[j]) <= CKKS_ERROR_BITS, "digit %u: error %" PRId64 " in limb %u", d, error[j], i);
+                    ck_assert_msg(llabs(error[j]) <= CKKS_ERROR_BITS,
+                                  "digit %u: error %" PRId64 " in limb %u", d, error[j], i);
                     errors->sum += (double)error[j];
                     errors->sum2 += (double)(error[j] * error[j]);
                     errors->count++;
                 }
             }
             for (size_t j = 0; j < c->n; j++)
-                ck_assert_msg(error[j] == first[j], "digit %u: errors %" PRId64 " and %" PRId64 " in limb %u", d, first[j], error[j], i);
+                ck_assert_msg(error[j] == first[j],
+                              "digit %u: errors %" PRId64 " and %" PRId64 " in limb %u", d,
+                              first[j], error[j], i);
         }
     }
     ck_assert_uint_eq(covered, key->request.q);
@@ -196,7 +215,9 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
 static uint64_t *over_all_moduli(const ring *r, int8_t *coefficient)
 {
     const ckks_context *c = r->context;
-    ckks_secret_key secret = {.context = c, .coefficient = coefficient, .ntt = ckks_alloc(c->moduli * c->stride * sizeof(uint64_t))};
+    ckks_secret_key secret = {.context = c,
+                              .coefficient = coefficient,
+                              .ntt = ckks_alloc(c->moduli * c->stride * sizeof(uint64_t))};
     ck_assert_ptr_nonnull(secret.ntt);
     ck_assert_ok(ckks_secret_key_transform(&secret));
     return secret.ntt;
@@ -210,7 +231,8 @@ static uint64_t *transformed_secret(const ring *r, uint64_t g)
     ck_assert_ptr_nonnull(small);
     for (size_t i = 0; i < c->n; i++) {
         size_t e = (size_t)(i * g) & (2 * c->n - 1);
-        small[e & (c->n - 1)] = (int8_t)(e < c->n ? r->secret->coefficient[i] : -r->secret->coefficient[i]);
+        small[e & (c->n - 1)] =
+            (int8_t)(e < c->n ? r->secret->coefficient[i] : -r->secret->coefficient[i]);
     }
     uint64_t *out = over_all_moduli(r, small);
     free(small);
@@ -232,7 +254,8 @@ START_TEST(equations)
     uint64_t *square = ckks_alloc(c->moduli * c->stride * sizeof *square);
     ck_assert_ptr_nonnull(square);
     for (unsigned t = 0; t < c->moduli; t++)
-        c->kernel->mul(&c->prime[t], square + t * c->stride, r.secret->ntt + t * c->stride, r.secret->ntt + t * c->stride, c->n);
+        c->kernel->mul(&c->prime[t], square + t * c->stride, r.secret->ntt + t * c->stride,
+                       r.secret->ntt + t * c->stride, c->n);
     error_sum errors = {0, 0, 0};
     size_t bytes = 0;
     for (size_t i = 0; i < r.list.count; i++) {
@@ -244,7 +267,8 @@ START_TEST(equations)
             check_key(&r, key, square, r.secret->ntt, &errors);
         } else {
             /* from sigma(s) to s */
-            uint64_t g = q->kind == CKKS_KEY_CONJUGATE ? 2 * c->n - 1 : ckks_galois_element(c, q->rotation);
+            uint64_t g =
+                q->kind == CKKS_KEY_CONJUGATE ? 2 * c->n - 1 : ckks_galois_element(c, q->rotation);
             uint64_t *source = transformed_secret(&r, g);
             check_key(&r, key, source, r.secret->ntt, &errors);
             ckks_free(source);
@@ -256,8 +280,10 @@ START_TEST(equations)
         ck_assert_ptr_nonnull(copy);
         memcpy(copy, key->data, size);
         uint64_t *a = ckks_alloc(2 * c->n * sizeof *a), *expanded = a + c->n;
-        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, q->q | q->p, index), t = index[ckks_limb_count(c, q->q) - 1];
-        ckks_sample_uniform(expanded, c->n, c->prime[t].p, key->seed, (key->digits - 1) * CKKS_MAX_PRIMES + t);
+        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, q->q | q->p, index),
+                                         t = index[ckks_limb_count(c, q->q) - 1];
+        ckks_sample_uniform(expanded, c->n, c->prime[t].p, key->seed,
+                            (key->digits - 1) * CKKS_MAX_PRIMES + t);
         unpack(c, a, ckks_switch_key_limb(c, key, key->digits - 1, t, 1), t);
         ck_assert_mem_eq(a, expanded, c->n * sizeof *a);
         memset(a, 0, c->n * sizeof *a);
@@ -270,17 +296,21 @@ START_TEST(equations)
         ckks_free(a);
         free(copy);
     }
-    ck_assert_uint_eq(ckks_eval_keys_bytes(r.keys), bytes + 3 * c->n * sizeof(uint32_t)); /* two rotations and the conjugation */
-    /* mean 0, variance 10.5; the fourth moment of a near-normal variable gives the spread of the variance */
-    ck_assert_double_le(fabs(errors.sum / errors.count), 5 * sqrt(CKKS_ERROR_VARIANCE / errors.count));
-    assert_variance("error of switching keys", errors.sum2 / errors.count, CKKS_ERROR_VARIANCE, errors.count, 0);
+    /* two rotations and the conjugation */
+    ck_assert_uint_eq(ckks_eval_keys_bytes(r.keys), bytes + 3 * c->n * sizeof(uint32_t));
+    /* mean 0, variance 10.5; the fourth moment of a near-normal variable gives the spread of the
+     * variance */
+    ck_assert_double_le(fabs(errors.sum / errors.count),
+                        5 * sqrt(CKKS_ERROR_VARIANCE / errors.count));
+    assert_variance("error of switching keys", errors.sum2 / errors.count, CKKS_ERROR_VARIANCE,
+                    errors.count, 0);
     ckks_free(square);
     ring_close(&r);
 }
 END_TEST
 
-/* The sparse-to-dense key gives the ephemeral secret away to who knows the dense one: it has the weight asked for, and the
- * dense-to-sparse key leads to it, on q0 p0. */
+/* The sparse-to-dense key gives the ephemeral secret away to who knows the dense one: it has the
+ * weight asked for, and the dense-to-sparse key leads to it, on q0 p0. */
 START_TEST(encapsulation)
 {
     ring r = boot_ring(_i);
@@ -306,7 +336,8 @@ START_TEST(encapsulation)
     for (size_t i = 0; i < c->n; i++) {
         int64_t x = phase[i] - error[i];
         uint64_t s = ckks_mod_mul((uint64_t)(x < 0 ? x + (int64_t)q : x) % q, inverse, q);
-        ck_assert_msg(s <= 1 || s == q - 1, "coefficient %zu of the ephemeral secret is %" PRIu64, i, s);
+        ck_assert_msg(s <= 1 || s == q - 1, "coefficient %zu of the ephemeral secret is %" PRIu64,
+                      i, s);
         sparse[i] = (int8_t)(s == q - 1 ? -1 : (int)s);
         weight += s != 0;
     }
@@ -316,7 +347,8 @@ START_TEST(encapsulation)
     check_key(&r, up, ntt, r.secret->ntt, &errors);
     check_key(&r, down, r.secret->ntt, ntt, &errors);
     /* and the main secret is dense: 2N/3 nonzero coefficients, five standard deviations */
-    ck_assert_double_le(fabs(secret_norm2(&r) - 2.0 / 3 * (double)c->n), 5 * sqrt(2.0 / 9 * (double)c->n));
+    ck_assert_double_le(fabs(secret_norm2(&r) - 2.0 / 3 * (double)c->n),
+                        5 * sqrt(2.0 / 9 * (double)c->n));
     free(phase);
     free(sparse);
     ckks_free(ntt);
@@ -343,7 +375,8 @@ START_TEST(public_key)
         c->kernel->mul_add(&c->prime[t], limb, b, a, r.secret->ntt + t * c->stride, c->n);
         centred_limb(&r, error, limb, t);
         if (!k) memcpy(first, error, sizeof first);
-        for (size_t i = 0; i < c->n; i++) ck_assert(llabs(error[i]) <= CKKS_ERROR_BITS && error[i] == first[i]);
+        for (size_t i = 0; i < c->n; i++)
+            ck_assert(llabs(error[i]) <= CKKS_ERROR_BITS && error[i] == first[i]);
     }
     ckks_free(limb);
     ckks_public_key_destroy(pk);
@@ -351,7 +384,7 @@ START_TEST(public_key)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ lookup, interruption, reproducibility */
+/* ---- lookup, interruption, reproducibility ---- */
 
 START_TEST(find)
 {
@@ -373,7 +406,9 @@ START_TEST(find)
     ck_assert_ptr_nonnull(strstr(fhola_detail(), "rotation 2"));
     ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_RELINEARIZE, 0, 0x8, 0), FHOLA_KEY);
     ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_CONJUGATE, 0, 1, 0), FHOLA_KEY);
-    ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, 0x5, ckks_basis_top(r.special)), FHOLA_KEY);
+    ck_assert_fails(
+        ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, 0x5, ckks_basis_top(r.special)),
+        FHOLA_KEY);
     ck_assert_ptr_eq(key, before);
     ring_close(&r);
 }
@@ -384,11 +419,13 @@ START_TEST(find_halves)
 {
     ring r = boot_ring(1);
     const ckks_switch_key *key = NULL;
-    ckks_basis small = 0x17, p = ckks_basis_special_for(r.params, small); /* 0 and 1 together, 2 and 4 alone */
+    /* 0 and 1 together, 2 and 4 alone */
+    ckks_basis small = 0x17, p = ckks_basis_special_for(r.params, small);
     ring_request(&r, CKKS_KEY_ROTATE, 1, r.chain, r.special);
     ring_request(&r, CKKS_KEY_ROTATE, 1, small, p);
     ring_keys(&r);
-    static const ckks_basis cheap[] = {0x17, 0x13, 0x14, 0x04, 0x10, 0x03}, whole[] = {0x0f, 0x0c, 0x30, 0x3ffff, 0x18000, 0x20003},
+    static const ckks_basis cheap[] = {0x17, 0x13, 0x14, 0x04, 0x10, 0x03},
+                            whole[] = {0x0f, 0x0c, 0x30, 0x3ffff, 0x18000, 0x20003},
                             none[] = {0x01, 0x02, 0x05, 0x16, 0x1f, 0x08, 0x20, 0x1c, 0x20009};
     for (size_t k = 0; k < sizeof cheap / sizeof cheap[0]; k++) {
         ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, cheap[k], 0));
@@ -401,7 +438,8 @@ START_TEST(find_halves)
     ckks_complex z = {0.5, 0};
     ckks_ciphertext *out = new_ciphertext(&r);
     for (size_t k = 0; k < sizeof none / sizeof none[0]; k++) {
-        ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, none[k], 0), FHOLA_KEY);
+        ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, none[k], 0),
+                        FHOLA_KEY);
         ckks_ciphertext *in = encrypt(&r, &z, 1, 0x1p12, none[k]);
         ck_assert_fails(ckks_rotate(r.context, r.ws, r.keys, out, in, 1), FHOLA_KEY);
         ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
@@ -429,7 +467,8 @@ static int progress(void *arg, size_t done, size_t total)
 START_TEST(interruption)
 {
     ring r = boot_ring(1);
-    for (int k = 1; k <= 5; k++) ring_request(&r, CKKS_KEY_ROTATE, k, 1, ckks_basis_special_for(r.params, 1));
+    for (int k = 1; k <= 5; k++)
+        ring_request(&r, CKKS_KEY_ROTATE, k, 1, ckks_basis_special_for(r.params, 1));
     watch w = {0, 0, 100};
     ckks_eval_keys *keys = NULL;
     ck_assert_ok(ckks_eval_keys_create(&keys, r.context, r.secret, &r.list, r.rng, progress, &w));
@@ -437,7 +476,8 @@ START_TEST(interruption)
     ckks_eval_keys_destroy(keys);
     keys = NULL;
     w = (watch){0, 0, 3};
-    ck_assert_fails(ckks_eval_keys_create(&keys, r.context, r.secret, &r.list, r.rng, progress, &w), FHOLA_IO);
+    ck_assert_fails(ckks_eval_keys_create(&keys, r.context, r.secret, &r.list, r.rng, progress, &w),
+                    FHOLA_IO);
     ck_assert_uint_eq(w.last, 3);
     ck_assert_ptr_null(keys);
     ckks_eval_keys_destroy(NULL);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Key switching as exact integers: with digits d_j (centred residues of the second polynomial) and the errors e_j of the key,
+/* Key switching as exact integers: with digits d_j (centred residues of the second polynomial) and
+ * the errors e_j of the key,
  *     out0 + out1 s = P sigma(c0 + c1 s') + sum sigma(d_j) e_j   modulo Q P,
- * s' = s for Galois keys, s^2 for relinearisation. Then its noise after the division by P against the formula. */
+ * s' = s for Galois keys, s^2 for relinearisation. Then its noise after the division by P against
+ * the formula. */
 #include "ckks/keyswitch.h"
 
 #include "ckks/alloc.h"
@@ -25,13 +27,15 @@ static uint64_t *random_poly(const ring *r, ckks_basis basis)
     uint64_t *poly = ckks_alloc(limbs * c->stride * sizeof *poly);
     ck_assert_ptr_nonnull(poly);
     for (unsigned k = 0; k < limbs; k++)
-        for (size_t i = 0; i < c->n; i++) poly[k * c->stride + i] = random_word() % c->prime[index[k]].p;
+        for (size_t i = 0; i < c->n; i++)
+            poly[k * c->stride + i] = random_word() % c->prime[index[k]].p;
     return poly;
 }
 
 static uint64_t *new_poly(const ring *r, ckks_basis basis)
 {
-    uint64_t *poly = ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
+    uint64_t *poly =
+        ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
     ck_assert_ptr_nonnull(poly);
     return poly;
 }
@@ -46,13 +50,15 @@ static void key_error(const ring *r, int64_t *error, const ckks_switch_key *key,
     for (int part = 0; part < 2; part++)
         memcpy(limb + (1 + part) * (int)c->n, ckks_switch_key_limb(c, key, digit, t, part),
                c->n * sizeof *limb); /* 48-bit prime: 64-bit words */
-    c->kernel->mul_add(&c->prime[t], limb, limb + c->n, limb + 2 * c->n, r->secret->ntt + t * c->stride, c->n);
+    c->kernel->mul_add(&c->prime[t], limb, limb + c->n, limb + 2 * c->n,
+                       r->secret->ntt + t * c->stride, c->n);
     centred_limb(r, error, limb, t);
     for (size_t i = 0; i < c->n; i++) ck_assert_int_le(llabs(error[i]), CKKS_ERROR_BITS);
     ckks_free(limb);
 }
 
-static const ckks_switch_key *find(const ring *r, ckks_key_kind kind, uint32_t rotation, ckks_basis basis)
+static const ckks_switch_key *find(const ring *r, ckks_key_kind kind, uint32_t rotation,
+                                   ckks_basis basis)
 {
     const ckks_switch_key *key;
     ck_assert_ok(ckks_eval_keys_find(&key, r->keys, kind, rotation, basis, 0));
@@ -61,14 +67,17 @@ static const ckks_switch_key *find(const ring *r, ckks_key_kind kind, uint32_t r
 
 static void request_all(ring *r)
 {
-    /* three digits over the whole chain, one digit over small subsets (with fewer special primes) */
+    /* three digits over the whole chain, one digit over small subsets (with fewer special
+     * primes) */
     static const ckks_basis subset[] = {0x001, 0x01e, 0x821, 0x003};
     ring_request(r, CKKS_KEY_RELINEARIZE, 0, r->chain, r->special);
     ring_request(r, CKKS_KEY_CONJUGATE, 0, r->chain, r->special);
     ring_request(r, CKKS_KEY_ROTATE, 5, r->chain, r->special);
     for (size_t k = 0; k < sizeof subset / sizeof subset[0]; k++) {
-        ring_request(r, CKKS_KEY_RELINEARIZE, 0, subset[k], ckks_basis_special_for(r->params, subset[k]));
-        ring_request(r, CKKS_KEY_ROTATE, -7, subset[k], ckks_basis_special_for(r->params, subset[k]));
+        ring_request(r, CKKS_KEY_RELINEARIZE, 0, subset[k],
+                     ckks_basis_special_for(r->params, subset[k]));
+        ring_request(r, CKKS_KEY_ROTATE, -7, subset[k],
+                     ckks_basis_special_for(r->params, subset[k]));
     }
     ring_keys(r);
 }
@@ -79,9 +88,11 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
 {
     const ckks_context *c = r->context;
     ckks_basis whole = basis | key->request.p;
-    uint64_t *c0 = random_poly(r, basis), *c1 = random_poly(r, basis), *out[2] = {new_poly(r, whole), new_poly(r, whole)};
-    mpz_t *x = integers_create(c->n), *expected = integers_create(c->n), *digit = integers_create(c->n), *noise = integers_create(c->n), *e = integers_create(c->n), P,
-          qp;
+    uint64_t *c0 = random_poly(r, basis), *c1 = random_poly(r, basis),
+             *out[2] = {new_poly(r, whole), new_poly(r, whole)};
+    mpz_t *x = integers_create(c->n), *expected = integers_create(c->n),
+          *digit = integers_create(c->n), *noise = integers_create(c->n),
+          *e = integers_create(c->n), P, qp;
     int64_t *error = malloc(c->n * sizeof *error);
     mpz_inits(P, qp, NULL);
     integer_product(P, r, key->request.p);
@@ -94,8 +105,8 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
         source = ckks_alloc(c->moduli * c->stride * sizeof *source);
         ck_assert_ptr_nonnull(source);
         for (unsigned t = 0; t < c->moduli; t++)
-            c->kernel->mul(&c->prime[t], source + t * c->stride, r->secret->ntt + t * c->stride, r->secret->ntt + t * c->stride,
-                           c->n);
+            c->kernel->mul(&c->prime[t], source + t * c->stride, r->secret->ntt + t * c->stride,
+                           r->secret->ntt + t * c->stride, c->n);
     }
     integer_phase(x, r, c0, c1, basis, source);
     for (size_t i = 0; i < c->n; i++) mpz_mul(x[i], x[i], P);
@@ -108,7 +119,8 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
         used++;
         uint64_t *part = new_poly(r, d);
         unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, d, index);
-        for (unsigned k = 0; k < limbs; k++) memcpy(part + k * c->stride, ckks_limb(c, c1, basis, index[k]), c->n * sizeof *part);
+        for (unsigned k = 0; k < limbs; k++)
+            memcpy(part + k * c->stride, ckks_limb(c, c1, basis, index[k]), c->n * sizeof *part);
         integers_from_poly(digit, r, part, d);
         key_error(r, error, key, j);
         for (size_t i = 0; i < c->n; i++) mpz_set_si(e[i], error[i]);
@@ -121,8 +133,9 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     integer_phase(x, r, out[0], out[1], whole, NULL);
     for (size_t i = 0; i < c->n; i++) {
         mpz_sub(x[i], x[i], expected[i]);
-        ck_assert_msg(mpz_divisible_p(x[i], qp), "kind %d, basis %#" PRIx64 ": coefficient %zu is wrong", (int)key->request.kind,
-                      basis, i);
+        ck_assert_msg(mpz_divisible_p(x[i], qp),
+                      "kind %d, basis %#" PRIx64 ": coefficient %zu is wrong",
+                      (int)key->request.kind, basis, i);
     }
     integers_destroy(x, c->n);
     integers_destroy(expected, c->n);
@@ -138,12 +151,14 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     ckks_free(out[1]);
 }
 
-/* Where primes share limbs, a basis has the limbs of its key, those that are half a shared one included. */
+/* Where primes share limbs, a basis has the limbs of its key, those that are half a shared one
+ * included. */
 START_TEST(exact_integers)
 {
     enum { BASES = 8, SMALL = 7 };
-    static const ckks_basis bases[2][BASES] = {{0xfff, 0x7ff, 0x001, 0x00f, 0x821, 0xa55, 0x5aa, 0x800},
-                                               {0xfff, 0x3ff, 0x003, 0x00f, 0xc33, 0x3cc, 0x0c0, 0xc00}};
+    static const ckks_basis bases[2][BASES] = {
+        {0xfff, 0x7ff, 0x001, 0x00f, 0x821, 0xa55, 0x5aa, 0x800},
+        {0xfff, 0x3ff, 0x003, 0x00f, 0xc33, 0x3cc, 0x0c0, 0xc00}};
     static const ckks_basis small[2][SMALL] = {{0x001, 0x01e, 0x821, 0x003, 0x00a, 0x020, 0x801},
                                                {0x001, 0x01e, 0x821, 0x003, 0x00e, 0x020, 0x801}};
     ring r = toy_ring(_i);
@@ -165,15 +180,18 @@ START_TEST(exact_integers)
 END_TEST
 #endif
 
-/* After division by P: variance sum_j |e_j|^2 D_j^2 / (12 P^2) from the digits, uniform modulo D_j, plus (1 + |s|^2) / 12 from
- * rounding both polynomials. Measured on rotations and conjugations, whose phase is known exactly; key after key. */
-static void check_noise(int shared, const char *what, ckks_key_kind kind, ckks_basis q, ckks_basis basis, ckks_basis special)
+/* After division by P: variance sum_j |e_j|^2 D_j^2 / (12 P^2) from the digits, uniform modulo D_j,
+ * plus (1 + |s|^2) / 12 from rounding both polynomials. Measured on rotations and conjugations,
+ * whose phase is known exactly; key after key. */
+static void check_noise(int shared, const char *what, ckks_key_kind kind, ckks_basis q,
+                        ckks_basis basis, ckks_basis special)
 {
     enum { KEYS = 4, SWITCHES = 40 };
     ring r = toy_ring(shared);
     const ckks_context *c = r.context;
     ckks_basis p = special ? special : r.special;
-    int64_t *want = malloc(4 * c->n * sizeof *want), *got = want + c->n, *moved = got + c->n, *error = moved + c->n;
+    int64_t *want = malloc(4 * c->n * sizeof *want), *got = want + c->n, *moved = got + c->n,
+            *error = moved + c->n;
     double variance = 0, expected = 0, mean = 0;
     ck_assert_ptr_nonnull(want);
     for (int k = 0; k < KEYS; k++) {
@@ -183,7 +201,8 @@ static void check_noise(int shared, const char *what, ckks_key_kind kind, ckks_b
         const ckks_switch_key *key = &r.keys->key[0];
         expected += (1 + secret_norm2(&r)) / 12;
         for (unsigned j = 0; j < key->digits; j++) {
-            double norm2 = 0, ratio = basis_product(&r, key->digit[j] & basis) / basis_product(&r, p);
+            double norm2 = 0,
+                   ratio = basis_product(&r, key->digit[j] & basis) / basis_product(&r, p);
             key_error(&r, error, key, j);
             for (size_t i = 0; i < c->n; i++) norm2 += (double)(error[i] * error[i]);
             if (key->digit[j] & basis) expected += norm2 * ratio * ratio / 12;
@@ -229,9 +248,12 @@ START_TEST(noise)
                 (ckks_basis)1 << 12 | (ckks_basis)1 << 13);
     check_noise(0, "rotation on one prime of a 3-digit key", CKKS_KEY_ROTATE, 0xfff, 0x800, 0);
     check_noise(1, "shared limbs: rotation, 3 digits", CKKS_KEY_ROTATE, 0xfff, 0xfff, 0);
-    check_noise(1, "shared limbs: conjugation, 3 digits, every other limb", CKKS_KEY_CONJUGATE, 0xfff, 0x333, 0);
-    check_noise(1, "shared limbs: rotation, 1 digit of a limb and two halves", CKKS_KEY_ROTATE, 0x01e, 0x01e, 0);
-    check_noise(1, "shared limbs: rotation, 1 digit of a half, its margin exhausted", CKKS_KEY_ROTATE, 0x001, 0x001, (ckks_basis)1 << 12);
+    check_noise(1, "shared limbs: conjugation, 3 digits, every other limb", CKKS_KEY_CONJUGATE,
+                0xfff, 0x333, 0);
+    check_noise(1, "shared limbs: rotation, 1 digit of a limb and two halves", CKKS_KEY_ROTATE,
+                0x01e, 0x01e, 0);
+    check_noise(1, "shared limbs: rotation, 1 digit of a half, its margin exhausted",
+                CKKS_KEY_ROTATE, 0x001, 0x001, (ckks_basis)1 << 12);
 }
 END_TEST
 
@@ -248,12 +270,14 @@ START_TEST(counters)
     ckks_counters after = *ckks_workspace_counters(r.ws);
     unsigned limbs = _i ? 6 : 12, special = 3, digits = r.keys->key[0].digits;
     ck_assert_uint_eq(after.key_switches - before.key_switches, 1);
-    /* raise: limbs back, digits * (limbs + special) - limbs forward; lower: 2 special back, 2 limbs forward */
+    /* raise: limbs back, digits * (limbs + special) - limbs forward; lower: 2 special back, 2 limbs
+     * forward */
     ck_assert_uint_eq(after.ntt - before.ntt, digits * (limbs + special) + 2 * (limbs + special));
     size_t bytes = 0;
     unsigned index[CKKS_MAX_PRIMES];
     ck_assert_uint_eq(ckks_limb_list(r.context, r.chain | r.special, index), limbs + special);
-    for (unsigned i = 0; i < limbs + special; i++) bytes += digits * 2 * r.n * r.context->prime[index[i]].width;
+    for (unsigned i = 0; i < limbs + special; i++)
+        bytes += digits * 2 * r.n * r.context->prime[index[i]].width;
     ck_assert_uint_eq(after.key_bytes - before.key_bytes, bytes);
     ckks_ciphertext_destroy(x);
     ring_close(&r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every kind of linear layer: its diagonals applied to a slot vector against the direct definition on tensors, and how many there
- * are. */
+/* Every kind of linear layer: its diagonals applied to a slot vector against the direct definition
+ * on tensors, and how many there are. */
 #include "nn/layout.h"
 
 #include <check.h>
@@ -33,7 +33,8 @@ static void to_slots(nn_layout layout, ckks_complex *slots, const double *tensor
     for (uint32_t s = 0; s < SLOTS; s++) {
         nn_place p = nn_layout_place(layout, s % layout.slots);
         int inside = p.channel < layout.channels;
-        slots[s] = (ckks_complex){inside ? tensor[(p.channel * layout.side + p.y) * layout.side + p.x] : 0, 0};
+        slots[s] = (ckks_complex){
+            inside ? tensor[(p.channel * layout.side + p.y) * layout.side + p.x] : 0, 0};
     }
 }
 
@@ -53,7 +54,8 @@ static void apply(nn_linear *l, ckks_complex *out, const ckks_complex *in)
     free(diagonal);
 }
 
-/* What a bootstrap makes of slots: halves added, copies averaged, against the tensor; padding slots hold 0. */
+/* What a bootstrap makes of slots: halves added, copies averaged, against the tensor; padding slots
+ * hold 0. */
 static void compare(nn_layout layout, const ckks_complex *slots, const double *tensor)
 {
     double worst = 0;
@@ -66,7 +68,9 @@ static void compare(nn_layout layout, const ckks_complex *slots, const double *t
         }
         for (uint32_t k = 0; k < 2; k++) {
             nn_place p = nn_layout_place(layout, j + k * half);
-            double v = p.channel < layout.channels ? tensor[(p.channel * layout.side + p.y) * layout.side + p.x] : 0;
+            double v = p.channel < layout.channels
+                           ? tensor[(p.channel * layout.side + p.y) * layout.side + p.x]
+                           : 0;
             worst = fmax(worst, fabs(sum[k] - v));
         }
     }
@@ -82,15 +86,17 @@ static double tap(const nn_conv *c, const double *in, unsigned o, unsigned y, un
             for (int kx = 0; kx < (int)c->kernel; kx++) {
                 int yy = (int)(y * c->stride) + ky - half, xx = (int)(x * c->stride) + kx - half;
                 if (yy < 0 || yy >= side || xx < 0 || xx >= side) continue;
-                sum += c->weight[((o * c->in + i) * c->kernel + (unsigned)ky) * c->kernel + (unsigned)kx] *
+                sum += c->weight[((o * c->in + i) * c->kernel + (unsigned)ky) * c->kernel +
+                                 (unsigned)kx] *
                        in[((int)i * side + yy) * side + xx];
             }
     return sum;
 }
 
-/* With b blocks in m slots and kernel shifts s, t (rows, columns) of the grid: b times the number of (s, t). First layer: 4 blocks,
- * 3 x 3 shifts; stages: 8, 4, 2 blocks, shifts -(2g - 1) .. 2g - 1; stride 2: half the output's blocks, shifts -(3g - 1) .. 2g - 1,
- * or -(2g - 1) .. g - 1 with a 1 x 1 kernel. */
+/* With b blocks in m slots and kernel shifts s, t (rows, columns) of the grid: b times the number
+ * of (s, t). First layer: 4 blocks, 3 x 3 shifts; stages: 8, 4, 2 blocks, shifts -(2g - 1) .. 2g -
+ * 1; stride 2: half the output's blocks, shifts -(3g - 1) .. 2g - 1, or -(2g - 1) .. g - 1 with a 1
+ * x 1 kernel. */
 static const struct {
     const char *name;
     unsigned in, out, kernel, stride, in_size;
@@ -117,7 +123,8 @@ START_TEST(convolution)
     for (unsigned i = 0; i < 64; i++) in_scale[i] = 1.5 + uniform(), out_scale[i] = 1.5 + uniform();
     for (size_t i = 0; i < inputs; i++) scaled[i] = in[i] / in_scale[i / (c.in_size * c.in_size)];
     for (size_t k = 0; k < outputs; k++)
-        out[k] = tap(&c, in, (unsigned)(k / (side * side)), (unsigned)(k / side % side), (unsigned)(k % side)) /
+        out[k] = tap(&c, in, (unsigned)(k / (side * side)), (unsigned)(k / side % side),
+                     (unsigned)(k % side)) /
                  out_scale[k / (side * side)];
 
     nn_linear l;
@@ -126,8 +133,8 @@ START_TEST(convolution)
     to_slots(l.in, x, scaled);
     apply(&l, y, x);
     compare(l.out, y, out);
-    printf("%-10s %4zu diagonals of %5u, baby step %4u, %2u babies + %2u giants\n", shapes[_i].name, l.count, (unsigned)l.period,
-           (unsigned)l.baby_step, l.babies, l.giants);
+    printf("%-10s %4zu diagonals of %5u, baby step %4u, %2u babies + %2u giants\n", shapes[_i].name,
+           l.count, (unsigned)l.period, (unsigned)l.baby_step, l.babies, l.giants);
     ck_assert_uint_eq(l.count, shapes[_i].diagonals);
     nn_linear_clear(&l);
     free(c.weight);
@@ -143,12 +150,14 @@ START_TEST(pad)
     double in_scale[32], out_scale[64];
     for (unsigned i = 0; i < 64; i++) out_scale[i] = 1.5 + uniform();
     for (unsigned i = 0; i < 32; i++) in_scale[i] = 1.5 + uniform();
-    double *in = vector((size_t)channels * side * side, 1), *out = vector((size_t)2 * channels * half * half, 0);
+    double *in = vector((size_t)channels * side * side, 1),
+           *out = vector((size_t)2 * channels * half * half, 0);
     for (unsigned c = 0; c < channels; c++)
         for (unsigned y = 0; y < half; y++)
             for (unsigned x = 0; x < half; x++) {
                 unsigned o = c + channels / 2;
-                out[(o * half + y) * half + x] = in[(c * side + 2 * y) * side + 2 * x] * in_scale[c] / out_scale[o];
+                out[(o * half + y) * half + x] =
+                    in[(c * side + 2 * y) * side + 2 * x] * in_scale[c] / out_scale[o];
             }
     nn_linear l;
     ck_assert_int_eq(nn_linear_pad(&l, channels, side, in_scale, out_scale), FHOLA_OK);
@@ -156,8 +165,8 @@ START_TEST(pad)
     to_slots(l.in, x, in);
     apply(&l, y, x);
     compare(l.out, y, out);
-    printf("pad %u      %4zu diagonals of %5u, baby step %4u, %2u babies + %2u giants\n", _i + 1, l.count, (unsigned)l.period,
-           (unsigned)l.baby_step, l.babies, l.giants);
+    printf("pad %u      %4zu diagonals of %5u, baby step %4u, %2u babies + %2u giants\n", _i + 1,
+           l.count, (unsigned)l.period, (unsigned)l.baby_step, l.babies, l.giants);
     ck_assert_uint_le(l.count, _i ? 2 * 5 * 5 : 4 * 2 * 2);
     nn_linear_clear(&l);
     free(in);
@@ -186,7 +195,8 @@ START_TEST(scores)
     for (uint32_t s = 0; s < SLOTS; s++) {
         unsigned row = s % l.rows;
         double score = 0;
-        for (unsigned i = 0; row < classes && i < 4096; i++) score += weight[row * 64 + i / 64] * in_scale[i / 64] * in[i] / 64;
+        for (unsigned i = 0; row < classes && i < 4096; i++)
+            score += weight[row * 64 + i / 64] * in_scale[i / 64] * in[i] / 64;
         if (s < l.rows || s % 997 == 0) ck_assert_double_eq_tol(y[s].re, score, 1e-9);
     }
     nn_linear_clear(&l);
@@ -206,7 +216,8 @@ END_TEST
 
 START_TEST(slots_and_places)
 {
-    static const unsigned shape[][3] = {{3, 32, 4096}, {16, 32, 16384}, {32, 16, 8192}, {64, 8, 4096}};
+    static const unsigned shape[][3] = {
+        {3, 32, 4096}, {16, 32, 16384}, {32, 16, 8192}, {64, 8, 4096}};
     for (size_t k = 0; k < 4; k++) {
         nn_layout l = nn_layout_of(shape[k][0], shape[k][1]);
         ck_assert_uint_eq(l.slots, shape[k][2]);

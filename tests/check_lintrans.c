@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear transforms against the matrix product they stand for, over periods, splits, hoisting, bases and numbers of dropped
- * primes, with the error predicted. */
+/* Linear transforms against the matrix product they stand for, over periods, splits, hoisting,
+ * bases and numbers of dropped primes, with the error predicted. */
 #include "ckks/encode.h"
 
 #include "tests/support.h"
 
-#define MOST 40 /* diagonals */
+#define MOST  40 /* diagonals */
 #define SLOTS 128
 
 typedef struct matrix {
@@ -44,8 +44,9 @@ static void random_matrix(matrix *m, size_t period, size_t count)
     m->period = period;
     m->missing = INT32_MIN;
     for (m->count = 0; m->count < count;) {
-        int32_t d =
-            m->count < sizeof first / sizeof first[0] ? first[m->count] : (int32_t)(random_word() % (2 * SLOTS - 1)) - (SLOTS - 1);
+        int32_t d = m->count < sizeof first / sizeof first[0]
+                        ? first[m->count]
+                        : (int32_t)(random_word() % (2 * SLOTS - 1)) - (SLOTS - 1);
         int seen = 0;
         for (size_t i = 0; i < m->count; i++) seen |= m->offset[i] == d;
         if (seen) continue;
@@ -59,14 +60,16 @@ static void apply_plain(ckks_complex *y, const matrix *m, const ckks_complex *x)
     for (size_t s = 0; s < SLOTS; s++) {
         y[s] = (ckks_complex){0, 0};
         for (size_t i = 0; i < m->count; i++)
-            y[s] = c_add(y[s], c_mul(m->value[i][s % m->period], x[(s + (size_t)(m->offset[i] + SLOTS)) % SLOTS]));
+            y[s] = c_add(y[s], c_mul(m->value[i][s % m->period],
+                                     x[(s + (size_t)(m->offset[i] + SLOTS)) % SLOTS]));
     }
 }
 
-static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, double plain_scale, uint32_t baby_step,
-                                  int double_hoist)
+static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, double plain_scale,
+                                  uint32_t baby_step, int double_hoist)
 {
-    ckks_lintrans_spec spec = {.basis = basis, .count = m->count, .offset = m->offset, .diagonal = diagonal, .arg = m};
+    ckks_lintrans_spec spec = {
+        .basis = basis, .count = m->count, .offset = m->offset, .diagonal = diagonal, .arg = m};
     spec.special = ckks_basis_special_for(r->params, basis);
     spec.period = m->period;
     spec.plain_scale = plain_scale;
@@ -82,20 +85,25 @@ static ckks_lintrans *create(ring *r, const ckks_lintrans_spec *spec)
     return lt;
 }
 
-/* Variance of the result's slots: diagonals times the errors of x (fresh; babies switched, with rounding unless hoisted twice), the
- * diagonals' rounding times x, and the rounding of the result. */
-static double predict(const ring *r, const matrix *m, const ckks_complex *x, double scale, double plain_scale, double out_scale,
-                      int double_hoist)
+/* Variance of the result's slots: diagonals times the errors of x (fresh; babies switched, with
+ * rounding unless hoisted twice), the diagonals' rounding times x, and the rounding of the
+ * result. */
+static double predict(const ring *r, const matrix *m, const ckks_complex *x, double scale,
+                      double plain_scale, double out_scale, int double_hoist)
 {
     double n = (double)r->n, rounding = (1 + secret_norm2(r)) / 12, entries = 0;
-    double digits = ckks_params_digits(r->params), inner = digits * n * CKKS_ERROR_VARIANCE * exp2(-7.8) / 12;
-    double in = n * (CKKS_ERROR_VARIANCE + 1.0 / 12 + inner + (double_hoist ? 0 : rounding)) / (scale * scale);
+    double digits = ckks_params_digits(r->params),
+           inner = digits * n * CKKS_ERROR_VARIANCE * exp2(-7.8) / 12;
+    double in = n * (CKKS_ERROR_VARIANCE + 1.0 / 12 + inner + (double_hoist ? 0 : rounding)) /
+                (scale * scale);
     for (size_t i = 0; i < m->count; i++) entries += pow(rms(m->value[i], m->period), 2);
-    double encoding = (double)m->count * 2 * (double)m->period / 12 * pow(rms(x, SLOTS) / plain_scale, 2);
+    double encoding =
+        (double)m->count * 2 * (double)m->period / 12 * pow(rms(x, SLOTS) / plain_scale, 2);
     return sqrt(entries * in + encoding + n * rounding / (out_scale * out_scale));
 }
 
-static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, unsigned drop, uint32_t baby_step, int double_hoist)
+static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, unsigned drop,
+                        uint32_t baby_step, int double_hoist)
 {
     ckks_basis out_basis = input;
     for (unsigned i = 0; i < drop; i++) out_basis &= ~ckks_basis_top(out_basis);
@@ -116,23 +124,28 @@ static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, 
     ckks_ciphertext *in = encrypt(r, x, SLOTS, scale, input), *out = new_ciphertext(r);
     uint64_t before = ciphertext_hash(in);
     const ckks_lintrans *const transform = lt;
-    ck_assert_ok(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &transform, &out, in, out_basis));
+    ck_assert_ok(
+        ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &transform, &out, in, out_basis));
     ck_assert_uint_eq(ciphertext_hash(in), before);
     ck_assert_uint_eq(ckks_ciphertext_basis(out), out_basis);
     ck_assert_double_eq_tol(ckks_ciphertext_scale(out) / out_scale, 1, 1e-12);
     decrypt(r, got, out);
     char what[120];
-    snprintf(what, sizeof what, "period %zu, %zu diagonals, step %u, hoist %d, -%u", m->period, m->count, baby_step,
-             1 + double_hoist, drop);
-    assert_within(what, rms_difference(got, want, SLOTS), predict(r, m, x, scale, plain_scale, out_scale, double_hoist), 1, 1);
-    ck_assert_uint_eq(ckks_lintrans_bytes(lt), m->count * ckks_packed_bytes(r->context, basis | (double_hoist ? spec.special : 0),
-                                                                           ckks_packed_log_gap(r->context, m->period)));
+    snprintf(what, sizeof what, "period %zu, %zu diagonals, step %u, hoist %d, -%u", m->period,
+             m->count, baby_step, 1 + double_hoist, drop);
+    assert_within(what, rms_difference(got, want, SLOTS),
+                  predict(r, m, x, scale, plain_scale, out_scale, double_hoist), 1, 1);
+    ck_assert_uint_eq(ckks_lintrans_bytes(lt),
+                      m->count * ckks_packed_bytes(r->context,
+                                                   basis | (double_hoist ? spec.special : 0),
+                                                   ckks_packed_log_gap(r->context, m->period)));
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
     ckks_lintrans_destroy(lt);
 }
 
-/* Every compressed size of plaintext (log_gap 0 .. 3), automatic and explicit splits, both kinds of hoisting. */
+/* Every compressed size of plaintext (log_gap 0 .. 3), automatic and explicit splits, both kinds of
+ * hoisting. */
 START_TEST(periods_and_splits)
 {
     int hoist = _i % 2;
@@ -149,7 +162,8 @@ START_TEST(periods_and_splits)
 }
 END_TEST
 
-/* One and two primes dropped, none; inputs on fewer primes than the transform, not a prefix among them; 32-bit and 64-bit limbs. */
+/* One and two primes dropped, none; inputs on fewer primes than the transform, not a prefix among
+ * them; 32-bit and 64-bit limbs. */
 START_TEST(bases)
 {
     static const ckks_basis basis[] = {0xff, 0xe3, 0x07};
@@ -168,11 +182,12 @@ START_TEST(bases)
 }
 END_TEST
 
-/* Where primes share limbs: bases with halves of them, inputs with some of the basis's limbs, results with half of one; another input is
- * refused. */
+/* Where primes share limbs: bases with halves of them, inputs with some of the basis's limbs,
+ * results with half of one; another input is refused. */
 START_TEST(shared_limbs)
 {
-    static const ckks_basis basis[] = {0xff, 0xe7, 0x6d, 0x07}, input[] = {0xcf, 0xe4, 0x6c, 0x03}, other[] = {0xdf, 0xe6, 0x69, 0x05};
+    static const ckks_basis basis[] = {0xff, 0xe7, 0x6d, 0x07}, input[] = {0xcf, 0xe4, 0x6c, 0x03},
+                            other[] = {0xdf, 0xe6, 0x69, 0x05};
     ring r = toy_ring(24.5);
     matrix m;
     for (size_t k = 0; k < 4; k++) {
@@ -187,7 +202,9 @@ START_TEST(shared_limbs)
         ckks_complex x[SLOTS];
         random_complex(x, SLOTS, 1);
         ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p20, other[k]), *out = new_ciphertext(&r);
-        ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in, ckks_basis_top(other[k])), FHOLA_LEVEL);
+        ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in,
+                                            ckks_basis_top(other[k])),
+                        FHOLA_LEVEL);
         ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
         ckks_ciphertext_destroy(in);
         ckks_ciphertext_destroy(out);
@@ -242,9 +259,11 @@ START_TEST(several)
     }
     ring_keys(&r);
     ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, basis);
-    ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, COUNT, transform, out, in, out_basis));
+    ck_assert_ok(
+        ckks_lintrans_apply(r.context, r.ws, r.keys, COUNT, transform, out, in, out_basis));
     for (size_t k = 0; k < COUNT; k++) {
-        ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform[k], &alone, in, out_basis));
+        ck_assert_ok(
+            ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform[k], &alone, in, out_basis));
         apply_plain(want, &m[k], x);
         decrypt(&r, got, out[k]);
         double expected = predict(&r, &m[k], x, 0x1p28, plain, 0x1p28, k == 2);
@@ -281,7 +300,8 @@ START_TEST(structure_only)
     random_complex(x, SLOTS, 1);
     ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
     const ckks_lintrans *transform = bare;
-    ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in, 1),
+                    FHOLA_PARAM);
     ck_assert_uint_eq(ckks_ciphertext_basis(out), 0);
     ckks_key_list_clear(&other);
     ckks_lintrans_destroy(full);
@@ -293,7 +313,8 @@ START_TEST(structure_only)
 }
 END_TEST
 
-/* Keys of the giants, or of babies and giants, may have other digits than one another: right values or an error. */
+/* Keys of the giants, or of babies and giants, may have other digits than one another: right values
+ * or an error. */
 START_TEST(mixed_keys)
 {
     ring r = toy_ring(34);
@@ -311,7 +332,8 @@ START_TEST(mixed_keys)
         /* every second key over the whole chain, in several digits; the others in one */
         ckks_key_list_clear(&r.list);
         for (size_t i = 0; i < wanted.count; i++)
-            ring_request(&r, CKKS_KEY_ROTATE, (int32_t)wanted.request[i].rotation, i % 2 ? low : r.chain, r.special);
+            ring_request(&r, CKKS_KEY_ROTATE, (int32_t)wanted.request[i].rotation,
+                         i % 2 ? low : r.chain, r.special);
         ring_keys(&r);
         ckks_complex x[SLOTS], want[SLOTS], got[SLOTS];
         random_complex(x, SLOTS, 1);
@@ -342,13 +364,13 @@ START_TEST(errors)
     random_matrix(&m, 64, 10);
     const ckks_lintrans_spec good = spec_of(&r, &m, r.chain, 0x1p28, 4, 0);
     int32_t outside[] = {0, SLOTS}, below[] = {-SLOTS}, twice[] = {0, 3, 3};
-#define REFUSED(status, change) \
-    do { \
-        ckks_lintrans_spec spec = good; \
-        ckks_lintrans *lt = NULL; \
-        change; \
-        ck_assert_fails(ckks_lintrans_create(&lt, r.context, r.ws, &spec), status); \
-        ck_assert_ptr_null(lt); \
+#define REFUSED(status, change)                                                                    \
+    do {                                                                                           \
+        ckks_lintrans_spec spec = good;                                                            \
+        ckks_lintrans *lt = NULL;                                                                  \
+        change;                                                                                    \
+        ck_assert_fails(ckks_lintrans_create(&lt, r.context, r.ws, &spec), status);                \
+        ck_assert_ptr_null(lt);                                                                    \
     } while (0)
     REFUSED(FHOLA_LEVEL, spec.basis = 0);
     REFUSED(FHOLA_LEVEL, spec.basis = r.chain | r.special);

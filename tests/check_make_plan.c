@@ -53,8 +53,7 @@ static double error_of(const setting *s, const nn_plan *plan)
         nn_picture_normalise(rgb, rgb, s->model->mean, s->model->std);
         succeed(nn_plain_scores(exact, s->model, NULL, rgb));
         succeed(nn_plain_scores(scores, s->model, plan, rgb));
-        for (size_t k = 0; k < 3; k++)
-            sum += (scores[k] - exact[k]) * (scores[k] - exact[k]);
+        for (size_t k = 0; k < 3; k++) sum += (scores[k] - exact[k]) * (scores[k] - exact[k]);
     }
     return sqrt(sum / (3.0 * (double)nn_batch_count(s->held_out)));
 }
@@ -66,24 +65,26 @@ START_TEST(higher_degrees_come_closer)
     double error[3];
     for (int k = 0; k < 3; k++) {
         unsigned all[7];
-        for (size_t i = 0; i < 7; i++)
-            all[i] = degrees[k];
+        for (size_t i = 0; i < 7; i++) all[i] = degrees[k];
         s.options.degrees = all;
         nn_plan *plan = make(&s);
         succeed(nn_plan_check(plan, s.model));
         error[k] = error_of(&s, plan);
         for (size_t i = 0; i < 7; i++)
-            ck_assert(nn_plan_max_w(plan, i) > 0 && nn_plan_max_w(plan, i) <= s.options.limit_w + 1e-9);
+            ck_assert(nn_plan_max_w(plan, i) > 0 &&
+                      nn_plan_max_w(plan, i) <= s.options.limit_w + 1e-9);
         nn_plan_free(plan);
     }
-    printf("RMS error of the scores at degrees 3, 7, 31: %.4f %.4f %.4f\n", error[0], error[1], error[2]);
+    printf("RMS error of the scores at degrees 3, 7, 31: %.4f %.4f %.4f\n", error[0], error[1],
+           error[2]);
     ck_assert(error[1] < 0.7 * error[0]);
     ck_assert(error[2] < 0.5 * error[1]);
     tear_down(&s);
 }
 END_TEST
 
-/* A composition is ReLU up to 2^-alpha of the half-width, at every activation; nothing else of the options matters. */
+/* A composition is ReLU up to 2^-alpha of the half-width, at every activation; nothing else of the
+ * options matters. */
 START_TEST(composition_is_nearly_exact)
 {
     static const unsigned degrees[] = {15, 15, 27};
@@ -93,7 +94,8 @@ START_TEST(composition_is_nearly_exact)
     s.options.sign = &sign;
     s.options.depth = 0;
     nn_plan *plan = NULL;
-    fail_with(nn_plan_make(&plan, s.model, s.calibration, s.held_out, &s.options, NULL, NULL), FHOLA_PARAM, "smaller eps");
+    fail_with(nn_plan_make(&plan, s.model, s.calibration, s.held_out, &s.options, NULL, NULL),
+              FHOLA_PARAM, "smaller eps");
     s.options.eps = 0.125; /* at 1/4 the sine is level at the ends */
     plan = make(&s);
     ck_assert_uint_eq(nn_plan_depth(plan), 7 * 14);
@@ -102,7 +104,8 @@ START_TEST(composition_is_nearly_exact)
         const nn_activation *a = &plan->activations[i];
         ck_assert_double_le(nn_plan_max_w(plan, i), s.options.limit_w + 1e-9);
         for (int j = -1000; j <= 1000; j++) {
-            double w = j / 1000.0, y = nn_activation_eval(a, 1, ola_variable(plan->eps, w)), half = a->half_width[1];
+            double w = j / 1000.0, y = nn_activation_eval(a, 1, ola_variable(plan->eps, w)),
+                   half = a->half_width[1];
             ck_assert_double_le(fabs(y - half * fmax(w, 0)), half * 0x1p-12);
         }
     }
@@ -139,8 +142,8 @@ START_TEST(keeps_the_depth_and_uses_it)
 }
 END_TEST
 
-/* Exchanges of degrees bring the scores closer to the exact network's within the same budget. The sensitivities are turned round, so
- * that there is something to exchange. */
+/* Exchanges of degrees bring the scores closer to the exact network's within the same budget. The
+ * sensitivities are turned round, so that there is something to exchange. */
 START_TEST(exchanges_improve_a_schedule)
 {
     setting s = set_up();
@@ -148,7 +151,8 @@ START_TEST(exchanges_improve_a_schedule)
     succeed(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL));
     for (size_t k = 0; k < NN_PROFILE_DEGREES; k++)
         for (size_t i = 0; i < profile->count / 2; i++) {
-            double *front = &profile->layers[i].sensitivity[k], *back = &profile->layers[profile->count - 1 - i].sensitivity[k], kept = *front;
+            double *front = &profile->layers[i].sensitivity[k],
+                   *back = &profile->layers[profile->count - 1 - i].sensitivity[k], kept = *front;
             *front = *back;
             *back = kept;
         }
@@ -204,19 +208,19 @@ START_TEST(fits_other_functions)
     setting s = set_up();
     unsigned all[7];
     double error[3];
-    for (size_t i = 0; i < 7; i++)
-        all[i] = 15;
+    for (size_t i = 0; i < 7; i++) all[i] = 15;
     s.options.degrees = all;
     nn_plan *relu = make(&s), *table;
     double relu_error = error_of(&s, relu);
     for (int f = 0; f < 3; f++) {
-        succeed(nn_model_set_function(s.model, functions[f] ? functions[f] : write_string("t", "[[-9, 0], [0, 0], [9, 9]]")));
+        succeed(nn_model_set_function(
+            s.model, functions[f] ? functions[f] : write_string("t", "[[-9, 0], [0, 0], [9, 9]]")));
         table = make(&s);
         error[f] = error_of(&s, table);
-        if (f < 2)
-            nn_plan_free(table);
+        if (f < 2) nn_plan_free(table);
     }
-    printf("RMS error of the scores at degree 15: ReLU %.5f, GELU %.5f, SiLU %.5f\n", relu_error, error[0], error[1]);
+    printf("RMS error of the scores at degree 15: ReLU %.5f, GELU %.5f, SiLU %.5f\n", relu_error,
+           error[0], error[1]);
     ck_assert(error[0] < relu_error / 4 && error[1] < relu_error / 4); /* they have no kink */
     assert_close(error[2], relu_error, 0.01 * relu_error);
     for (size_t i = 0; i < 7; i++)
@@ -229,7 +233,8 @@ START_TEST(fits_other_functions)
     succeed(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL));
     s.options.profile = profile;
     succeed(nn_model_set_function(s.model, "relu"));
-    fail_with(nn_plan_make(&table, s.model, s.calibration, NULL, &s.options, NULL, NULL), FHOLA_PARAM, "activation function");
+    fail_with(nn_plan_make(&table, s.model, s.calibration, NULL, &s.options, NULL, NULL),
+              FHOLA_PARAM, "activation function");
     nn_profile_free(profile);
     tear_down(&s);
 }
@@ -243,12 +248,13 @@ START_TEST(refuses_bad_options)
     nn_plan_options good = s.options;
     const ola_composite composition = {.count = 0};
     unsigned degrees[7] = {3, 3, 3, 3, 3, 3, 64};
-#define REFUSED(member, value, words)                                                                                        \
-    do {                                                                                                                     \
-        s.options = good;                                                                                                    \
-        s.options.member = (value);                                                                                          \
-        fail_with(nn_plan_make(&plan, s.model, s.calibration, NULL, &s.options, NULL, NULL), FHOLA_PARAM, words);             \
-        ck_assert_ptr_null(plan);                                                                                            \
+#define REFUSED(member, value, words)                                                              \
+    do {                                                                                           \
+        s.options = good;                                                                          \
+        s.options.member = (value);                                                                \
+        fail_with(nn_plan_make(&plan, s.model, s.calibration, NULL, &s.options, NULL, NULL),       \
+                  FHOLA_PARAM, words);                                                             \
+        ck_assert_ptr_null(plan);                                                                  \
     } while (0)
     REFUSED(depth, 13, "at least 14");
     REFUSED(eps, 0.26, "eps");

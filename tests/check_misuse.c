@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wrong levels, scales, keys, contexts and aliases: the documented status, a message, and outputs that are unchanged or empty.
- * What one module alone can get wrong is in that module's test. */
+/* Wrong levels, scales, keys, contexts and aliases: the documented status, a message, and outputs
+ * that are unchanged or empty. What one module alone can get wrong is in that module's test. */
 #include "tests/support.h"
 
 typedef struct world {
@@ -59,16 +59,19 @@ static void destroy(world *w)
 }
 
 /* The call fails as said; `out` is unchanged or empty, and the operand x unchanged. */
-#define REFUSED(call, status) \
-    do { \
-        ck_assert_fails(call, status); \
-        if (ckks_ciphertext_basis(w.out)) ck_assert_uint_eq(ciphertext_hash(w.out), w.out_hash); \
-        ck_assert_uint_eq(ciphertext_hash(w.x), w.x_hash); \
+#define REFUSED(call, status)                                                                      \
+    do {                                                                                           \
+        ck_assert_fails(call, status);                                                             \
+        if (ckks_ciphertext_basis(w.out)) ck_assert_uint_eq(ciphertext_hash(w.out), w.out_hash);   \
+        ck_assert_uint_eq(ciphertext_hash(w.x), w.x_hash);                                         \
     } while (0)
 
 static uint64_t plaintext_hash(const ckks_plaintext *plain)
 {
-    ckks_ciphertext view = {.context = plain->context, .basis = plain->basis, .scale = plain->scale, .poly = {plain->poly, plain->poly}};
+    ckks_ciphertext view = {.context = plain->context,
+                            .basis = plain->basis,
+                            .scale = plain->scale,
+                            .poly = {plain->poly, plain->poly}};
     return ciphertext_hash(&view);
 }
 
@@ -77,19 +80,24 @@ START_TEST(encryption)
     world w = create();
     ring *r = &w.r;
     ckks_complex z[129];
-    REFUSED(ckks_encrypt(r->context, r->ws, w.out, w.foreign_plain, r->secret, r->rng), FHOLA_PARAM);
+    REFUSED(ckks_encrypt(r->context, r->ws, w.out, w.foreign_plain, r->secret, r->rng),
+            FHOLA_PARAM);
     REFUSED(ckks_encrypt(r->context, r->ws, w.foreign, w.plain, r->secret, r->rng), FHOLA_PARAM);
     REFUSED(ckks_encrypt(r->context, w.other.ws, w.out, w.plain, r->secret, r->rng), FHOLA_PARAM);
     REFUSED(ckks_encrypt(r->context, r->ws, w.out, w.empty_plain, r->secret, r->rng), FHOLA_LEVEL);
-    REFUSED(ckks_encrypt(r->context, r->ws, w.out, w.special_plain, r->secret, r->rng), FHOLA_LEVEL);
+    REFUSED(ckks_encrypt(r->context, r->ws, w.out, w.special_plain, r->secret, r->rng),
+            FHOLA_LEVEL);
     REFUSED(ckks_encrypt(r->context, r->ws, w.out, w.plain, w.other.secret, r->rng), FHOLA_KEY);
     ckks_public_key *foreign;
-    ck_assert_ok(ckks_public_key_create(&foreign, w.other.context, w.other.secret, 0x7, w.other.rng));
+    ck_assert_ok(
+        ckks_public_key_create(&foreign, w.other.context, w.other.secret, 0x7, w.other.rng));
     REFUSED(ckks_encrypt_public(r->context, r->ws, w.out, w.plain, foreign, r->rng), FHOLA_KEY);
     ckks_public_key_destroy(foreign);
     REFUSED(ckks_encrypt_public(r->context, r->ws, w.out, w.plain, w.low_pk, r->rng), FHOLA_LEVEL);
-    REFUSED(ckks_encrypt_public(r->context, r->ws, w.out, w.special_plain, w.pk, r->rng), FHOLA_LEVEL);
-    REFUSED(ckks_encrypt_public(r->context, r->ws, w.out, w.foreign_plain, w.pk, r->rng), FHOLA_PARAM);
+    REFUSED(ckks_encrypt_public(r->context, r->ws, w.out, w.special_plain, w.pk, r->rng),
+            FHOLA_LEVEL);
+    REFUSED(ckks_encrypt_public(r->context, r->ws, w.out, w.foreign_plain, w.pk, r->rng),
+            FHOLA_PARAM);
     z[0] = (ckks_complex){7, 7};
     REFUSED(ckks_decrypt(r->context, r->ws, z, 1, w.empty, r->secret), FHOLA_LEVEL);
     REFUSED(ckks_decrypt(r->context, r->ws, z, 1, w.foreign, r->secret), FHOLA_PARAM);
@@ -101,12 +109,14 @@ START_TEST(encryption)
 }
 END_TEST
 
-/* What would wrap modulo the primes at hand, or is no number, is not encoded; what just fits comes back. */
+/* What would wrap modulo the primes at hand, or is no number, is not encoded; what just fits comes
+ * back. */
 START_TEST(encoding)
 {
     world w = create();
     ring *r = &w.r;
-    double q0 = (double)ckks_params_prime(r->params, 0), q01 = q0 * (double)ckks_params_prime(r->params, 1);
+    double q0 = (double)ckks_params_prime(r->params, 0),
+           q01 = q0 * (double)ckks_params_prime(r->params, 1);
     ckks_complex z = {0.49, 0};
     ckks_plaintext *plain = encode(r, &z, 1, q0, 1);
     ckks_ciphertext *ct = new_ciphertext(r);
@@ -115,7 +125,8 @@ START_TEST(encoding)
     ck_assert_ok(ckks_decrypt(r->context, r->ws, back, 1, ct, r->secret));
     ck_assert_double_eq_tol(back[0].re, 0.49, 1e-9);
     uint64_t before = plaintext_hash(plain);
-    static const double wrong[] = {0.51, -0.51, 1, 1e3, (double)NAN, (double)INFINITY, -(double)INFINITY};
+    static const double wrong[] = {
+        0.51, -0.51, 1, 1e3, (double)NAN, (double)INFINITY, -(double)INFINITY};
     for (int k = 0; k < 7; k++) {
         z.re = wrong[k];
         REFUSED(ckks_encode(r->context, r->ws, plain, &z, 1, q0, 1), FHOLA_RANGE);
@@ -183,7 +194,8 @@ START_TEST(products)
     world w = create();
     ring *r = &w.r;
     REFUSED(ckks_mul(r->context, r->ws, r->keys, w.out, w.x, w.low, 1), FHOLA_LEVEL);
-    REFUSED(ckks_mul(r->context, r->ws, r->keys, w.out, w.y, w.y, 1), FHOLA_KEY); /* the key covers one prime less */
+    /* the key covers one prime less */
+    REFUSED(ckks_mul(r->context, r->ws, r->keys, w.out, w.y, w.y, 1), FHOLA_KEY);
     REFUSED(ckks_mul(r->context, r->ws, r->keys, w.out, w.x, w.empty, 1), FHOLA_LEVEL);
     REFUSED(ckks_mul(r->context, r->ws, r->keys, w.out, w.x, w.foreign, 1), FHOLA_PARAM);
     REFUSED(ckks_mul(r->context, r->ws, r->keys, w.foreign, w.x, w.x, 1), FHOLA_PARAM);
@@ -219,7 +231,8 @@ START_TEST(rotations)
 }
 END_TEST
 
-/* Keys and workspaces of another context, of equal parameters: nothing but their owner tells them apart. */
+/* Keys and workspaces of another context, of equal parameters: nothing but their owner tells them
+ * apart. */
 START_TEST(mixed_contexts)
 {
     world w = create();
@@ -249,8 +262,12 @@ START_TEST(transforms)
     world w = create();
     ring *r = &w.r;
     const int32_t offset[] = {0, 1, 2};
-    ckks_lintrans_spec spec = {
-        .basis = 0xf, .special = r->special, .count = 2, .offset = offset, .diagonal = identity, .period = 1};
+    ckks_lintrans_spec spec = {.basis = 0xf,
+                               .special = r->special,
+                               .count = 2,
+                               .offset = offset,
+                               .diagonal = identity,
+                               .period = 1};
     spec.plain_scale = 0x1p36;
     ckks_lintrans *lt = NULL, *more = NULL, *bare = NULL;
     ck_assert_ok(ckks_lintrans_create(&lt, r->context, r->ws, &spec));
@@ -260,17 +277,25 @@ START_TEST(transforms)
     ck_assert_ok(ckks_lintrans_create(&bare, r->context, r->ws, &spec));
     const ckks_lintrans *good = lt, *keyless = more, *structure = bare;
     ckks_ciphertext *out = w.out, *foreign = w.foreign, *in = w.x;
-    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &keyless, &out, w.x, 0x7), FHOLA_KEY);
-    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &structure, &out, w.x, 0x7), FHOLA_PARAM);
+    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &keyless, &out, w.x, 0x7),
+            FHOLA_KEY);
+    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &structure, &out, w.x, 0x7),
+            FHOLA_PARAM);
     REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &in, w.x, 0x7), FHOLA_PARAM);
-    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &foreign, w.x, 0x7), FHOLA_PARAM);
+    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &foreign, w.x, 0x7),
+            FHOLA_PARAM);
     REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.y, 0x7), FHOLA_LEVEL);
-    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.empty, 0x7), FHOLA_LEVEL);
+    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.empty, 0x7),
+            FHOLA_LEVEL);
     REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.x, 0), FHOLA_LEVEL);
-    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.x, 0x11), FHOLA_LEVEL);
-    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.foreign, 0x7), FHOLA_PARAM);
-    REFUSED(ckks_lintrans_apply(r->context, r->ws, w.other.keys, 1, &good, &out, w.x, 0x7), FHOLA_PARAM);
-    REFUSED(ckks_lintrans_apply(r->context, w.other.ws, r->keys, 1, &good, &out, w.x, 0x7), FHOLA_PARAM);
+    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.x, 0x11),
+            FHOLA_LEVEL);
+    REFUSED(ckks_lintrans_apply(r->context, r->ws, r->keys, 1, &good, &out, w.foreign, 0x7),
+            FHOLA_PARAM);
+    REFUSED(ckks_lintrans_apply(r->context, r->ws, w.other.keys, 1, &good, &out, w.x, 0x7),
+            FHOLA_PARAM);
+    REFUSED(ckks_lintrans_apply(r->context, w.other.ws, r->keys, 1, &good, &out, w.x, 0x7),
+            FHOLA_PARAM);
     ckks_lintrans_destroy(lt);
     ckks_lintrans_destroy(more);
     ckks_lintrans_destroy(bare);
@@ -278,11 +303,13 @@ START_TEST(transforms)
 }
 END_TEST
 
-/* Every status has its name, the detail message survives success and is cut at 511 bytes, each thread's own. */
+/* Every status has its name, the detail message survives success and is cut at 511 bytes, each
+ * thread's own. */
 START_TEST(messages)
 {
     for (int k = FHOLA_OK; k <= FHOLA_RANGE; k++)
-        for (int j = FHOLA_OK; j < k; j++) ck_assert_str_ne(fhola_strerror((fhola_status)k), fhola_strerror((fhola_status)j));
+        for (int j = FHOLA_OK; j < k; j++)
+            ck_assert_str_ne(fhola_strerror((fhola_status)k), fhola_strerror((fhola_status)j));
     ck_assert_ptr_nonnull(fhola_strerror((fhola_status)1000));
     char text[1000];
     memset(text, 'x', sizeof text - 1);

@@ -53,13 +53,16 @@ START_TEST(loads_the_bundled_network)
 }
 END_TEST
 
-/* Every convolution with its batch norm, done one after the other from the file's own tensors, against the folded one. */
-static void compare_folded(const nn_conv *conv, const nn_safetensors *file, const char *name, const char *norm, uint64_t *random)
+/* Every convolution with its batch norm, done one after the other from the file's own tensors,
+ * against the folded one. */
+static void compare_folded(const nn_conv *conv, const nn_safetensors *file, const char *name,
+                           const char *norm, uint64_t *random)
 {
     const char *const parts[4] = {"weight", "bias", "running_mean", "running_var"};
     char full[96];
     double *weight, norms[4][64], *in, *plain, *folded;
-    size_t out_size = conv->in_size / conv->stride, plane = out_size * out_size, values = conv->out * plane;
+    size_t out_size = conv->in_size / conv->stride, plane = out_size * out_size,
+           values = conv->out * plane;
     snprintf(full, sizeof full, "%s.weight", name);
     const nn_tensor *tensor = nn_safetensors_find(file, full);
     weight = malloc(tensor->count * sizeof *weight);
@@ -81,7 +84,8 @@ static void compare_folded(const nn_conv *conv, const nn_safetensors *file, cons
     nn_conv_apply(folded, conv, in);
     for (size_t i = 0; i < values; i++) {
         size_t c = i / plane;
-        double expected = (plain[i] - norms[2][c]) / sqrt(norms[3][c] + 1e-5) * norms[0][c] + norms[1][c];
+        double expected =
+            (plain[i] - norms[2][c]) / sqrt(norms[3][c] + 1e-5) * norms[0][c] + norms[1][c];
         assert_close(folded[i], expected, 1e-12);
     }
     free(weight);
@@ -101,13 +105,15 @@ START_TEST(folds_batch_norm)
     compare_folded(&model->first, file, "conv1", "bn1", &random);
     compare_folded(&model->blocks[0].conv2, file, "layer1.0.conv2", "layer1.0.bn2", &random);
     compare_folded(&model->blocks[1].conv1, file, "layer2.0.conv1", "layer2.0.bn1", &random);
-    compare_folded(&model->blocks[2].projection, file, "layer3.0.shortcut.0", "layer3.0.shortcut.1", &random);
+    compare_folded(&model->blocks[2].projection, file, "layer3.0.shortcut.0", "layer3.0.shortcut.1",
+                   &random);
     nn_safetensors_close(file);
     nn_model_free(model);
 }
 END_TEST
 
-static nn_model *load_named(unsigned blocks, const char *shortcut, const char *linear, const char *prefix)
+static nn_model *load_named(unsigned blocks, const char *shortcut, const char *linear,
+                            const char *prefix)
 {
     nn_model *model;
     weights *w = calloc(1, sizeof *w);
@@ -125,7 +131,8 @@ START_TEST(accepts_the_usual_names)
     nn_model *usual = load_named(2, "down", "linear", ""), *other;
     other = load_named(2, "downsample", "fc", "module.");
     ck_assert_uint_eq(usual->hash, other->hash);
-    ck_assert_double_eq(usual->blocks[2].projection.weight[5], other->blocks[2].projection.weight[5]);
+    ck_assert_double_eq(usual->blocks[2].projection.weight[5],
+                        other->blocks[2].projection.weight[5]);
     nn_model_free(other);
     other = load_named(2, "shortcut", "fc", "model.net.");
     ck_assert_uint_eq(usual->hash, other->hash);
@@ -157,7 +164,8 @@ START_TEST(accepts_depths_and_classes)
     ck_assert_ptr_nonnull(w);
     w->random = test_seed;
     w->classes = sizes[_i].classes;
-    make_weights(w, sizes[_i].blocks, _i % 2 ? "down" : NULL, "linear", "", "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\"}");
+    make_weights(w, sizes[_i].blocks, _i % 2 ? "down" : NULL, "linear", "",
+                 "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\"}");
     succeed(nn_model_load(&model, write_weights(w, "deep.safetensors"), NULL));
     free(w);
     nn_model_describe(model, &info);
@@ -178,7 +186,8 @@ static const struct {
     const char *message;
 } wrong[] = {
     {{.leave_out = "conv1.weight"}, "tensor conv1.weight is missing"},
-    {{.leave_out = "layer1.0.conv1.weight"}, "tensor layer1.0.conv1.weight is missing: not a CIFAR ResNet"},
+    {{.leave_out = "layer1.0.conv1.weight"},
+     "tensor layer1.0.conv1.weight is missing: not a CIFAR ResNet"},
     {{.leave_out = "layer1.0.conv1.weight"}, "46 tensors, the first is called conv1.weight"},
     {{.leave_out = "layer2.0.conv2.weight"}, "tensor layer2.0.conv2.weight is missing"},
     {{.leave_out = "layer3.0.bn1.running_var"}, "tensor layer3.0.bn1.running_var is missing"},
@@ -189,21 +198,33 @@ static const struct {
     {{.misshape = "conv1.weight"}, "tensor conv1.weight is 17 x 3 x 3 x 3, must be 16 x 3 x 3 x 3"},
     {{.misshape = "layer3.0.bn2.bias"}, "tensor layer3.0.bn2.bias is 65, must be 64"},
     {{.misshape = "linear.bias"}, "tensor linear.bias is 4, must be 3"},
-    {{.spoil = "layer1.0.conv2.weight", .spoiled = (float)NAN}, "tensor layer1.0.conv2.weight: element 1152 is NaN"},
-    {{.spoil = "bn1.running_mean", .spoiled = (float)INFINITY}, "tensor bn1.running_mean: element 8 is infinite"},
+    {{.spoil = "layer1.0.conv2.weight", .spoiled = (float)NAN},
+     "tensor layer1.0.conv2.weight: element 1152 is NaN"},
+    {{.spoil = "bn1.running_mean", .spoiled = (float)INFINITY},
+     "tensor bn1.running_mean: element 8 is infinite"},
     {{.spoil = "bn1.running_var", .spoiled = -1}, "tensor bn1.running_var: element 8 is negative"},
-    {{.further = "layer1.1.conv1.weight"}, "tensor layer1.1.conv1.weight is 2 x 2, must be 16 x 16 x 3 x 3"},
+    {{.further = "layer1.1.conv1.weight"},
+     "tensor layer1.1.conv1.weight is 2 x 2, must be 16 x 16 x 3 x 3"},
     {{.further = "layer4.0.conv1.weight"}, "unexpected tensor layer4.0.conv1.weight"},
     {{.metadata = "\"__metadata__\": {\"std\": \"[1, 1, 1]\"}"}, "the metadata has no \"mean\""},
-    {{.metadata = "\"__metadata__\": {\"mean\": \"[1, 1]\", \"std\": \"[1, 1, 1]\"}"}, "\"mean\" is not an array of 3 numbers"},
-    {{.metadata = "\"__metadata__\": {\"mean\": \"[1, 1, x]\", \"std\": \"[1, 1, 1]\"}"}, "metadata \"mean\":1:8"},
-    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 0, 1]\"}"}, "std must be positive"},
-    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": \"[1]\"}"}, "an array of 3 names"},
-    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": \"[1, 2, 3]\"}"}, "entry 0 is not a string"},
-    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": "
-                  "\"[\\\"a\\\", \\\"\\\\u001b[2J\\\", \\\"c\\\"]\"}"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[1, 1]\", \"std\": \"[1, 1, 1]\"}"},
+     "\"mean\" is not an array of 3 numbers"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[1, 1, x]\", \"std\": \"[1, 1, 1]\"}"},
+     "metadata \"mean\":1:8"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 0, 1]\"}"},
+     "std must be positive"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", "
+                  "\"classes\": \"[1]\"}"},
+     "an array of 3 names"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", "
+                  "\"classes\": \"[1, 2, 3]\"}"},
+     "entry 0 is not a string"},
+    {{.metadata =
+          "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"classes\": "
+          "\"[\\\"a\\\", \\\"\\\\u001b[2J\\\", \\\"c\\\"]\"}"},
      "control characters"},
-    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"activation\": \"tanh\"}"},
+    {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", "
+                  "\"activation\": \"tanh\"}"},
      "none of relu, gelu and silu"},
 };
 
@@ -211,8 +232,7 @@ START_TEST(refuses_bad_files)
 {
     nn_model *model = NULL;
     change c = wrong[_i].c;
-    if (!c.metadata)
-        c.metadata = WEIGHTS_METADATA;
+    if (!c.metadata) c.metadata = WEIGHTS_METADATA;
     fail_with(load_changed(&model, c, NULL), FHOLA_FORMAT, wrong[_i].message);
     ck_assert_ptr_null(model);
 }
@@ -221,7 +241,8 @@ END_TEST
 START_TEST(has_one_of_several_functions)
 {
     nn_model *model = NULL;
-    change gelu = {.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", \"activation\": \"gelu\"}"};
+    change gelu = {.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, "
+                               "1]\", \"activation\": \"gelu\"}"};
     succeed(load_changed(&model, gelu, NULL));
     ck_assert_int_eq(model->function.kind, OLA_GELU);
     uint64_t as_gelu = nn_model_exact_hash(model);
@@ -233,9 +254,12 @@ START_TEST(has_one_of_several_functions)
     uint64_t as_table = nn_model_exact_hash(model);
     ck_assert(as_table != model->hash && as_table != as_gelu);
     fail_with(nn_model_set_function(model, "softmax"), FHOLA_IO, "softmax");
-    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0]]")), FHOLA_FORMAT, "2 to 65536 pairs");
-    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0], [1]]")), FHOLA_FORMAT, "bad:1:10");
-    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0], [0, 1]]")), FHOLA_FORMAT, "must rise");
+    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0]]")), FHOLA_FORMAT,
+              "2 to 65536 pairs");
+    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0], [1]]")), FHOLA_FORMAT,
+              "bad:1:10");
+    fail_with(nn_model_set_function(model, write_string("bad", "[[0, 0], [0, 1]]")), FHOLA_FORMAT,
+              "must rise");
     ck_assert_uint_eq(nn_model_exact_hash(model), as_table); /* a refused one changes nothing */
     succeed(nn_model_set_function(model, "relu"));
     ck_assert_uint_eq(nn_model_exact_hash(model), model->hash);
@@ -250,7 +274,8 @@ START_TEST(takes_options_in_place_of_metadata)
     nn_model_options options = {mean, std, names, 3};
     nn_model *model = NULL;
     change none = {.metadata = NULL};
-    fail_with(load_changed(&model, none, NULL), FHOLA_FORMAT, "no \"mean\" and none was given: add --mean R,G,B --std R,G,B");
+    fail_with(load_changed(&model, none, NULL), FHOLA_FORMAT,
+              "no \"mean\" and none was given: add --mean R,G,B --std R,G,B");
     succeed(load_changed(&model, none, &options));
     ck_assert_double_eq(model->mean[1], 0.2);
     ck_assert_double_eq(model->std[2], 0.6);
@@ -273,7 +298,8 @@ START_TEST(hash_follows_the_weights)
     nn_model *a, *b;
     change usual = {.metadata = WEIGHTS_METADATA};
     succeed(load_changed(&a, usual, NULL));
-    static const char *const names[] = {"conv1.weight", "layer3.0.bn2.bias", "layer2.0.down.1.running_mean", "linear.bias"};
+    static const char *const names[] = {"conv1.weight", "layer3.0.bn2.bias",
+                                        "layer2.0.down.1.running_mean", "linear.bias"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         change c = {.metadata = WEIGHTS_METADATA, .spoil = names[i], .spoiled = 0.0625f};
         succeed(load_changed(&b, c, NULL));
@@ -284,7 +310,8 @@ START_TEST(hash_follows_the_weights)
 }
 END_TEST
 
-/* Cut anywhere, the file is refused; with any byte of the header changed, it is refused or read, never more. */
+/* Cut anywhere, the file is refused; with any byte of the header changed, it is refused or read,
+ * never more. */
 START_TEST(survives_damage)
 {
     const char *path = write_network("whole.safetensors", 1, "down", test_seed);
@@ -296,14 +323,16 @@ START_TEST(survives_damage)
     for (int i = 0; i < 60; i++) {
         nn_model *model = NULL;
         size_t cut = i < 20 ? (size_t)i : (size_t)(next_random(&random) % length);
-        ck_assert_int_eq(nn_model_load(&model, write_bytes("cut.safetensors", bytes, cut), NULL), FHOLA_FORMAT);
+        ck_assert_int_eq(nn_model_load(&model, write_bytes("cut.safetensors", bytes, cut), NULL),
+                         FHOLA_FORMAT);
     }
     for (int i = 0; i < 150; i++) {
         nn_model *model = NULL;
         size_t at = (size_t)(next_random(&random) % 9000);
         unsigned char old = bytes[at];
         bytes[at] = (unsigned char)next_random(&random);
-        fhola_status status = nn_model_load(&model, write_bytes("damaged.safetensors", bytes, length), NULL);
+        fhola_status status =
+            nn_model_load(&model, write_bytes("damaged.safetensors", bytes, length), NULL);
         ck_assert(status == FHOLA_OK || status == FHOLA_FORMAT);
         nn_model_free(model);
         bytes[at] = old;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiling: bases, scales and the list of keys of a small network at R15, what is refused, the client's side, and one encrypted
- * layer (convolution with the stage change beside it, polynomial) against the plain computation. */
+/* Compiling: bases, scales and the list of keys of a small network at R15, what is refused, the
+ * client's side, and one encrypted layer (convolution with the stage change beside it, polynomial)
+ * against the plain computation. */
 #include "nn/network.h"
 
 #include <check.h>
@@ -49,7 +50,8 @@ static void tear_down(void)
 static int requests_rotation(const ckks_key_list *keys, uint32_t rotation, ckks_basis basis)
 {
     for (size_t i = 0; i < keys->count; i++)
-        if (keys->request[i].kind == CKKS_KEY_ROTATE && keys->request[i].rotation == rotation && keys->request[i].q == basis)
+        if (keys->request[i].kind == CKKS_KEY_ROTATE && keys->request[i].rotation == rotation &&
+            keys->request[i].q == basis)
             return 1;
     return 0;
 }
@@ -73,7 +75,8 @@ START_TEST(dry_run)
     ck_assert_int_eq(nn_network_create(&n, context, workspace, &s.model, &s.plan, 0), FHOLA_OK);
     ck_assert_uint_eq(nn_network_layers(n), 7);
     ck_assert_uint_eq(nn_network_bytes(n), 0);
-    ckks_basis stc = ckks_basis_base(params) | ckks_basis_stc(params), conv = stc | ckks_basis_residual(params, 1);
+    ckks_basis stc = ckks_basis_base(params) | ckks_basis_stc(params),
+               conv = stc | ckks_basis_residual(params, 1);
     ck_assert_uint_eq(n->bootstrap_basis, stc);
     ck_assert_uint_eq(n->convolution_basis, conv);
     ck_assert_uint_eq(ckks_basis_count(n->score_basis), 2);
@@ -81,13 +84,15 @@ START_TEST(dry_run)
         nn_recipe *r = &n->schedule.layer[i];
         check_linear_keys(n, &r->linear, conv);
         if (r->opens && r->stage_change) check_linear_keys(n, &r->shortcut, conv);
-        ck_assert_uint_eq(n->layer[i].residual_levels, 1 + ckks_polynomial_depth(s.plan.activations[i].degree));
+        ck_assert_uint_eq(n->layer[i].residual_levels,
+                          1 + ckks_polynomial_depth(s.plan.activations[i].degree));
         nn_linear_cost cost = nn_network_linear_cost(n, i, 0);
         ck_assert_uint_eq(cost.diagonals, r->linear.count);
         ck_assert_uint_eq(nn_network_linear_cost(n, i, 1).diagonals != 0, i == 3 || i == 5);
     }
     check_linear_keys(n, &n->schedule.scores, n->score_input_basis);
-    for (uint32_t k = 16; k < 4096; k *= 2) ck_assert(requests_rotation(&n->keys, k, n->score_basis));
+    for (uint32_t k = 16; k < 4096; k *= 2)
+        ck_assert(requests_rotation(&n->keys, k, n->score_basis));
     for (size_t i = 0; i < n->keys.count; i++)
         for (size_t k = 0; k < i; k++) {
             ckks_key_request a = n->keys.request[i], b = n->keys.request[k];
@@ -112,9 +117,11 @@ END_TEST
 static void refuse(small_network *s, const char *word)
 {
     nn_network *n = NULL;
-    ck_assert_int_eq(nn_network_create(&n, context, workspace, &s->model, &s->plan, 0), FHOLA_PARAM);
+    ck_assert_int_eq(nn_network_create(&n, context, workspace, &s->model, &s->plan, 0),
+                     FHOLA_PARAM);
     ck_assert_ptr_null(n);
-    ck_assert_msg(strstr(fhola_detail(), word) != NULL, "\"%s\" does not mention \"%s\"", fhola_detail(), word);
+    ck_assert_msg(strstr(fhola_detail(), word) != NULL, "\"%s\" does not mention \"%s\"",
+                  fhola_detail(), word);
 }
 
 START_TEST(refusals)
@@ -140,8 +147,12 @@ START_TEST(refusals)
     refuse(&s, "slots");
     tear_down();
 
-    spec = (ckks_params_spec){
-        .log_n = 15, .base_bits = 40, .residual_levels = 5, .residual_bits = 28, .special_primes = 2, .special_bits = 48};
+    spec = (ckks_params_spec){.log_n = 15,
+                              .base_bits = 40,
+                              .residual_levels = 5,
+                              .residual_bits = 28,
+                              .special_primes = 2,
+                              .special_bits = 48};
     set_up_with(&spec);
     refuse(&s, "bootstrap");
     tear_down();
@@ -177,7 +188,7 @@ START_TEST(pictures)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ one encrypted layer, without a bootstrap */
+/* ---- one encrypted layer, without a bootstrap ---- */
 
 typedef struct layer_test {
     ckks_basis conv, out;
@@ -202,7 +213,8 @@ static void compile_transform(layer_test *t, ckks_lintrans **out, nn_linear *l, 
     ck_assert_int_eq(ckks_lintrans_keys(*out, context, keys), FHOLA_OK);
 }
 
-static void encrypt_tensor(layer_test *t, ckks_ciphertext *out, nn_layout layout, const double *tensor)
+static void encrypt_tensor(layer_test *t, ckks_ciphertext *out, nn_layout layout,
+                           const double *tensor)
 {
     ckks_plaintext *plain = NULL;
     ckks_complex *values = calloc(layout.slots, sizeof *values);
@@ -212,14 +224,17 @@ static void encrypt_tensor(layer_test *t, ckks_ciphertext *out, nn_layout layout
         values[s].re = tensor[(p.channel * layout.side + p.y) * layout.side + p.x];
     }
     ck_assert_int_eq(ckks_plaintext_create(&plain, context), FHOLA_OK);
-    ck_assert_int_eq(ckks_encode(context, workspace, plain, values, layout.slots, 0x1p28, t->conv), FHOLA_OK);
+    ck_assert_int_eq(ckks_encode(context, workspace, plain, values, layout.slots, 0x1p28, t->conv),
+                     FHOLA_OK);
     ck_assert_int_eq(ckks_encrypt(context, workspace, out, plain, t->secret, t->rng), FHOLA_OK);
     ckks_plaintext_destroy(plain);
     free(values);
 }
 
-/* Log2 of the RMS difference of a ciphertext from a tensor, once its halves are added and its copies averaged. */
-static double error_of(layer_test *t, const ckks_ciphertext *x, nn_layout layout, const double *tensor)
+/* Log2 of the RMS difference of a ciphertext from a tensor, once its halves are added and its
+ * copies averaged. */
+static double error_of(layer_test *t, const ckks_ciphertext *x, nn_layout layout,
+                       const double *tensor)
 {
     size_t slots = ckks_slots(context), half = layout.slots / 2;
     double square = 0;
@@ -242,14 +257,18 @@ static double error_of(layer_test *t, const ckks_ciphertext *x, nn_layout layout
     return log2(sqrt(square / layout.slots));
 }
 
-/* The rounding errors of one rescaling are 2^12.9 in a slot, so 2^-15.1 of a scale of 2^28; 1 bit more for what the key switches
- * and the encoded weights add. Measured: see the message. */
+/* The rounding errors of one rescaling are 2^12.9 in a slot, so 2^-15.1 of a scale of 2^28; 1 bit
+ * more for what the key switches and the encoded weights add. Measured: see the message. */
 #define LAYER_LOG2_ERROR (-14.0)
 
 START_TEST(encrypted_layer)
 {
-    ckks_params_spec spec = {
-        .log_n = 15, .base_bits = 40, .residual_levels = 2, .residual_bits = 28, .special_primes = 3, .special_bits = 48};
+    ckks_params_spec spec = {.log_n = 15,
+                             .base_bits = 40,
+                             .residual_levels = 2,
+                             .residual_bits = 28,
+                             .special_primes = 3,
+                             .special_bits = 48};
     layer_test t = {0};
     small_network s = {.state = seed};
     nn_linear linear, shortcut;
@@ -261,7 +280,8 @@ START_TEST(encrypted_layer)
     t.conv = ckks_basis_chain(params);
     t.out = t.conv & ~ckks_basis_top(t.conv);
     nn_conv conv = small_conv(&s, 16, 32, 3, 2, 32), projection = small_conv(&s, 16, 32, 1, 2, 32);
-    double *in = small_vector(&s, 16384, 0.5), *out = small_vector(&s, 8192, 0), *kept = small_vector(&s, 8192, 0);
+    double *in = small_vector(&s, 16384, 0.5), *out = small_vector(&s, 8192, 0),
+           *kept = small_vector(&s, 8192, 0);
     memset(conv.bias, 0, 32 * sizeof *conv.bias);
     memset(projection.bias, 0, 32 * sizeof *projection.bias);
     direct_conv(&conv, out, in);
@@ -273,16 +293,20 @@ START_TEST(encrypted_layer)
     ck_assert_int_eq(nn_linear_convolution(&shortcut, &projection, one, one), FHOLA_OK);
     compile_transform(&t, &t.linear, &linear, &keys);
     compile_transform(&t, &t.shortcut, &shortcut, &keys);
-    ck_assert_int_eq(ckks_eval_keys_create(&t.keys, context, t.secret, &keys, t.rng, NULL, NULL), FHOLA_OK);
+    ck_assert_int_eq(ckks_eval_keys_create(&t.keys, context, t.secret, &keys, t.rng, NULL, NULL),
+                     FHOLA_OK);
     ck_assert_int_eq(ckks_ciphertext_create(&x, context), FHOLA_OK);
     ck_assert_int_eq(ckks_ciphertext_create(&y, context), FHOLA_OK);
     ck_assert_int_eq(ckks_ciphertext_create(&z, context), FHOLA_OK);
     encrypt_tensor(&t, x, linear.in, in);
     const ckks_lintrans *transform[] = {t.linear, t.shortcut};
     ckks_ciphertext *const result[] = {y, z};
-    ck_assert_int_eq(ckks_lintrans_apply(context, workspace, t.keys, 2, transform, result, x, t.out), FHOLA_OK);
-    double error = error_of(&t, y, linear.out, out), kept_error = error_of(&t, z, shortcut.out, kept);
-    printf("down 1: error 2^%.2f, projection 2^%.2f, RMS; bound 2^%.2f\n", error, kept_error, LAYER_LOG2_ERROR);
+    ck_assert_int_eq(
+        ckks_lintrans_apply(context, workspace, t.keys, 2, transform, result, x, t.out), FHOLA_OK);
+    double error = error_of(&t, y, linear.out, out),
+           kept_error = error_of(&t, z, shortcut.out, kept);
+    printf("down 1: error 2^%.2f, projection 2^%.2f, RMS; bound 2^%.2f\n", error, kept_error,
+           LAYER_LOG2_ERROR);
     ck_assert_double_lt(error, LAYER_LOG2_ERROR);
     ck_assert_double_lt(kept_error, LAYER_LOG2_ERROR);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the tests of nn/: random numbers, statuses, files in a folder of their own, and small random networks as safetensors files. */
+/* Shared by the tests of nn/: random numbers, statuses, files in a folder of their own, and small
+ * random networks as safetensors files. */
 #ifndef CHECK_NN_SUPPORT_H
 #define CHECK_NN_SUPPORT_H
 
@@ -41,13 +42,16 @@ static inline void succeed(fhola_status status)
 /* The call must fail in this way, with a message that mentions `words`. */
 static inline void fail_with(fhola_status status, fhola_status expected, const char *words)
 {
-    ck_assert_msg(status == expected, "%s instead of %s (%s)", fhola_strerror(status), fhola_strerror(expected), fhola_detail());
-    ck_assert_msg(strstr(fhola_detail(), words) != NULL, "message \"%s\" does not mention \"%s\"", fhola_detail(), words);
+    ck_assert_msg(status == expected, "%s instead of %s (%s)", fhola_strerror(status),
+                  fhola_strerror(expected), fhola_detail());
+    ck_assert_msg(strstr(fhola_detail(), words) != NULL, "message \"%s\" does not mention \"%s\"",
+                  fhola_detail(), words);
 }
 
-#define assert_close(a, b, tolerance)                                                                                              \
-    ck_assert_msg(fabs((double)(a) - (double)(b)) <= (tolerance), "%s = %.17g, %s = %.17g differ by more than %g", #a, (double)(a), \
-                  #b, (double)(b), (double)(tolerance))
+#define assert_close(a, b, tolerance)                                                              \
+    ck_assert_msg(fabs((double)(a) - (double)(b)) <= (tolerance),                                  \
+                  "%s = %.17g, %s = %.17g differ by more than %g", #a, (double)(a), #b,            \
+                  (double)(b), (double)(tolerance))
 
 /* ---- files ---- */
 
@@ -90,14 +94,12 @@ static inline int run_tests(const char *name, TCase *tcase, double timeout)
 {
     const char *seed = getenv("FHOLA_TEST_SEED");
     char remove[192];
-    if (seed)
-        test_seed = strtoull(seed, NULL, 0);
+    if (seed) test_seed = strtoull(seed, NULL, 0);
     printf("FHOLA_TEST_SEED=%" PRIu64 "\n", test_seed);
     fflush(stdout);
     snprintf(test_folder, sizeof test_folder, "/tmp/fhola-test-%ld", (long)getpid());
     snprintf(remove, sizeof remove, "rm -rf %s && mkdir %s", test_folder, test_folder);
-    if (system(remove) != 0)
-        return 1;
+    if (system(remove) != 0) return 1;
     Suite *suite = suite_create(name);
     tcase_set_timeout(tcase, timeout);
     suite_add_tcase(suite, tcase);
@@ -117,7 +119,8 @@ typedef struct weights {
     float *data;
     size_t used;
     uint64_t random;
-    /* Changes: names a tensor that is left out, or written with one more row, or gets one value replaced, or one further tensor. */
+    /* Changes: names a tensor that is left out, or written with one more row, or gets one value
+     * replaced, or one further tensor. */
     const char *leave_out, *misshape, *spoil, *further;
     float spoiled;
     size_t classes; /* 0: 3 */
@@ -127,7 +130,8 @@ static inline void add_text(weights *w, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(w->header + w->header_length, sizeof w->header - w->header_length, format, args);
+    int length =
+        vsnprintf(w->header + w->header_length, sizeof w->header - w->header_length, format, args);
     va_end(args);
     w->header_length += (size_t)length;
     ck_assert_uint_lt(w->header_length, sizeof w->header);
@@ -139,27 +143,23 @@ static inline bool is(const char *a, const char *b)
 }
 
 /* Adds a tensor of values uniform in [lo, hi]; sides of 0 do not count. */
-static inline void add_tensor(weights *w, const char *name, size_t a, size_t b, size_t c, size_t d, double lo, double hi)
+static inline void add_tensor(weights *w, const char *name, size_t a, size_t b, size_t c, size_t d,
+                              double lo, double hi)
 {
     size_t rank = b == 0 ? 1 : c == 0 ? 2 : 4, count = a * (b ? b : 1) * (c ? c * d : 1);
-    if (is(w->leave_out, name))
-        return;
+    if (is(w->leave_out, name)) return;
     if (is(w->misshape, name)) {
         count += count / a;
         a++;
     }
     add_text(w, "%s\"%s\": {\"dtype\": \"F32\", \"shape\": [%zu", w->count++ ? ", " : "", name, a);
-    if (rank > 1)
-        add_text(w, ", %zu", b);
-    if (rank > 2)
-        add_text(w, ", %zu, %zu", c, d);
+    if (rank > 1) add_text(w, ", %zu", b);
+    if (rank > 2) add_text(w, ", %zu, %zu", c, d);
     add_text(w, "], \"data_offsets\": [%zu, %zu]}", 4 * w->used, 4 * (w->used + count));
     w->data = realloc(w->data, (w->used + count) * sizeof *w->data);
     ck_assert_ptr_nonnull(w->data);
-    for (size_t i = 0; i < count; i++)
-        w->data[w->used + i] = (float)uniform(&w->random, lo, hi);
-    if (is(w->spoil, name))
-        w->data[w->used + count / 2] = w->spoiled;
+    for (size_t i = 0; i < count; i++) w->data[w->used + i] = (float)uniform(&w->random, lo, hi);
+    if (is(w->spoil, name)) w->data[w->used + count / 2] = w->spoiled;
     w->used += count;
 }
 
@@ -174,7 +174,8 @@ static inline void add_norm(weights *w, const char *layer, size_t channels)
     }
 }
 
-static inline void add_conv(weights *w, const char *conv, const char *norm, size_t in, size_t out, size_t kernel)
+static inline void add_conv(weights *w, const char *conv, const char *norm, size_t in, size_t out,
+                            size_t kernel)
 {
     char name[160];
     double size = 1.7 / sqrt((double)(in * kernel * kernel));
@@ -183,13 +184,16 @@ static inline void add_conv(weights *w, const char *conv, const char *norm, size
     add_norm(w, norm, out);
 }
 
-#define WEIGHTS_METADATA                                                                                               \
-    "\"__metadata__\": {\"mean\": \"[0.5, 0.4, 0.45]\", \"std\": \"[0.25, 0.24, 0.26]\", \"test_accuracy\": \"12.5\", " \
+#define WEIGHTS_METADATA                                                                           \
+    "\"__metadata__\": {\"mean\": \"[0.5, 0.4, 0.45]\", \"std\": \"[0.25, 0.24, 0.26]\", "         \
+    "\"test_accuracy\": \"12.5\", "                                                                \
     "\"classes\": \"[\\\"ant\\\", \\\"bee\\\", \\\"cow\\\"]\"}"
 
-/* A random network with `blocks` blocks per stage: projections named `shortcut`, or none for NULL; w->classes classes in a layer named `linear`.
- * `prefix` starts every name. metadata: its JSON member, NULL for none. */
-static inline void make_weights(weights *w, unsigned blocks, const char *shortcut, const char *linear, const char *prefix, const char *metadata)
+/* A random network with `blocks` blocks per stage: projections named `shortcut`, or none for NULL;
+ * w->classes classes in a layer named `linear`. `prefix` starts every name. metadata: its JSON
+ * member, NULL for none. */
+static inline void make_weights(weights *w, unsigned blocks, const char *shortcut,
+                                const char *linear, const char *prefix, const char *metadata)
 {
     char conv[96], norm[96];
     size_t classes = w->classes ? w->classes : 3;
@@ -209,8 +213,7 @@ static inline void make_weights(weights *w, unsigned blocks, const char *shortcu
                 snprintf(norm, sizeof norm, "%slayer%u.%u.bn%d", prefix, stage, k, which);
                 add_conv(w, conv, norm, which == 1 ? in : out, out, 3);
             }
-            if (in == out || !shortcut)
-                continue;
+            if (in == out || !shortcut) continue;
             snprintf(conv, sizeof conv, "%slayer%u.%u.%s.0", prefix, stage, k, shortcut);
             snprintf(norm, sizeof norm, "%slayer%u.%u.%s.1", prefix, stage, k, shortcut);
             add_conv(w, conv, norm, in, out, 1);
@@ -220,8 +223,7 @@ static inline void make_weights(weights *w, unsigned blocks, const char *shortcu
     add_tensor(w, conv, classes, 64, 0, 0, -0.3, 0.3);
     snprintf(conv, sizeof conv, "%s%s.bias", prefix, linear);
     add_tensor(w, conv, classes, 0, 0, 0, -0.3, 0.3);
-    if (w->further)
-        add_tensor(w, w->further, 2, 2, 0, 0, -1, 1);
+    if (w->further) add_tensor(w, w->further, 2, 2, 0, 0, -1, 1);
     add_text(w, "}");
 }
 
@@ -248,7 +250,8 @@ static inline const char *write_weights(weights *w, const char *name)
 }
 
 /* The usual one. */
-static inline const char *write_network(const char *name, unsigned blocks, const char *shortcut, uint64_t seed)
+static inline const char *write_network(const char *name, unsigned blocks, const char *shortcut,
+                                        uint64_t seed)
 {
     weights *w = calloc(1, sizeof *w);
     ck_assert_ptr_nonnull(w);
@@ -260,7 +263,8 @@ static inline const char *write_network(const char *name, unsigned blocks, const
 }
 
 /* A CIFAR-10 batch of smooth random pictures, labels below `classes`. */
-static inline const char *write_batch(const char *name, size_t count, unsigned classes, uint64_t seed)
+static inline const char *write_batch(const char *name, size_t count, unsigned classes,
+                                      uint64_t seed)
 {
     unsigned char *bytes = malloc(count * 3073);
     ck_assert_ptr_nonnull(bytes);
@@ -269,11 +273,15 @@ static inline const char *write_batch(const char *name, size_t count, unsigned c
         unsigned char *record = bytes + 3073 * i;
         record[0] = (unsigned char)(next_random(&random) % classes);
         for (size_t c = 0; c < 3; c++) {
-            double fx = uniform(&random, -0.5, 0.5), fy = uniform(&random, -0.5, 0.5), phase = uniform(&random, 0, 6);
+            double fx = uniform(&random, -0.5, 0.5), fy = uniform(&random, -0.5, 0.5),
+                   phase = uniform(&random, 0, 6);
             double level = uniform(&random, 60, 190), contrast = uniform(&random, 10, 60);
             for (size_t j = 0; j < 1024; j++)
                 record[1 + c * 1024 + j] =
-                    (unsigned char)(level + contrast * sin(fx * (double)(j % 32) + fy * (double)(j / 32) + phase) + uniform(&random, -5, 5));
+                    (unsigned char)(level +
+                                    contrast *
+                                        sin(fx * (double)(j % 32) + fy * (double)(j / 32) + phase) +
+                                    uniform(&random, -5, 5));
         }
     }
     const char *path = write_bytes(name, bytes, count * 3073);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The noise of every operation at full size (R15), measured with the secret key on the integers behind the ciphertexts, against the
- * formulas of ARCHITECTURE.md, "Noise". A measurement is a sample of 32,768 coefficients or more: the interval of five standard errors
- * around a formula is 2 to 6 %, so a wrong term, a wrong variance of a sampler or a bias shows. Transforms are measured in slots.
+/* The noise of every operation at full size (R15), measured with the secret key on the integers
+ * behind the ciphertexts, against the formulas of ARCHITECTURE.md, "Noise". A measurement is a
+ * sample of 32,768 coefficients or more: the interval of five standard errors around a formula is 2
+ * to 6 %, so a wrong term, a wrong variance of a sampler or a bias shows. Transforms are measured
+ * in slots.
  *
- * Notation: N ring degree, V variance per coefficient, E = 10.5 that of an error, S the secret's squared norm. */
+ * Notation: N ring degree, V variance per coefficient, E = 10.5 that of an error, S the secret's
+ * squared norm. */
 #include "ckks/alloc.h"
 #include "ckks/evaluate.h"
 #include "ckks/rns.h"
@@ -22,13 +25,15 @@ static ring r15(void)
     return r;
 }
 
-/* Variance that rounding both polynomials of a ciphertext leaves in its phase: each rounds with 1/12, the second is multiplied by s. */
+/* Variance that rounding both polynomials of a ciphertext leaves in its phase: each rounds with
+ * 1/12, the second is multiplied by s. */
 static double rounding(const ring *r)
 {
     return (1 + secret_norm2(r)) / 12;
 }
 
-/* Variance that a key adds before the division by P: sum over digits of a uniform residue modulo D_j times an error, N products. */
+/* Variance that a key adds before the division by P: sum over digits of a uniform residue modulo
+ * D_j times an error, N products. */
 static double switching(const ring *r, const ckks_switch_key *key, ckks_basis basis)
 {
     double sum = 0;
@@ -42,14 +47,15 @@ static double squared(const ring *r, ckks_basis basis)
     return pow(basis_product(r, basis), 2);
 }
 
-/* ------------------------------------------------------------------ measuring */
+/* ---- measuring ---- */
 
 typedef struct moments {
     double sum, square, count;
 } moments;
 
 /* Adds x - want / d for all coefficients, x known modulo `modulus`. */
-static void collect(moments *m, const ring *r, mpz_t *x, mpz_t *want, const mpz_t d, const mpz_t modulus)
+static void collect(moments *m, const ring *r, mpz_t *x, mpz_t *want, const mpz_t d,
+                    const mpz_t modulus)
 {
     mpz_t e, whole;
     mpz_inits(e, whole, NULL);
@@ -67,7 +73,8 @@ static void collect(moments *m, const ring *r, mpz_t *x, mpz_t *want, const mpz_
 }
 
 /* Phase of a ciphertext against the integers `want` divided by the product of `divisor`. */
-static void collect_phase(moments *m, const ring *r, const ckks_ciphertext *ct, mpz_t *want, ckks_basis divisor)
+static void collect_phase(moments *m, const ring *r, const ckks_ciphertext *ct, mpz_t *want,
+                          ckks_basis divisor)
 {
     mpz_t *x = integers_create(r->n), d, modulus;
     mpz_inits(d, modulus, NULL);
@@ -79,18 +86,21 @@ static void collect_phase(moments *m, const ring *r, const ckks_ciphertext *ct, 
     mpz_clears(d, modulus, NULL);
 }
 
-/* The variance within five standard errors of the formula, the mean within five of zero. `independent`: share of the coefficients that
- * count as independent values (products correlate them). */
+/* The variance within five standard errors of the formula, the mean within five of zero.
+ * `independent`: share of the coefficients that count as independent values (products correlate
+ * them). */
 static void hold(const char *what, const moments *m, double formula, double independent)
 {
     double count = m->count * independent;
     assert_variance(what, m->square / m->count, formula, count, 0);
-    ck_assert_msg(fabs(m->sum / m->count) <= 5 * sqrt(formula / count), "%s: mean %g is not 0", what, m->sum / m->count);
+    ck_assert_msg(fabs(m->sum / m->count) <= 5 * sqrt(formula / count), "%s: mean %g is not 0",
+                  what, m->sum / m->count);
 }
 
 static uint64_t *new_poly(const ring *r, ckks_basis basis)
 {
-    uint64_t *poly = ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
+    uint64_t *poly =
+        ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
     ck_assert_ptr_nonnull(poly);
     return poly;
 }
@@ -102,7 +112,8 @@ static void plain_integers(mpz_t *out, const ring *r, const ckks_plaintext *plai
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     for (unsigned i = 0; i < limbs; i++) {
         uint64_t *limb = part + i * c->stride;
-        const uint64_t *residues = ckks_limb_range(c, plain->poly, plain->basis, index[i], 0, r->n, limb);
+        const uint64_t *residues =
+            ckks_limb_range(c, plain->poly, plain->basis, index[i], 0, r->n, limb);
         if (residues != limb) memcpy(limb, residues, r->n * sizeof *limb);
     }
     integers_from_poly(out, r, part, basis);
@@ -110,7 +121,8 @@ static void plain_integers(mpz_t *out, const ring *r, const ckks_plaintext *plai
 }
 
 /* Product of two polynomials over `basis`, pointwise where it belongs: in evaluation form. */
-static void product_integers(mpz_t *out, const ring *r, const uint64_t *a, const uint64_t *b, ckks_basis basis)
+static void product_integers(mpz_t *out, const ring *r, const uint64_t *a, const uint64_t *b,
+                             ckks_basis basis)
 {
     const ckks_context *c = r->context;
     uint64_t *product = new_poly(r, basis);
@@ -130,7 +142,8 @@ static uint64_t *phase_poly(const ring *r, const ckks_ciphertext *ct)
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, ct->basis, index);
     for (unsigned i = 0; i < limbs; i++) {
         size_t at = i * c->stride;
-        c->kernel->mul_add(&c->prime[index[i]], x + at, ct->poly[0] + at, ct->poly[1] + at, r->secret->ntt + index[i] * c->stride, r->n);
+        c->kernel->mul_add(&c->prime[index[i]], x + at, ct->poly[0] + at, ct->poly[1] + at,
+                           r->secret->ntt + index[i] * c->stride, r->n);
     }
     return x;
 }
@@ -152,23 +165,27 @@ static ckks_plaintext *random_plain(ring *r, double scale, ckks_basis basis)
     return plain;
 }
 
-/* ------------------------------------------------------------------ encryption and what needs no key */
+/* ---- encryption and what needs no key ---- */
 
 START_TEST(linear)
 {
     ring r = r15();
     const ckks_context *c = r.context;
-    ckks_basis basis = ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 1),
+    ckks_basis basis = ckks_basis_base(r.params) | ckks_basis_stc(r.params) |
+                       ckks_basis_residual(r.params, 1),
                next = basis & ~ckks_basis_top(basis);
-    moments secret = {0, 0, 0}, public = secret, sum = secret, scaled = secret, divided = secret, whole = secret;
-    mpz_t *m = integers_create(r.n), *m2 = integers_create(r.n), *p = integers_create(r.n), *want = integers_create(r.n), one, q;
+    moments secret = {0, 0, 0}, public = secret, sum = secret, scaled = secret, divided = secret,
+            whole = secret;
+    mpz_t *m = integers_create(r.n), *m2 = integers_create(r.n), *p = integers_create(r.n),
+          *want = integers_create(r.n), one, q;
     ckks_ciphertext *a = new_ciphertext(&r), *b = new_ciphertext(&r), *out = new_ciphertext(&r);
     ckks_public_key *pk;
     double public_formula = 0, product_formula = 0;
     mpz_inits(one, q, NULL);
     mpz_set_ui(one, 1);
     for (int k = 0; k < 3; k++) {
-        ckks_plaintext *x = random_plain(&r, 0x1p24, basis), *y = random_plain(&r, 0x1p24, basis), *f = random_plain(&r, 0x1p10, basis);
+        ckks_plaintext *x = random_plain(&r, 0x1p24, basis), *y = random_plain(&r, 0x1p24, basis),
+                       *f = random_plain(&r, 0x1p10, basis);
         plain_integers(m, &r, x, basis);
         plain_integers(m2, &r, y, basis);
         ck_assert_ok(ckks_encrypt(c, r.ws, a, x, r.secret, r.rng));
@@ -205,7 +222,8 @@ START_TEST(linear)
     hold("add: V_a + V_b", &sum, 2 * E, 1);
     hold("mul_plain: V |p|^2", &scaled, product_formula, 0.5);
     hold("rescale: (1 + S)/12", &divided, rounding(&r), 0.5);
-    hold("mul_plain, rescale: V |p|^2 / q^2 + (1 + S)/12", &whole, product_formula / squared(&r, basis & ~next) + rounding(&r), 0.5);
+    hold("mul_plain, rescale: V |p|^2 / q^2 + (1 + S)/12", &whole,
+         product_formula / squared(&r, basis & ~next) + rounding(&r), 0.5);
     ckks_ciphertext_destroy(a);
     ckks_ciphertext_destroy(b);
     ckks_ciphertext_destroy(out);
@@ -218,23 +236,27 @@ START_TEST(linear)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ key switching */
+/* ---- key switching ---- */
 
-static const ckks_switch_key *find(const ring *r, ckks_key_kind kind, uint32_t rotation, ckks_basis basis)
+static const ckks_switch_key *find(const ring *r, ckks_key_kind kind, uint32_t rotation,
+                                   ckks_basis basis)
 {
     const ckks_switch_key *key;
     ck_assert_ok(ckks_eval_keys_find(&key, r->keys, kind, rotation, basis, 0));
     return key;
 }
 
-/* One rotation: the inner product before the division by P, the division alone (mod_down), the whole rotation, the hoisted one. */
+/* One rotation: the inner product before the division by P, the division alone (mod_down), the
+ * whole rotation, the hoisted one. */
 static void rotation_noise(ring *r, const char *name, ckks_basis basis, unsigned digits)
 {
     const ckks_context *c = r->context;
     const ckks_switch_key *key = find(r, CKKS_KEY_ROTATE, 3, basis);
     ckks_basis p = key->request.p, whole = basis | p;
-    mpz_t *phase = integers_create(r->n), *moved = integers_create(r->n), *x = integers_create(r->n), P, q, one;
-    uint64_t *sum[2] = {new_poly(r, whole), new_poly(r, whole)}, *low[2] = {new_poly(r, basis), new_poly(r, basis)};
+    mpz_t *phase = integers_create(r->n), *moved = integers_create(r->n),
+          *x = integers_create(r->n), P, q, one;
+    uint64_t *sum[2] = {new_poly(r, whole), new_poly(r, whole)},
+             *low[2] = {new_poly(r, basis), new_poly(r, basis)};
     const uint64_t *const source[2] = {sum[0], sum[1]};
     ckks_ciphertext *ct = new_ciphertext(r), *out = new_ciphertext(r), *other = new_ciphertext(r);
     moments inner = {0, 0, 0}, down = inner, rotated = inner, hoisted = inner;
@@ -289,8 +311,8 @@ static void rotation_noise(ring *r, const char *name, ckks_basis basis, unsigned
     mpz_clears(P, q, one, NULL);
 }
 
-/* Product of two fresh ciphertexts: relinearisation alone against the product of the phases, then rescaled against the product of the
- * messages. */
+/* Product of two fresh ciphertexts: relinearisation alone against the product of the phases, then
+ * rescaled against the product of the messages. */
 static void product_noise(ring *r, const char *name, ckks_basis basis, unsigned digits)
 {
     const ckks_context *c = r->context;
@@ -325,7 +347,8 @@ static void product_noise(ring *r, const char *name, ckks_basis basis, unsigned 
     double added = switching(r, key, basis) / squared(r, key->request.p);
     snprintf(what, sizeof what, "%s: relinearisation", name);
     hold(what, &switched, added + rounding(r), 0.5);
-    snprintf(what, sizeof what, "%s: product, (E (|a|^2 + |b|^2) + N E^2 + V_ks)/q^2 + (1 + S)/12", name);
+    snprintf(what, sizeof what, "%s: product, (E (|a|^2 + |b|^2) + N E^2 + V_ks)/q^2 + (1 + S)/12",
+             name);
     hold(what, &scaled, (formula + added) / squared(r, top) + rounding(r), 0.5);
     integers_destroy(want, r->n);
     integers_destroy(a, r->n);
@@ -338,7 +361,8 @@ static void product_noise(ring *r, const char *name, ckks_basis basis, unsigned 
 START_TEST(key_switching)
 {
     ring r = r15();
-    ckks_basis low = ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 1);
+    ckks_basis low =
+        ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 1);
     for (int k = 0; k < 2; k++) {
         ckks_basis q = k ? r.chain : low, p = ckks_basis_special_for(r.params, q);
         ring_request(&r, CKKS_KEY_ROTATE, 3, q, p);
@@ -355,7 +379,7 @@ START_TEST(key_switching)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ linear transforms */
+/* ---- linear transforms ---- */
 
 enum { DIAGONALS = 20, BABY_STEP = 4, PERIOD = 1 << 12 };
 
@@ -366,17 +390,19 @@ static int diagonal(void *arg, int32_t offset, ckks_complex *values)
     return 0;
 }
 
-/* Offsets 0 .. 19 as babies 0 .. 3 and giants 0, 4, .., 16. In units of the coefficients before the last division, with |d|^2 the sum of
- * the squared norms of the encoded diagonals:
+/* Offsets 0 .. 19 as babies 0 .. 3 and giants 0, 4, .., 16. In units of the coefficients before the
+ * last division, with |d|^2 the sum of the squared norms of the encoded diagonals:
  *     V |d|^2                               the input's error
  *   + (V_ks + R) |d|^2 3/4                  rotated babies; R = (1 + S)/12 with single hoisting, which divides each by P, else 0
  *   + 4 (V_ks + R')                         rotated giants; R' = S/12 with double hoisting, which divides their second half by P, else 0
- * over q^2, plus (1 + S)/12; and in slots the rounding of the diagonals: 20 times 2 period / 12 times |x|^2, over their scale squared. */
+ * over q^2, plus (1 + S)/12; and in slots the rounding of the diagonals: 20 times 2 period / 12
+ * times |x|^2, over their scale squared. */
 static void transform_noise(ring *r, const char *name, ckks_basis basis, int double_hoist)
 {
     const ckks_context *c = r->context;
     int32_t offset[DIAGONALS];
-    ckks_complex *all = malloc(DIAGONALS * PERIOD * sizeof *all), *x = malloc(3 * r->slots * sizeof *x), *want = x + r->slots,
+    ckks_complex *all = malloc(DIAGONALS * PERIOD * sizeof *all),
+                 *x = malloc(3 * r->slots * sizeof *x), *want = x + r->slots,
                  *got = want + r->slots;
     ck_assert(all && x);
     for (int k = 0; k < DIAGONALS; k++) offset[k] = k;
@@ -403,19 +429,27 @@ static void transform_noise(ring *r, const char *name, ckks_basis basis, int dou
     const ckks_lintrans *const one = lt;
     ck_assert_ok(ckks_lintrans_apply(c, r->ws, r->keys, 1, &one, &out, in, next));
     decrypt(r, got, out);
-    double norm = 0; /* of the encoded diagonals: coefficients have the slots' mean square times scale^2 / (2 period) each */
+    /* of the encoded diagonals: coefficients have the slots' mean square times scale^2 / (2 period)
+     * each */
+    double norm = 0;
     for (size_t s = 0; s < r->slots; s++) {
         want[s] = (ckks_complex){0, 0};
         for (size_t d = 0; d < DIAGONALS; d++)
             want[s] = c_add(want[s], c_mul(all[d * PERIOD + s % PERIOD], x[(s + d) % r->slots]));
     }
-    for (size_t i = 0; i < DIAGONALS * PERIOD; i++) norm += c_abs2(all[i]) * pow(spec.plain_scale, 2) / PERIOD;
-    double ks = switching(r, &r->keys->key[0], basis) / squared(r, p), S = secret_norm2(r), R = double_hoist ? 0 : rounding(r);
-    double coefficients = (E + 1.0 / 12) * norm + (ks + R) * norm * 3 / 4 + 4 * (ks + (double_hoist ? S / 12 : 0));
-    double scale = ckks_ciphertext_scale(out), final = coefficients / squared(r, basis & ~next) + rounding(r);
-    double slots = (double)r->n * final / pow(scale, 2) + DIAGONALS * 2.0 * PERIOD / 12 * pow(rms(x, r->slots) / spec.plain_scale, 2);
+    for (size_t i = 0; i < DIAGONALS * PERIOD; i++)
+        norm += c_abs2(all[i]) * pow(spec.plain_scale, 2) / PERIOD;
+    double ks = switching(r, &r->keys->key[0], basis) / squared(r, p), S = secret_norm2(r),
+           R = double_hoist ? 0 : rounding(r);
+    double coefficients =
+        (E + 1.0 / 12) * norm + (ks + R) * norm * 3 / 4 + 4 * (ks + (double_hoist ? S / 12 : 0));
+    double scale = ckks_ciphertext_scale(out),
+           final = coefficients / squared(r, basis & ~next) + rounding(r);
+    double slots = (double)r->n * final / pow(scale, 2) +
+                   DIAGONALS * 2.0 * PERIOD / 12 * pow(rms(x, r->slots) / spec.plain_scale, 2);
     /* slots of one ciphertext are nearly independent; the diagonals' differ from slot to slot */
-    assert_variance(name, pow(rms_difference(got, want, r->slots), 2), slots, (double)r->slots / 2, 0.02);
+    assert_variance(name, pow(rms_difference(got, want, r->slots), 2), slots, (double)r->slots / 2,
+                    0.02);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
     ckks_lintrans_destroy(lt);
@@ -426,7 +460,8 @@ static void transform_noise(ring *r, const char *name, ckks_basis basis, int dou
 START_TEST(transforms)
 {
     ring r = r15();
-    ckks_basis low = ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 1);
+    ckks_basis low =
+        ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 1);
     transform_noise(&r, "transform, single hoisting, convolution level", low, 0);
     transform_noise(&r, "transform, double hoisting, convolution level", low, 1);
     transform_noise(&r, "transform, double hoisting, whole chain", r.chain, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The transforms of every kernel table this machine can run: against the polynomial's values at psi^ckks_ntt_exponent(i), against
- * products of big integers, there and back, and against the portable table; modulo primes (even loop indices) and products of two (odd
- * ones). */
+/* The transforms of every kernel table this machine can run: against the polynomial's values at
+ * psi^ckks_ntt_exponent(i), against products of big integers, there and back, and against the
+ * portable table; modulo primes (even loop indices) and products of two (odd ones). */
 #ifdef HAVE_GMP
 #include <gmp.h>
 #endif
@@ -32,7 +32,8 @@ static uint64_t evaluate(const uint64_t *a, size_t n, uint64_t x, uint64_t p)
 }
 
 /* All positions of the transform of `a` for small rings, some for large ones; then back. */
-static void check_limb(const ckks_kernel *k, const ckks_prime *p, const uint64_t *powers, const uint64_t *a, const char *what)
+static void check_limb(const ckks_kernel *k, const ckks_prime *p, const uint64_t *powers,
+                       const uint64_t *a, const char *what)
 {
     size_t n = (size_t)1 << p->log_n, step = n <= 256 ? 1 : n / 2 - 1;
     uint64_t *b = limb_alloc(n);
@@ -41,8 +42,8 @@ static void check_limb(const ckks_kernel *k, const ckks_prime *p, const uint64_t
     for (size_t i = 0; i < n; i += step) {
         uint64_t value = evaluate(a, n, powers[ckks_ntt_exponent((uint32_t)i, p->log_n)], p->p);
         if (b[i] != value)
-            ck_abort_msg("%s, p = %" PRIu64 ", n = %zu, %s: value %zu is %" PRIu64 ", not %" PRIu64, k->name, p->p, n, what, i,
-                         b[i], value);
+            ck_abort_msg("%s, p = %" PRIu64 ", n = %zu, %s: value %zu is %" PRIu64 ", not %" PRIu64,
+                         k->name, p->p, n, what, i, b[i], value);
     }
     for (size_t i = 0; i < n; i++) ck_assert_uint_lt(b[i], p->p);
     k->ntt_inverse(p, &b, 1);
@@ -51,7 +52,8 @@ static void check_limb(const ckks_kernel *k, const ckks_prime *p, const uint64_t
 }
 
 /* X^j has the value psi^(j e) everywhere: checks every position of any ring at little cost. */
-static void check_monomial(const ckks_kernel *k, const ckks_prime *p, const uint64_t *powers, size_t j)
+static void check_monomial(const ckks_kernel *k, const ckks_prime *p, const uint64_t *powers,
+                           size_t j)
 {
     size_t n = (size_t)1 << p->log_n;
     uint64_t *a = limb_alloc(n);
@@ -60,7 +62,8 @@ static void check_monomial(const ckks_kernel *k, const ckks_prime *p, const uint
     k->ntt_forward(p, &a, 1);
     for (size_t i = 0; i < n; i++)
         if (a[i] != p->p - powers[j * ckks_ntt_exponent((uint32_t)i, p->log_n) & (2 * n - 1)])
-            ck_abort_msg("%s, p = %" PRIu64 ", n = %zu: wrong value %zu of -X^%zu", k->name, p->p, n, i, j);
+            ck_abort_msg("%s, p = %" PRIu64 ", n = %zu: wrong value %zu of -X^%zu", k->name, p->p,
+                         n, i, j);
     k->ntt_inverse(p, &a, 1);
     for (size_t i = 0; i < n; i++) ck_assert_uint_eq(a[i], i == j ? p->p - 1 : 0);
     free(a);
@@ -68,7 +71,8 @@ static void check_monomial(const ckks_kernel *k, const ckks_prime *p, const uint
 
 static void check_ring(const ckks_kernel *k, uint64_t prime, unsigned log_n)
 {
-    static const char *const names[PATTERNS] = {"zeros", "ones", "all p - 1", "alternating", "edges", "random"};
+    static const char *const names[PATTERNS] = {"zeros",       "ones",  "all p - 1",
+                                                "alternating", "edges", "random"};
     ckks_prime p = ring_prime(k, prime, log_n);
     size_t n = (size_t)1 << log_n;
     uint64_t *powers = powers_of_psi(&p), *a = limb_alloc(n);
@@ -77,7 +81,8 @@ static void check_ring(const ckks_kernel *k, uint64_t prime, unsigned log_n)
         check_limb(k, &p, powers, a, names[pattern]);
     }
     const size_t unit[] = {1, random_word() & (n - 1), 0, n / 2, n - 1};
-    for (size_t i = 0; i < (n > 4096 ? 2 : sizeof unit / sizeof *unit); i++) check_monomial(k, &p, powers, unit[i]);
+    for (size_t i = 0; i < (n > 4096 ? 2 : sizeof unit / sizeof *unit); i++)
+        check_monomial(k, &p, powers, unit[i]);
     free(a);
     free(powers);
     k->prime_clear(&p);
@@ -107,7 +112,8 @@ START_TEST(values_large)
 }
 END_TEST
 
-/* The smallest primes of each ring: values wrap most often, lifts and bounds are tightest relative to n. */
+/* The smallest primes of each ring: values wrap most often, lifts and bounds are tightest relative
+ * to n. */
 START_TEST(values_smallest_primes)
 {
     const ckks_kernel *k = tables[_i];
@@ -134,13 +140,18 @@ static void compare_ring(const ckks_kernel *k, uint64_t prime, unsigned log_n)
     }
     k->ntt_forward(&p, a, LIMBS);
     ckks_kernel_portable.ntt_forward(&q, b, LIMBS);
-    for (size_t i = 0; i < LIMBS; i++) ck_assert_limbs_eq(a[i], b[i], n, k, &p, "forward against portable");
+    for (size_t i = 0; i < LIMBS; i++)
+        ck_assert_limbs_eq(a[i], b[i], n, k, &p, "forward against portable");
     k->ntt_inverse(&p, a, LIMBS);
     for (size_t i = 0; i < LIMBS; i++) ck_assert_limbs_eq(a[i], c[i], n, k, &p, "there and back");
     /* Inverse of arbitrary values. */
     for (size_t i = 0; i < LIMBS; i++) memcpy(b[i], c[i], n * sizeof *b[i]);
-    for (size_t i = 0; i < LIMBS; i++) { /* scaled, from elsewhere, against the transform times the scalar */
-        uint64_t factor = i == 0 ? 1 : i == 1 ? prime - 1 : random_word() % prime, *scaled = limb_alloc(n), *want = limb_alloc(n);
+    /* scaled, from elsewhere, against the transform times the scalar */
+    for (size_t i = 0; i < LIMBS; i++) {
+        uint64_t factor = i == 0   ? 1
+                          : i == 1 ? prime - 1
+                                   : random_word() % prime,
+                 *scaled = limb_alloc(n), *want = limb_alloc(n);
         memcpy(want, a[i], n * sizeof *want);
         k->ntt_inverse(&p, &want, 1);
         k->mul_scalar(&p, want, want, factor, n);
@@ -180,7 +191,8 @@ END_TEST
 
 #ifdef HAVE_GMP
 /* a b mod X^n + 1 over the integers, by Kronecker substitution X = 2^128, then reduced modulo p. */
-static void negacyclic_product(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n, uint64_t p)
+static void negacyclic_product(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n,
+                               uint64_t p)
 {
     uint64_t *words = calloc(4 * n, sizeof *words);
     ck_assert_ptr_nonnull(words);
@@ -229,7 +241,8 @@ START_TEST(products)
 END_TEST
 #endif
 
-/* The data order itself: the formula's table for one block, and its promise for polynomials in X^g. */
+/* The data order itself: the formula's table for one block, and its promise for polynomials in
+ * X^g. */
 START_TEST(data_order)
 {
     for (uint32_t v = 0; v < 8; v++)
@@ -242,9 +255,11 @@ START_TEST(data_order)
     uint64_t prime = prime_below((uint64_t)1 << 40, 10), a[1024], *limb = a;
     ckks_prime p = ring_prime(k, prime, 10);
     for (unsigned log_gap = 1; log_gap <= 3; log_gap++) {
-        for (size_t i = 0; i < 1024; i++) a[i] = i & ((1u << log_gap) - 1) ? 0 : random_word() % prime;
+        for (size_t i = 0; i < 1024; i++)
+            a[i] = i & ((1u << log_gap) - 1) ? 0 : random_word() % prime;
         k->ntt_forward(&p, &limb, 1);
-        for (size_t i = 0; i < 1024; i++) ck_assert_uint_eq(a[i], a[(i >> 3 >> log_gap << log_gap << 3) + (i & 7)]);
+        for (size_t i = 0; i < 1024; i++)
+            ck_assert_uint_eq(a[i], a[(i >> 3 >> log_gap << log_gap << 3) + (i & 7)]);
     }
     k->prime_clear(&p);
 }

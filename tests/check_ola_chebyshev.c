@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Evaluation of Chebyshev sums against cos(k acos x), single against double precision, and depths. */
+/* Evaluation of Chebyshev sums against cos(k acos x), single against double precision, and
+ * depths. */
 #include "check_ola_support.h"
 
 START_TEST(test_eval_is_cosine_sum)
@@ -7,17 +8,16 @@ START_TEST(test_eval_is_cosine_sum)
     uint64_t state = test_seed;
     for (unsigned degree = 0; degree <= OLA_MAX_DEGREE; degree++) {
         double coeff[OLA_MAX_DEGREE + 1];
-        for (unsigned k = 0; k <= degree; k++)
-            coeff[k] = uniform(&state, -1, 1);
+        for (unsigned k = 0; k <= degree; k++) coeff[k] = uniform(&state, -1, 1);
         for (int i = 0; i < 50; i++) {
             double x = uniform(&state, -1, 1), sum = 0;
-            for (unsigned k = 0; k <= degree; k++)
-                sum += coeff[k] * cos(k * acos(x));
+            for (unsigned k = 0; k <= degree; k++) sum += coeff[k] * cos(k * acos(x));
             assert_close(ola_chebyshev_eval(coeff, degree, x), sum, 2e-13);
         }
     }
     double t3[] = {0, 0, 0, 1};
-    ck_assert_double_eq(ola_chebyshev_eval(t3, 3, 2), 26); /* 4 x^3 - 3 x, also outside of [-1, 1] */
+    /* 4 x^3 - 3 x, also outside of [-1, 1] */
+    ck_assert_double_eq(ola_chebyshev_eval(t3, 3, 2), 26);
 }
 END_TEST
 
@@ -32,23 +32,22 @@ START_TEST(test_activation)
             ola_interval in = {uniform(&state, -2, 2), uniform(&state, 0.1, 5)};
             double coeff[OLA_MAX_DEGREE + 1], largest = 0;
             float max_w = 0.25f, reach = eps[e] > 0 ? 3 : 1;
-            for (unsigned k = 0; k <= degree; k++)
-                coeff[k] = uniform(&state, -1, 1);
+            for (unsigned k = 0; k <= degree; k++) coeff[k] = uniform(&state, -1, 1);
             for (size_t i = 0; i < count; i++)
                 x[i] = (float)(in.centre + in.half_width * uniform(&state, -1, 1) * (double)reach);
-            for (size_t i = count; i < 1000; i++)
-                y[i] = -123;
+            for (size_t i = count; i < 1000; i++) y[i] = -123;
             ola_activation_eval(y, x, count, coeff, degree, &in, eps[e], &max_w);
             for (size_t i = 0; i < count; i++) {
                 double w = ((double)x[i] - in.centre) / in.half_width, X = ola_variable(eps[e], w);
                 largest = fmax(largest, fabs(w));
-                /* beyond |X| = 1, where T_k grows fast, single precision means little: the sine is tested below */
+                /* beyond |X| = 1, where T_k grows fast, single precision means little: the sine is
+                 * tested below */
                 if (fabs(X) <= 1)
-                    assert_close(y[i], ola_chebyshev_eval(coeff, degree, X), 2e-6 * (1 + degree) * (1 + degree));
+                    assert_close(y[i], ola_chebyshev_eval(coeff, degree, X),
+                                 2e-6 * (1 + degree) * (1 + degree));
             }
             assert_close(max_w, fmax(0.25, largest), 1e-5);
-            for (size_t i = count; i < 1000; i++)
-                ck_assert_float_eq(y[i], -123);
+            for (size_t i = count; i < 1000; i++) ck_assert_float_eq(y[i], -123);
         }
 }
 END_TEST
@@ -59,8 +58,7 @@ START_TEST(test_sine)
     static float x[4001];
     double coeff[] = {0, 1}, eps = 0.125;
     ola_interval in = {0, 1};
-    for (int i = 0; i <= 4000; i++)
-        x[i] = (float)(i - 2000) / 100;
+    for (int i = 0; i <= 4000; i++) x[i] = (float)(i - 2000) / 100;
     ola_activation_eval(x, x, 4001, coeff, 1, &in, eps, NULL);
     for (int i = 0; i <= 4000; i++)
         assert_close(x[i], ola_variable(eps, (double)((float)(i - 2000) / 100)), 3e-6);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weighted least squares against exact arithmetic (GMP), against expansions in orthonormal polynomials, and against what
- * characterises the minimum; and its refusals. */
+/* Weighted least squares against exact arithmetic (GMP), against expansions in orthonormal
+ * polynomials, and against what characterises the minimum; and its refusals. */
 #include "check_ola_support.h"
 #ifdef HAVE_GMP
 #include <gmp.h>
@@ -23,30 +23,36 @@ static ola_histogram realistic_histogram(uint64_t seed)
     return h;
 }
 
-static ola_problem realistic_problem(const ola_histogram *h, ola_weight weight, double eps, bool conditional)
+static ola_problem realistic_problem(const ola_histogram *h, ola_weight weight, double eps,
+                                     bool conditional)
 {
-    return (ola_problem){.function = {.kind = OLA_RELU}, .interval = {-0.2, 4.6}, .eps = eps, .weight = weight, .histogram = h,
-                         .guard = OLA_DEFAULT_GUARD, .mean = -0.4, .deviation = 0.7, .conditional = conditional};
+    return (ola_problem){.function = {.kind = OLA_RELU},
+                         .interval = {-0.2, 4.6},
+                         .eps = eps,
+                         .weight = weight,
+                         .histogram = h,
+                         .guard = OLA_DEFAULT_GUARD,
+                         .mean = -0.4,
+                         .deviation = 0.7,
+                         .conditional = conditional};
 }
 
 #ifdef HAVE_GMP
-/* The exact minimiser for the given points (as rational numbers), from the normal equations by elimination. */
+/* The exact minimiser for the given points (as rational numbers), from the normal equations by
+ * elimination. */
 static void exact_fit(double *coeff, const ola_points *p, unsigned degree)
 {
     unsigned n = degree + 1;
     mpq_t *g = malloc(n * (n + 1) * sizeof *g), *t = malloc((n + 1) * sizeof *t), a, x, w;
     ck_assert(g != NULL && t != NULL);
     mpq_inits(a, x, w, (mpq_ptr)NULL);
-    for (unsigned i = 0; i < n * (n + 1); i++)
-        mpq_init(g[i]);
-    for (unsigned k = 0; k <= n; k++)
-        mpq_init(t[k]);
+    for (unsigned i = 0; i < n * (n + 1); i++) mpq_init(g[i]);
+    for (unsigned k = 0; k <= n; k++) mpq_init(t[k]);
     for (size_t i = 0; i < p->count; i++) {
         mpq_set_d(x, p->X[i]);
         mpq_set_d(w, p->weight[i]);
         mpq_set_ui(t[0], 1, 1);
-        if (n > 1)
-            mpq_set(t[1], x);
+        if (n > 1) mpq_set(t[1], x);
         for (unsigned k = 2; k < n; k++) {
             mpq_mul(t[k], x, t[k - 1]);
             mpq_add(t[k], t[k], t[k]);
@@ -61,12 +67,10 @@ static void exact_fit(double *coeff, const ola_points *p, unsigned degree)
             }
     }
     for (unsigned r = 0; r < n; r++)
-        for (unsigned c = 0; c < r; c++)
-            mpq_set(g[r * (n + 1) + c], g[c * (n + 1) + r]);
+        for (unsigned c = 0; c < r; c++) mpq_set(g[r * (n + 1) + c], g[c * (n + 1) + r]);
     for (unsigned pivot = 0; pivot < n; pivot++)
         for (unsigned r = 0; r < n; r++) {
-            if (r == pivot)
-                continue;
+            if (r == pivot) continue;
             mpq_div(x, g[r * (n + 1) + pivot], g[pivot * (n + 1) + pivot]);
             for (unsigned c = pivot; c <= n; c++) {
                 mpq_mul(a, x, g[pivot * (n + 1) + c]);
@@ -77,16 +81,15 @@ static void exact_fit(double *coeff, const ola_points *p, unsigned degree)
         mpq_div(a, g[k * (n + 1) + n], g[k * (n + 1) + k]);
         coeff[k] = mpq_get_d(a);
     }
-    for (unsigned i = 0; i < n * (n + 1); i++)
-        mpq_clear(g[i]);
-    for (unsigned k = 0; k <= n; k++)
-        mpq_clear(t[k]);
+    for (unsigned i = 0; i < n * (n + 1); i++) mpq_clear(g[i]);
+    for (unsigned k = 0; k <= n; k++) mpq_clear(t[k]);
     mpq_clears(a, x, w, (mpq_ptr)NULL);
     free(g);
     free(t);
 }
 
-/* The same with binary floating point of many more bits than the normal equations of a well-conditioned problem take away. */
+/* The same with binary floating point of many more bits than the normal equations of a
+ * well-conditioned problem take away. */
 #define MP_BITS 512
 static void precise_fit(double *coeff, const ola_points *p, unsigned degree)
 {
@@ -95,16 +98,13 @@ static void precise_fit(double *coeff, const ola_points *p, unsigned degree)
     mpf_t *g = malloc(n * (n + 1) * sizeof *g), *t = malloc((n + 1) * sizeof *t), a, x, w;
     ck_assert(g != NULL && t != NULL);
     mpf_inits(a, x, w, (mpf_ptr)NULL);
-    for (unsigned i = 0; i < n * (n + 1); i++)
-        mpf_init(g[i]);
-    for (unsigned k = 0; k <= n; k++)
-        mpf_init(t[k]);
+    for (unsigned i = 0; i < n * (n + 1); i++) mpf_init(g[i]);
+    for (unsigned k = 0; k <= n; k++) mpf_init(t[k]);
     for (size_t i = 0; i < p->count; i++) {
         mpf_set_d(x, p->X[i]);
         mpf_set_d(w, p->weight[i]);
         mpf_set_ui(t[0], 1);
-        if (n > 1)
-            mpf_set(t[1], x);
+        if (n > 1) mpf_set(t[1], x);
         for (unsigned k = 2; k < n; k++) {
             mpf_mul(t[k], x, t[k - 1]);
             mpf_mul_ui(t[k], t[k], 2);
@@ -120,12 +120,10 @@ static void precise_fit(double *coeff, const ola_points *p, unsigned degree)
         }
     }
     for (unsigned r = 0; r < n; r++)
-        for (unsigned c = 0; c < r; c++)
-            mpf_set(g[r * (n + 1) + c], g[c * (n + 1) + r]);
+        for (unsigned c = 0; c < r; c++) mpf_set(g[r * (n + 1) + c], g[c * (n + 1) + r]);
     for (unsigned pivot = 0; pivot < n; pivot++)
         for (unsigned r = 0; r < n; r++) {
-            if (r == pivot)
-                continue;
+            if (r == pivot) continue;
             mpf_div(x, g[r * (n + 1) + pivot], g[pivot * (n + 1) + pivot]);
             for (unsigned c = pivot; c <= n; c++) {
                 mpf_mul(a, x, g[pivot * (n + 1) + c]);
@@ -136,16 +134,15 @@ static void precise_fit(double *coeff, const ola_points *p, unsigned degree)
         mpf_div(a, g[k * (n + 1) + n], g[k * (n + 1) + k]);
         coeff[k] = mpf_get_d(a);
     }
-    for (unsigned i = 0; i < n * (n + 1); i++)
-        mpf_clear(g[i]);
-    for (unsigned k = 0; k <= n; k++)
-        mpf_clear(t[k]);
+    for (unsigned i = 0; i < n * (n + 1); i++) mpf_clear(g[i]);
+    for (unsigned k = 0; k <= n; k++) mpf_clear(t[k]);
     mpf_clears(a, x, w, (mpf_ptr)NULL);
     free(g);
     free(t);
 }
 
-/* Bits by which the largest deviation from `exact` exceeds the rounding of the largest coefficient. */
+/* Bits by which the largest deviation from `exact` exceeds the rounding of the largest
+ * coefficient. */
 static double lost_bits(const double *coeff, const double *exact, unsigned degree)
 {
     double largest = 0, deviation = 0;
@@ -160,15 +157,23 @@ START_TEST(test_small_cases_exactly)
 {
     uint64_t state = test_seed;
     for (int trial = 0; trial < 60; trial++) {
-        unsigned degree = (unsigned)(next_random(&state) % 9), occupied = degree + 1 + (unsigned)(next_random(&state) % 12);
+        unsigned degree = (unsigned)(next_random(&state) % 9),
+                 occupied = degree + 1 + (unsigned)(next_random(&state) % 12);
         bool guarded = trial % 3 == 2;
         ola_histogram h;
         succeed(ola_histogram_init(&h, -1, 1, 64, OLA_HISTOGRAM_TARGETS));
-        for (unsigned i = 0; i < occupied; i++) /* spread over the interval: the middles of different bins, small integer weights */
-            succeed(ola_histogram_add(&h, (double)(64 * i / occupied) / 32 - 1 + 1.0 / 64, (double)(next_random(&state) % 17) / 8,
+        for (
+            unsigned i = 0; i < occupied;
+            i++) /* spread over the interval: the middles of different bins, small integer weights */
+            succeed(ola_histogram_add(&h, (double)(64 * i / occupied) / 32 - 1 + 1.0 / 64,
+                                      (double)(next_random(&state) % 17) / 8,
                                       (double)(1 + next_random(&state) % 7)));
-        ola_problem problem = {.function = {.kind = OLA_RELU}, .interval = {0, 1}, .histogram = &h, .guard = 0.125,
-                               .weight = guarded ? OLA_WEIGHT_GUARDED : OLA_WEIGHT_EMPIRICAL, .conditional = true,
+        ola_problem problem = {.function = {.kind = OLA_RELU},
+                               .interval = {0, 1},
+                               .histogram = &h,
+                               .guard = 0.125,
+                               .weight = guarded ? OLA_WEIGHT_GUARDED : OLA_WEIGHT_EMPIRICAL,
+                               .conditional = true,
                                .eps = trial % 2 == 0 ? 0 : 0.125};
         ola_points points;
         ola_fit_result result;
@@ -176,7 +181,8 @@ START_TEST(test_small_cases_exactly)
         succeed(ola_points_create(&points, &problem));
         exact_fit(exact, &points, degree);
         succeed(ola_fit(&result, &problem, degree));
-        ck_assert_msg(lost_bits(result.coeff, exact, degree) <= 1, "degree %u, %u points: %.2f bits lost", degree, occupied,
+        ck_assert_msg(lost_bits(result.coeff, exact, degree) <= 1,
+                      "degree %u, %u points: %.2f bits lost", degree, occupied,
                       lost_bits(result.coeff, exact, degree));
         assert_close(result.rms, ola_points_rms(&points, exact, degree), 1e-14);
         ola_points_destroy(&points);
@@ -197,10 +203,10 @@ START_TEST(test_high_degrees_precisely)
         succeed(ola_points_create(&points, &problem));
         precise_fit(exact, &points, degrees[i]);
         succeed(ola_fit(&result, &problem, degrees[i]));
-        printf("degree %u: %.2f bits lost, condition %.3g\n", degrees[i], lost_bits(result.coeff, exact, degrees[i]),
-               result.condition);
-        ck_assert_msg(lost_bits(result.coeff, exact, degrees[i]) <= 4, "degree %u: %.2f bits lost", degrees[i],
-                      lost_bits(result.coeff, exact, degrees[i]));
+        printf("degree %u: %.2f bits lost, condition %.3g\n", degrees[i],
+               lost_bits(result.coeff, exact, degrees[i]), result.condition);
+        ck_assert_msg(lost_bits(result.coeff, exact, degrees[i]) <= 4, "degree %u: %.2f bits lost",
+                      degrees[i], lost_bits(result.coeff, exact, degrees[i]));
         ola_points_destroy(&points);
     }
     ola_histogram_clear(&h);
@@ -214,7 +220,8 @@ START_TEST(test_residual_is_orthogonal)
     ola_histogram h = realistic_histogram(test_seed + 1);
     for (int variant = 0; variant < 6; variant++) {
         ola_weight weight = variant < 2 ? OLA_WEIGHT_NORMAL : OLA_WEIGHT_GUARDED;
-        ola_problem problem = realistic_problem(&h, weight, variant % 2 == 0 ? 0 : 0.125, variant >= 4);
+        ola_problem problem =
+            realistic_problem(&h, weight, variant % 2 == 0 ? 0 : 0.125, variant >= 4);
         ola_points points;
         succeed(ola_points_create(&points, &problem));
         succeed(ola_fit_all(results, &problem, OLA_MAX_DEGREE));
@@ -223,7 +230,8 @@ START_TEST(test_residual_is_orthogonal)
                 double sum = 0;
                 for (size_t i = 0; i < points.count; i++)
                     sum += points.weight[i] * cos(k * acos(points.X[i])) *
-                           (ola_chebyshev_eval(results[degree].coeff, degree, points.X[i]) - points.target[i]);
+                           (ola_chebyshev_eval(results[degree].coeff, degree, points.X[i]) -
+                            points.target[i]);
                 assert_close(sum, 0, 2e-14);
             }
         ola_points_destroy(&points);
@@ -271,7 +279,8 @@ START_TEST(test_affine_invariance)
     succeed(ola_histogram_init(&moved, -2 * a + b, 2 * a + b, 1000, OLA_HISTOGRAM_TARGETS));
     succeed(ola_histogram_init(&scaled, -2 * a, 2 * a, 1000, OLA_HISTOGRAM_TARGETS));
     for (int i = 0; i < 1000; i++) {
-        double x = -2 + (i + uniform(&state, 0.1, 0.9)) / 250, weight = exp(-x * x), target = fmax(x, 0) + uniform(&state, 0, 0.1);
+        double x = -2 + (i + uniform(&state, 0.1, 0.9)) / 250, weight = exp(-x * x),
+               target = fmax(x, 0) + uniform(&state, 0, 0.1);
         succeed(ola_histogram_add(&h, x, target, weight));
         succeed(ola_histogram_add(&moved, a * x + b, target, weight));
         succeed(ola_histogram_add(&scaled, a * x, a * target, weight));
@@ -279,27 +288,31 @@ START_TEST(test_affine_invariance)
     for (int e = 0; e < 2; e++)
         for (unsigned degree = 3; degree <= OLA_MAX_DEGREE; degree += 20) {
             ola_fit_result r, m, s;
-            ola_problem p = {.function = {.kind = OLA_RELU}, .interval = {0.1, 2.2}, .eps = 0.125 * e,
-                             .weight = OLA_WEIGHT_EMPIRICAL, .histogram = &h, .guard = 1e-3, .conditional = true};
+            ola_problem p = {.function = {.kind = OLA_RELU},
+                             .interval = {0.1, 2.2},
+                             .eps = 0.125 * e,
+                             .weight = OLA_WEIGHT_EMPIRICAL,
+                             .histogram = &h,
+                             .guard = 1e-3,
+                             .conditional = true};
             ola_problem p_moved = p, p_scaled = p;
             p_moved.interval = (ola_interval){a * 0.1 + b, a * 2.2};
             p_moved.histogram = &moved;
             succeed(ola_fit(&r, &p, degree));
             succeed(ola_fit(&m, &p_moved, degree));
             double largest = 0;
-            for (unsigned k = 0; k <= degree; k++)
-                largest = fmax(largest, fabs(r.coeff[k]));
+            for (unsigned k = 0; k <= degree; k++) largest = fmax(largest, fabs(r.coeff[k]));
             /* without a guard, rounding x itself moves the coefficients of high degrees */
             for (unsigned k = 0; k <= degree && degree <= 23; k++)
                 assert_close(m.coeff[k], r.coeff[k], 1e-9 * largest);
             assert_close(m.rms, r.rms, 1e-15 * largest + 1e-13);
             p_scaled.interval = (ola_interval){a * 0.1, a * 2.2};
             p_scaled.histogram = &scaled;
-            p.weight = p_scaled.weight = OLA_WEIGHT_GUARDED; /* ReLU commutes with scaling, so the guard may take part */
+            /* ReLU commutes with scaling, so the guard may take part */
+            p.weight = p_scaled.weight = OLA_WEIGHT_GUARDED;
             succeed(ola_fit(&r, &p, degree));
             succeed(ola_fit(&s, &p_scaled, degree));
-            for (unsigned k = 0; k <= degree; k++)
-                assert_close(s.coeff[k], a * r.coeff[k], 1e-12);
+            for (unsigned k = 0; k <= degree; k++) assert_close(s.coeff[k], a * r.coeff[k], 1e-12);
             assert_close(s.rms, a * r.rms, 1e-13);
             assert_close(s.max_error, a * r.max_error, 1e-11);
         }
@@ -309,9 +322,9 @@ START_TEST(test_affine_invariance)
 }
 END_TEST
 
-/* RMS errors of the best polynomials under the standard normal density cut at +-reach, computed another way: Simpson's rule on a
- * fine grid (a kink at 0 is on a node), polynomials orthonormal on it from their three-term recurrence (Stieltjes), residuals in
- * full. */
+/* RMS errors of the best polynomials under the standard normal density cut at +-reach, computed
+ * another way: Simpson's rule on a fine grid (a kink at 0 is on a node), polynomials orthonormal on
+ * it from their three-term recurrence (Stieltjes), residuals in full. */
 #define STEPS 40000
 static void expected_rms(const ola_function *f, double reach, unsigned max_degree, double *rms)
 {
@@ -325,13 +338,12 @@ static void expected_rms(const ola_function *f, double reach, unsigned max_degre
         before[i] = 0;
         now[i] = 1;
     }
-    for (int i = 0; i <= STEPS; i++)
-        weight[i] /= mass;
+    for (int i = 0; i <= STEPS; i++) weight[i] /= mass;
     for (unsigned k = 0; k <= max_degree; k++) {
         long double coeff = 0, square = 0, norm = 0;
-        for (int i = 0; i <= STEPS; i++)
-            coeff += weight[i] * residual[i] * now[i];
-        for (int i = 0; i <= STEPS; i++) { /* the density is even, so the recurrence has no middle term */
+        for (int i = 0; i <= STEPS; i++) coeff += weight[i] * residual[i] * now[i];
+        /* the density is even, so the recurrence has no middle term */
+        for (int i = 0; i <= STEPS; i++) {
             long double next = (-(long double)reach + h * i) * now[i] - off * before[i];
             residual[i] -= coeff * now[i];
             square += weight[i] * residual[i] * residual[i];
@@ -340,8 +352,7 @@ static void expected_rms(const ola_function *f, double reach, unsigned max_degre
             norm += weight[i] * next * next;
         }
         off = sqrtl(norm);
-        for (int i = 0; i <= STEPS; i++)
-            now[i] /= off;
+        for (int i = 0; i <= STEPS; i++) now[i] /= off;
         rms[k] = (double)sqrtl(square);
     }
 }
@@ -354,7 +365,10 @@ START_TEST(test_normal_density)
     for (int r = 0; r < 3; r++) {
         double expected[OLA_MAX_DEGREE + 1];
         expected_rms(&f, reaches[r], OLA_MAX_DEGREE, expected);
-        ola_problem problem = {.function = f, .interval = {0, reaches[r]}, .weight = OLA_WEIGHT_NORMAL, .deviation = 1};
+        ola_problem problem = {.function = f,
+                               .interval = {0, reaches[r]},
+                               .weight = OLA_WEIGHT_NORMAL,
+                               .deviation = 1};
         succeed(ola_fit_all(results, &problem, OLA_MAX_DEGREE));
         for (unsigned degree = 0; degree <= OLA_MAX_DEGREE; degree++)
             assert_close(results[degree].rms, expected[degree], 1e-8 * expected[degree] + 1e-14);
@@ -362,8 +376,9 @@ START_TEST(test_normal_density)
 }
 END_TEST
 
-/* GELU and SiLU under the standard normal density on the whole line: RMS errors from their Hermite coefficients, computed once with
- * 40 digits; on twelve deviations the cut is beyond double precision for these degrees. */
+/* GELU and SiLU under the standard normal density on the whole line: RMS errors from their Hermite
+ * coefficients, computed once with 40 digits; on twelve deviations the cut is beyond double
+ * precision for these degrees. */
 START_TEST(test_known_values)
 {
     static const unsigned degrees[] = {1, 3, 5, 7, 9};
@@ -372,7 +387,9 @@ START_TEST(test_known_values)
     static const double silu[] = {0.2511638847334961, 0.03920502637129266, 0.0103834195724585,
                                   0.003351971681005716, 0.001224379524286899};
     for (int f = 0; f < 2; f++) {
-        ola_problem problem = {.function = {.kind = f == 0 ? OLA_GELU : OLA_SILU}, .interval = {0, 12}, .weight = OLA_WEIGHT_NORMAL,
+        ola_problem problem = {.function = {.kind = f == 0 ? OLA_GELU : OLA_SILU},
+                               .interval = {0, 12},
+                               .weight = OLA_WEIGHT_NORMAL,
                                .deviation = 1};
         succeed(ola_fit_all(results, &problem, 9));
         for (size_t i = 0; i < 5; i++)
@@ -384,7 +401,10 @@ END_TEST
 /* Closed forms for ReLU: E relu^2 = 1/2, coefficients 1 / sqrt(2 pi), 1/2, 1 / sqrt(4 pi). */
 START_TEST(test_relu_closed_form)
 {
-    ola_problem problem = {.function = {.kind = OLA_RELU}, .interval = {0, 12}, .weight = OLA_WEIGHT_NORMAL, .deviation = 1};
+    ola_problem problem = {.function = {.kind = OLA_RELU},
+                           .interval = {0, 12},
+                           .weight = OLA_WEIGHT_NORMAL,
+                           .deviation = 1};
     succeed(ola_fit_all(results, &problem, 3));
     assert_close(results[0].rms, sqrt(0.5 - 1 / (2 * PI)), 1e-12);
     assert_close(results[1].rms, sqrt(0.25 - 1 / (2 * PI)), 1e-12);
@@ -404,7 +424,10 @@ START_TEST(test_histogram_of_normal_samples)
         double x = -8 + (i + 0.5) / 256;
         succeed(ola_histogram_add(&h, x, 0, exp(-x * x / 2)));
     }
-    ola_problem density = {.function = {.kind = OLA_GELU}, .interval = {0, 8}, .weight = OLA_WEIGHT_NORMAL, .deviation = 1};
+    ola_problem density = {.function = {.kind = OLA_GELU},
+                           .interval = {0, 8},
+                           .weight = OLA_WEIGHT_NORMAL,
+                           .deviation = 1};
     ola_problem empirical = density;
     empirical.weight = OLA_WEIGHT_EMPIRICAL;
     empirical.histogram = &h;
@@ -425,7 +448,8 @@ START_TEST(test_reproduces_polynomials)
     double truth[] = {0.5, -1, 0.25, 0, 2, 0.125};
     for (size_t k = 0; k < h.bins; k++)
         if (h.weight[k] > 0)
-            h.sum_target[k] = h.weight[k] * ola_chebyshev_eval(truth, 5, (h.sum_x[k] / h.weight[k] + 0.2) / 4.6);
+            h.sum_target[k] =
+                h.weight[k] * ola_chebyshev_eval(truth, 5, (h.sum_x[k] / h.weight[k] + 0.2) / 4.6);
     ola_problem problem = realistic_problem(&h, OLA_WEIGHT_EMPIRICAL, 0, true);
     for (unsigned degree = 5; degree <= 12; degree++) {
         ola_fit_result r;
@@ -446,7 +470,10 @@ START_TEST(test_guard_tames_the_ends)
     succeed(ola_histogram_init(&h, -1, 1, 2048, 0));
     for (int i = 0; i < 50000; i++)
         succeed(ola_histogram_add(&h, fmax(-0.99, fmin(normal(&state, 0, 0.25), 0.99)), 0, 1));
-    ola_problem p = {.function = {.kind = OLA_RELU}, .interval = {0, 2.2}, .weight = OLA_WEIGHT_EMPIRICAL, .histogram = &h,
+    ola_problem p = {.function = {.kind = OLA_RELU},
+                     .interval = {0, 2.2},
+                     .weight = OLA_WEIGHT_EMPIRICAL,
+                     .histogram = &h,
                      .guard = OLA_DEFAULT_GUARD};
     ola_fit_result bare, guarded;
     for (unsigned degree = 15; degree <= OLA_MAX_DEGREE; degree += 16) {
@@ -463,20 +490,25 @@ START_TEST(test_guard_tames_the_ends)
 }
 END_TEST
 
-/* One sample, or a channel that never changes: with a guard an ordinary fit, without one an error. */
+/* One sample, or a channel that never changes: with a guard an ordinary fit, without one an
+ * error. */
 START_TEST(test_single_value)
 {
     ola_histogram h;
     succeed(ola_histogram_init(&h, -1, 1, 16, 0));
     succeed(ola_histogram_add(&h, 0.3, 0, 1));
-    ola_problem p = {.function = {.kind = OLA_RELU}, .interval = {0.3, 0.5}, .weight = OLA_WEIGHT_GUARDED, .histogram = &h,
+    ola_problem p = {.function = {.kind = OLA_RELU},
+                     .interval = {0.3, 0.5},
+                     .weight = OLA_WEIGHT_GUARDED,
+                     .histogram = &h,
                      .guard = OLA_DEFAULT_GUARD};
     ola_fit_result r = {.degree = 99};
     succeed(ola_fit(&r, &p, 7));
     ck_assert_double_lt(r.rms, 1e-4);
     ck_assert_double_lt(r.max_error, 0.2);
     p.weight = OLA_WEIGHT_EMPIRICAL;
-    fail_with(ola_fit(&r, &p, 1), FHOLA_RANGE, "1 occupied bins do not determine the 2 coefficients of degree 1");
+    fail_with(ola_fit(&r, &p, 1), FHOLA_RANGE,
+              "1 occupied bins do not determine the 2 coefficients of degree 1");
     succeed(ola_fit(&r, &p, 0));
     assert_close(r.coeff[0], 0.3, 1e-15);
     ola_histogram_clear(&h);
@@ -487,7 +519,10 @@ START_TEST(test_refusals)
 {
     ola_histogram h;
     succeed(ola_histogram_init(&h, -1, 1, 16, 0));
-    ola_problem p = {.function = {.kind = OLA_RELU}, .interval = {0, 1}, .weight = OLA_WEIGHT_GUARDED, .histogram = &h,
+    ola_problem p = {.function = {.kind = OLA_RELU},
+                     .interval = {0, 1},
+                     .weight = OLA_WEIGHT_GUARDED,
+                     .histogram = &h,
                      .guard = OLA_DEFAULT_GUARD};
     ola_fit_result r = {.degree = 99};
     fail_with(ola_fit(&r, &p, 3), FHOLA_RANGE, "empty");

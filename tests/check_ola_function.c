@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Activation functions against their definitions, the sine variable against its inverse, interval selection, and bad input. */
+/* Activation functions against their definitions, the sine variable against its inverse, interval
+ * selection, and bad input. */
 #include "check_ola_support.h"
 
 static const double table_x[] = {-1, 0, 2, 3}, table_y[] = {1, 0, 4, 4};
@@ -10,7 +11,8 @@ START_TEST(test_known_values)
     ola_function relu = {.kind = OLA_RELU}, gelu = {.kind = OLA_GELU}, silu = {.kind = OLA_SILU};
     ck_assert_double_eq(ola_function_eval(&relu, -3), 0);
     ck_assert_double_eq(ola_function_eval(&relu, 2.5), 2.5);
-    /* Phi(1) = 0.8413447460685429, Phi(-2) = 0.02275013194817921, 1 / (1 + exp(-1)) = 0.7310585786300049 */
+    /* Phi(1) = 0.8413447460685429, Phi(-2) = 0.02275013194817921, 1 / (1 + exp(-1)) =
+     * 0.7310585786300049 */
     assert_close(ola_function_eval(&gelu, 1), 0.8413447460685429, 1e-15);
     assert_close(ola_function_eval(&gelu, -2), -2 * 0.02275013194817921, 1e-16);
     assert_close(ola_function_eval(&silu, 1), 0.7310585786300049, 1e-15);
@@ -35,10 +37,13 @@ END_TEST
 /* Away from kinks the slope is a central difference; on a kink it is that of the left. */
 START_TEST(test_slopes)
 {
-    const ola_function functions[] = {{.kind = OLA_RELU}, {.kind = OLA_GELU}, {.kind = OLA_SILU}, table};
+    const ola_function functions[] = {
+        {.kind = OLA_RELU}, {.kind = OLA_GELU}, {.kind = OLA_SILU}, table};
     for (size_t k = 0; k < 4; k++)
         for (double x = -4.03; x < 5; x += 0.05) {
-            double difference = (ola_function_eval(&functions[k], x + 1e-6) - ola_function_eval(&functions[k], x - 1e-6)) / 2e-6;
+            double difference = (ola_function_eval(&functions[k], x + 1e-6) -
+                                 ola_function_eval(&functions[k], x - 1e-6)) /
+                                2e-6;
             assert_close(ola_function_slope(&functions[k], x), difference, 1e-8);
         }
     ck_assert_double_eq(ola_function_slope(&functions[0], 0), 0);
@@ -77,7 +82,8 @@ START_TEST(test_variable)
         ck_assert_double_eq(ola_variable(eps[e], -1), -1);
         ck_assert_double_eq(ola_variable_inverse(eps[e], 2), 1);
     }
-    assert_close(ola_variable(0.125, 2), sqrt(2), 1e-15); /* the sine's maximum over sin(pi / 4) */
+    /* the sine's maximum over sin(pi / 4) */
+    assert_close(ola_variable(0.125, 2), sqrt(2), 1e-15);
 }
 END_TEST
 
@@ -95,8 +101,7 @@ START_TEST(test_intervals)
     assert_close(in[2].half_width, 0.6, 1e-15); /* a constant channel */
     rule.symmetric = true;
     succeed(ola_select_intervals(in, min, max, 3, &rule));
-    for (int c = 0; c < 3; c++)
-        ck_assert_double_eq(in[c].centre, 0);
+    for (int c = 0; c < 3; c++) ck_assert_double_eq(in[c].centre, 0);
     assert_close(in[0].half_width, 4.5, 1e-15);
     assert_close(in[2].half_width, 7.5, 1e-15);
 }
@@ -107,7 +112,8 @@ START_TEST(test_bad_intervals)
     double min[] = {-1, 5}, max[] = {3, 5};
     ola_interval in[2] = {{7, 8}, {9, 10}};
     ola_interval_rule rule = {.margin = 1.5, .floor = 0};
-    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE, "channel 1 is constant (5)");
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE,
+              "channel 1 is constant (5)");
     ck_assert_double_eq(in[0].centre, 7); /* untouched */
     fail_with(ola_select_intervals(in, min, max, 0, &rule), FHOLA_PARAM, "no channel");
     rule.margin = 0.9;
@@ -117,12 +123,14 @@ START_TEST(test_bad_intervals)
     rule.floor = 0.5;
     min[1] = INFINITY; /* an empty histogram's extremes */
     max[1] = -INFINITY;
-    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE, "channel 1: the observed range [inf, -inf] is not finite");
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE,
+              "channel 1: the observed range [inf, -inf] is not finite");
     min[1] = NAN;
     fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_RANGE, "channel 1");
     min[1] = 4;
     max[1] = 3;
-    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_PARAM, "smallest value 4 above largest 3");
+    fail_with(ola_select_intervals(in, min, max, 2, &rule), FHOLA_PARAM,
+              "smallest value 4 above largest 3");
 }
 END_TEST
 

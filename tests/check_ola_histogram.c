@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Histograms against sums over the samples themselves: single, bulk, grown and merged; and bad input. */
+/* Histograms against sums over the samples themselves: single, bulk, grown and merged; and bad
+ * input. */
 #include "check_ola_support.h"
 
 #define SAMPLES 20000u
@@ -43,8 +44,7 @@ static void check_contents(const ola_histogram *h, double tolerance)
     for (size_t k = 0; k < h->bins; k++) {
         weight += h->weight[k];
         bin_x += h->sum_x[k];
-        if (h->sum_target != NULL)
-            bin_target += h->sum_target[k];
+        if (h->sum_target != NULL) bin_target += h->sum_target[k];
         if (h->weight[k] > 0) { /* the bin's mean lies in the bin */
             double mean = h->sum_x[k] / h->weight[k];
             ck_assert_double_ge(mean, h->lo + (double)k * width - tolerance);
@@ -54,15 +54,15 @@ static void check_contents(const ola_histogram *h, double tolerance)
     ck_assert_double_eq(weight, inside);
     ck_assert_double_eq(h->below + h->above, SAMPLES - inside);
     assert_close(bin_x, expect_x, 1e-8);
-    if (h->sum_target != NULL)
-        assert_close(bin_target, expect_target, 1e-8);
+    if (h->sum_target != NULL) assert_close(bin_target, expect_target, 1e-8);
 }
 
 START_TEST(test_bulk_and_single)
 {
     draw_samples(0.3, 1);
     ola_histogram bulk, single;
-    succeed(ola_histogram_init(&bulk, -2, 2, 77, OLA_HISTOGRAM_TARGETS)); /* some samples fall outside */
+    /* some samples fall outside */
+    succeed(ola_histogram_init(&bulk, -2, 2, 77, OLA_HISTOGRAM_TARGETS));
     succeed(ola_histogram_init(&single, -2, 2, 77, OLA_HISTOGRAM_TARGETS));
     succeed(ola_histogram_add_floats(&bulk, samples, targets, SAMPLES));
     for (size_t i = 0; i < SAMPLES; i++)
@@ -120,7 +120,8 @@ START_TEST(test_merge_different_ranges)
     ola_histogram all, part;
     succeed(ola_histogram_init(&all, -0.5, 0.5, 512, OLA_HISTOGRAM_GROW | OLA_HISTOGRAM_TARGETS));
     for (size_t i = 0; i < SAMPLES; i += 5000) {
-        succeed(ola_histogram_init(&part, 0, 1, 256 + i / 100, OLA_HISTOGRAM_GROW | OLA_HISTOGRAM_TARGETS));
+        succeed(ola_histogram_init(&part, 0, 1, 256 + i / 100,
+                                   OLA_HISTOGRAM_GROW | OLA_HISTOGRAM_TARGETS));
         succeed(ola_histogram_add_floats(&part, samples + i, targets + i, 5000));
         succeed(ola_histogram_merge(&all, &part));
         ola_histogram_clear(&part);
@@ -142,7 +143,8 @@ START_TEST(test_weights)
     ck_assert_double_eq(min, 0.1);
     ck_assert_double_eq(max, 0.2);
     assert_close(h.mean, 0.125, 1e-15);
-    assert_close(ola_histogram_deviation(&h), sqrt(3 * 0.025 * 0.025 / 4 + 0.075 * 0.075 / 4), 1e-15);
+    assert_close(ola_histogram_deviation(&h), sqrt(3 * 0.025 * 0.025 / 4 + 0.075 * 0.075 / 4),
+                 1e-15);
     ola_histogram_clear(&h);
 }
 END_TEST
@@ -152,8 +154,7 @@ START_TEST(test_moments_far_from_zero)
 {
     ola_histogram h;
     succeed(ola_histogram_init(&h, 1e8, 1e8 + 8, 16, 0));
-    for (int i = 0; i < 1000; i++)
-        succeed(ola_histogram_add(&h, 1e8 + (i % 2 == 0 ? 1 : 3), 0, 1));
+    for (int i = 0; i < 1000; i++) succeed(ola_histogram_add(&h, 1e8 + (i % 2 == 0 ? 1 : 3), 0, 1));
     assert_close(h.mean, 1e8 + 2, 1e-6);
     assert_close(ola_histogram_deviation(&h), 1, 1e-9);
     ola_histogram_clear(&h);
@@ -169,7 +170,8 @@ START_TEST(test_bad_input)
     fail_with(ola_histogram_init(&h, -INFINITY, 0, 4, 0), FHOLA_PARAM, "not a finite range");
     fail_with(ola_histogram_init(&h, 0, 1, 0, 0), FHOLA_PARAM, "0 bins");
     fail_with(ola_histogram_init(&h, 0, 1, (size_t)1 << 25, 0), FHOLA_PARAM, "33554432 bins");
-    fail_with(ola_histogram_init(&h, 0, 1, 5, OLA_HISTOGRAM_GROW), FHOLA_PARAM, "even number of bins, not 5");
+    fail_with(ola_histogram_init(&h, 0, 1, 5, OLA_HISTOGRAM_GROW), FHOLA_PARAM,
+              "even number of bins, not 5");
     fail_with(ola_histogram_init(&h, 0, 1, 4, 64), FHOLA_PARAM, "flags 0x40");
     ck_assert_ptr_null(h.weight);
 
@@ -177,9 +179,11 @@ START_TEST(test_bad_input)
     fail_with(ola_histogram_support(&h, &min, &max), FHOLA_RANGE, "empty");
     ck_assert_double_eq(ola_histogram_deviation(&h), 0);
     float bad[] = {0.5f, 0.25f, NAN, 0};
-    fail_with(ola_histogram_add_floats(&h, bad, NULL, 4), FHOLA_RANGE, "sample 2 of 4 is not finite");
+    fail_with(ola_histogram_add_floats(&h, bad, NULL, 4), FHOLA_RANGE,
+              "sample 2 of 4 is not finite");
     bad[2] = -INFINITY;
-    fail_with(ola_histogram_add_floats(&h, bad, NULL, 4), FHOLA_RANGE, "sample 2 of 4 is not finite");
+    fail_with(ola_histogram_add_floats(&h, bad, NULL, 4), FHOLA_RANGE,
+              "sample 2 of 4 is not finite");
     fail_with(ola_histogram_add_floats(&h, bad, bad, 4), FHOLA_PARAM, "targets given");
     fail_with(ola_histogram_add(&h, NAN, 0, 1), FHOLA_RANGE, "sample nan");
     fail_with(ola_histogram_add(&h, 2e300, 0, 1), FHOLA_RANGE, "sample 2e+300");
@@ -188,9 +192,11 @@ START_TEST(test_bad_input)
     ck_assert_double_eq(h.total, 0); /* nothing went in */
 
     succeed(ola_histogram_init(&other, 0, 1, 4, OLA_HISTOGRAM_TARGETS));
-    fail_with(ola_histogram_merge(&h, &other), FHOLA_PARAM, "only one of the two histograms keeps targets");
+    fail_with(ola_histogram_merge(&h, &other), FHOLA_PARAM,
+              "only one of the two histograms keeps targets");
     fail_with(ola_histogram_add_floats(&other, bad, NULL, 2), FHOLA_PARAM, "targets missing");
-    fail_with(ola_histogram_add_floats(&other, bad, bad + 1, 2), FHOLA_RANGE, "target 1 of 2 is not finite");
+    fail_with(ola_histogram_add_floats(&other, bad, bad + 1, 2), FHOLA_RANGE,
+              "target 1 of 2 is not finite");
     fail_with(ola_histogram_add(&other, 0.5, NAN, 1), FHOLA_RANGE, "target nan of sample 0.5");
     ola_histogram_clear(&other);
     succeed(ola_histogram_init(&other, 0, 2, 4, 0));

@@ -21,15 +21,19 @@ START_TEST(test_against_scan)
     ola_histogram h;
     succeed(ola_histogram_init(&h, -2, 2, 100, OLA_HISTOGRAM_TARGETS));
     for (int i = 0; i < 1000; i++)
-        succeed(ola_histogram_add(&h, uniform(&state, -1, 2), uniform(&state, 0, 1), uniform(&state, 0, 2)));
+        succeed(ola_histogram_add(&h, uniform(&state, -1, 2), uniform(&state, 0, 1),
+                                  uniform(&state, 0, 2)));
     for (int trial = 0; trial < 24; trial++) {
-        ola_problem p = {.function = {(ola_function_kind)(trial % 4), 5, x, y}, .interval = {uniform(&state, -0.5, 0.5), 1.2},
-                         .eps = trial % 3 * 0.1, .weight = OLA_WEIGHT_GUARDED, .histogram = &h, .guard = 1,
+        ola_problem p = {.function = {(ola_function_kind)(trial % 4), 5, x, y},
+                         .interval = {uniform(&state, -0.5, 0.5), 1.2},
+                         .eps = trial % 3 * 0.1,
+                         .weight = OLA_WEIGHT_GUARDED,
+                         .histogram = &h,
+                         .guard = 1,
                          .conditional = trial % 5 == 0};
         unsigned degree = (unsigned)(next_random(&state) % 64);
         double coeff[OLA_MAX_DEGREE + 1], sum = 0, inside = 0;
-        for (unsigned k = 0; k <= degree; k++)
-            coeff[k] = uniform(&state, -1, 1) / (1 + k);
+        for (unsigned k = 0; k <= degree; k++) coeff[k] = uniform(&state, -1, 1) / (1 + k);
         ola_fit_result r;
         succeed(ola_measure(&r, &p, coeff, degree));
         double expected = scan(&p, coeff, degree);
@@ -38,21 +42,25 @@ START_TEST(test_against_scan)
         ck_assert_mem_eq(r.coeff, coeff, (degree + 1) * sizeof *coeff);
         ck_assert_uint_eq(r.degree, degree);
         for (size_t k = 0; k < h.bins; k++) {
-            double mean = h.sum_x[k] / h.weight[k], w = (mean - p.interval.centre) / p.interval.half_width;
-            if (h.weight[k] == 0 || fabs(w) > 1)
-                continue;
-            double target = p.conditional ? h.sum_target[k] / h.weight[k] : ola_function_eval(&p.function, mean);
-            sum += h.weight[k] * pow(ola_chebyshev_eval(coeff, degree, ola_variable(p.eps, w)) - target, 2);
+            double mean = h.sum_x[k] / h.weight[k],
+                   w = (mean - p.interval.centre) / p.interval.half_width;
+            if (h.weight[k] == 0 || fabs(w) > 1) continue;
+            double target = p.conditional ? h.sum_target[k] / h.weight[k]
+                                          : ola_function_eval(&p.function, mean);
+            sum += h.weight[k] *
+                   pow(ola_chebyshev_eval(coeff, degree, ola_variable(p.eps, w)) - target, 2);
             inside += h.weight[k];
         }
-        assert_close(r.rms, sqrt(sum / inside), 1e-12); /* the guard, however large, has no part in it */
+        /* the guard, however large, has no part in it */
+        assert_close(r.rms, sqrt(sum / inside), 1e-12);
         assert_close(r.outside, 1 - inside / h.total, 1e-12);
     }
     ola_histogram_clear(&h);
 }
 END_TEST
 
-/* Errors known in closed form: x^2 over [-1, 1] as a fine table against its best constant and itself. */
+/* Errors known in closed form: x^2 over [-1, 1] as a fine table against its best constant and
+ * itself. */
 START_TEST(test_known_errors)
 {
     static double x[2001], y[2001];
@@ -60,7 +68,10 @@ START_TEST(test_known_errors)
         x[i] = (i - 1000) / 1000.0;
         y[i] = x[i] * x[i];
     }
-    ola_problem p = {.function = {OLA_TABLE, 2001, x, y}, .interval = {0, 1}, .weight = OLA_WEIGHT_NORMAL, .deviation = 1e4};
+    ola_problem p = {.function = {OLA_TABLE, 2001, x, y},
+                     .interval = {0, 1},
+                     .weight = OLA_WEIGHT_NORMAL,
+                     .deviation = 1e4};
     ola_fit_result r;
     double half[] = {0.5}, square[] = {0.5, 0, 0.5};
     succeed(ola_measure(&r, &p, half, 0));

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation of ola/ fails once: each call then reports NOMEM, leaves its outputs alone and loses no memory. */
+/* Every allocation of ola/ fails once: each call then reports NOMEM, leaves its outputs alone and
+ * loses no memory. */
 #include "check_ola_support.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_ALLOCATOR 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
 #define OWN_ALLOCATOR 0
 #endif
 #endif
@@ -28,10 +30,8 @@ static long blocks;             /* in use */
 
 static int fails(void)
 {
-    if (until_failure < 0)
-        return 0;
-    if (until_failure == 0)
-        return 1;
+    if (until_failure < 0) return 0;
+    if (until_failure == 0) return 1;
     until_failure--;
     return 0;
 }
@@ -58,7 +58,8 @@ void free(void *block)
 
 static ola_histogram histogram;
 static ola_problem problem;
-static ola_option options[2][3] = {{{3, 2, 4}, {7, 3, 2}, {15, 4, 1}}, {{3, 2, 8}, {7, 3, 2}, {15, 4, 1}}};
+static ola_option options[2][3] = {{{3, 2, 4}, {7, 3, 2}, {15, 4, 1}},
+                                   {{3, 2, 8}, {7, 3, 2}, {15, 4, 1}}};
 static const ola_layer layers[2] = {{options[0], 3}, {options[1], 3}};
 
 static fhola_status call_histogram(void)
@@ -66,8 +67,7 @@ static fhola_status call_histogram(void)
     ola_histogram h = {.lo = 0};
     fhola_status status = ola_histogram_init(&h, 0, 1, 16, OLA_HISTOGRAM_TARGETS);
     until_failure = -1; /* an assertion allocates, too */
-    if (status != FHOLA_OK)
-        ck_assert(h.weight == NULL && h.sum_x == NULL && h.sum_target == NULL);
+    if (status != FHOLA_OK) ck_assert(h.weight == NULL && h.sum_x == NULL && h.sum_target == NULL);
     ola_histogram_clear(&h);
     return status;
 }
@@ -132,12 +132,13 @@ START_TEST(test_every_failure)
     static unsigned char before[sizeof fits];
     const call *c = &calls[_i];
     succeed(ola_histogram_init(&histogram, -1, 1, 64, 0));
-    for (int i = 0; i < 64; i++)
-        succeed(ola_histogram_add(&histogram, (i - 31.5) / 32, 0, 1));
-    problem = (ola_problem){.function = {.kind = OLA_RELU}, .interval = {0, 1}, .weight = OLA_WEIGHT_GUARDED,
-                            .histogram = &histogram, .guard = OLA_DEFAULT_GUARD};
-    if (c->size > 0)
-        memcpy(before, c->output, c->size);
+    for (int i = 0; i < 64; i++) succeed(ola_histogram_add(&histogram, (i - 31.5) / 32, 0, 1));
+    problem = (ola_problem){.function = {.kind = OLA_RELU},
+                            .interval = {0, 1},
+                            .weight = OLA_WEIGHT_GUARDED,
+                            .histogram = &histogram,
+                            .guard = OLA_DEFAULT_GUARD};
+    if (c->size > 0) memcpy(before, c->output, c->size);
     long allocations = 0;
     for (;; allocations++) {
         long blocks_before = blocks;
@@ -145,11 +146,9 @@ START_TEST(test_every_failure)
         fhola_status status = c->function();
         until_failure = -1;
         ck_assert_int_eq(blocks, blocks_before);
-        if (status == FHOLA_OK)
-            break;
+        if (status == FHOLA_OK) break;
         ck_assert_int_eq(status, FHOLA_NOMEM);
-        if (c->size > 0)
-            ck_assert_mem_eq(before, c->output, c->size);
+        if (c->size > 0) ck_assert_mem_eq(before, c->output, c->size);
     }
     ck_assert_int_gt(allocations, 0);
     ola_histogram_clear(&histogram);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The points of a problem: moments of densities against closed forms, the histogram's points one by one, and what is refused. */
+/* The points of a problem: moments of densities against closed forms, the histogram's points one by
+ * one, and what is refused. */
 #include "check_ola_support.h"
 #include "ola/quadrature.h"
 
@@ -9,7 +10,8 @@ static double guard_moment(const ola_points *p, unsigned k, unsigned j, bool wit
     double sum = 0;
     for (size_t i = p->data; i < p->count; i++) {
         double X = p->X[i];
-        sum += p->weight[i] * cos(k * acos(X)) * cos(j * acos(X)) * (with_target ? p->target[i] : 1);
+        sum +=
+            p->weight[i] * cos(k * acos(X)) * cos(j * acos(X)) * (with_target ? p->target[i] : 1);
     }
     return sum;
 }
@@ -26,7 +28,10 @@ static ola_histogram two_samples(void)
 START_TEST(test_guard_is_uniform)
 {
     ola_histogram h = two_samples();
-    ola_problem problem = {.function = {.kind = OLA_RELU}, .interval = {0.3, 1.5}, .weight = OLA_WEIGHT_GUARDED, .histogram = &h,
+    ola_problem problem = {.function = {.kind = OLA_RELU},
+                           .interval = {0.3, 1.5},
+                           .weight = OLA_WEIGHT_GUARDED,
+                           .histogram = &h,
                            .guard = 1e-3};
     ola_points p;
     succeed(ola_points_create(&p, &problem));
@@ -35,17 +40,20 @@ START_TEST(test_guard_is_uniform)
     assert_close(p.X[0], -0.8 / 1.5, 1e-15);
     ck_assert_double_eq(p.target[1], 0.5);
     ck_assert_double_eq(p.outside, 0);
-    /* integral over [-1, 1] of T_k T_j / 2 = (1 / (1 - (k + j)^2) + 1 / (1 - (k - j)^2)) / 2 for even k + j, else 0 */
+    /* integral over [-1, 1] of T_k T_j / 2 = (1 / (1 - (k + j)^2) + 1 / (1 - (k - j)^2)) / 2 for
+     * even k + j, else 0 */
     for (unsigned k = 0; k <= OLA_MAX_DEGREE; k++)
         for (unsigned j = 0; j <= k; j++) {
-            double s = k + j, d = k - j, expected = (k + j) % 2 == 0 ? (1 / (1 - s * s) + 1 / (1 - d * d)) / 2 : 0;
+            double s = k + j, d = k - j,
+                   expected = (k + j) % 2 == 0 ? (1 / (1 - s * s) + 1 / (1 - d * d)) / 2 : 0;
             assert_close(guard_moment(&p, k, j, false), 1e-3 * expected, 1e-16);
         }
     /* mean of relu over [-1.2, 1.8] */
     assert_close(guard_moment(&p, 0, 0, true), 1e-3 * 1.8 * 1.8 / 2 / 3, 1e-17);
     ola_points_destroy(&p);
 
-    /* with the sine the guard stays uniform in w: mean of X^2 is (1/2 - sin(4 pi eps) / (8 pi eps)) / sin^2(2 pi eps) */
+    /* with the sine the guard stays uniform in w: mean of X^2 is (1/2 - sin(4 pi eps) / (8 pi eps))
+     * / sin^2(2 pi eps) */
     problem.eps = 0.125;
     succeed(ola_points_create(&p, &problem));
     assert_close(guard_moment(&p, 1, 1, false), 1e-3 * (0.5 - 1 / PI) / 0.5, 1e-16);
@@ -56,7 +64,10 @@ END_TEST
 
 START_TEST(test_normal_moments)
 {
-    ola_problem problem = {.function = {.kind = OLA_RELU}, .interval = {1, 12}, .weight = OLA_WEIGHT_NORMAL, .mean = 0.5,
+    ola_problem problem = {.function = {.kind = OLA_RELU},
+                           .interval = {1, 12},
+                           .weight = OLA_WEIGHT_NORMAL,
+                           .mean = 0.5,
                            .deviation = 0.25};
     ola_points p;
     succeed(ola_points_create(&p, &problem));
@@ -79,7 +90,8 @@ START_TEST(test_normal_moments)
     assert_close(p.outside, 0, 1e-14);
     ola_points_destroy(&p);
 
-    problem.interval = (ola_interval){0.5, 0.25}; /* one deviation on each side: 1 - erf(sqrt(1/2)) is cut */
+    /* one deviation on each side: 1 - erf(sqrt(1/2)) is cut */
+    problem.interval = (ola_interval){0.5, 0.25};
     succeed(ola_points_create(&p, &problem));
     assert_close(p.outside, 0.31731050786291410, 1e-13);
     ola_points_destroy(&p);
@@ -92,7 +104,9 @@ START_TEST(test_outside)
 {
     ola_histogram h = two_samples();
     succeed(ola_histogram_add(&h, 7, 0, 4)); /* beyond the histogram's range */
-    ola_problem problem = {.function = {.kind = OLA_GELU}, .interval = {-0.5, 0.5}, .weight = OLA_WEIGHT_EMPIRICAL,
+    ola_problem problem = {.function = {.kind = OLA_GELU},
+                           .interval = {-0.5, 0.5},
+                           .weight = OLA_WEIGHT_EMPIRICAL,
                            .histogram = &h};
     ola_points p;
     succeed(ola_points_create(&p, &problem));
@@ -115,13 +129,11 @@ START_TEST(test_breaks)
     ck_assert_uint_eq(ola_function_breaks(&relu, -1, 1, breaks), 1);
     ck_assert_double_eq(breaks[0], 0);
     ck_assert_uint_eq(ola_function_breaks(&relu, 0, 1, breaks), 0);
-    for (int i = 0; i < 1000; i++)
-        x[i] = i;
+    for (int i = 0; i < 1000; i++) x[i] = i;
     ck_assert_uint_eq(ola_function_breaks(&table, 9.5, 12.5, breaks), 3);
     ck_assert_double_eq(breaks[2], 12);
     ck_assert_uint_eq(ola_function_breaks(&table, 0, 1000, breaks), OLA_MAX_BREAKS);
-    for (size_t i = 1; i < OLA_MAX_BREAKS; i++)
-        ck_assert_double_gt(breaks[i], breaks[i - 1]);
+    for (size_t i = 1; i < OLA_MAX_BREAKS; i++) ck_assert_double_gt(breaks[i], breaks[i - 1]);
 }
 END_TEST
 
@@ -129,8 +141,12 @@ START_TEST(test_refusals)
 {
     ola_histogram h = two_samples(), empty;
     succeed(ola_histogram_init(&empty, -1, 1, 4, 0));
-    const ola_problem good = {.function = {.kind = OLA_RELU}, .interval = {0, 1}, .weight = OLA_WEIGHT_GUARDED, .histogram = &h,
-                              .guard = OLA_DEFAULT_GUARD, .deviation = 1};
+    const ola_problem good = {.function = {.kind = OLA_RELU},
+                              .interval = {0, 1},
+                              .weight = OLA_WEIGHT_GUARDED,
+                              .histogram = &h,
+                              .guard = OLA_DEFAULT_GUARD,
+                              .deviation = 1};
     ola_points points;
     ola_problem p = good;
     p.function.kind = OLA_TABLE;
@@ -157,7 +173,8 @@ START_TEST(test_refusals)
     p.conditional = true;
     fail_with(ola_points_create(&points, &p), FHOLA_PARAM, "keeps targets");
     p.weight = OLA_WEIGHT_NORMAL;
-    fail_with(ola_points_create(&points, &p), FHOLA_PARAM, "need a histogram, not a normal density");
+    fail_with(ola_points_create(&points, &p), FHOLA_PARAM,
+              "need a histogram, not a normal density");
     p.conditional = false;
     p.deviation = 0;
     fail_with(ola_points_create(&points, &p), FHOLA_PARAM, "deviation 0");

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Minimax polynomials: equioscillation, closed forms, comparison with least squares, and the compositions' published
- * precision. */
+/* Minimax polynomials: equioscillation, closed forms, comparison with least squares, and the
+ * compositions' published precision. */
 #include "check_ola_support.h"
 
 static ola_problem problem_of(ola_function_kind kind, double centre, double half_width, double eps)
 {
-    return (ola_problem){.function = {.kind = kind}, .interval = {centre, half_width}, .eps = eps, .weight = OLA_WEIGHT_NORMAL,
-                         .mean = centre, .deviation = half_width / 3};
+    return (ola_problem){.function = {.kind = kind},
+                         .interval = {centre, half_width},
+                         .eps = eps,
+                         .weight = OLA_WEIGHT_NORMAL,
+                         .mean = centre,
+                         .deviation = half_width / 3};
 }
 
-/* Number of alternating extrema of the error that come within `tolerance` (relative) of the largest. */
+/* Number of alternating extrema of the error that come within `tolerance` (relative) of the
+ * largest. */
 static unsigned alternations(const ola_problem *p, const ola_fit_result *r, double tolerance)
 {
     unsigned count = 0;
     int last = 0;
     double largest = 0;
     for (int i = 0; i <= 50000; i++) {
-        double X = -cos(PI * i / 50000), x = p->interval.centre + p->interval.half_width * ola_variable_inverse(p->eps, X);
-        double error = ola_chebyshev_eval(r->coeff, r->degree, X) - ola_function_eval(&p->function, x);
+        double X = -cos(PI * i / 50000),
+               x = p->interval.centre + p->interval.half_width * ola_variable_inverse(p->eps, X);
+        double error =
+            ola_chebyshev_eval(r->coeff, r->degree, X) - ola_function_eval(&p->function, x);
         largest = fmax(largest, fabs(error));
         int sign = error > 0 ? 1 : -1;
         if (fabs(error) >= r->max_error * (1 - tolerance) && sign != last) {
@@ -56,7 +63,8 @@ START_TEST(test_degree_63)
         succeed(ola_minimax(&r, &p, OLA_MAX_DEGREE));
         ck_assert_uint_ge(alternations(&p, &r, 1e-2), OLA_MAX_DEGREE + 2);
     }
-    ola_problem smooth = problem_of(OLA_GELU, 0, 4, 0); /* best error far below double precision: close to it is enough */
+    /* best error far below double precision: close to it is enough */
+    ola_problem smooth = problem_of(OLA_GELU, 0, 4, 0);
     ola_fit_result r;
     succeed(ola_minimax(&r, &smooth, OLA_MAX_DEGREE));
     ck_assert_double_lt(r.max_error, 1e-13);
@@ -84,7 +92,8 @@ START_TEST(test_closed_forms)
     ck_assert_double_lt(r.max_error, 1e-14);
 
     double coeff[2], error;
-    succeed(ola_minimax_sign(coeff, &error, 1, 0.25)); /* 2 x / (1 + delta), error (1 - delta) / (1 + delta) */
+    /* 2 x / (1 + delta), error (1 - delta) / (1 + delta) */
+    succeed(ola_minimax_sign(coeff, &error, 1, 0.25));
     assert_close(coeff[1], 1.6, 1e-9);
     ck_assert_double_eq(coeff[0], 0);
     assert_close(error, 0.6, 1e-9);
@@ -108,8 +117,7 @@ START_TEST(test_sign)
                     count++;
                 }
             }
-            for (unsigned k = 0; k <= degree; k += 2)
-                ck_assert_double_eq(coeff[k], 0);
+            for (unsigned k = 0; k <= degree; k += 2) ck_assert_double_eq(coeff[k], 0);
             assert_close(largest, error, 1e-4 * error + 1e-14);
             if (error > 1e-9) /* one more than the (degree + 1) / 2 coefficients */
                 ck_assert_uint_ge(count, (degree + 1) / 2 + 1);
@@ -117,19 +125,21 @@ START_TEST(test_sign)
 }
 END_TEST
 
-/* {15, 15, 27} is the published composition for 13 bits (E. Lee et al., ICML 2022, and the programs that came with it). The other
- * rows are this library's own results; they show that one more bit needs larger degrees, and would show a loss of precision. */
+/* {15, 15, 27} is the published composition for 13 bits (E. Lee et al., ICML 2022, and the programs
+ * that came with it). The other rows are this library's own results; they show that one more bit
+ * needs larger degrees, and would show a loss of precision. */
 START_TEST(test_composite_precision)
 {
     static const unsigned degrees[][3] = {{7, 7, 27}, {7, 15, 27}, {15, 15, 27}, {15, 27, 29}};
     static const int alpha[] = {11, 12, 13, 14};
     const unsigned *d = degrees[_i];
     ola_composite c = {.count = 77};
-    fail_with(ola_composite_relu(&c, d, 3, alpha[_i] + 1), FHOLA_RANGE, "the degrees reach a precision of");
+    fail_with(ola_composite_relu(&c, d, 3, alpha[_i] + 1), FHOLA_RANGE,
+              "the degrees reach a precision of");
     ck_assert_uint_eq(c.count, 77);
     succeed(ola_composite_relu(&c, d, 3, alpha[_i]));
-    printf("{%u, %u, %u}: %.3f bits at delta = 2^%.3f, sign error 2^%.3f\n", d[0], d[1], d[2], -log2(c.relu_error), log2(c.delta),
-           log2(c.error));
+    printf("{%u, %u, %u}: %.3f bits at delta = 2^%.3f, sign error 2^%.3f\n", d[0], d[1], d[2],
+           -log2(c.relu_error), log2(c.delta), log2(c.error));
 
     double relu = 0, sign = 0, reach = 0;
     for (int i = 0; i <= 200000; i++) {
@@ -141,10 +151,10 @@ START_TEST(test_composite_precision)
         reach = fmax(reach, 1 + fabs(between - ola_composite_eval_sign(&c, x)));
         relu = fmax(relu, fabs(ola_composite_eval_relu(&c, x) - x));
         relu = fmax(relu, fabs(ola_composite_eval_relu(&c, -x)));
-        if (x >= c.delta)
-            sign = fmax(sign, fabs(between - 1));
+        if (x >= c.delta) sign = fmax(sign, fabs(between - 1));
     }
-    ck_assert_double_le(reach, 1 + 1e-12); /* every stage takes and, but for the last, gives [-1, 1] */
+    /* every stage takes and, but for the last, gives [-1, 1] */
+    ck_assert_double_le(reach, 1 + 1e-12);
     ck_assert_double_le(relu, exp2(-alpha[_i]));
     assert_close(relu / c.relu_error, 1, 1e-3);
     assert_close(sign / c.error, 1, 1e-3);
@@ -172,7 +182,8 @@ START_TEST(test_every_delta)
             succeed(ola_composite_sign(&c, degrees, count, delta));
             double largest = 0;
             for (int i = 0; i <= 1000; i++)
-                largest = fmax(largest, fabs(ola_composite_eval_sign(&c, pow(delta, i / 1000.0)) - 1));
+                largest =
+                    fmax(largest, fabs(ola_composite_eval_sign(&c, pow(delta, i / 1000.0)) - 1));
             ck_assert_double_le(largest, c.error * (1 + 1e-6) + 1e-10);
         }
 }
@@ -188,7 +199,8 @@ START_TEST(test_refusals)
     fail_with(ola_minimax(&r, &p, 64), FHOLA_PARAM, "degree 64 is above 63");
     p.interval.half_width = -1;
     fail_with(ola_minimax(&r, &p, 3), FHOLA_PARAM, "half width -1");
-    fail_with(ola_minimax_sign(coeff, &error, 4, 0.1), FHOLA_PARAM, "degree 4 of a sign polynomial is not an odd number");
+    fail_with(ola_minimax_sign(coeff, &error, 4, 0.1), FHOLA_PARAM,
+              "degree 4 of a sign polynomial is not an odd number");
     fail_with(ola_minimax_sign(coeff, &error, 65, 0.1), FHOLA_PARAM, "degree 65");
     fail_with(ola_minimax_sign(coeff, &error, 3, 0), FHOLA_PARAM, "delta 0 is outside of (0, 1)");
     fail_with(ola_minimax_sign(coeff, &error, 3, NAN), FHOLA_PARAM, "delta nan");

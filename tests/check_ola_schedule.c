@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dynamic programming against the enumeration of all schedules, the frontier, greedy and uniform schedules, bad input. */
+/* Dynamic programming against the enumeration of all schedules, the frontier, greedy and uniform
+ * schedules, bad input. */
 #include "check_ola_support.h"
 
-#define MAX_LAYERS 6u
+#define MAX_LAYERS  6u
 #define MAX_OPTIONS 5u
-#define EPS 1e-9
+#define EPS         1e-9
 
 typedef struct instance {
     size_t count;
@@ -12,7 +13,8 @@ typedef struct instance {
     ola_option options[MAX_LAYERS][MAX_OPTIONS];
 } instance;
 
-/* Integer costs up to 9 (sometimes 0, often equal); losses mostly, not always, falling with the cost. */
+/* Integer costs up to 9 (sometimes 0, often equal); losses mostly, not always, falling with the
+ * cost. */
 static void draw(instance *in, uint64_t *state, bool fractional)
 {
     in->count = 1 + next_random(state) % MAX_LAYERS;
@@ -21,7 +23,8 @@ static void draw(instance *in, uint64_t *state, bool fractional)
         in->layers[i] = (ola_layer){in->options[i], n};
         for (size_t k = 0; k < n; k++) {
             double cost = fractional ? uniform(state, 0, 9) : (double)(next_random(state) % 10);
-            double loss = next_random(state) % 4 == 0 ? uniform(state, -1, 1) : uniform(state, 0, 4) / (1 + cost);
+            double loss = next_random(state) % 4 == 0 ? uniform(state, -1, 1)
+                                                      : uniform(state, 0, 4) / (1 + cost);
             in->options[i][k] = (ola_option){(unsigned)(2 + next_random(state) % 3), cost, loss};
         }
     }
@@ -38,7 +41,8 @@ static ola_schedule total(const instance *in, const size_t *choice)
     return sum;
 }
 
-/* Least loss of all schedules whose costs, each rounded up to the resolution (0: exact), keep the budget; INFINITY if none does. */
+/* Least loss of all schedules whose costs, each rounded up to the resolution (0: exact), keep the
+ * budget; INFINITY if none does. */
 static double brute_force(const instance *in, double budget, double resolution)
 {
     size_t choice[MAX_LAYERS] = {0};
@@ -50,13 +54,10 @@ static double brute_force(const instance *in, double budget, double resolution)
             cost += resolution > 0 ? resolution * ceil(o->cost / resolution - EPS) : o->cost;
             loss += o->loss;
         }
-        if (cost <= budget + EPS && loss < best)
-            best = loss;
+        if (cost <= budget + EPS && loss < best) best = loss;
         size_t i = 0;
-        while (i < in->count && ++choice[i] == in->layers[i].count)
-            choice[i++] = 0;
-        if (i == in->count)
-            return best;
+        while (i < in->count && ++choice[i] == in->layers[i].count) choice[i++] = 0;
+        if (i == in->count) return best;
     }
 }
 
@@ -86,7 +87,8 @@ START_TEST(test_dp_is_optimal)
 }
 END_TEST
 
-/* With costs that are no multiples of the resolution the result is exact for the rounded costs, and keeps the budget. */
+/* With costs that are no multiples of the resolution the result is exact for the rounded costs, and
+ * keeps the budget. */
 START_TEST(test_dp_rounds_up)
 {
     uint64_t state = test_seed + 1;
@@ -95,9 +97,11 @@ START_TEST(test_dp_rounds_up)
         draw(&in, &state, true);
         size_t choice[MAX_LAYERS];
         ola_schedule found;
-        double resolution = 0.25, budget = uniform(&state, 0, 40), whole = resolution * floor(budget / resolution);
+        double resolution = 0.25, budget = uniform(&state, 0, 40),
+               whole = resolution * floor(budget / resolution);
         double best = brute_force(&in, whole, resolution);
-        fhola_status status = ola_schedule_dp(choice, &found, in.layers, in.count, budget, resolution);
+        fhola_status status =
+            ola_schedule_dp(choice, &found, in.layers, in.count, budget, resolution);
         if (best == INFINITY) {
             fail_with(status, FHOLA_PARAM, "cheapest schedule");
             continue;
@@ -140,17 +144,20 @@ START_TEST(test_frontier)
             previous = point;
         }
         assert_close(previous.loss, brute_force(&in, INFINITY, 0), EPS);
-        fail_with(ola_frontier_within_loss(f, previous.loss - 1, &index), FHOLA_PARAM, "smallest one reached");
+        fail_with(ola_frontier_within_loss(f, previous.loss - 1, &index), FHOLA_PARAM,
+                  "smallest one reached");
         fail_with(ola_frontier_point(f, count, &point, NULL), FHOLA_PARAM, "no point");
         succeed(ola_frontier_point(f, 0, &point, NULL));
         if (point.cost > 0)
-            fail_with(ola_frontier_within_budget(f, point.cost - 0.5, &index), FHOLA_PARAM, "cost of the cheapest schedule");
+            fail_with(ola_frontier_within_budget(f, point.cost - 0.5, &index), FHOLA_PARAM,
+                      "cost of the cheapest schedule");
         ola_frontier_destroy(f);
     }
 }
 END_TEST
 
-/* Coarsely rounded costs: true costs and losses still are strictly monotone, and points keep their own rounded budget. */
+/* Coarsely rounded costs: true costs and losses still are strictly monotone, and points keep their
+ * own rounded budget. */
 START_TEST(test_frontier_of_rounded_costs)
 {
     uint64_t state = test_seed + 3;
@@ -186,7 +193,8 @@ START_TEST(test_greedy_and_uniform)
         ola_schedule dp, greedy, same;
         double budget = (double)(next_random(&state) % 40);
         if (ola_schedule_dp(choice, &dp, in.layers, in.count, budget, 1) != FHOLA_OK) {
-            fail_with(ola_schedule_greedy(choice, &greedy, in.layers, in.count, budget), FHOLA_PARAM, "cheapest schedule");
+            fail_with(ola_schedule_greedy(choice, &greedy, in.layers, in.count, budget),
+                      FHOLA_PARAM, "cheapest schedule");
             continue;
         }
         succeed(ola_schedule_greedy(choice, &greedy, in.layers, in.count, budget));
@@ -197,8 +205,7 @@ START_TEST(test_greedy_and_uniform)
             greedy_worse++;
         else
             greedy_optimal++;
-        if (ola_schedule_uniform(choice, &same, in.layers, in.count, budget) != FHOLA_OK)
-            continue;
+        if (ola_schedule_uniform(choice, &same, in.layers, in.count, budget) != FHOLA_OK) continue;
         uniform_found++;
         assert_close(total(&in, choice).loss, same.loss, EPS);
         for (size_t i = 1; i < in.count; i++)
@@ -221,11 +228,13 @@ START_TEST(test_depth_budget)
     for (size_t i = 0; i < 31; i++) {
         layers[i] = (ola_layer){options[i], 4};
         for (size_t k = 0; k < 4; k++)
-            options[i][k] = (ola_option){degrees[k], ola_depth(degrees[k]), (double)(1 + i * i) * pow(0.3, (double)k)};
+            options[i][k] = (ola_option){degrees[k], ola_depth(degrees[k]),
+                                         (double)(1 + i * i) * pow(0.3, (double)k)};
     }
     ola_frontier *f = NULL;
     succeed(ola_frontier_create(&f, layers, 31, INFINITY, 1));
-    ck_assert_uint_eq(ola_frontier_count(f), 31 * 3 + 1); /* one point per total depth from 62 to 155 */
+    /* one point per total depth from 62 to 155 */
+    ck_assert_uint_eq(ola_frontier_count(f), 31 * 3 + 1);
     ola_schedule point, uniform_point;
     size_t choice[31], index;
     succeed(ola_schedule_uniform(choice, &uniform_point, layers, 31, 100));
@@ -250,12 +259,15 @@ START_TEST(test_bad_input)
     fail_with(ola_frontier_create(&f, layers, 2, NAN, 1), FHOLA_PARAM, "budget nan");
     fail_with(ola_frontier_create(&f, layers, 2, 5, 0), FHOLA_PARAM, "resolution 0");
     fail_with(ola_frontier_create(&f, layers, 2, 5, NAN), FHOLA_PARAM, "resolution nan");
-    fail_with(ola_frontier_create(&f, layers, 2, 5, 1e-9), FHOLA_PARAM, "coarser resolution than 1e-09");
-    fail_with(ola_frontier_create(&f, layers, 2, 5, 3), FHOLA_PARAM, "after rounding to the resolution");
+    fail_with(ola_frontier_create(&f, layers, 2, 5, 1e-9), FHOLA_PARAM,
+              "coarser resolution than 1e-09");
+    fail_with(ola_frontier_create(&f, layers, 2, 5, 3), FHOLA_PARAM,
+              "after rounding to the resolution");
     fail_with(ola_schedule_greedy(choice, &s, layers, 2, 3), FHOLA_PARAM, "budget 3 is below 4");
     fail_with(ola_schedule_uniform(choice, &s, layers, 2, 3), FHOLA_PARAM, "budget 3 is below 4");
     options[1][1].loss = NAN;
-    fail_with(ola_schedule_dp(choice, &s, layers, 2, 5, 1), FHOLA_PARAM, "layer 1, option 1 (degree 7): cost 3, loss nan");
+    fail_with(ola_schedule_dp(choice, &s, layers, 2, 5, 1), FHOLA_PARAM,
+              "layer 1, option 1 (degree 7): cost 3, loss nan");
     options[1][1] = (ola_option){7, -1, 0};
     fail_with(ola_schedule_greedy(choice, &s, layers, 2, 5), FHOLA_PARAM, "cost -1");
     options[1][1].cost = INFINITY;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the tests of ola/: random numbers, assertions on statuses, and the main program around one test case. */
+/* Shared by the tests of ola/: random numbers, assertions on statuses, and the main program around
+ * one test case. */
 #ifndef CHECK_OLA_SUPPORT_H
 #define CHECK_OLA_SUPPORT_H
 
@@ -32,8 +33,7 @@ static inline double uniform(uint64_t *state, double lo, double hi)
 static inline double normal(uint64_t *state, double mean, double deviation)
 {
     double sum = 0;
-    for (int i = 0; i < 12; i++)
-        sum += uniform(state, -0.5, 0.5);
+    for (int i = 0; i < 12; i++) sum += uniform(state, -0.5, 0.5);
     return mean + deviation * sum;
 }
 
@@ -46,13 +46,16 @@ static inline void succeed(fhola_status status)
 /* The call must fail in this way, with a message that mentions `words`. */
 static inline void fail_with(fhola_status status, fhola_status expected, const char *words)
 {
-    ck_assert_msg(status == expected, "%s instead of %s", fhola_strerror(status), fhola_strerror(expected));
-    ck_assert_msg(strstr(fhola_detail(), words) != NULL, "message \"%s\" does not mention \"%s\"", fhola_detail(), words);
+    ck_assert_msg(status == expected, "%s instead of %s", fhola_strerror(status),
+                  fhola_strerror(expected));
+    ck_assert_msg(strstr(fhola_detail(), words) != NULL, "message \"%s\" does not mention \"%s\"",
+                  fhola_detail(), words);
 }
 
-#define assert_close(a, b, tolerance)                                                                                              \
-    ck_assert_msg(fabs((double)(a) - (double)(b)) <= (tolerance), "%s = %.17g, %s = %.17g differ by more than %g", #a,             \
-                  (double)(a), #b, (double)(b), (double)(tolerance))
+#define assert_close(a, b, tolerance)                                                              \
+    ck_assert_msg(fabs((double)(a) - (double)(b)) <= (tolerance),                                  \
+                  "%s = %.17g, %s = %.17g differ by more than %g", #a, (double)(a), #b,            \
+                  (double)(b), (double)(tolerance))
 
 static inline int run_case(const char *name, TCase *tcase)
 {
@@ -69,8 +72,7 @@ static inline int run_case(const char *name, TCase *tcase)
 static inline void read_seed(void)
 {
     const char *text = getenv("FHOLA_TEST_SEED");
-    if (text != NULL)
-        test_seed = strtoull(text, NULL, 0);
+    if (text != NULL) test_seed = strtoull(text, NULL, 0);
     printf("FHOLA_TEST_SEED=%llu\n", (unsigned long long)test_seed);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameter sets: primes and their roles, digits, and that nothing above a security bound gets through. */
+/* Parameter sets: primes and their roles, digits, and that nothing above a security bound gets
+ * through. */
 #include "ckks/params.h"
 
 #include "tests/support.h"
@@ -20,7 +21,7 @@ static ckks_params *create(const ckks_params_spec *spec)
     return p;
 }
 
-/* ------------------------------------------------------------------ primality */
+/* ---- primality ---- */
 
 START_TEST(is_prime_sieve)
 {
@@ -32,7 +33,8 @@ START_TEST(is_prime_sieve)
         if (!composite[i])
             for (size_t j = i * i; j < LIMIT; j += i) composite[j] = 1;
     for (size_t i = 0; i < LIMIT; i++)
-        ck_assert_msg(ckks_is_prime(i) == !composite[i], "%zu is %sprime", i, composite[i] ? "not " : "");
+        ck_assert_msg(ckks_is_prime(i) == !composite[i], "%zu is %sprime", i,
+                      composite[i] ? "not " : "");
     free(composite);
 }
 END_TEST
@@ -40,11 +42,23 @@ END_TEST
 /* Strong pseudoprimes to many bases, Carmichael numbers, prime squares, the ends of the range. */
 START_TEST(is_prime_hard)
 {
-    static const uint64_t composite[] = {2047,           1373653,         25326001,           3215031751u,         2152302898747u,
-                                         3474749660383u, 341550071728321u, 3825123056546413051u, 561,              1729,
-                                         825265,         321197185,        9746347772161u,      (uint64_t)4294967291u * 4294967291u,
+    static const uint64_t composite[] = {2047,
+                                         1373653,
+                                         25326001,
+                                         3215031751u,
+                                         2152302898747u,
+                                         3474749660383u,
+                                         341550071728321u,
+                                         3825123056546413051u,
+                                         561,
+                                         1729,
+                                         825265,
+                                         321197185,
+                                         9746347772161u,
+                                         (uint64_t)4294967291u * 4294967291u,
                                          18446744073709551615u};
-    static const uint64_t prime[] = {18446744073709551557u, 9223372036854775783u, 4294967291u, 1125899906842597u, 281474976710597u};
+    static const uint64_t prime[] = {18446744073709551557u, 9223372036854775783u, 4294967291u,
+                                     1125899906842597u, 281474976710597u};
     for (size_t i = 0; i < sizeof composite / sizeof composite[0]; i++)
         ck_assert_msg(!ckks_is_prime(composite[i]), "%" PRIu64 " is composite", composite[i]);
     for (size_t i = 0; i < sizeof prime / sizeof prime[0]; i++)
@@ -96,11 +110,13 @@ START_TEST(log2_products)
     mpz_t product;
     mpz_init(product);
     for (int i = 0; i < 100; i++) {
-        ckks_basis all = ckks_basis_chain(r.params) | ckks_basis_special(r.params), basis = i ? random_word() & all : all;
+        ckks_basis all = ckks_basis_chain(r.params) | ckks_basis_special(r.params),
+                   basis = i ? random_word() & all : all;
         long exponent;
         integer_product(product, &r, basis);
         double mantissa = mpz_get_d_2exp(&exponent, product);
-        ck_assert_double_eq_tol(ckks_params_log2(r.params, basis), log2(mantissa) + (double)exponent, 1e-9);
+        ck_assert_double_eq_tol(ckks_params_log2(r.params, basis),
+                                log2(mantissa) + (double)exponent, 1e-9);
     }
     mpz_clear(product);
     ckks_params_destroy(r.params);
@@ -108,12 +124,14 @@ START_TEST(log2_products)
 END_TEST
 #endif
 
-/* ------------------------------------------------------------------ primes and roles */
+/* ---- primes and roles ---- */
 
 static void check_bits(const ckks_params *p, ckks_basis basis, double bits)
 {
     for (unsigned i = 0; i < CKKS_MAX_PRIMES; i++)
-        if (basis >> i & 1) ck_assert_double_eq_tol(log2((double)ckks_params_prime(p, i)), bits, bits <= 24 ? 0.5 : 0.05);
+        if (basis >> i & 1)
+            ck_assert_double_eq_tol(log2((double)ckks_params_prime(p, i)), bits,
+                                    bits <= 24 ? 0.5 : 0.05);
 }
 
 START_TEST(primes_and_roles)
@@ -121,7 +139,8 @@ START_TEST(primes_and_roles)
     ckks_params_spec spec = named_spec(set_name(_i));
     ckks_params *p = create(&spec);
     unsigned total = ckks_params_chain(p) + ckks_params_special(p);
-    ck_assert_uint_eq(ckks_params_chain(p), 1 + spec.stc_levels + spec.residual_levels + spec.eval_mod_levels + spec.cts_levels);
+    ck_assert_uint_eq(ckks_params_chain(p), 1 + spec.stc_levels + spec.residual_levels +
+                                                spec.eval_mod_levels + spec.cts_levels);
     ck_assert_uint_eq(ckks_params_special(p), spec.special_primes);
     for (unsigned i = 0; i < total; i++) {
         uint64_t x = ckks_params_prime(p, i);
@@ -132,9 +151,15 @@ START_TEST(primes_and_roles)
     }
     ck_assert_uint_eq(ckks_params_prime(p, total), 0);
 
-    ckks_basis role[] = {ckks_basis_base(p),     ckks_basis_stc(p), ckks_basis_residual(p, spec.residual_levels),
-                         ckks_basis_eval_mod(p), ckks_basis_cts(p), ckks_basis_special(p)};
-    unsigned count[] = {1, spec.stc_levels, spec.residual_levels, spec.eval_mod_levels, spec.cts_levels, spec.special_primes};
+    ckks_basis role[] = {
+        ckks_basis_base(p),     ckks_basis_stc(p), ckks_basis_residual(p, spec.residual_levels),
+        ckks_basis_eval_mod(p), ckks_basis_cts(p), ckks_basis_special(p)};
+    unsigned count[] = {1,
+                        spec.stc_levels,
+                        spec.residual_levels,
+                        spec.eval_mod_levels,
+                        spec.cts_levels,
+                        spec.special_primes};
     ckks_basis seen = 0;
     for (int k = 0; k < 6; k++) {
         ck_assert_uint_eq(ckks_basis_count(role[k]), count[k]);
@@ -150,15 +175,18 @@ START_TEST(primes_and_roles)
     check_bits(p, role[1], spec.stc_bits);
     for (unsigned l = 0; l < spec.residual_levels; l++) {
         double low = l < 2 ? spec.residual_low_bits[l] : 0;
-        check_bits(p, ckks_basis_residual(p, l + 1) & ~ckks_basis_residual(p, l), low > 0 ? low : spec.residual_bits);
+        check_bits(p, ckks_basis_residual(p, l + 1) & ~ckks_basis_residual(p, l),
+                   low > 0 ? low : spec.residual_bits);
     }
     check_bits(p, role[4], spec.cts_bits);
     check_bits(p, role[5], spec.special_bits);
-    /* The EvalMod prime of depth l, top first, takes S_l^2 to S_(l+1), and the last lands on 2^scale_bits / (2 pi eps). */
+    /* The EvalMod prime of depth l, top first, takes S_l^2 to S_(l+1), and the last lands on
+     * 2^scale_bits / (2 pi eps). */
     ckks_basis left = role[3];
     for (unsigned l = 0; l < spec.eval_mod_levels; l++) {
-        double next =
-            l + 1 < spec.eval_mod_levels ? spec.eval_mod_scale_bits[l + 1] : spec.scale_bits - log2(2 * acos(-1) * spec.eps);
+        double next = l + 1 < spec.eval_mod_levels
+                          ? spec.eval_mod_scale_bits[l + 1]
+                          : spec.scale_bits - log2(2 * acos(-1) * spec.eps);
         check_bits(p, ckks_basis_top(left), 2 * spec.eval_mod_scale_bits[l] - next);
         left &= ~ckks_basis_top(left);
     }
@@ -189,20 +217,23 @@ START_TEST(digits)
         if (s != ckks_basis_special(p)) {
             ck_assert_double_ge(ckks_params_log2(p, s), ckks_params_log2(p, q) + 3.9);
             ckks_basis fewer = s & ~ckks_basis_top(s);
-            if (fewer) ck_assert_double_lt(ckks_params_log2(p, fewer), ckks_params_log2(p, q) + 3.9);
+            if (fewer)
+                ck_assert_double_lt(ckks_params_log2(p, fewer), ckks_params_log2(p, q) + 3.9);
         }
     }
     ckks_params_destroy(p);
 }
 END_TEST
 
-/* Limbs that two primes share: neighbours, below the limit, never apart in a digit, and all that the limit allows from the bottom up. */
+/* Limbs that two primes share: neighbours, below the limit, never apart in a digit, and all that
+ * the limit allows from the bottom up. */
 START_TEST(shared_limbs)
 {
     ckks_params_spec spec = named_spec("R15");
     ckks_params *p = create(&spec);
     ckks_basis chain = ckks_basis_chain(p), low = 0;
-    ck_assert_uint_eq(p->shared, 1 | 1 << 2 | 1 << 4 | 1 << 15); /* base, StC | StC, residual | two residual | two CtS */
+    /* base, StC | StC, residual | two residual | two CtS */
+    ck_assert_uint_eq(p->shared, 1 | 1 << 2 | 1 << 4 | 1 << 15);
     for (unsigned i = 0; i < p->chain; i++) {
         int shared = p->shared >> i & 1, taken = low >> i & 1;
         double both = i + 1 < p->chain ? ckks_params_log2(p, (ckks_basis)3 << i) : INFINITY;
@@ -249,7 +280,7 @@ START_TEST(basis_helpers)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ security */
+/* ---- security ---- */
 
 START_TEST(caps)
 {
@@ -258,7 +289,8 @@ START_TEST(caps)
         double cap;
     } table[] = {{15, 868}, {16, 1747}, {17, 3523}}; /* ePrint 2024/463, table 5.2 */
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        /* Up to the last accepted number of levels the product stays below the cap, with the next it would not. */
+        /* Up to the last accepted number of levels the product stays below the cap, with the next
+         * it would not. */
         ckks_params_spec spec = flat_spec(table[i].log_n, 50, 1, 49);
         spec.insecure = 0;
         spec.special_primes = 1;
@@ -292,15 +324,17 @@ START_TEST(named_sets_are_secure)
         ckks_params *p;
         ck_assert_ok(ckks_params_named(&p, name));
         double qp = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p));
-        printf("%s: log2(QP) = %.2f of %.0f, ephemeral %.2f of %.0f\n", name, qp, ckks_params_log2_cap(p),
-               ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p));
+        printf("%s: log2(QP) = %.2f of %.0f, ephemeral %.2f of %.0f\n", name, qp,
+               ckks_params_log2_cap(p), ckks_params_log2_ephemeral(p),
+               ckks_params_log2_ephemeral_cap(p));
         ck_assert_int_eq(ckks_params_get_spec(p)->insecure, 0);
         int large = ckks_params_get_spec(p)->log_n == 16;
         ck_assert(large || ckks_params_get_spec(p)->log_n == 15);
         ck_assert_double_le(qp, large ? 1747 : 868);
         ck_assert_double_gt(ckks_params_log2_ephemeral(p), 0);
         ck_assert_double_eq_tol(ckks_params_log2_ephemeral(p),
-                                log2((double)ckks_params_prime(p, 0)) + log2((double)ckks_params_prime(p, ckks_params_chain(p))),
+                                log2((double)ckks_params_prime(p, 0)) +
+                                    log2((double)ckks_params_prime(p, ckks_params_chain(p))),
                                 1e-9);
         ck_assert_double_le(ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p));
         ck_assert_double_le(ckks_params_log2_ephemeral_cap(p), large ? 121 : 84);
@@ -314,7 +348,8 @@ START_TEST(refused_as_insecure)
 {
     ckks_params *p = NULL;
     ckks_params_spec spec = named_spec("R15");
-    spec.special_primes += 2; /* 96 bits more than the set has, which is within 50 bits of the cap */
+    /* 96 bits more than the set has, which is within 50 bits of the cap */
+    spec.special_primes += 2;
     ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_SECURITY);
     spec = named_spec("R15");
     spec.residual_levels += 2; /* 56 bits more */
@@ -349,15 +384,15 @@ START_TEST(refused_as_insecure)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ other errors */
+/* ---- other errors ---- */
 
-#define REFUSED(base, change) \
-    do { \
-        ckks_params *p_ = NULL; \
-        ckks_params_spec spec = named_spec(base); \
-        change; \
-        ck_assert_fails(ckks_params_create(&p_, &spec), FHOLA_PARAM); \
-        ck_assert_ptr_null(p_); \
+#define REFUSED(base, change)                                                                      \
+    do {                                                                                           \
+        ckks_params *p_ = NULL;                                                                    \
+        ckks_params_spec spec = named_spec(base);                                                  \
+        change;                                                                                    \
+        ck_assert_fails(ckks_params_create(&p_, &spec), FHOLA_PARAM);                              \
+        ck_assert_ptr_null(p_);                                                                    \
     } while (0)
 
 START_TEST(refused_as_impossible)
@@ -382,7 +417,8 @@ START_TEST(refused_as_impossible)
     REFUSED("toy-boot", spec.eval_mod_degree = 128);
     REFUSED("toy-boot", spec.eval_mod_levels = 6);
     REFUSED("toy-boot", spec.double_angles = 3);
-    REFUSED("toy-boot", spec.double_angles = UINT32_MAX; spec.eval_mod_levels = 4); /* 1 + 4 + r wraps around to 4 */
+    /* 1 + 4 + r wraps around to 4 */
+    REFUSED("toy-boot", spec.double_angles = UINT32_MAX; spec.eval_mod_levels = 4);
     REFUSED("toy-boot", spec.eval_mod_range = 0);
     REFUSED("toy-boot", spec.eval_mod_range = 65);
     REFUSED("toy-boot", spec.hamming_weight = 0);
@@ -391,7 +427,8 @@ START_TEST(refused_as_impossible)
 }
 END_TEST
 
-/* One base conversion has room for 31 primes (kernel.h, CKKS_MAX_TERMS): no digit and no special modulus may be longer. */
+/* One base conversion has room for 31 primes (kernel.h, CKKS_MAX_TERMS): no digit and no special
+ * modulus may be longer. */
 START_TEST(digits_fit_a_conversion)
 {
     ckks_params *p = NULL;
@@ -399,19 +436,21 @@ START_TEST(digits_fit_a_conversion)
     spec.special_primes = 16;
     spec.special_bits = 50;
     if (ckks_params_create(&p, &spec) == FHOLA_OK)
-        for (unsigned j = 0; j < ckks_params_digits(p); j++) ck_assert_uint_le(ckks_basis_count(ckks_params_digit(p, j)), 31);
+        for (unsigned j = 0; j < ckks_params_digits(p); j++)
+            ck_assert_uint_le(ckks_basis_count(ckks_params_digit(p, j)), 31);
     ckks_params_destroy(p);
 }
 END_TEST
 
-/* Parameters from a hostile file: refused, or digits that partition the chain and fit every array, after a bounded search (the time
- * limit of the test). */
+/* Parameters from a hostile file: refused, or digits that partition the chain and fit every array,
+ * after a bounded search (the time limit of the test). */
 START_TEST(any_digits)
 {
     int made = 0, searched = 0;
     for (int k = 0; k < 300; k++) {
         double low = 20 + (double)(random_word() % 20);
-        ckks_params_spec spec = flat_spec(4, low, 1 + (unsigned)(random_word() % 40), low + (double)(random_word() % 10));
+        ckks_params_spec spec = flat_spec(4, low, 1 + (unsigned)(random_word() % 40),
+                                          low + (double)(random_word() % 10));
         spec.special_primes = 1 + (uint32_t)(random_word() % 16);
         spec.special_bits = low + (double)(random_word() % 12);
         ckks_params *p = NULL;
@@ -444,7 +483,8 @@ START_TEST(names)
     ckks_params_spec spec;
     ck_assert_str_eq(ckks_params_name(0), "R15");
     ck_assert_ptr_null(ckks_params_name(1000));
-    for (size_t i = 0; ckks_params_name(i); i++) ck_assert_ptr_null(strstr(ckks_params_name(i), "toy"));
+    for (size_t i = 0; ckks_params_name(i); i++)
+        ck_assert_ptr_null(strstr(ckks_params_name(i), "toy"));
     ck_assert_fails(ckks_params_named(&p, "R14"), FHOLA_PARAM);
     ck_assert_ptr_nonnull(strstr(fhola_detail(), "R14"));
     ck_assert_fails(ckks_params_spec_named(&spec, ""), FHOLA_PARAM);
@@ -452,7 +492,8 @@ START_TEST(names)
 }
 END_TEST
 
-/* The hash tells parameter sets apart and does not move for the default set, whose files it binds. */
+/* The hash tells parameter sets apart and does not move for the default set, whose files it
+ * binds. */
 START_TEST(hashes)
 {
     uint64_t hash[16];
@@ -470,13 +511,15 @@ START_TEST(hashes)
         if (change == 8) s.eval_mod_scale_bits[3] += 0.5;
         ckks_params *p = create(&s);
         hash[n] = ckks_params_hash(p);
-        for (unsigned i = 0; i < n; i++) ck_assert_msg(hash[i] != hash[n], "change %d does not change the hash", change);
+        for (unsigned i = 0; i < n; i++)
+            ck_assert_msg(hash[i] != hash[n], "change %d does not change the hash", change);
         n++;
         ckks_params_destroy(p);
     }
     ckks_params *again = create(&spec);
     ck_assert_uint_eq(ckks_params_hash(again), hash[0]);
-    /* the partition of the chain into digits is part of it: files name digits by their number only */
+    /* the partition of the chain into digits is part of it: files name digits by their number
+     * only */
     for (unsigned d = 0; d < again->digits; d++) {
         again->digit[d] ^= 1;
         ck_assert_uint_ne(ckks_params_hash_make(again), hash[0]);

@@ -6,7 +6,8 @@
 
 static fhola_status decode(nn_image *image, const char *bytes, size_t length)
 {
-    unsigned char *copy = malloc(length + !length); /* exact size, so that a sanitizer sees any read beyond */
+    /* exact size, so that a sanitizer sees any read beyond */
+    unsigned char *copy = malloc(length + !length);
     memcpy(copy, bytes, length);
     fhola_status status = nn_image_decode_ppm(image, copy, length, "p");
     free(copy);
@@ -16,7 +17,8 @@ static fhola_status decode(nn_image *image, const char *bytes, size_t length)
 START_TEST(reads_both_kinds_of_ppm)
 {
     nn_image a, b;
-    static const char binary[] = "P6 # a comment\n#another\n2 1\n255\n\x01\x02\x03\xff\x80\n", decimal[] = "P3\n2 1 255 1 2\t3\n255 128 10";
+    static const char binary[] = "P6 # a comment\n#another\n2 1\n255\n\x01\x02\x03\xff\x80\n",
+                      decimal[] = "P3\n2 1 255 1 2\t3\n255 128 10";
     succeed(decode(&a, binary, sizeof binary - 1));
     succeed(decode(&b, decimal, sizeof decimal - 1));
     ck_assert_uint_eq(a.width, 2);
@@ -25,7 +27,8 @@ START_TEST(reads_both_kinds_of_ppm)
     ck_assert_uint_eq(a.pixels[4], 128);
     free(a.pixels);
     free(b.pixels);
-    static const char deep[] = "P6 1 1 65535\n\xff\xff\x80\x00\x00\x01", shallow[] = "P6 1 1 1\n\x01\x00\x01";
+    static const char deep[] = "P6 1 1 65535\n\xff\xff\x80\x00\x00\x01",
+                      shallow[] = "P6 1 1 1\n\x01\x00\x01";
     succeed(decode(&a, deep, sizeof deep - 1));
     ck_assert_uint_eq(a.pixels[0], 255);
     ck_assert_uint_eq(a.pixels[1], 128);
@@ -66,7 +69,8 @@ static const struct {
 START_TEST(refuses_the_rest)
 {
     nn_image image = {0};
-    fail_with(decode(&image, wrong[_i].bytes, strlen(wrong[_i].bytes)), FHOLA_FORMAT, wrong[_i].message);
+    fail_with(decode(&image, wrong[_i].bytes, strlen(wrong[_i].bytes)), FHOLA_FORMAT,
+              wrong[_i].message);
     ck_assert_ptr_null(image.pixels);
 }
 END_TEST
@@ -76,8 +80,7 @@ START_TEST(small_pictures_stay_as_they_are)
     unsigned char pixels[3072];
     double rgb[3072];
     uint64_t random = test_seed;
-    for (size_t i = 0; i < 3072; i++)
-        pixels[i] = (unsigned char)next_random(&random);
+    for (size_t i = 0; i < 3072; i++) pixels[i] = (unsigned char)next_random(&random);
     succeed(nn_picture_resample(rgb, pixels, 32, 32));
     for (size_t i = 0; i < 1024; i++)
         for (size_t c = 0; c < 3; c++)
@@ -85,7 +88,8 @@ START_TEST(small_pictures_stay_as_they_are)
 }
 END_TEST
 
-/* Each new pixel is the integral over its rectangle, taken on a grid on which both pixel rasters have whole sides. */
+/* Each new pixel is the integral over its rectangle, taken on a grid on which both pixel rasters
+ * have whole sides. */
 START_TEST(averages_areas)
 {
     static const size_t sizes[][2] = {{64, 64}, {33, 17}, {1, 1}, {5, 100}, {31, 32}, {320, 96}};
@@ -93,8 +97,7 @@ START_TEST(averages_areas)
     unsigned char *pixels = malloc(3 * width * height);
     double rgb[3072];
     uint64_t random = test_seed + (uint64_t)_i;
-    for (size_t i = 0; i < 3 * width * height; i++)
-        pixels[i] = (unsigned char)next_random(&random);
+    for (size_t i = 0; i < 3 * width * height; i++) pixels[i] = (unsigned char)next_random(&random);
     succeed(nn_picture_resample(rgb, pixels, width, height));
     for (size_t y = 0; y < 32; y += 5) {
         for (size_t x = 0; x < 32; x++) {
@@ -113,11 +116,11 @@ START_TEST(reads_picture_files)
 {
     double rgb[3072];
     char file[13 + 3 * 64 * 64] = "P6 64 64 255\n";
-    for (size_t i = 13; i < sizeof file; i++)
-        file[i] = 51;
+    for (size_t i = 13; i < sizeof file; i++) file[i] = 51;
     succeed(nn_picture_read(rgb, write_bytes("p.ppm", file, sizeof file)));
     assert_close(rgb[3000], 0.2, 1e-15);
-    fail_with(nn_picture_read(rgb, write_bytes("cut.ppm", file, sizeof file - 1)), FHOLA_FORMAT, "cut.ppm: truncated");
+    fail_with(nn_picture_read(rgb, write_bytes("cut.ppm", file, sizeof file - 1)), FHOLA_FORMAT,
+              "cut.ppm: truncated");
     fail_with(nn_picture_read(rgb, in_folder("none.ppm")), FHOLA_IO, "none.ppm");
     fail_with(nn_picture_resample(rgb, (const unsigned char *)file, 0, 3), FHOLA_PARAM, "0 x 3");
 }
@@ -127,8 +130,7 @@ START_TEST(normalises)
 {
     static const double mean[3] = {0.5, 0.25, 0}, std[3] = {0.25, 0.5, 2};
     double rgb[3072];
-    for (size_t i = 0; i < 3072; i++)
-        rgb[i] = 1;
+    for (size_t i = 0; i < 3072; i++) rgb[i] = 1;
     nn_picture_normalise(rgb, rgb, mean, std);
     ck_assert_double_eq(rgb[0], 2);
     ck_assert_double_eq(rgb[1024], 1.5);
@@ -141,8 +143,7 @@ START_TEST(reads_batches)
     unsigned char *bytes = malloc(4 * 3074);
     nn_batch *batch = NULL;
     double rgb[3072];
-    for (size_t i = 0; i < 4 * 3074; i++)
-        bytes[i] = (unsigned char)(i % 251);
+    for (size_t i = 0; i < 4 * 3074; i++) bytes[i] = (unsigned char)(i % 251);
     succeed(nn_batch_load(&batch, write_bytes("four", bytes, 4 * 3073), 1, 2));
     ck_assert_uint_eq(nn_batch_count(batch), 2);
     ck_assert_uint_eq(nn_batch_label(batch, 0), 3073 % 251);
@@ -160,7 +161,8 @@ START_TEST(reads_batches)
     batch = NULL;
     fail_with(nn_batch_load(&batch, in_folder("four"), 4, 0), FHOLA_RANGE, "there are only 4");
     fail_with(nn_batch_load(&batch, in_folder("four"), 2, 3), FHOLA_RANGE, "records 2 to 4");
-    fail_with(nn_batch_load(&batch, write_bytes("odd", bytes, 3072), 0, 0), FHOLA_FORMAT, "3072 bytes are no whole number");
+    fail_with(nn_batch_load(&batch, write_bytes("odd", bytes, 3072), 0, 0), FHOLA_FORMAT,
+              "3072 bytes are no whole number");
     fail_with(nn_batch_load(&batch, write_bytes("empty", bytes, 0), 0, 0), FHOLA_FORMAT, "0 bytes");
     ck_assert_ptr_null(batch);
     free(bytes);

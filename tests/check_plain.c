@@ -106,7 +106,8 @@ START_TEST(agrees_with_double_precision)
 END_TEST
 
 /* Fills activation 0 with chosen w and returns what comes out. */
-static void activate(const nn_model *model, nn_plan *plan, float *out, const float *pre, const nn_noise *noise, float *max_w)
+static void activate(const nn_model *model, nn_plan *plan, float *out, const float *pre,
+                     const nn_noise *noise, float *max_w)
 {
     nn_plain *plain;
     succeed(nn_plain_create(&plain, model, plan));
@@ -136,8 +137,7 @@ START_TEST(sine_is_the_sine)
     float max_w;
     succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
     nn_plan *plan = identity_plan(model, 0.125);
-    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++)
-        pre[i] = (float)(((double)i - 8192) / 1000);
+    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++) pre[i] = (float)(((double)i - 8192) / 1000);
     activate(model, plan, out, pre, NULL, &max_w);
     for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++)
         assert_close(out[i], sin(two_pi * 0.125 * (double)pre[i]) / sin(two_pi * 0.125), 1e-6);
@@ -176,7 +176,8 @@ START_TEST(noise_is_normal)
     }
     assert_close(sum / count, 0, 5 / sqrt(count));
     assert_close(square / count, 1, 5 * sqrt(2 / count));
-    assert_close(fourth / count, 2.85, 0.25); /* kurtosis of the sum of eight uniform numbers: 3 - 1.2 / 8 */
+    /* kurtosis of the sum of eight uniform numbers: 3 - 1.2 / 8 */
+    assert_close(fourth / count, 2.85, 0.25);
     assert_close(lag / count, 0, 5 / sqrt(count));
     activate(model, plan, other, pre, &noise, &max_w);
     ck_assert_int_eq(memcmp(out, other, sizeof out), 0);
@@ -196,8 +197,7 @@ START_TEST(activations_can_be_replaced)
     succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
     nn_plan *plan = identity_plan(model, 0);
     succeed(nn_plain_create(&plain, model, NULL));
-    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++)
-        pre[i] = i % 2 ? 0.5f : -0.5f;
+    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++) pre[i] = i % 2 ? 0.5f : -0.5f;
     nn_plain_activate(plain, 0, out, pre, NULL);
     ck_assert_float_eq(out[1], 0.5f);
     ck_assert_float_eq(out[2], 0);

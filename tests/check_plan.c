@@ -81,26 +81,33 @@ START_TEST(compositions_come_back)
     ck_assert_uint_eq(b->sign->count, 2);
     for (unsigned k = 0; k < 2; k++) {
         ck_assert_uint_eq(b->sign->degree[k], sign.degree[k]);
-        ck_assert_int_eq(memcmp(b->sign->coeff[k], sign.coeff[k], (sign.degree[k] + 1) * sizeof(double)), 0);
+        ck_assert_int_eq(
+            memcmp(b->sign->coeff[k], sign.coeff[k], (sign.degree[k] + 1) * sizeof(double)), 0);
     }
     ck_assert_uint_eq(nn_activation_depth(b), 2 + 3 + 1);
     ck_assert_uint_eq(nn_plan_depth(back), 6 + 3 + 4 + 6 + 1 + 2 + 5);
     ck_assert_uint_eq(nn_plan_levels(back), 1 + 6);
-    double X = 0.3, y = ola_chebyshev_eval((double[]){a->coeff[5], a->coeff[a->channels + 5], a->coeff[2 * a->channels + 5],
-                                                      a->coeff[3 * a->channels + 5]}, 3, X);
+    double X = 0.3, y = ola_chebyshev_eval((double[]){a->coeff[5], a->coeff[a->channels + 5],
+                                                      a->coeff[2 * a->channels + 5],
+                                                      a->coeff[3 * a->channels + 5]},
+                                           3, X);
     ck_assert_double_eq(nn_activation_eval(b, 5, X), y * (1 + ola_composite_eval_sign(&sign, X)));
 
     a->centre[3] = 0.5;
-    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "activation 0, channel 3: centre 0.5");
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM,
+              "activation 0, channel 3: centre 0.5");
     a->centre[3] = 0;
     a->sign->degree[0] = 1;
     a->sign->count = 1;
-    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "activation 0: degree 3 is too high beside a composition of depth 1");
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM,
+              "activation 0: degree 3 is too high beside a composition of depth 1");
     a->sign->count = 0;
-    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "a composition of 0 polynomials");
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM,
+              "a composition of 0 polynomials");
     a->sign->count = 2;
     a->sign->coeff[1][4] = NAN;
-    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM, "a coefficient of its composition is not finite");
+    fail_with(nn_plan_save(plan, in_folder("wrong")), FHOLA_PARAM,
+              "a coefficient of its composition is not finite");
     nn_plan_free(back);
     nn_plan_free(plan);
     nn_model_free(model);
@@ -113,9 +120,11 @@ START_TEST(refuses_another_model)
     nn_plan *plan = random_plan(model), *back = NULL;
     succeed(nn_plan_save(plan, in_folder("plan")));
     succeed(nn_model_load(&deeper, write_network("deeper", 2, "down", test_seed), NULL));
-    fail_with(nn_plan_load(&back, in_folder("plan"), deeper), FHOLA_PARAM, "plan: the plan is for another model: weights");
+    fail_with(nn_plan_load(&back, in_folder("plan"), deeper), FHOLA_PARAM,
+              "plan: the plan is for another model: weights");
     deeper->hash = model->hash;
-    fail_with(nn_plan_load(&back, in_folder("plan"), deeper), FHOLA_PARAM, "7 activations, the model 13");
+    fail_with(nn_plan_load(&back, in_folder("plan"), deeper), FHOLA_PARAM,
+              "7 activations, the model 13");
     ck_assert_ptr_null(back);
     succeed(nn_plan_load(&back, in_folder("plan"), NULL));
     nn_plan_free(back);
@@ -131,10 +140,12 @@ START_TEST(saves_nothing_wrong)
     nn_plan *plan = random_plan(model);
     nn_activation *a = &plan->activations[2];
     a->coeff[20] = (double)NAN;
-    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM, "activation 2: coefficient 1 of channel 4 is not finite");
+    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM,
+              "activation 2: coefficient 1 of channel 4 is not finite");
     a->coeff[20] = 0;
     a->half_width[3] = -1;
-    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM, "activation 2, channel 3: no interval");
+    fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM,
+              "activation 2, channel 3: no interval");
     a->half_width[3] = 1;
     a->max_w = (double)INFINITY;
     fail_with(nn_plan_save(plan, in_folder("unsaved")), FHOLA_PARAM, "max_w");
@@ -150,29 +161,53 @@ START_TEST(saves_nothing_wrong)
 }
 END_TEST
 
-#define START "{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"0123456789abcdef\", \"eps\": 0.125, \"activations\": "
-#define FINE "{\"degree\": 1, \"channels\": 2, \"max_w\": 0.5, \"centre\": [0, 0], \"half_width\": [1, 1], \"coeff\": [[0, 0], [1, 1]]}"
+#define START                                                                                      \
+    "{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"0123456789abcdef\", \"eps\": " \
+    "0.125, \"activations\": "
+#define FINE                                                                                       \
+    "{\"degree\": 1, \"channels\": 2, \"max_w\": 0.5, \"centre\": [0, 0], \"half_width\": [1, "    \
+    "1], \"coeff\": [[0, 0], [1, 1]]}"
 
 static const struct {
     const char *text, *message;
 } wrong[] = {
     {"[]", "text:1:1: \"format\""},
     {"{\"format\": \"fhola-profile\"}", "text:1:12: a profile instead of a plan"},
-    {"{\"format\": \"fhola-plan\", \"version\": 2}", "text:1:37: format version 2 is newer than version 1"},
+    {"{\"format\": \"fhola-plan\", \"version\": 2}",
+     "text:1:37: format version 2 is newer than version 1"},
     {"{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"12\"}", "\"model_hash\""},
-    {"{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"0123456789abcdef\", \"eps\": 1}", "\"eps\""},
+    {"{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"0123456789abcdef\", \"eps\": "
+     "1}",
+     "\"eps\""},
     {START "[]}", "\"activations\""},
     {START "[1]}", "\"channels\""},
     {START "[" FINE ", {}]}", "\"channels\""},
-    {START "[{\"degree\": 0, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], \"coeff\": []}]}", "\"degree\" must be"},
-    {START "[{\"degree\": 64, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], \"coeff\": []}]}", "\"degree\" must be"},
-    {START "[{\"degree\": 1, \"channels\": 65, \"centre\": [0, 0], \"half_width\": [1, 1], \"coeff\": []}]}", "\"channels\" must be"},
-    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0], \"half_width\": [1, 1], \"coeff\": []}]}", "\"centre\" must be 2 numbers"},
-    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, null], \"coeff\": []}]}", "\"half_width\" must be"},
-    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 0], \"coeff\": [[0, 0], [1, 1]]}]}", "no interval"},
-    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], \"coeff\": [[0, 0]]}]}", "degree + 1 rows"},
-    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], \"coeff\": [[0, 0], [1]]}]}", "\"coeff\" must be 2"},
-    {START "[{\"degree\": 1, \"channels\": 2, \"max_w\": \"1\", \"centre\": [0, 0], \"half_width\": [1, 1], \"coeff\": [[0, 0], [1, 1]]}]}",
+    {START "[{\"degree\": 0, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], "
+           "\"coeff\": []}]}",
+     "\"degree\" must be"},
+    {START "[{\"degree\": 64, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], "
+           "\"coeff\": []}]}",
+     "\"degree\" must be"},
+    {START "[{\"degree\": 1, \"channels\": 65, \"centre\": [0, 0], \"half_width\": [1, 1], "
+           "\"coeff\": []}]}",
+     "\"channels\" must be"},
+    {START
+     "[{\"degree\": 1, \"channels\": 2, \"centre\": [0], \"half_width\": [1, 1], \"coeff\": []}]}",
+     "\"centre\" must be 2 numbers"},
+    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, null], "
+           "\"coeff\": []}]}",
+     "\"half_width\" must be"},
+    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 0], "
+           "\"coeff\": [[0, 0], [1, 1]]}]}",
+     "no interval"},
+    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], "
+           "\"coeff\": [[0, 0]]}]}",
+     "degree + 1 rows"},
+    {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], "
+           "\"coeff\": [[0, 0], [1]]}]}",
+     "\"coeff\" must be 2"},
+    {START "[{\"degree\": 1, \"channels\": 2, \"max_w\": \"1\", \"centre\": [0, 0], "
+           "\"half_width\": [1, 1], \"coeff\": [[0, 0], [1, 1]]}]}",
      "\"max_w\" must be a number"},
     {START "[" FINE "]", "text:1:"},
 };
@@ -180,7 +215,8 @@ static const struct {
 START_TEST(refuses_bad_texts)
 {
     nn_plan *plan = NULL;
-    fail_with(nn_plan_parse(&plan, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT, wrong[_i].message);
+    fail_with(nn_plan_parse(&plan, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT,
+              wrong[_i].message);
     ck_assert_ptr_null(plan);
 }
 END_TEST

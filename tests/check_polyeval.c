@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Polynomials of every degree, with one polynomial for all slots or one per slot class, against the Chebyshev sum in long
- * double. */
+/* Polynomials of every degree, with one polynomial for all slots or one per slot class, against the
+ * Chebyshev sum in long double. */
 #include "tests/support.h"
 
 #define SLOTS 128
@@ -21,8 +21,8 @@ static ring toy_ring(void)
     return r;
 }
 
-/* Primes small enough to share limbs, from the lowest on or from the next: every second level, in the one or in the other, ends in the
- * middle of a limb. */
+/* Primes small enough to share limbs, from the lowest on or from the next: every second level, in
+ * the one or in the other, ends in the middle of a limb. */
 static ring shared_ring(int from)
 {
     ring r;
@@ -36,7 +36,8 @@ static ring shared_ring(int from)
 
 static int wanted(enum pattern pattern, unsigned k, unsigned degree)
 {
-    if (k == 1 && degree < 4) return 1; /* not the constant alone, whose ciphertext has no noise */
+    /* not the constant alone, whose ciphertext has no noise */
+    if (k == 1 && degree < 4) return 1;
     switch (pattern) {
     case ODD: return k % 2 == 1;
     case EVEN: return k % 2 == 0;
@@ -54,7 +55,8 @@ static double *coefficients(enum pattern pattern, unsigned degree, size_t period
     ck_assert_ptr_nonnull(c);
     for (unsigned k = 0; k <= degree; k++)
         if (wanted(pattern, k, degree))
-            for (size_t s = 0; s < period; s++) c[k * period + s] = random_unit() / sqrt(degree + 1.0);
+            for (size_t s = 0; s < period; s++)
+                c[k * period + s] = random_unit() / sqrt(degree + 1.0);
     return c;
 }
 
@@ -82,26 +84,29 @@ static double slope(unsigned m, double y)
     return m * u1;
 }
 
-/* Standard error of every slot of the result. The error of x, and the rounding of each T_(2^j) computed on the way, reach T_k
- * through the derivative of T_m, m = floor(k / 2^j), at T_(2^j)(x); the coefficients' signs are random, so squares add up. The
- * sums and products that follow add about four roundings, and the last rescale one at the final scale. */
-static void predict(double *slot_error, const ring *r, const double *c, unsigned degree, size_t period, const double *x,
-                    double scale_out)
+/* Standard error of every slot of the result. The error of x, and the rounding of each T_(2^j)
+ * computed on the way, reach T_k through the derivative of T_m, m = floor(k / 2^j), at T_(2^j)(x);
+ * the coefficients' signs are random, so squares add up. The sums and products that follow add
+ * about four roundings, and the last rescale one at the final scale. */
+static void predict(double *slot_error, const ring *r, const double *c, unsigned degree,
+                    size_t period, const double *x, double scale_out)
 {
-    double n = (double)r->n, rounding = n * (1 + secret_norm2(r)) / 12, fresh = n * (CKKS_ERROR_VARIANCE + 1.0 / 12);
+    double n = (double)r->n, rounding = n * (1 + secret_norm2(r)) / 12,
+           fresh = n * (CKKS_ERROR_VARIANCE + 1.0 / 12);
     for (size_t s = 0; s < SLOTS; s++) {
         double y = x[s], sum = 4 * rounding;
         for (unsigned j = 0; 1u << j <= degree; j++) {
             for (unsigned k = 1u << j; k <= degree; k++)
-                sum += (j ? rounding : fresh) * pow(c[k * period + s % period] * slope(k >> j, y), 2);
+                sum +=
+                    (j ? rounding : fresh) * pow(c[k * period + s % period] * slope(k >> j, y), 2);
             y = 2 * y * y - 1;
         }
         slot_error[s] = sqrt(sum / (SCALE * SCALE) + rounding / (scale_out * scale_out));
     }
 }
 
-/* The input's slots: ends and middle, then the inside of the interval. At the ends one slot can err as much as all others
- * together, which would spoil the average. */
+/* The input's slots: ends and middle, then the inside of the interval. At the ends one slot can err
+ * as much as all others together, which would spoil the average. */
 #define SPECIAL 4
 static void fill_input(ckks_complex *z, double *x)
 {
@@ -113,8 +118,8 @@ static void fill_input(ckks_complex *z, double *x)
 }
 
 /* `given` is the basis of the ciphertext, basis_in or (period 1) part of it. */
-static void check_polynomial(ring *r, enum pattern pattern, unsigned degree, size_t period, ckks_basis basis_in, ckks_basis given,
-                             double scale_out)
+static void check_polynomial(ring *r, enum pattern pattern, unsigned degree, size_t period,
+                             ckks_basis basis_in, ckks_basis given, double scale_out)
 {
     unsigned depth = ckks_polynomial_depth(degree);
     ckks_basis basis_out = basis_in, given_out = given;
@@ -127,7 +132,8 @@ static void check_polynomial(ring *r, enum pattern pattern, unsigned degree, siz
     ckks_polynomial *pe = NULL;
     ckks_complex z[SLOTS], want[SLOTS], got[SLOTS];
     fill_input(z, x);
-    for (size_t s = 0; s < SLOTS; s++) want[s] = (ckks_complex){chebyshev_sum(c, degree, period, s, x[s]), 0};
+    for (size_t s = 0; s < SLOTS; s++)
+        want[s] = (ckks_complex){chebyshev_sum(c, degree, period, s, x[s]), 0};
     ck_assert_ok(ckks_polynomial_create(&pe, r->context, r->ws, &spec));
     ckks_key_list_clear(&r->list);
     ck_assert_ok(ckks_polynomial_keys(pe, r->context, &r->list));
@@ -149,8 +155,10 @@ static void check_polynomial(ring *r, enum pattern pattern, unsigned degree, siz
         largest = fmax(largest, slot_error[s]);
         if (s >= SPECIAL) expected2 += pow(slot_error[s], 2) / (SLOTS - SPECIAL);
     }
-    snprintf(what, sizeof what, "degree %u, %s, period %zu (%u products)", degree, names[pattern], period, (unsigned)products);
-    assert_within(what, rms_difference(got + SPECIAL, want + SPECIAL, SLOTS - SPECIAL), sqrt(expected2), 2.5, 2.5);
+    snprintf(what, sizeof what, "degree %u, %s, period %zu (%u products)", degree, names[pattern],
+             period, (unsigned)products);
+    assert_within(what, rms_difference(got + SPECIAL, want + SPECIAL, SLOTS - SPECIAL),
+                  sqrt(expected2), 2.5, 2.5);
     ck_assert_double_le(worst_difference(got, want, SLOTS), 12 * largest);
     ck_assert(period > 1 ? ckks_polynomial_bytes(pe) > 0 : ckks_polynomial_bytes(pe) == 0);
     /* in place */
@@ -166,7 +174,8 @@ START_TEST(depths)
 {
     static const unsigned degree[] = {1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63};
     static const unsigned depth[] = {1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6};
-    for (size_t i = 0; i < sizeof degree / sizeof degree[0]; i++) ck_assert_uint_eq(ckks_polynomial_depth(degree[i]), depth[i]);
+    for (size_t i = 0; i < sizeof degree / sizeof degree[0]; i++)
+        ck_assert_uint_eq(ckks_polynomial_depth(degree[i]), depth[i]);
 }
 END_TEST
 
@@ -176,8 +185,9 @@ START_TEST(degrees)
     static const size_t period[] = {1, 4, 1, 128, 32, 1, 64};
     ring r = _i < 2 ? toy_ring() : shared_ring(_i - 2);
     for (unsigned degree = 1; degree <= 63; degree++)
-        check_polynomial(&r, (enum pattern)(degree * (unsigned)(_i + 1) % PATTERNS), degree, period[(degree + (unsigned)_i) % 7],
-                         r.chain, r.chain, SCALE * exp2(random_unit()));
+        check_polynomial(&r, (enum pattern)(degree * (unsigned)(_i + 1) % PATTERNS), degree,
+                         period[(degree + (unsigned)_i) % 7], r.chain, r.chain,
+                         SCALE * exp2(random_unit()));
     ring_close(&r);
 }
 END_TEST
@@ -210,7 +220,8 @@ START_TEST(bases)
 }
 END_TEST
 
-/* Where primes share limbs: bases that begin or end with half of one, inputs lacking whole limbs; one that lacks half of one is refused. */
+/* Where primes share limbs: bases that begin or end with half of one, inputs lacking whole limbs;
+ * one that lacks half of one is refused. */
 START_TEST(shared_bases)
 {
     ring r = shared_ring(0);
@@ -256,7 +267,8 @@ START_TEST(large_scales)
     ckks_polynomial *pe = NULL;
     ckks_complex z[SLOTS], want[SLOTS], got[SLOTS];
     fill_input(z, x);
-    for (size_t s = 0; s < SLOTS; s++) want[s] = (ckks_complex){chebyshev_sum(c, DEGREE, PERIOD, s, x[s]), 0};
+    for (size_t s = 0; s < SLOTS; s++)
+        want[s] = (ckks_complex){chebyshev_sum(c, DEGREE, PERIOD, s, x[s]), 0};
     ck_assert_ok(ckks_polynomial_create(&pe, r.context, r.ws, &spec));
     ck_assert_ok(ckks_polynomial_keys(pe, r.context, &r.list));
     ring_keys(&r);
@@ -279,13 +291,13 @@ START_TEST(errors)
     double c[64 * 4];
     for (size_t i = 0; i < 64 * 4; i++) c[i] = 0.01;
     const ckks_polynomial_spec good = {7, 4, c, 0x1ff, 0x03f, SCALE, SCALE};
-#define REFUSED(status, change) \
-    do { \
-        ckks_polynomial_spec spec = good; \
-        ckks_polynomial *pe_ = NULL; \
-        change; \
-        ck_assert_fails(ckks_polynomial_create(&pe_, r.context, r.ws, &spec), status); \
-        ck_assert_ptr_null(pe_); \
+#define REFUSED(status, change)                                                                    \
+    do {                                                                                           \
+        ckks_polynomial_spec spec = good;                                                          \
+        ckks_polynomial *pe_ = NULL;                                                               \
+        change;                                                                                    \
+        ck_assert_fails(ckks_polynomial_create(&pe_, r.context, r.ws, &spec), status);             \
+        ck_assert_ptr_null(pe_);                                                                   \
     } while (0)
     REFUSED(FHOLA_PARAM, spec.degree = 0);
     REFUSED(FHOLA_PARAM, spec.degree = 64);
@@ -314,10 +326,12 @@ START_TEST(errors)
     ring_keys(&other);
     ckks_complex z[SLOTS];
     random_complex(z, SLOTS, 1);
-    ckks_ciphertext *in = encrypt(&r, z, SLOTS, SCALE, 0x1ff), *low = encrypt(&r, z, SLOTS, SCALE, 0x1fe),
-                    *out = new_ciphertext(&r);
-    ckks_ciphertext *scaled = encrypt(&r, z, SLOTS, SCALE * 1.001, 0x1ff), *foreign = encrypt(&other, z, SLOTS, SCALE, 0x1ff);
-    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, low), FHOLA_LEVEL); /* vectors: exactly the basis */
+    ckks_ciphertext *in = encrypt(&r, z, SLOTS, SCALE, 0x1ff),
+                    *low = encrypt(&r, z, SLOTS, SCALE, 0x1fe), *out = new_ciphertext(&r);
+    ckks_ciphertext *scaled = encrypt(&r, z, SLOTS, SCALE * 1.001, 0x1ff),
+                    *foreign = encrypt(&other, z, SLOTS, SCALE, 0x1ff);
+    /* vectors: exactly the basis */
+    ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, low), FHOLA_LEVEL);
     ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, out), FHOLA_LEVEL);
     ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, scaled), FHOLA_SCALE);
     ck_assert_fails(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, foreign), FHOLA_PARAM);

@@ -28,7 +28,8 @@ static void tear_down(setting *s)
     nn_model_free(s->model);
 }
 
-/* Every value is counted; mean and deviation follow from the histograms up to the width of a bin. */
+/* Every value is counted; mean and deviation follow from the histograms up to the width of a
+ * bin. */
 static void check_histograms(const nn_profile_layer *layer, double count)
 {
     nn_profile_range range = nn_profile_layer_range(layer);
@@ -39,7 +40,8 @@ static void check_histograms(const nn_profile_layer *layer, double count)
         double width = (histogram.hi - histogram.lo) / (double)histogram.bins;
         assert_close(histogram.total, whole ? count * layer->channels : count, 0);
         assert_close(histogram.mean, whole ? range.mean : layer->mean[c], width);
-        assert_close(ola_histogram_deviation(&histogram), whole ? range.deviation : layer->deviation[c], width);
+        assert_close(ola_histogram_deviation(&histogram),
+                     whole ? range.deviation : layer->deviation[c], width);
         ola_histogram_clear(&histogram);
         ck_assert(whole || layer->importance[c] > 0);
     }
@@ -105,7 +107,8 @@ START_TEST(comes_back_the_same)
         ck_assert_int_eq(nn_profile_parse(&back, first, cut, "text"), FHOLA_FORMAT);
     ck_assert_ptr_null(back);
     s.model->hash ^= 1;
-    fail_with(nn_profile_load(&back, in_folder("profile"), s.model), FHOLA_PARAM, "of another model");
+    fail_with(nn_profile_load(&back, in_folder("profile"), s.model), FHOLA_PARAM,
+              "of another model");
     fail_with(nn_profile_load(&back, in_folder("none"), s.model), FHOLA_IO, "none");
     free(first);
     free(second);
@@ -114,13 +117,15 @@ START_TEST(comes_back_the_same)
 }
 END_TEST
 
-#define START "{\"format\": \"fhola-profile\", \"version\": 2, \"model_hash\": \"0123456789abcdef\", "
-#define LAYER(sensitivity, more) \
-    "{\"channels\": 1, \"sensitivity\": " sensitivity ", \"min\": [0], \"max\": [1], \"mean\": [0], \"deviation\": [1]" more "}"
+#define START                                                                                      \
+    "{\"format\": \"fhola-profile\", \"version\": 2, \"model_hash\": \"0123456789abcdef\", "
+#define LAYER(sensitivity, more)                                                                   \
+    "{\"channels\": 1, \"sensitivity\": " sensitivity                                              \
+    ", \"min\": [0], \"max\": [1], \"mean\": [0], \"deviation\": [1]" more "}"
 
-#define WITH(sensitivity, more)                                                                                         \
-    START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": [" LAYER( \
-        sensitivity, more) "]}"
+#define WITH(sensitivity, more)                                                                    \
+    START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, "      \
+          "\"activations\": [" LAYER(sensitivity, more) "]}"
 
 static const struct {
     const char *text, *message;
@@ -130,21 +135,29 @@ static const struct {
     {START "\"degrees\": [3, 7, 15, 63], \"pictures\": 1}", "\"degrees\" must be 3, 7, 15, 31"},
     {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 0}", "\"pictures\""},
     {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1}", "\"eps\""},
-    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": {}}", "\"activations\""},
-    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": [{}]}", "\"channels\""},
-    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, \"activations\": [" LAYER("[1, 2, 3]", "") "]}", "\"sensitivity\""},
+    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, "
+           "\"activations\": {}}",
+     "\"activations\""},
+    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, "
+           "\"activations\": [{}]}",
+     "\"channels\""},
+    {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1, \"score_square\": 1, "
+           "\"activations\": [" LAYER("[1, 2, 3]", "") "]}",
+     "\"sensitivity\""},
     {START "\"degrees\": [3, 7, 15, 31], \"pictures\": 1, \"eps\": 0.1}", "\"score_square\""},
     {WITH("[1, 2, 3, -1]", ", \"importance\": [1]"), "negative"},
     {WITH("[1, 2, 3, 1]", ""), "\"importance\""},
     {WITH("[1, 2, 3, 1]", ", \"importance\": [-1]"), "negative"},
     {WITH("[1, 2, 3, 1]", ", \"importance\": [1]"), "\"layer_histogram\""},
-    {WITH("[1, 2, 3, 1]", ", \"importance\": [1], \"layer_histogram\": [1, 2]"), "\"layer_histogram\""},
+    {WITH("[1, 2, 3, 1]", ", \"importance\": [1], \"layer_histogram\": [1, 2]"),
+     "\"layer_histogram\""},
 };
 
 START_TEST(refuses_bad_texts)
 {
     nn_profile *profile = NULL;
-    fail_with(nn_profile_parse(&profile, wrong[_i].text, strlen(wrong[_i].text), "text"), FHOLA_FORMAT, wrong[_i].message);
+    fail_with(nn_profile_parse(&profile, wrong[_i].text, strlen(wrong[_i].text), "text"),
+              FHOLA_FORMAT, wrong[_i].message);
     ck_assert_ptr_null(profile);
 }
 END_TEST

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A network unlike the bundled ones, encrypted: depth 8, zero-padded shortcuts, 100 classes. The others: long_random_networks. */
+/* A network unlike the bundled ones, encrypted: depth 8, zero-padded shortcuts, 100 classes. The
+ * others: long_random_networks. */
 #include "agreement.h"
 
 START_TEST(shallow_network_of_100_classes)

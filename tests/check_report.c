@@ -28,9 +28,12 @@ START_TEST(refuses_what_is_missing)
     succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
     succeed(nn_batch_load(&batch, write_batch("c", 6, 3, test_seed), 0, 0));
     succeed(nn_plan_make(&plan, model, batch, NULL, &options, NULL, NULL));
-    fail_with(nn_report_save(in_folder("none.html"), model, plan, &options, batch, NULL, NULL), FHOLA_PARAM, "profile");
-    fail_with(nn_compare_ablation(&comparison, model, batch, batch, batch, &options, NULL, NULL), FHOLA_PARAM, "profile");
-    fail_with(nn_compare_frontier(&comparison, model, batch, batch, batch, &options, 4, NULL, NULL), FHOLA_PARAM, "profile");
+    fail_with(nn_report_save(in_folder("none.html"), model, plan, &options, batch, NULL, NULL),
+              FHOLA_PARAM, "profile");
+    fail_with(nn_compare_ablation(&comparison, model, batch, batch, batch, &options, NULL, NULL),
+              FHOLA_PARAM, "profile");
+    fail_with(nn_compare_frontier(&comparison, model, batch, batch, batch, &options, 4, NULL, NULL),
+              FHOLA_PARAM, "profile");
     ck_assert(access(in_folder("none.html"), F_OK) != 0);
     nn_plan_free(plan);
     nn_batch_free(batch);

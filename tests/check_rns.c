@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Base conversion and rounded division against integers: GMP's on random and limiting inputs, machine integers on whole rows of
- * residue pairs of two small primes. Bases are prefixes of the chain, other subsets, and mixtures with special primes, in a ring with a
- * limb for each prime and in one where primes share limbs. */
+/* Base conversion and rounded division against integers: GMP's on random and limiting inputs,
+ * machine integers on whole rows of residue pairs of two small primes. Bases are prefixes of the
+ * chain, other subsets, and mixtures with special primes, in a ring with a limb for each prime and
+ * in one where primes share limbs. */
 #include "ckks/rns.h"
 
 #include "ckks/alloc.h"
@@ -9,7 +10,8 @@
 
 static const ckks_kernel *tables[3];
 
-/* Primes of 20 to 50 bits of every role. shared: the lowest has a limb of its own, the next two of each two do not, up to the tenth. */
+/* Primes of 20 to 50 bits of every role. shared: the lowest has a limb of its own, the next two of
+ * each two do not, up to the tenth. */
 static ring mixed_ring(unsigned log_n, int shared)
 {
     ring r;
@@ -25,7 +27,8 @@ static ring mixed_ring(unsigned log_n, int shared)
     return r;
 }
 
-/* x mod t of pairs of residues of two small primes, centred: v has no tie and double precision decides every case. */
+/* x mod t of pairs of residues of two small primes, centred: v has no tie and double precision
+ * decides every case. */
 START_TEST(conversion_exhaustive)
 {
     ring r;
@@ -35,11 +38,13 @@ START_TEST(conversion_exhaustive)
     ring_open(&r, &spec, tables[_i]->name);
     const ckks_context *c = r.context;
     int64_t p = (int64_t)c->prime[0].p, q = (int64_t)c->prime[1].p, t = (int64_t)c->prime[2].p;
-    uint64_t *limbs = ckks_alloc(4 * c->stride * sizeof *limbs), *v = limbs + 2 * c->stride, *out = limbs + 3 * c->stride;
+    uint64_t *limbs = ckks_alloc(4 * c->stride * sizeof *limbs), *v = limbs + 2 * c->stride,
+             *out = limbs + 3 * c->stride;
     const unsigned target = 2;
     ck_assert_ptr_nonnull(limbs);
     /* every 64th row of residue pairs, from a random one on, and the rows around the middle */
-    for (int64_t a = (int64_t)(random_word() % 64); a < p; a += (a > p / 2 - 64 && a < p / 2 + 4) ? 1 : 64)
+    for (int64_t a = (int64_t)(random_word() % 64); a < p;
+         a += (a > p / 2 - 64 && a < p / 2 + 4) ? 1 : 64)
         for (int64_t b = 0; b < q; b += (int64_t)c->n) {
             ckks_conversion cv;
             for (size_t j = 0; j < c->n; j++) {
@@ -50,9 +55,11 @@ START_TEST(conversion_exhaustive)
             ckks_conversion_apply(&cv, c, &target, 1, &out);
             int64_t inverse = (int64_t)c->inverse[0][1];
             for (size_t j = 0; j < c->n; j++) {
-                int64_t y = (b + (int64_t)j) % q, x = a + p * ((((y - a) % q + q) % q) * inverse % q);
+                int64_t y = (b + (int64_t)j) % q,
+                        x = a + p * ((((y - a) % q + q) % q) * inverse % q);
                 if (2 * x > p * q) x -= p * q;
-                ck_assert_msg((int64_t)out[j] == (x % t + t) % t, "residues %" PRId64 ", %" PRId64 " give %" PRIu64, a, y, out[j]);
+                ck_assert_msg((int64_t)out[j] == (x % t + t) % t,
+                              "residues %" PRId64 ", %" PRId64 " give %" PRIu64, a, y, out[j]);
             }
         }
     ckks_free(limbs);
@@ -61,8 +68,8 @@ START_TEST(conversion_exhaustive)
 END_TEST
 
 #ifdef HAVE_GMP
-/* Integers modulo D at the limits of the centred range and at random. Returns how close to the wrap one may be: |x| > D/2 -
- * margin may come out as x -+ D. */
+/* Integers modulo D at the limits of the centred range and at random. Returns how close to the wrap
+ * one may be: |x| > D/2 - margin may come out as x -+ D. */
 static void fill_range(mpz_t *x, size_t n, const mpz_t d, gmp_randstate_t state)
 {
     mpz_t half;
@@ -106,16 +113,18 @@ static void check_conversion(const ring *r, ckks_basis from, gmp_randstate_t sta
 {
     const ckks_context *c = r->context;
     unsigned index[CKKS_MAX_PRIMES], target[CKKS_MAX_PRIMES];
-    unsigned count = ckks_limb_list(c, from, index), targets = ckks_limb_list(c, (r->chain | r->special) & ~from, target);
+    unsigned count = ckks_limb_list(c, from, index),
+             targets = ckks_limb_list(c, (r->chain | r->special) & ~from, target);
     mpz_t *x = integers_create(c->n), d, other;
-    uint64_t *limbs = ckks_alloc((count + 1 + targets) * c->stride * sizeof *limbs), *v = limbs + count * c->stride,
-             *out[CKKS_MAX_PRIMES];
+    uint64_t *limbs = ckks_alloc((count + 1 + targets) * c->stride * sizeof *limbs),
+             *v = limbs + count * c->stride, *out[CKKS_MAX_PRIMES];
     ck_assert_ptr_nonnull(limbs);
     mpz_inits(d, other, NULL);
     integer_product(d, r, from);
     fill_range(x, c->n, d, state);
     for (unsigned i = 0; i < count; i++)
-        for (size_t j = 0; j < c->n; j++) limbs[i * c->stride + j] = mpz_fdiv_ui(x[j], c->prime[index[i]].p);
+        for (size_t j = 0; j < c->n; j++)
+            limbs[i * c->stride + j] = mpz_fdiv_ui(x[j], c->prime[index[i]].p);
     for (unsigned t = 0; t < targets; t++) out[t] = v + (t + 1) * c->stride;
     ckks_conversion cv;
     ckks_conversion_init(&cv, c, from, limbs, v);
@@ -154,10 +163,12 @@ START_TEST(conversion)
     gmp_randseed_ui(state, random_word());
     for (unsigned log_n = 4; log_n <= 8; log_n += 2) {
         ring r = mixed_ring(log_n, _i);
-        for (ckks_basis prefix = 1; prefix < r.chain; prefix = prefix << 1 | 1) check_conversion(&r, prefix, state);
+        for (ckks_basis prefix = 1; prefix < r.chain; prefix = prefix << 1 | 1)
+            check_conversion(&r, prefix, state);
         check_conversion(&r, r.special, state);
         check_conversion(&r, (ckks_basis)1 << 5, state);
-        for (ckks_basis some = 2; log_n == 4 && some < 0x80; some += 2) check_conversion(&r, some, state);
+        for (ckks_basis some = 2; log_n == 4 && some < 0x80; some += 2)
+            check_conversion(&r, some, state);
         for (int k = 0; k < 60; k++) check_conversion(&r, random_basis(r.chain | r.special), state);
         ring_close(&r);
     }
@@ -165,12 +176,14 @@ START_TEST(conversion)
 }
 END_TEST
 
-static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size_t count, gmp_randstate_t state)
+static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size_t count,
+                           gmp_randstate_t state)
 {
     const ckks_context *c = r->context;
     enum { MOST = 3 };
     size_t limbs = ckks_limb_count(c, basis), keeps = ckks_limb_count(c, remaining);
-    uint64_t *block = ckks_alloc(count * (limbs + keeps) * c->stride * sizeof *block), *in[MOST], *out[MOST];
+    uint64_t *block = ckks_alloc(count * (limbs + keeps) * c->stride * sizeof *block), *in[MOST],
+             *out[MOST];
     mpz_t *x[MOST], *y = integers_create(c->n), q, d, kept, rest;
     ck_assert_ptr_nonnull(block);
     mpz_inits(q, d, kept, rest, NULL);
@@ -189,7 +202,8 @@ static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size
         poly_from_integers(r, in[k], basis, x[k]);
     }
     ckks_mark mark = ckks_workspace_mark(r->ws);
-    ck_assert_ok(ckks_divide_round(c, r->ws, out, (const uint64_t *const *)in, count, basis, remaining));
+    ck_assert_ok(
+        ckks_divide_round(c, r->ws, out, (const uint64_t *const *)in, count, basis, remaining));
     ckks_mark after = ckks_workspace_mark(r->ws);
     ck_assert(mark.current == after.current && mark.used == after.used);
     for (size_t k = 0; k < count; k++) {
@@ -205,8 +219,9 @@ static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size
             mpz_set(rest, x[k][j]);
             integer_centre(rest, d);
             if (!inside && decidable(rest, d))
-                ck_abort_msg("basis %#" PRIx64 " to %#" PRIx64 ": coefficient %zu of polynomial %zu is wrong", basis, remaining, j,
-                             k);
+                ck_abort_msg("basis %#" PRIx64 " to %#" PRIx64
+                             ": coefficient %zu of polynomial %zu is wrong",
+                             basis, remaining, j, k);
             /* at a tie either neighbour, never further */
             if (!inside) {
                 mpz_set(rest, x[k][j]);
@@ -232,14 +247,16 @@ START_TEST(division)
         ring r = mixed_ring(log_n, _i);
         ckks_basis all = r.chain | r.special;
         check_division(&r, r.chain, r.chain & ~ckks_basis_top(r.chain), 2, state); /* rescale */
-        check_division(&r, all, r.chain, 2, state);                               /* mod_down */
-        check_division(&r, all, r.chain & ~ckks_basis_top(r.chain), 1, state);    /* both at once */
+        check_division(&r, all, r.chain, 2, state);                                /* mod_down */
+        /* both at once */
+        check_division(&r, all, r.chain & ~ckks_basis_top(r.chain), 1, state);
         check_division(&r, r.chain, 1, 1, state);
         check_division(&r, r.chain, r.chain, 3, state);
         check_division(&r, 0x15, 0x11, 2, state);
         /* every part of every basis of the primes 1 to 6, which are three limbs or six */
         for (ckks_basis some = 2; log_n == 4 && some < 0x80; some += 2)
-            for (ckks_basis part = some; part; part = (part - 1) & some) check_division(&r, some, part, 1, state);
+            for (ckks_basis part = some; part; part = (part - 1) & some)
+                check_division(&r, some, part, 1, state);
         for (int k = 0; k < 40; k++) {
             ckks_basis basis = random_basis(all), remaining;
             do remaining = random_word() & basis;
@@ -253,7 +270,8 @@ START_TEST(division)
 END_TEST
 #endif
 
-/* One conversion has room for 31 primes (kernel.h, CKKS_MAX_TERMS): more at once are refused, 31 are not. */
+/* One conversion has room for 31 primes (kernel.h, CKKS_MAX_TERMS): more at once are refused, 31
+ * are not. */
 START_TEST(long_chain)
 {
     ring r;

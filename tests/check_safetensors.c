@@ -15,19 +15,23 @@ static const char *write_file(const char *header, const void *data, size_t lengt
     return write_bytes("t.safetensors", bytes, 8 + header_length + length);
 }
 
-static const unsigned char ones[32] = {0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0, 0x3e, 0, 0, 0, 0}; /* 1, -2, 0.125, 0 */
+/* 1, -2, 0.125, 0 */
+static const unsigned char ones[32] = {0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0, 0x3e, 0, 0, 0, 0};
 
 START_TEST(reads_tensors)
 {
     nn_safetensors *file;
     double values[4];
-    succeed(nn_safetensors_open(&file,
-                                write_file("{\"b\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [8, 16]}, \"__metadata__\": {\"k\": "
-                                           "\"v\"}, \"a\": {\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]}, "
-                                           "\"e\": {\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[16,24]}}  ",
-                                           ones, 24)));
+    succeed(nn_safetensors_open(
+        &file,
+        write_file("{\"b\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [8, 16]}, "
+                   "\"__metadata__\": {\"k\": "
+                   "\"v\"}, \"a\": {\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]}, "
+                   "\"e\": {\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[16,24]}}  ",
+                   ones, 24)));
     ck_assert_uint_eq(nn_safetensors_count(file), 3);
-    const nn_tensor *a = nn_safetensors_find(file, "a"), *b = nn_safetensors_find(file, "b"), *e = nn_safetensors_find(file, "e");
+    const nn_tensor *a = nn_safetensors_find(file, "a"), *b = nn_safetensors_find(file, "b"),
+                    *e = nn_safetensors_find(file, "e");
     ck_assert_ptr_eq(nn_safetensors_tensor(file, 0), a);
     ck_assert_uint_eq(a->rank, 2);
     ck_assert_uint_eq(a->shape[1], 2);
@@ -51,7 +55,8 @@ static double convert(const char *dtype, const void *bytes, size_t size)
     char header[200];
     nn_safetensors *file;
     double value;
-    snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[1],\"data_offsets\":[0,%zu]}}", dtype, size);
+    snprintf(header, sizeof header,
+             "{\"a\":{\"dtype\":\"%s\",\"shape\":[1],\"data_offsets\":[0,%zu]}}", dtype, size);
     succeed(nn_safetensors_open(&file, write_file(header, bytes, size)));
     succeed(nn_tensor_values(&value, nn_safetensors_find(file, "a"), "t"));
     nn_safetensors_close(file);
@@ -72,7 +77,8 @@ START_TEST(converts_number_formats)
 }
 END_TEST
 
-#define ENTRY(dtype, shape, offsets) "{\"a\": {\"dtype\": " dtype ", \"shape\": " shape ", \"data_offsets\": " offsets "}}"
+#define ENTRY(dtype, shape, offsets)                                                               \
+    "{\"a\": {\"dtype\": " dtype ", \"shape\": " shape ", \"data_offsets\": " offsets "}}"
 
 static const struct {
     const char *header, *message;
@@ -92,7 +98,8 @@ static const struct {
              {ENTRY("\"F32\"", "[2]", "[0, 8]"), "truncated: tensor a ends at byte 8 of 7", 7},
              {ENTRY("\"F32\"", "[2]", "[0, 8]"), "4 bytes after the last tensor", 12},
              {ENTRY("\"F32\"", "[2]", "[4, 12]"), "byte 0 expected", 12},
-             {"{\"a\": {\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}, \"b\": {\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+             {"{\"a\": {\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}, \"b\": "
+              "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
               "tensor b starts at byte 4 of the data, byte 8 expected", 12},
              {"{\"__metadata__\": 1}", "__metadata__ is not an object", 0},
              {"{\"__metadata__\": {\"k\": 1}}", "entry k is not a string", 0},
@@ -101,7 +108,8 @@ static const struct {
 START_TEST(refuses_bad_headers)
 {
     nn_safetensors *file = NULL;
-    fail_with(nn_safetensors_open(&file, write_file(wrong[_i].header, ones, wrong[_i].length)), FHOLA_FORMAT, wrong[_i].message);
+    fail_with(nn_safetensors_open(&file, write_file(wrong[_i].header, ones, wrong[_i].length)),
+              FHOLA_FORMAT, wrong[_i].message);
     ck_assert_ptr_null(file);
 }
 END_TEST
@@ -110,10 +118,15 @@ START_TEST(refuses_bad_lengths)
 {
     nn_safetensors *file = NULL;
     fail_with(nn_safetensors_open(&file, in_folder("none")), FHOLA_IO, "none");
-    fail_with(nn_safetensors_open(&file, write_bytes("short", "1234567", 7)), FHOLA_FORMAT, "too few");
-    fail_with(nn_safetensors_open(&file, write_bytes("long", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10)), FHOLA_FORMAT, "a header of");
-    fail_with(nn_safetensors_open(&file, write_bytes("zip", "PK\003\004archive", 11)), FHOLA_FORMAT, "a zip archive, as torch.save writes it");
-    fail_with(nn_safetensors_open(&file, write_bytes("cut", "\x03\0\0\0\0\0\0\0{}", 10)), FHOLA_FORMAT, "truncated: a header of 3");
+    fail_with(nn_safetensors_open(&file, write_bytes("short", "1234567", 7)), FHOLA_FORMAT,
+              "too few");
+    fail_with(
+        nn_safetensors_open(&file, write_bytes("long", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10)),
+        FHOLA_FORMAT, "a header of");
+    fail_with(nn_safetensors_open(&file, write_bytes("zip", "PK\003\004archive", 11)), FHOLA_FORMAT,
+              "a zip archive, as torch.save writes it");
+    fail_with(nn_safetensors_open(&file, write_bytes("cut", "\x03\0\0\0\0\0\0\0{}", 10)),
+              FHOLA_FORMAT, "truncated: a header of 3");
 }
 END_TEST
 
@@ -123,11 +136,13 @@ START_TEST(refuses_nan_and_infinity)
     double values[2];
     unsigned char bytes[8] = {0, 0, 0x80, 0x3f, 0, 0, 0xc0, 0x7f};
     succeed(nn_safetensors_open(&file, write_file(ENTRY("\"F32\"", "[2]", "[0, 8]"), bytes, 8)));
-    fail_with(nn_tensor_values(values, nn_safetensors_find(file, "a"), "t"), FHOLA_FORMAT, "t: tensor a: element 1 is NaN");
+    fail_with(nn_tensor_values(values, nn_safetensors_find(file, "a"), "t"), FHOLA_FORMAT,
+              "t: tensor a: element 1 is NaN");
     nn_safetensors_close(file);
     bytes[6] = 0x80;
     succeed(nn_safetensors_open(&file, write_file(ENTRY("\"F32\"", "[2]", "[0, 8]"), bytes, 8)));
-    fail_with(nn_tensor_values(values, nn_safetensors_find(file, "a"), "t"), FHOLA_FORMAT, "element 1 is infinite");
+    fail_with(nn_tensor_values(values, nn_safetensors_find(file, "a"), "t"), FHOLA_FORMAT,
+              "element 1 is infinite");
     nn_safetensors_close(file);
 }
 END_TEST

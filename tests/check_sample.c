@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The samplers against their exact distributions (chi-square at fixed seeds, a false alarm about once in a million), the public
- * sampler against values computed by another implementation, and the system's randomness through a replaced getrandom. */
+/* The samplers against their exact distributions (chi-square at fixed seeds, a false alarm about
+ * once in a million), the public sampler against values computed by another implementation, and the
+ * system's randomness through a replaced getrandom. */
 #define _DEFAULT_SOURCE 1 /* syscall */
 #include <check.h>
 #include <errno.h>
@@ -29,15 +30,16 @@ static ckks_rng seeded_rng(uint8_t number)
     return rng;
 }
 
-/* Fails unless sum (seen - expected)^2 / expected lies where a chi-square variable of that many degrees of freedom lies all but
- * about once in 10^6 times (Wilson and Hilferty, PNAS 17, 1931: its cube root is nearly normal). Too small is as suspicious as
- * too large. */
+/* Fails unless sum (seen - expected)^2 / expected lies where a chi-square variable of that many
+ * degrees of freedom lies all but about once in 10^6 times (Wilson and Hilferty, PNAS 17, 1931: its
+ * cube root is nearly normal). Too small is as suspicious as too large. */
 static void assert_chi_square(double statistic, double freedom, const char *what)
 {
     double spread = 2.0 / (9.0 * freedom);
     double deviation = (cbrt(statistic / freedom) - (1.0 - spread)) / sqrt(spread);
-    ck_assert_msg(fabs(deviation) < 4.9, "%s: chi-square %.1f with %.0f degrees of freedom, %.1f standard deviations off", what,
-                  statistic, freedom, deviation);
+    ck_assert_msg(fabs(deviation) < 4.9,
+                  "%s: chi-square %.1f with %.0f degrees of freedom, %.1f standard deviations off",
+                  what, statistic, freedom, deviation);
 }
 
 static double chi_square(const uint64_t *seen, const double *expected, size_t cells)
@@ -63,7 +65,8 @@ static void assert_uniform(const uint64_t *seen, size_t cells, double total, con
 static enum { HONEST, INTERRUPTED, REFUSED, EMPTY } system_mood;
 static unsigned system_calls;
 
-/* Takes the place of the C library's: gives at most 5 bytes a call when interrupted, and fails on request. */
+/* Takes the place of the C library's: gives at most 5 bytes a call when interrupted, and fails on
+ * request. */
 ssize_t getrandom(void *buffer, size_t length, unsigned flags)
 {
     system_calls++;
@@ -96,7 +99,8 @@ START_TEST(test_from_os)
     system_calls = 0;
     system_mood = INTERRUPTED;
     ck_assert_int_eq(ckks_rng_from_os(&rng), FHOLA_OK);
-    ck_assert_uint_eq(system_calls, 14); /* 7 times 5 bytes or fewer, each after an interruption */
+    /* 7 times 5 bytes or fewer, each after an interruption */
+    ck_assert_uint_eq(system_calls, 14);
     ckks_rng_bytes(&rng, a, sizeof a);
     ck_assert_mem_ne(a, b, sizeof a);
     system_mood = HONEST;
@@ -120,7 +124,8 @@ END_TEST
 
 START_TEST(test_generator_is_the_key_stream)
 {
-    uint8_t seed[CKKS_SEED_BYTES] = {1, 2, 3}, nonce[CKKS_CHACHA20_NONCE_BYTES] = {0}, expected[64], got[64];
+    uint8_t seed[CKKS_SEED_BYTES] = {1, 2, 3}, nonce[CKKS_CHACHA20_NONCE_BYTES] = {0}, expected[64],
+            got[64];
     ckks_chacha20 stream;
     ckks_rng rng;
     ckks_chacha20_init(&stream, seed, nonce, 0);
@@ -166,7 +171,8 @@ typedef struct known_answer {
 
 #define KNOWN_COUNT 5000
 
-/* Seed 0, 1, ..., 31. Computed from OpenSSL's key stream by a program that shares no code with this project. */
+/* Seed 0, 1, ..., 31. Computed from OpenSSL's key stream by a program that shares no code with this
+ * project. */
 static const known_answer known[] = {
     {UINT64_C(268369921),
      UINT64_C(0),
@@ -198,8 +204,16 @@ static const known_answer known[] = {
      {UINT64_C(607608586012117), UINT64_C(615393168117930)},
      UINT64_C(460442766375944),
      UINT64_C(0x9efa4664446cbd49)},
-    {UINT64_C(17), UINT64_C(5), {UINT64_C(15), UINT64_C(7)}, UINT64_C(0), UINT64_C(0xad41e0dd3d7aa460)},
-    {UINT64_C(1), UINT64_C(6), {UINT64_C(0), UINT64_C(0)}, UINT64_C(0), UINT64_C(0x2573011508ff5cfd)},
+    {UINT64_C(17),
+     UINT64_C(5),
+     {UINT64_C(15), UINT64_C(7)},
+     UINT64_C(0),
+     UINT64_C(0xad41e0dd3d7aa460)},
+    {UINT64_C(1),
+     UINT64_C(6),
+     {UINT64_C(0), UINT64_C(0)},
+     UINT64_C(0),
+     UINT64_C(0x2573011508ff5cfd)},
 };
 
 START_TEST(test_uniform_known_answers)
@@ -231,7 +245,8 @@ END_TEST
 
 START_TEST(test_uniform_distribution)
 {
-    /* Small ones cell by cell, the others by their place in [0, p) and by their value modulo 256. */
+    /* Small ones cell by cell, the others by their place in [0, p) and by their value modulo
+     * 256. */
     static const uint64_t primes[] = {2,
                                       3,
                                       5,
@@ -256,7 +271,8 @@ START_TEST(test_uniform_distribution)
         size_t cells = p < 257 ? (size_t)p : 257, outside = 0;
         for (size_t i = 0; i < COUNT; i++) {
             outside += values[i] >= p;
-            size_t cell = p <= 257 ? (size_t)values[i] : (size_t)((double)values[i] / (double)p * 257.0);
+            size_t cell =
+                p <= 257 ? (size_t)values[i] : (size_t)((double)values[i] / (double)p * 257.0);
             place[cell < cells ? cell : cells - 1]++;
             low[values[i] & 255]++;
         }
@@ -368,8 +384,11 @@ START_TEST(test_error)
         squares += e * e;
         if (i > 0) neighbours += e * values[i - 1];
     }
-    for (int e = -21; e <= 21; e++)
-        expected[(e < -REACH ? -REACH : e > REACH ? REACH : e) + REACH] += ways[abs(e)] / 4398046511104.0 * COUNT; /* / 2^42 */
+    for (int e = -21; e <= 21; e++) /* / 2^42 */
+        expected[(e < -REACH  ? -REACH
+                  : e > REACH ? REACH
+                              : e) +
+                 REACH] += ways[abs(e)] / 4398046511104.0 * COUNT;
     assert_chi_square(chi_square(seen, expected, 2 * REACH + 1), 2.0 * REACH, "error");
     const double variance = CKKS_ERROR_VARIANCE;
     ck_assert_double_lt(fabs(sum / COUNT), 5.0 * sqrt(variance / COUNT));
@@ -390,7 +409,8 @@ START_TEST(test_error_construction)
     for (size_t i = 0; i < COUNT; i++) {
         uint64_t r = next_word(&twin);
         int e = 0;
-        for (unsigned bit = 0; bit < CKKS_ERROR_BITS; bit++) e += (int)(r >> bit & 1) - (int)(r >> (32 + bit) & 1);
+        for (unsigned bit = 0; bit < CKKS_ERROR_BITS; bit++)
+            e += (int)(r >> bit & 1) - (int)(r >> (32 + bit) & 1);
         ck_assert_int_eq(values[i], e);
     }
     ck_assert_uint_eq(next_word(&rng), next_word(&twin));
@@ -412,8 +432,9 @@ START_TEST(test_sparse_weight)
     static const struct {
         size_t n;
         unsigned weight, expected;
-    } cases[] = {{1, 0, 0}, {1, 1, 1},     {2, 1, 1},      {16, 16, 16},    {16, 40, 16},      {64, 63, 63},
-                 {0, 3, 0}, {100, 17, 17}, {1000, 32, 32}, {32768, 32, 32}, {65536, 192, 192}, {131072, 32, 32}};
+    } cases[] = {{1, 0, 0},      {1, 1, 1},       {2, 1, 1},         {16, 16, 16},
+                 {16, 40, 16},   {64, 63, 63},    {0, 3, 0},         {100, 17, 17},
+                 {1000, 32, 32}, {32768, 32, 32}, {65536, 192, 192}, {131072, 32, 32}};
     int8_t *values = malloc((1 << 17) + 1);
     ck_assert_ptr_nonnull(values);
     ckks_rng rng = seeded_rng(6);
@@ -467,7 +488,8 @@ START_TEST(test_sparse_positions)
     double expected[N];
     for (int i = 0; i < N; i++) expected[i] = (double)TRIALS * WEIGHT / N;
     /* Drawn without replacement, the counts spread less by (N - WEIGHT) / (N - 1). */
-    assert_chi_square(chi_square(seen, expected, N) * (N - 1) / (N - WEIGHT), N - 1, "sparse positions");
+    assert_chi_square(chi_square(seen, expected, N) * (N - 1) / (N - WEIGHT), N - 1,
+                      "sparse positions");
     double signs = (double)TRIALS * WEIGHT;
     ck_assert_double_lt(fabs((double)plus - signs / 2), 5.0 * sqrt(signs / 4));
 }

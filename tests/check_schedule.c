@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole schedule executed on plain slots (diagonals, sine, polynomials, masks) for small random networks: equal to the
- * definition. */
+/* The whole schedule executed on plain slots (diagonals, sine, polynomials, masks) for small random
+ * networks: equal to the definition. */
 #include "nn/schedule.h"
 
 #include <check.h>
@@ -47,7 +47,8 @@ static void add_channels(nn_layout layout, ckks_complex *x, const double *channe
     free(v);
 }
 
-static void add_skip(nn_layout layout, ckks_complex *x, const ckks_complex *kept, const double *factor)
+static void add_skip(nn_layout layout, ckks_complex *x, const ckks_complex *kept,
+                     const double *factor)
 {
     ckks_complex *v = malloc(layout.slots * sizeof *v);
     ck_assert_ptr_nonnull(v);
@@ -59,7 +60,8 @@ static void add_skip(nn_layout layout, ckks_complex *x, const ckks_complex *kept
     free(v);
 }
 
-/* What the bootstrap does to its slots: add the halves, average the copies, take the sine. Real again, period n. */
+/* What the bootstrap does to its slots: add the halves, average the copies, take the sine. Real
+ * again, period n. */
 static void sine(nn_layout layout, double eps, ckks_complex *x)
 {
     const double pi = acos(-1.0);
@@ -88,7 +90,8 @@ static void polynomial(const nn_recipe *r, ckks_complex *x)
             t0 = t1;
             t1 = t;
         }
-        if (fabs(x[s].re) <= 1) ck_assert_double_le(fabs(sum), 1.001); /* the gain bounds the output */
+        /* the gain bounds the output */
+        if (fabs(x[s].re) <= 1) ck_assert_double_le(fabs(sum), 1.001);
         x[s].re = sum;
     }
 }
@@ -114,7 +117,8 @@ static void start(simulator *m, const nn_schedule *s, const double *picture)
 {
     for (uint32_t k = 0; k < SLOTS; k++) {
         nn_place p = nn_layout_place(s->input, k % s->input.slots);
-        m->x[k] = (ckks_complex){p.channel < 3 ? picture[(p.channel * 32 + p.y) * 32 + p.x] / s->input_bound : 0, 0};
+        m->x[k] = (ckks_complex){
+            p.channel < 3 ? picture[(p.channel * 32 + p.y) * 32 + p.x] / s->input_bound : 0, 0};
         ck_assert_double_le(fabs(m->x[k].re), 1);
     }
 }
@@ -141,7 +145,8 @@ START_TEST(schedule_computes_the_network)
     static simulator m;
     static double picture[3072], layers[13 * 16384], tensor[16384];
     double scores[32], direct[32];
-    small_network_init(&n, networks[_i].blocks_per_stage, networks[_i].classes, networks[_i].pad, seed + (unsigned)_i);
+    small_network_init(&n, networks[_i].blocks_per_stage, networks[_i].classes, networks[_i].pad,
+                       seed + (unsigned)_i);
     for (unsigned i = 0; i < 3072; i++) {
         double pixel = (small_uniform(&n) + 1) / 2;
         picture[i] = (pixel - n.model.mean[i / 1024]) / n.model.std[i / 1024];
@@ -161,7 +166,8 @@ START_TEST(schedule_computes_the_network)
         }
     }
     finish(&m, &s, scores);
-    for (unsigned r = 0; r < n.model.classes; r++) ck_assert_double_eq_tol(scores[r], direct[r], 1e-7);
+    for (unsigned r = 0; r < n.model.classes; r++)
+        ck_assert_double_eq_tol(scores[r], direct[r], 1e-7);
     printf("network %d: largest |w| %.2f, first score %.3f\n", _i, max_w, scores[0]);
     ck_assert_double_le(max_w, 1);
     nn_schedule_clear(&s);

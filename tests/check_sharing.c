@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two threads share one context, keys, a bootstrap and a polynomial, each with a workspace and a generator of its own: both get, bit for
- * bit, what one thread alone gets. Under the thread sanitizer (make check-tsan) this shows that nothing const is written to; there
- * `check_sharing race` has a planted race, which must be found. */
+/* Two threads share one context, keys, a bootstrap and a polynomial, each with a workspace and a
+ * generator of its own: both get, bit for bit, what one thread alone gets. Under the thread
+ * sanitizer (make check-tsan) this shows that nothing const is written to; there `check_sharing
+ * race` has a planted race, which must be found. */
 #include "tests/support.h"
 
 #include <pthread.h>
@@ -23,7 +24,8 @@ static void world_open(world *w)
     ring *r = &w->r;
     double coeff[8];
     ring_open(r, &spec, NULL);
-    w->basis = ckks_basis_base(r->params) | ckks_basis_stc(r->params) | ckks_basis_residual(r->params, 4);
+    w->basis =
+        ckks_basis_base(r->params) | ckks_basis_stc(r->params) | ckks_basis_residual(r->params, 4);
     ckks_basis out = w->basis;
     for (int k = 0; k < 3; k++) out &= ~ckks_basis_top(out);
     for (size_t i = 0; i < 8; i++) coeff[i] = 0.1 * random_unit();
@@ -55,7 +57,8 @@ typedef struct worker {
     char detail[256];
 } worker;
 
-static fhola_status encrypt_values(worker *k, ckks_workspace *ws, ckks_rng *rng, ckks_ciphertext *ct, ckks_basis basis)
+static fhola_status encrypt_values(worker *k, ckks_workspace *ws, ckks_rng *rng,
+                                   ckks_ciphertext *ct, ckks_basis basis)
 {
     const ring *r = &k->w->r;
     ckks_plaintext *plain = NULL;
@@ -66,7 +69,8 @@ static fhola_status encrypt_values(worker *k, ckks_workspace *ws, ckks_rng *rng,
     return st;
 }
 
-static fhola_status compute(worker *k, ckks_workspace *ws, ckks_rng *rng, ckks_ciphertext *x, ckks_ciphertext *y)
+static fhola_status compute(worker *k, ckks_workspace *ws, ckks_rng *rng, ckks_ciphertext *x,
+                            ckks_ciphertext *y)
 {
     const ring *r = &k->w->r;
     const ckks_context *c = r->context;
@@ -77,7 +81,8 @@ static fhola_status compute(worker *k, ckks_workspace *ws, ckks_rng *rng, ckks_c
     if (!st) k->hash[0] = ciphertext_hash(y);
     if (!st) st = ckks_polynomial_apply(c, ws, r->keys, k->w->polynomial, y, x);
     if (!st) k->hash[1] = ciphertext_hash(y);
-    if (!st) st = encrypt_values(k, ws, rng, x, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
+    if (!st)
+        st = encrypt_values(k, ws, rng, x, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
     if (!st) st = ckks_bootstrap_apply(c, ws, r->keys, k->w->bootstrap, y, x, 2);
     if (!st) k->hash[2] = ciphertext_hash(y);
     if (!st) st = ckks_decrypt(c, ws, k->z, SLOTS, y, r->secret);
@@ -91,7 +96,8 @@ static void *work(void *arg)
     ckks_workspace *ws = NULL;
     ckks_rng *rng = NULL;
     ckks_ciphertext *x = NULL, *y = NULL;
-    for (size_t i = 0; i < SLOTS; i++) k->z[i] = (ckks_complex){(double)((i * 37 + k->seed[0]) % 101) / 101 - 0.5, 0};
+    for (size_t i = 0; i < SLOTS; i++)
+        k->z[i] = (ckks_complex){(double)((i * 37 + k->seed[0]) % 101) / 101 - 0.5, 0};
     k->status = ckks_workspace_create(&ws, k->w->r.context);
     if (!k->status) k->status = ckks_rng_create_seeded(&rng, k->seed);
     if (!k->status) k->status = ckks_ciphertext_create(&x, k->w->r.context);
@@ -118,7 +124,8 @@ START_TEST(two_threads)
         (void)work(&alone[i]);
         ck_assert_msg(alone[i].status == FHOLA_OK, "alone: %s", alone[i].detail);
     }
-    for (int i = 0; i < THREADS; i++) ck_assert_int_eq(pthread_create(&thread[i], NULL, work, &beside[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, work, &beside[i]), 0);
     for (int i = 0; i < THREADS; i++) ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
     for (int i = 0; i < THREADS; i++) {
         ck_assert_msg(beside[i].status == FHOLA_OK, "beside another: %s", beside[i].detail);

@@ -32,21 +32,20 @@ START_TEST(convolution_is_its_definition)
                                      {.in = 64, .out = 64, .kernel = 3, .stride = 1, .in_size = 8}};
     nn_conv c = shapes[_i];
     uint64_t random = test_seed;
-    size_t weights_count = c.out * c.in * c.kernel * c.kernel, side = c.in_size / c.stride, values = c.in * c.in_size * c.in_size;
+    size_t weights_count = c.out * c.in * c.kernel * c.kernel, side = c.in_size / c.stride,
+           values = c.in * c.in_size * c.in_size;
     double *in = malloc(values * sizeof *in), *out = malloc(c.out * side * side * sizeof *out);
     c.weight = malloc(weights_count * sizeof *c.weight);
     c.bias = malloc(c.out * sizeof *c.bias);
-    for (size_t i = 0; i < weights_count; i++)
-        c.weight[i] = uniform(&random, -1, 1);
-    for (size_t i = 0; i < c.out; i++)
-        c.bias[i] = uniform(&random, -1, 1);
-    for (size_t i = 0; i < values; i++)
-        in[i] = uniform(&random, -1, 1);
+    for (size_t i = 0; i < weights_count; i++) c.weight[i] = uniform(&random, -1, 1);
+    for (size_t i = 0; i < c.out; i++) c.bias[i] = uniform(&random, -1, 1);
+    for (size_t i = 0; i < values; i++) in[i] = uniform(&random, -1, 1);
     nn_conv_apply(out, &c, in);
     for (size_t o = 0; o < c.out; o++)
         for (size_t y = 0; y < side; y++)
             for (size_t x = 0; x < side; x++)
-                assert_close(out[(o * side + y) * side + x], convolution_at(&c, in, o, y, x), 1e-12);
+                assert_close(out[(o * side + y) * side + x], convolution_at(&c, in, o, y, x),
+                             1e-12);
     free(in);
     free(out);
     free(c.weight);
@@ -57,8 +56,7 @@ END_TEST
 /* Cosine form of T_k for |X| <= 1, hyperbolic beyond. */
 static double chebyshev(unsigned k, double x)
 {
-    if (fabs(x) <= 1)
-        return cos(k * acos(x));
+    if (fabs(x) <= 1) return cos(k * acos(x));
     return (x < 0 && k % 2 ? -1 : 1) * cosh(k * acosh(fabs(x)));
 }
 
@@ -84,17 +82,18 @@ static void check_trace(const nn_model *model, const nn_plan *plan, uint64_t see
     double values[NN_PICTURE_VALUES], scores[3];
     uint64_t random = seed;
     nn_trace *trace;
-    for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
-        values[i] = uniform(&random, -2, 2);
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) values[i] = uniform(&random, -2, 2);
     succeed(nn_trace_create(&trace, model, plan, values));
     ck_assert_uint_eq(trace->count, nn_model_activations(model));
     for (size_t i = 0; i < trace->count; i++) {
         const nn_trace_layer *layer = &trace->layers[i];
         const nn_block *block = i > 0 ? &model->blocks[(i - 1) / 2] : NULL;
         for (int n = 0; n < 300; n++) {
-            size_t c = next_random(&random) % layer->channels, y = next_random(&random) % layer->size, x = next_random(&random) % layer->size;
+            size_t c = next_random(&random) % layer->channels,
+                   y = next_random(&random) % layer->size, x = next_random(&random) % layer->size;
             size_t place = (c * layer->size + y) * layer->size + x;
-            double sum = convolution_at(nn_activation_conv(model, i), i ? trace->layers[i - 1].y : values, c, y, x);
+            double sum = convolution_at(nn_activation_conv(model, i),
+                                        i ? trace->layers[i - 1].y : values, c, y, x);
             if (i > 0 && i % 2 == 0) {
                 const double *in = trace->layers[i - 2].y;
                 size_t quarter = layer->channels / 4;

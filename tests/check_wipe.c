@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The secret key is nowhere in the memory of the process any more once its owner is gone: all that the process may write is searched for
- * it, in the form of its file and as coefficients. */
+/* The secret key is nowhere in the memory of the process any more once its owner is gone: all that
+ * the process may write is searched for it, in the form of its file and as coefficients. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,11 +14,12 @@
 #include "tests/small_network.h"
 #include "tests/support.h"
 
-#define PACKED  48u           /* bytes of the file's form that are searched for, 4 coefficients each */
-#define PIECE   (1u << 20)    /* memory is searched in pieces of this size */
+#define PACKED  48u        /* bytes of the file's form that are searched for, 4 coefficients each */
+#define PIECE   (1u << 20) /* memory is searched in pieces of this size */
 #define PATTERN (4u * PACKED) /* the longer of both */
 
-/* What is searched for, and the copy of the piece of memory that is searched; all in one place, which is left out of the search. */
+/* What is searched for, and the copy of the piece of memory that is searched; all in one place,
+ * which is left out of the search. */
 static struct {
     unsigned char packed[PACKED], unpacked[PATTERN], piece[PIECE + PATTERN];
 } search;
@@ -62,7 +63,8 @@ static size_t count_in(int memory, unsigned long start, unsigned long end)
         size_t wanted = end - at < sizeof search.piece ? end - at : sizeof search.piece;
         ssize_t got = pread(memory, search.piece, wanted, (off_t)at);
         if (got <= 0) continue;
-        found += count_of(search.packed, PACKED, (size_t)got) + count_of(search.unpacked, PATTERN, (size_t)got);
+        found += count_of(search.packed, PACKED, (size_t)got) +
+                 count_of(search.unpacked, PATTERN, (size_t)got);
     }
     return found;
 }
@@ -76,7 +78,8 @@ static size_t count_everywhere(void)
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
     ck_assert(maps != NULL && memory >= 0);
     while (fgets(line, sizeof line, maps))
-        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) == 3 && rights[0] == 'r' && rights[1] == 'w') {
+        if (sscanf(line, "%lx-%lx %7s", &start, &end, rights) == 3 && rights[0] == 'r' &&
+            rights[1] == 'w') {
             found += count_in(memory, start, end);
             searched += end - start;
         }
@@ -129,7 +132,8 @@ static void use(nn_owner *owner)
     ckks_writer_destroy(out);
     rewind(stream);
     ck_assert_ok(ckks_reader_create(&in, stream, "stream"));
-    ck_assert_int_eq(nn_owner_decrypt(owner, scores, in, &more), FHOLA_LEVEL); /* a picture is no result */
+    /* a picture is no result */
+    ck_assert_int_eq(nn_owner_decrypt(owner, scores, in, &more), FHOLA_LEVEL);
     ckks_reader_destroy(in);
     (void)fclose(stream);
 }

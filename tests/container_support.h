@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers in memory, streams that fail or stutter, and containers with one thing wrong but all checksums right: what the tests
- * of files share. Include it before anything else. */
+/* Containers in memory, streams that fail or stutter, and containers with one thing wrong but all
+ * checksums right: what the tests of files share. Include it before anything else. */
 #ifndef TESTS_CONTAINER_SUPPORT_H
 #define TESTS_CONTAINER_SUPPORT_H
 
@@ -16,7 +16,7 @@
 #include "ckks/container.h"
 #include "tests/support.h"
 
-/* ------------------------------------------------------------------ bytes in memory */
+/* ---- bytes in memory ---- */
 
 typedef struct bytes {
     unsigned char *data;
@@ -54,7 +54,7 @@ static inline bytes bytes_copy(bytes b)
     return c;
 }
 
-/* ------------------------------------------------------------------ streams with limits */
+/* ---- streams with limits ---- */
 
 /* Reads hand over at most `step` bytes; at byte `fail_at` reads and writes fail with `error`. */
 typedef struct limited {
@@ -94,7 +94,8 @@ static inline ssize_t limited_write(void *cookie, const char *in, size_t size)
 
 static inline FILE *limited_open(limited *s, const char *mode)
 {
-    return fopencookie(s, mode, (cookie_io_functions_t){.read = limited_read, .write = limited_write});
+    return fopencookie(s, mode,
+                       (cookie_io_functions_t){.read = limited_read, .write = limited_write});
 }
 
 static inline FILE *limited_stream(limited *s, const char *mode)
@@ -114,7 +115,7 @@ static inline ckks_reader *bytes_reader(bytes b, limited *s, FILE **stream)
     return r;
 }
 
-/* ------------------------------------------------------------------ what a container is made of */
+/* ---- what a container is made of ---- */
 
 /* Position of the head of chunk `number` of the container at `start`. */
 static inline size_t chunk_at(bytes b, size_t start, unsigned number)
@@ -150,7 +151,8 @@ static inline void fix_chunk(bytes b, unsigned number)
 }
 
 /* The detail message of the last failure contains `text`. */
-#define ck_assert_detail(text)                                                                                                     \
-    ck_assert_msg(strstr(fhola_detail(), text) != NULL, "the message \"%s\" does not say \"%s\"", fhola_detail(), text)
+#define ck_assert_detail(text)                                                                     \
+    ck_assert_msg(strstr(fhola_detail(), text) != NULL, "the message \"%s\" does not say \"%s\"",  \
+                  fhola_detail(), text)
 
 #endif

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Constant time: the library's own code, as it was compiled, runs under valgrind with everything secret marked as undefined, so that
- * memcheck reports each branch and each address that depends on a secret (the method of ctgrind and of libsecp256k1). Secret are: the
- * state of the generator and all drawn from it (secret keys, errors), pictures and values to encrypt, and what decryption gives.
- * Public are the points where the library calls ckks_declassify, each with its reason there, and the results listed below under
- * "published". Not covered: instructions whose time depends on their operands (division of floating point numbers), the caches and
- * the predictor; the AVX-512 tables, which valgrind cannot run.
+/* Constant time: the library's own code, as it was compiled, runs under valgrind with everything
+ * secret marked as undefined, so that memcheck reports each branch and each address that depends on
+ * a secret (the method of ctgrind and of libsecp256k1). Secret are: the state of the generator and
+ * all drawn from it (secret keys, errors), pictures and values to encrypt, and what decryption
+ * gives. Public are the points where the library calls ckks_declassify, each with its reason there,
+ * and the results listed below under "published". Not covered: instructions whose time depends on
+ * their operands (division of floating point numbers), the caches and the predictor; the AVX-512
+ * tables, which valgrind cannot run.
  *
  *     valgrind --error-exitcode=9 tests/ctime_tests [branch|index]
  *
- * With an argument a leak is planted, which valgrind must find. Exit code 77 outside valgrind, or without the tables of FHOLA_ISA. make check-ctime does all of this. */
+ * With an argument a leak is planted, which valgrind must find. Exit code 77 outside valgrind, or
+ * without the tables of FHOLA_ISA. make check-ctime does all of this. */
 #define _GNU_SOURCE /* open_memstream */
 #include "tests/support.h"
 
@@ -41,7 +44,8 @@ static void published(const void *memory, size_t bytes)
     (void)VALGRIND_MAKE_MEM_DEFINED(memory, bytes);
 }
 
-/* Stops unless the bytes are still secret: otherwise the marks were lost on the way and the run would show nothing. */
+/* Stops unless the bytes are still secret: otherwise the marks were lost on the way and the run
+ * would show nothing. */
 static void assert_secret(const char *what, const void *memory, size_t bytes)
 {
     unsigned char mark[64];
@@ -62,7 +66,7 @@ static void ok(const char *what, fhola_status st)
     exit(EXIT_FAILURE);
 }
 
-/* ------------------------------------------------------------------ what is published */
+/* ---- what is published ---- */
 
 /* Ciphertexts, public keys and evaluation keys leave their owner: all of their residues are. */
 static void publish_ciphertext(const ckks_ciphertext *ct)
@@ -76,7 +80,7 @@ static void publish_keys(const ckks_eval_keys *keys)
     for (size_t i = 0; i < keys->count; i++) published(keys->key[i].data, keys->key[i].bytes);
 }
 
-/* ------------------------------------------------------------------ the party that holds the secrets */
+/* ---- the party that holds the secrets ---- */
 
 typedef struct party {
     ckks_params *params;
@@ -116,11 +120,13 @@ static void make_secret_key(party *p)
     assert_secret("secret key, evaluation form", p->key->ntt, 64);
 }
 
-/* ------------------------------------------------------------------ key generation */
+/* ---- key generation ---- */
 
-static void request(party *p, ckks_key_list *list, ckks_key_kind kind, uint32_t rotation, ckks_basis q, ckks_basis special)
+static void request(party *p, ckks_key_list *list, ckks_key_kind kind, uint32_t rotation,
+                    ckks_basis q, ckks_basis special)
 {
-    ok("list of keys", ckks_key_list_add(list, p->context, (ckks_key_request){kind, rotation, q, special}));
+    ok("list of keys",
+       ckks_key_list_add(list, p->context, (ckks_key_request){kind, rotation, q, special}));
 }
 
 static void test_keys(void)
@@ -137,7 +143,8 @@ static void test_keys(void)
     request(&p, &list, CKKS_KEY_RELINEARIZE, 0, p.chain, p.special);
     request(&p, &list, CKKS_KEY_ROTATE, 5, 0x7, ckks_basis_special_for(p.params, 0x7));
     request(&p, &list, CKKS_KEY_CONJUGATE, 0, 0x7, p.special);
-    request(&p, &list, CKKS_KEY_DENSE_TO_SPARSE, 0, 1, (ckks_basis)1 << ckks_params_chain(p.params));
+    request(&p, &list, CKKS_KEY_DENSE_TO_SPARSE, 0, 1,
+            (ckks_basis)1 << ckks_params_chain(p.params));
     request(&p, &list, CKKS_KEY_SPARSE_TO_DENSE, 0, p.chain, p.special);
     ok("evaluation keys", ckks_eval_keys_create(&keys, p.context, p.key, &list, p.rng, NULL, NULL));
     for (size_t i = 0; i < keys->count; i++) assert_secret("evaluation key", keys->key[i].data, 8);
@@ -148,7 +155,7 @@ static void test_keys(void)
     party_close(&p);
 }
 
-/* ------------------------------------------------------------------ encryption and decryption */
+/* ---- encryption and decryption ---- */
 
 enum { SLOTS = 128 };
 
@@ -200,7 +207,7 @@ static void test_encryption(void)
     party_close(&p);
 }
 
-/* ------------------------------------------------------------------ the secret key's file */
+/* ---- the secret key's file ---- */
 
 static void test_secret_file(void)
 {
@@ -224,7 +231,8 @@ static void test_secret_file(void)
     ok("commit", ckks_writer_commit(writer));
     ckks_writer_destroy(writer);
     fclose(out);
-    /* All but the content of the chunk, its checksum included, is public: the head, "PARM", the heads of "SKEY" and "END ". */
+    /* All but the content of the chunk, its checksum included, is public: the head, "PARM", the
+     * heads of "SKEY" and "END ". */
     size_t content = 40 + 32 + CKKS_SPEC_BYTES + 32, packed = p.context->n / 4;
     assert_secret("file", data + content, packed);
     published(data, content);
@@ -244,7 +252,7 @@ static void test_secret_file(void)
     party_close(&p);
 }
 
-/* ------------------------------------------------------------------ pictures and scores */
+/* ---- pictures and scores ---- */
 
 static void test_picture(void)
 {
@@ -277,7 +285,7 @@ static void test_picture(void)
     party_close(&p);
 }
 
-/* ------------------------------------------------------------------ planted leaks */
+/* ---- planted leaks ---- */
 
 static volatile unsigned sink;
 
@@ -316,7 +324,8 @@ int main(int argc, char **argv)
     test_encryption();
     test_secret_file();
     test_picture();
-    printf("keys, encryption, decryption, secret key file, pictures: no branch and no address from a secret; %u declassified\n",
+    printf("keys, encryption, decryption, secret key file, pictures: no branch and no address from "
+           "a secret; %u declassified\n",
            declassified);
     return EXIT_SUCCESS;
 }

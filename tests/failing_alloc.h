@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An allocator whose calls can be made to fail, in turn. Linked with --wrap (failing_alloc_flags in Makefile.inc), so that only the
- * project's own allocations are counted and fail. Not for several threads. */
+/* An allocator whose calls can be made to fail, in turn. Linked with --wrap (failing_alloc_flags in
+ * Makefile.inc), so that only the project's own allocations are counted and fail. Not for several
+ * threads. */
 #ifndef TESTS_FAILING_ALLOC_H
 #define TESTS_FAILING_ALLOC_H
 
@@ -8,8 +9,8 @@
 
 #include "tests/support.h"
 
-/* Counted while `watching`, that is during the calls under test: blocks in use, allocations, the one to fail (with all later
- * ones). */
+/* Counted while `watching`, that is during the calls under test: blocks in use, allocations, the
+ * one to fail (with all later ones). */
 static int watching, fail_rest;
 static long live, calls, fail_at;
 
@@ -68,11 +69,13 @@ void __wrap_free(void *memory)
     __real_free(memory);
 }
 
-/* ------------------------------------------------------------------ trying */
+/* ---- trying ---- */
 
-/* Runs `run` with allocation `at` failing (-1: none), and with `rest` all later ones. `spoilt` (may be NULL): has anything else gone
- * wrong? What a failing run has allocated must be released, and so must all of a succeeding one unless `keeps`. */
-static inline fhola_status run_failing(const char *name, fhola_status (*run)(void), int (*spoilt)(void), int keeps, long at, int rest)
+/* Runs `run` with allocation `at` failing (-1: none), and with `rest` all later ones. `spoilt` (may
+ * be NULL): has anything else gone wrong? What a failing run has allocated must be released, and so
+ * must all of a succeeding one unless `keeps`. */
+static inline fhola_status run_failing(const char *name, fhola_status (*run)(void),
+                                       int (*spoilt)(void), int keeps, long at, int rest)
 {
     (void)fhola_fail(FHOLA_OK, "%s", "");
     calls = live = 0;
@@ -81,13 +84,15 @@ static inline fhola_status run_failing(const char *name, fhola_status (*run)(voi
     watching = 1;
     fhola_status st = run();
     watching = 0;
-    ck_assert_msg(live == 0 || (keeps && !st), "%s, allocation %ld%s: %ld blocks leaked", name, at, rest ? " and later" : "", live);
-    ck_assert_msg(!spoilt || !spoilt(), "%s, allocation %ld%s: an output is half written", name, at, rest ? " and later" : "");
+    ck_assert_msg(live == 0 || (keeps && !st), "%s, allocation %ld%s: %ld blocks leaked", name, at,
+                  rest ? " and later" : "", live);
+    ck_assert_msg(!spoilt || !spoilt(), "%s, allocation %ld%s: an output is half written", name, at,
+                  rest ? " and later" : "");
     return st;
 }
 
-/* The next position to try of `total`, where at most `most` are: a third of those are the first ones, a third the last ones, the others
- * are spread evenly between. */
+/* The next position to try of `total`, where at most `most` are: a third of those are the first
+ * ones, a third the last ones, the others are spread evenly between. */
 static inline long next_position(long at, long total, long most)
 {
     long ends = most / 3;
@@ -96,10 +101,13 @@ static inline long next_position(long at, long total, long most)
     return next < total - ends ? next : total - ends;
 }
 
-#define BOTH_WAYS 300 /* of more positions than this, every other one fails alone, the others with all that follow */
+#define BOTH_WAYS                                                                                  \
+    300 /* of more positions than this, every other one fails alone, the others with all that follow */
 
-/* Lets allocations of `run` fail, alone and with all that follow: each time NOMEM with a message. Then `run` must succeed. */
-static inline void fail_each(const char *name, fhola_status (*run)(void), int (*spoilt)(void), long most)
+/* Lets allocations of `run` fail, alone and with all that follow: each time NOMEM with a message.
+ * Then `run` must succeed. */
+static inline void fail_each(const char *name, fhola_status (*run)(void), int (*spoilt)(void),
+                             long most)
 {
     fhola_status first = run_failing(name, run, spoilt, 0, -1, 0);
     long total = calls, tried = 0;
@@ -109,11 +117,12 @@ static inline void fail_each(const char *name, fhola_status (*run)(void), int (*
         for (int rest = 0; rest < 2; rest++) {
             if (total > BOTH_WAYS && most > BOTH_WAYS && rest != at % 2) continue;
             fhola_status st = run_failing(name, run, spoilt, 0, at, rest);
-            ck_assert_msg(st == FHOLA_NOMEM, "%s, allocation %ld of %ld%s: %s (%s)", name, at, total, rest ? " and later" : "",
-                          fhola_strerror(st), fhola_detail());
+            ck_assert_msg(st == FHOLA_NOMEM, "%s, allocation %ld of %ld%s: %s (%s)", name, at,
+                          total, rest ? " and later" : "", fhola_strerror(st), fhola_detail());
             ck_assert_msg(fhola_detail()[0] != 0, "%s, allocation %ld: no message", name, at);
         }
-    ck_assert_msg(run_failing(name, run, spoilt, 0, -1, 0) == FHOLA_OK, "%s, again: %s", name, fhola_detail());
+    ck_assert_msg(run_failing(name, run, spoilt, 0, -1, 0) == FHOLA_OK, "%s, again: %s", name,
+                  fhola_detail());
     printf("%-28s %ld of %ld allocations failed in turn\n", name, tried, total);
     fflush(stdout);
 }

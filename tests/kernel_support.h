@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernel tests share: primes, reference arithmetic with the compiler's 128-bit remainder, input patterns. */
+/* What the kernel tests share: primes, reference arithmetic with the compiler's 128-bit remainder,
+ * input patterns. */
 #ifndef TESTS_KERNEL_SUPPORT_H
 #define TESTS_KERNEL_SUPPORT_H
 
@@ -16,7 +17,8 @@ __extension__ typedef unsigned __int128 wide;
 
 static uint64_t random_state;
 
-/* The seed of this run: FHOLA_TEST_SEED or the clock; printed, so that a failure can be repeated. */
+/* The seed of this run: FHOLA_TEST_SEED or the clock; printed, so that a failure can be
+ * repeated. */
 static void seed_from_environment(void)
 {
     const char *text = getenv("FHOLA_TEST_SEED");
@@ -110,11 +112,13 @@ static uint64_t root_of_product(uint64_t p, unsigned log_n)
     while (p % a) a += (uint64_t)2 << log_n;
     b = p / a;
     uint64_t x_a = root_of_prime(a, log_n), x_b = root_of_prime(b, log_n);
-    uint64_t from_a = mul_mod(b, power_mod(b % a, a - 2, a), p), from_b = mul_mod(a, power_mod(a % b, b - 2, b), p);
+    uint64_t from_a = mul_mod(b, power_mod(b % a, a - 2, a), p),
+             from_b = mul_mod(a, power_mod(a % b, b - 2, b), p);
     return (mul_mod(x_a, from_a, p) + mul_mod(x_b, from_b, p)) % p;
 }
 
-/* The ring's modulus under `kernel`; psi is the first root found, which is the same for every table. */
+/* The ring's modulus under `kernel`; psi is the first root found, which is the same for every
+ * table. */
 static ckks_prime ring_prime(const ckks_kernel *kernel, uint64_t p, unsigned log_n)
 {
     ckks_prime r;
@@ -139,12 +143,12 @@ static void *limb_alloc(size_t words)
 
 enum pattern { ZEROS, ONES, TOP, ALTERNATING, EDGES, RANDOM, PATTERNS };
 
-/* Residues below p: all 0, all 1, all p - 1, 0 and p - 1 in turn, a mix of values at the edges, uniform. */
+/* Residues below p: all 0, all 1, all p - 1, 0 and p - 1 in turn, a mix of values at the edges,
+ * uniform. */
 static void fill_pattern(uint64_t *a, size_t n, enum pattern pattern, uint64_t p)
 {
     const uint64_t edge[8] = {0, 1, 2, p - 1, p - 2, p / 2, p / 2 + 1, p / 3};
-    for (size_t i = 0; i < n; i++)
-        switch (pattern) {
+    for (size_t i = 0; i < n; i++) switch (pattern) {
         case ZEROS: a[i] = 0; break;
         case ONES: a[i] = 1; break;
         case TOP: a[i] = p - 1; break;
@@ -159,8 +163,10 @@ static inline void *pack(const uint64_t *a, size_t n, unsigned width)
 {
     uint64_t *words = limb_alloc(n);
     for (size_t i = 0; i < n; i++) {
-        if (width == 4) ((uint32_t *)words)[i] = (uint32_t)a[i];
-        else words[i] = a[i];
+        if (width == 4)
+            ((uint32_t *)words)[i] = (uint32_t)a[i];
+        else
+            words[i] = a[i];
     }
     return words;
 }
@@ -169,22 +175,26 @@ static inline void *pack(const uint64_t *a, size_t n, unsigned width)
 static inline ckks_automorphism automorphism(uint64_t g, unsigned log_n)
 {
     size_t n = (size_t)1 << log_n;
-    uint32_t *source = calloc(n + n / 64 + 1, sizeof *source), *position = malloc(2 * n * sizeof *position);
+    uint32_t *source = calloc(n + n / 64 + 1, sizeof *source),
+             *position = malloc(2 * n * sizeof *position);
     ck_assert(source && position);
     for (uint32_t i = 0; i < n; i++) position[ckks_ntt_exponent(i, log_n)] = i;
-    for (uint32_t i = 0; i < n; i++) source[i] = position[g * ckks_ntt_exponent(i, log_n) & (2 * n - 1)];
+    for (uint32_t i = 0; i < n; i++)
+        source[i] = position[g * ckks_ntt_exponent(i, log_n) & (2 * n - 1)];
     for (size_t b = 0; b < n / 64; b++) source[n + b] = source[64 * b];
     free(position);
     ckks_automorphism sigma = {g, source, source + n};
     return sigma;
 }
 
-#define ck_assert_limbs_eq(a, b, n, kernel, prime, what) \
-    do { \
-        for (size_t at_ = 0; at_ < (n); at_++) \
-            if ((a)[at_] != (b)[at_]) \
-                ck_abort_msg("%s, p = %" PRIu64 ", n = %zu, %s: position %zu is %" PRIu64 ", not %" PRIu64, (kernel)->name, \
-                             (prime)->p, (size_t)1 << (prime)->log_n, what, at_, (a)[at_], (b)[at_]); \
+#define ck_assert_limbs_eq(a, b, n, kernel, prime, what)                                           \
+    do {                                                                                           \
+        for (size_t at_ = 0; at_ < (n); at_++)                                                     \
+            if ((a)[at_] != (b)[at_])                                                              \
+                ck_abort_msg("%s, p = %" PRIu64 ", n = %zu, %s: position %zu is %" PRIu64          \
+                             ", not %" PRIu64,                                                     \
+                             (kernel)->name, (prime)->p, (size_t)1 << (prime)->log_n, what, at_,   \
+                             (a)[at_], (b)[at_]);                                                  \
     } while (0)
 
 #endif

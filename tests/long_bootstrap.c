@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bootstrapping at full size. Set R15: n = 2^14, 2^13, 2^12, all numbers of residual levels, and four in a row; RMS errors in
- * units of the range, held against 2^-12.0; the fourth in a row within 0.3 bit of the first. Set R16: 2^14 real values, half as many as
- * there are slots, and complex ones in all slots, held against 2^-20. */
+/* Bootstrapping at full size. Set R15: n = 2^14, 2^13, 2^12, all numbers of residual levels, and
+ * four in a row; RMS errors in units of the range, held against 2^-12.0; the fourth in a row within
+ * 0.3 bit of the first. Set R16: 2^14 real values, half as many as there are slots, and complex
+ * ones in all slots, held against 2^-20. */
 #include "tests/support.h"
 
 #define LOG_MOST 14u
-#define BOUND 12.0
+#define BOUND    12.0
 #define BOUND_16 20.0
 
 static ring r;
@@ -22,11 +23,14 @@ static void sines(ckks_complex *want, const double *w, size_t n)
     for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(w[s % n], eps), 0};
 }
 
-/* Bootstraps z, repeated in blocks of n, and compares with `want` in all slots: the RMS error in bits. */
-static double compare(const ckks_bootstrap *bs, ckks_complex *z, const ckks_complex *want, size_t n, unsigned levels)
+/* Bootstraps z, repeated in blocks of n, and compares with `want` in all slots: the RMS error in
+ * bits. */
+static double compare(const ckks_bootstrap *bs, ckks_complex *z, const ckks_complex *want, size_t n,
+                      unsigned levels)
 {
     double before = seconds();
-    ckks_ciphertext *ct = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), ckks_basis_base(r.params) | ckks_basis_stc(r.params));
+    ckks_ciphertext *ct = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs),
+                                  ckks_basis_base(r.params) | ckks_basis_stc(r.params));
     ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, ct, ct, levels));
     decrypt(&r, z, ct);
     double bits = -log2(rms_difference(z, want, r.slots));
@@ -53,8 +57,8 @@ static double once(const ckks_bootstrap *bs, unsigned log_n, unsigned levels)
     return bits;
 }
 
-/* What the merge and the trace make of a ciphertext's slots: errors of a half's unused component join the other half, copies are
- * averaged. */
+/* What the merge and the trace make of a ciphertext's slots: errors of a half's unused component
+ * join the other half, copies are averaged. */
 static void effective_input(double *w, const ckks_complex *z, size_t n)
 {
     size_t half = n / 2;
@@ -65,22 +69,26 @@ static void effective_input(double *w, const ckks_complex *z, size_t n)
     }
 }
 
-/* Bootstrap, multiply by the mask (1 | i), back to the input's level and scale, again. Each error is that of one bootstrap:
- * against the sine of what its input stands for. The sum of all is printed besides. */
+/* Bootstrap, multiply by the mask (1 | i), back to the input's level and scale, again. Each error
+ * is that of one bootstrap: against the sine of what its input stands for. The sum of all is
+ * printed besides. */
 static void four_in_a_row(const ckks_bootstrap *bs, unsigned log_n)
 {
     enum { ROUNDS = 4 };
     size_t n = (size_t)1 << log_n;
     double *w = malloc(2 * n * sizeof *w), *whole = w + n, bits[ROUNDS];
-    ckks_complex *z = malloc(2 * r.slots * sizeof *z), *want = z + r.slots, *mask = malloc(n * sizeof *mask);
-    ckks_basis input = ckks_basis_base(r.params) | ckks_basis_stc(r.params), top = ckks_basis_residual(r.params, 1);
+    ckks_complex *z = malloc(2 * r.slots * sizeof *z), *want = z + r.slots,
+                 *mask = malloc(n * sizeof *mask);
+    ckks_basis input = ckks_basis_base(r.params) | ckks_basis_stc(r.params),
+               top = ckks_basis_residual(r.params, 1);
     ck_assert(w && z && mask);
     for (size_t s = 0; s < n; s++) {
         whole[s] = random_unit();
         w[s] = 1;
     }
     bootstrap_slots(mask, w, n);
-    double plain_scale = ckks_bootstrap_scale_in(bs) * basis_product(&r, top) / ckks_bootstrap_scale_out(bs);
+    double plain_scale =
+        ckks_bootstrap_scale_in(bs) * basis_product(&r, top) / ckks_bootstrap_scale_out(bs);
     ckks_plaintext *plain = encode(&r, mask, n, plain_scale, input | top);
     bootstrap_slots(z, whole, n);
     ckks_ciphertext *ct = encrypt(&r, z, n, ckks_bootstrap_scale_in(bs), input);
@@ -93,14 +101,15 @@ static void four_in_a_row(const ckks_bootstrap *bs, unsigned log_n)
         sines(want, w, n);
         bits[round] = -log2(rms_difference(z, want, r.slots));
         for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){whole[s % n], 0};
-        printf("n = 2^%u, number %d in a row: RMS 2^-%.2f, with those before 2^%.2f\n", log_n, round + 1, bits[round],
-               log2(rms_difference(z, want, r.slots)));
+        printf("n = 2^%u, number %d in a row: RMS 2^-%.2f, with those before 2^%.2f\n", log_n,
+               round + 1, bits[round], log2(rms_difference(z, want, r.slots)));
         fflush(stdout);
         ck_assert_double_ge(bits[round], BOUND);
         ck_assert_ok(ckks_mul_plain(r.context, ct, ct, plain));
         ck_assert_ok(ckks_rescale(r.context, r.ws, ct, ct, input));
     }
-    /* Better, if anything: the sine makes values smaller each time, and part of the error is in proportion to them. */
+    /* Better, if anything: the sine makes values smaller each time, and part of the error is in
+     * proportion to them. */
     ck_assert_double_ge(bits[ROUNDS - 1], bits[0] - 0.3);
     ckks_plaintext_destroy(plain);
     ckks_ciphertext_destroy(ct);
@@ -117,11 +126,13 @@ START_TEST(full_size)
     set_threads(0);
     ring_open(&r, &spec, NULL);
     for (unsigned k = 0; k < 3; k++) {
-        ck_assert_ok(ckks_bootstrap_create(&bs[k], r.context, r.ws, LOG_MOST - k, exp2(spec.scale_bits), 1));
+        ck_assert_ok(
+            ckks_bootstrap_create(&bs[k], r.context, r.ws, LOG_MOST - k, exp2(spec.scale_bits), 1));
         ck_assert_ok(ckks_bootstrap_keys(bs[k], r.context, &r.list));
     }
     ring_keys(&r);
-    printf("%s, %zu keys of %.2f GiB\n", ckks_context_isa(r.context), r.list.count, (double)ckks_eval_keys_bytes(r.keys) * 0x1p-30);
+    printf("%s, %zu keys of %.2f GiB\n", ckks_context_isa(r.context), r.list.count,
+           (double)ckks_eval_keys_bytes(r.keys) * 0x1p-30);
     for (unsigned k = 0; k < 3; k++)
         for (unsigned levels = 2; levels <= spec.residual_levels; levels++)
             ck_assert_double_ge(once(bs[k], LOG_MOST - k, levels), BOUND);
@@ -139,11 +150,13 @@ static void open_16(ckks_bootstrap **bs, ckks_params_spec *spec, int complex_val
     set_threads(0);
     ring_open(&r, spec, NULL);
     double scale = exp2(spec->scale_bits);
-    ck_assert_ok(complex_values ? ckks_bootstrap_create_complex(bs, r.context, r.ws, spec->log_n - 1, scale, 1)
-                                : ckks_bootstrap_create(bs, r.context, r.ws, LOG_MOST, scale, 1));
+    ck_assert_ok(complex_values
+                     ? ckks_bootstrap_create_complex(bs, r.context, r.ws, spec->log_n - 1, scale, 1)
+                     : ckks_bootstrap_create(bs, r.context, r.ws, LOG_MOST, scale, 1));
     ck_assert_ok(ckks_bootstrap_keys(*bs, r.context, &r.list));
     ring_keys(&r);
-    printf("R16, %zu keys of %.2f GiB\n", r.list.count, (double)ckks_eval_keys_bytes(r.keys) * 0x1p-30);
+    printf("R16, %zu keys of %.2f GiB\n", r.list.count,
+           (double)ckks_eval_keys_bytes(r.keys) * 0x1p-30);
 }
 
 START_TEST(deep_set_real)
@@ -166,7 +179,8 @@ START_TEST(deep_set_complex_in_all_slots)
     ckks_complex *z = malloc(2 * r.slots * sizeof *z), *want = z + r.slots;
     ck_assert_ptr_nonnull(z);
     random_complex(z, r.slots, 1);
-    for (size_t s = 0; s < r.slots; s++) want[s] = (ckks_complex){bootstrap_sine(z[s].re, eps), bootstrap_sine(z[s].im, eps)};
+    for (size_t s = 0; s < r.slots; s++)
+        want[s] = (ckks_complex){bootstrap_sine(z[s].re, eps), bootstrap_sine(z[s].im, eps)};
     ck_assert_double_ge(compare(bs, z, want, r.slots, spec.residual_levels), BOUND_16);
     free(z);
     ckks_bootstrap_destroy(bs);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The encrypted network against the plaintext polynomial network, layer by layer, at full size: R15, a real model and plan, real
- * pictures.
+/* The encrypted network against the plaintext polynomial network, layer by layer, at full size:
+ * R15, a real model and plan, real pictures.
  *
- * The pictures: the bundled ones, one per class, and records 0 to 19 of test_batch.bin in the folder FHOLA_DATA (without it, none).
- * Environment (all optional): FHOLA_TEST_MODEL, FHOLA_TEST_PLAN: other files than the bundled resnet20; FHOLA_TEST_BUNDLED,
- * FHOLA_TEST_FIRST, FHOLA_TEST_RECORDS: number of bundled pictures, first record, number of records; FHOLA_TEST_LAYERS=0: no
- * comparison of layers; FHOLA_TEST_PARAMS: another named parameter set. */
+ * The pictures: the bundled ones, one per class, and records 0 to 19 of test_batch.bin in the
+ * folder FHOLA_DATA (without it, none). Environment (all optional): FHOLA_TEST_MODEL,
+ * FHOLA_TEST_PLAN: other files than the bundled resnet20; FHOLA_TEST_BUNDLED, FHOLA_TEST_FIRST,
+ * FHOLA_TEST_RECORDS: number of bundled pictures, first record, number of records;
+ * FHOLA_TEST_LAYERS=0: no comparison of layers; FHOLA_TEST_PARAMS: another named parameter set. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +21,10 @@
 #define LAYER_BOUND   0x1p-9 /* RMS error of a layer in units of its range */
 #define SCORE_BOUND   0.02   /* RMS error of the scores in units of their deviation */
 #define FLOOD_ERROR   0.02   /* RMS error of a result */
-#define MARGIN_NOISES 6.0    /* the top class must agree when its lead is this many times the noise */
+#define MARGIN_NOISES 6.0 /* the top class must agree when its lead is this many times the noise */
 
-static const char *const bundled[] = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+static const char *const bundled[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                      "dog",      "frog",       "horse", "ship", "truck"};
 #define BUNDLED (sizeof bundled / sizeof bundled[0])
 
 typedef struct error_sum {
@@ -66,12 +68,13 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void bundled_path(char *path, size_t room, const char *folder, const char *name, const char *suffix)
+static void bundled_path(char *path, size_t room, const char *folder, const char *name,
+                         const char *suffix)
 {
     snprintf(path, room, "%s/nn/%s/%s.%s", setting("top_srcdir", "."), folder, name, suffix);
 }
 
-/* ------------------------------------------------------------------ comparison */
+/* ---- comparison ---- */
 
 static void add_error(error_sum *e, double encrypted, double plain)
 {
@@ -99,7 +102,8 @@ static fhola_status observe(void *user, size_t layer, nn_step step, const ckks_c
     if (step == NN_STEP_SCORES) return FHOLA_OK;
     const nn_recipe *r = &b->network->schedule.layer[layer];
     const nn_trace_layer *t = &b->trace->layers[layer];
-    fhola_status status = ckks_decrypt(b->context, b->workspace, b->values, r->layout.slots, value, b->secret);
+    fhola_status status =
+        ckks_decrypt(b->context, b->workspace, b->values, r->layout.slots, value, b->secret);
     if (status != FHOLA_OK) return status;
     nn_layout_gather(r->layout, b->tensor, b->values);
     size_t pixels = (size_t)r->layout.side * r->layout.side;
@@ -133,7 +137,7 @@ static size_t top(const double *v, size_t n, double *lead)
     return best;
 }
 
-/* ------------------------------------------------------------------ set-up */
+/* ---- set-up ---- */
 
 static void load(bench *b)
 {
@@ -153,12 +157,16 @@ static void prepare(bench *b)
     check(ckks_rng_create(&b->rng), "randomness");
     check(ckks_secret_key_create(&b->secret, b->context, b->rng), "secret key");
     double compile = now();
-    check(nn_network_create(&b->network, b->context, b->workspace, b->model, b->plan, 1), "network");
+    check(nn_network_create(&b->network, b->context, b->workspace, b->model, b->plan, 1),
+          "network");
     double keygen = now();
-    check(ckks_eval_keys_create(&b->keys, b->context, b->secret, nn_network_keys(b->network), b->rng, NULL, NULL), "keys");
+    check(ckks_eval_keys_create(&b->keys, b->context, b->secret, nn_network_keys(b->network),
+                                b->rng, NULL, NULL),
+          "keys");
     double end = now();
-    printf("context %.1f s, compile %.1f s (%.0f MiB), %zu keys %.1f s (%.0f MiB)\n", compile - start, keygen - compile,
-           (double)nn_network_bytes(b->network) / 0x1p20, nn_network_keys(b->network)->count, end - keygen,
+    printf("context %.1f s, compile %.1f s (%.0f MiB), %zu keys %.1f s (%.0f MiB)\n",
+           compile - start, keygen - compile, (double)nn_network_bytes(b->network) / 0x1p20,
+           nn_network_keys(b->network)->count, end - keygen,
            (double)ckks_eval_keys_bytes(b->keys) / 0x1p20);
     b->values = malloc(ckks_slots(b->context) * sizeof *b->values);
     b->tensor = malloc(ckks_slots(b->context) * sizeof *b->tensor);
@@ -200,7 +208,7 @@ static void release(bench *b)
     free(b->output);
 }
 
-/* ------------------------------------------------------------------ one picture */
+/* ---- one picture ---- */
 
 static void print_times(const nn_stage_times *t, size_t count)
 {
@@ -213,14 +221,17 @@ static void print_times(const nn_stage_times *t, size_t count)
         s.coeffs_to_slots += t[i].coeffs_to_slots;
         s.eval_mod += t[i].eval_mod;
     }
-    printf(
-        "  convolution %.2f, slots_to_coeffs %.2f, switch and raise %.2f, coeffs_to_slots %.2f, eval_mod %.2f, activation %.2f s\n",
-        s.convolution, s.slots_to_coeffs, s.switch_and_raise, s.coeffs_to_slots, s.eval_mod, s.activation);
+    printf("  convolution %.2f, slots_to_coeffs %.2f, switch and raise %.2f, coeffs_to_slots %.2f, "
+           "eval_mod %.2f, activation %.2f s\n",
+           s.convolution, s.slots_to_coeffs, s.switch_and_raise, s.coeffs_to_slots, s.eval_mod,
+           s.activation);
 }
 
-/* Root mean square over the block of slots that holds the scores, mean of all copies, of |decrypted - exact|: what noise flooding must drown,
- * whose default (fhola decrypt --flood-error) is FLOOD_ERROR. */
-static double block_error(const bench *b, const ckks_ciphertext *out, const double *scores, size_t classes)
+/* Root mean square over the block of slots that holds the scores, mean of all copies, of |decrypted
+ * - exact|: what noise flooding must drown, whose default (fhola decrypt --flood-error) is
+ * FLOOD_ERROR. */
+static double block_error(const bench *b, const ckks_ciphertext *out, const double *scores,
+                          size_t classes)
 {
     size_t slots = ckks_slots(b->context), rows = b->network->client.rows;
     ckks_complex *value = malloc(slots * sizeof *value);
@@ -246,7 +257,8 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
     nn_model_info info;
     nn_trace *trace = NULL;
     ckks_ciphertext *in = NULL, *out = NULL;
-    double *input = malloc(NN_PICTURE_VALUES * sizeof *input), encrypted[NN_MAX_CLASSES], lead, plain_lead;
+    double *input = malloc(NN_PICTURE_VALUES * sizeof *input), encrypted[NN_MAX_CLASSES], lead,
+           plain_lead;
     size_t layers = nn_network_layers(b->network);
     nn_stage_times *times = calloc(layers + 1, sizeof *times);
     if (!input || !times) check(FHOLA_NOMEM, name);
@@ -256,14 +268,18 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
     b->trace = trace;
 
     const nn_client *client = nn_network_client(b->network);
-    nn_infer_hooks hooks = {.user = b, .observe = atoi(setting("FHOLA_TEST_LAYERS", "1")) ? observe : NULL, .times = times};
+    nn_infer_hooks hooks = {.user = b,
+                            .observe = atoi(setting("FHOLA_TEST_LAYERS", "1")) ? observe : NULL,
+                            .times = times};
     check(ckks_ciphertext_create(&in, b->context), "input");
     check(ckks_ciphertext_create(&out, b->context), "output");
-    check(nn_encrypt_picture(b->context, b->workspace, in, client, rgb, b->secret, b->rng), "encryption");
+    check(nn_encrypt_picture(b->context, b->workspace, in, client, rgb, b->secret, b->rng),
+          "encryption");
     double start = now();
     check(nn_infer(b->context, b->workspace, out, b->network, b->keys, in, &hooks), "inference");
     double seconds = now() - start;
-    check(nn_decrypt_scores(b->context, b->workspace, encrypted, client, out, b->secret), "decryption");
+    check(nn_decrypt_scores(b->context, b->workspace, encrypted, client, out, b->secret),
+          "decryption");
 
     error_sum e = {0};
     double spread = deviation(trace->scores, trace->classes);
@@ -271,11 +287,14 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
         add_error(&e, encrypted[i], trace->scores[i]);
         add_error(scores, encrypted[i] / spread, trace->scores[i] / spread);
     }
-    size_t class = top(encrypted, trace->classes, &lead), plain_class = top(trace->scores, trace->classes, &plain_lead);
+    size_t class = top(encrypted, trace->classes, &lead),
+           plain_class = top(trace->scores, trace->classes, &plain_lead);
     int same = class == plain_class || plain_lead < MARGIN_NOISES * rms(&e);
     double block = block_error(b, out, trace->scores, trace->classes);
-    printf("%-16s %-12s score %7.3f (plain %7.3f, lead %6.3f), error %.4f of the deviation, block %.5f, %.1f s%s\n", name,
-           nn_client_class(client, class), encrypted[class], trace->scores[class], plain_lead, rms(&e) / spread, block, seconds,
+    printf("%-16s %-12s score %7.3f (plain %7.3f, lead %6.3f), error %.4f of the deviation, block "
+           "%.5f, %.1f s%s\n",
+           name, nn_client_class(client, class), encrypted[class], trace->scores[class], plain_lead,
+           rms(&e) / spread, block, seconds,
            class == plain_class ? ""
            : same               ? "  other class, within the noise"
                                 : "  OTHER CLASS");
@@ -340,14 +359,15 @@ static int run_pictures(bench *b, error_sum *scores)
 static int print_layers(const bench *b)
 {
     int good = 1;
-    printf("%-6s %6s %5s | %10s %10s %8s | %10s %10s\n", "layer", "degree", "log n", "rms X", "worst X", "max |X|", "rms y",
-           "worst y");
+    printf("%-6s %6s %5s | %10s %10s %8s | %10s %10s\n", "layer", "degree", "log n", "rms X",
+           "worst X", "max |X|", "rms y", "worst y");
     for (size_t i = 0; i < nn_network_layers(b->network); i++) {
         const error_sum *x = &b->variable[i], *y = &b->output[i];
         if (!x->count) continue;
         int within = rms(x) <= LAYER_BOUND && rms(y) <= LAYER_BOUND;
-        printf("%-6zu %6u %5.0f | 2^%-8.2f 2^%-8.2f %8.3f | 2^%-8.2f 2^%-8.2f%s\n", i, nn_plan_degree(b->plan, i),
-               log2(b->network->schedule.layer[i].layout.slots), log2(rms(x)), log2(x->worst), x->max, log2(rms(y)), log2(y->worst),
+        printf("%-6zu %6u %5.0f | 2^%-8.2f 2^%-8.2f %8.3f | 2^%-8.2f 2^%-8.2f%s\n", i,
+               nn_plan_degree(b->plan, i), log2(b->network->schedule.layer[i].layout.slots),
+               log2(rms(x)), log2(x->worst), x->max, log2(rms(y)), log2(y->worst),
                within ? "" : "  ABOVE THE BOUND");
         good &= within;
     }
@@ -365,7 +385,8 @@ int main(void)
     int good = run_pictures(&b, &scores);
     good &= print_layers(&b);
     good &= rms(&scores) <= SCORE_BOUND;
-    printf("score error %.4f of the deviation, RMS over all pictures (bound %.2f)\n", rms(&scores), SCORE_BOUND);
+    printf("score error %.4f of the deviation, RMS over all pictures (bound %.2f)\n", rms(&scores),
+           SCORE_BOUND);
     printf(good ? "PASS\n" : "FAIL\n");
     release(&b);
     return !good;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make_small_network NAME: a compiled network of 8 layers with random weights, NAME.fhola and NAME.client, for tests that want a whole run
- * of the program without the time of a real network. Its classes are called a to j. */
+/* make_small_network NAME: a compiled network of 8 layers with random weights, NAME.fhola and
+ * NAME.client, for tests that want a whole run of the program without the time of a real network.
+ * Its classes are called a to j. */
 #include <stdio.h>
 
 #include "ckks/ckks.h"
@@ -18,8 +19,11 @@ int main(int argc, char **argv)
     snprintf(network, sizeof network, "%s.fhola", argv[1]);
     snprintf(client, sizeof client, "%s.client", argv[1]);
     small_network_init(&s, 1, 10, 0, 1);
-    for (size_t i = 0; i < s.plan.count; i++) /* wide enough for what real pictures bring about, so that every run gives the same scores */
-        for (unsigned c = 0; c < s.plan.activations[i].channels; c++) s.plan.activations[i].half_width[c] = WIDE;
+    for (
+        size_t i = 0; i < s.plan.count;
+        i++) /* wide enough for what real pictures bring about, so that every run gives the same scores */
+        for (unsigned c = 0; c < s.plan.activations[i].channels; c++)
+            s.plan.activations[i].half_width[c] = WIDE;
     fhola_status status = ckks_params_named(&params, "R15");
     if (status == FHOLA_OK) status = nn_compiled_save(network, client, params, &s.model, &s.plan);
     if (status != FHOLA_OK) fprintf(stderr, "%s: %s\n", fhola_strerror(status), fhola_detail());

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Allocations that fail while a network is compiled, saved, opened, given keys and run, and while its owner makes keys, encrypts and decrypts.
- * Shared by check_network_alloc and long_network_alloc. */
+/* Allocations that fail while a network is compiled, saved, opened, given keys and run, and while
+ * its owner makes keys, encrypts and decrypts. Shared by check_network_alloc and
+ * long_network_alloc. */
 #ifndef TESTS_NETWORK_ALLOC_H
 #define TESTS_NETWORK_ALLOC_H
 
@@ -26,7 +27,7 @@ static int exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-/* ------------------------------------------------------------------ streams */
+/* ---- streams ---- */
 
 /* Not by limited_stream: an assertion allocates, and would be counted. */
 static FILE *opened(FILE *stream)
@@ -47,7 +48,7 @@ static FILE *somewhere(limited *s, bytes b)
     return opened(limited_open(s, "rb"));
 }
 
-/* ------------------------------------------------------------------ what is tried: each gives back all it has taken */
+/* ---- what is tried: each gives back all it has taken ---- */
 
 static fhola_status run_save(void)
 {
@@ -74,7 +75,8 @@ static fhola_status run_generate(void)
     (void)remove(n.keys);
     fhola_status st = nn_owner_open_client(&owner, n.client);
     if (!st) st = nn_owner_generate(owner, n.secret, n.keys, NULL, NULL);
-    wrong |= exists(n.secret) != !st || exists(n.keys) != !st || (st && owner && nn_owner_key(owner));
+    wrong |=
+        exists(n.secret) != !st || exists(n.keys) != !st || (st && owner && nn_owner_key(owner));
     nn_owner_destroy(owner);
     return st;
 }
@@ -175,7 +177,9 @@ static fhola_status run_infer(void)
     if (!st) st = ckks_ciphertext_create(&in, n.context);
     if (!st) st = ckks_ciphertext_create(&out, n.context);
     if (!st) st = served_read_picture(&n, in);
-    if (!st) st = nn_infer(n.context, ws, out, nn_server_network(n.server), nn_server_keys(n.server), in, NULL);
+    if (!st)
+        st = nn_infer(n.context, ws, out, nn_server_network(n.server), nn_server_keys(n.server), in,
+                      NULL);
     if (!st && !hash) hash = ciphertext_hash(out);
     wrong |= !st && ciphertext_hash(out) != hash;
     wrong |= st && out && ckks_ciphertext_basis(out);
@@ -203,7 +207,7 @@ static fhola_status run_serve(void)
     return st;
 }
 
-/* ------------------------------------------------------------------ the owner, on a toy ring */
+/* ---- the owner, on a toy ring ---- */
 
 /* Keys of nothing much: what a client file asks for decides. */
 static nn_client toy_client(const ring *r)
@@ -212,8 +216,11 @@ static nn_client toy_client(const ring *r)
     ckks_key_list keys = {0};
     nn_client c;
     for (int32_t k = 1; k < 4; k++)
-        ck_assert_ok(ckks_key_list_add(&keys, r->context, (ckks_key_request){CKKS_KEY_ROTATE, (uint32_t)k, r->chain, r->special}));
-    ck_assert_ok(ckks_key_list_add(&keys, r->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, r->chain, r->special}));
+        ck_assert_ok(ckks_key_list_add(
+            &keys, r->context,
+            (ckks_key_request){CKKS_KEY_ROTATE, (uint32_t)k, r->chain, r->special}));
+    ck_assert_ok(ckks_key_list_add(
+        &keys, r->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, r->chain, r->special}));
     ck_assert_ok(nn_client_init(&c, r->context, names, 10, &keys));
     ckks_key_list_clear(&keys);
     for (int i = 0; i < 3; i++) c.std[i] = 1;
@@ -291,7 +298,7 @@ START_TEST(owner)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ the server, on the smallest network */
+/* ---- the server, on the smallest network ---- */
 
 /* At most `most` positions of those that take long; every one of an inference. */
 static void fail_server(long most)

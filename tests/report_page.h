@@ -8,12 +8,14 @@
 
 #define PAGE_ACTIVATIONS 7
 
-static const char page_costs[] =
-    "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": \"test\", \"threads\": 2, \"sets\": [{\"params\": \"R15\", "
-    "\"degrees\": [3, 7, 15], "
-    "\"fixed_seconds\": 0.5, \"stages\": [{\"channels\": 16, \"seconds\": [1, 1.1, 1.25], \"change_seconds\": -0.25}, "
-    "{\"channels\": 32, \"seconds\": "
-    "[0.9, 1, 1.1], \"change_seconds\": 0.5}, {\"channels\": 64, \"seconds\": [0.8, 0.9, 1], \"change_seconds\": 0.5}]}]}";
+static const char page_costs[] = "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": "
+                                 "\"test\", \"threads\": 2, \"sets\": [{\"params\": \"R15\", "
+                                 "\"degrees\": [3, 7, 15], "
+                                 "\"fixed_seconds\": 0.5, \"stages\": [{\"channels\": 16, "
+                                 "\"seconds\": [1, 1.1, 1.25], \"change_seconds\": -0.25}, "
+                                 "{\"channels\": 32, \"seconds\": "
+                                 "[0.9, 1, 1.1], \"change_seconds\": 0.5}, {\"channels\": 64, "
+                                 "\"seconds\": [0.8, 0.9, 1], \"change_seconds\": 0.5}]}]}";
 
 /* Returns the page's path, in the test's folder. */
 static inline const char *make_page(void)
@@ -36,9 +38,12 @@ static inline const char *make_page(void)
     options.profile = profile;
     options.cost = cost;
     succeed(nn_plan_make(&plan, model, calibration, held_out, &options, NULL, NULL));
-    succeed(nn_compare_ablation(&ablation, model, calibration, held_out, held_out, &options, NULL, NULL));
-    succeed(nn_compare_frontier(&frontier, model, calibration, held_out, held_out, &options, 3, NULL, NULL));
-    succeed(nn_report_save(in_folder("page.html"), model, plan, &options, held_out, frontier, ablation));
+    succeed(nn_compare_ablation(&ablation, model, calibration, held_out, held_out, &options, NULL,
+                                NULL));
+    succeed(nn_compare_frontier(&frontier, model, calibration, held_out, held_out, &options, 3,
+                                NULL, NULL));
+    succeed(nn_report_save(in_folder("page.html"), model, plan, &options, held_out, frontier,
+                           ablation));
     nn_comparison_free(frontier);
     nn_comparison_free(ablation);
     nn_plan_free(plan);
@@ -67,15 +72,15 @@ static inline char *read_whole(const char *path)
 static inline size_t occurrences(const char *text, const char *part)
 {
     size_t count = 0;
-    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part))
-        count++;
+    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part)) count++;
     return count;
 }
 
 /* Every part of the page is there: in the file, or in what a browser made of it. */
 static inline void check_parts(const char *page)
 {
-    static const char *const ids[] = {"frontier", "degrees", "ranges", "importance", "ablation", "measured", "fits"};
+    static const char *const ids[] = {"frontier", "degrees",  "ranges", "importance",
+                                      "ablation", "measured", "fits"};
     char part[40];
     for (size_t k = 0; k < sizeof ids / sizeof ids[0]; k++) {
         snprintf(part, sizeof part, "id=\"%s\"", ids[k]);

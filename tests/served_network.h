@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The smallest network and parameters that can be run, with both parties: 8 layers of degree 3 at N = 2^15, compiled, saved, opened by a
- * server that has evaluation keys and encoded weights, and an encrypted picture for it. */
+/* The smallest network and parameters that can be run, with both parties: 8 layers of degree 3 at N
+ * = 2^15, compiled, saved, opened by a server that has evaluation keys and encoded weights, and an
+ * encrypted picture for it. */
 #ifndef TESTS_SERVED_NETWORK_H
 #define TESTS_SERVED_NETWORK_H
 
@@ -78,8 +79,8 @@ static inline void served_close(served_network *n)
     served_remove(n);
 }
 
-/* The encrypted picture as a ciphertext of the server's context, for nn_infer without the server's workspace. No assertion: other threads
- * call this, and a test whose allocations are counted. */
+/* The encrypted picture as a ciphertext of the server's context, for nn_infer without the server's
+ * workspace. No assertion: other threads call this, and a test whose allocations are counted. */
 static inline fhola_status served_read_picture(const served_network *n, ckks_ciphertext *out)
 {
     limited s = {.data = n->picture.data, .length = n->picture.length};
@@ -87,7 +88,9 @@ static inline fhola_status served_read_picture(const served_network *n, ckks_cip
     ckks_reader *reader = NULL;
     uint64_t id;
     fhola_status st = stream ? ckks_reader_create(&reader, stream, "picture") : FHOLA_IO;
-    if (!st) st = ckks_reader_begin(reader, NULL, CKKS_FILE_CIPHERTEXT, n->context, nn_owner_key(n->owner));
+    if (!st)
+        st = ckks_reader_begin(reader, NULL, CKKS_FILE_CIPHERTEXT, n->context,
+                               nn_owner_key(n->owner));
     if (!st) st = nn_network_id_read(&id, reader);
     if (!st) st = ckks_ciphertext_read(out, n->context, reader);
     ckks_reader_destroy(reader);

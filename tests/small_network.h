@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small random ResNet with a random plan, and the definition of what it computes: the reference of the network tests. */
+/* A small random ResNet with a random plan, and the definition of what it computes: the reference
+ * of the network tests. */
 #ifndef TESTS_SMALL_NETWORK_H
 #define TESTS_SMALL_NETWORK_H
 
@@ -32,7 +33,8 @@ static inline double *small_vector(small_network *n, size_t count, double size)
     return v;
 }
 
-static inline nn_conv small_conv(small_network *n, unsigned in, unsigned out, unsigned kernel, unsigned stride, unsigned in_size)
+static inline nn_conv small_conv(small_network *n, unsigned in, unsigned out, unsigned kernel,
+                                 unsigned stride, unsigned in_size)
 {
     nn_conv c = {.in = in, .out = out, .kernel = kernel, .stride = stride, .in_size = in_size};
     size_t fan_in = (size_t)in * kernel * kernel;
@@ -41,7 +43,8 @@ static inline nn_conv small_conv(small_network *n, unsigned in, unsigned out, un
     return c;
 }
 
-static inline void small_activation(small_network *n, nn_activation *a, unsigned channels, unsigned degree)
+static inline void small_activation(small_network *n, nn_activation *a, unsigned channels,
+                                    unsigned degree)
 {
     *a = (nn_activation){.degree = degree, .channels = channels};
     a->centre = small_vector(n, channels, 0.3);
@@ -51,7 +54,8 @@ static inline void small_activation(small_network *n, nn_activation *a, unsigned
 }
 
 /* `pad`: zero-padded shortcuts instead of projections. Degrees run 3, 5, 7, 15, 3, ... */
-static inline void small_network_init(small_network *n, unsigned blocks_per_stage, unsigned classes, int pad, uint64_t seed)
+static inline void small_network_init(small_network *n, unsigned blocks_per_stage, unsigned classes,
+                                      int pad, uint64_t seed)
 {
     static const unsigned degrees[] = {3, 5, 7, 15};
     *n = (small_network){.state = seed};
@@ -71,8 +75,11 @@ static inline void small_network_init(small_network *n, unsigned blocks_per_stag
         nn_block *b = &m->blocks[k];
         b->conv1 = small_conv(n, in, out, 3, 1 + change, size << change);
         b->conv2 = small_conv(n, out, out, 3, 1, size);
-        b->shortcut = !change ? NN_SHORTCUT_IDENTITY : pad ? NN_SHORTCUT_PAD : NN_SHORTCUT_PROJECTION;
-        if (b->shortcut == NN_SHORTCUT_PROJECTION) b->projection = small_conv(n, in, out, 1, 2, 2 * size);
+        b->shortcut = !change ? NN_SHORTCUT_IDENTITY
+                      : pad   ? NN_SHORTCUT_PAD
+                              : NN_SHORTCUT_PROJECTION;
+        if (b->shortcut == NN_SHORTCUT_PROJECTION)
+            b->projection = small_conv(n, in, out, 1, 2, 2 * size);
         small_activation(n, &n->plan.activations[2 * k + 1], out, degrees[2 * k % 4]);
         small_activation(n, &n->plan.activations[2 * k + 2], out, degrees[(2 * k + 1) % 4]);
     }
@@ -130,24 +137,29 @@ static inline void direct_conv(const nn_conv *c, double *out, const double *in)
                 for (unsigned i = 0; i < c->in; i++)
                     for (int ky = 0; ky < (int)c->kernel; ky++)
                         for (int kx = 0; kx < (int)c->kernel; kx++) {
-                            int yy = (int)(y * c->stride) + ky - half, xx = (int)(x * c->stride) + kx - half;
+                            int yy = (int)(y * c->stride) + ky - half,
+                                xx = (int)(x * c->stride) + kx - half;
                             if (yy >= 0 && yy < size && xx >= 0 && xx < size)
-                                sum += c->weight[((o * c->in + i) * c->kernel + (unsigned)ky) * c->kernel + (unsigned)kx] *
+                                sum += c->weight[((o * c->in + i) * c->kernel + (unsigned)ky) *
+                                                     c->kernel +
+                                                 (unsigned)kx] *
                                        in[((int)i * size + yy) * size + xx];
                         }
                 out[(o * side + y) * side + x] = sum;
             }
 }
 
-/* values (channels * pixels) through the activation; *max_w: the largest |w| so far. With `fit` half-widths are set to what the
- * values need first. */
-static inline void direct_activation(const nn_activation *a, double eps, double *values, size_t pixels, double *max_w, int fit)
+/* values (channels * pixels) through the activation; *max_w: the largest |w| so far. With `fit`
+ * half-widths are set to what the values need first. */
+static inline void direct_activation(const nn_activation *a, double eps, double *values,
+                                     size_t pixels, double *max_w, int fit)
 {
     const double pi = acos(-1.0);
     for (unsigned c = 0; c < a->channels; c++) {
         if (fit) a->half_width[c] = 0.3;
         for (size_t p = 0; fit && p < pixels; p++)
-            a->half_width[c] = fmax(a->half_width[c], 1.2 * fabs(values[c * pixels + p] - a->centre[c]));
+            a->half_width[c] =
+                fmax(a->half_width[c], 1.2 * fabs(values[c * pixels + p] - a->centre[c]));
         for (size_t p = 0; p < pixels; p++) {
             double w = (values[c * pixels + p] - a->centre[c]) / a->half_width[c];
             double x = eps > 0 ? sin(2 * pi * eps * w) / sin(2 * pi * eps) : w;
@@ -176,13 +188,16 @@ static inline void direct_shortcut(const nn_block *b, double *out, const double 
         for (unsigned c = 0; c < channels; c++)
             for (unsigned y = 0; y < half; y++)
                 for (unsigned x = 0; x < half; x++)
-                    out[((c + channels / 2) * half + y) * half + x] = in[(c * size + 2 * y) * size + 2 * x];
+                    out[((c + channels / 2) * half + y) * half + x] =
+                        in[(c * size + 2 * y) * size + 2 * x];
     }
 }
 
-/* Scores of a normalised picture. `layers` (may be NULL) gets the output of every activation, 16384 doubles apart. Returns the
- * largest |w|. With `fit` the plan's half-widths are changed to suit this picture. */
-static inline double direct_network(const small_network *n, double *scores, const double *picture, double *layers, int fit)
+/* Scores of a normalised picture. `layers` (may be NULL) gets the output of every activation, 16384
+ * doubles apart. Returns the largest |w|. With `fit` the plan's half-widths are changed to suit
+ * this picture. */
+static inline double direct_network(const small_network *n, double *scores, const double *picture,
+                                    double *layers, int fit)
 {
     static double x[16384], y[16384], z[16384], kept[16384];
     const nn_model *m = &n->model;

@@ -12,7 +12,7 @@
 
 #include "ckks/alloc.h"
 
-/* ------------------------------------------------------------------ random numbers */
+/* ---- random numbers ---- */
 
 static uint64_t random_state;
 
@@ -41,7 +41,8 @@ double random_unit(void)
 
 void random_complex(ckks_complex *z, size_t count, double radius)
 {
-    for (size_t i = 0; i < count; i++) z[i] = (ckks_complex){radius * random_unit(), radius * random_unit()};
+    for (size_t i = 0; i < count; i++)
+        z[i] = (ckks_complex){radius * random_unit(), radius * random_unit()};
 }
 
 void random_seed_bytes(uint8_t seed[32])
@@ -68,7 +69,8 @@ int test_run(const char *name, void (*add)(TCase *), double timeout)
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
     tcase_set_timeout(tcase, timeout);
-    /* In the process of each test, not in the one it is forked from: libomp starts anew after a fork and forgets the number. */
+    /* In the process of each test, not in the one it is forked from: libomp starts anew after a
+     * fork and forgets the number. */
     tcase_add_checked_fixture(tcase, one_thread, NULL);
     add(tcase);
     suite_add_tcase(suite, tcase);
@@ -79,11 +81,12 @@ int test_run(const char *name, void (*add)(TCase *), double timeout)
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* ------------------------------------------------------------------ a ring and its keys */
+/* ---- a ring and its keys ---- */
 
 ckks_params_spec flat_spec(unsigned log_n, double base_bits, unsigned levels, double bits)
 {
-    ckks_params_spec spec = {.log_n = log_n, .base_bits = base_bits, .residual_levels = levels, .residual_bits = bits};
+    ckks_params_spec spec = {
+        .log_n = log_n, .base_bits = base_bits, .residual_levels = levels, .residual_bits = bits};
     spec.special_primes = 3;
     spec.special_bits = 48;
     spec.insecure = 1;
@@ -142,7 +145,8 @@ void ring_keys(ring *r)
 {
     ckks_eval_keys_destroy(r->keys);
     r->keys = NULL;
-    ck_assert_ok(ckks_eval_keys_create(&r->keys, r->context, r->secret, &r->list, r->rng, NULL, NULL));
+    ck_assert_ok(
+        ckks_eval_keys_create(&r->keys, r->context, r->secret, &r->list, r->rng, NULL, NULL));
 }
 
 double basis_product(const ring *r, ckks_basis basis)
@@ -167,7 +171,8 @@ ckks_ciphertext *new_ciphertext(const ring *r)
     return ct;
 }
 
-ckks_plaintext *encode(ring *r, const ckks_complex *values, size_t period, double scale, ckks_basis basis)
+ckks_plaintext *encode(ring *r, const ckks_complex *values, size_t period, double scale,
+                       ckks_basis basis)
 {
     ckks_plaintext *plain;
     ck_assert_ok(ckks_plaintext_create(&plain, r->context));
@@ -175,7 +180,8 @@ ckks_plaintext *encode(ring *r, const ckks_complex *values, size_t period, doubl
     return plain;
 }
 
-ckks_ciphertext *encrypt(ring *r, const ckks_complex *values, size_t period, double scale, ckks_basis basis)
+ckks_ciphertext *encrypt(ring *r, const ckks_complex *values, size_t period, double scale,
+                         ckks_basis basis)
 {
     ckks_ciphertext *ct = new_ciphertext(r);
     ckks_plaintext *plain = encode(r, values, period, scale, basis);
@@ -202,7 +208,7 @@ uint64_t ciphertext_hash(const ckks_ciphertext *ct)
     return XXH3_64bits(word, (2 * limbs + 2) * sizeof word[0]);
 }
 
-/* ------------------------------------------------------------------ slots */
+/* ---- slots ---- */
 
 double rms(const ckks_complex *a, size_t count)
 {
@@ -229,21 +235,24 @@ void assert_within(const char *what, double measured, double expected, double be
 {
     printf("%-56s 2^%.2f, formula 2^%.2f\n", what, log2(measured), log2(expected));
     ck_assert_msg(measured <= expected * exp2(above) && measured >= expected * exp2(-below),
-                  "%s: 2^%.2f is not between 2^%.2f and 2^%.2f", what, log2(measured), log2(expected) - below,
-                  log2(expected) + above);
+                  "%s: 2^%.2f is not between 2^%.2f and 2^%.2f", what, log2(measured),
+                  log2(expected) - below, log2(expected) + above);
 }
 
-void assert_variance(const char *what, double variance, double expected, double count, double systematic)
+void assert_variance(const char *what, double variance, double expected, double count,
+                     double systematic)
 {
     double tolerance = 5 * sqrt(2 / count) + systematic;
     printf("%-56s %.4g, formula %.4g (+- %.1f %%)\n", what, variance, expected, 100 * tolerance);
-    ck_assert_msg(fabs(variance / expected - 1) <= tolerance, "%s: variance %.6g, not %.6g within %.1f %%", what, variance,
-                  expected, 100 * tolerance);
+    ck_assert_msg(fabs(variance / expected - 1) <= tolerance,
+                  "%s: variance %.6g, not %.6g within %.1f %%", what, variance, expected,
+                  100 * tolerance);
 }
 
 void bootstrap_slots(ckks_complex *z, const double *w, size_t n)
 {
-    for (size_t s = 0; s < n; s++) z[s] = s < n / 2 ? (ckks_complex){w[s], 0} : (ckks_complex){0, w[s]};
+    for (size_t s = 0; s < n; s++)
+        z[s] = s < n / 2 ? (ckks_complex){w[s], 0} : (ckks_complex){0, w[s]};
 }
 
 double bootstrap_sine(double w, double eps)
@@ -252,7 +261,7 @@ double bootstrap_sine(double w, double eps)
     return sin(turn * w) / sin(turn);
 }
 
-/* ------------------------------------------------------------------ the integers behind it all */
+/* ---- the integers behind it all ---- */
 
 void centred_limb(const ring *r, int64_t *out, const uint64_t *limb, unsigned prime)
 {
@@ -262,7 +271,8 @@ void centred_limb(const ring *r, int64_t *out, const uint64_t *limb, unsigned pr
     ck_assert_ptr_nonnull(x);
     memcpy(x, limb, c->n * sizeof *x);
     c->kernel->ntt_inverse(p, &x, 1);
-    for (size_t i = 0; i < c->n; i++) out[i] = x[i] > p->p / 2 ? (int64_t)(x[i] - p->p) : (int64_t)x[i];
+    for (size_t i = 0; i < c->n; i++)
+        out[i] = x[i] > p->p / 2 ? (int64_t)(x[i] - p->p) : (int64_t)x[i];
     ckks_free(x);
 }
 
@@ -273,8 +283,10 @@ void centred_phase(const ring *r, int64_t *out, const ckks_ciphertext *ct, unsig
     ck_assert_ptr_nonnull(x);
     uint64_t *y = ckks_alloc(2 * c->n * sizeof *y);
     ck_assert_ptr_nonnull(y);
-    c->kernel->mul_add(&c->prime[prime], x, ckks_limb_range(c, ct->poly[0], ct->basis, prime, 0, c->n, y),
-                       ckks_limb_range(c, ct->poly[1], ct->basis, prime, 0, c->n, y + c->n), r->secret->ntt + prime * c->stride, c->n);
+    c->kernel->mul_add(&c->prime[prime], x,
+                       ckks_limb_range(c, ct->poly[0], ct->basis, prime, 0, c->n, y),
+                       ckks_limb_range(c, ct->poly[1], ct->basis, prime, 0, c->n, y + c->n),
+                       r->secret->ntt + prime * c->stride, c->n);
     centred_limb(r, out, x, prime);
     ckks_free(x);
     ckks_free(y);
@@ -349,7 +361,8 @@ void poly_from_integers(const ring *r, uint64_t *poly, ckks_basis basis, mpz_t *
     }
 }
 
-void integer_phase(mpz_t *out, const ring *r, const uint64_t *c0, const uint64_t *c1, ckks_basis basis, const uint64_t *s2)
+void integer_phase(mpz_t *out, const ring *r, const uint64_t *c0, const uint64_t *c1,
+                   ckks_basis basis, const uint64_t *s2)
 {
     const ckks_context *c = r->context;
     if (!s2) s2 = r->secret->ntt;
@@ -358,7 +371,8 @@ void integer_phase(mpz_t *out, const ring *r, const uint64_t *c0, const uint64_t
     ck_assert_ptr_nonnull(sum);
     for (unsigned k = 0; k < limbs; k++) {
         size_t at = k * c->stride;
-        c->kernel->mul_add(&c->prime[index[k]], sum + at, c0 + at, c1 + at, s2 + index[k] * c->stride, c->n);
+        c->kernel->mul_add(&c->prime[index[k]], sum + at, c0 + at, c1 + at,
+                           s2 + index[k] * c->stride, c->n);
     }
     integers_from_poly(out, r, sum, basis);
     ckks_free(sum);

@@ -1,34 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel table for AVX2 with FMA: residues as integers in double precision, as in FLINT's fft_small (F. Johansson and
- * D. Schultz; the product by van der Hoeven, Lecerf and Quintin, ACM Trans. Math. Softw. 43, 2016). Needs rounding to nearest and
- * no contraction of separate operations.
+/* Kernel table for AVX2 with FMA: residues as integers in double precision, as in FLINT's fft_small
+ * (F. Johansson and D. Schultz; the product by van der Hoeven, Lecerf and Quintin, ACM Trans. Math.
+ * Softw. 43, 2016). Needs rounding to nearest and no contraction of separate operations.
  *
  * Product a w modulo p for integers |a| <= c p, |w| <= p/2:
  *     h = a w rounded,  l = fma(a, w, -h) exact,  q = integer near h (1/p),  r = fma(-q, p, h) + l = a w - q p.
- * h and 1/p carry a relative error of 2^-53 each, the product h (1/p) another one if it is rounded by itself, so
+ * h and 1/p carry a relative error of 2^-53 each, the product h (1/p) another one if it is rounded
+ * by itself, so
  *     |r| <= (1/2 + k c 2^(b-54)) p,  k = 2 (fused) or 3,  p < 2^b.                                                      (1)
- * r, h - q p and l are integers below 2^53, so both operations on them are exact. Two classes of primes:
+ * r, h - q p and l are integers below 2^53, so both operations on them are exact. Two classes of
+ * primes:
  *   narrow, p < 2^48: q = fma(h, 1/p, M) - M with M = 1.5 * 2^52, for |h / p| <= 2^51;  |r| <= (1/2 + c/32) p.
  *   wide,   p < 2^50: q by a rounding instruction;                                      |r| <= (1/2 + 3 c/16) p.
- * Where v = w/p is at hand (twiddles of whole vectors), q = fma(a, v, M) - M for both classes: it does not wait for h, and k = 1
+ * Where v = w/p is at hand (twiddles of whole vectors), q = fma(a, v, M) - M for both classes: it
+ * does not wait for h, and k = 1
  * because v alone is rounded; |q| <= c p/2 <= 2^51 as c <= 12.7 (narrow) or 4 (wide). The bounds below are for the larger k.      (2)
  * "reduce" subtracts the nearest multiple of p: |r| <= (1/2 + 2^-40) p for |x| < 2^53, written 1/2 below.                         (3)
- * Canonical residues of integers x, |x| <= 2^52 - p: with y = x - (p-1)/2 and x = m p + s, 0 <= s < p, y/p lies within
- * 1/2 - 1/(2p) of m; fma(y, 1/p, M) - M rounds a number that differs from y/p by at most |y/p| 2^-53 < 1/(2p), so it is m
+ * Canonical residues of integers x, |x| <= 2^52 - p: with y = x - (p-1)/2 and x = m p + s, 0 <= s <
+ * p, y/p lies within 1/2 - 1/(2p) of m; fma(y, 1/p, M) - M rounds a number that differs from y/p by
+ * at most |y/p| 2^-53 < 1/(2p), so it is m
  * exactly, and y - m p + (p-1)/2 = s.                                                                                             (4)
  *
  * Forward transform, X +- T, in radix-4 steps. Bounds c of the values in units of p:
  *   narrow: nothing is reduced before the end. c -> c + 1/2 + c/32 from c = 1: below 12.7 after 17 layers; 12.7 * 2^47 < 2^51.
  *   wide:   each step reduces its x0, which alone is added to. c -> 1/2 + T(c) + T(c + T(c)), T(c) = 1/2 + 3c/16: c stays
  *           below 2.71 (1.594 + 0.41 c), after a first radix-2 step below 1.7.
- * Inverse transform, X + Y and (X - Y) w: sums of four inputs reach 4c, their products T(4c), sums of two products 2 T(2c).
+ * Inverse transform, X + Y and (X - Y) w: sums of four inputs reach 4c, their products T(4c), sums
+ * of two products 2 T(2c).
  *   narrow: the sum of four is reduced; c -> 1 + c/8 <= 1.15. Quotients below 4.6 * 2^47 < 2^51.
  *   wide:   the sum of four and the sum of two products are reduced; c -> 1/2 + 3c/4 <= 2, sums below 8p < 2^53.
  * The last pass multiplies by 1/n. Results are reduced if needed and made canonical.
  *
- * Passes: radix 4 (one radix 2 at the top if log_n is odd) down to blocks of 64 words. With the bits i5..i0 of a position in the
- * block, steps (i5 i4) and (i3 i2) work across vectors of four lanes (i1 i0); a 4 x 4 transpose exchanges (i4 i3) with (i1 i0);
- * the step (i1 i0) has lanes (i4 i3) and its results are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h. */
+ * Passes: radix 4 (one radix 2 at the top if log_n is odd) down to blocks of 64 words. With the
+ * bits i5..i0 of a position in the block, steps (i5 i4) and (i3 i2) work across vectors of four
+ * lanes (i1 i0); a 4 x 4 transpose exchanges (i4 i3) with (i1 i0); the step (i1 i0) has lanes (i4
+ * i3) and its results are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h. */
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,19 +55,19 @@
 #define UNROLL _Pragma("GCC unroll 4")
 #endif
 #define NATIVE_LOG_N 7u
-#define NARROW_BITS 48u
-#define BLOCK_LOG 10u
+#define NARROW_BITS  48u
+#define BLOCK_LOG    10u
 #define INTEGER_BITS 30u /* primes whose products are summed as 64-bit integers */
 
 typedef __m256d V;
 typedef __m256i I;
 
-#define ADD _mm256_add_pd
-#define SUB _mm256_sub_pd
-#define MUL _mm256_mul_pd
-#define FMA _mm256_fmadd_pd
-#define FMS _mm256_fmsub_pd
-#define FNMA _mm256_fnmadd_pd
+#define ADD      _mm256_add_pd
+#define SUB      _mm256_sub_pd
+#define MUL      _mm256_mul_pd
+#define FMA      _mm256_fmadd_pd
+#define FMS      _mm256_fmsub_pd
+#define FNMA     _mm256_fnmadd_pd
 #define ROUND(x) _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 
 typedef struct twiddle {
@@ -81,7 +87,7 @@ typedef struct avx2_tables {
     double *inverse_lanes;
 } avx2_tables;
 
-/* ---- Words and doubles ------------------------------------------------------------------------------------------------------- */
+/* ---- Words and doubles ---- */
 
 ALWAYS V all(double x)
 {
@@ -120,7 +126,8 @@ ALWAYS V load(const uint64_t *x)
 /* Four words of a packed limb from position i on. */
 ALWAYS I load_packed(const void *limb, unsigned width, size_t i)
 {
-    if (width == 4) return _mm256_cvtepu32_epi64(_mm_loadu_si128((const void *)((const uint32_t *)limb + i)));
+    if (width == 4)
+        return _mm256_cvtepu32_epi64(_mm_loadu_si128((const void *)((const uint32_t *)limb + i)));
     return load_words((const uint64_t *)limb + i);
 }
 
@@ -135,7 +142,7 @@ ALWAYS void store_real(uint64_t *x, V v)
     _mm256_storeu_pd((double *)(void *)x, v);
 }
 
-/* ---- Tables ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Tables ---- */
 
 static double centred(uint64_t w, uint64_t p)
 {
@@ -157,7 +164,8 @@ static void fill_twiddles(twiddle *scalars, double *lanes, const uint64_t *w, si
                 for (size_t l = 0; l < 4; l++) {
                     size_t k = n / 4 + 16 * b + 8 * i5 + 2 * l + i2;
                     double *to = lanes + 48 * b + 24 * i5 + 12 * i2 + l;
-                    to[0] = centred(w[k], p), to[4] = centred(w[2 * k], p), to[8] = centred(w[2 * k + 1], p);
+                    to[0] = centred(w[k], p), to[4] = centred(w[2 * k], p),
+                    to[8] = centred(w[2 * k + 1], p);
                 }
 }
 
@@ -176,7 +184,9 @@ static fhola_status prime_init(ckks_prime *p)
     size_t n = (size_t)1 << p->log_n;
     avx2_tables *t = calloc(1, sizeof *t);
     p->tables = t;
-    if (!t) return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu", (unsigned long long)p->p);
+    if (!t)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu",
+                          (unsigned long long)p->p);
     scalar_modulus_set(&t->m, p->p);
     t->two32 = centred(((uint64_t)1 << 32) % p->p, p->p);
     t->two63 = (double)(((uint64_t)1 << 63) % p->p);
@@ -190,11 +200,13 @@ static fhola_status prime_init(ckks_prime *p)
     uint64_t *w = malloc(n * sizeof *w);
     /* One block: both lane tables, then both scalar tables. */
     const size_t lanes = n / 64 * 48;
-    t->forward_lanes = ckks_alloc_table(2 * lanes * sizeof *t->forward_lanes + 2 * (n / 4) * sizeof *t->forward);
+    t->forward_lanes =
+        ckks_alloc_table(2 * lanes * sizeof *t->forward_lanes + 2 * (n / 4) * sizeof *t->forward);
     if (!w || !t->forward_lanes) {
         free(w);
         prime_clear(p);
-        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu", (unsigned long long)p->p, n);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu",
+                          (unsigned long long)p->p, n);
     }
     t->inverse_lanes = t->forward_lanes + lanes;
     t->forward = (twiddle *)(void *)(t->inverse_lanes + lanes);
@@ -210,7 +222,7 @@ static fhola_status prime_init(ckks_prime *p)
     return FHOLA_OK;
 }
 
-/* ---- Modular arithmetic ------------------------------------------------------------------------------------------------------ */
+/* ---- Modular arithmetic ---- */
 
 typedef struct constants {
     V p, inverse, magic, half, words; /* half = (p - 1) / 2, words = half + 2^52 */
@@ -219,7 +231,8 @@ typedef struct constants {
 ALWAYS constants constants_of(const ckks_prime *p)
 {
     const double half = (double)(p->p / 2);
-    constants c = {all((double)p->p), all(p->inverse), all(0x1.8p52), all(half), all(half + 0x1p52)};
+    constants c = {all((double)p->p), all(p->inverse), all(0x1.8p52), all(half),
+                   all(half + 0x1p52)};
     return c;
 }
 
@@ -310,7 +323,7 @@ ALWAYS void transpose4(V x[4])
     x[2] = _mm256_permute2f128_pd(a, d, 0x31), x[3] = _mm256_permute2f128_pd(b, e, 0x31);
 }
 
-/* ---- Forward transform ------------------------------------------------------------------------------------------------------- */
+/* ---- Forward transform ---- */
 
 ALWAYS void forward4(V x[4], const multiplier f[3], int lanes, int wide, const constants *c)
 {
@@ -319,27 +332,33 @@ ALWAYS void forward4(V x[4], const multiplier f[3], int lanes, int wide, const c
     V t = turn(x[2], f[0], lanes, wide, c), u = turn(x[3], f[0], lanes, wide, c);
     V a0 = ADD(x[0], t), a2 = SUB(x[0], t), a1 = ADD(x[1], u), a3 = SUB(x[1], u);
     t = turn(a1, f[1], lanes, wide, c), u = turn(a3, f[2], lanes, wide, c);
-    if (lanes) a0 = SUB(a0, c->half), a2 = SUB(a2, c->half); /* the last layer: ready for store_lowered */
+    /* the last layer: ready for store_lowered */
+    if (lanes) a0 = SUB(a0, c->half), a2 = SUB(a2, c->half);
     x[0] = ADD(a0, t), x[1] = SUB(a0, t), x[2] = ADD(a2, u), x[3] = SUB(a2, u);
     for (int i = 0; i < 4; i++) within(x[i], bound + lanes * 0.5, c);
 }
 
-/* Radix-4 pass over a block of `length` words that is node k of the tree of blocks (the limb is node 1); `first`: words come in. */
-ALWAYS void forward_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first, int wide, const constants *c)
+/* Radix-4 pass over a block of `length` words that is node k of the tree of blocks (the limb is
+ * node 1); `first`: words come in. */
+ALWAYS void forward_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first,
+                          int wide, const constants *c)
 {
-    const multiplier f[3] = {multiplier_of(&t->forward[k]), multiplier_of(&t->forward[2 * k]), multiplier_of(&t->forward[2 * k + 1])};
+    const multiplier f[3] = {multiplier_of(&t->forward[k]), multiplier_of(&t->forward[2 * k]),
+                             multiplier_of(&t->forward[2 * k + 1])};
     size_t stride = length / 4;
     for (size_t j = 0; j < stride; j += 4) {
         V x[4];
         UNROLL
-        for (size_t i = 0; i < 4; i++) x[i] = first ? load(a + i * stride + j) : load_real(a + i * stride + j);
+        for (size_t i = 0; i < 4; i++)
+            x[i] = first ? load(a + i * stride + j) : load_real(a + i * stride + j);
         forward4(x, f, 0, wide, c);
         UNROLL
         for (size_t i = 0; i < 4; i++) store_real(a + i * stride + j, x[i]);
     }
 }
 
-ALWAYS void forward_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide, const constants *c)
+ALWAYS void forward_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide,
+                          const constants *c)
 {
     const multiplier f = multiplier_of(&t->forward[1]);
     size_t stride = length / 2;
@@ -350,9 +369,11 @@ ALWAYS void forward_pass2(const avx2_tables *t, uint64_t *a, size_t length, int 
     }
 }
 
-/* The last six layers of `count` consecutive blocks of 64 words, the first of them node k; canonical words in the order of the contract.
- * Three loops, not one: enough independent work between the steps of a block to hide their latency. */
-ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t count, size_t k, size_t n, int wide, const constants *c)
+/* The last six layers of `count` consecutive blocks of 64 words, the first of them node k;
+ * canonical words in the order of the contract. Three loops, not one: enough independent work
+ * between the steps of a block to hide their latency. */
+ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t count, size_t k, size_t n,
+                         int wide, const constants *c)
 {
     for (size_t b = 0; b < count; b++) forward_pass4(t, a + 64 * b, 64, k + b, 0, wide, c);
     for (size_t b = 0; b < 4 * count; b++) forward_pass4(t, a + 16 * b, 16, 4 * k + b, 0, wide, c);
@@ -362,10 +383,12 @@ ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t count, size_t
         memcpy(buffer, a, sizeof buffer);
         for (size_t i5 = 0; i5 < 2; i5++)
             for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
-                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4), multiplier_lanes(lanes + 8)};
+                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4),
+                                         multiplier_lanes(lanes + 8)};
                 V x[4];
                 UNROLL
-                for (size_t i = 0; i < 4; i++) x[i] = _mm256_load_pd(buffer + 32 * i5 + 8 * i + 4 * i2);
+                for (size_t i = 0; i < 4; i++)
+                    x[i] = _mm256_load_pd(buffer + 32 * i5 + 8 * i + 4 * i2);
                 transpose4(x);
                 forward4(x, f, 1, wide, c);
                 UNROLL
@@ -375,28 +398,35 @@ ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t count, size_t
 }
 
 /* A block of at most 2^BLOCK_LOG words, node k > 1, one step after the other over all of it. */
-ALWAYS void forward_block(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+ALWAYS void forward_block(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k,
+                          size_t n, int wide, const constants *c)
 {
     size_t nodes = 1;
     for (; log_length > 6; log_length -= 2, nodes *= 4)
-        for (size_t i = 0; i < nodes; i++) forward_pass4(t, a + (i << log_length), (size_t)1 << log_length, nodes * k + i, 0, wide, c);
+        for (size_t i = 0; i < nodes; i++)
+            forward_pass4(t, a + (i << log_length), (size_t)1 << log_length, nodes * k + i, 0, wide,
+                          c);
     forward_tail(t, a, nodes, nodes * k, n, wide, c);
 }
 
 /* Depth first, so that a block is finished while it is in the cache. */
-ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c);
+ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n,
+                         int wide, const constants *c);
 
-static void forward_narrow(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, const constants *c)
+static void forward_narrow(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k,
+                           size_t n, const constants *c)
 {
     forward_node(t, a, log_length, k, n, 0, c);
 }
 
-static void forward_wide(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, const constants *c)
+static void forward_wide(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n,
+                         const constants *c)
 {
     forward_node(t, a, log_length, k, n, 1, c);
 }
 
-ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, int wide, const constants *c)
+ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n,
+                         int wide, const constants *c)
 {
     size_t length = (size_t)1 << log_length, children = 4;
     if (k > 1 && log_length <= BLOCK_LOG) {
@@ -413,8 +443,10 @@ ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length,
     }
     log_length -= children == 2 ? 1 : 2;
     for (size_t i = 0; i < children; i++) {
-        if (wide) forward_wide(t, a + (i << log_length), log_length, children * k + i, n, c);
-        else forward_narrow(t, a + (i << log_length), log_length, children * k + i, n, c);
+        if (wide)
+            forward_wide(t, a + (i << log_length), log_length, children * k + i, n, c);
+        else
+            forward_narrow(t, a + (i << log_length), log_length, children * k + i, n, c);
     }
 }
 
@@ -427,12 +459,14 @@ static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t cou
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        if (p->bits > NARROW_BITS) forward_wide(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
-        else forward_narrow(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
+        if (p->bits > NARROW_BITS)
+            forward_wide(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
+        else
+            forward_narrow(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
     }
 }
 
-/* ---- Inverse transform ------------------------------------------------------------------------------------------------------- */
+/* ---- Inverse transform ---- */
 
 ALWAYS void inverse4(V x[4], const multiplier f[3], int lanes, int wide, const constants *c)
 {
@@ -445,9 +479,11 @@ ALWAYS void inverse4(V x[4], const multiplier f[3], int lanes, int wide, const c
     x[3] = turn(SUB(d, e), f[0], lanes, wide, c);
 }
 
-ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int last, int wide, const constants *c)
+ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int last,
+                          int wide, const constants *c)
 {
-    const multiplier f[3] = {multiplier_of(&t->inverse[k]), multiplier_of(&t->inverse[2 * k]), multiplier_of(&t->inverse[2 * k + 1])};
+    const multiplier f[3] = {multiplier_of(&t->inverse[k]), multiplier_of(&t->inverse[2 * k]),
+                             multiplier_of(&t->inverse[2 * k + 1])};
     const multiplier scale = multiplier_of(&t->scale), scale_last = multiplier_of(&t->scale_last);
     size_t stride = length / 4;
     for (size_t j = 0; j < stride; j += 4) {
@@ -470,7 +506,8 @@ ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size
 }
 
 /* Always the last pass. */
-ALWAYS void inverse_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide, const constants *c)
+ALWAYS void inverse_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide,
+                          const constants *c)
 {
     const multiplier scale = multiplier_of(&t->scale), scale_last = multiplier_of(&t->scale_last);
     size_t stride = length / 2;
@@ -482,22 +519,24 @@ ALWAYS void inverse_pass2(const avx2_tables *t, uint64_t *a, size_t length, int 
 }
 
 /* The first six layers of `count` consecutive blocks of 64 words, the first of them node k. */
-ALWAYS void inverse_head(const avx2_tables *t, uint64_t *a, const uint64_t *in, size_t count, size_t k, size_t n, int wide,
-                         const constants *c)
+ALWAYS void inverse_head(const avx2_tables *t, uint64_t *a, const uint64_t *in, size_t count,
+                         size_t k, size_t n, int wide, const constants *c)
 {
     const double *lanes = t->inverse_lanes + 48 * (k - n / 64);
     for (size_t b = 0; b < count; b++) {
         double buffer[64] __attribute__((aligned(32)));
         for (size_t i5 = 0; i5 < 2; i5++)
             for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
-                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4), multiplier_lanes(lanes + 8)};
+                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4),
+                                         multiplier_lanes(lanes + 8)};
                 V x[4];
                 UNROLL
                 for (size_t i = 0; i < 4; i++) x[i] = load(in + 64 * b + 32 * i2 + 8 * i + 4 * i5);
                 inverse4(x, f, 1, wide, c);
                 transpose4(x);
                 UNROLL
-                for (size_t i = 0; i < 4; i++) _mm256_store_pd(buffer + 32 * i5 + 8 * i + 4 * i2, x[i]);
+                for (size_t i = 0; i < 4; i++)
+                    _mm256_store_pd(buffer + 32 * i5 + 8 * i + 4 * i2, x[i]);
             }
         memcpy(a + 64 * b, buffer, sizeof buffer);
     }
@@ -505,34 +544,35 @@ ALWAYS void inverse_head(const avx2_tables *t, uint64_t *a, const uint64_t *in, 
     for (size_t b = 0; b < count; b++) inverse_pass4(t, a + 64 * b, 64, k + b, 0, wide, c);
 }
 
-ALWAYS void inverse_block(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n, int wide,
-                          const constants *c)
+ALWAYS void inverse_block(const avx2_tables *t, uint64_t *a, const uint64_t *in,
+                          unsigned log_length, size_t k, size_t n, int wide, const constants *c)
 {
     size_t nodes = (size_t)1 << (log_length - 6);
     inverse_head(t, a, in, nodes, nodes * k, n, wide, c);
     for (unsigned log = 8; log <= log_length; log += 2) {
         nodes /= 4;
-        for (size_t i = 0; i < nodes; i++) inverse_pass4(t, a + (i << log), (size_t)1 << log, nodes * k + i, 0, wide, c);
+        for (size_t i = 0; i < nodes; i++)
+            inverse_pass4(t, a + (i << log), (size_t)1 << log, nodes * k + i, 0, wide, c);
     }
 }
 
-ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n, int wide,
-                         const constants *c);
+ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length,
+                         size_t k, size_t n, int wide, const constants *c);
 
-static void inverse_narrow(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n,
-                           const constants *c)
+static void inverse_narrow(const avx2_tables *t, uint64_t *a, const uint64_t *in,
+                           unsigned log_length, size_t k, size_t n, const constants *c)
 {
     inverse_node(t, a, in, log_length, k, n, 0, c);
 }
 
-static void inverse_wide(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n,
-                         const constants *c)
+static void inverse_wide(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length,
+                         size_t k, size_t n, const constants *c)
 {
     inverse_node(t, a, in, log_length, k, n, 1, c);
 }
 
-ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n, int wide,
-                         const constants *c)
+ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length,
+                         size_t k, size_t n, int wide, const constants *c)
 {
     size_t length = (size_t)1 << log_length, children = k == 1 && (log_length & 1) ? 2 : 4;
     unsigned log_child = log_length - (children == 2 ? 1 : 2);
@@ -541,19 +581,29 @@ ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, 
         return;
     }
     for (size_t i = 0; i < children; i++) {
-        if (wide) inverse_wide(t, a + (i << log_child), in + (i << log_child), log_child, children * k + i, n, c);
-        else inverse_narrow(t, a + (i << log_child), in + (i << log_child), log_child, children * k + i, n, c);
+        if (wide)
+            inverse_wide(t, a + (i << log_child), in + (i << log_child), log_child,
+                         children * k + i, n, c);
+        else
+            inverse_narrow(t, a + (i << log_child), in + (i << log_child), log_child,
+                           children * k + i, n, c);
     }
-    if (children == 2) inverse_pass2(t, a, length, wide, c);
-    else if (k == 1) inverse_pass4(t, a, length, k, 1, wide, c);
-    else inverse_pass4(t, a, length, k, 0, wide, c);
+    if (children == 2)
+        inverse_pass2(t, a, length, wide, c);
+    else if (k == 1)
+        inverse_pass4(t, a, length, k, 1, wide, c);
+    else
+        inverse_pass4(t, a, length, k, 0, wide, c);
 }
 
-static void inverse_limb(const avx2_tables *t, uint64_t *out, const uint64_t *in, const ckks_prime *p)
+static void inverse_limb(const avx2_tables *t, uint64_t *out, const uint64_t *in,
+                         const ckks_prime *p)
 {
     const constants c = constants_of(p);
-    if (p->bits > NARROW_BITS) inverse_wide(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
-    else inverse_narrow(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
+    if (p->bits > NARROW_BITS)
+        inverse_wide(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
+    else
+        inverse_narrow(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
 }
 
 static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t count)
@@ -573,7 +623,8 @@ static uint64_t residue(double x, uint64_t p)
 
 static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c)
 {
-    avx2_tables t = *(const avx2_tables *)p->tables; /* shares the twiddles; only the last layer's factors differ */
+    /* shares the twiddles; only the last layer's factors differ */
+    avx2_tables t = *(const avx2_tables *)p->tables;
     if (p->log_n < NATIVE_LOG_N) {
         ckks_kernel_portable.ntt_inverse_scaled(&t.portable, out, in, c);
         return;
@@ -583,75 +634,94 @@ static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_
     inverse_limb(&t, out, in, p);
 }
 
-/* ---- Element-wise functions -------------------------------------------------------------------------------------------------- *
+/* ---- Element-wise functions
+ * --------------------------------------------------------------------------------------------------
+ * *
  *
- * Products of canonical residues: c = 1 and |w| <= p, that is twice (1): |r| <= (1/2 + 3/8) p even if p is wide, so one lift makes
- * them canonical. Quotients are below 2^50: always the fused rounding, k = 2. */
+ * Products of canonical residues: c = 1 and |w| <= p, that is twice (1): |r| <= (1/2 + 3/8) p even
+ * if p is wide, so one lift makes them canonical. Quotients are below 2^50: always the fused
+ * rounding, k = 2. */
 
 ALWAYS I modular_add(I a, I b, I p)
 {
     I s = _mm256_add_epi64(a, b), t = _mm256_sub_epi64(s, p);
-    return _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(t), _mm256_castsi256_pd(s), _mm256_castsi256_pd(t)));
+    return _mm256_castpd_si256(
+        _mm256_blendv_pd(_mm256_castsi256_pd(t), _mm256_castsi256_pd(s), _mm256_castsi256_pd(t)));
 }
 
-static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     const I q = _mm256_set1_epi64x((long long)p->p);
-    for (size_t j = 0; j < count; j += 4) store_words(out + j, modular_add(load_words(a + j), load_words(b + j), q));
+    for (size_t j = 0; j < count; j += 4)
+        store_words(out + j, modular_add(load_words(a + j), load_words(b + j), q));
 }
 
-static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     const I q = _mm256_set1_epi64x((long long)p->p);
     for (size_t j = 0; j < count; j += 4) {
         I d = _mm256_sub_epi64(load_words(a + j), load_words(b + j)), e = _mm256_add_epi64(d, q);
         store_words(out + j,
-                    _mm256_castpd_si256(_mm256_blendv_pd(_mm256_castsi256_pd(d), _mm256_castsi256_pd(e), _mm256_castsi256_pd(d))));
+                    _mm256_castpd_si256(_mm256_blendv_pd(
+                        _mm256_castsi256_pd(d), _mm256_castsi256_pd(e), _mm256_castsi256_pd(d))));
     }
 }
 
-static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     const constants c = constants_of(p);
-    for (size_t j = 0; j < count; j += 4) store_lifted(out + j, times(load(a + j), load(b + j), 0, &c), &c);
+    for (size_t j = 0; j < count; j += 4)
+        store_lifted(out + j, times(load(a + j), load(b + j), 0, &c), &c);
 }
 
-static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const uint64_t *b, size_t count)
+static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const uint64_t *b, size_t count)
 {
     const constants c = constants_of(p);
     for (size_t j = 0; j < count; j += 4)
         store_canonical(out + j, ADD(times(load(a + j), load(b + j), 0, &c), load(acc + j)), &c);
 }
 
-static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s, size_t count)
+static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s,
+                       size_t count)
 {
     const I q = _mm256_set1_epi64x((long long)p->p), b = _mm256_set1_epi64x((long long)s);
-    for (size_t j = 0; j < count; j += 4) store_words(out + j, modular_add(load_words(a + j), b, q));
+    for (size_t j = 0; j < count; j += 4)
+        store_words(out + j, modular_add(load_words(a + j), b, q));
 }
 
-static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s, size_t count)
+static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s,
+                       size_t count)
 {
     const constants c = constants_of(p);
     const V w = all((double)s);
     for (size_t j = 0; j < count; j += 4) store_lifted(out + j, times(load(a + j), w, 0, &c), &c);
 }
 
-static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, uint64_t s, size_t count)
+static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc,
+                           const uint64_t *a, uint64_t s, size_t count)
 {
     const constants c = constants_of(p);
     const V w = all((double)s);
-    for (size_t j = 0; j < count; j += 4) store_canonical(out + j, ADD(times(load(a + j), w, 0, &c), load(acc + j)), &c);
+    for (size_t j = 0; j < count; j += 4)
+        store_canonical(out + j, ADD(times(load(a + j), w, 0, &c), load(acc + j)), &c);
 }
 
-static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, uint64_t s, size_t count)
+static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                           uint64_t s, size_t count)
 {
     const constants c = constants_of(p);
     const V w = all((double)s);
-    for (size_t j = 0; j < count; j += 4) store_lifted(out + j, times(SUB(load(a + j), load(b + j)), w, 0, &c), &c);
+    for (size_t j = 0; j < count; j += 4)
+        store_lifted(out + j, times(SUB(load(a + j), load(b + j)), w, 0, &c), &c);
 }
 
-static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2, const uint64_t *a0, const uint64_t *a1,
-                   const uint64_t *b0, const uint64_t *b1, size_t count)
+static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2,
+                   const uint64_t *a0, const uint64_t *a1, const uint64_t *b0, const uint64_t *b1,
+                   size_t count)
 {
     const constants c = constants_of(p);
     for (size_t j = 0; j < count; j += 4) {
@@ -665,7 +735,8 @@ static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2
 /* Any word: high half times 2^32 mod p, plus low half. |result| < p + 2^32. */
 ALWAYS V fold_word(I x, const avx2_tables *t, const constants *c)
 {
-    V high = to_double(_mm256_srli_epi64(x, 32)), low = to_double(_mm256_and_si256(x, _mm256_set1_epi64x(0xffffffff)));
+    V high = to_double(_mm256_srli_epi64(x, 32)),
+      low = to_double(_mm256_and_si256(x, _mm256_set1_epi64x(0xffffffff)));
     return ADD(times(high, all(t->two32), 0, c), low);
 }
 
@@ -681,7 +752,8 @@ static void reduce_signed(const ckks_prime *p, uint64_t *out, const int64_t *x, 
     }
 }
 
-static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[], size_t count)
+static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[],
+                     size_t count)
 {
     const V half = all(0.5);
     for (size_t j = 0; j < count; j += 8) {
@@ -696,23 +768,27 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
     }
 }
 
-/* ---- Automorphisms ----------------------------------------------------------------------------------------------------------- */
+/* ---- Automorphisms ---- */
 
 /* Pairs of words loaded one by one: gather instructions are slower. */
-static void permute_block(uint64_t *restrict out, const uint64_t *restrict in, const uint32_t *restrict source)
+static void permute_block(uint64_t *restrict out, const uint64_t *restrict in,
+                          const uint32_t *restrict source)
 {
     for (size_t i = 0; i < 64; i += 4) {
         const __m128i low = _mm_loadl_epi64((const void *)(in + (source[i] & 63)));
         const __m128i high = _mm_loadl_epi64((const void *)(in + (source[i + 2] & 63)));
-        const __m128d a = _mm_loadh_pd(_mm_castsi128_pd(low), (const double *)(const void *)(in + (source[i + 1] & 63)));
-        const __m128d b = _mm_loadh_pd(_mm_castsi128_pd(high), (const double *)(const void *)(in + (source[i + 3] & 63)));
+        const __m128d a = _mm_loadh_pd(_mm_castsi128_pd(low),
+                                       (const double *)(const void *)(in + (source[i + 1] & 63)));
+        const __m128d b = _mm_loadh_pd(_mm_castsi128_pd(high),
+                                       (const double *)(const void *)(in + (source[i + 3] & 63)));
         _mm_storeu_pd((double *)(void *)(out + i), a);
         _mm_storeu_pd((double *)(void *)(out + i + 2), b);
     }
 }
 
 /* The same plus `acc`, unless that is NULL. */
-static void place_block(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *in, const uint32_t *source)
+static void place_block(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *in,
+                        const uint32_t *source)
 {
     uint64_t block[64] __attribute__((aligned(32)));
     if (!acc) {
@@ -723,7 +799,8 @@ static void place_block(const ckks_prime *p, uint64_t *out, const uint64_t *acc,
     add(p, out, acc, block, 64);
 }
 
-static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma)
+static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const ckks_automorphism *sigma)
 {
     const avx2_tables *t = p->tables;
     if (p->log_n < NATIVE_LOG_N) {
@@ -737,17 +814,21 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
     }
 }
 
-/* ---- Sums of products -------------------------------------------------------------------------------------------------------- *
+/* ---- Sums of products
+ * --------------------------------------------------------------------------------------------------------
+ * *
  *
- * Primes of at most 30 bits, factors below 2^30: sums of 64-bit integers, at most 15 products and a residue below 2^64; for b bits
- * 2^(63-2b) products.
+ * Primes of at most 30 bits, factors below 2^30: sums of 64-bit integers, at most 15 products and a
+ * residue below 2^64; for b bits 2^(63-2b) products.
  *
- * Others: a pair (high, low). high starts at C = 1.5 * 2^E, so that its unit in the last place stays u = 2^(E-52) while the sum of
- * the products is within 2^(E-1); each product x w is split exactly into a multiple of u, which goes to high, and a rest of at
- * most u/2, which goes to low. With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low is exact while
- * k u/2 = 2^(B+2s-52) <= 2^53, that is s <= (105 - B) / 2. At the end q = high / p, rounded to an integer, is off by at most
- * 1/2 + |q| 2^-52 with |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p. The results are canonical by (4) if
- * high - q p, low (reduced to p/2 if need be) and what is carried over (at most p) add up to 2^52 - p at most:
+ * Others: a pair (high, low). high starts at C = 1.5 * 2^E, so that its unit in the last place
+ * stays u = 2^(E-52) while the sum of the products is within 2^(E-1); each product x w is split
+ * exactly into a multiple of u, which goes to high, and a rest of at most u/2, which goes to low.
+ * With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low is exact while k u/2 = 2^(B+2s-52)
+ * <= 2^53, that is s <= (105 - B) / 2. At the end q = high / p, rounded to an integer, is off by at
+ * most 1/2 + |q| 2^-52 with |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p.
+ * The results are canonical by (4) if high - q p, low (reduced to p/2 if need be) and what is
+ * carried over (at most p) add up to 2^52 - p at most:
  *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51: 1.5 p; low <= 2^50, which is reduced if b > 48. The sum is
  *       below 2^51 for b <= 48, else at most 3 p <= 2^52 - p.
  *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2: 8.5 p for b <= 46, 4.5 p for b = 48, 2.5 p for b = 49 and
@@ -797,7 +878,8 @@ ALWAYS V settle(const sum *s, int reduce_low, V bias, const constants *c)
     return ADD(r, reduce_low ? reduce(s->low, c) : s->low);
 }
 
-/* Products and the four vectors of sums they go to: two vectors of both sums (inner products), or four of one. */
+/* Products and the four vectors of sums they go to: two vectors of both sums (inner products), or
+ * four of one. */
 enum { SUMS = 4 };
 
 ALWAYS void start(sum s[SUMS], V bias)
@@ -810,11 +892,13 @@ ALWAYS void start(sum s[SUMS], V bias)
 ALWAYS void carry_over(V carry[SUMS], sum s[SUMS], int reduce_low, V bias, const constants *c)
 {
     UNROLL
-    for (int v = 0; v < SUMS; v++) carry[v] = reduce(ADD(settle(&s[v], reduce_low, bias, c), carry[v]), c);
+    for (int v = 0; v < SUMS; v++)
+        carry[v] = reduce(ADD(settle(&s[v], reduce_low, bias, c), carry[v]), c);
     start(s, bias);
 }
 
-/* The factors of one block of 64 positions: digits with their key limbs, and limbs that are multiplied by the factor. */
+/* The factors of one block of 64 positions: digits with their key limbs, and limbs that are
+ * multiplied by the factor. */
 typedef struct inner_block {
     size_t terms, adds[2];
     const uint64_t *x[CKKS_MAX_TERMS];
@@ -824,19 +908,21 @@ typedef struct inner_block {
 } inner_block;
 
 /* Eight words of both sums, primes of at most 30 bits. */
-ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t j, size_t most,
-                          int accumulate, const constants *c)
+ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1,
+                          size_t j, size_t most, int accumulate, const constants *c)
 {
     const avx2_tables *t = p->tables;
     const I zero = _mm256_setzero_si256(), f = _mm256_set1_epi64x((long long)o->factor);
     I s[SUMS] = {zero, zero, zero, zero};
     size_t left = most;
-    if (accumulate) s[0] = load_words(out0 + j), s[1] = load_words(out0 + j + 4), s[2] = load_words(out1 + j), s[3] = load_words(out1 + j + 4);
-#define MAKE_ROOM \
-    if (!left) { \
-        UNROLL \
+    if (accumulate)
+        s[0] = load_words(out0 + j), s[1] = load_words(out0 + j + 4), s[2] = load_words(out1 + j),
+        s[3] = load_words(out1 + j + 4);
+#define MAKE_ROOM                                                                                  \
+    if (!left) {                                                                                   \
+        UNROLL                                                                                     \
         for (int v = 0; v < SUMS; v++) s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c)); \
-        left = most; \
+        left = most;                                                                               \
     }
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < o->adds[k]; i++, left--) {
@@ -855,20 +941,25 @@ ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *o
         s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(y, load_packed(k1, 4, j + 4)));
     }
 #undef MAKE_ROOM
-    store_canonical(out0 + j, fold_word(s[0], t, c), c), store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
-    store_canonical(out1 + j, fold_word(s[2], t, c), c), store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
+    store_canonical(out0 + j, fold_word(s[0], t, c), c),
+        store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
+    store_canonical(out1 + j, fold_word(s[2], t, c), c),
+        store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
 }
 
 /* Eight words of both sums. */
-ALWAYS void inner_real(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, int wide, size_t most, V bias,
-                       int accumulate, const constants *c)
+ALWAYS void inner_real(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j,
+                       unsigned width, int wide, size_t most, V bias, int accumulate,
+                       const constants *c)
 {
     const V f = all((double)o->factor), zero = _mm256_setzero_pd();
     sum s[SUMS];
     V carry[SUMS] = {zero, zero, zero, zero};
     size_t left = most;
     start(s, bias);
-    if (accumulate) carry[0] = load(out0 + j), carry[1] = load(out0 + j + 4), carry[2] = load(out1 + j), carry[3] = load(out1 + j + 4);
+    if (accumulate)
+        carry[0] = load(out0 + j), carry[1] = load(out0 + j + 4), carry[2] = load(out1 + j),
+        carry[3] = load(out1 + j + 4);
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < o->adds[k]; i++, left--) {
             const uint64_t *add = o->add[k][i] + j;
@@ -898,7 +989,8 @@ ALWAYS void inner_real(const inner_block *o, uint64_t *out0, uint64_t *out1, siz
 }
 
 /* Both sums of one block of 64. */
-static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1, int accumulate, const constants *c)
+static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1,
+                       int accumulate, const constants *c)
 {
     if (p->bits <= INTEGER_BITS) {
         size_t most = (size_t)1 << (63 - 2 * p->bits);
@@ -909,15 +1001,19 @@ static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0
     const V bias = all(r.bias);
     const size_t most = (size_t)1 << r.log;
     if (p->width == 4)
-        for (size_t j = 0; j < 64; j += 8) inner_real(o, out0, out1, j, 4, 0, most, bias, accumulate, c);
+        for (size_t j = 0; j < 64; j += 8)
+            inner_real(o, out0, out1, j, 4, 0, most, bias, accumulate, c);
     else if (p->bits <= NARROW_BITS)
-        for (size_t j = 0; j < 64; j += 8) inner_real(o, out0, out1, j, 8, 0, most, bias, accumulate, c);
+        for (size_t j = 0; j < 64; j += 8)
+            inner_real(o, out0, out1, j, 8, 0, most, bias, accumulate, c);
     else
-        for (size_t j = 0; j < 64; j += 8) inner_real(o, out0, out1, j, 8, 1, most, bias, accumulate, c);
+        for (size_t j = 0; j < 64; j += 8)
+            inner_real(o, out0, out1, j, 8, 1, most, bias, accumulate, c);
 }
 
 /* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
-static const uint64_t *inner_operand(const ckks_switch_term *t, const uint64_t *a, size_t from, uint64_t **room)
+static const uint64_t *inner_operand(const ckks_switch_term *t, const uint64_t *a, size_t from,
+                                     uint64_t **room)
 {
     if (!t->sigma) return a + from;
     uint64_t *block = *room;
@@ -926,14 +1022,16 @@ static const uint64_t *inner_operand(const ckks_switch_term *t, const uint64_t *
     return block;
 }
 
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
-                          const ckks_switch_term term[], uint64_t factor, int accumulate)
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+                          size_t count, size_t terms, const ckks_switch_term term[],
+                          uint64_t factor, int accumulate)
 {
     const avx2_tables *t = p->tables;
     const constants c = constants_of(p);
     uint64_t rotated[(CKKS_MAX_TERMS + 2 * CKKS_MAX_SWITCHES) * 64] __attribute__((aligned(64)));
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term, factor, accumulate);
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term,
+                                           factor, accumulate);
         return;
     }
     for (size_t at = from; at < from + count; at += 64) {
@@ -955,9 +1053,10 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
     }
 }
 
-/* ---- Plaintext products ------------------------------------------------------------------------------------------------------ */
+/* ---- Plaintext products ---- */
 
-/* Each plaintext is a stream of its own, read a line at a time: too many for the processor to foresee. */
+/* Each plaintext is a stream of its own, read a line at a time: too many for the processor to
+ * foresee. */
 #define PLAIN_AHEAD 512 /* bytes */
 
 typedef struct plain_operands {
@@ -974,7 +1073,8 @@ ALWAYS size_t packed_position(size_t j, unsigned log_gap)
 }
 
 /* Eight words of both sums. */
-ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1, const plain_operands *o, int accumulate, size_t j, int both,
+ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1,
+                          const plain_operands *o, int accumulate, size_t j, int both,
                           const constants *c)
 {
     const avx2_tables *t = p->tables;
@@ -986,7 +1086,8 @@ ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1, c
     for (size_t b = 0, end; b < o->terms; b = end) {
         if (b) {
             UNROLL
-            for (int v = 0; v < SUMS; v++) s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c));
+            for (int v = 0; v < SUMS; v++)
+                s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c));
         }
         end = o->terms - b > most ? b + most : o->terms;
         for (size_t i = b; i < end; i++) {
@@ -999,12 +1100,16 @@ ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1, c
             s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(load_words(o->x1[i] + j + 4), z));
         }
     }
-    store_canonical(out0 + j, fold_word(s[0], t, c), c), store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
-    if (both) store_canonical(out1 + j, fold_word(s[2], t, c), c), store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
+    store_canonical(out0 + j, fold_word(s[0], t, c), c),
+        store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
+    if (both)
+        store_canonical(out1 + j, fold_word(s[2], t, c), c),
+            store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
 }
 
-ALWAYS void plain_real(uint64_t *out0, uint64_t *out1, const plain_operands *o, int accumulate, size_t j, unsigned width, int wide,
-                       size_t most, V bias, int both, const constants *c)
+ALWAYS void plain_real(uint64_t *out0, uint64_t *out1, const plain_operands *o, int accumulate,
+                       size_t j, unsigned width, int wide, size_t most, V bias, int both,
+                       const constants *c)
 {
     const size_t word = packed_position(j, o->log_gap);
     const V zero = _mm256_setzero_pd();
@@ -1017,7 +1122,8 @@ ALWAYS void plain_real(uint64_t *out0, uint64_t *out1, const plain_operands *o, 
         if (b) carry_over(carry, s, wide, bias, c);
         end = o->terms - b > most ? b + most : o->terms;
         for (size_t i = b; i < end; i++) {
-            V w = to_double(load_packed(o->plain[i], width, word)), z = to_double(load_packed(o->plain[i], width, word + 4));
+            V w = to_double(load_packed(o->plain[i], width, word)),
+              z = to_double(load_packed(o->plain[i], width, word + 4));
             _mm_prefetch((const char *)o->plain[i] + word * width + PLAIN_AHEAD, _MM_HINT_T0);
             accumulate_product(&s[0], load(o->x0[i] + j), w);
             accumulate_product(&s[1], load(o->x0[i] + j + 4), z);
@@ -1033,44 +1139,51 @@ ALWAYS void plain_real(uint64_t *out0, uint64_t *out1, const plain_operands *o, 
     store_canonical(out1 + j + 4, ADD(settle(&s[3], wide, bias, c), carry[3]), c);
 }
 
-ALWAYS void plain_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, const plain_operands *o, int accumulate, int both)
+ALWAYS void plain_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
+                        const plain_operands *o, int accumulate, int both)
 {
     const constants c = constants_of(p);
     if (p->bits <= INTEGER_BITS) {
-        for (size_t j = 0; j < count; j += 8) plain_integer(p, out0, out1, o, accumulate, j, both, &c);
+        for (size_t j = 0; j < count; j += 8)
+            plain_integer(p, out0, out1, o, accumulate, j, both, &c);
         return;
     }
     const capacity r = product_room(p);
     const V bias = all(r.bias);
     const size_t most = (size_t)1 << r.log;
     if (p->width == 4)
-        for (size_t j = 0; j < count; j += 8) plain_real(out0, out1, o, accumulate, j, 4, 0, most, bias, both, &c);
+        for (size_t j = 0; j < count; j += 8)
+            plain_real(out0, out1, o, accumulate, j, 4, 0, most, bias, both, &c);
     else if (p->bits <= NARROW_BITS)
-        for (size_t j = 0; j < count; j += 8) plain_real(out0, out1, o, accumulate, j, 8, 0, most, bias, both, &c);
+        for (size_t j = 0; j < count; j += 8)
+            plain_real(out0, out1, o, accumulate, j, 8, 0, most, bias, both, &c);
     else
-        for (size_t j = 0; j < count; j += 8) plain_real(out0, out1, o, accumulate, j, 8, 1, most, bias, both, &c);
+        for (size_t j = 0; j < count; j += 8)
+            plain_real(out0, out1, o, accumulate, j, 8, 1, most, bias, both, &c);
 }
 
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms,
-                          const void *const plain[], unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[],
-                          int accumulate)
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
+                          size_t terms, const void *const plain[], unsigned log_gap,
+                          const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
 {
     const avx2_tables *t = p->tables;
     const plain_operands o = {terms, plain, log_gap, x0, x1};
     if (p->log_n < NATIVE_LOG_N)
-        ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap, x0, x1, accumulate);
+        ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap,
+                                           x0, x1, accumulate);
     else if (x1)
         plain_range(p, out0, out1, count, &o, accumulate, 1);
     else
         plain_range(p, out0, out1, count, &o, accumulate, 0);
 }
 
-/* ---- Linear combinations ----------------------------------------------------------------------------------------------------- */
+/* ---- Linear combinations ---- */
 
 enum { COMBINE_BLOCK = 128 };
 
 /* One output over 16 coefficients (8, if `half`) from j on, already converted. */
-ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOCK], const double w[], size_t most, V bias, size_t j, int half,
+ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOCK],
+                            const double w[], size_t most, V bias, size_t j, int half,
                             const constants *c)
 {
     const V zero = _mm256_setzero_pd();
@@ -1084,16 +1197,19 @@ ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOC
         for (size_t i = b; i < end; i++) {
             V f = all(w[i]);
             UNROLL
-            for (int v = 0; v < vectors; v++) accumulate_product(&s[v], _mm256_load_pd(y[i] + j + 4 * v), f);
+            for (int v = 0; v < vectors; v++)
+                accumulate_product(&s[v], _mm256_load_pd(y[i] + j + 4 * v), f);
         }
     }
     UNROLL
-    for (int v = 0; v < vectors; v++) store_canonical(out + j + 4 * v, ADD(settle(&s[v], 1, bias, c), carry[v]), c);
+    for (int v = 0; v < vectors; v++)
+        store_canonical(out + j + 4 * v, ADD(settle(&s[v], 1, bias, c), carry[v]), c);
 }
 
-/* One output over `count` (a multiple of 8) coefficients. Weights are centred: products below 2^(49+b). */
-static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms, double y[][COMBINE_BLOCK], const uint64_t weight[],
-                           size_t count)
+/* One output over `count` (a multiple of 8) coefficients. Weights are centred: products below
+ * 2^(49+b). */
+static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms,
+                           double y[][COMBINE_BLOCK], const uint64_t weight[], size_t count)
 {
     const constants c = constants_of(p);
     const capacity r = combine_room(p);
@@ -1101,19 +1217,23 @@ static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms, dou
     double w[CKKS_MAX_TERMS];
     size_t j = 0;
     for (size_t i = 0; i < terms; i++) w[i] = centred(weight[i], p->p);
-    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, (size_t)1 << r.log, bias, j, 0, &c);
+    for (; j + 16 <= count; j += 16)
+        combine_vectors(out, terms, y, w, (size_t)1 << r.log, bias, j, 0, &c);
     if (j < count) combine_vectors(out, terms, y, w, (size_t)1 << r.log, bias, j, 1, &c);
 }
 
-static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,
-                    const uint64_t *const y[], const uint64_t *const weight[], size_t count)
+static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
+                    size_t terms, const uint64_t *const y[], const uint64_t *const weight[],
+                    size_t count)
 {
     double real[CKKS_MAX_TERMS][COMBINE_BLOCK] __attribute__((aligned(64)));
     for (size_t from = 0; from < count; from += COMBINE_BLOCK) {
         size_t block = count - from < COMBINE_BLOCK ? count - from : COMBINE_BLOCK;
         for (size_t i = 0; i < terms; i++)
-            for (size_t j = 0; j < block; j += 4) _mm256_store_pd(real[i] + j, load(y[i] + from + j));
-        for (size_t t = 0; t < targets; t++) combine_target(primes[t], out[t] + from, terms, real, weight[t], block);
+            for (size_t j = 0; j < block; j += 4)
+                _mm256_store_pd(real[i] + j, load(y[i] + from + j));
+        for (size_t t = 0; t < targets; t++)
+            combine_target(primes[t], out[t] + from, terms, real, weight[t], block);
     }
 }
 

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernel table for AVX-512 with 52-bit integer fused multiply-add (F, DQ, BW, VL, IFMA).
  *
- * LO(s, x, y) = s + (x y mod 2^52), HI(s, x, y) = s + floor(x y / 2^52), where x and y are the low 52 bits of their words. Inside
- * the transforms a word stands for its value modulo 2^52: garbage above bit 52 is ignored by the next multiplication and cut off
- * by the last mask. So what must be proved is that every true value lies in [0, 2^52).
+ * LO(s, x, y) = s + (x y mod 2^52), HI(s, x, y) = s + floor(x y / 2^52), where x and y are the low
+ * 52 bits of their words. Inside the transforms a word stands for its value modulo 2^52: garbage
+ * above bit 52 is ignored by the next multiplication and cut off by the last mask. So what must be
+ * proved is that every true value lies in [0, 2^52).
  *
- * Multiplication by a constant w < p with companion w' = floor(w 2^52 / p) (Shoup; Harvey, J. Symb. Comp. 60, 2014):
+ * Multiplication by a constant w < p with companion w' = floor(w 2^52 / p) (Shoup; Harvey, J. Symb.
+ * Comp. 60, 2014):
  *     q = HI(0, y, w'),  T = y w - q p = LO(LO(0, y, w), q, 2^52 - p),   0 <= T < p + y p / 2^52 < 2p  for any y < 2^52.   (1)
  * Barrett "clean" with floor(2^52 / p): any x < 2^52 goes to [0, 2p).                                                       (2)
- * Twiddles of single lanes have no companion, which halves their tables; they are multiplied by W = w 2^52 mod p (Montgomery):
+ * Twiddles of single lanes have no companion, which halves their tables; they are multiplied by W =
+ * w 2^52 mod p (Montgomery):
  *     q = LO(0, LO(0, y, W), 1/p mod 2^52),  T = HI(0, y, W) - HI(0, q, p),   -p < T < p  for any y < 2^52.                (3)
- * Where T must not be negative, p is added to the start value of the accumulation. The proofs below are for (1); with (3) values
- * move up and down by at most p a layer.
+ * Where T must not be negative, p is added to the start value of the accumulation. The proofs below
+ * are for (1); with (3) values move up and down by at most p a layer.
  *
- * Forward transform, butterflies X' = X + T, Y' = X - T: the upper bound of the values grows by at most max T per layer, and
- * since nothing is added to Y', the lower bound falls by the same. The X inputs are therefore lifted by a multiple of p, once:
+ * Forward transform, butterflies X' = X + T, Y' = X - T: the upper bound of the values grows by at
+ * most max T per layer, and since nothing is added to Y', the lower bound falls by the same. The X
+ * inputs are therefore lifted by a multiple of p, once:
  *   class A, p < 2^45: the X inputs of the first layer are lifted by 26p; 17 layers. While values stay below 53p < 2^50.73, (1)
  *       gives T < 1.415p, so they stay in [26p - 17 * 1.415p, 27p + 17 * 1.415p] = [1.9p, 51.1p]. No reduction before the end.
  *   class B, p < 2^48, 2^52 > 16p: in the first pass the X inputs (canonical) are lifted by 7p. Up to four layers: T < 1.0625p, 1.567p,
@@ -22,10 +26,12 @@
  *       lifts them by 6p: values in [0, 14p).
  *   class C, p < 2^50, 2^52 > 4p: X is cleaned before every layer and Y' = X - T + 2p (in lanes X' = X + T + p, Y' = X - T + p):
  *       values in [0, 4p).
- * The last step makes values canonical. Class A, x < 2^51: the exact quotient is floor(x m / 2^(51+b)) with m = ceil(2^(51+b)/p)
- * < 2^52 for a prime of b bits, because x (m p - 2^(51+b)) < x p < 2^(51+b). Classes B and C: (2), then one subtraction.
+ * The last step makes values canonical. Class A, x < 2^51: the exact quotient is floor(x m /
+ * 2^(51+b)) with m = ceil(2^(51+b)/p) < 2^52 for a prime of b bits, because x (m p - 2^(51+b)) < x
+ * p < 2^(51+b). Classes B and C: (2), then one subtraction.
  *
- * Inverse transform, butterflies X' = X + Y, Y' = T(X - Y); X - Y must not be negative. Passes of up to three layers:
+ * Inverse transform, butterflies X' = X + Y, Y' = T(X - Y); X - Y must not be negative. Passes of
+ * up to three layers:
  *   class A, p < 2^43, 2^52 > 512p: values entering a pass are below B = 16p. Radix 8 lifts x0, x2, x4, x6 by 5B, 3B, 3B, B:
  *       layer 1   x0+x1 in [5B, 7B), x2+x3 in [3B, 5B), x4+x5 in [3B, 5B), x6+x7 in [B, 3B);  T01+6p, T23, T45+2p, T67
  *       layer 2   sums in [8B, 12B) and [4B, 8B), their differences positive;  T01+T23 in [6p, 10p), T45+T67 in [2p, 6p)
@@ -37,8 +43,8 @@
  *   class C: all sums are cleaned; values in [0, 2p), differences lifted by 2p.
  * The last pass multiplies by 1/n in its last layer and makes values canonical.
  *
- * Passes of radix 2, 4 or 8, depth first (split_of), lead to blocks of 64 words, transformed in registers: radix 8 across vectors,
- * transpose, radix 8 again. */
+ * Passes of radix 2, 4 or 8, depth first (split_of), lead to blocks of 64 words, transformed in
+ * registers: radix 8 across vectors, transpose, radix 8 again. */
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +69,8 @@ typedef __m512i V;
 
 #define ADD _mm512_add_epi64
 #define SUB _mm512_sub_epi64
-#define LO _mm512_madd52lo_epu64
-#define HI _mm512_madd52hi_epu64
+#define LO  _mm512_madd52lo_epu64
+#define HI  _mm512_madd52hi_epu64
 #define MIN _mm512_min_epu64
 #define AND _mm512_and_si512
 
@@ -75,7 +81,8 @@ typedef struct twiddle {
     uint64_t w, comp;
 } twiddle;
 
-/* One block of 64 words: seven twiddle vectors, times 2^52, for the three layers inside vectors' lanes. */
+/* One block of 64 words: seven twiddle vectors, times 2^52, for the three layers inside vectors'
+ * lanes. */
 typedef struct lane_twiddles {
     uint64_t vector[7][8];
 } lane_twiddles;
@@ -84,17 +91,17 @@ typedef struct ifma_tables {
     scalar_modulus m;
     ckks_prime portable; /* the same prime under the portable table, for small rings */
     enum lazy_class forward_class, inverse_class;
-    uint64_t barrett;         /* floor(2^52 / p) */
-    uint64_t exact;           /* ceil(2^(51+b) / p) */
-    uint64_t two52;           /* 2^52 mod p */
-    uint64_t montgomery;      /* 1/p mod 2^52 */
-    uint64_t two52_comp;      /* its companion */
-    uint64_t first_lift;      /* of the first forward pass */
-    size_t sums;              /* how many products one (low, high) accumulator holds */
-    twiddle scale;            /* 1/n */
-    twiddle scale_last;       /* 1/n times the inverse twiddle of the last layer */
-    twiddle *forward;         /* n/8: psi^br(i) */
-    twiddle *inverse;         /* n/8: psi^-br(i) */
+    uint64_t barrett;             /* floor(2^52 / p) */
+    uint64_t exact;               /* ceil(2^(51+b) / p) */
+    uint64_t two52;               /* 2^52 mod p */
+    uint64_t montgomery;          /* 1/p mod 2^52 */
+    uint64_t two52_comp;          /* its companion */
+    uint64_t first_lift;          /* of the first forward pass */
+    size_t sums;                  /* how many products one (low, high) accumulator holds */
+    twiddle scale;                /* 1/n */
+    twiddle scale_last;           /* 1/n times the inverse twiddle of the last layer */
+    twiddle *forward;             /* n/8: psi^br(i) */
+    twiddle *inverse;             /* n/8: psi^-br(i) */
     lane_twiddles *forward_lanes; /* n/64 */
     lane_twiddles *inverse_lanes;
 } ifma_tables;
@@ -127,7 +134,7 @@ ALWAYS void below(V x, uint64_t bound)
 #endif
 }
 
-/* ---- Tables ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Tables ---- */
 
 static twiddle twiddle_of(uint64_t w, const scalar_modulus *m)
 {
@@ -135,7 +142,8 @@ static twiddle twiddle_of(uint64_t w, const scalar_modulus *m)
     return t;
 }
 
-static void fill_twiddles(twiddle *scalars, lane_twiddles *lanes, const uint64_t *w, size_t n, const scalar_modulus *m)
+static void fill_twiddles(twiddle *scalars, lane_twiddles *lanes, const uint64_t *w, size_t n,
+                          const scalar_modulus *m)
 {
     const uint64_t two52 = ((uint64_t)1 << 52) % m->p;
     for (size_t i = 0; i < n / 8; i++) scalars[i] = twiddle_of(w[i], m);
@@ -143,7 +151,8 @@ static void fill_twiddles(twiddle *scalars, lane_twiddles *lanes, const uint64_t
         for (size_t level = 0, v = 0; level < 3; level++)
             for (size_t offset = 0; offset < (size_t)1 << level; offset++, v++)
                 for (size_t l = 0; l < 8; l++)
-                    lanes[b].vector[v][l] = scalar_mul(w[((n / 8 + 8 * b + l) << level) + offset], two52, m);
+                    lanes[b].vector[v][l] =
+                        scalar_mul(w[((n / 8 + 8 * b + l) << level) + offset], two52, m);
 }
 
 static void prime_clear(ckks_prime *p)
@@ -177,7 +186,11 @@ static void set_constants(ifma_tables *t, uint64_t p, unsigned log_n)
     t->montgomery = inverse_mod_two52(p);
     t->first_lift = (t->forward_class == CLASS_A ? 26 : 7) * p;
     /* Sums of products of residues: see `reduce`. Combinations take y < 2^50 instead of y < p. */
-    t->sums = m->bits >= 50 ? 15 : m->bits == 49 ? 60 : m->bits == 48 ? 240 : m->bits == 47 ? 960 : 2048;
+    t->sums = m->bits >= 50   ? 15
+              : m->bits == 49 ? 60
+              : m->bits == 48 ? 240
+              : m->bits == 47 ? 960
+                              : 2048;
     t->scale = twiddle_of(scalar_inverse_of_degree(p, log_n), m);
 }
 
@@ -186,7 +199,9 @@ static fhola_status prime_init(ckks_prime *p)
     size_t n = (size_t)1 << p->log_n, blocks = n / 64 ? n / 64 : 1;
     ifma_tables *t = calloc(1, sizeof *t);
     p->tables = t;
-    if (!t) return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu", (unsigned long long)p->p);
+    if (!t)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu",
+                          (unsigned long long)p->p);
     set_constants(t, p->p, p->log_n);
     if (p->log_n < NATIVE_LOG_N) {
         t->portable = *p;
@@ -197,11 +212,13 @@ static fhola_status prime_init(ckks_prime *p)
     }
     uint64_t *w = malloc(n * sizeof *w);
     /* One block: both lane tables, then both scalar tables. */
-    t->forward_lanes = ckks_alloc_table(2 * blocks * sizeof *t->forward_lanes + 2 * (n / 8) * sizeof *t->forward);
+    t->forward_lanes =
+        ckks_alloc_table(2 * blocks * sizeof *t->forward_lanes + 2 * (n / 8) * sizeof *t->forward);
     if (!w || !t->forward_lanes) {
         free(w);
         prime_clear(p);
-        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu", (unsigned long long)p->p, n);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu",
+                          (unsigned long long)p->p, n);
     }
     t->inverse_lanes = t->forward_lanes + blocks;
     t->forward = (twiddle *)(void *)(t->inverse_lanes + blocks);
@@ -215,7 +232,7 @@ static fhola_status prime_init(ckks_prime *p)
     return FHOLA_OK;
 }
 
-/* ---- Building blocks of both transforms ------------------------------------------------------------------------------------- */
+/* ---- Building blocks of both transforms ---- */
 
 typedef struct constants {
     V zero, neg, barrett, mask, p, p2, montgomery;
@@ -225,13 +242,20 @@ typedef struct constants {
 ALWAYS constants constants_of(const ifma_tables *t)
 {
     uint64_t p = t->m.p;
-    constants c = {_mm512_setzero_si512(), all(((uint64_t)1 << 52) - p), all(t->barrett), all(((uint64_t)1 << 52) - 1),
-                   all(p), all(2 * p), all(t->montgomery), p};
+    constants c = {_mm512_setzero_si512(),
+                   all(((uint64_t)1 << 52) - p),
+                   all(t->barrett),
+                   all(((uint64_t)1 << 52) - 1),
+                   all(p),
+                   all(2 * p),
+                   all(t->montgomery),
+                   p};
     return c;
 }
 
-/* Where a radix-8 step finds its seven twiddles: 0 of the first layer, 1 and 2 of the second, 3 to 6 of the third; either
- * broadcast from entries k, 2k.., 4k.. of a table or, if `in_lanes`, one for each lane. */
+/* Where a radix-8 step finds its seven twiddles: 0 of the first layer, 1 and 2 of the second, 3 to
+ * 6 of the third; either broadcast from entries k, 2k.., 4k.. of a table or, if `in_lanes`, one for
+ * each lane. */
 typedef struct twiddle_source {
     int in_lanes;
     const twiddle *table;
@@ -253,7 +277,9 @@ ALWAYS twiddle_source lanes(const lane_twiddles *lanes)
 
 ALWAYS const twiddle *scalar_twiddle(const twiddle_source *s, int i)
 {
-    return &s->table[i == 0 ? s->k : i < 3 ? 2 * s->k + (size_t)(i - 1) : 4 * s->k + (size_t)(i - 3)];
+    return &s->table[i == 0  ? s->k
+                     : i < 3 ? 2 * s->k + (size_t)(i - 1)
+                             : 4 * s->k + (size_t)(i - 3)];
 }
 
 /* Any value below 2^52 to [0, 2p). */
@@ -305,17 +331,21 @@ ALWAYS void transpose8(V x[8])
 
 ALWAYS void load8(V x[8], const uint64_t *a, size_t stride)
 {
-    x[0] = load(a), x[1] = load(a + stride), x[2] = load(a + 2 * stride), x[3] = load(a + 3 * stride);
-    x[4] = load(a + 4 * stride), x[5] = load(a + 5 * stride), x[6] = load(a + 6 * stride), x[7] = load(a + 7 * stride);
+    x[0] = load(a), x[1] = load(a + stride), x[2] = load(a + 2 * stride),
+    x[3] = load(a + 3 * stride);
+    x[4] = load(a + 4 * stride), x[5] = load(a + 5 * stride), x[6] = load(a + 6 * stride),
+    x[7] = load(a + 7 * stride);
 }
 
 ALWAYS void store8(uint64_t *a, size_t stride, const V x[8])
 {
-    store(a, x[0]), store(a + stride, x[1]), store(a + 2 * stride, x[2]), store(a + 3 * stride, x[3]);
-    store(a + 4 * stride, x[4]), store(a + 5 * stride, x[5]), store(a + 6 * stride, x[6]), store(a + 7 * stride, x[7]);
+    store(a, x[0]), store(a + stride, x[1]), store(a + 2 * stride, x[2]),
+        store(a + 3 * stride, x[3]);
+    store(a + 4 * stride, x[4]), store(a + 5 * stride, x[5]), store(a + 6 * stride, x[6]),
+        store(a + 7 * stride, x[7]);
 }
 
-/* ---- Forward transform ------------------------------------------------------------------------------------------------------ */
+/* ---- Forward transform ---- */
 
 /* What a pass does to its X inputs before the first layer. */
 ALWAYS V prepare(V x, V lift, enum forward_mode mode, const constants *c)
@@ -325,7 +355,8 @@ ALWAYS V prepare(V x, V lift, enum forward_mode mode, const constants *c)
 }
 
 /* One butterfly with twiddle i of the source. */
-ALWAYS void forward2(V *x, V *y, const twiddle_source *s, int i, enum forward_mode mode, const constants *c)
+ALWAYS void forward2(V *x, V *y, const twiddle_source *s, int i, enum forward_mode mode,
+                     const constants *c)
 {
     V a = mode == STRICT ? clean(*x, c) : *x;
     if (mode == STRICT && s->in_lanes) a = ADD(a, c->p); /* X + T + p and X - T + p */
@@ -336,14 +367,16 @@ ALWAYS void forward2(V *x, V *y, const twiddle_source *s, int i, enum forward_mo
     *y = SUB(twice, a);
     *x = a;
 #ifdef FHOLA_VERIFY
-    /* A value that fell below zero or rose above its bound shows up here, all bounds being well below 2^52. */
+    /* A value that fell below zero or rose above its bound shows up here, all bounds being well
+     * below 2^52. */
     uint64_t bound = mode == STRICT ? 4 * c->prime : c->prime >> 45 ? 15 * c->prime : 53 * c->prime;
     below(*x, bound);
     below(*y, bound);
 #endif
 }
 
-ALWAYS void forward8(V x[8], const twiddle_source *s, V lift, enum forward_mode mode, const constants *c)
+ALWAYS void forward8(V x[8], const twiddle_source *s, V lift, enum forward_mode mode,
+                     const constants *c)
 {
     UNROLL
     for (int i = 0; i < 4; i++) x[i] = prepare(x[i], lift, mode, c);
@@ -355,9 +388,10 @@ ALWAYS void forward8(V x[8], const twiddle_source *s, V lift, enum forward_mode 
     forward2(&x[4], &x[5], s, 5, mode, c), forward2(&x[6], &x[7], s, 6, mode, c);
 }
 
-/* One pass over a block of `length` words that is node k of the binary tree of blocks (the limb is node 1, children 2k, 2k+1). */
-ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length, size_t k, unsigned log_radix, V lift,
-                               enum forward_mode mode)
+/* One pass over a block of `length` words that is node k of the binary tree of blocks (the limb is
+ * node 1, children 2k, 2k+1). */
+ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length, size_t k,
+                               unsigned log_radix, V lift, enum forward_mode mode)
 {
     const constants c = constants_of(t);
     const twiddle_source s = scalars(t->forward, k);
@@ -369,7 +403,8 @@ ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
             forward2(&x[0], &x[1], &s, 0, mode, &c);
             store(a + j, x[0]), store(a + stride + j, x[1]);
         } else if (log_radix == 2) {
-            x[0] = prepare(load(a + j), lift, mode, &c), x[1] = prepare(load(a + stride + j), lift, mode, &c);
+            x[0] = prepare(load(a + j), lift, mode, &c),
+            x[1] = prepare(load(a + stride + j), lift, mode, &c);
             x[2] = load(a + 2 * stride + j), x[3] = load(a + 3 * stride + j);
             forward2(&x[0], &x[2], &s, 0, mode, &c);
             forward2(&x[1], &x[3], &s, 0, mode, &c);
@@ -385,15 +420,20 @@ ALWAYS void forward_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
     }
 }
 
-static void forward_pass(const ifma_tables *t, uint64_t *a, size_t length, size_t k, unsigned log_radix, enum forward_mode mode)
+static void forward_pass(const ifma_tables *t, uint64_t *a, size_t length, size_t k,
+                         unsigned log_radix, enum forward_mode mode)
 {
     V lift = all(mode == LIFT ? t->first_lift : 6 * t->m.p);
-#define RADIX(r) \
-    case r: \
-        if (mode == PLAIN) forward_pass_radix(t, a, length, k, r, lift, PLAIN); \
-        else if (mode == LIFT) forward_pass_radix(t, a, length, k, r, lift, LIFT); \
-        else if (mode == CLEAN_LIFT) forward_pass_radix(t, a, length, k, r, lift, CLEAN_LIFT); \
-        else forward_pass_radix(t, a, length, k, r, lift, STRICT); \
+#define RADIX(r)                                                                                   \
+    case r:                                                                                        \
+        if (mode == PLAIN)                                                                         \
+            forward_pass_radix(t, a, length, k, r, lift, PLAIN);                                   \
+        else if (mode == LIFT)                                                                     \
+            forward_pass_radix(t, a, length, k, r, lift, LIFT);                                    \
+        else if (mode == CLEAN_LIFT)                                                               \
+            forward_pass_radix(t, a, length, k, r, lift, CLEAN_LIFT);                              \
+        else                                                                                       \
+            forward_pass_radix(t, a, length, k, r, lift, STRICT);                                  \
         break
     switch (log_radix) {
         RADIX(1);
@@ -403,14 +443,19 @@ static void forward_pass(const ifma_tables *t, uint64_t *a, size_t length, size_
 #undef RADIX
 }
 
-/* The last six layers of `count` consecutive blocks of 64 words, the first of them node k; canonical results. */
-ALWAYS void forward_tail_class(const ifma_tables *t, uint64_t *a, size_t count, size_t k, size_t n, enum lazy_class class)
+/* The last six layers of `count` consecutive blocks of 64 words, the first of them node k;
+ * canonical results. */
+ALWAYS void forward_tail_class(const ifma_tables *t, uint64_t *a, size_t count, size_t k, size_t n,
+                               enum lazy_class class)
 {
     const constants c = constants_of(t);
-    const enum forward_mode mode = class == CLASS_A ? PLAIN : class == CLASS_B ? CLEAN_LIFT : STRICT;
+    const enum forward_mode mode = class == CLASS_A   ? PLAIN
+                                   : class == CLASS_B ? CLEAN_LIFT
+                                                      : STRICT;
     const V lift = all(6 * t->m.p), exact = all(t->exact);
     const __m128i shift = _mm_cvtsi64_si128((long long)t->m.bits - 1);
-    /* Two loops, not one: enough independent work between the steps of a block to hide their latency. */
+    /* Two loops, not one: enough independent work between the steps of a block to hide their
+     * latency. */
     for (size_t b = 0; b < count; b++) {
         const twiddle_source outer = scalars(t->forward, k + b);
         V x[8];
@@ -440,22 +485,29 @@ ALWAYS void forward_tail_class(const ifma_tables *t, uint64_t *a, size_t count, 
 
 static void forward_tail(const ifma_tables *t, uint64_t *a, size_t count, size_t k, size_t n)
 {
-    if (t->forward_class == CLASS_A) forward_tail_class(t, a, count, k, n, CLASS_A);
-    else if (t->forward_class == CLASS_B) forward_tail_class(t, a, count, k, n, CLASS_B);
-    else forward_tail_class(t, a, count, k, n, CLASS_C);
+    if (t->forward_class == CLASS_A)
+        forward_tail_class(t, a, count, k, n, CLASS_A);
+    else if (t->forward_class == CLASS_B)
+        forward_tail_class(t, a, count, k, n, CLASS_B);
+    else
+        forward_tail_class(t, a, count, k, n, CLASS_C);
 }
 
-/* How many layers the passes of a limb of 2^log_n words take, the first over the whole limb; six are left for blocks of 64. No pass takes
- * four: at log_n = 16, 2 + 2 + 3 + 3 takes 0.93 of the time of 4 + 3 + 3. */
+/* How many layers the passes of a limb of 2^log_n words take, the first over the whole limb; six
+ * are left for blocks of 64. No pass takes four: at log_n = 16, 2 + 2 + 3 + 3 takes 0.93 of the
+ * time of 4 + 3 + 3. */
 static const char *split_of(unsigned log_n)
 {
-    static const char *const splits[] = {"1", "2", "3", "13", "23", "33", "133", "233", "333", "2233", "2333"};
+    static const char *const splits[] = {"1",   "2",   "3",   "13",   "23",  "33",
+                                         "133", "233", "333", "2233", "2333"};
     return splits[log_n - NATIVE_LOG_N];
 }
 
-/* A block of 2^log_length words, node k, depth first, so that its parts are finished while they are in the cache. */
-static void forward_block(const ifma_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n, const char *split,
-                          enum forward_mode mode, enum forward_mode rest)
+/* A block of 2^log_length words, node k, depth first, so that its parts are finished while they are
+ * in the cache. */
+static void forward_block(const ifma_tables *t, uint64_t *a, unsigned log_length, size_t k,
+                          size_t n, const char *split, enum forward_mode mode,
+                          enum forward_mode rest)
 {
     unsigned layers = (unsigned)(*split - '0');
     size_t length = (size_t)1 << log_length, part = length >> layers;
@@ -465,13 +517,16 @@ static void forward_block(const ifma_tables *t, uint64_t *a, unsigned log_length
         return;
     }
     for (size_t j = 0; j < (size_t)1 << layers; j++)
-        forward_block(t, a + j * part, log_length - layers, (k << layers) + j, n, split + 1, rest, rest);
+        forward_block(t, a + j * part, log_length - layers, (k << layers) + j, n, split + 1, rest,
+                      rest);
 }
 
 static void forward_limb(const ifma_tables *t, uint64_t *a, unsigned log_n)
 {
     const enum forward_mode first = t->forward_class == CLASS_C ? STRICT : LIFT;
-    const enum forward_mode rest = t->forward_class == CLASS_A ? PLAIN : t->forward_class == CLASS_B ? CLEAN_LIFT : STRICT;
+    const enum forward_mode rest = t->forward_class == CLASS_A   ? PLAIN
+                                   : t->forward_class == CLASS_B ? CLEAN_LIFT
+                                                                 : STRICT;
     forward_block(t, a, log_n, 1, (size_t)1 << log_n, split_of(log_n), first, rest);
 }
 
@@ -485,10 +540,11 @@ static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t cou
     for (size_t i = 0; i < count; i++) forward_limb(t, limbs[i], p->log_n);
 }
 
-/* ---- Inverse transform ------------------------------------------------------------------------------------------------------ */
+/* ---- Inverse transform ---- */
 
 /* X' = X + Y, Y' = start + T(X - Y + bias); `bias` and `start` are multiples of p. */
-ALWAYS void inverse2(V *x, V *y, const twiddle_source *s, int i, V bias, V start, enum lazy_class class, const constants *c)
+ALWAYS void inverse2(V *x, V *y, const twiddle_source *s, int i, V bias, V start,
+                     enum lazy_class class, const constants *c)
 {
     V sum = ADD(*x, *y), d = SUB(*x, *y);
     if (class != CLASS_A) d = ADD(d, bias);
@@ -498,7 +554,8 @@ ALWAYS void inverse2(V *x, V *y, const twiddle_source *s, int i, V bias, V start
     *x = class == CLASS_C ? clean(sum, c) : sum;
 }
 
-/* The last layer of the whole transform: both results times 1/n, canonical. `bias` always counts. */
+/* The last layer of the whole transform: both results times 1/n, canonical. `bias` always
+ * counts. */
 ALWAYS void inverse_last(V *x, V *y, V bias, const ifma_tables *t, const constants *c)
 {
     V sum = ADD(*x, *y), d = ADD(SUB(*x, *y), bias);
@@ -523,8 +580,8 @@ ALWAYS lifts lifts_of(uint64_t p, enum lazy_class class)
     return class == CLASS_A ? a : class == CLASS_B ? b : s;
 }
 
-ALWAYS void inverse8(V x[8], const twiddle_source *s, const ifma_tables *t, const lifts *f, enum lazy_class class, int last,
-                     const constants *c)
+ALWAYS void inverse8(V x[8], const twiddle_source *s, const ifma_tables *t, const lifts *f,
+                     enum lazy_class class, int last, const constants *c)
 {
     const int a = class == CLASS_A, b = class == CLASS_B;
     const V zero = c->zero, left = a ? f->small : zero, leftmost = a ? f->start : zero;
@@ -536,24 +593,28 @@ ALWAYS void inverse8(V x[8], const twiddle_source *s, const ifma_tables *t, cons
     inverse2(&x[2], &x[3], s, 4, f->bias[0], zero, class, c);
     inverse2(&x[4], &x[5], s, 5, f->bias[0], left, class, c);
     inverse2(&x[6], &x[7], s, 6, f->bias[0], zero, class, c);
-    inverse2(&x[0], &x[2], s, 1, f->bias[1], left, class, c), inverse2(&x[1], &x[3], s, 1, f->small, left, class, c);
-    inverse2(&x[4], &x[6], s, 2, f->bias[1], zero, class, c), inverse2(&x[5], &x[7], s, 2, f->small, zero, class, c);
+    inverse2(&x[0], &x[2], s, 1, f->bias[1], left, class, c),
+        inverse2(&x[1], &x[3], s, 1, f->small, left, class, c);
+    inverse2(&x[4], &x[6], s, 2, f->bias[1], zero, class, c),
+        inverse2(&x[5], &x[7], s, 2, f->small, zero, class, c);
     if (b) x[0] = clean(x[0], c), x[4] = clean(x[4], c);
     if (last) { /* class A has positive differences already */
         inverse_last(&x[0], &x[4], a ? zero : f->bias[2], t, c);
         inverse_last(&x[1], &x[5], b ? f->bias[0] : a ? zero : f->small, t, c);
-        inverse_last(&x[2], &x[6], a ? zero : f->small, t, c), inverse_last(&x[3], &x[7], a ? zero : f->small, t, c);
+        inverse_last(&x[2], &x[6], a ? zero : f->small, t, c),
+            inverse_last(&x[3], &x[7], a ? zero : f->small, t, c);
         return;
     }
     inverse2(&x[0], &x[4], s, 0, f->bias[2], zero, class, c);
     inverse2(&x[1], &x[5], s, 0, b ? f->bias[0] : f->small, zero, class, c);
-    inverse2(&x[2], &x[6], s, 0, f->small, zero, class, c), inverse2(&x[3], &x[7], s, 0, f->small, zero, class, c);
+    inverse2(&x[2], &x[6], s, 0, f->small, zero, class, c),
+        inverse2(&x[3], &x[7], s, 0, f->small, zero, class, c);
     if (a) x[0] = clean(x[0], c);
     if (b) x[1] = clean(x[1], c);
 }
 
-ALWAYS void inverse4(V x[4], const twiddle_source *s, const ifma_tables *t, const lifts *f, enum lazy_class class, int last,
-                     const constants *c)
+ALWAYS void inverse4(V x[4], const twiddle_source *s, const ifma_tables *t, const lifts *f,
+                     enum lazy_class class, int last, const constants *c)
 {
     const int a = class == CLASS_A;
     const V zero = c->zero, left = a ? f->small : zero;
@@ -561,7 +622,8 @@ ALWAYS void inverse4(V x[4], const twiddle_source *s, const ifma_tables *t, cons
     inverse2(&x[0], &x[1], s, 1, f->bias[0], left, class, c);
     inverse2(&x[2], &x[3], s, 2, f->bias[0], zero, class, c);
     if (last) {
-        inverse_last(&x[0], &x[2], a ? zero : f->bias[1], t, c), inverse_last(&x[1], &x[3], a ? zero : f->small, t, c);
+        inverse_last(&x[0], &x[2], a ? zero : f->bias[1], t, c),
+            inverse_last(&x[1], &x[3], a ? zero : f->small, t, c);
         return;
     }
     inverse2(&x[0], &x[2], s, 0, f->bias[1], zero, class, c);
@@ -569,8 +631,8 @@ ALWAYS void inverse4(V x[4], const twiddle_source *s, const ifma_tables *t, cons
     if (class != CLASS_C) x[0] = clean(x[0], c);
 }
 
-ALWAYS void inverse_pass_radix(const ifma_tables *t, uint64_t *a, size_t length, size_t k, unsigned log_radix,
-                               enum lazy_class class, int last)
+ALWAYS void inverse_pass_radix(const ifma_tables *t, uint64_t *a, size_t length, size_t k,
+                               unsigned log_radix, enum lazy_class class, int last)
 {
     const constants c = constants_of(t);
     const lifts f = lifts_of(t->m.p, class);
@@ -603,19 +665,23 @@ ALWAYS void inverse_pass_radix(const ifma_tables *t, uint64_t *a, size_t length,
     }
 }
 
-static void inverse_pass(const ifma_tables *t, uint64_t *a, size_t length, size_t k, unsigned log_radix)
+static void inverse_pass(const ifma_tables *t, uint64_t *a, size_t length, size_t k,
+                         unsigned log_radix)
 {
-#define CLASSES(r, last) \
-    if (t->inverse_class == CLASS_A) inverse_pass_radix(t, a, length, k, r, CLASS_A, last); \
-    else if (t->inverse_class == CLASS_B) inverse_pass_radix(t, a, length, k, r, CLASS_B, last); \
-    else inverse_pass_radix(t, a, length, k, r, CLASS_C, last)
-#define RADIX(r) \
-    case r: \
-        if (k == 1) { \
-            CLASSES(r, 1); \
-        } else { \
-            CLASSES(r, 0); \
-        } \
+#define CLASSES(r, last)                                                                           \
+    if (t->inverse_class == CLASS_A)                                                               \
+        inverse_pass_radix(t, a, length, k, r, CLASS_A, last);                                     \
+    else if (t->inverse_class == CLASS_B)                                                          \
+        inverse_pass_radix(t, a, length, k, r, CLASS_B, last);                                     \
+    else                                                                                           \
+        inverse_pass_radix(t, a, length, k, r, CLASS_C, last)
+#define RADIX(r)                                                                                   \
+    case r:                                                                                        \
+        if (k == 1) {                                                                              \
+            CLASSES(r, 1);                                                                         \
+        } else {                                                                                   \
+            CLASSES(r, 0);                                                                         \
+        }                                                                                          \
         break
     switch (log_radix) {
         RADIX(1);
@@ -626,14 +692,16 @@ static void inverse_pass(const ifma_tables *t, uint64_t *a, size_t length, size_
 #undef CLASSES
 }
 
-ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, const uint64_t *in, size_t count, size_t k, size_t n, enum lazy_class class)
+ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, const uint64_t *in, size_t count,
+                               size_t k, size_t n, enum lazy_class class)
 {
     const constants c = constants_of(t);
     const lifts f = lifts_of(t->m.p, class);
     for (size_t b = 0; b < count; b++) {
         const twiddle_source inner = lanes(&t->inverse_lanes[k + b - n / 64]);
         V x[8];
-        for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(in + 64 * b + 512 + i), _MM_HINT_T0);
+        for (size_t i = 0; i < 64; i += 8)
+            _mm_prefetch((const char *)(in + 64 * b + 512 + i), _MM_HINT_T0);
         load8(x, in + 64 * b, 8);
         inverse8(x, &inner, t, &f, class, 0, &c);
         store8(a + 64 * b, 8, x);
@@ -649,15 +717,19 @@ ALWAYS void inverse_head_class(const ifma_tables *t, uint64_t *a, const uint64_t
 }
 
 /* The first six layers of `count` consecutive blocks of 64 words, the first of them node k. */
-static void inverse_head(const ifma_tables *t, uint64_t *a, const uint64_t *in, size_t count, size_t k, size_t n)
+static void inverse_head(const ifma_tables *t, uint64_t *a, const uint64_t *in, size_t count,
+                         size_t k, size_t n)
 {
-    if (t->inverse_class == CLASS_A) inverse_head_class(t, a, in, count, k, n, CLASS_A);
-    else if (t->inverse_class == CLASS_B) inverse_head_class(t, a, in, count, k, n, CLASS_B);
-    else inverse_head_class(t, a, in, count, k, n, CLASS_C);
+    if (t->inverse_class == CLASS_A)
+        inverse_head_class(t, a, in, count, k, n, CLASS_A);
+    else if (t->inverse_class == CLASS_B)
+        inverse_head_class(t, a, in, count, k, n, CLASS_B);
+    else
+        inverse_head_class(t, a, in, count, k, n, CLASS_C);
 }
 
-static void inverse_block(const ifma_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length, size_t k, size_t n,
-                          const char *split)
+static void inverse_block(const ifma_tables *t, uint64_t *a, const uint64_t *in,
+                          unsigned log_length, size_t k, size_t n, const char *split)
 {
     unsigned layers = (unsigned)(*split - '0');
     size_t length = (size_t)1 << log_length, part = length >> layers;
@@ -665,7 +737,8 @@ static void inverse_block(const ifma_tables *t, uint64_t *a, const uint64_t *in,
         inverse_head(t, a, in, length / 64, k << layers, n);
     else
         for (size_t j = 0; j < (size_t)1 << layers; j++)
-            inverse_block(t, a + j * part, in + j * part, log_length - layers, (k << layers) + j, n, split + 1);
+            inverse_block(t, a + j * part, in + j * part, log_length - layers, (k << layers) + j, n,
+                          split + 1);
     inverse_pass(t, a, length, k, layers);
 }
 
@@ -686,7 +759,8 @@ static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t cou
 
 static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c)
 {
-    ifma_tables t = *(const ifma_tables *)p->tables; /* shares the twiddles; only the last layer's factors differ */
+    /* shares the twiddles; only the last layer's factors differ */
+    ifma_tables t = *(const ifma_tables *)p->tables;
     if (p->log_n < NATIVE_LOG_N) {
         ckks_kernel_portable.ntt_inverse_scaled(&t.portable, out, in, c);
         return;
@@ -696,14 +770,18 @@ static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_
     inverse_limb(&t, out, in, p->log_n);
 }
 
-/* ---- Sums of products ------------------------------------------------------------------------------------------------------- *
+/* ---- Sums of products
+ * -------------------------------------------------------------------------------------------------------
+ * *
  *
- * An accumulator is a pair (low, high) of sums of LO and HI: its value is high 2^52 + low. It is folded to one canonical residue
+ * An accumulator is a pair (low, high) of sums of LO and HI: its value is high 2^52 + low. It is
+ * folded to one canonical residue
  *     r = low' + high' (2^52 mod p) - (q1 + q2) p,   low' = low mod 2^52, high' = high + floor(low / 2^52),
- * with q1, q2 the quotients of (1) and (2): each leaves a remainder below 2p, so r < 4p <= 2^52, as long as high' < 2^52 and
- * low < 2^64. For k products below 2^(2b) and a residue in `low`: k (2^(2b-52) + 1) + 1 < 2^52 and k < 4095; `sums` is below both.
- * Longer sums are folded in between. Inner products leave room for CKKS_MAX_SWITCHES products with the factor in their first sum: `sums`
- * is 15 at least. */
+ * with q1, q2 the quotients of (1) and (2): each leaves a remainder below 2p, so r < 4p <= 2^52, as
+ * long as high' < 2^52 and low < 2^64. For k products below 2^(2b) and a residue in `low`: k
+ * (2^(2b-52) + 1) + 1 < 2^52 and k < 4095; `sums` is below both. Longer sums are folded in between.
+ * Inner products leave room for CKKS_MAX_SWITCHES products with the factor in their first sum:
+ * `sums` is 15 at least. */
 
 typedef struct fold_constants {
     V zero, neg, barrett, mask, p, p2, two52, two52_comp;
@@ -712,8 +790,14 @@ typedef struct fold_constants {
 ALWAYS fold_constants fold_constants_of(const ifma_tables *t)
 {
     uint64_t p = t->m.p;
-    fold_constants c = {_mm512_setzero_si512(), all(((uint64_t)1 << 52) - p), all(t->barrett), all(((uint64_t)1 << 52) - 1),
-                        all(p), all(2 * p), all(t->two52), all(t->two52_comp)};
+    fold_constants c = {_mm512_setzero_si512(),
+                        all(((uint64_t)1 << 52) - p),
+                        all(t->barrett),
+                        all(((uint64_t)1 << 52) - 1),
+                        all(p),
+                        all(2 * p),
+                        all(t->two52),
+                        all(t->two52_comp)};
     return c;
 }
 
@@ -766,31 +850,37 @@ ALWAYS V modular_sub(V a, V b, V p)
 /* Eight words from position i on of a packed limb. */
 ALWAYS V load_packed(const void *limb, unsigned width, size_t i)
 {
-    if (width == 4) return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const void *)((const uint32_t *)limb + i)));
+    if (width == 4)
+        return _mm512_cvtepu32_epi64(
+            _mm256_loadu_si256((const void *)((const uint32_t *)limb + i)));
     return load((const uint64_t *)limb + i);
 }
 
-/* ---- Element-wise functions ------------------------------------------------------------------------------------------------- */
+/* ---- Element-wise functions ---- */
 
-static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     const V q = all(p->p);
     for (size_t j = 0; j < count; j += 8) store(out + j, modular_add(load(a + j), load(b + j), q));
 }
 
-static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     const V q = all(p->p);
     for (size_t j = 0; j < count; j += 8) store(out + j, modular_sub(load(a + j), load(b + j), q));
 }
 
-static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     const fold_constants c = fold_constants_of(p->tables);
     for (size_t j = 0; j < count; j += 8) store(out + j, product(load(a + j), load(b + j), &c));
 }
 
-static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const uint64_t *b, size_t count)
+static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const uint64_t *b, size_t count)
 {
     const fold_constants c = fold_constants_of(p->tables);
     for (size_t j = 0; j < count; j += 8) {
@@ -799,22 +889,26 @@ static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
     }
 }
 
-static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s, size_t count)
+static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s,
+                       size_t count)
 {
     const V q = all(p->p), b = all(s);
     for (size_t j = 0; j < count; j += 8) store(out + j, modular_add(load(a + j), b, q));
 }
 
-static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s, size_t count)
+static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s,
+                       size_t count)
 {
     const ifma_tables *t = p->tables;
     const constants c = constants_of(t);
     const twiddle f = twiddle_of(s, &t->m);
     const V w = all(f.w), comp = all(f.comp);
-    for (size_t j = 0; j < count; j += 8) store(out + j, canonical(times(c.zero, load(a + j), w, comp, &c), &c));
+    for (size_t j = 0; j < count; j += 8)
+        store(out + j, canonical(times(c.zero, load(a + j), w, comp, &c), &c));
 }
 
-static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, uint64_t s, size_t count)
+static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc,
+                           const uint64_t *a, uint64_t s, size_t count)
 {
     const ifma_tables *t = p->tables;
     const constants c = constants_of(t);
@@ -827,7 +921,8 @@ static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *a
     }
 }
 
-static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, uint64_t s, size_t count)
+static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                           uint64_t s, size_t count)
 {
     const ifma_tables *t = p->tables;
     const constants c = constants_of(t);
@@ -839,8 +934,9 @@ static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a
     }
 }
 
-static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2, const uint64_t *a0, const uint64_t *a1,
-                   const uint64_t *b0, const uint64_t *b1, size_t count)
+static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2,
+                   const uint64_t *a0, const uint64_t *a1, const uint64_t *b0, const uint64_t *b1,
+                   size_t count)
 {
     const fold_constants c = fold_constants_of(p->tables);
     for (size_t j = 0; j < count; j += 8) {
@@ -865,26 +961,33 @@ static void reduce_signed(const ckks_prime *p, uint64_t *out, const int64_t *x, 
         store(out + j, fold(ADD(_mm512_loadu_si512((const void *)(x + j)), offset), c.zero, &c));
 }
 
-static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[], size_t count)
+static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[],
+                     size_t count)
 {
     const __m512d half = _mm512_set1_pd(0.5);
     for (size_t j = 0; j < count; j += 8) {
         __m512d s = _mm512_setzero_pd();
         for (size_t i = 0; i < terms; i++) {
-            __m512d t = _mm512_mul_pd(_mm512_cvtepi64_pd(load(y[i] + j)), _mm512_set1_pd(inverse[i]));
+            __m512d t =
+                _mm512_mul_pd(_mm512_cvtepi64_pd(load(y[i] + j)), _mm512_set1_pd(inverse[i]));
             s = _mm512_add_pd(s, t);
         }
-        store(v + j, _mm512_cvttpd_epi64(_mm512_add_pd(s, half))); /* never negative: truncation is floor */
+        /* never negative: truncation is floor */
+        store(v + j, _mm512_cvttpd_epi64(_mm512_add_pd(s, half)));
     }
 }
 
-/* ---- Automorphisms ---------------------------------------------------------------------------------------------------------- *
+/* ---- Automorphisms
+ * ----------------------------------------------------------------------------------------------------------
+ * *
  *
- * Position 64 b + 8 v + l of the evaluation form belongs to the exponent 2 (m 2^(log_n-6) + r_b) + 1 with m = 8 br3(v) + br3(l).
- * X -> X^g therefore fills a block b' from one block b, position m of it from position g m + c mod 64 of b. With m = 8 mv + ml:
+ * Position 64 b + 8 v + l of the evaluation form belongs to the exponent 2 (m 2^(log_n-6) + r_b) +
+ * 1 with m = 8 br3(v) + br3(l). X -> X^g therefore fills a block b' from one block b, position m of
+ * it from position g m + c mod 64 of b. With m = 8 mv + ml:
  *     (g m + c) mod 8 = (g ml + c) mod 8                     the same permutation of lanes in all eight vectors, and
  *     floor((g m + c) / 8) = g mv + floor((g ml + c) / 8)    for each lane, a rotation of the vectors' order.
- * So eight lane permutations and three stages of masked moves (by 1, 2, 4 vectors) do what gathers would. */
+ * So eight lane permutations and three stages of masked moves (by 1, 2, 4 vectors) do what gathers
+ * would. */
 
 typedef struct rotor {
     V steps;         /* g ml for each lane */
@@ -899,19 +1002,23 @@ static rotor rotor_of(uint64_t g)
     rotor r;
     r.reversed = load(reversed3);
     r.steps = _mm512_mullo_epi64(all(g & 63), r.reversed);
-    for (size_t u = 0; u < 8; u++) r.place[u] = 8 * reversed3[(g * u) & 7]; /* g is its own inverse modulo 8 */
+    /* g is its own inverse modulo 8 */
+    for (size_t u = 0; u < 8; u++) r.place[u] = 8 * reversed3[(g * u) & 7];
     return r;
 }
 
 /* out block = block `in` permuted with constant c; `acc` may be NULL, then nothing is added. */
-ALWAYS void rotate_block(const rotor *r, uint64_t *out, const uint64_t *acc, V p, const uint64_t *in, uint64_t c)
+ALWAYS void rotate_block(const rotor *r, uint64_t *out, const uint64_t *acc, V p,
+                         const uint64_t *in, uint64_t c)
 {
     const V step = ADD(r->steps, all(c)), lane = _mm512_permutexvar_epi64(step, r->reversed);
-    const __mmask8 one = _mm512_test_epi64_mask(step, all(8)), two = _mm512_test_epi64_mask(step, all(16)),
+    const __mmask8 one = _mm512_test_epi64_mask(step, all(8)),
+                   two = _mm512_test_epi64_mask(step, all(16)),
                    four = _mm512_test_epi64_mask(step, all(32));
     V x[8], y[8];
     UNROLL
-    for (size_t u = 0; u < 8; u++) x[u] = _mm512_permutexvar_epi64(lane, load(in + 8 * reversed3[u]));
+    for (size_t u = 0; u < 8; u++)
+        x[u] = _mm512_permutexvar_epi64(lane, load(in + 8 * reversed3[u]));
     UNROLL
     for (size_t u = 0; u < 8; u++) y[u] = _mm512_mask_mov_epi64(x[u], one, x[(u + 1) & 7]);
     UNROLL
@@ -931,7 +1038,8 @@ ALWAYS uint64_t constant_of(uint32_t s)
     return reversed3[s >> 3 & 7] << 3 | reversed3[s & 7];
 }
 
-static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma)
+static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const ckks_automorphism *sigma)
 {
     const ifma_tables *t = p->tables;
     if (p->log_n < NATIVE_LOG_N) {
@@ -944,16 +1052,19 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
     for (size_t b = 0; b < n / 64; b++) {
         uint32_t s = sigma->block[b];
         const uint64_t *in = a + (s & ~(uint32_t)63);
-        if (acc) rotate_block(&r, out + 64 * b, acc + 64 * b, q, in, constant_of(s));
-        else rotate_block(&r, out + 64 * b, NULL, q, in, constant_of(s));
+        if (acc)
+            rotate_block(&r, out + 64 * b, acc + 64 * b, q, in, constant_of(s));
+        else
+            rotate_block(&r, out + 64 * b, NULL, q, in, constant_of(s));
     }
 }
 
-/* ---- Inner product with keys ------------------------------------------------------------------------------------------------ */
+/* ---- Inner product with keys ---- */
 
 enum { PREFETCH_AHEAD = 4096 }; /* bytes of a key limb */
 
-/* The factors of one block of 64 positions: digits with their key limbs, and limbs that are multiplied by the factor. */
+/* The factors of one block of 64 positions: digits with their key limbs, and limbs that are
+ * multiplied by the factor. */
 typedef struct inner_block {
     size_t terms, adds[2];
     const uint64_t *x[CKKS_MAX_TERMS];
@@ -962,8 +1073,9 @@ typedef struct inner_block {
 } inner_block;
 
 /* Two vectors of both sums. */
-ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j, unsigned width, size_t sums, V factor,
-                          const fold_constants *c, int accumulate)
+ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j,
+                          unsigned width, size_t sums, V factor, const fold_constants *c,
+                          int accumulate)
 {
     accumulator s0 = {c->zero, c->zero}, s1 = s0, t0 = s0, t1 = s0;
     if (accumulate) {
@@ -983,8 +1095,10 @@ ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, 
         V x = load(o->x[d] + j), y = load(o->x[d] + j + 8);
         _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + j * width, _MM_HINT_T0);
         _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + j * width, _MM_HINT_T0);
-        if (width == 8) _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
-        if (width == 8) _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
+        if (width == 8)
+            _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
+        if (width == 8)
+            _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
         if (!room) {
             s0.low = fold(s0.low, s0.high, c), s1.low = fold(s1.low, s1.high, c);
             t0.low = fold(t0.low, t0.high, c), t1.low = fold(t1.low, t1.high, c);
@@ -1001,20 +1115,23 @@ ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, 
 }
 
 /* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
-ALWAYS const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, const uint64_t *a, size_t from, uint64_t **room)
+ALWAYS const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, const uint64_t *a,
+                                     size_t from, uint64_t **room)
 {
     if (!t->sigma) return a + from;
     const uint32_t *source = &t->sigma->block[from >> 6], s = source[0];
     uint64_t *block = *room;
     const uint64_t *next = a + (source[1] & ~(uint32_t)63);
     for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
-    rotate_block(r, block, NULL, r->steps /* no modulus: nothing is added */, a + (s & ~(uint32_t)63), constant_of(s));
+    rotate_block(r, block, NULL, r->steps /* no modulus: nothing is added */,
+                 a + (s & ~(uint32_t)63), constant_of(s));
     *room += 64;
     return block;
 }
 
-ALWAYS void inner_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
-                        const ckks_switch_term term[], uint64_t factor, unsigned width, int accumulate)
+ALWAYS void inner_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+                        size_t count, size_t terms, const ckks_switch_term term[], uint64_t factor,
+                        unsigned width, int accumulate)
 {
     const ifma_tables *t = p->tables;
     const fold_constants c = fold_constants_of(t);
@@ -1036,31 +1153,37 @@ ALWAYS void inner_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, siz
             if (s->add1) o.add[1][o.adds[1]++] = inner_operand(s, &r[i], s->add1, at, &room);
         }
         for (size_t j = 0; j < 64; j += 16)
-            inner_vectors(&o, out0 + (at - from), out1 + (at - from), j, width, t->sums, all(factor), &c, accumulate);
+            inner_vectors(&o, out0 + (at - from), out1 + (at - from), j, width, t->sums,
+                          all(factor), &c, accumulate);
     }
 }
 
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
-                          const ckks_switch_term term[], uint64_t factor, int accumulate)
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+                          size_t count, size_t terms, const ckks_switch_term term[],
+                          uint64_t factor, int accumulate)
 {
     const ifma_tables *t = p->tables;
     if (p->log_n < NATIVE_LOG_N)
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term, factor, accumulate);
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term,
+                                           factor, accumulate);
     else if (p->width == 4)
         inner_range(p, out0, out1, from, count, terms, term, factor, 4, accumulate);
     else
         inner_range(p, out0, out1, from, count, terms, term, factor, 8, accumulate);
 }
 
-/* ---- Plaintext products ----------------------------------------------------------------------------------------------------- */
+/* ---- Plaintext products ---- */
 
-/* Each plaintext is a stream of its own, read a few lines at a time: too many for the processor to foresee. */
+/* Each plaintext is a stream of its own, read a few lines at a time: too many for the processor to
+ * foresee. */
 #define PLAIN_AHEAD 512 /* bytes */
 
-/* Four vectors of one or two sums at a time. A packed vector of a plaintext of gap 1, 2, 4 and more covers 1, 2, 4 of them. */
-ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count, size_t terms, const void *const plain[],
-                        unsigned log_gap, const uint64_t *const *const x[2], int accumulate, unsigned width, unsigned step,
-                        int outputs)
+/* Four vectors of one or two sums at a time. A packed vector of a plaintext of gap 1, 2, 4 and more
+ * covers 1, 2, 4 of them. */
+ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count, size_t terms,
+                        const void *const plain[], unsigned log_gap,
+                        const uint64_t *const *const x[2], int accumulate, unsigned width,
+                        unsigned step, int outputs)
 {
     const ifma_tables *t = p->tables;
     const fold_constants c = fold_constants_of(t);
@@ -1088,52 +1211,59 @@ ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t coun
             for (size_t i = b; i < end; i++) {
                 V w[4];
                 for (size_t line = 0; line < 32 * width / step; line += 64)
-                    _mm_prefetch((const char *)plain[i] + first * width + PLAIN_AHEAD + line, _MM_HINT_T0);
+                    _mm_prefetch((const char *)plain[i] + first * width + PLAIN_AHEAD + line,
+                                 _MM_HINT_T0);
                 w[0] = load_packed(plain[i], width, first);
                 w[1] = step == 1 ? load_packed(plain[i], width, first + 8) : w[0];
-                w[2] = step <= 2 ? load_packed(plain[i], width, first + (step == 1 ? 16 : 8)) : w[0];
+                w[2] =
+                    step <= 2 ? load_packed(plain[i], width, first + (step == 1 ? 16 : 8)) : w[0];
                 w[3] = step == 1 ? load_packed(plain[i], width, first + 24) : w[2];
                 for (int k = 0; k < outputs; k++) {
                     const uint64_t *limb = x[k][i] + j;
                     UNROLL
-                    for (size_t v = 0; v < 4; v++) accumulate_product(&s[k][v], load(limb + 8 * v), w[v]);
+                    for (size_t v = 0; v < 4; v++)
+                        accumulate_product(&s[k][v], load(limb + 8 * v), w[v]);
                 }
             }
         }
         for (int k = 0; k < outputs; k++) {
             UNROLL
-            for (size_t v = 0; v < 4; v++) store(out[k] + j + 8 * v, fold(s[k][v].low, s[k][v].high, &c));
+            for (size_t v = 0; v < 4; v++)
+                store(out[k] + j + 8 * v, fold(s[k][v].low, s[k][v].high, &c));
         }
     }
 }
 
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms,
-                          const void *const plain[], unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[],
-                          int accumulate)
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
+                          size_t terms, const void *const plain[], unsigned log_gap,
+                          const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
 {
     const ifma_tables *t = p->tables;
     uint64_t *const out[2] = {out0, out1};
     const uint64_t *const *const x[2] = {x0, x1};
     if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap, x0, x1, accumulate);
+        ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap,
+                                           x0, x1, accumulate);
         return;
     }
-#define OUTPUTS(width, step) \
-    if (x1) plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 2); \
-    else plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 1); \
+#define OUTPUTS(width, step)                                                                       \
+    if (x1)                                                                                        \
+        plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 2);          \
+    else                                                                                           \
+        plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 1);          \
     return
-#define STEPS(width) \
-    switch (log_gap) { \
-    case 0: OUTPUTS(width, 1); \
-    case 1: OUTPUTS(width, 2); \
-    default: OUTPUTS(width, 4); \
+#define STEPS(width)                                                                               \
+    switch (log_gap) {                                                                             \
+    case 0: OUTPUTS(width, 1);                                                                     \
+    case 1: OUTPUTS(width, 2);                                                                     \
+    default: OUTPUTS(width, 4);                                                                    \
     }
     if (p->width == 4) STEPS(4) else STEPS(8)
 #undef STEPS
 #undef OUTPUTS
 }
 
-/* ---- Linear combinations ---------------------------------------------------------------------------------------------------- */
+/* ---- Linear combinations ---- */
 
 enum { COMBINE_TARGETS = 5, COMBINE_BLOCK = 512 };
 
@@ -1143,9 +1273,12 @@ static size_t combine_room(const ifma_tables *t)
     return t->m.bits >= 50 ? 15 : t->m.bits == 49 ? 30 : CKKS_MAX_TERMS;
 }
 
-/* `targets` outputs, `vectors` (1 or 2) vectors of coefficients, from position j on. weight[i][k] is that of y[i] in output k. */
-ALWAYS void combine_vectors(const ifma_tables *const t[], size_t targets, uint64_t *const out[], size_t terms,
-                            const uint64_t *const y[], uint64_t weight[][COMBINE_TARGETS], size_t room, size_t j, size_t vectors, int ahead)
+/* `targets` outputs, `vectors` (1 or 2) vectors of coefficients, from position j on. weight[i][k]
+ * is that of y[i] in output k. */
+ALWAYS void combine_vectors(const ifma_tables *const t[], size_t targets, uint64_t *const out[],
+                            size_t terms, const uint64_t *const y[],
+                            uint64_t weight[][COMBINE_TARGETS], size_t room, size_t j,
+                            size_t vectors, int ahead)
 {
     const V zero = _mm512_setzero_si512();
     accumulator s[COMBINE_TARGETS][2];
@@ -1180,14 +1313,16 @@ ALWAYS void combine_vectors(const ifma_tables *const t[], size_t targets, uint64
     UNROLL
     for (size_t k = 0; k < targets; k++) {
         const fold_constants c = fold_constants_of(t[k]);
-        for (size_t v = 0; v < vectors; v++) store(out[k] + j + 8 * v, fold(s[k][v].low, s[k][v].high, &c));
+        for (size_t v = 0; v < vectors; v++)
+            store(out[k] + j + 8 * v, fold(s[k][v].low, s[k][v].high, &c));
     }
 }
 
-/* Up to five outputs over coefficients [from, to). The first group of a block fetches the next block of y, which another core may have
- * written. */
-ALWAYS void combine_group(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,
-                          const uint64_t *const y[], const uint64_t *const weight[], size_t from, size_t to, int ahead)
+/* Up to five outputs over coefficients [from, to). The first group of a block fetches the next
+ * block of y, which another core may have written. */
+ALWAYS void combine_group(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
+                          size_t terms, const uint64_t *const y[], const uint64_t *const weight[],
+                          size_t from, size_t to, int ahead)
 {
     const ifma_tables *t[COMBINE_TARGETS];
     uint64_t w[CKKS_MAX_TERMS][COMBINE_TARGETS];
@@ -1201,19 +1336,30 @@ ALWAYS void combine_group(const ckks_prime *const primes[], size_t targets, uint
     if (j < to) combine_vectors(t, targets, out, terms, y, w, room, j, 1, 0);
 }
 
-/* Blocks of coefficients small enough that all y stay in the first-level cache while the groups of outputs pass over them. */
-static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,
-                    const uint64_t *const y[], const uint64_t *const weight[], size_t count)
+/* Blocks of coefficients small enough that all y stay in the first-level cache while the groups of
+ * outputs pass over them. */
+static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
+                    size_t terms, const uint64_t *const y[], const uint64_t *const weight[],
+                    size_t count)
 {
     for (size_t from = 0; from < count; from += COMBINE_BLOCK) {
         size_t to = count - from < COMBINE_BLOCK ? count : from + COMBINE_BLOCK, k = 0;
         for (; k + COMBINE_TARGETS <= targets; k += COMBINE_TARGETS)
-            combine_group(primes + k, COMBINE_TARGETS, out + k, terms, y, weight + k, from, to, k == 0);
+            combine_group(primes + k, COMBINE_TARGETS, out + k, terms, y, weight + k, from, to,
+                          k == 0);
         switch (targets - k) {
-        case 4: combine_group(primes + k, 4, out + k, terms, y, weight + k, from, to, k == 0); break;
-        case 3: combine_group(primes + k, 3, out + k, terms, y, weight + k, from, to, k == 0); break;
-        case 2: combine_group(primes + k, 2, out + k, terms, y, weight + k, from, to, k == 0); break;
-        case 1: combine_group(primes + k, 1, out + k, terms, y, weight + k, from, to, k == 0); break;
+        case 4:
+            combine_group(primes + k, 4, out + k, terms, y, weight + k, from, to, k == 0);
+            break;
+        case 3:
+            combine_group(primes + k, 3, out + k, terms, y, weight + k, from, to, k == 0);
+            break;
+        case 2:
+            combine_group(primes + k, 2, out + k, terms, y, weight + k, from, to, k == 0);
+            break;
+        case 1:
+            combine_group(primes + k, 1, out + k, terms, y, weight + k, from, to, k == 0);
+            break;
         default: break;
         }
     }

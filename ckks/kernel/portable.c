@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel table in plain C11 with 64-bit words and 128-bit products. The reference all other tables are compared with.
+/* Kernel table in plain C11 with 64-bit words and 128-bit products. The reference all other tables
+ * are compared with.
  *
- * Forward transform: Cooley-Tukey butterflies X' = X + T, Y' = X - T + 2p with T = Y w in [0, 2p) (Shoup, scalar.h). Nothing is
- * reduced on the way: values start below p and gain at most 2p per layer, so they stay below (1 + 2 log_n) p <= 35 p < 2^56.
+ * Forward transform: Cooley-Tukey butterflies X' = X + T, Y' = X - T + 2p with T = Y w in [0, 2p)
+ * (Shoup, scalar.h). Nothing is reduced on the way: values start below p and gain at most 2p per
+ * layer, so they stay below (1 + 2 log_n) p <= 35 p < 2^56.
  *
- * Inverse transform: Gentleman-Sande butterflies X' = X + Y, Y' = (X - Y + B p) w in [0, 2p) where B p bounds all values before
- * the layer. B doubles per layer; a layer after which it would reach 2^63 reduces its sums to [0, 2p) instead. The last layer
- * multiplies by 1/n as well. */
+ * Inverse transform: Gentleman-Sande butterflies X' = X + Y, Y' = (X - Y + B p) w in [0, 2p) where
+ * B p bounds all values before the layer. B doubles per layer; a layer after which it would reach
+ * 2^63 reduces its sums to [0, 2p) instead. The last layer multiplies by 1/n as well. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +74,8 @@ static fhola_status prime_init(ckks_prime *p)
     if (!t || !w || !t->forward || !t->inverse) {
         free(w);
         prime_clear(p);
-        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu", (unsigned long long)p->p, n);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu",
+                          (unsigned long long)p->p, n);
     }
     scalar_modulus *m = &t->m;
     scalar_modulus_set(m, p->p);
@@ -113,7 +116,8 @@ static void ntt_forward(const ckks_prime *prime, uint64_t *const limbs[], size_t
     uint64_t block[64];
     for (size_t i = 0; i < count; i++) {
         uint64_t *a = limbs[i];
-        for (size_t groups = 1; groups < n; groups *= 2) forward_layer(a, n, groups, t->forward, prime->p);
+        for (size_t groups = 1; groups < n; groups *= 2)
+            forward_layer(a, n, groups, t->forward, prime->p);
         for (size_t j = 0; j < n; j++) a[j] = scalar_reduce(a[j], &t->m);
         for (size_t b = 0; prime->log_n >= 6 && b < n; b += 64) {
             transpose(block, a + b);
@@ -123,7 +127,8 @@ static void ntt_forward(const ckks_prime *prime, uint64_t *const limbs[], size_t
 }
 
 /* `bound` is a multiple of p above all values; sums are reduced when `fold` is set. */
-static void inverse_layer(uint64_t *a, size_t n, size_t groups, const twiddle *w, const scalar_modulus *m, uint64_t bound, int fold)
+static void inverse_layer(uint64_t *a, size_t n, size_t groups, const twiddle *w,
+                          const scalar_modulus *m, uint64_t bound, int fold)
 {
     size_t half = n / groups / 2;
     uint64_t p = m->p;
@@ -160,7 +165,8 @@ static void inverse_limb(const portable_tables *t, uint64_t *a, unsigned log_n)
         for (size_t j = 0; j < 64; j++) a[b + j] = block[j];
     }
     for (size_t groups = n / 2; groups > 1; groups /= 2) {
-        int fold = bound >> 61 != 0; /* 4 bound must fit, this layer's doubling and the next layer's sums */
+        /* 4 bound must fit, this layer's doubling and the next layer's sums */
+        int fold = bound >> 61 != 0;
         inverse_layer(a, n, groups, t->inverse, &t->m, bound, fold);
         bound = fold ? 2 * t->m.p : 2 * bound;
     }
@@ -174,51 +180,60 @@ static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t cou
 
 static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c)
 {
-    portable_tables t = *(const portable_tables *)p->tables; /* shares the twiddles; only the last layer's factors differ */
+    /* shares the twiddles; only the last layer's factors differ */
+    portable_tables t = *(const portable_tables *)p->tables;
     t.scale = twiddle_of(scalar_mul(t.scale.w, c, &t.m), &t.m);
     t.scale_last = twiddle_of(scalar_mul(t.scale_last.w, c, &t.m), &t.m);
     if (out != in) memcpy(out, in, sizeof *out << p->log_n);
     inverse_limb(&t, out, p->log_n);
 }
 
-static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     uint64_t q = p->p;
     for (size_t j = 0; j < count; j++) out[j] = scalar_add(a[j], b[j], q);
 }
 
-static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     uint64_t q = p->p;
     for (size_t j = 0; j < count; j++) out[j] = scalar_sub(a[j], b[j], q);
 }
 
-static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count)
+static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t count)
 {
     const scalar_modulus m = *modulus(p);
     for (size_t j = 0; j < count; j++) out[j] = scalar_mul(a[j], b[j], &m);
 }
 
 /* acc + a b <= (p - 1) p < 2^(2 bits), so one reduction does. */
-static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const uint64_t *b, size_t count)
+static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const uint64_t *b, size_t count)
 {
     const scalar_modulus m = *modulus(p);
-    for (size_t j = 0; j < count; j++) out[j] = scalar_reduce_product((ckks_u128)a[j] * b[j] + acc[j], &m);
+    for (size_t j = 0; j < count; j++)
+        out[j] = scalar_reduce_product((ckks_u128)a[j] * b[j] + acc[j], &m);
 }
 
-static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c, size_t count)
+static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c,
+                       size_t count)
 {
     uint64_t q = p->p;
     for (size_t j = 0; j < count; j++) out[j] = scalar_add(a[j], c, q);
 }
 
-static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c, size_t count)
+static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c,
+                       size_t count)
 {
     uint64_t q = p->p, comp = scalar_companion(c, modulus(p));
     for (size_t j = 0; j < count; j++) out[j] = scalar_fold(scalar_mul_lazy(a[j], c, comp, q), q);
 }
 
-static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, uint64_t c, size_t count)
+static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc,
+                           const uint64_t *a, uint64_t c, size_t count)
 {
     uint64_t q = p->p, comp = scalar_companion(c, modulus(p));
     for (size_t j = 0; j < count; j++) {
@@ -227,14 +242,17 @@ static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *a
     }
 }
 
-static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, uint64_t c, size_t count)
+static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                           uint64_t c, size_t count)
 {
     uint64_t q = p->p, comp = scalar_companion(c, modulus(p));
-    for (size_t j = 0; j < count; j++) out[j] = scalar_fold(scalar_mul_lazy(a[j] - b[j] + q, c, comp, q), q);
+    for (size_t j = 0; j < count; j++)
+        out[j] = scalar_fold(scalar_mul_lazy(a[j] - b[j] + q, c, comp, q), q);
 }
 
-static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2, const uint64_t *a0, const uint64_t *a1,
-                   const uint64_t *b0, const uint64_t *b1, size_t count)
+static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2,
+                   const uint64_t *a0, const uint64_t *a1, const uint64_t *b0, const uint64_t *b1,
+                   size_t count)
 {
     const scalar_modulus m = *modulus(p);
     for (size_t j = 0; j < count; j++) {
@@ -245,7 +263,8 @@ static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2
     }
 }
 
-static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma)
+static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const ckks_automorphism *sigma)
 {
     size_t n = (size_t)1 << p->log_n;
     const uint32_t *source = sigma->source;
@@ -262,8 +281,9 @@ static uint64_t packed(const void *words, unsigned width, size_t i)
 }
 
 /* Sums of at most 41 products of residues stay below 2^106. */
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t count, size_t terms,
-                          const ckks_switch_term term[], uint64_t factor, int accumulate)
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+                          size_t count, size_t terms, const ckks_switch_term term[],
+                          uint64_t factor, int accumulate)
 {
     const scalar_modulus m = *modulus(p);
     for (size_t j = 0; j < count; j++) {
@@ -285,9 +305,9 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 }
 
 /* Sums of at most 4096 products of residues and a residue stay below 2^113. */
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count, size_t terms,
-                          const void *const plain[], unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[],
-                          int accumulate)
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
+                          size_t terms, const void *const plain[], unsigned log_gap,
+                          const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
 {
     enum { BLOCK = 64 };
     const scalar_modulus m = *modulus(p);
@@ -307,9 +327,11 @@ static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
         }
 }
 
-/* Sums of at most 32 products below 2^100 stay below 2^105. Blocks of coefficients keep the y limbs in the first cache. */
-static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms,
-                    const uint64_t *const y[], const uint64_t *const weight[], size_t count)
+/* Sums of at most 32 products below 2^100 stay below 2^105. Blocks of coefficients keep the y limbs
+ * in the first cache. */
+static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
+                    size_t terms, const uint64_t *const y[], const uint64_t *const weight[],
+                    size_t count)
 {
     enum { BLOCK = 256 };
     ckks_u128 s[BLOCK];
@@ -328,7 +350,8 @@ static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *
     }
 }
 
-static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[], size_t count)
+static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[],
+                     size_t count)
 {
     enum { BLOCK = 256 };
     double s[BLOCK];
@@ -343,7 +366,8 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
                 s[j] += t;
             }
         }
-        for (size_t j = 0; j < block; j++) v[base + j] = (uint64_t)(int64_t)(s[j] + 0.5); /* never negative: truncation is floor */
+        /* never negative: truncation is floor */
+        for (size_t j = 0; j < block; j++) v[base + j] = (uint64_t)(int64_t)(s[j] + 0.5);
     }
 }
 

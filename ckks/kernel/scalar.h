@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Modular arithmetic on single 64-bit words, shared by the kernels: reference code, small rings, table building.
+/* Modular arithmetic on single 64-bit words, shared by the kernels: reference code, small rings,
+ * table building.
  *
  * Bounds, for an odd prime p < 2^50 of b bits (2^(b-1) < p < 2^b):
  *   mu    = floor(2^(b+63) / p), in (2^63, 2^64)
@@ -81,11 +82,13 @@ static inline uint64_t scalar_mul_lazy(uint64_t x, uint64_t w, uint64_t comp, ui
 /* Any x < 2^128: high word times 2^64 in [0, 2p) plus low word in [0, 2p). */
 static inline uint64_t scalar_reduce_wide(ckks_u128 x, const scalar_modulus *m)
 {
-    uint64_t r = scalar_mul_lazy((uint64_t)(x >> 64), m->two64, m->two64_comp, m->p) + scalar_reduce_lazy((uint64_t)x, m);
+    uint64_t r = scalar_mul_lazy((uint64_t)(x >> 64), m->two64, m->two64_comp, m->p) +
+                 scalar_reduce_lazy((uint64_t)x, m);
     return scalar_fold(scalar_fold(r, 2 * m->p), m->p);
 }
 
-/* floor(w 2^64 / p) for w < p: w mu / 2^(b-1) falls short by less than w/2^(b-1) + 1 < 3; the remainder tells. */
+/* floor(w 2^64 / p) for w < p: w mu / 2^(b-1) falls short by less than w/2^(b-1) + 1 < 3; the
+ * remainder tells. */
 static inline uint64_t scalar_companion(uint64_t w, const scalar_modulus *m)
 {
     uint64_t q = (uint64_t)((ckks_u128)w * m->mu >> (m->bits - 1)), r = 0 - q * m->p;
@@ -117,7 +120,8 @@ static inline uint64_t scalar_power(uint64_t base, uint64_t exponent, const scal
     return result;
 }
 
-/* 2^-log_n modulo p = 1 mod 2^log_n, which need not be a prime: n (p - (p - 1) / n) = n p - p + 1. */
+/* 2^-log_n modulo p = 1 mod 2^log_n, which need not be a prime: n (p - (p - 1) / n) = n p - p +
+ * 1. */
 static inline uint64_t scalar_inverse_of_degree(uint64_t p, unsigned log_n)
 {
     return p - ((p - 1) >> log_n);
@@ -130,13 +134,17 @@ static inline uint32_t scalar_reverse(uint32_t i, unsigned bits)
     return r;
 }
 
-/* w[i] = psi^br(i) for i < n: the twiddles of the negacyclic transform; the butterflies of group i of m groups use w[m + i]. */
-static inline void scalar_twiddles(uint64_t *w, uint64_t psi, unsigned log_n, const scalar_modulus *m)
+/* w[i] = psi^br(i) for i < n: the twiddles of the negacyclic transform; the butterflies of group i
+ * of m groups use w[m + i]. */
+static inline void scalar_twiddles(uint64_t *w, uint64_t psi, unsigned log_n,
+                                   const scalar_modulus *m)
 {
     uint64_t power = psi;
     w[0] = 1;
-    /* w[2^k] = psi^(n / 2^(k+1)), found by squaring from the bottom; then w[2^k + j] = w[2^k] w[j]. */
-    for (unsigned k = log_n; k-- > 0; power = scalar_mul(power, power, m)) w[(uint32_t)1 << k] = power;
+    /* w[2^k] = psi^(n / 2^(k+1)), found by squaring from the bottom; then w[2^k + j] = w[2^k]
+     * w[j]. */
+    for (unsigned k = log_n; k-- > 0; power = scalar_mul(power, power, m))
+        w[(uint32_t)1 << k] = power;
     for (unsigned k = 1; k < log_n; k++) {
         uint32_t top = (uint32_t)1 << k;
         for (uint32_t j = 1; j < top; j++) w[top + j] = scalar_mul(w[top], w[j], m);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kernel tables this machine can run. Decided at run time, by what the processor offers (CPUID) and by what the operating
- * system saves on a context switch (XCR0); the build only says which tables exist (HAVE_KERNEL_AVX2, HAVE_KERNEL_AVX512IFMA). */
+/* Which kernel tables this machine can run. Decided at run time, by what the processor offers
+ * (CPUID) and by what the operating system saves on a context switch (XCR0); the build only says
+ * which tables exist (HAVE_KERNEL_AVX2, HAVE_KERNEL_AVX512IFMA). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,17 +13,17 @@
 #endif
 
 #ifdef X86_TABLES
-#define LEAF1_FMA (1u << 12)
-#define LEAF1_OSXSAVE (1u << 27)
-#define LEAF1_AVX (1u << 28)
-#define LEAF7_AVX2 (1u << 5)
-#define LEAF7_AVX512F (1u << 16)
-#define LEAF7_AVX512DQ (1u << 17)
+#define LEAF1_FMA        (1u << 12)
+#define LEAF1_OSXSAVE    (1u << 27)
+#define LEAF1_AVX        (1u << 28)
+#define LEAF7_AVX2       (1u << 5)
+#define LEAF7_AVX512F    (1u << 16)
+#define LEAF7_AVX512DQ   (1u << 17)
 #define LEAF7_AVX512IFMA (1u << 21)
-#define LEAF7_AVX512BW (1u << 30)
-#define LEAF7_AVX512VL (1u << 31)
-#define XCR0_YMM 0x06u /* SSE and AVX state */
-#define XCR0_ZMM 0xe6u /* and opmask, upper halves, upper registers */
+#define LEAF7_AVX512BW   (1u << 30)
+#define LEAF7_AVX512VL   (1u << 31)
+#define XCR0_YMM         0x06u /* SSE and AVX state */
+#define XCR0_ZMM         0xe6u /* and opmask, upper halves, upper registers */
 
 static unsigned enabled_state(void)
 {
@@ -31,7 +32,8 @@ static unsigned enabled_state(void)
     return low;
 }
 
-/* Leaf 1 (ecx) and leaf 7 (ebx) feature bits as far as the system's saved state covers `state`; 0 where it does not. */
+/* Leaf 1 (ecx) and leaf 7 (ebx) feature bits as far as the system's saved state covers `state`; 0
+ * where it does not. */
 static void features(unsigned state, unsigned *leaf1, unsigned *leaf7)
 {
     unsigned a, b, c, d;
@@ -55,7 +57,8 @@ static int can_avx2(void)
 #if defined(X86_TABLES) && defined(HAVE_KERNEL_AVX512IFMA)
 static int can_avx512ifma(void)
 {
-    const unsigned need = LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL | LEAF7_AVX512IFMA;
+    const unsigned need =
+        LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL | LEAF7_AVX512IFMA;
     unsigned leaf1, leaf7;
     features(XCR0_ZMM, &leaf1, &leaf7);
     return (leaf7 & need) == need;
@@ -95,6 +98,9 @@ fhola_status ckks_kernel_select(const ckks_kernel **out, const char *name)
             return FHOLA_OK;
         }
     if (!strcmp(name, "avx2") || !strcmp(name, "avx512ifma"))
-        return fhola_fail(FHOLA_PARAM, "%skernel \"%s\" is not in this build or this machine cannot run it", origin, name);
-    return fhola_fail(FHOLA_PARAM, "%sunknown kernel \"%s\" (portable, avx2, avx512ifma)", origin, name);
+        return fhola_fail(FHOLA_PARAM,
+                          "%skernel \"%s\" is not in this build or this machine cannot run it",
+                          origin, name);
+    return fhola_fail(FHOLA_PARAM, "%sunknown kernel \"%s\" (portable, avx2, avx512ifma)", origin,
+                      name);
 }

@@ -44,69 +44,80 @@ static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_
     inner(p)->ntt_inverse_scaled(p, out, in, c);
 }
 
-static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t words)
+static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, 2 * words);
     inner(p)->add(p, out, a, b, words);
 }
 
-static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t words)
+static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, 2 * words);
     inner(p)->sub(p, out, a, b, words);
 }
 
-static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, size_t words)
+static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, 2 * words);
     inner(p)->mul(p, out, a, b, words);
 }
 
-static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const uint64_t *b, size_t words)
+static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const uint64_t *b, size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, 3 * words);
     inner(p)->mul_add(p, out, acc, a, b, words);
 }
 
-static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c, size_t words)
+static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c,
+                       size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, words);
     inner(p)->add_scalar(p, out, a, c, words);
 }
 
-static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c, size_t words)
+static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c,
+                       size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, words);
     inner(p)->mul_scalar(p, out, a, c, words);
 }
 
-static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, uint64_t c, size_t words)
+static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc,
+                           const uint64_t *a, uint64_t c, size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, 2 * words);
     inner(p)->mul_scalar_add(p, out, acc, a, c, words);
 }
 
-static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b, uint64_t c, size_t words)
+static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                           uint64_t c, size_t words)
 {
     count(p, CKKS_TALLY_ELEMENTWISE, words, 2 * words);
     inner(p)->sub_mul_scalar(p, out, a, b, c, words);
 }
 
-static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2, const uint64_t *a0, const uint64_t *a1,
-                   const uint64_t *b0, const uint64_t *b1, size_t words)
+static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2,
+                   const uint64_t *a0, const uint64_t *a1, const uint64_t *b0, const uint64_t *b1,
+                   size_t words)
 {
     count(p, CKKS_TALLY_TENSOR, words, 0);
     inner(p)->tensor(p, d0, d1, d2, a0, a1, b0, b1, words);
 }
 
-static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a, const ckks_automorphism *sigma)
+static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+                    const ckks_automorphism *sigma)
 {
     count(p, CKKS_TALLY_PERMUTE, degree(p), 0);
     inner(p)->permute(p, out, acc, a, sigma);
 }
 
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from, size_t words, size_t terms,
-                          const ckks_switch_term term[], uint64_t factor, int accumulate)
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+                          size_t words, size_t terms, const ckks_switch_term term[],
+                          uint64_t factor, int accumulate)
 {
     ckks_tally *t = p->tally;
     size_t digits = 0;
@@ -116,17 +127,20 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
     t->kernel->inner_product(p, out0, out1, from, words, terms, term, factor, accumulate);
 }
 
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t words, size_t terms, const void *const plain[],
-                          unsigned log_gap, const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
+static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t words,
+                          size_t terms, const void *const plain[], unsigned log_gap,
+                          const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
 {
     ckks_tally *t = p->tally;
     count(p, CKKS_TALLY_PLAIN_PRODUCT, words, terms * words);
-    atomic_fetch_add_explicit(&t->plain_bytes, terms * (words >> log_gap) * p->width, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->plain_bytes, terms * (words >> log_gap) * p->width,
+                              memory_order_relaxed);
     t->kernel->plain_product(p, out0, out1, words, terms, plain, log_gap, x0, x1, accumulate);
 }
 
-static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[], size_t terms, const uint64_t *const y[],
-                    const uint64_t *const weight[], size_t words)
+static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
+                    size_t terms, const uint64_t *const y[], const uint64_t *const weight[],
+                    size_t words)
 {
     for (size_t k = 0; k < targets; k++) count(primes[k], CKKS_TALLY_COMBINE, words, terms * words);
     if (targets) inner(primes[0])->combine(primes, targets, out, terms, y, weight, words);

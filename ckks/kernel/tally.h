@@ -28,13 +28,16 @@ typedef struct ckks_tally_entry {
 } ckks_tally_entry;
 
 typedef struct ckks_tally {
-    ckks_kernel table;        /* counts, then calls `kernel`; functions without work worth counting are those of `kernel` */
+    /* counts, then calls `kernel`; functions without work worth counting are those of `kernel` */
+    ckks_kernel table;
     const ckks_kernel *kernel;
     ckks_tally_entry entry[CKKS_TALLY_KINDS][2]; /* [1]: primes of 2^32 or more */
-    atomic_ullong key_bytes, plain_bytes; /* packed words read by inner products and plaintext products */
+    /* packed words read by inner products and plaintext products */
+    atomic_ullong key_bytes, plain_bytes;
 } ckks_tally;
 
-/* The primes of a counting table point to the tally (ckks_prime.tally). NULL when there is no memory. */
+/* The primes of a counting table point to the tally (ckks_prime.tally). NULL when there is no
+ * memory. */
 ckks_tally *ckks_tally_create(const ckks_kernel *kernel);
 void ckks_tally_destroy(ckks_tally *tally);
 

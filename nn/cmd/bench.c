@@ -12,21 +12,27 @@ void nn_cmd_bench_print(void *arg, const ckks_figure *f)
 {
     const bool *json = arg;
     if (*json) {
-        printf("{\"name\": \"%s\", \"isa\": \"%s\", \"threads\": %u, \"n\": %zu, \"prime_bits\": %u, \"hot\": %s, ", f->name, f->isa,
-               f->threads, f->n, f->prime_bits, f->hot ? "true" : "false");
-        printf("\"median_us\": %.3f, \"min_us\": %.3f, \"kcycles\": %.2f, ", f->median_us, f->min_us, f->kcycles);
+        printf("{\"name\": \"%s\", \"isa\": \"%s\", \"threads\": %u, \"n\": %zu, \"prime_bits\": "
+               "%u, \"hot\": %s, ",
+               f->name, f->isa, f->threads, f->n, f->prime_bits, f->hot ? "true" : "false");
+        printf("\"median_us\": %.3f, \"min_us\": %.3f, \"kcycles\": %.2f, ", f->median_us,
+               f->min_us, f->kcycles);
         printf("\"gb_per_s\": ");
         nn_cmd_json_number(f->bytes > 0 ? f->bytes / f->median_us * 1e-3 : (double)NAN);
         printf(", \"ratio\": ");
         nn_cmd_json_number(f->ratio > 0 ? f->ratio : (double)NAN);
         printf("}\n");
     } else {
-        printf("%-22s %-10s %7u %6zu %4u %-4s %11.2f %11.2f %10.1f", f->name, f->isa, f->threads, f->n, f->prime_bits,
-               f->hot ? "hot" : "cold", f->median_us, f->min_us, f->kcycles);
-        if (f->bytes > 0) printf(" %7.1f", f->bytes / f->median_us * 1e-3);
-        else printf(" %7s", "-");
-        if (f->ratio > 0) printf(" %6.2f\n", f->ratio);
-        else printf(" %6s\n", "-");
+        printf("%-22s %-10s %7u %6zu %4u %-4s %11.2f %11.2f %10.1f", f->name, f->isa, f->threads,
+               f->n, f->prime_bits, f->hot ? "hot" : "cold", f->median_us, f->min_us, f->kcycles);
+        if (f->bytes > 0)
+            printf(" %7.1f", f->bytes / f->median_us * 1e-3);
+        else
+            printf(" %7s", "-");
+        if (f->ratio > 0)
+            printf(" %6.2f\n", f->ratio);
+        else
+            printf(" %6s\n", "-");
     }
     fflush(stdout);
 }
@@ -62,32 +68,50 @@ static fhola_status bench_keyswitch(const nn_cmd_bench_options *o)
 }
 
 static const nn_cmd_option options[] = {
-    NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50, "primes of N bits only (default: 30, 40, 48 and 50)"),
-    NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa, "figures of one kernel table only; net: the table used"),
-    NN_CMD_FLAG("complex", 0, nn_cmd_bench_options, complex_values, "bootstrap: complex values instead of real ones"),
-    NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs, "paper: configurations to run (default 1,2,3,4; 5 needs --plans)"),
+    NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50,
+                 "primes of N bits only (default: 30, 40, 48 and 50)"),
+    NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa,
+                "figures of one kernel table only; net: the table used"),
+    NN_CMD_FLAG("complex", 0, nn_cmd_bench_options, complex_values,
+                "bootstrap: complex values instead of real ones"),
+    NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs,
+                "paper: configurations to run (default 1,2,3,4; 5 needs --plans)"),
     NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
-    NN_CMD_WHOLE("log-n", 0, "N", nn_cmd_bench_options, log_n, 10, 17, "functions on limbs: ring degree 2^N only (default: 15 and 16)"),
-    NN_CMD_WHOLE("log-values", 0, "N", nn_cmd_bench_options, log_values, 1, 16, "bootstrap: 2^N values (default: as many as there are slots)"),
-    NN_CMD_WHOLE("judged", 0, "N", nn_cmd_bench_options, judged, 1, 1e9, "paper: accuracy on the first N pictures of the test batch only"),
+    NN_CMD_WHOLE("log-n", 0, "N", nn_cmd_bench_options, log_n, 10, 17,
+                 "functions on limbs: ring degree 2^N only (default: 15 and 16)"),
+    NN_CMD_WHOLE("log-values", 0, "N", nn_cmd_bench_options, log_values, 1, 16,
+                 "bootstrap: 2^N values (default: as many as there are slots)"),
+    NN_CMD_WHOLE("judged", 0, "N", nn_cmd_bench_options, judged, 1, 1e9,
+                 "paper: accuracy on the first N pictures of the test batch only"),
     NN_CMD_TEXT("only", 0, "NAME", nn_cmd_bench_options, only, "figures whose names begin so"),
-    NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params, "parameter set of whole operations (default R15)"),
-    NN_CMD_WHOLE("pictures", 0, "N", nn_cmd_bench_options, pictures, 1, 1e6, "paper: encrypted pictures of each configuration (default 1);\nnet: pictures measured, after one that is not (default 1)"),
+    NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params,
+                "parameter set of whole operations (default R15)"),
+    NN_CMD_WHOLE("pictures", 0, "N", nn_cmd_bench_options, pictures, 1, 1e6,
+                 "paper: encrypted pictures of each configuration (default 1);\nnet: pictures "
+                 "measured, after one that is not (default 1)"),
     NN_CMD_TEXT("plans", 0, "PREFIX", nn_cmd_bench_options, plans,
-                "paper: plans PREFIX-uniform.plan, PREFIX-paper.plan, PREFIX.plan and\nPREFIX-uniform15.plan (default: bundled with the model)"),
+                "paper: plans PREFIX-uniform.plan, PREFIX-paper.plan, PREFIX.plan "
+                "and\nPREFIX-uniform15.plan (default: bundled with the model)"),
     NN_CMD_TEXT("test", 0, "FILE", nn_cmd_bench_options, test,
-                "paper: CIFAR records to classify, which measure accuracy too\n(default: bundled pictures, no accuracy)"),
+                "paper: CIFAR records to classify, which measure accuracy too\n(default: bundled "
+                "pictures, no accuracy)"),
     NN_CMD_WHOLE("threads", 0, "N", nn_cmd_bench_options, threads, 1, 256,
                  "functions on limbs: N threads at once, each on limbs of its own (default 1);\n"
                  "whole operations: N threads share the work (default: all)"),
     NN_CMD_FLAG("calibrate", 0, nn_cmd_bench_options, calibrate,
-                "measure the table of costs that 'fhola plan' counts with: one encrypted\npicture per degree; with these:"),
+                "measure the table of costs that 'fhola plan' counts with: one encrypted\npicture "
+                "per degree; with these:"),
     NN_CMD_TEXT("output", 'o', "FILE", nn_cmd_bench_options, output, "where the table goes"),
-    NN_CMD_TEXT("model", 0, "MODEL", nn_cmd_bench_options, model, "network to measure (default resnet20); net: a compiled one does as well"),
-    NN_CMD_TEXT("machine", 0, "NAME", nn_cmd_bench_options, machine, "its name in the table (default: the processor's)"),
-    NN_CMD_WHOLE("max-degree", 0, "N", nn_cmd_bench_options, max_degree, 3, 63, "largest degree to measure (default 63)"),
-    NN_CMD_TEXT("keep", 0, "TABLE", nn_cmd_bench_options, keep, "take over that table's other parameter sets; may be FILE itself"),
-    NN_CMD_WHOLE("repeat", 0, "N", nn_cmd_bench_options, repeat, 1, 100, "the shortest of N times of each layer counts (default 1)"),
+    NN_CMD_TEXT("model", 0, "MODEL", nn_cmd_bench_options, model,
+                "network to measure (default resnet20); net: a compiled one does as well"),
+    NN_CMD_TEXT("machine", 0, "NAME", nn_cmd_bench_options, machine,
+                "its name in the table (default: the processor's)"),
+    NN_CMD_WHOLE("max-degree", 0, "N", nn_cmd_bench_options, max_degree, 3, 63,
+                 "largest degree to measure (default 63)"),
+    NN_CMD_TEXT("keep", 0, "TABLE", nn_cmd_bench_options, keep,
+                "take over that table's other parameter sets; may be FILE itself"),
+    NN_CMD_WHOLE("repeat", 0, "N", nn_cmd_bench_options, repeat, 1, 100,
+                 "the shortest of N times of each layer counts (default 1)"),
     NN_CMD_END,
 };
 
@@ -105,19 +129,30 @@ static const struct {
 
 static int run(int argc, char **argv)
 {
-    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS, .model = "resnet20", .repeat = 1, .max_degree = 63, .configs = "1,2,3,4", .pictures = 1};
+    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS,
+                              .model = "resnet20",
+                              .repeat = 1,
+                              .max_degree = 63,
+                              .configs = "1,2,3,4",
+                              .pictures = 1};
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    if (o.calibrate && argc > 1) return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
+    if (o.calibrate && argc > 1)
+        return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
     if (o.calibrate) return nn_cmd_bench_calibrate(&o);
-    if (argc < 2) return nn_cmd_wrong_use("bench", "what to measure is missing: ntt, keyswitch, bootstrap, net, paper or --calibrate");
+    if (argc < 2)
+        return nn_cmd_wrong_use(
+            "bench",
+            "what to measure is missing: ntt, keyswitch, bootstrap, net, paper or --calibrate");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(argv[1], parts[i].name) != 0) continue;
         if (!o.json && parts[i].figures)
-            printf("%-22s %-10s %7s %6s %4s %-4s %11s %11s %10s %7s %6s\n", "name", "isa", "threads", "n", "bits", "", "median us", "min us",
-                   "kcycles", "GB/s", "ratio");
+            printf("%-22s %-10s %7s %6s %4s %-4s %11s %11s %10s %7s %6s\n", "name", "isa",
+                   "threads", "n", "bits", "", "median us", "min us", "kcycles", "GB/s", "ratio");
         return nn_cmd_finish_caught("bench", parts[i].run(&o));
     }
-    return nn_cmd_wrong_use("bench", "nothing called '%s' to measure: ntt, keyswitch, bootstrap, net or paper", argv[1]);
+    return nn_cmd_wrong_use(
+        "bench", "nothing called '%s' to measure: ntt, keyswitch, bootstrap, net or paper",
+        argv[1]);
 }
 
 const nn_cmd_command nn_cmd_bench = {
@@ -129,7 +164,8 @@ const nn_cmd_command nn_cmd_bench = {
     .least = 0,
     .most = 1,
     .operands = "what to measure: ntt, keyswitch, bootstrap, net or paper",
-    .notes = "Kernel tables are compared with the portable one, which is therefore measured too, except by 'bootstrap --isa'.",
+    .notes = "Kernel tables are compared with the portable one, which is therefore measured too, "
+             "except by 'bootstrap --isa'.",
     .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
                 "fhola bench bootstrap --json\n"
                 "fhola bench bootstrap --params R16 --log-values 14\n"

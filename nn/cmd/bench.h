@@ -17,22 +17,27 @@ typedef struct nn_cmd_bench_options {
     double log_values;  /* of a bootstrap; 0: as many as there are slots */
     bool complex_values;
     bool calibrate;
-    const char *output, *machine, *keep, *model; /* of a table of costs; model: of net and paper too */
+    /* of a table of costs; model: of net and paper too */
+    const char *output, *machine, *keep, *model;
     double repeat, max_degree;
-    const char *plans;   /* the plans' names without their suffixes; NULL: bundled with the model */
+    /* the plans' names without their suffixes; NULL: bundled with the model */
+    const char *plans;
     const char *configs; /* configurations to run, "1,2" */
-    const char *test;    /* CIFAR batch to take pictures from and to measure accuracy on; NULL: bundled pictures, no accuracy */
-    double pictures;     /* encrypted ones; net: after a first one */
-    double judged;       /* pictures of `test` behind an accuracy; 0: all */
+    /* CIFAR batch to take pictures from and to measure accuracy on; NULL: bundled pictures, no
+     * accuracy */
+    const char *test;
+    double pictures; /* encrypted ones; net: after a first one */
+    double judged;   /* pictures of `test` behind an accuracy; 0: all */
 } nn_cmd_bench_options;
 
-/* Whole operations of the scheme on a parameter set, and one bootstrap with its stages; under every table asked for. */
+/* Whole operations of the scheme on a parameter set, and one bootstrap with its stages; under every
+ * table asked for. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *options);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_options *options);
 /* A whole network on encrypted pictures. Catches signals. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_net(const nn_cmd_bench_options *options);
 
-/* --calibrate: measures a table of costs. Returns the exit code. */
+/* ---- calibrate: measures a table of costs. Returns the exit code. ---- */
 int nn_cmd_bench_calibrate(const nn_cmd_bench_options *options);
 /* Uniform against layerwise degrees: prints on its own. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_paper(const nn_cmd_bench_options *options);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola bench --calibrate: the table of costs that 'fhola plan' counts with, measured on this machine. */
+/* fhola bench --calibrate: the table of costs that 'fhola plan' counts with, measured on this
+ * machine. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,14 +20,13 @@ static void find_machine(char machine[MACHINE])
     snprintf(machine, MACHINE, "unknown");
     while (file && fgets(line, sizeof line, file)) {
         const char *value = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
-        if (!value)
-            continue;
-        snprintf(machine, MACHINE, "%.*s", (int)(MACHINE - 1), value + 1 + strspn(value + 1, " \t"));
+        if (!value) continue;
+        snprintf(machine, MACHINE, "%.*s", (int)(MACHINE - 1),
+                 value + 1 + strspn(value + 1, " \t"));
         machine[strcspn(machine, "\n")] = 0;
         break;
     }
-    if (file)
-        fclose(file);
+    if (file) fclose(file);
 }
 
 int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
@@ -44,8 +44,9 @@ int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
     if (status == FHOLA_OK) status = nn_cmd_find_model(&model, o->model, NULL);
     if (status == FHOLA_OK && o->keep) status = nn_cost_load(&kept, o->keep);
     if (status == FHOLA_OK)
-        status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model, (unsigned)o->max_degree,
-                                 (unsigned)o->repeat, kept, nn_cmd_progress, name);
+        status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model,
+                                 (unsigned)o->max_degree, (unsigned)o->repeat, kept,
+                                 nn_cmd_progress, name);
     nn_cmd_progress_end();
     if (status == FHOLA_OK) status = nn_cost_save(cost, o->output);
     nn_cost_free(cost);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola bench net: a network on encrypted pictures, stage by stage, beside what the times of the kernels alone predict.
+/* fhola bench net: a network on encrypted pictures, stage by stage, beside what the times of the
+ * kernels alone predict.
  *
- * A child process plays the owner of the picture: it makes the keys and encrypts. This process is the server, with the evaluation
- * keys it reads from a file, so that its largest size is a server's. */
+ * A child process plays the owner of the picture: it makes the keys and encrypts. This process is
+ * the server, with the evaluation keys it reads from a file, so that its largest size is a
+ * server's. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdio.h>
@@ -20,10 +22,19 @@
 #define MEBI      0x1p20
 #define BRIEF     1e-4 /* seconds: a stage below it is not shown in the table */
 
-typedef enum stage { CONVOLUTION, SLOTS_TO_COEFFS, SWITCH_AND_RAISE, COEFFS_TO_SLOTS, EVAL_MOD, ACTIVATION, STAGES } stage;
+typedef enum stage {
+    CONVOLUTION,
+    SLOTS_TO_COEFFS,
+    SWITCH_AND_RAISE,
+    COEFFS_TO_SLOTS,
+    EVAL_MOD,
+    ACTIVATION,
+    STAGES
+} stage;
 
-static const char *const stage_name[STAGES] = {"convolution",     "slots_to_coeffs", "switch_and_raise",
-                                               "coeffs_to_slots", "eval_mod",        "activation"};
+static const char *const stage_name[STAGES] = {"convolution",      "slots_to_coeffs",
+                                               "switch_and_raise", "coeffs_to_slots",
+                                               "eval_mod",         "activation"};
 
 /* What a stage took and did. */
 typedef struct account {
@@ -34,7 +45,8 @@ typedef struct account {
 
 /* Files of one run, below a folder of its own. */
 typedef struct files {
-    char folder[PATH_ROOM], secret[PATH_ROOM + 16], keys[PATH_ROOM + 16], picture[PATH_ROOM + 16], result[PATH_ROOM + 16];
+    char folder[PATH_ROOM], secret[PATH_ROOM + 16], keys[PATH_ROOM + 16], picture[PATH_ROOM + 16],
+        result[PATH_ROOM + 16];
 } files;
 
 typedef struct bench {
@@ -49,10 +61,10 @@ typedef struct bench {
     ckks_eval_keys *keys;
     ckks_ciphertext *in, *out;
     uint64_t network_id, key_id;
-    size_t layers;          /* and one more account for the scores */
-    account *account;       /* layers + 1 rows of STAGES */
-    account last;           /* what all came to when the present stage began */
-    size_t layer;           /* the present one */
+    size_t layers;    /* and one more account for the scores */
+    account *account; /* layers + 1 rows of STAGES */
+    account last;     /* what all came to when the present stage began */
+    size_t layer;     /* the present one */
     stage stage;
     double keygen_seconds, startup_seconds, first_seconds, seconds;
     double *picture_seconds;
@@ -60,12 +72,13 @@ typedef struct bench {
     char class_name[80];
 } bench;
 
-/* ------------------------------------------------------------------ the owner of the picture */
+/* ---- the owner of the picture ---- */
 
 static fhola_status make_folder(files *f)
 {
     const char *parent = getenv("TMPDIR");
-    int n = snprintf(f->folder, sizeof f->folder, "%s/fhola-bench-XXXXXX", parent && *parent ? parent : "/tmp");
+    int n = snprintf(f->folder, sizeof f->folder, "%s/fhola-bench-XXXXXX",
+                     parent && *parent ? parent : "/tmp");
     if (n < 0 || (size_t)n >= sizeof f->folder || !mkdtemp(f->folder)) {
         f->folder[0] = 0;
         return fhola_fail(FHOLA_IO, "cannot make a folder for keys");
@@ -102,9 +115,11 @@ static fhola_status own(const bench *b, double *seconds)
     ckks_writer *out = NULL;
     nn_cmd_bundled(path, sizeof path, "pictures", PICTURE, ".ppm");
     fhola_status status = nn_cmd_read_picture(rgb, path, -1);
-    if (status == FHOLA_OK) status = nn_owner_create(&owner, b->source.params, b->source.model, b->source.plan);
+    if (status == FHOLA_OK)
+        status = nn_owner_create(&owner, b->source.params, b->source.model, b->source.plan);
     double start = nn_cmd_now();
-    if (status == FHOLA_OK) status = nn_owner_generate(owner, b->files.secret, b->files.keys, count_keys, NULL);
+    if (status == FHOLA_OK)
+        status = nn_owner_generate(owner, b->files.secret, b->files.keys, count_keys, NULL);
     *seconds = nn_cmd_now() - start;
     if (status == FHOLA_OK) status = ckks_writer_open(&out, b->files.picture, 1);
     if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
@@ -125,11 +140,13 @@ static fhola_status run_owner(bench *b)
     if (child == 0) {
         double seconds;
         fhola_status status = own(b, &seconds);
-        if (status == FHOLA_OK && write(end[1], &seconds, sizeof seconds) != sizeof seconds) status = FHOLA_IO;
+        if (status == FHOLA_OK && write(end[1], &seconds, sizeof seconds) != sizeof seconds)
+            status = FHOLA_IO;
         _exit(nn_cmd_finish("bench net", status));
     }
     close(end[1]);
-    bool told = read(end[0], &b->keygen_seconds, sizeof b->keygen_seconds) == sizeof b->keygen_seconds;
+    bool told =
+        read(end[0], &b->keygen_seconds, sizeof b->keygen_seconds) == sizeof b->keygen_seconds;
     close(end[0]);
     if (waitpid(child, &how, 0) != child || !told || !WIFEXITED(how) || WEXITSTATUS(how))
         return fhola_fail(FHOLA_KEY, "the process that makes the keys failed");
@@ -150,20 +167,23 @@ static fhola_status decrypt(bench *b)
     if (status == FHOLA_OK) status = nn_owner_decrypt(owner, scores, in, &more);
     for (size_t i = 1; i < classes; i++)
         if (scores[i] > scores[best]) best = i;
-    if (status == FHOLA_OK) snprintf(b->class_name, sizeof b->class_name, "%s", nn_client_class(nn_owner_client(owner), best));
+    if (status == FHOLA_OK)
+        snprintf(b->class_name, sizeof b->class_name, "%s",
+                 nn_client_class(nn_owner_client(owner), best));
     free(scores);
     ckks_reader_destroy(in);
     nn_owner_destroy(owner);
     return status;
 }
 
-/* ------------------------------------------------------------------ the server */
+/* ---- the server ---- */
 
 static fhola_status read_keys(bench *b)
 {
     ckks_reader *reader = NULL;
     fhola_status status = ckks_reader_open(&reader, b->files.keys);
-    if (status == FHOLA_OK) status = ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, b->context, 0);
+    if (status == FHOLA_OK)
+        status = ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, b->context, 0);
     if (status == FHOLA_OK) status = nn_network_id_read(&b->network_id, reader);
     if (status == FHOLA_OK) status = ckks_eval_keys_read(&b->keys, b->context, reader, NULL, NULL);
     if (status == FHOLA_OK) status = ckks_reader_finish(reader);
@@ -177,7 +197,8 @@ static fhola_status read_picture(bench *b)
     ckks_reader *reader = NULL;
     uint64_t id;
     fhola_status status = ckks_reader_open(&reader, b->files.picture);
-    if (status == FHOLA_OK) status = ckks_reader_begin(reader, NULL, CKKS_FILE_CIPHERTEXT, b->context, b->key_id);
+    if (status == FHOLA_OK)
+        status = ckks_reader_begin(reader, NULL, CKKS_FILE_CIPHERTEXT, b->context, b->key_id);
     if (status == FHOLA_OK) status = nn_network_id_read(&id, reader);
     if (status == FHOLA_OK) status = ckks_ciphertext_read(b->in, b->context, reader);
     ckks_reader_destroy(reader);
@@ -188,7 +209,8 @@ static fhola_status write_result(const bench *b)
 {
     ckks_writer *out = NULL;
     fhola_status status = ckks_writer_open(&out, b->files.result, 1);
-    if (status == FHOLA_OK) status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, b->source.params, b->key_id);
+    if (status == FHOLA_OK)
+        status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, b->source.params, b->key_id);
     if (status == FHOLA_OK) status = nn_network_id_write(out, b->network_id);
     if (status == FHOLA_OK) status = ckks_ciphertext_write(out, b->out);
     if (status == FHOLA_OK) status = ckks_writer_end(out);
@@ -202,7 +224,9 @@ static fhola_status start_up(bench *b)
     double start = nn_cmd_now();
     fhola_status status = ckks_context_create_counting(&b->context, b->source.params, b->isa);
     if (status == FHOLA_OK) status = ckks_workspace_create(&b->workspace, b->context);
-    if (status == FHOLA_OK) status = nn_network_create(&b->network, b->context, b->workspace, b->source.model, b->source.plan, 1);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&b->network, b->context, b->workspace, b->source.model,
+                                   b->source.plan, 1);
     if (status == FHOLA_OK) status = read_keys(b);
     b->startup_seconds = nn_cmd_now() - start;
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&b->in, b->context);
@@ -212,10 +236,12 @@ static fhola_status start_up(bench *b)
     b->layers = nn_network_layers(b->network);
     b->account = calloc((b->layers + 1) * STAGES, sizeof *b->account);
     b->picture_seconds = calloc(b->pictures, sizeof *b->picture_seconds);
-    return b->account && b->picture_seconds ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for the accounts of %zu layers", b->layers);
+    return b->account && b->picture_seconds
+               ? FHOLA_OK
+               : fhola_fail(FHOLA_NOMEM, "no memory for the accounts of %zu layers", b->layers);
 }
 
-/* ------------------------------------------------------------------ accounts */
+/* ---- accounts ---- */
 
 static void add_work(ckks_work *sum, const ckks_work *a, const ckks_work *b) /* sum += a - b */
 {
@@ -278,7 +304,7 @@ static void stage_ended(void *user, ckks_stage ended)
     turn(b, b->layer, next[ended]);
 }
 
-/* ------------------------------------------------------------------ the run */
+/* ---- the run ---- */
 
 /* Resident now, in MiB. */
 static double resident(void)
@@ -294,7 +320,8 @@ static double resident(void)
 static fhola_status infer(bench *b, const nn_infer_hooks *hooks, double *seconds)
 {
     double start = nn_cmd_now();
-    fhola_status status = nn_infer(b->context, b->workspace, b->out, b->network, b->keys, b->in, hooks);
+    fhola_status status =
+        nn_infer(b->context, b->workspace, b->out, b->network, b->keys, b->in, hooks);
     *seconds = nn_cmd_now() - start;
     return status;
 }
@@ -302,7 +329,8 @@ static fhola_status infer(bench *b, const nn_infer_hooks *hooks, double *seconds
 /* The first picture fills the workspace; the others are measured. */
 static fhola_status run_pictures(bench *b)
 {
-    nn_infer_hooks first = {.user = b, .progress = first_step}, hooks = {.user = b, .progress = step_begins};
+    nn_infer_hooks first = {.user = b, .progress = first_step},
+                   hooks = {.user = b, .progress = step_begins};
     fhola_status status = infer(b, &first, &b->first_seconds);
     b->memory_before = resident();
     ckks_workspace_observe(b->workspace, stage_ended, b);
@@ -319,11 +347,13 @@ static fhola_status run_pictures(bench *b)
     return status;
 }
 
-/* A busy machine is slower for minutes: what is predicted is for the mean of the times before and after the pictures. */
+/* A busy machine is slower for minutes: what is predicted is for the mean of the times before and
+ * after the pictures. */
 static fhola_status measure_cost(bench *b)
 {
     ckks_cost now, *c = &b->cost;
-    fhola_status status = ckks_cost_measure(&now, b->isa, ckks_params_get_spec(b->source.params)->log_n, b->threads);
+    fhola_status status =
+        ckks_cost_measure(&now, b->isa, ckks_params_get_spec(b->source.params)->log_n, b->threads);
     if (status != FHOLA_OK || !c->threads) {
         *c = now;
         return status;
@@ -343,7 +373,8 @@ static fhola_status measure(bench *b)
 {
     fhola_status status = make_folder(&b->files);
     if (status == FHOLA_OK) status = run_owner(b);
-    if (status == FHOLA_OK) status = measure_cost(b); /* its operands are fewer than what the server takes later */
+    /* its operands are fewer than what the server takes later */
+    if (status == FHOLA_OK) status = measure_cost(b);
     if (status == FHOLA_OK) status = start_up(b);
     if (status == FHOLA_OK) status = run_pictures(b);
     if (status == FHOLA_OK) status = write_result(b);
@@ -366,7 +397,7 @@ static void release(bench *b)
     nn_cmd_network_clear(&b->source);
 }
 
-/* ------------------------------------------------------------------ what is printed */
+/* ---- what is printed ---- */
 
 /* One picture's share. */
 static account per_picture(const bench *b, const account *a)
@@ -400,12 +431,16 @@ static void print_json_account(const bench *b, const account *a, const char *sec
 {
     ckks_cost_shares s;
     double predicted = ckks_cost_predict(&b->cost, &a->work, &s);
-    printf("\"%s\": %.6f, \"predicted_seconds\": %.6f, \"transform_floor_seconds\": ", seconds, a->seconds, predicted);
+    printf("\"%s\": %.6f, \"predicted_seconds\": %.6f, \"transform_floor_seconds\": ", seconds,
+           a->seconds, predicted);
     nn_cmd_json_number(s.transform_floor);
-    printf(", \"memory_floor_seconds\": %.6f, \"ntt\": %.0f, \"key_switches\": %llu, \"key_bytes\": %llu, ", s.memory_floor,
-           transforms(&a->work), (unsigned long long)a->counters.key_switches, (unsigned long long)a->work.key_bytes);
-    printf("\"plain_products\": %.0f, \"plain_bytes\": %llu, \"products\": %llu", limbs(&a->work, CKKS_WORK_PLAIN_PRODUCT),
-           (unsigned long long)a->work.plain_bytes, (unsigned long long)a->counters.products);
+    printf(", \"memory_floor_seconds\": %.6f, \"ntt\": %.0f, \"key_switches\": %llu, "
+           "\"key_bytes\": %llu, ",
+           s.memory_floor, transforms(&a->work), (unsigned long long)a->counters.key_switches,
+           (unsigned long long)a->work.key_bytes);
+    printf("\"plain_products\": %.0f, \"plain_bytes\": %llu, \"products\": %llu",
+           limbs(&a->work, CKKS_WORK_PLAIN_PRODUCT), (unsigned long long)a->work.plain_bytes,
+           (unsigned long long)a->counters.products);
 }
 
 static bool did_something(const account *a)
@@ -442,14 +477,20 @@ static void print_json(const bench *b)
     sum.seconds = b->seconds;
     print_json_account(b, &sum, "seconds");
     printf(", \"predicted_by_kind\": {");
-    for (size_t k = 0; k < CKKS_WORK_KINDS; k++) printf("%s\"%s\": %.6f", k ? ", " : "", ckks_work_name((ckks_work_kind)k), s.kind[k]);
-    printf("}, \"pictures\": %u, \"first_seconds\": %.6f, \"picture_seconds\": [", b->pictures, b->first_seconds);
-    for (unsigned i = 0; i < b->pictures; i++) printf("%s%.6f", i ? ", " : "", b->picture_seconds[i]);
-    printf("], \"keys_mib\": %.1f, \"plaintexts_mib\": %.1f, \"workspace_mib\": %.1f, ", (double)ckks_eval_keys_bytes(b->keys) / MEBI,
-           (double)nn_network_bytes(b->network) / MEBI, (double)ckks_workspace_bytes(b->workspace) / MEBI);
-    printf("\"peak_mib\": %.1f, \"memory_before_mib\": %.1f, \"memory_after_mib\": %.1f, ", b->peak, b->memory_before,
-           b->memory_after);
-    printf("\"startup_seconds\": %.3f, \"keygen_seconds\": %.3f, \"class\": ", b->startup_seconds, b->keygen_seconds);
+    for (size_t k = 0; k < CKKS_WORK_KINDS; k++)
+        printf("%s\"%s\": %.6f", k ? ", " : "", ckks_work_name((ckks_work_kind)k), s.kind[k]);
+    printf("}, \"pictures\": %u, \"first_seconds\": %.6f, \"picture_seconds\": [", b->pictures,
+           b->first_seconds);
+    for (unsigned i = 0; i < b->pictures; i++)
+        printf("%s%.6f", i ? ", " : "", b->picture_seconds[i]);
+    printf("], \"keys_mib\": %.1f, \"plaintexts_mib\": %.1f, \"workspace_mib\": %.1f, ",
+           (double)ckks_eval_keys_bytes(b->keys) / MEBI,
+           (double)nn_network_bytes(b->network) / MEBI,
+           (double)ckks_workspace_bytes(b->workspace) / MEBI);
+    printf("\"peak_mib\": %.1f, \"memory_before_mib\": %.1f, \"memory_after_mib\": %.1f, ", b->peak,
+           b->memory_before, b->memory_after);
+    printf("\"startup_seconds\": %.3f, \"keygen_seconds\": %.3f, \"class\": ", b->startup_seconds,
+           b->keygen_seconds);
     nn_cmd_json_string(b->class_name);
     printf("}\n");
 }
@@ -458,8 +499,9 @@ static void print_row(const bench *b, const char *name, const account *a)
 {
     ckks_cost_shares s;
     double predicted = ckks_cost_predict(&b->cost, &a->work, &s);
-    printf("%-18s %9.4f %9.4f %6.2f %8.0f %7llu %8.0f %8.0f %8.0f", name, a->seconds, predicted, predicted / a->seconds,
-           transforms(&a->work), (unsigned long long)a->counters.key_switches, (double)a->work.key_bytes / 1e6,
+    printf("%-18s %9.4f %9.4f %6.2f %8.0f %7llu %8.0f %8.0f %8.0f", name, a->seconds, predicted,
+           predicted / a->seconds, transforms(&a->work),
+           (unsigned long long)a->counters.key_switches, (double)a->work.key_bytes / 1e6,
            limbs(&a->work, CKKS_WORK_PLAIN_PRODUCT), (double)a->work.plain_bytes / 1e6);
     if (isfinite(s.transform_floor))
         printf(" %5.0f %%", 100 * s.transform_floor / a->seconds);
@@ -491,8 +533,8 @@ static void print_text(const bench *b)
     account sum = total(b), zero = {0};
     ckks_cost_shares s;
     print_layers(b);
-    printf("\n%-18s %9s %9s %6s %8s %7s %8s %8s %8s %7s %7s\n", "stage", "seconds", "predicted", "ratio", "ntt", "keys", "key MB", "plain",
-           "plain MB", "ntt", "memory");
+    printf("\n%-18s %9s %9s %6s %8s %7s %8s %8s %8s %7s %7s\n", "stage", "seconds", "predicted",
+           "ratio", "ntt", "keys", "key MB", "plain", "plain MB", "ntt", "memory");
     for (size_t k = 0; k < STAGES; k++) {
         account all = {0};
         for (size_t i = 0; i <= b->layers; i++) {
@@ -504,16 +546,20 @@ static void print_text(const bench *b)
     print_row(b, "all", &sum);
     ckks_cost_predict(&b->cost, &sum.work, &s);
     printf("\npredicted seconds by the kind of work:\n");
-    for (size_t k = 0; k < CKKS_WORK_KINDS; k++) printf("  %-16s %8.4f\n", ckks_work_name((ckks_work_kind)k), s.kind[k]);
-    printf("\n%s, %s, %u threads: %.2f s a picture (first one %.2f s), %s\n", b->model_name, ckks_context_isa(b->context),
-           b->threads, b->seconds, b->first_seconds, b->class_name);
-    printf("MiB: keys %.0f, plaintexts %.0f, workspace %.0f\n", (double)ckks_eval_keys_bytes(b->keys) / MEBI,
-           (double)nn_network_bytes(b->network) / MEBI, (double)ckks_workspace_bytes(b->workspace) / MEBI);
-    printf("key generation %.1f s, start-up %.1f s, peak %.0f MiB, resident %.0f MiB before and %.0f MiB after\n", b->keygen_seconds,
-           b->startup_seconds, b->peak, b->memory_before, b->memory_after);
+    for (size_t k = 0; k < CKKS_WORK_KINDS; k++)
+        printf("  %-16s %8.4f\n", ckks_work_name((ckks_work_kind)k), s.kind[k]);
+    printf("\n%s, %s, %u threads: %.2f s a picture (first one %.2f s), %s\n", b->model_name,
+           ckks_context_isa(b->context), b->threads, b->seconds, b->first_seconds, b->class_name);
+    printf("MiB: keys %.0f, plaintexts %.0f, workspace %.0f\n",
+           (double)ckks_eval_keys_bytes(b->keys) / MEBI,
+           (double)nn_network_bytes(b->network) / MEBI,
+           (double)ckks_workspace_bytes(b->workspace) / MEBI);
+    printf("key generation %.1f s, start-up %.1f s, peak %.0f MiB, resident %.0f MiB before and "
+           "%.0f MiB after\n",
+           b->keygen_seconds, b->startup_seconds, b->peak, b->memory_before, b->memory_after);
 }
 
-/* ------------------------------------------------------------------ the whole */
+/* ---- the whole ---- */
 
 fhola_status nn_cmd_bench_net(const nn_cmd_bench_options *o)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Times of whole operations on ciphertexts, under each kernel table, through the library's public names only. */
+/* Times of whole operations on ciphertexts, under each kernel table, through the library's public
+ * names only. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdlib.h>
@@ -8,12 +9,12 @@
 
 #include "nn/cmd/bench.h"
 
-#define TABLES       3
-#define HOISTED      8 /* rotations sharing a decomposition */
-#define LEAST_RUNS   3
-#define MOST_RUNS    31
-#define FIGURE_US    1.5e6 /* after LEAST_RUNS, a figure takes no longer */
-#define STAGES       6
+#define TABLES     3
+#define HOISTED    8 /* rotations sharing a decomposition */
+#define LEAST_RUNS 3
+#define MOST_RUNS  31
+#define FIGURE_US  1.5e6 /* after LEAST_RUNS, a figure takes no longer */
+#define STAGES     6
 
 /* One set of keys and ciphertexts under one kernel table. */
 typedef struct bench {
@@ -89,7 +90,7 @@ static fhola_status measure(bench *b, size_t index, const char *name, operation 
     return status;
 }
 
-/* ---- Set-up */
+/* ---- Set-up ---- */
 
 static void clear(bench *b)
 {
@@ -114,36 +115,46 @@ static fhola_status open_context(bench *b, const char *isa)
     return status;
 }
 
-/* The keys of b->list, and a ciphertext of values in [-1, 1], repeated in blocks of `period`: real in the first half of a block, imaginary
- * in the second, which is what bootstrapping takes. */
+/* The keys of b->list, and a ciphertext of values in [-1, 1], repeated in blocks of `period`: real
+ * in the first half of a block, imaginary in the second, which is what bootstrapping takes. */
 static fhola_status make_operands(bench *b, ckks_basis basis, size_t period, double scale)
 {
     ckks_complex *value = calloc(period, sizeof *value);
     if (!value) return FHOLA_NOMEM;
-    for (size_t s = 0; s < period; s++) *(s < period / 2 ? &value[s].re : &value[s].im) = sin((double)(s * s % 1009));
-    fhola_status status = ckks_eval_keys_create(&b->keys, b->context, b->secret, &b->list, b->rng, NULL, NULL);
+    for (size_t s = 0; s < period; s++)
+        *(s < period / 2 ? &value[s].re : &value[s].im) = sin((double)(s * s % 1009));
+    fhola_status status =
+        ckks_eval_keys_create(&b->keys, b->context, b->secret, &b->list, b->rng, NULL, NULL);
     if (!status) status = ckks_plaintext_create(&b->plain, b->context);
     if (!status) status = ckks_ciphertext_create(&b->in, b->context);
-    for (size_t i = 0; i < HOISTED && !status; i++) status = ckks_ciphertext_create(&b->out[i], b->context);
+    for (size_t i = 0; i < HOISTED && !status; i++)
+        status = ckks_ciphertext_create(&b->out[i], b->context);
     if (!status) status = ckks_encode(b->context, b->ws, b->plain, value, period, scale, basis);
     if (!status) status = ckks_encrypt(b->context, b->ws, b->in, b->plain, b->secret, b->rng);
     free(value);
     return status;
 }
 
-/* Runs `figures` under the tables asked for, before that under the portable one if the others are to be compared with it. */
-static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, bool compared, fhola_status (*figures)(bench *))
+/* Runs `figures` under the tables asked for, before that under the portable one if the others are
+ * to be compared with it. */
+static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, bool compared,
+                               fhola_status (*figures)(bench *))
 {
     ckks_params *params = NULL;
     size_t tables = 0;
     bool known = !o->isa;
-    for (; ckks_isa_name(tables); tables++) known |= o->isa && !strcmp(o->isa, ckks_isa_name(tables));
+    for (; ckks_isa_name(tables); tables++)
+        known |= o->isa && !strcmp(o->isa, ckks_isa_name(tables));
     if (!known) return fhola_fail(FHOLA_PARAM, "this machine has no kernel table \"%s\"", o->isa);
     fhola_status status = ckks_params_named(&params, o->params);
     nn_cmd_set_threads(o->threads);
     for (size_t i = tables; i-- > 0 && !status;) {
         const char *isa = ckks_isa_name(i);
-        bench b = {.options = o, .params = params, .threads = nn_cmd_threads(), .portable = portable, .show = !o->isa || !strcmp(o->isa, isa)};
+        bench b = {.options = o,
+                   .params = params,
+                   .threads = nn_cmd_threads(),
+                   .portable = portable,
+                   .show = !o->isa || !strcmp(o->isa, isa)};
         if (!b.show && !(compared && i + 1 == tables)) continue;
         status = open_context(&b, isa);
         if (!status) status = figures(&b);
@@ -153,7 +164,7 @@ static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, 
     return status;
 }
 
-/* ---- Operations on full chains */
+/* ---- Operations on full chains ---- */
 
 static fhola_status rotate(bench *b)
 {
@@ -198,11 +209,16 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 static fhola_status time_operations(bench *b)
 {
     ckks_basis q = ckks_basis_chain(b->params), p = ckks_basis_special(b->params);
-    fhola_status status = ckks_key_list_add(&b->list, b->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, q, p});
+    fhola_status status =
+        ckks_key_list_add(&b->list, b->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, q, p});
     for (uint32_t k = 1; k <= HOISTED && !status; k++)
-        status = ckks_key_list_add(&b->list, b->context, (ckks_key_request){CKKS_KEY_ROTATE, k, q, p});
-    if (!status) status = make_operands(b, q, ckks_slots(b->context), exp2(ckks_params_get_spec(b->params)->scale_bits));
-    for (size_t i = 0; i < OPERATIONS && !status; i++) status = measure(b, i, operations[i].name, operations[i].run, operations[i].share);
+        status =
+            ckks_key_list_add(&b->list, b->context, (ckks_key_request){CKKS_KEY_ROTATE, k, q, p});
+    if (!status)
+        status = make_operands(b, q, ckks_slots(b->context),
+                               exp2(ckks_params_get_spec(b->params)->scale_bits));
+    for (size_t i = 0; i < OPERATIONS && !status; i++)
+        status = measure(b, i, operations[i].name, operations[i].run, operations[i].share);
     return status;
 }
 
@@ -210,36 +226,43 @@ fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *o)
 {
     double portable[OPERATIONS];
     for (size_t i = 0; i < OPERATIONS; i++)
-        if (!o->only || !strncmp(operations[i].name, o->only, strlen(o->only))) return each_table(o, portable, true, time_operations);
+        if (!o->only || !strncmp(operations[i].name, o->only, strlen(o->only)))
+            return each_table(o, portable, true, time_operations);
     return FHOLA_OK;
 }
 
-/* ---- Bootstrapping */
+/* ---- Bootstrapping ---- */
 
 static void stage_times(double out[STAGES], const bench *b)
 {
     const ckks_bootstrap_times *t = ckks_workspace_times(b->ws);
-    const double seconds[STAGES] = {0, t->slots_to_coeffs, t->switch_and_raise, t->trace, t->coeffs_to_slots, t->eval_mod};
+    const double seconds[STAGES] = {0,        t->slots_to_coeffs, t->switch_and_raise,
+                                    t->trace, t->coeffs_to_slots, t->eval_mod};
     for (size_t i = 1; i < STAGES; i++) out[i] = seconds[i] * 1e6;
 }
 
 static fhola_status time_bootstrap(bench *b)
 {
-    static const char *const name[STAGES] = {"bootstrap", "slots_to_coeffs", "switch_and_raise", "trace", "coeffs_to_slots", "eval_mod"};
+    static const char *const name[STAGES] = {"bootstrap", "slots_to_coeffs", "switch_and_raise",
+                                             "trace",     "coeffs_to_slots", "eval_mod"};
     const ckks_params_spec *spec = ckks_params_get_spec(b->params);
     double time[STAGES][MOST_RUNS], before[STAGES], after[STAGES], spent = 0;
     size_t runs = 0;
-    unsigned log_values = b->options->log_values > 0 ? (unsigned)b->options->log_values : spec->log_n - 1;
-    fhola_status status = (b->options->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
-        &b->bootstrap, b->context, b->ws, log_values, exp2(spec->scale_bits), 1);
+    unsigned log_values =
+        b->options->log_values > 0 ? (unsigned)b->options->log_values : spec->log_n - 1;
+    fhola_status status =
+        (b->options->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
+            &b->bootstrap, b->context, b->ws, log_values, exp2(spec->scale_bits), 1);
     if (!status) status = ckks_bootstrap_keys(b->bootstrap, b->context, &b->list);
     if (!status)
-        status = make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params), (size_t)1 << log_values,
-                               ckks_bootstrap_scale_in(b->bootstrap));
-    for (size_t warm = 1; !status && runs < MOST_RUNS && (runs < LEAST_RUNS || spent < 2 * FIGURE_US); warm = 0) {
+        status = make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params),
+                               (size_t)1 << log_values, ckks_bootstrap_scale_in(b->bootstrap));
+    for (size_t warm = 1;
+         !status && runs < MOST_RUNS && (runs < LEAST_RUNS || spent < 2 * FIGURE_US); warm = 0) {
         stage_times(before, b);
         double start = now_us();
-        status = ckks_bootstrap_apply(b->context, b->ws, b->keys, b->bootstrap, b->out[0], b->in, spec->residual_levels);
+        status = ckks_bootstrap_apply(b->context, b->ws, b->keys, b->bootstrap, b->out[0], b->in,
+                                      spec->residual_levels);
         double end = now_us();
         stage_times(after, b);
         if (warm) continue;
@@ -254,6 +277,7 @@ static fhola_status time_bootstrap(bench *b)
 
 fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_options *o)
 {
-    double portable[STAGES] = {0}; /* with --isa, a portable bootstrap would take most of the time for a ratio */
+    /* with --isa, a portable bootstrap would take most of the time for a ratio */
+    double portable[STAGES] = {0};
     return each_table(o, portable, !o->isa, time_bootstrap);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola bench paper: one network under uniform and layerwise degrees, on one engine. Each configuration runs in a process of its own,
- * so that each has its own peak of memory. */
+/* fhola bench paper: one network under uniform and layerwise degrees, on one engine. Each
+ * configuration runs in a process of its own, so that each has its own peak of memory. */
 #define _DEFAULT_SOURCE
 #include <errno.h>
 #include <math.h>
@@ -62,11 +62,11 @@ typedef struct session {
     ckks_ciphertext *in, *out;
     nn_batch *batch;
     nn_stage_times *times;
-    double *scores, *plain; /* classes each */
+    double *scores, *plain;  /* classes each */
     double error, deviation; /* sums of squares */
 } session;
 
-/* ------------------------------------------------------------------ one configuration, in a child */
+/* ---- one configuration, in a child ---- */
 
 static fhola_status load(session *s, int k)
 {
@@ -88,13 +88,15 @@ static fhola_status start_up(session *s, result *r, int k)
     fhola_status status = ckks_params_named(&s->params, configuration[k].params);
     if (status == FHOLA_OK) status = ckks_context_create(&s->context, s->params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK) status = nn_network_create(&s->network, s->context, s->workspace, s->model, s->plan, 1);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&s->network, s->context, s->workspace, s->model, s->plan, 1);
     r->startup_seconds = nn_cmd_now() - start;
     start = nn_cmd_now();
     if (status == FHOLA_OK) status = ckks_rng_create(&s->rng);
     if (status == FHOLA_OK) status = ckks_secret_key_create(&s->secret, s->context, s->rng);
     if (status == FHOLA_OK)
-        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network), s->rng, NULL, NULL);
+        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
+                                       s->rng, NULL, NULL);
     r->keygen_seconds = nn_cmd_now() - start;
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->in, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
@@ -104,7 +106,8 @@ static fhola_status start_up(session *s, result *r, int k)
 /* The picture to be classified: of the test batch, or without one a bundled picture. */
 static fhola_status picture(double *rgb, const session *s, size_t i)
 {
-    static const char *const name[] = {"cat", "airplane", "automobile", "bird", "deer", "dog", "frog", "horse", "ship", "truck"};
+    static const char *const name[] = {"cat", "airplane", "automobile", "bird", "deer",
+                                       "dog", "frog",     "horse",      "ship", "truck"};
     char path[PATH_ROOM];
     if (s->batch) {
         nn_batch_picture(s->batch, i, rgb);
@@ -154,12 +157,15 @@ static fhola_status classify(session *s, result *r, size_t i)
     nn_infer_hooks hooks = {.times = s->times};
     fhola_status status = picture(rgb, s, i);
     if (status == FHOLA_OK)
-        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network), rgb, s->secret, s->rng);
+        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
+                                    rgb, s->secret, s->rng);
     double start = nn_cmd_now();
-    if (status == FHOLA_OK) status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
+    if (status == FHOLA_OK)
+        status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
     r->seconds += nn_cmd_now() - start;
     if (status == FHOLA_OK)
-        status = nn_decrypt_scores(s->context, s->workspace, s->scores, nn_network_client(s->network), s->out, s->secret);
+        status = nn_decrypt_scores(s->context, s->workspace, s->scores,
+                                   nn_network_client(s->network), s->out, s->secret);
     nn_model_describe(s->model, &info);
     nn_picture_normalise(rgb, rgb, info.mean, info.std);
     if (status == FHOLA_OK) status = nn_plain_scores(s->plain, s->model, s->plan, rgb);
@@ -183,10 +189,12 @@ static void average(result *r)
 
 static fhola_status infer_all(session *s, result *r)
 {
-    size_t classes = nn_client_classes(nn_network_client(s->network)), count = (size_t)s->o->pictures;
+    size_t classes = nn_client_classes(nn_network_client(s->network)),
+           count = (size_t)s->o->pictures;
     s->times = calloc(nn_network_layers(s->network) + 1, sizeof *s->times);
     s->scores = calloc(2 * classes, sizeof *s->scores);
-    if (!s->times || !s->scores) return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+    if (!s->times || !s->scores)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
     s->plain = s->scores + classes;
     fhola_status status = FHOLA_OK;
     for (size_t i = 0; i < count && status == FHOLA_OK; i++) status = classify(s, r, i);
@@ -246,7 +254,8 @@ static fhola_status measure(session *s, result *r, int k)
 {
     fhola_status status = load(s, k);
     if (status == FHOLA_OK && s->batch && nn_batch_count(s->batch) < (size_t)s->o->pictures)
-        status = fhola_fail(FHOLA_RANGE, "%s has only %zu pictures", s->o->test, nn_batch_count(s->batch));
+        status = fhola_fail(FHOLA_RANGE, "%s has only %zu pictures", s->o->test,
+                            nn_batch_count(s->batch));
     if (status == FHOLA_OK) status = start_up(s, r, k);
     if (status == FHOLA_OK) status = infer_all(s, r);
     if (status == FHOLA_OK) describe(s, r);
@@ -260,7 +269,7 @@ static fhola_status measure(session *s, result *r, int k)
     return status;
 }
 
-/* ------------------------------------------------------------------ the parent */
+/* ---- the parent ---- */
 
 /* The exit code. */
 static int run_child(const nn_cmd_bench_options *o, int k, int to)
@@ -287,20 +296,23 @@ static fhola_status run(result *r, const nn_cmd_bench_options *o, int k)
     close(ends[1]);
     ssize_t got = read(ends[0], r, sizeof *r); /* less than a pipe holds: written at once */
     close(ends[0]);
-    if (wait4(child, &code, 0, &usage) != child) return fhola_fail(FHOLA_IO, "a process was lost: %s", strerror(errno));
+    if (wait4(child, &code, 0, &usage) != child)
+        return fhola_fail(FHOLA_IO, "a process was lost: %s", strerror(errno));
     r->done = got == (ssize_t)sizeof *r && r->status == FHOLA_OK;
     r->peak_mib = (double)usage.ru_maxrss / 1024;
     if (got != (ssize_t)sizeof *r)
-        return fhola_fail(FHOLA_NOMEM, "configuration %d ended early, perhaps for want of memory", k + 1);
-    return r->status == FHOLA_OK ? FHOLA_OK : fhola_fail(r->status, "configuration %d: %s", k + 1, r->detail);
+        return fhola_fail(FHOLA_NOMEM, "configuration %d ended early, perhaps for want of memory",
+                          k + 1);
+    return r->status == FHOLA_OK ? FHOLA_OK
+                                 : fhola_fail(r->status, "configuration %d: %s", k + 1, r->detail);
 }
 
-/* ------------------------------------------------------------------ what is printed */
+/* ---- what is printed ---- */
 
 static double other_seconds(const result *r)
 {
-    return r->seconds - r->time.activation - r->time.convolution - r->time.slots_to_coeffs - r->time.switch_and_raise -
-           r->time.coeffs_to_slots - r->time.eval_mod;
+    return r->seconds - r->time.activation - r->time.convolution - r->time.slots_to_coeffs -
+           r->time.switch_and_raise - r->time.coeffs_to_slots - r->time.eval_mod;
 }
 
 static void print_header(const nn_cmd_bench_options *o)
@@ -314,17 +326,23 @@ static void print_header(const nn_cmd_bench_options *o)
 
 static void print_one(const result *r, int k)
 {
-    printf("(%d) %s, %s: log2(QP) %.1f, %u bootstraps, total depth %u, at most %u levels\n", k + 1, configuration[k].name,
-           configuration[k].params, r->log2_qp, r->bootstraps, r->depth, r->levels);
-    printf("    %.2f s a picture: convolution %.2f, slots to coefficients %.2f, switch, raise, trace %.2f, coefficients to slots %.2f, "
+    printf("(%d) %s, %s: log2(QP) %.1f, %u bootstraps, total depth %u, at most %u levels\n", k + 1,
+           configuration[k].name, configuration[k].params, r->log2_qp, r->bootstraps, r->depth,
+           r->levels);
+    printf("    %.2f s a picture: convolution %.2f, slots to coefficients %.2f, switch, raise, "
+           "trace %.2f, coefficients to slots %.2f, "
            "sine %.2f, activation %.2f, other %.2f\n",
-           r->seconds, r->time.convolution, r->time.slots_to_coeffs, r->time.switch_and_raise, r->time.coeffs_to_slots, r->time.eval_mod,
-           r->time.activation, other_seconds(r));
-    printf("    start-up %.1f s, key generation %.1f s; peak %.0f MiB, keys %.0f, plaintexts %.0f\n", r->startup_seconds, r->keygen_seconds,
-           r->peak_mib, r->key_mib, r->plain_mib);
-    printf("    %zu of %zu in agreement with the plaintext polynomials, score error %.5f of the deviation", r->agree, r->pictures,
-           r->score_error);
-    if (r->judged) printf("; accuracy %.2f %% of %zu (exact network %.2f %%)", r->accuracy, r->judged, r->exact);
+           r->seconds, r->time.convolution, r->time.slots_to_coeffs, r->time.switch_and_raise,
+           r->time.coeffs_to_slots, r->time.eval_mod, r->time.activation, other_seconds(r));
+    printf(
+        "    start-up %.1f s, key generation %.1f s; peak %.0f MiB, keys %.0f, plaintexts %.0f\n",
+        r->startup_seconds, r->keygen_seconds, r->peak_mib, r->key_mib, r->plain_mib);
+    printf("    %zu of %zu in agreement with the plaintext polynomials, score error %.5f of the "
+           "deviation",
+           r->agree, r->pictures, r->score_error);
+    if (r->judged)
+        printf("; accuracy %.2f %% of %zu (exact network %.2f %%)", r->accuracy, r->judged,
+               r->exact);
     printf("\n");
 }
 
@@ -345,7 +363,8 @@ static void print_text(const result r[CONFIGURATIONS])
 {
     for (size_t i = 0; i < RATIOS; i++)
         if (isfinite(ratio_of(r, i)))
-            printf("(%d) is %.2f times as fast as (%d)\n", ratio[i].fast + 1, ratio_of(r, i), ratio[i].slow + 1);
+            printf("(%d) is %.2f times as fast as (%d)\n", ratio[i].fast + 1, ratio_of(r, i),
+                   ratio[i].slow + 1);
 }
 
 static void print_number(const char *key, double value)
@@ -357,7 +376,8 @@ static void print_number(const char *key, double value)
 
 static void print_json_one(const result *r, int k)
 {
-    printf("{\"configuration\": %d, \"name\": \"%s\", \"params\": \"%s\", ", k + 1, configuration[k].name, configuration[k].params);
+    printf("{\"configuration\": %d, \"name\": \"%s\", \"params\": \"%s\", ", k + 1,
+           configuration[k].name, configuration[k].params);
     print_number("log2_qp", r->log2_qp);
     print_number("seconds", r->seconds);
     print_number("startup_seconds", r->startup_seconds);
@@ -365,8 +385,8 @@ static void print_json_one(const result *r, int k)
     print_number("peak_mib", r->peak_mib);
     print_number("key_mib", r->key_mib);
     print_number("plain_mib", r->plain_mib);
-    printf("\"bootstraps\": %u, \"depth\": %u, \"levels\": %u, \"pictures\": %zu, \"agree\": %zu, ", r->bootstraps, r->depth, r->levels,
-           r->pictures, r->agree);
+    printf("\"bootstraps\": %u, \"depth\": %u, \"levels\": %u, \"pictures\": %zu, \"agree\": %zu, ",
+           r->bootstraps, r->depth, r->levels, r->pictures, r->agree);
     print_number("score_error", r->score_error);
     print_number("accuracy", r->judged ? r->accuracy : NAN);
     print_number("exact_accuracy", r->judged ? r->exact : NAN);
@@ -402,13 +422,15 @@ static void print_json(const nn_cmd_bench_options *o, const result r[CONFIGURATI
     printf("]}\n");
 }
 
-/* ------------------------------------------------------------------ all of it */
+/* ---- all of it ---- */
 
 static fhola_status choose(bool chosen[CONFIGURATIONS], const char *list)
 {
     for (const char *at = list; *at; at++) {
         if (*at < '1' || *at > '0' + CONFIGURATIONS || (at[1] && at[1] != ','))
-            return fhola_fail(FHOLA_PARAM, "configurations are 1 to %d, separated by commas, not '%s'", CONFIGURATIONS, list);
+            return fhola_fail(FHOLA_PARAM,
+                              "configurations are 1 to %d, separated by commas, not '%s'",
+                              CONFIGURATIONS, list);
         chosen[*at - '1'] = true;
         if (at[1]) at++;
     }

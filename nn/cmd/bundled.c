@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where models are: the bundled ones by their names, weights with a plan beside them, compiled networks. */
+/* Where models are: the bundled ones by their names, weights with a plan beside them, compiled
+ * networks. */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <stdio.h>
@@ -12,8 +13,9 @@
 #define PATH_ROOM 4096u
 #define NAMES     64u
 
-/* Whether this program is an installed one; or the source tree is gone, then it must be. *root: what stands before the folders it was
- * configured for, where it was installed below another root (DESTDIR) or moved. */
+/* Whether this program is an installed one; or the source tree is gone, then it must be. *root:
+ * what stands before the folders it was configured for, where it was installed below another root
+ * (DESTDIR) or moved. */
 static bool installed(char root[PATH_ROOM])
 {
     static const char bin[] = FHOLA_BINDIR;
@@ -31,13 +33,15 @@ static bool installed(char root[PATH_ROOM])
     return access(FHOLA_SOURCEDIR "/nn/models", R_OK) != 0;
 }
 
-void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name, const char *suffix)
+void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name,
+                    const char *suffix)
 {
     char root[PATH_ROOM];
     if (installed(root))
         snprintf(path, room, "%s%s/%s/%s%s", root, FHOLA_PKGDATADIR, folder, name, suffix);
     else
-        snprintf(path, room, "%s/nn/%s/%s%s", FHOLA_SOURCEDIR, strcmp(folder, "pictures") == 0 ? "data" : folder, name, suffix);
+        snprintf(path, room, "%s/nn/%s/%s%s", FHOLA_SOURCEDIR,
+                 strcmp(folder, "pictures") == 0 ? "data" : folder, name, suffix);
 }
 
 bool nn_cmd_is_bundled(const char *name)
@@ -79,9 +83,12 @@ static fhola_status no_such_model(const char *name)
     size_t count = list_models(list);
     const char *nearest = nn_cmd_nearest(name, list, count);
     if (nearest)
-        return fhola_fail(FHOLA_IO, "no bundled model '%s'; did you mean '%s'? (files are named with a '/' or a '.')", name,
-                          nearest);
-    return fhola_fail(FHOLA_IO, "no bundled model '%s' (files are named with a '/' or a '.')", name);
+        return fhola_fail(
+            FHOLA_IO,
+            "no bundled model '%s'; did you mean '%s'? (files are named with a '/' or a '.')", name,
+            nearest);
+    return fhola_fail(FHOLA_IO, "no bundled model '%s' (files are named with a '/' or a '.')",
+                      name);
 }
 
 static bool is_compiled(const char *name)
@@ -98,11 +105,14 @@ fhola_status nn_cmd_find_model(nn_model **model, const char *name, const nn_cmd_
     char path[PATH_ROOM];
     if (nn_cmd_is_bundled(name)) {
         nn_cmd_bundled(path, sizeof path, "models", name, ".safetensors");
-        return access(path, F_OK) == 0 ? nn_cmd_load_weights(model, path, metadata) : no_such_model(name);
+        return access(path, F_OK) == 0 ? nn_cmd_load_weights(model, path, metadata)
+                                       : no_such_model(name);
     }
     if (!is_compiled(name)) return nn_cmd_load_weights(model, name, metadata);
     if (metadata && (metadata->mean || metadata->std || metadata->classes))
-        return fhola_fail(FHOLA_PARAM, "%s: a compiled network has its mean, deviation and class names already", name);
+        return fhola_fail(FHOLA_PARAM,
+                          "%s: a compiled network has its mean, deviation and class names already",
+                          name);
     nn_cmd_network n = {NULL, NULL, NULL};
     fhola_status status = nn_compiled_load(&n.model, &n.plan, &n.params, name);
     if (status == FHOLA_OK) {
@@ -125,7 +135,8 @@ static void plan_beside(char *path, size_t room, const char *name)
     snprintf(path, room, "%.*s.plan", stem, name);
 }
 
-fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path, const char *name, const nn_model *model)
+fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path, const char *name,
+                              const nn_model *model)
 {
     char beside[PATH_ROOM];
     if (plan_path) return nn_plan_load(plan, plan_path, model);
@@ -143,30 +154,35 @@ fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path, const char 
     return status;
 }
 
-/* ---- with parameters */
+/* ---- with parameters ---- */
 
 static fhola_status find_params(ckks_params **params, const char *name)
 {
-    if (nn_cmd_is_bundled(name) || !is_compiled(name)) return ckks_params_named(params, NN_CMD_PARAMS);
+    if (nn_cmd_is_bundled(name) || !is_compiled(name))
+        return ckks_params_named(params, NN_CMD_PARAMS);
     nn_cmd_network n = {NULL, NULL, NULL};
     fhola_status status = nn_compiled_load(&n.model, &n.plan, params, name);
     nn_cmd_network_clear(&n);
     return status;
 }
 
-fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name, const nn_cmd_metadata *metadata, const char *plan_path,
+fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
+                                 const nn_cmd_metadata *metadata, const char *plan_path,
                                  const char *params_name)
 {
     *network = (nn_cmd_network){NULL, NULL, NULL};
     fhola_status status = nn_cmd_find_model(&network->model, name, metadata);
-    if (status == FHOLA_OK) status = nn_cmd_find_plan(&network->plan, plan_path, name, network->model);
+    if (status == FHOLA_OK)
+        status = nn_cmd_find_plan(&network->plan, plan_path, name, network->model);
     if (status == FHOLA_OK && !network->plan) {
         char beside[PATH_ROOM];
         plan_beside(beside, sizeof beside, name);
-        status = fhola_fail(FHOLA_IO, "no plan for %s: there is no %s ('fhola plan' makes one)", name, beside);
+        status = fhola_fail(FHOLA_IO, "no plan for %s: there is no %s ('fhola plan' makes one)",
+                            name, beside);
     }
     if (status != FHOLA_OK) return status;
-    return params_name ? ckks_params_named(&network->params, params_name) : find_params(&network->params, name);
+    return params_name ? ckks_params_named(&network->params, params_name)
+                       : find_params(&network->params, name);
 }
 
 void nn_cmd_network_clear(nn_cmd_network *network)

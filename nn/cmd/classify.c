@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola classify: key generation, encryption, inference and decryption of one picture in one process. */
+/* fhola classify: key generation, encryption, inference and decryption of one picture in one
+ * process. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,16 @@ typedef struct classify_options {
 
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("model", 0, "MODEL", classify_options, model,
-                "a safetensors file, a compiled network, or the name of a bundled model\n(default resnet20)"),
-    NN_CMD_TEXT("plan", 0, "FILE", classify_options, plan, "polynomials to use (default: the plan that comes with the model)"),
-    NN_CMD_TEXT("params", 0, "SET", classify_options, params, "parameter set (default R15; 'fhola params' lists them)"),
-    NN_CMD_WHOLE("record", 0, "N", classify_options, record, 0, 1e9, "PICTURE is a CIFAR batch; take its record N, counted from 0"),
-    NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, 4096, "number of threads (default: one a processor)"),
+                "a safetensors file, a compiled network, or the name of a bundled model\n(default "
+                "resnet20)"),
+    NN_CMD_TEXT("plan", 0, "FILE", classify_options, plan,
+                "polynomials to use (default: the plan that comes with the model)"),
+    NN_CMD_TEXT("params", 0, "SET", classify_options, params,
+                "parameter set (default R15; 'fhola params' lists them)"),
+    NN_CMD_WHOLE("record", 0, "N", classify_options, record, 0, 1e9,
+                 "PICTURE is a CIFAR batch; take its record N, counted from 0"),
+    NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, 4096,
+                 "number of threads (default: one a processor)"),
     NN_CMD_FLAG("quiet", 'q', classify_options, quiet, "no progress line"),
     NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object"),
     NN_CMD_METADATA(classify_options, metadata),
@@ -46,7 +52,7 @@ typedef struct session {
     double start; /* of the inference */
 } session;
 
-/* ------------------------------------------------------------------ progress line */
+/* ---- progress line ---- */
 
 static int show_keys(void *user, size_t done, size_t total)
 {
@@ -62,16 +68,19 @@ static int show_step(void *user, size_t layer, nn_step step, size_t done, size_t
     return 0;
 }
 
-/* ------------------------------------------------------------------ steps */
+/* ---- steps ---- */
 
 static fhola_status start_up(session *s)
 {
     double start = nn_cmd_now();
     nn_cmd_progress_line("loading the network");
-    fhola_status status = nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata, s->options.plan, s->options.params);
+    fhola_status status = nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata,
+                                              s->options.plan, s->options.params);
     if (status == FHOLA_OK) status = ckks_context_create(&s->context, s->files.params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK) status = nn_network_create(&s->network, s->context, s->workspace, s->files.model, s->files.plan, 1);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&s->network, s->context, s->workspace, s->files.model,
+                                   s->files.plan, 1);
     s->startup_seconds = nn_cmd_now() - start;
     return status;
 }
@@ -82,7 +91,8 @@ static fhola_status generate_keys(session *s)
     fhola_status status = ckks_rng_create(&s->rng);
     if (status == FHOLA_OK) status = ckks_secret_key_create(&s->secret, s->context, s->rng);
     if (status == FHOLA_OK)
-        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network), s->rng, show_keys, s);
+        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
+                                       s->rng, show_keys, s);
     s->keygen_seconds = nn_cmd_now() - start;
     return status;
 }
@@ -92,17 +102,21 @@ static fhola_status encrypt(session *s, const double *rgb)
     fhola_status status = ckks_ciphertext_create(&s->in, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
     if (status == FHOLA_OK)
-        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network), rgb, s->secret, s->rng);
+        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
+                                    rgb, s->secret, s->rng);
     return status;
 }
 
 static fhola_status infer(session *s)
 {
     s->times = calloc(nn_network_layers(s->network) + 1, sizeof *s->times);
-    if (!s->times) return fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers", nn_network_layers(s->network));
+    if (!s->times)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers",
+                          nn_network_layers(s->network));
     nn_infer_hooks hooks = {.user = s, .progress = show_step, .times = s->times};
     s->start = nn_cmd_now();
-    fhola_status status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
+    fhola_status status =
+        nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
     s->seconds = nn_cmd_now() - s->start;
     return status;
 }
@@ -143,7 +157,7 @@ static void release(session *s)
     nn_cmd_network_clear(&s->files);
 }
 
-/* ------------------------------------------------------------------ results */
+/* ---- results ---- */
 
 static nn_stage_times total_times(const session *s)
 {
@@ -182,15 +196,18 @@ static fhola_status print_json(const session *s)
     nn_stage_times t = total_times(s);
     printf("{");
     fhola_status status = nn_cmd_print_scores(nn_network_client(s->network), s->scores, TOP, true);
-    printf(", \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->seconds, nn_cmd_peak_mib(),
-           s->keygen_seconds, s->startup_seconds);
-    printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, \"switch_and_raise\": %.3f, ", t.convolution,
-           t.slots_to_coeffs, t.switch_and_raise);
-    printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}}\n", t.coeffs_to_slots, t.eval_mod, t.activation);
+    printf(", \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, "
+           "\"startup_seconds\": %.3f, ",
+           s->seconds, nn_cmd_peak_mib(), s->keygen_seconds, s->startup_seconds);
+    printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, "
+           "\"switch_and_raise\": %.3f, ",
+           t.convolution, t.slots_to_coeffs, t.switch_and_raise);
+    printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}}\n",
+           t.coeffs_to_slots, t.eval_mod, t.activation);
     return status;
 }
 
-/* ------------------------------------------------------------------ */
+/* ----  ---- */
 
 static int run(int argc, char **argv)
 {

@@ -9,15 +9,16 @@
 #include "nn/nn.h"
 #include "status.h"
 
-/* Exit codes: 0 success, 1 wrong use, then 1 + status for each fhola_status (2 no memory, 3 parameter, 4 level, 5 scale, 6 key, 7 format,
- * 8 input/output, 9 security, 10 range), 11 any other failure. */
+/* Exit codes: 0 success, 1 wrong use, then 1 + status for each fhola_status (2 no memory, 3
+ * parameter, 4 level, 5 scale, 6 key, 7 format, 8 input/output, 9 security, 10 range), 11 any other
+ * failure. */
 #define NN_CMD_WRONG_USE 1
 #define NN_CMD_FAILED    11
 
 /* The parameter set of networks, unless another one is asked for. */
 #define NN_CMD_PARAMS "R15"
 
-/* ---- commands and their options */
+/* ---- commands and their options ---- */
 
 typedef enum nn_cmd_type {
     NN_CMD_IS_FLAG,   /* the field is a bool */
@@ -32,35 +33,37 @@ typedef struct nn_cmd_option {
     const char *name; /* without dashes; NULL: the end of the options */
     char letter;      /* its short form; 0: none */
     nn_cmd_type type;
-    size_t offset;      /* of the field in the command's own structure */
-    const char *value;  /* what the help calls the value; in what stands for itself, like FILE, completion sees a file name */
+    size_t offset; /* of the field in the command's own structure */
+    /* what the help calls the value; in what stands for itself, like FILE, completion sees a file
+     * name */
+    const char *value;
     double least, most; /* of a number */
     const char *help;   /* lines */
 } nn_cmd_option;
 
-#define NN_CMD_FLAG(name, letter, type, field, help)                                                                             \
-    {                                                                                                                            \
-        name, letter, NN_CMD_IS_FLAG, offsetof(type, field), NULL, 0, 0, help                                                    \
+#define NN_CMD_FLAG(name, letter, type, field, help)                                               \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_FLAG, offsetof(type, field), NULL, 0, 0, help                      \
     }
-#define NN_CMD_TEXT(name, letter, value, type, field, help)                                                                      \
-    {                                                                                                                            \
-        name, letter, NN_CMD_IS_TEXT, offsetof(type, field), value, 0, 0, help                                                   \
+#define NN_CMD_TEXT(name, letter, value, type, field, help)                                        \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_TEXT, offsetof(type, field), value, 0, 0, help                     \
     }
-#define NN_CMD_WORD(name, letter, words, type, field, help)                                                                      \
-    {                                                                                                                            \
-        name, letter, NN_CMD_IS_WORD, offsetof(type, field), words, 0, 0, help                                                   \
+#define NN_CMD_WORD(name, letter, words, type, field, help)                                        \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_WORD, offsetof(type, field), words, 0, 0, help                     \
     }
-#define NN_CMD_NUMBER(name, letter, value, type, field, least, most, help)                                                       \
-    {                                                                                                                            \
-        name, letter, NN_CMD_IS_NUMBER, offsetof(type, field), value, least, most, help                                          \
+#define NN_CMD_NUMBER(name, letter, value, type, field, least, most, help)                         \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_NUMBER, offsetof(type, field), value, least, most, help            \
     }
-#define NN_CMD_WHOLE(name, letter, value, type, field, least, most, help)                                                        \
-    {                                                                                                                            \
-        name, letter, NN_CMD_IS_WHOLE, offsetof(type, field), value, least, most, help                                           \
+#define NN_CMD_WHOLE(name, letter, value, type, field, least, most, help)                          \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_WHOLE, offsetof(type, field), value, least, most, help             \
     }
-#define NN_CMD_END                                                                                                               \
-    {                                                                                                                            \
-        NULL, 0, NN_CMD_IS_FLAG, 0, NULL, 0, 0, NULL                                                                             \
+#define NN_CMD_END                                                                                 \
+    {                                                                                              \
+        NULL, 0, NN_CMD_IS_FLAG, 0, NULL, 0, 0, NULL                                               \
     }
 
 #define NN_CMD_ANY 0x7fffffff /* any number of operands */
@@ -71,17 +74,20 @@ typedef struct nn_cmd_command {
     const char *usage;                 /* operands, and options that must be given */
     const char *purpose;               /* one line, no capital, no full stop */
     const nn_cmd_option *options;
-    int least, most;      /* operands */
-    const char *operands; /* the same in words, for messages: "a secret key and at least one picture" */
+    int least, most; /* operands */
+    /* the same in words, for messages: "a secret key and at least one picture" */
+    const char *operands;
     const char *notes;    /* lines after the options */
     const char *examples; /* lines */
 } nn_cmd_command;
 
-extern const nn_cmd_command nn_cmd_bench, nn_cmd_classify, nn_cmd_compile, nn_cmd_decrypt, nn_cmd_encrypt, nn_cmd_eval, nn_cmd_infer, nn_cmd_inspect,
-    nn_cmd_keygen, nn_cmd_params, nn_cmd_plan, nn_cmd_profile;
+extern const nn_cmd_command nn_cmd_bench, nn_cmd_classify, nn_cmd_compile, nn_cmd_decrypt,
+    nn_cmd_encrypt, nn_cmd_eval, nn_cmd_infer, nn_cmd_inspect, nn_cmd_keygen, nn_cmd_params,
+    nn_cmd_plan, nn_cmd_profile;
 
-/* Reads the options of argv, which may follow operands, into the structure `fields`; what is left in argv[1] to argv[*argc - 1] are
- * the operands, as many as the command takes. False after a message. "--" ends the options. */
+/* Reads the options of argv, which may follow operands, into the structure `fields`; what is left
+ * in argv[1] to argv[*argc - 1] are the operands, as many as the command takes. False after a
+ * message. "--" ends the options. */
 bool nn_cmd_parse(const nn_cmd_command *command, void *fields, int *argc, char **argv);
 
 void nn_cmd_print_help(const nn_cmd_command *command);
@@ -89,41 +95,48 @@ void nn_cmd_print_help(const nn_cmd_command *command);
 /* The candidate that `word` was probably meant to be; NULL: none is near. */
 const char *nn_cmd_nearest(const char *word, const char *const *candidates, size_t count);
 
-/* ---- messages */
+/* ---- messages ---- */
 
 /* "fhola COMMAND: message" and a hint at the help on stderr; returns NN_CMD_WRONG_USE. */
 int nn_cmd_wrong_use(const char *command, const char *format, ...) FHOLA_PRINTF(2, 3);
 
-/* "fhola COMMAND: status: detail" on stderr; returns the exit code of `status` (0 for FHOLA_OK, silently). */
+/* "fhola COMMAND: status: detail" on stderr; returns the exit code of `status` (0 for FHOLA_OK,
+ * silently). */
 int nn_cmd_finish(const char *command, fhola_status status);
 
-/* Whether escape sequences for colours may go to a stream: a terminal that knows them, and the environment has no NO_COLOR. */
+/* Whether escape sequences for colours may go to a stream: a terminal that knows them, and the
+ * environment has no NO_COLOR. */
 bool nn_cmd_colours(int descriptor);
 
-/* One line on stderr, rewritten by the next one and cleared by nn_cmd_progress_end, if that is a terminal; nothing otherwise, or
- * after nn_cmd_progress_off. */
+/* One line on stderr, rewritten by the next one and cleared by nn_cmd_progress_end, if that is a
+ * terminal; nothing otherwise, or after nn_cmd_progress_off. */
 void nn_cmd_progress_line(const char *format, ...) FHOLA_PRINTF(1, 2);
 void nn_cmd_progress_end(void);
 void nn_cmd_progress_off(void);
 
-/* The line for a step of an encrypted network, as from nn_infer_hooks, which began at time `start`. */
-void nn_cmd_progress_step(const char *before, const nn_network *network, size_t layer, nn_step step, size_t done, size_t total,
-                          double start);
+/* The line for a step of an encrypted network, as from nn_infer_hooks, which began at time
+ * `start`. */
+void nn_cmd_progress_step(const char *before, const nn_network *network, size_t layer, nn_step step,
+                          size_t done, size_t total, double start);
 double nn_cmd_now(void); /* seconds, from some fixed point on */
 
 /* An nn_progress; user: name of the command. */
 void nn_cmd_progress(void *user, const char *step, size_t done, size_t total);
 
-/* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard output goes, too. */
+/* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard output goes,
+ * too. */
 void nn_cmd_report_file(const char *path, const char *what);
 
-/* FHOLA_IO if a file cannot be made there: for commands that work for minutes before they write. NULL is nowhere, and well. */
+/* FHOLA_IO if a file cannot be made there: for commands that work for minutes before they write.
+ * NULL is nowhere, and well. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_check_output(const char *path);
 
-/* ---- bundled files and models */
+/* ---- bundled files and models ---- */
 
-/* Path of a bundled file: folder "models" or "pictures", suffix with its dot. Of the source tree until the program is installed. */
-void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name, const char *suffix);
+/* Path of a bundled file: folder "models" or "pictures", suffix with its dot. Of the source tree
+ * until the program is installed. */
+void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name,
+                    const char *suffix);
 
 void nn_cmd_print_models(void); /* names of the bundled models, separated by spaces */
 
@@ -137,22 +150,28 @@ typedef struct nn_cmd_metadata {
 } nn_cmd_metadata;
 
 /* The options, for commands with an nn_cmd_metadata in their structure. */
-#define NN_CMD_METADATA(type, field)                                                                                             \
-    NN_CMD_TEXT("mean", 0, "R,G,B", type, field.mean,                                                                            \
-                "pictures (pixels from 0 to 1) were normalised with this mean in training,"),                                    \
-        NN_CMD_TEXT("std", 0, "R,G,B", type, field.std, "and this deviation; for weights that do not say it themselves"),        \
-        NN_CMD_TEXT("classes", 0, "FILE", type, field.classes,                                                                   \
+#define NN_CMD_METADATA(type, field)                                                               \
+    NN_CMD_TEXT("mean", 0, "R,G,B", type, field.mean,                                              \
+                "pictures (pixels from 0 to 1) were normalised with this mean in training,"),      \
+        NN_CMD_TEXT("std", 0, "R,G,B", type, field.std,                                            \
+                    "and this deviation; for weights that do not say it themselves"),              \
+        NN_CMD_TEXT("classes", 0, "FILE", type, field.classes,                                     \
                     "names of the classes, one a line; or the names, separated by commas")
 
 /* nn_model_load with metadata (NULL: none). FHOLA_PARAM or FHOLA_IO: they are malformed. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_load_weights(nn_model **model, const char *path, const nn_cmd_metadata *metadata);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
+                                                   const nn_cmd_metadata *metadata);
 
-/* A model: a file of weights, a compiled network, or a bundled model by its name. `metadata` (may be NULL) is for weights only. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_find_model(nn_model **model, const char *name, const nn_cmd_metadata *metadata);
+/* A model: a file of weights, a compiled network, or a bundled model by its name. `metadata` (may
+ * be NULL) is for weights only. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_find_model(nn_model **model, const char *name,
+                                                 const nn_cmd_metadata *metadata);
 
-/* Its plan: that of plan_path, or with NULL the one that comes with the model: inside of the compiled network, or in the file with the
- * suffix .plan beside the weights. *plan is left alone if there is none. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path, const char *name, const nn_model *model);
+/* Its plan: that of plan_path, or with NULL the one that comes with the model: inside of the
+ * compiled network, or in the file with the suffix .plan beside the weights. *plan is left alone if
+ * there is none. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path,
+                                                const char *name, const nn_model *model);
 
 /* What 'fhola compile' puts into a file. */
 typedef struct nn_cmd_network {
@@ -161,24 +180,29 @@ typedef struct nn_cmd_network {
     ckks_params *params;
 } nn_cmd_network;
 
-/* Both, and the parameters: the set of that name, or with NULL the compiled network's own, otherwise NN_CMD_PARAMS. Here it is an error
- * if there is no plan. Clear it in any case. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name, const nn_cmd_metadata *metadata,
+/* Both, and the parameters: the set of that name, or with NULL the compiled network's own,
+ * otherwise NN_CMD_PARAMS. Here it is an error if there is no plan. Clear it in any case. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
+                                                   const nn_cmd_metadata *metadata,
                                                    const char *plan_path, const char *params_name);
 void nn_cmd_network_clear(nn_cmd_network *network);
 
-/* Reads a picture of any format the program knows; with record >= 0, that record of a CIFAR batch. */
+/* Reads a picture of any format the program knows; with record >= 0, that record of a CIFAR
+ * batch. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record);
 
 /* Sets the number of threads of OpenMP; 0 leaves it as it is. */
 void nn_cmd_set_threads(double threads);
 unsigned nn_cmd_threads(void); /* that a parallel region has from now on */
-double nn_cmd_peak_mib(void);  /* this process's largest size so far, in MiB; NaN if nobody tells */
+/* this process's largest size so far, in MiB; NaN if nobody tells */
+double nn_cmd_peak_mib(void);
 
-/* ---- results */
+/* ---- results ---- */
 
-/* Prints the best `top` classes and their scores, best first: one a line, or as members of a JSON object, "class" and "top". */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores, double top, bool json);
+/* Prints the best `top` classes and their scores, best first: one a line, or as members of a JSON
+ * object, "class" and "top". */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores,
+                                                   double top, bool json);
 
 /* For JSON: a number (null if it is not finite), a string with its quotes. */
 void nn_cmd_json_number(double number);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola compile: a model and its plan become the server's compiled network and the client file for the owners of pictures. */
+/* fhola compile: a model and its plan become the server's compiled network and the client file for
+ * the owners of pictures. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@ typedef struct compile_options {
 } compile_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_TEXT("output", 'o', "FILE", compile_options, output, "where the compiled network goes; FILE.client goes beside it"),
-    NN_CMD_TEXT("params", 0, "SET", compile_options, params, "parameter set (default R15; 'fhola params' lists them)"),
+    NN_CMD_TEXT("output", 'o', "FILE", compile_options, output,
+                "where the compiled network goes; FILE.client goes beside it"),
+    NN_CMD_TEXT("params", 0, "SET", compile_options, params,
+                "parameter set (default R15; 'fhola params' lists them)"),
     NN_CMD_METADATA(compile_options, metadata),
     NN_CMD_END,
 };
@@ -25,13 +28,15 @@ static char *client_path(const char *output)
     size_t length = strlen(output);
     char *path = malloc(length + sizeof to);
     if (!path) return NULL;
-    if (length > strlen(from) && strcmp(output + length - strlen(from), from) == 0) length -= strlen(from);
+    if (length > strlen(from) && strcmp(output + length - strlen(from), from) == 0)
+        length -= strlen(from);
     memcpy(path, output, length);
     memcpy(path + length, to, sizeof to);
     return path;
 }
 
-static fhola_status compile(const compile_options *o, const char *model, const char *plan, const char *client)
+static fhola_status compile(const compile_options *o, const char *model, const char *plan,
+                            const char *client)
 {
     nn_cmd_network n;
     fhola_status status = nn_cmd_load_network(&n, model, &o->metadata, plan, o->params);
@@ -48,8 +53,8 @@ static int run(int argc, char **argv)
     if (!o.output) return nn_cmd_wrong_use("compile", "-o FILE.fhola is missing");
     nn_cmd_catch_signals();
     char *client = client_path(o.output);
-    fhola_status status =
-        client ? compile(&o, argv[1], argc > 2 ? argv[2] : NULL, client) : fhola_fail(FHOLA_NOMEM, "no memory for a file name");
+    fhola_status status = client ? compile(&o, argv[1], argc > 2 ? argv[2] : NULL, client)
+                                 : fhola_fail(FHOLA_NOMEM, "no memory for a file name");
     if (status == FHOLA_OK) {
         nn_cmd_report_file(o.output, "the network, for the server");
         nn_cmd_report_file(client, "for the owners of pictures, to make keys from");
@@ -62,12 +67,14 @@ const nn_cmd_command nn_cmd_compile = {
     .name = "compile",
     .run = run,
     .usage = "MODEL [PLAN] -o FILE.fhola",
-    .purpose = "make a model and its plan the server's compiled network, and a client file to make keys from",
+    .purpose = "make a model and its plan the server's compiled network, and a client file to make "
+               "keys from",
     .options = options,
     .least = 1,
     .most = 2,
     .operands = "a model, and perhaps a plan,",
-    .notes = "MODEL is a safetensors file or the name of a bundled model. PLAN defaults to the plan beside the model.",
+    .notes = "MODEL is a safetensors file or the name of a bundled model. PLAN defaults to the "
+             "plan beside the model.",
     .examples = "fhola compile resnet20 -o resnet20.fhola\n"
                 "fhola compile mine.safetensors mine.plan -o mine.fhola",
 };

@@ -15,13 +15,17 @@ typedef struct decrypt_options {
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("top", 0, "K", decrypt_options, top, 1, 1000, "show K classes (default 3)"),
     NN_CMD_FLAG("json", 0, decrypt_options, json, "print one JSON object a result"),
-    NN_CMD_NUMBER("flood", 0, "BITS", decrypt_options, flood, 0, 40, "drown the error in noise, for scores that others will see"),
-    NN_CMD_WHOLE("flood-queries", 0, "N", decrypt_options, queries, 1, 1e9, "results given away under this key (default 1)"),
-    NN_CMD_NUMBER("flood-error", 0, "E", decrypt_options, error, 1e-9, 1e3, "bound of the scores' RMS error (default 0.02)"),
+    NN_CMD_NUMBER("flood", 0, "BITS", decrypt_options, flood, 0, 40,
+                  "drown the error in noise, for scores that others will see"),
+    NN_CMD_WHOLE("flood-queries", 0, "N", decrypt_options, queries, 1, 1e9,
+                 "results given away under this key (default 1)"),
+    NN_CMD_NUMBER("flood-error", 0, "E", decrypt_options, error, 1e-9, 1e3,
+                  "bound of the scores' RMS error (default 0.02)"),
     NN_CMD_END,
 };
 
-static fhola_status print_result(const decrypt_options *o, const nn_client *client, const double *score, bool first)
+static fhola_status print_result(const decrypt_options *o, const nn_client *client,
+                                 const double *score, bool first)
 {
     if (o->json)
         printf("{");
@@ -33,12 +37,14 @@ static fhola_status print_result(const decrypt_options *o, const nn_client *clie
     return status;
 }
 
-static fhola_status decrypt_all(const decrypt_options *o, nn_owner *owner, ckks_reader *in, double *score)
+static fhola_status decrypt_all(const decrypt_options *o, nn_owner *owner, ckks_reader *in,
+                                double *score)
 {
     for (size_t results = 0;; results++) {
         int more;
         fhola_status status = nn_owner_decrypt(owner, score, in, &more);
-        if (status == FHOLA_OK && !more && !results) status = fhola_fail(FHOLA_FORMAT, "no result arrived");
+        if (status == FHOLA_OK && !more && !results)
+            status = fhola_fail(FHOLA_FORMAT, "no result arrived");
         if (status != FHOLA_OK || !more) return status;
         status = print_result(o, nn_owner_client(owner), score, !results);
         if (status != FHOLA_OK) return status;
@@ -52,14 +58,17 @@ static fhola_status decrypt(const decrypt_options *o, const char *secret, const 
     fhola_status status = nn_owner_open_secret(&owner, secret);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK && !isnan(o->flood)) {
-        double deviation = nn_flood_deviation(nn_owner_client(owner), o->flood, o->queries, o->error);
+        double deviation =
+            nn_flood_deviation(nn_owner_client(owner), o->flood, o->queries, o->error);
         nn_owner_flood(owner, deviation);
-        fprintf(stderr, "fhola decrypt: every score has noise of standard deviation %.3g\n", deviation);
+        fprintf(stderr, "fhola decrypt: every score has noise of standard deviation %.3g\n",
+                deviation);
     }
     if (status == FHOLA_OK) {
         size_t classes = nn_client_classes(nn_owner_client(owner));
         double *score = calloc(classes, sizeof *score);
-        status = score ? decrypt_all(o, owner, in, score) : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+        status = score ? decrypt_all(o, owner, in, score)
+                       : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
         if (score) ckks_wipe(score, classes * sizeof *score);
         free(score);
     }

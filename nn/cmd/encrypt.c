@@ -16,9 +16,12 @@ typedef struct encrypt_options {
 } encrypt_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_TEXT("output", 'o', "FILE", encrypt_options, output, "where the ciphertexts go (default: standard output)"),
-    NN_CMD_WHOLE("record", 0, "N", encrypt_options, record, 0, 1e9, "PICTURE is a CIFAR batch; take its record N, counted from 0"),
-    NN_CMD_FLAG("preview", 0, encrypt_options, preview, "show on standard error what the network will see"),
+    NN_CMD_TEXT("output", 'o', "FILE", encrypt_options, output,
+                "where the ciphertexts go (default: standard output)"),
+    NN_CMD_WHOLE("record", 0, "N", encrypt_options, record, 0, 1e9,
+                 "PICTURE is a CIFAR batch; take its record N, counted from 0"),
+    NN_CMD_FLAG("preview", 0, encrypt_options, preview,
+                "show on standard error what the network will see"),
     NN_CMD_END,
 };
 
@@ -34,8 +37,9 @@ static void preview_colours(const double *rgb)
     for (unsigned y = 0; y < SIDE; y += 2) {
         for (unsigned x = 0; x < SIDE; x++) {
             const double *upper = rgb + y * SIDE + x, *lower = upper + SIDE;
-            fprintf(stderr, "\033[38;2;%u;%u;%um\033[48;2;%u;%u;%um\xe2\x96\x80", level(upper[0]), level(upper[PIXELS]),
-                    level(upper[2 * PIXELS]), level(lower[0]), level(lower[PIXELS]), level(lower[2 * PIXELS]));
+            fprintf(stderr, "\033[38;2;%u;%u;%um\033[48;2;%u;%u;%um\xe2\x96\x80", level(upper[0]),
+                    level(upper[PIXELS]), level(upper[2 * PIXELS]), level(lower[0]),
+                    level(lower[PIXELS]), level(lower[2 * PIXELS]));
         }
         fprintf(stderr, "\033[0m\n");
     }
@@ -59,9 +63,10 @@ static void preview(const double *rgb)
     (nn_cmd_colours(STDERR_FILENO) ? preview_colours : preview_characters)(rgb);
 }
 
-/* ---- */
+/* ----  ---- */
 
-static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_writer *out, int count, char **pictures)
+static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_writer *out,
+                                int count, char **pictures)
 {
     static double rgb[NN_PICTURE_VALUES];
     fhola_status status = FHOLA_OK;
@@ -70,7 +75,8 @@ static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_
         if (status == FHOLA_OK && o->preview) preview(rgb);
         if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
         ckks_wipe(rgb, sizeof rgb);
-        if (status == FHOLA_OK && nn_cmd_interrupted()) status = fhola_fail(FHOLA_IO, "interrupted");
+        if (status == FHOLA_OK && nn_cmd_interrupted())
+            status = fhola_fail(FHOLA_IO, "interrupted");
     }
     return status == FHOLA_OK ? ckks_writer_commit(out) : status;
 }
@@ -88,7 +94,8 @@ static int run(int argc, char **argv)
     ckks_writer_destroy(out);
     nn_owner_destroy(owner);
     if (status == FHOLA_OK && o.output)
-        nn_cmd_report_file(o.output, argc > 3 ? "encrypted pictures, for the server" : "an encrypted picture, for the server");
+        nn_cmd_report_file(o.output, argc > 3 ? "encrypted pictures, for the server"
+                                              : "an encrypted picture, for the server");
     return nn_cmd_finish_caught("encrypt", status);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola infer: runs a compiled network on a stream of encrypted pictures. Holds no secret, and refuses a file that does. */
+/* fhola infer: runs a compiled network on a stream of encrypted pictures. Holds no secret, and
+ * refuses a file that does. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <string.h>
@@ -15,13 +16,15 @@ typedef struct infer_options {
 } infer_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_TEXT("output", 'o', "FILE", infer_options, output, "where the results go (default: standard output)"),
-    NN_CMD_WHOLE("threads", 0, "N", infer_options, threads, 1, 4096, "number of threads (default: one a processor)"),
+    NN_CMD_TEXT("output", 'o', "FILE", infer_options, output,
+                "where the results go (default: standard output)"),
+    NN_CMD_WHOLE("threads", 0, "N", infer_options, threads, 1, 4096,
+                 "number of threads (default: one a processor)"),
     NN_CMD_FLAG("quiet", 'q', infer_options, quiet, "no progress line, and nothing about the file"),
     NN_CMD_END,
 };
 
-/* ---- progress */
+/* ---- progress ---- */
 
 typedef struct progress {
     const nn_server *server;
@@ -46,7 +49,7 @@ static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t 
     return nn_cmd_interrupted();
 }
 
-/* ---- */
+/* ----  ---- */
 
 /* Of a compiled network, or of a bundled model. */
 static fhola_status open_server(nn_server **server, const char *name)
@@ -59,8 +62,8 @@ static fhola_status open_server(nn_server **server, const char *name)
     return status;
 }
 
-/* Reading keys takes time: first a look at the beginning of the files, to refuse a wrong one at once. What is no file on a disk (a pipe)
- * can be read only once, and is left alone. */
+/* Reading keys takes time: first a look at the beginning of the files, to refuse a wrong one at
+ * once. What is no file on a disk (a pipe) can be read only once, and is left alone. */
 static fhola_status look_at(const char *path, ckks_file_kind kind)
 {
     ckks_reader *reader = NULL;
@@ -68,7 +71,9 @@ static fhola_status look_at(const char *path, ckks_file_kind kind)
     int more;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return FHOLA_OK;
     fhola_status status = ckks_reader_open(&reader, path);
-    if (status == FHOLA_OK) status = ckks_reader_begin(reader, kind == CKKS_FILE_CIPHERTEXT ? &more : NULL, kind, NULL, 0);
+    if (status == FHOLA_OK)
+        status =
+            ckks_reader_begin(reader, kind == CKKS_FILE_CIPHERTEXT ? &more : NULL, kind, NULL, 0);
     ckks_reader_destroy(reader);
     return status;
 }
@@ -86,17 +91,20 @@ static fhola_status infer_all(nn_server *server, ckks_writer *out, ckks_reader *
         status = nn_server_infer(server, out, in, &more, &hooks);
         if (status == FHOLA_OK && more && one_by_one) status = ckks_writer_commit(out);
     }
-    if (status == FHOLA_OK && p.picture == 1) status = fhola_fail(FHOLA_FORMAT, "no encrypted picture arrived");
+    if (status == FHOLA_OK && p.picture == 1)
+        status = fhola_fail(FHOLA_FORMAT, "no encrypted picture arrived");
     return status == FHOLA_OK ? ckks_writer_commit(out) : status;
 }
 
-static fhola_status infer(const infer_options *o, const char *network, const char *keys, const char *input)
+static fhola_status infer(const infer_options *o, const char *network, const char *keys,
+                          const char *input)
 {
     nn_server *server = NULL;
     ckks_reader *in = NULL;
     ckks_writer *out = NULL;
     fhola_status status = look_at(keys, CKKS_FILE_EVAL_KEYS);
-    if (status == FHOLA_OK && input && strcmp(input, "-") != 0) status = look_at(input, CKKS_FILE_CIPHERTEXT);
+    if (status == FHOLA_OK && input && strcmp(input, "-") != 0)
+        status = look_at(input, CKKS_FILE_CIPHERTEXT);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
     if (status == FHOLA_OK) status = open_server(&server, network);
@@ -106,7 +114,8 @@ static fhola_status infer(const infer_options *o, const char *network, const cha
     ckks_writer_destroy(out);
     ckks_reader_destroy(in);
     nn_server_destroy(server);
-    if (status == FHOLA_OK && o->output && !o->quiet) nn_cmd_report_file(o->output, "encrypted scores, for the owner of the key");
+    if (status == FHOLA_OK && o->output && !o->quiet)
+        nn_cmd_report_file(o->output, "encrypted scores, for the owner of the key");
     return status;
 }
 
@@ -129,7 +138,8 @@ const nn_cmd_command nn_cmd_infer = {
     .least = 2,
     .most = 3,
     .operands = "a compiled network, evaluation keys and perhaps a file of ciphertexts",
-    .notes = "FILE, with any number of encrypted pictures, defaults to standard input. The results come in the same order.\n"
+    .notes = "FILE, with any number of encrypted pictures, defaults to standard input. The results "
+             "come in the same order.\n"
              "The name of a bundled model will do in place of FILE.fhola.",
     .examples = "fhola infer resnet20.fhola eval.keys cat.ct -o scores.ct\n"
                 "cat cat.ct ship.ct | fhola infer resnet20.fhola eval.keys > scores.ct",

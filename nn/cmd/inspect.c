@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola inspect: what a file is, whether it is whole, and what it belongs to. Never prints anything secret. */
+/* fhola inspect: what a file is, whether it is whole, and what it belongs to. Never prints anything
+ * secret. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -33,7 +34,8 @@ static void name_member(report *r, const char *name)
         return;
     }
     printf(r->members++ ? "  " : "");
-    for (size_t i = 0; i < 14; i++) putchar(i >= strlen(name) ? ' ' : name[i] == '_' ? ' ' : name[i]);
+    for (size_t i = 0; i < 14; i++)
+        putchar(i >= strlen(name) ? ' ' : name[i] == '_' ? ' ' : name[i]);
 }
 
 static void text_member(report *r, const char *name, const char *value)
@@ -102,7 +104,8 @@ static void report_plan(report *r, const nn_plan *plan)
     number_member(r, "depth", nn_plan_depth(plan));
     name_member(r, "degrees");
     if (r->json) printf("[");
-    for (size_t i = 0; i < nn_plan_count(plan); i++) printf(i ? r->json ? ", %u" : " %u" : "%u", nn_plan_degree(plan, i));
+    for (size_t i = 0; i < nn_plan_count(plan); i++)
+        printf(i ? r->json ? ", %u" : " %u" : "%u", nn_plan_degree(plan, i));
     printf(r->json ? "]" : "\n");
 }
 
@@ -163,7 +166,8 @@ static fhola_status report_ciphertext(report *r, inspector *in)
     ckks_ciphertext *ct = NULL;
     const ckks_params *params = ckks_reader_params(in->reader);
     fhola_status status = FHOLA_OK;
-    if (!in->context || ckks_params_hash(ckks_context_params(in->context)) != ckks_params_hash(params)) {
+    if (!in->context ||
+        ckks_params_hash(ckks_context_params(in->context)) != ckks_params_hash(params)) {
         ckks_context_destroy(in->context);
         in->context = NULL;
         status = ckks_context_create(&in->context, params, NULL);
@@ -184,7 +188,8 @@ static fhola_status report_ciphertext(report *r, inspector *in)
 static fhola_status report_owner(report *r, const char *path, bool secret)
 {
     nn_owner *owner = NULL;
-    fhola_status status = secret ? nn_owner_open_secret(&owner, path) : nn_owner_open_client(&owner, path);
+    fhola_status status =
+        secret ? nn_owner_open_secret(&owner, path) : nn_owner_open_client(&owner, path);
     if (status != FHOLA_OK) return status;
     id_member(r, "network", nn_owner_network(owner));
     report_client(r, nn_owner_client(owner));
@@ -255,7 +260,8 @@ static fhola_status catch_up(inspector *in, const outline *o)
     ckks_chunk_info info = {"", 0, 0};
     uint64_t end = o->head.offset + o->bytes;
     fhola_status status = FHOLA_OK;
-    while (status == FHOLA_OK && info.offset + info.length != end) status = ckks_reader_skip(in->reader, &info);
+    while (status == FHOLA_OK && info.offset + info.length != end)
+        status = ckks_reader_skip(in->reader, &info);
     return status;
 }
 
@@ -305,13 +311,15 @@ static fhola_status inspect_plan(report *r, const char *path)
     return FHOLA_OK;
 }
 
-/* What arrives at every activation: the extremes over all channels and pictures, and the deviation. */
+/* What arrives at every activation: the extremes over all channels and pictures, and the
+ * deviation. */
 static fhola_status report_arrivals(report *r, const nn_profile *profile, size_t count)
 {
     double *least = calloc(3 * count, sizeof *least);
     if (!least) return fhola_fail(FHOLA_NOMEM, "no memory for %zu activations", count);
     double *most = least + count, *deviation = most + count;
-    for (size_t i = 0; i < count; i++) nn_profile_arrivals(profile, i, &least[i], &most[i], &deviation[i]);
+    for (size_t i = 0; i < count; i++)
+        nn_profile_arrivals(profile, i, &least[i], &most[i], &deviation[i]);
     list_member(r, "least", least, count);
     list_member(r, "most", most, count);
     list_member(r, "deviation", deviation, count);
@@ -380,8 +388,11 @@ static fhola_status inspect_model(report *r, const char *path)
     nn_model *model = NULL;
     fhola_status status = nn_model_load(&model, path, NULL);
     bool normalised = status == FHOLA_OK;
-    if (status == FHOLA_FORMAT && nn_model_load(&model, path, &neutral) == FHOLA_OK) status = FHOLA_OK;
-    if (status != FHOLA_OK) return fhola_fail(status, "%s: neither a file of fhola nor weights: %s", path, fhola_detail());
+    if (status == FHOLA_FORMAT && nn_model_load(&model, path, &neutral) == FHOLA_OK)
+        status = FHOLA_OK;
+    if (status != FHOLA_OK)
+        return fhola_fail(status, "%s: neither a file of fhola nor weights: %s", path,
+                          fhola_detail());
     begin(r);
     text_member(r, "file", path);
     text_member(r, "kind", "weights");

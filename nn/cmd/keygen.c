@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola keygen: from a client file to a secret key, which stays, and evaluation keys, which go to the server. */
+/* fhola keygen: from a client file to a secret key, which stays, and evaluation keys, which go to
+ * the server. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
@@ -26,7 +27,9 @@ static char *path_in(const char *directory, const char *name)
 {
     size_t length = strlen(directory), room = length + strlen(name) + 2;
     char *path = malloc(room);
-    if (path) snprintf(path, room, "%s%s%s", directory, length && directory[length - 1] == '/' ? "" : "/", name);
+    if (path)
+        snprintf(path, room, "%s%s%s", directory, length && directory[length - 1] == '/' ? "" : "/",
+                 name);
     return path;
 }
 
@@ -44,13 +47,16 @@ static fhola_status open_owner(nn_owner **owner, const char *client)
 /* A secret key that is overwritten takes with it everything encrypted for it. */
 static fhola_status check_target(const keygen_options *o, const char *secret)
 {
-    if (mkdir(o->directory, 0700) != 0 && errno != EEXIST) return fhola_fail(FHOLA_IO, "%s: %s", o->directory, strerror(errno));
+    if (mkdir(o->directory, 0700) != 0 && errno != EEXIST)
+        return fhola_fail(FHOLA_IO, "%s: %s", o->directory, strerror(errno));
     if (!o->force && access(secret, F_OK) == 0)
-        return fhola_fail(FHOLA_PARAM, "%s exists; it would be lost (--force overwrites it)", secret);
+        return fhola_fail(FHOLA_PARAM, "%s exists; it would be lost (--force overwrites it)",
+                          secret);
     return FHOLA_OK;
 }
 
-static fhola_status generate(const keygen_options *o, const char *client, const char *secret, const char *keys)
+static fhola_status generate(const keygen_options *o, const char *client, const char *secret,
+                             const char *keys)
 {
     static char name[] = "keygen";
     nn_owner *owner = NULL;
@@ -68,8 +74,8 @@ static int run(int argc, char **argv)
     if (!nn_cmd_parse(&nn_cmd_keygen, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
     char *secret = path_in(o.directory, "secret.key"), *keys = path_in(o.directory, "eval.keys");
-    fhola_status status =
-        secret && keys ? generate(&o, argv[1], secret, keys) : fhola_fail(FHOLA_NOMEM, "no memory for file names");
+    fhola_status status = secret && keys ? generate(&o, argv[1], secret, keys)
+                                         : fhola_fail(FHOLA_NOMEM, "no memory for file names");
     if (status == FHOLA_OK) {
         nn_cmd_report_file(secret, "stays with you");
         nn_cmd_report_file(keys, "goes to the server");

@@ -5,11 +5,12 @@
 
 #include "nn/cmd/cmd.h"
 
-/* In the order in which the overview shows them: what most people want, then the two parties, then what makes networks. */
+/* In the order in which the overview shows them: what most people want, then the two parties, then
+ * what makes networks. */
 static const nn_cmd_command *const commands[] = {
-    &nn_cmd_classify, &nn_cmd_compile, &nn_cmd_keygen,  &nn_cmd_encrypt, &nn_cmd_infer,  &nn_cmd_decrypt,
-    &nn_cmd_inspect,  &nn_cmd_eval,    &nn_cmd_profile, &nn_cmd_plan,    &nn_cmd_params,
-    &nn_cmd_bench,
+    &nn_cmd_classify, &nn_cmd_compile, &nn_cmd_keygen,  &nn_cmd_encrypt,
+    &nn_cmd_infer,    &nn_cmd_decrypt, &nn_cmd_inspect, &nn_cmd_eval,
+    &nn_cmd_profile,  &nn_cmd_plan,    &nn_cmd_params,  &nn_cmd_bench,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -23,7 +24,8 @@ static const nn_cmd_command *find(const char *name)
     }
     const char *nearest = nn_cmd_nearest(name, names, COMMAND_COUNT + 2);
     if (nearest)
-        fprintf(stderr, "fhola: no command '%s'; did you mean '%s'?\nTry 'fhola help'.\n", name, nearest);
+        fprintf(stderr, "fhola: no command '%s'; did you mean '%s'?\nTry 'fhola help'.\n", name,
+                nearest);
     else
         fprintf(stderr, "fhola: no command '%s'\nTry 'fhola help'.\n", name);
     return NULL;
@@ -32,16 +34,20 @@ static const nn_cmd_command *find(const char *name)
 static void print_overview(void)
 {
     printf("usage: fhola COMMAND ...\n\nClassify encrypted pictures.\n\nCommands:\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++) printf("  %-9s %s\n", commands[i]->name, commands[i]->purpose);
-    printf("  %-9s %s\n  %-9s %s\n", "help", "more about a command: fhola help COMMAND", "version", "print the version");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-9s %s\n", commands[i]->name, commands[i]->purpose);
+    printf("  %-9s %s\n  %-9s %s\n", "help", "more about a command: fhola help COMMAND", "version",
+           "print the version");
     printf("\nBundled models: ");
     nn_cmd_print_models();
     printf("\n\nExamples:\n"
            "  fhola classify cat.ppm\n"
            "  fhola compile resnet20 -o resnet20.fhola\n"
            "  fhola keygen resnet20.client -d keys\n"
-           "  fhola encrypt keys/secret.key cat.ppm | fhola infer resnet20.fhola keys/eval.keys | fhola decrypt keys/secret.key\n"
-           "\nExit status: 0 success, 1 wrong usage, 2 out of memory, 3 bad parameter, 4 level, 5 scale, 6 key, 7 malformed\n"
+           "  fhola encrypt keys/secret.key cat.ppm | fhola infer resnet20.fhola keys/eval.keys | "
+           "fhola decrypt keys/secret.key\n"
+           "\nExit status: 0 success, 1 wrong usage, 2 out of memory, 3 bad parameter, 4 level, 5 "
+           "scale, 6 key, 7 malformed\n"
            "file, 8 input/output error, 9 security, 10 value out of range, 11 another failure.\n"
            "\nMore: man fhola\n");
 }

@@ -17,7 +17,10 @@ static fhola_status parse_triple(double values[3], const char *option, const cha
         char *end;
         values[i] = strtod(at, &end);
         if (end == at || *end != (i < 2 ? ',' : 0))
-            return fhola_fail(FHOLA_PARAM, "%s must be three numbers separated by commas (red, green, blue), not '%s'", option, text);
+            return fhola_fail(
+                FHOLA_PARAM,
+                "%s must be three numbers separated by commas (red, green, blue), not '%s'", option,
+                text);
         at = end + 1;
     }
     return FHOLA_OK;
@@ -37,8 +40,10 @@ static fhola_status read_text(char *text, const char *path)
     size_t length = file ? fread(text, 1, MAX_TEXT + 1, file) : 0;
     fhola_status status = FHOLA_OK;
     if (!file || ferror(file))
-        status = fhola_fail(FHOLA_IO, "--classes takes names separated by commas, or a file with one name a line; '%s': %s", path,
-                            strerror(errno));
+        status = fhola_fail(
+            FHOLA_IO,
+            "--classes takes names separated by commas, or a file with one name a line; '%s': %s",
+            path, strerror(errno));
     else if (length > MAX_TEXT)
         status = fhola_fail(FHOLA_FORMAT, "%s: more than %u bytes of class names", path, MAX_TEXT);
     if (file) (void)fclose(file);
@@ -78,7 +83,8 @@ static fhola_status parse_classes(class_names *names, const char *text)
     return status == FHOLA_OK ? split(names, list ? ',' : '\n') : status;
 }
 
-fhola_status nn_cmd_load_weights(nn_model **model, const char *path, const nn_cmd_metadata *metadata)
+fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
+                                 const nn_cmd_metadata *metadata)
 {
     static const nn_cmd_metadata none = {NULL, NULL, NULL};
     const nn_cmd_metadata *m = metadata ? metadata : &none;

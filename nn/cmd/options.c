@@ -11,7 +11,7 @@
 #define CANDIDATES 64u
 #define LONGEST    32u /* of words compared */
 
-/* ---- did you mean */
+/* ---- did you mean ---- */
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -29,8 +29,10 @@ static size_t distance(const char *a, const char *b)
                 d[i][j] = i + j;
                 continue;
             }
-            d[i][j] = smaller(smaller(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = smaller(d[i][j], d[i - 2][j - 2] + 1);
+            d[i][j] = smaller(smaller(d[i - 1][j], d[i][j - 1]) + 1,
+                              d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = smaller(d[i][j], d[i - 2][j - 2] + 1);
         }
     return d[m][n];
 }
@@ -41,7 +43,9 @@ const char *nn_cmd_nearest(const char *word, const char *const *candidates, size
     size_t best = strlen(word) / 2 + 1; /* half of the letters must be right */
     if (best > 4) best = 4;
     for (size_t i = 0; i < count; i++) {
-        size_t d = strlen(word) > 1 && strncmp(candidates[i], word, strlen(word)) == 0 ? 1 : distance(word, candidates[i]);
+        size_t d = strlen(word) > 1 && strncmp(candidates[i], word, strlen(word)) == 0
+                       ? 1
+                       : distance(word, candidates[i]);
         if (d >= best) continue;
         best = d;
         nearest = candidates[i];
@@ -49,7 +53,7 @@ const char *nn_cmd_nearest(const char *word, const char *const *candidates, size
     return nearest;
 }
 
-/* ---- options */
+/* ---- options ---- */
 
 /* The option that is being read. */
 typedef struct reading {
@@ -64,12 +68,15 @@ static bool complain_unknown(const reading *r, const char *argument)
     const char *names[CANDIDATES];
     char word[LONGEST + 1];
     size_t count = 0, length = strcspn(argument, "=");
-    for (const nn_cmd_option *o = r->command->options; o->name && count < CANDIDATES - 1; o++) names[count++] = o->name;
+    for (const nn_cmd_option *o = r->command->options; o->name && count < CANDIDATES - 1; o++)
+        names[count++] = o->name;
     names[count++] = "help";
     snprintf(word, sizeof word, "%.*s", (int)length, argument);
-    const char *nearest = argument[1] == '-' && length > 2 ? nn_cmd_nearest(word + 2, names, count) : NULL;
+    const char *nearest =
+        argument[1] == '-' && length > 2 ? nn_cmd_nearest(word + 2, names, count) : NULL;
     if (nearest)
-        nn_cmd_wrong_use(r->command->name, "unknown option '%.*s'; did you mean --%s?", (int)length, argument, nearest);
+        nn_cmd_wrong_use(r->command->name, "unknown option '%.*s'; did you mean --%s?", (int)length,
+                         argument, nearest);
     else
         nn_cmd_wrong_use(r->command->name, "unknown option '%.*s'", (int)length, argument);
     return false;
@@ -92,9 +99,10 @@ static bool read_number(const reading *r, const char *text, double *number)
     char *end;
     double value = strtod(text, &end);
     bool whole = o->type == NN_CMD_IS_WHOLE;
-    if (end == text || *end || !(value >= o->least && value <= o->most) || (whole && floor(value) < value)) {
-        nn_cmd_wrong_use(r->command->name, "%s must be a %s from %.10g to %.10g, not '%s'", r->shown,
-                         whole ? "whole number" : "number", o->least, o->most, text);
+    if (end == text || *end || !(value >= o->least && value <= o->most) ||
+        (whole && floor(value) < value)) {
+        nn_cmd_wrong_use(r->command->name, "%s must be a %s from %.10g to %.10g, not '%s'",
+                         r->shown, whole ? "whole number" : "number", o->least, o->most, text);
         return false;
     }
     *number = value;
@@ -110,7 +118,8 @@ static bool read_value(const reading *r, const char *text)
     case NN_CMD_IS_WHOLE: return read_number(r, text, (double *)(void *)field);
     case NN_CMD_IS_WORD:
         if (!is_word_of(r->option->value, text)) {
-            nn_cmd_wrong_use(r->command->name, "%s must be one of %s, not '%s'", r->shown, r->option->value, text);
+            nn_cmd_wrong_use(r->command->name, "%s must be one of %s, not '%s'", r->shown,
+                             r->option->value, text);
             return false;
         }
         break;
@@ -141,10 +150,14 @@ static bool read_long(reading *r, int argc, char **argv, int *i)
     const char *argument = argv[*i], *name = argument + 2;
     size_t length = strcspn(name, "=");
     r->option = r->command->options;
-    while (r->option->name && (strlen(r->option->name) != length || memcmp(r->option->name, name, length) != 0)) r->option++;
+    while (r->option->name &&
+           (strlen(r->option->name) != length || memcmp(r->option->name, name, length) != 0))
+        r->option++;
     if (!r->option->name) return complain_unknown(r, argument);
     snprintf(r->shown, sizeof r->shown, "--%s", r->option->name);
-    if (name[length] == 0) return r->option->type == NN_CMD_IS_FLAG ? read_value(r, NULL) : read_next(r, argc, argv, i);
+    if (name[length] == 0)
+        return r->option->type == NN_CMD_IS_FLAG ? read_value(r, NULL)
+                                                 : read_next(r, argc, argv, i);
     if (r->option->type != NN_CMD_IS_FLAG) return read_value(r, name + length + 1);
     nn_cmd_wrong_use(r->command->name, "%s takes no value", r->shown);
     return false;
@@ -158,7 +171,8 @@ static bool read_short(reading *r, int argc, char **argv, int *i)
         while (r->option->name && r->option->letter != *letter) r->option++;
         snprintf(r->shown, sizeof r->shown, "-%c", *letter);
         if (!r->option->name) return complain_unknown(r, r->shown);
-        if (r->option->type != NN_CMD_IS_FLAG) return letter[1] ? read_value(r, letter + 1) : read_next(r, argc, argv, i);
+        if (r->option->type != NN_CMD_IS_FLAG)
+            return letter[1] ? read_value(r, letter + 1) : read_next(r, argc, argv, i);
         if (!read_value(r, NULL)) return false;
     }
     return true;
@@ -180,14 +194,15 @@ bool nn_cmd_parse(const nn_cmd_command *command, void *fields, int *argc, char *
         }
     }
     if (operands < command->least || operands > command->most) {
-        nn_cmd_wrong_use(command->name, "%s expected, %d operand%s given", command->operands, operands, operands == 1 ? "" : "s");
+        nn_cmd_wrong_use(command->name, "%s expected, %d operand%s given", command->operands,
+                         operands, operands == 1 ? "" : "s");
         return false;
     }
     *argc = operands + 1;
     return true;
 }
 
-/* ---- help */
+/* ---- help ---- */
 
 /* "  -o, --output FILE" with both columns as wide as they must be. */
 static int describe(char *text, size_t room, const nn_cmd_option *o)
@@ -224,8 +239,8 @@ void nn_cmd_print_help(const nn_cmd_command *c)
     static const nn_cmd_option help = {"help", 'h', NN_CMD_IS_FLAG, 0, NULL, 0, 0, "print this"};
     char text[128];
     int width = describe(text, sizeof text, &help);
-    printf("usage: fhola %s %s%s[OPTION...]\n\n%c%s.\n\nOptions:\n", c->name, c->usage, *c->usage ? " " : "",
-           toupper((unsigned char)*c->purpose), c->purpose + 1);
+    printf("usage: fhola %s %s%s[OPTION...]\n\n%c%s.\n\nOptions:\n", c->name, c->usage,
+           *c->usage ? " " : "", toupper((unsigned char)*c->purpose), c->purpose + 1);
     for (const nn_cmd_option *o = c->options; o->name; o++) {
         int w = describe(text, sizeof text, o);
         if (w > width) width = w;

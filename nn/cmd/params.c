@@ -55,42 +55,48 @@ static unsigned partner_of(const ckks_params *p, unsigned prime)
 
 static void print_text(const char *name, const ckks_params *p)
 {
-    unsigned log_n = ckks_params_get_spec(p)->log_n, primes = ckks_params_chain(p) + ckks_params_special(p);
+    unsigned log_n = ckks_params_get_spec(p)->log_n,
+             primes = ckks_params_chain(p) + ckks_params_special(p);
     ckks_basis q = ckks_basis_chain(p), s = ckks_basis_special(p);
-    printf("%s: N = 2^%u, 2^%u slots, %u + %u primes\n", name, log_n, log_n - 1, ckks_params_chain(p), ckks_params_special(p));
+    printf("%s: N = 2^%u, 2^%u slots, %u + %u primes\n", name, log_n, log_n - 1,
+           ckks_params_chain(p), ckks_params_special(p));
     for (unsigned i = 0; i < primes; i++) {
-        printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i), ckks_params_log2(p, one(i)),
-               role_name(p, i));
+        printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i),
+               ckks_params_log2(p, one(i)), role_name(p, i));
         if (!(s & one(i))) printf(", digit %u", digit_of(p, i));
         if (ckks_basis_partner(p, one(i))) printf(", one limb with %u", partner_of(p, i));
         printf("\n");
     }
     printf("  log2(Q) = %.2f\n", ckks_params_log2(p, q));
     printf("  log2(P) = %.2f\n", ckks_params_log2(p, s));
-    printf("  log2(QP) = %.2f, at most %.0f for 128-bit security with a uniform ternary secret\n", ckks_params_log2(p, q | s),
-           ckks_params_log2_cap(p));
+    printf("  log2(QP) = %.2f, at most %.0f for 128-bit security with a uniform ternary secret\n",
+           ckks_params_log2(p, q | s), ckks_params_log2_cap(p));
     printf("  %u key-switching digits of", ckks_params_digits(p));
     for (unsigned d = 0; d < ckks_params_digits(p); d++)
         printf("%s %.2f", d ? "," : "", ckks_params_log2(p, ckks_params_digit(p, d)));
     printf(" bits\n");
     if (ckks_params_log2_ephemeral(p) > 0)
         printf("  the ephemeral secret of Hamming weight %u has keys at %.2f bits, at most %.0f\n",
-               ckks_params_get_spec(p)->hamming_weight, ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p));
+               ckks_params_get_spec(p)->hamming_weight, ckks_params_log2_ephemeral(p),
+               ckks_params_log2_ephemeral_cap(p));
 }
 
 static void print_json(const char *name, const ckks_params *p)
 {
     unsigned primes = ckks_params_chain(p) + ckks_params_special(p);
     ckks_basis q = ckks_basis_chain(p), s = ckks_basis_special(p);
-    printf("{\"name\": \"%s\", \"log_n\": %u, \"log2_q\": %.4f, \"log2_p\": %.4f, \"log2_qp\": %.4f, \"log2_qp_cap\": %.0f, ", name,
-           ckks_params_get_spec(p)->log_n, ckks_params_log2(p, q), ckks_params_log2(p, s), ckks_params_log2(p, q | s),
-           ckks_params_log2_cap(p));
-    printf("\"digits\": %u, \"log2_ephemeral\": %.4f, \"log2_ephemeral_cap\": %.0f, \"hamming_weight\": %u, \"primes\": [",
+    printf("{\"name\": \"%s\", \"log_n\": %u, \"log2_q\": %.4f, \"log2_p\": %.4f, \"log2_qp\": "
+           "%.4f, \"log2_qp_cap\": %.0f, ",
+           name, ckks_params_get_spec(p)->log_n, ckks_params_log2(p, q), ckks_params_log2(p, s),
+           ckks_params_log2(p, q | s), ckks_params_log2_cap(p));
+    printf("\"digits\": %u, \"log2_ephemeral\": %.4f, \"log2_ephemeral_cap\": %.0f, "
+           "\"hamming_weight\": %u, \"primes\": [",
            ckks_params_digits(p), ckks_params_log2_ephemeral(p), ckks_params_log2_ephemeral_cap(p),
            ckks_params_get_spec(p)->hamming_weight);
     for (unsigned i = 0; i < primes; i++) {
-        printf("%s{\"prime\": %llu, \"log2\": %.4f, \"role\": \"%s\"", i ? ", " : "", (unsigned long long)ckks_params_prime(p, i),
-               ckks_params_log2(p, one(i)), role_name(p, i));
+        printf("%s{\"prime\": %llu, \"log2\": %.4f, \"role\": \"%s\"", i ? ", " : "",
+               (unsigned long long)ckks_params_prime(p, i), ckks_params_log2(p, one(i)),
+               role_name(p, i));
         if (!(s & one(i))) printf(", \"digit\": %u", digit_of(p, i));
         if (ckks_basis_partner(p, one(i))) printf(", \"limb_with\": %u", partner_of(p, i));
         printf("}");
@@ -123,7 +129,8 @@ static fhola_status print_all(int json)
     return status;
 }
 
-/* Checks a set of somebody else's: prints it with the verdict. Refused sets fail, and the message says which bound they miss. */
+/* Checks a set of somebody else's: prints it with the verdict. Refused sets fail, and the message
+ * says which bound they miss. */
 static fhola_status check_file(const char *path, bool json)
 {
     ckks_params_spec spec;
@@ -137,7 +144,8 @@ static fhola_status check_file(const char *path, bool json)
     } else {
         ckks_basis all = ckks_basis_chain(params) | ckks_basis_special(params);
         print_text(path, params);
-        printf("accepted: log2(QP) is %.2f below the bound", ckks_params_log2_cap(params) - ckks_params_log2(params, all));
+        printf("accepted: log2(QP) is %.2f below the bound",
+               ckks_params_log2_cap(params) - ckks_params_log2(params, all));
         if (spec.eval_mod_levels)
             printf(", the ephemeral secret's modulus %.2f below its own",
                    ckks_params_log2_ephemeral_cap(params) - ckks_params_log2_ephemeral(params));
@@ -168,10 +176,12 @@ typedef struct params_options {
 } params_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_FLAG("json", 0, params_options, json, "print JSON: a list, or one object for a single set"),
+    NN_CMD_FLAG("json", 0, params_options, json,
+                "print JSON: a list, or one object for a single set"),
     NN_CMD_FLAG("spec", 0, params_options, spec, "print the specification of SET, to be varied"),
     NN_CMD_TEXT("check", 0, "FILE", params_options, check,
-                "say whether the set specified in FILE can be had and is secure, and\nprint it; fails if not"),
+                "say whether the set specified in FILE can be had and is secure, and\nprint it; "
+                "fails if not"),
     NN_CMD_END,
 };
 
@@ -180,9 +190,13 @@ static int run(int argc, char **argv)
     params_options o = {0};
     if (!nn_cmd_parse(&nn_cmd_params, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     const char *name = argc > 1 ? argv[1] : NULL;
-    if (o.check && (name || o.spec)) return nn_cmd_wrong_use("params", "--check FILE goes without a set and without --spec");
-    if (o.spec && (!name || o.json)) return nn_cmd_wrong_use("params", "--spec goes with a set, and without --json");
-    fhola_status status = o.check ? check_file(o.check, o.json) : o.spec ? print_spec(name) : print_sets(name, o.json);
+    if (o.check && (name || o.spec))
+        return nn_cmd_wrong_use("params", "--check FILE goes without a set and without --spec");
+    if (o.spec && (!name || o.json))
+        return nn_cmd_wrong_use("params", "--spec goes with a set, and without --json");
+    fhola_status status = o.check  ? check_file(o.check, o.json)
+                          : o.spec ? print_spec(name)
+                                   : print_sets(name, o.json);
     return nn_cmd_finish("params", status);
 }
 

@@ -12,51 +12,72 @@
 #define COMPARED        1000u /* calibration pictures that --ablation and the report's frontier fit to */
 
 typedef struct plan_options {
-    const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight, *cost, *params, *report, *judge,
-        *composite, *target, *scope, *function;
-    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha, margin_inside, margin_output,
-        refine;
+    const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight,
+        *cost, *params, *report, *judge, *composite, *target, *scope, *function;
+    double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha,
+        margin_inside, margin_output, refine;
     bool ablation;
     nn_cmd_metadata metadata;
 } plan_options;
 
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("output", 'o', "FILE", plan_options, output, "where the plan goes"),
-    NN_CMD_WHOLE("depth", 0, "K", plan_options, depth, 1, 1e4, "total multiplicative depth of all activations"),
-    NN_CMD_NUMBER("budget", 0, "SECONDS", plan_options, budget, 1e-3, 1e6, "time of an encrypted picture, by the table of costs"),
+    NN_CMD_WHOLE("depth", 0, "K", plan_options, depth, 1, 1e4,
+                 "total multiplicative depth of all activations"),
+    NN_CMD_NUMBER("budget", 0, "SECONDS", plan_options, budget, 1e-3, 1e6,
+                  "time of an encrypted picture, by the table of costs"),
     NN_CMD_NUMBER("max-loss", 0, "POINTS", plan_options, max_loss, 1e-3, 100,
-                  "the cheapest plan that loses at most so many points of accuracy\non the held-out pictures"),
+                  "the cheapest plan that loses at most so many points of accuracy\non the "
+                  "held-out pictures"),
     NN_CMD_TEXT("degrees", 0, "LIST", plan_options, degrees,
                 "degrees instead, separated by commas; the last one holds for all that follow"),
     NN_CMD_TEXT("composite", 0, "LIST", plan_options, composite,
-                "ReLU everywhere by a composition of minimax polynomials of these odd\ndegrees, 15,15,27 for instance"),
-    NN_CMD_NUMBER("alpha", 0, "BITS", plan_options, alpha, 1, 40, "fail unless the composition reaches this precision for ReLU"),
-    NN_CMD_WORD("method", 0, "layerwise+|paper|greedy|uniform", plan_options, method,
-                "how (default layerwise+; paper: one polynomial per layer, normal weight,\ngradients)"),
+                "ReLU everywhere by a composition of minimax polynomials of these odd\ndegrees, "
+                "15,15,27 for instance"),
+    NN_CMD_NUMBER("alpha", 0, "BITS", plan_options, alpha, 1, 40,
+                  "fail unless the composition reaches this precision for ReLU"),
+    NN_CMD_WORD(
+        "method", 0, "layerwise+|paper|greedy|uniform", plan_options, method,
+        "how (default layerwise+; paper: one polynomial per layer, normal weight,\ngradients)"),
     NN_CMD_WORD("weight", 0, "guarded|empirical|normal", plan_options, weight,
                 "what fits are weighted with, in place of the method's"),
     NN_CMD_WORD("target", 0, "conditional|plain", plan_options, target,
-                "what fits aim at, in place of the method's: the exact network's output,\nor the function of what arrives"),
-    NN_CMD_WORD("scope", 0, "channel|layer", plan_options, scope, "a polynomial for each, in place of the method's"),
+                "what fits aim at, in place of the method's: the exact network's output,\nor the "
+                "function of what arrives"),
+    NN_CMD_WORD("scope", 0, "channel|layer", plan_options, scope,
+                "a polynomial for each, in place of the method's"),
     NN_CMD_TEXT("function", 0, "F", plan_options, function,
-                "the exact network's activation: relu, gelu, silu or a JSON file of points\n(default: what the model says)"),
-    NN_CMD_TEXT("params", 0, "SET", plan_options, params, "parameter set of the costs (default R15)"),
-    NN_CMD_WHOLE("max-degree", 0, "N", plan_options, max_degree, 3, 63, "largest degree (default 15; 31 for sets other than R15)"),
-    NN_CMD_TEXT("cost", 0, "FILE", plan_options, cost, "times of the layers (default: the bundled table)"),
+                "the exact network's activation: relu, gelu, silu or a JSON file of "
+                "points\n(default: what the model says)"),
+    NN_CMD_TEXT("params", 0, "SET", plan_options, params,
+                "parameter set of the costs (default R15)"),
+    NN_CMD_WHOLE("max-degree", 0, "N", plan_options, max_degree, 3, 63,
+                 "largest degree (default 15; 31 for sets other than R15)"),
+    NN_CMD_TEXT("cost", 0, "FILE", plan_options, cost,
+                "times of the layers (default: the bundled table)"),
     NN_CMD_TEXT("heldout", 0, "FILE", plan_options, held_out,
-                "batch to check ranges on (default: the last fifth of CALIBRATION,\nwhich is then not fitted to)"),
-    NN_CMD_WHOLE("count", 0, "N", plan_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
-    NN_CMD_NUMBER("margin-inside", 0, "X", plan_options, margin_inside, 1, 100,
-                  "half-width of intervals over the observed half range, inside of blocks\n(default 1.3)"),
-    NN_CMD_NUMBER("margin-output", 0, "X", plan_options, margin_output, 1, 100, "the same for block outputs (default 1.3)"),
+                "batch to check ranges on (default: the last fifth of CALIBRATION,\nwhich is then "
+                "not fitted to)"),
+    NN_CMD_WHOLE("count", 0, "N", plan_options, count, 1, 1e9,
+                 "use the first N records of CALIBRATION"),
+    NN_CMD_NUMBER(
+        "margin-inside", 0, "X", plan_options, margin_inside, 1, 100,
+        "half-width of intervals over the observed half range, inside of blocks\n(default 1.3)"),
+    NN_CMD_NUMBER("margin-output", 0, "X", plan_options, margin_output, 1, 100,
+                  "the same for block outputs (default 1.3)"),
     NN_CMD_WHOLE("refine", 0, "N", plan_options, refine, 0, 1e9,
-                 "improve the degrees by exchanges that are fitted and measured on\nN pictures (default 0: as the sensitivities say)"),
-    NN_CMD_NUMBER("eps", 0, "X", plan_options, eps, 0, 0.25,
-                  "the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.25;\n0: no sine)"),
+                 "improve the degrees by exchanges that are fitted and measured on\nN pictures "
+                 "(default 0: as the sensitivities say)"),
+    NN_CMD_NUMBER(
+        "eps", 0, "X", plan_options, eps, 0, 0.25,
+        "the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.25;\n0: no sine)"),
     NN_CMD_TEXT("report", 0, "FILE", plan_options, report, "write an HTML page"),
-    NN_CMD_WHOLE("points", 0, "N", plan_options, points, 0, 32, "measured points of the report's frontier (default 5, 0: none)"),
-    NN_CMD_FLAG("ablation", 0, plan_options, ablation, "print what each part of the method is worth at this budget"),
-    NN_CMD_TEXT("judge", 0, "FILE", plan_options, judge, "pictures that measure report and ablation (default: the held-out ones)"),
+    NN_CMD_WHOLE("points", 0, "N", plan_options, points, 0, 32,
+                 "measured points of the report's frontier (default 5, 0: none)"),
+    NN_CMD_FLAG("ablation", 0, plan_options, ablation,
+                "print what each part of the method is worth at this budget"),
+    NN_CMD_TEXT("judge", 0, "FILE", plan_options, judge,
+                "pictures that measure report and ablation (default: the held-out ones)"),
     NN_CMD_WHOLE("judged", 0, "N", plan_options, judged, 1, 1e9, "the first N of them"),
     NN_CMD_WHOLE("compared", 0, "N", plan_options, compared, 1, 1e9,
                  "calibration pictures that report and ablation fit to (default 1000)"),
@@ -66,9 +87,12 @@ static const nn_cmd_option options[] = {
 
 static bool check_combination(const plan_options *o)
 {
-    int budgets = (o->depth > 0) + (o->budget > 0) + (o->max_loss > 0) + (o->degrees != NULL) + (o->composite != NULL);
+    int budgets = (o->depth > 0) + (o->budget > 0) + (o->max_loss > 0) + (o->degrees != NULL) +
+                  (o->composite != NULL);
     if (budgets != 1)
-        return nn_cmd_wrong_use("plan", "exactly one of --depth, --budget, --max-loss, --degrees and --composite is needed, %d are given",
+        return nn_cmd_wrong_use("plan",
+                                "exactly one of --depth, --budget, --max-loss, --degrees and "
+                                "--composite is needed, %d are given",
                                 budgets) == 0;
     if (o->composite && (o->ablation || o->report))
         return nn_cmd_wrong_use("plan", "--composite goes without --ablation and --report") == 0;
@@ -77,13 +101,18 @@ static bool check_combination(const plan_options *o)
     if (!o->output && !o->ablation && !o->report)
         return nn_cmd_wrong_use("plan", "-o PLAN is missing") == 0;
     if (o->ablation && o->depth == 0 && o->budget == 0)
-        return nn_cmd_wrong_use("plan", "--ablation compares plans within a --depth or a --budget") == 0;
+        return nn_cmd_wrong_use("plan",
+                                "--ablation compares plans within a --depth or a --budget") == 0;
     return true;
 }
 
 static bool read_options(plan_options *o, int argc, char **argv)
 {
-    *o = (plan_options){.eps = -1, .points = 5, .compared = COMPARED, .method = "layerwise+", .params = NN_CMD_PARAMS};
+    *o = (plan_options){.eps = -1,
+                        .points = 5,
+                        .compared = COMPARED,
+                        .method = "layerwise+",
+                        .params = NN_CMD_PARAMS};
     if (!nn_cmd_parse(&nn_cmd_plan, o, &argc, argv) || !check_combination(o)) return false;
     o->model = argv[1];
     o->profile = argc == 4 ? argv[2] : NULL;
@@ -99,8 +128,7 @@ static bool parse_degrees(unsigned *degrees, const char *list)
         if (list) {
             char *end;
             value = *list >= '0' && *list <= '9' ? strtoul(list, &end, 10) : 1000;
-            if (value > 999 || (*end && *end != ','))
-                return false;
+            if (value > 999 || (*end && *end != ',')) return false;
             list = *end ? end + 1 : NULL;
         }
         degrees[i] = (unsigned)value;
@@ -115,8 +143,9 @@ static bool choose_method(nn_plan_options *chosen, const plan_options *o)
                                           [NN_METHOD_PAPER] = "paper",
                                           [NN_METHOD_GREEDY] = "greedy",
                                           [NN_METHOD_UNIFORM] = "uniform"};
-    static const char *const weights[] = {
-        [NN_WEIGHT_GUARDED] = "guarded", [NN_WEIGHT_EMPIRICAL] = "empirical", [NN_WEIGHT_NORMAL] = "normal"};
+    static const char *const weights[] = {[NN_WEIGHT_GUARDED] = "guarded",
+                                          [NN_WEIGHT_EMPIRICAL] = "empirical",
+                                          [NN_WEIGHT_NORMAL] = "normal"};
     for (int k = 0; k < 4; k++)
         if (strcmp(o->method, methods[k]) == 0) nn_plan_set_method(chosen, (nn_plan_method)k);
     for (int k = 0; k < 3; k++)
@@ -126,13 +155,17 @@ static bool choose_method(nn_plan_options *chosen, const plan_options *o)
     if (o->margin_inside > 0) chosen->margin_inside = o->margin_inside;
     if (o->margin_output > 0) chosen->margin_output = o->margin_output;
     if (chosen->exact_inputs && !chosen->plain_target)
-        return nn_cmd_wrong_use("plan", "--method paper fits to the exact network's inputs: its --target is plain") == 0;
+        return nn_cmd_wrong_use(
+                   "plan",
+                   "--method paper fits to the exact network's inputs: its --target is plain") == 0;
     if (o->target && chosen->weight == NN_WEIGHT_NORMAL && !chosen->plain_target)
-        return nn_cmd_wrong_use("plan", "--weight normal knows no samples: its --target is plain") == 0;
+        return nn_cmd_wrong_use("plan",
+                                "--weight normal knows no samples: its --target is plain") == 0;
     return true;
 }
 
-/* "15,15,27": the degrees of a composition, for ReLU within 2^-alpha. False after a message, *status set if that was not about usage. */
+/* "15,15,27": the degrees of a composition, for ReLU within 2^-alpha. False after a message,
+ * *status set if that was not about usage. */
 static bool parse_composite(ola_composite *sign, fhola_status *status, const plan_options *o)
 {
     unsigned degree[OLA_MAX_STAGES], count = 0;
@@ -141,14 +174,14 @@ static bool parse_composite(ola_composite *sign, fhola_status *status, const pla
     while (list && count < OLA_MAX_STAGES) {
         char *end;
         unsigned long value = *list >= '0' && *list <= '9' ? strtoul(list, &end, 10) : 1000;
-        if (value > 999 || (*end && *end != ','))
-            break;
+        if (value > 999 || (*end && *end != ',')) break;
         degree[count++] = (unsigned)value;
         list = *end ? end + 1 : NULL;
     }
     if (list)
-        return nn_cmd_wrong_use("plan", "--composite must be 1 to %u degrees separated by commas, not '%s'", OLA_MAX_STAGES,
-                                o->composite) == 0;
+        return nn_cmd_wrong_use("plan",
+                                "--composite must be 1 to %u degrees separated by commas, not '%s'",
+                                OLA_MAX_STAGES, o->composite) == 0;
     *status = ola_composite_relu(sign, degree, count, o->alpha > 0 ? o->alpha : 1);
     return *status == FHOLA_OK;
 }
@@ -168,10 +201,8 @@ typedef struct plan_work {
 static fhola_status load_pictures(plan_work *w, const plan_options *o)
 {
     fhola_status status = nn_batch_load(&w->calibration, o->calibration, 0, (size_t)o->count);
-    if (status != FHOLA_OK)
-        return status;
-    if (o->held_out)
-        return nn_batch_load(&w->held_out, o->held_out, 0, 0);
+    if (status != FHOLA_OK) return status;
+    if (o->held_out) return nn_batch_load(&w->held_out, o->held_out, 0, 0);
     size_t count = nn_batch_count(w->calibration), held = count / 5;
     nn_batch_free(w->calibration);
     w->calibration = NULL;
@@ -184,8 +215,7 @@ static fhola_status load_pictures(plan_work *w, const plan_options *o)
 static fhola_status load_cost(plan_work *w, const plan_options *o)
 {
     char path[PATH_ROOM];
-    if (o->cost)
-        return nn_cost_load(&w->cost, o->cost);
+    if (o->cost) return nn_cost_load(&w->cost, o->cost);
     nn_cmd_bundled(path, sizeof path, "models", "cost", ".json");
     return nn_cost_load(&w->cost, path);
 }
@@ -194,22 +224,18 @@ static fhola_status load(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
     fhola_status status = nn_cmd_check_output(o->output);
-    if (status == FHOLA_OK)
-        status = nn_cmd_check_output(o->report);
-    if (status == FHOLA_OK)
-        status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
-    if (status == FHOLA_OK && o->function)
-        status = nn_model_set_function(w->model, o->function);
-    if (status == FHOLA_OK)
-        status = load_cost(w, o);
+    if (status == FHOLA_OK) status = nn_cmd_check_output(o->report);
+    if (status == FHOLA_OK) status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
+    if (status == FHOLA_OK && o->function) status = nn_model_set_function(w->model, o->function);
+    if (status == FHOLA_OK) status = load_cost(w, o);
     w->options.cost = w->cost;
     if (status == FHOLA_OK && o->profile)
         status = nn_profile_load(&w->profile, o->profile, w->model);
-    if (status == FHOLA_OK)
-        status = load_pictures(w, o);
+    if (status == FHOLA_OK) status = load_pictures(w, o);
     w->options.cost = w->cost;
     if (status == FHOLA_OK && !w->profile && ((!o->degrees && !o->composite) || o->report))
-        status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options, nn_cmd_progress, name);
+        status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options,
+                                 nn_cmd_progress, name);
     w->options.profile = w->profile;
     return status;
 }
@@ -218,8 +244,7 @@ static fhola_status load(plan_work *w, const plan_options *o)
 static fhola_status load_compared(plan_work *w, const plan_options *o)
 {
     size_t count = nn_batch_count(w->calibration);
-    if (o->compared < (double)count)
-        count = (size_t)o->compared;
+    if (o->compared < (double)count) count = (size_t)o->compared;
     fhola_status status = nn_batch_load(&w->compared, o->calibration, 0, count);
     if (status == FHOLA_OK && o->judge)
         status = nn_batch_load(&w->judged, o->judge, 0, (size_t)o->judged);
@@ -234,10 +259,11 @@ static fhola_status compare(plan_work *w, const plan_options *o)
     fhola_status status = load_compared(w, o);
     const nn_batch *judged = w->judged ? w->judged : w->held_out;
     if (status == FHOLA_OK && o->ablation)
-        status = nn_compare_ablation(&w->ablation, w->model, w->compared, w->held_out, judged, &w->options, nn_cmd_progress, name);
+        status = nn_compare_ablation(&w->ablation, w->model, w->compared, w->held_out, judged,
+                                     &w->options, nn_cmd_progress, name);
     if (status == FHOLA_OK && o->report && o->points >= 2)
-        status = nn_compare_frontier(&w->frontier, w->model, w->compared, w->held_out, judged, &w->options, (size_t)o->points,
-                                     nn_cmd_progress, name);
+        status = nn_compare_frontier(&w->frontier, w->model, w->compared, w->held_out, judged,
+                                     &w->options, (size_t)o->points, nn_cmd_progress, name);
     return status;
 }
 
@@ -246,11 +272,9 @@ static fhola_status compare(plan_work *w, const plan_options *o)
 static void print_plan(const nn_plan *plan)
 {
     printf("depth %u, degrees", nn_plan_depth(plan));
-    for (size_t i = 0; i < nn_plan_count(plan); i++)
-        printf(" %u", nn_plan_degree(plan, i));
+    for (size_t i = 0; i < nn_plan_count(plan); i++) printf(" %u", nn_plan_degree(plan, i));
     printf("\nheld-out |w|");
-    for (size_t i = 0; i < nn_plan_count(plan); i++)
-        printf(" %.2f", nn_plan_max_w(plan, i));
+    for (size_t i = 0; i < nn_plan_count(plan); i++) printf(" %.2f", nn_plan_max_w(plan, i));
     printf("\n");
 }
 
@@ -273,18 +297,17 @@ static void print_row(const nn_comparison *c, const nn_comparison_row *row)
     printf("  %10zu", row->not_finite);
     print_number(8, row->max_w);
     printf(" ");
-    for (size_t i = 0; i < c->activations; i++)
-        printf(" %u", row->degrees[i]);
+    for (size_t i = 0; i < c->activations; i++) printf(" %u", row->degrees[i]);
     printf("\n");
 }
 
 static void print_comparison(const nn_comparison *c)
 {
-    printf("fitted to %zu pictures, measured on %zu; exact network %.2f %%\n", c->calibration, c->pictures, c->exact_accuracy);
-    printf("%-10s  %-26s  %5s  %7s  %9s  %8s  %6s  %10s  %8s  degrees\n", "varied", "plan", "depth", "seconds", "predicted",
-           "accuracy", "loss", "not finite", "max |w|");
-    for (size_t k = 0; k < c->count; k++)
-        print_row(c, &c->row[k]);
+    printf("fitted to %zu pictures, measured on %zu; exact network %.2f %%\n", c->calibration,
+           c->pictures, c->exact_accuracy);
+    printf("%-10s  %-26s  %5s  %7s  %9s  %8s  %6s  %10s  %8s  degrees\n", "varied", "plan", "depth",
+           "seconds", "predicted", "accuracy", "loss", "not finite", "max |w|");
+    for (size_t k = 0; k < c->count; k++) print_row(c, &c->row[k]);
 }
 
 /* ---- all of it ---- */
@@ -295,18 +318,16 @@ static fhola_status make(plan_work *w, const plan_options *o)
     bool needs_plan = o->output || o->report;
     fhola_status status = load(w, o);
     if (status == FHOLA_OK && needs_plan)
-        status = nn_plan_make(&w->plan, w->model, w->calibration, w->held_out, &w->options, nn_cmd_progress, name);
-    if (status == FHOLA_OK && o->output)
-        status = nn_plan_save(w->plan, o->output);
-    if (status == FHOLA_OK && (o->ablation || o->report))
-        status = compare(w, o);
+        status = nn_plan_make(&w->plan, w->model, w->calibration, w->held_out, &w->options,
+                              nn_cmd_progress, name);
+    if (status == FHOLA_OK && o->output) status = nn_plan_save(w->plan, o->output);
+    if (status == FHOLA_OK && (o->ablation || o->report)) status = compare(w, o);
     if (status == FHOLA_OK && o->report)
-        status = nn_report_save(o->report, w->model, w->plan, &w->options, w->held_out, w->frontier, w->ablation);
+        status = nn_report_save(o->report, w->model, w->plan, &w->options, w->held_out, w->frontier,
+                                w->ablation);
     nn_cmd_progress_end();
-    if (status == FHOLA_OK && w->plan)
-        print_plan(w->plan);
-    if (status == FHOLA_OK && w->ablation)
-        print_comparison(w->ablation);
+    if (status == FHOLA_OK && w->plan) print_plan(w->plan);
+    if (status == FHOLA_OK && w->ablation) print_comparison(w->ablation);
     return status;
 }
 
@@ -330,10 +351,10 @@ static int run(int argc, char **argv)
     unsigned degrees[MAX_ACTIVATIONS];
     plan_work w;
     memset(&w, 0, sizeof w);
-    if (!read_options(&o, argc, argv))
-        return NN_CMD_WRONG_USE;
+    if (!read_options(&o, argc, argv)) return NN_CMD_WRONG_USE;
     if (o.degrees && !parse_degrees(degrees, o.degrees))
-        return nn_cmd_wrong_use("plan", "--degrees must be numbers separated by commas, not '%s'", o.degrees);
+        return nn_cmd_wrong_use("plan", "--degrees must be numbers separated by commas, not '%s'",
+                                o.degrees);
     nn_plan_defaults(&w.options);
     if (!choose_method(&w.options, &o)) return NN_CMD_WRONG_USE;
     w.options.depth = (unsigned)o.depth;
@@ -347,8 +368,9 @@ static int run(int argc, char **argv)
         if (!parse_composite(&w.sign, &status, &o))
             return status == FHOLA_OK ? NN_CMD_WRONG_USE : nn_cmd_finish("plan", status);
         w.options.sign = &w.sign;
-        printf("composition: ReLU within 2^%.2f of the half-width, sign within 2^%.2f from 2^%.2f on\n", log2(w.sign.relu_error),
-               log2(w.sign.error), log2(w.sign.delta));
+        printf("composition: ReLU within 2^%.2f of the half-width, sign within 2^%.2f from 2^%.2f "
+               "on\n",
+               log2(w.sign.relu_error), log2(w.sign.error), log2(w.sign.delta));
     }
     if (o.max_degree > 0)
         w.options.max_degree = (unsigned)o.max_degree;
@@ -363,13 +385,16 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_plan = {
     .name = "plan",
     .run = run,
-    .usage = "MODEL [PROFILE] CALIBRATION --depth K|--budget SECONDS|--max-loss POINTS|--composite LIST|--degrees LIST -o PLAN",
+    .usage = "MODEL [PROFILE] CALIBRATION --depth K|--budget SECONDS|--max-loss POINTS|--composite "
+             "LIST|--degrees LIST -o PLAN",
     .purpose = "choose a degree for every activation and fit its polynomials",
     .options = options,
     .least = 2,
     .most = 3,
     .operands = "a model, perhaps a profile, and calibration pictures",
-    .notes = "PROFILE, from 'fhola profile', saves measuring it again. CALIBRATION holds CIFAR records.",
+    .notes =
+        "PROFILE, from 'fhola profile', saves measuring it again. CALIBRATION holds CIFAR records.",
     .examples = "fhola plan resnet20 data_batch_1.bin --depth 64 -o resnet20.plan\n"
-                "fhola plan resnet20 resnet20.profile data_batch_1.bin --budget 6 -o resnet20.plan --report plan.html",
+                "fhola plan resnet20 resnet20.profile data_batch_1.bin --budget 6 -o resnet20.plan "
+                "--report plan.html",
 };

@@ -9,9 +9,12 @@ typedef struct profile_options {
 
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("output", 'o', "FILE", profile_options, output, "where the profile goes"),
-    NN_CMD_WHOLE("count", 0, "N", profile_options, count, 1, 1e9, "use the first N records of CALIBRATION"),
-    NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25, "the bootstrap's sine, as for 'fhola plan' (default 0.25)"),
-    NN_CMD_TEXT("function", 0, "F", profile_options, function, "the exact network's activation, as for 'fhola plan'"),
+    NN_CMD_WHOLE("count", 0, "N", profile_options, count, 1, 1e9,
+                 "use the first N records of CALIBRATION"),
+    NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25,
+                  "the bootstrap's sine, as for 'fhola plan' (default 0.25)"),
+    NN_CMD_TEXT("function", 0, "F", profile_options, function,
+                "the exact network's activation, as for 'fhola plan'"),
     NN_CMD_METADATA(profile_options, metadata),
     NN_CMD_END,
 };
@@ -32,7 +35,8 @@ static int run(int argc, char **argv)
     if (status == FHOLA_OK) status = nn_cmd_find_model(&model, argv[1], &o.metadata);
     if (status == FHOLA_OK && o.function) status = nn_model_set_function(model, o.function);
     if (status == FHOLA_OK) status = nn_batch_load(&calibration, argv[2], 0, (size_t)o.count);
-    if (status == FHOLA_OK) status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);
+    if (status == FHOLA_OK)
+        status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);
     nn_cmd_progress_end();
     if (status == FHOLA_OK) status = nn_profile_save(profile, o.output);
     nn_profile_free(profile);
@@ -50,6 +54,7 @@ const nn_cmd_command nn_cmd_profile = {
     .least = 2,
     .most = 2,
     .operands = "a model and calibration pictures",
-    .notes = "MODEL is a safetensors file or the name of a bundled model. CALIBRATION holds CIFAR records.",
+    .notes = "MODEL is a safetensors file or the name of a bundled model. CALIBRATION holds CIFAR "
+             "records.",
     .examples = "fhola profile resnet20 data_batch_1.bin -o resnet20.profile",
 };

@@ -71,7 +71,8 @@ static bool store(ckks_params_spec *spec, const field *f, char *text)
     if (f->kind == SCALES) {
         spec->eval_mod_levels = 0;
         while (!at_end(text)) {
-            if (spec->eval_mod_levels == CKKS_MAX_EVAL_MOD_LEVELS || !take_number(&number, &text)) return false;
+            if (spec->eval_mod_levels == CKKS_MAX_EVAL_MOD_LEVELS || !take_number(&number, &text))
+                return false;
             spec->eval_mod_scale_bits[spec->eval_mod_levels++] = number;
         }
         return spec->eval_mod_levels > 0;
@@ -94,12 +95,14 @@ static bool store(ckks_params_spec *spec, const field *f, char *text)
 static const field *find_field(const char *key, size_t length)
 {
     for (size_t i = 0; i < FIELDS; i++)
-        if (strlen(fields[i].key) == length && strncmp(fields[i].key, key, length) == 0) return &fields[i];
+        if (strlen(fields[i].key) == length && strncmp(fields[i].key, key, length) == 0)
+            return &fields[i];
     return NULL;
 }
 
 /* "key = value", with everything from a '#' on ignored. */
-static fhola_status read_line(ckks_params_spec *spec, bool seen[FIELDS], char *line, const char *path, unsigned number)
+static fhola_status read_line(ckks_params_spec *spec, bool seen[FIELDS], char *line,
+                              const char *path, unsigned number)
 {
     line[strcspn(line, "#")] = 0;
     if (at_end(line)) return FHOLA_OK;
@@ -107,9 +110,13 @@ static fhola_status read_line(ckks_params_spec *spec, bool seen[FIELDS], char *l
     size_t length = strcspn(key, " \t=\r\n");
     char *value = key + length + strspn(key + length, " \t");
     const field *f = find_field(key, length);
-    if (!f) return fhola_fail(FHOLA_FORMAT, "%s, line %u: unknown key '%.*s'", path, number, (int)length, key);
-    if (*value != '=') return fhola_fail(FHOLA_FORMAT, "%s, line %u: 'key = value' expected", path, number);
-    if (seen[f - fields]) return fhola_fail(FHOLA_FORMAT, "%s, line %u: %s is given twice", path, number, f->key);
+    if (!f)
+        return fhola_fail(FHOLA_FORMAT, "%s, line %u: unknown key '%.*s'", path, number,
+                          (int)length, key);
+    if (*value != '=')
+        return fhola_fail(FHOLA_FORMAT, "%s, line %u: 'key = value' expected", path, number);
+    if (seen[f - fields])
+        return fhola_fail(FHOLA_FORMAT, "%s, line %u: %s is given twice", path, number, f->key);
     seen[f - fields] = true;
     if (!store(spec, f, value + 1))
         return fhola_fail(FHOLA_FORMAT, "%s, line %u: %s needs %s", path, number, f->key,
@@ -132,7 +139,8 @@ static fhola_status read_stream(ckks_params_spec *spec, FILE *file, const char *
             status = read_line(spec, seen, line, path, number);
     }
     if (status == FHOLA_OK && ferror(file)) status = fhola_fail(FHOLA_IO, "cannot read %s", path);
-    for (size_t i = 0; i < FIELDS; i++) bootstrap = bootstrap || (fields[i].need == BOOTSTRAP && seen[i]);
+    for (size_t i = 0; i < FIELDS; i++)
+        bootstrap = bootstrap || (fields[i].need == BOOTSTRAP && seen[i]);
     for (size_t i = 0; i < FIELDS && status == FHOLA_OK; i++)
         if (!seen[i] && (fields[i].need == ALWAYS || (fields[i].need == BOOTSTRAP && bootstrap)))
             status = fhola_fail(FHOLA_FORMAT, "%s: %s is missing", path, fields[i].key);
@@ -160,8 +168,10 @@ void nn_cmd_spec_print(const ckks_params_spec *spec)
         printf("%s =", f->key);
         if (f->kind == WHOLE) printf(" %u", *(const unsigned *)from);
         if (f->kind == REAL) printf(" %.10g", *(const double *)from);
-        if (f->kind == PAIR) printf(" %.10g %.10g", *(const double *)from, *((const double *)from + 1));
-        for (unsigned k = 0; f->kind == SCALES && k < spec->eval_mod_levels; k++) printf(" %.10g", spec->eval_mod_scale_bits[k]);
+        if (f->kind == PAIR)
+            printf(" %.10g %.10g", *(const double *)from, *((const double *)from + 1));
+        for (unsigned k = 0; f->kind == SCALES && k < spec->eval_mod_levels; k++)
+            printf(" %.10g", spec->eval_mod_scale_bits[k]);
         printf("\n");
     }
 }

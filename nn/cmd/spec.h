@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Specifications of parameter sets as text, for fhola params --check; the format is described in fhola-params(1). */
+/* Specifications of parameter sets as text, for fhola params --check; the format is described in
+ * fhola-params(1). */
 #ifndef NN_CMD_SPEC_H
 #define NN_CMD_SPEC_H
 

@@ -18,16 +18,20 @@ static bool is_standard(const char *path)
 fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path)
 {
     if (!is_standard(path)) return ckks_reader_open(reader, path);
-    if (isatty(STDIN_FILENO)) return fhola_fail(FHOLA_PARAM, "ciphertexts are not typed at a terminal: use a pipe or name a FILE");
+    if (isatty(STDIN_FILENO))
+        return fhola_fail(FHOLA_PARAM,
+                          "ciphertexts are not typed at a terminal: use a pipe or name a FILE");
     return ckks_reader_create(reader, stdin, "standard input");
 }
 
 fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
 {
-    /* A stream of its own on the same descriptor: what goes wrong with it is reported once, by its writer. */
+    /* A stream of its own on the same descriptor: what goes wrong with it is reported once, by its
+     * writer. */
     static FILE *output;
     if (!is_standard(path)) return ckks_writer_open(writer, path, 0);
-    if (isatty(STDOUT_FILENO)) return fhola_fail(FHOLA_PARAM, "ciphertexts are not for a terminal: use a pipe or -o FILE");
+    if (isatty(STDOUT_FILENO))
+        return fhola_fail(FHOLA_PARAM, "ciphertexts are not for a terminal: use a pipe or -o FILE");
     if (!output) output = fdopen(STDOUT_FILENO, "wb");
     if (!output) return fhola_fail(FHOLA_IO, "standard output: %s", strerror(errno));
     (void)setvbuf(output, NULL, _IONBF, 0); /* containers are written in big pieces */
@@ -50,7 +54,8 @@ void nn_cmd_catch_signals(void)
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
         /* what the caller has chosen to ignore (nohup, a background job) stays ignored */
-        if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) (void)sigaction(ending[i], &action, NULL);
+        if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            (void)sigaction(ending[i], &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
 

@@ -10,11 +10,12 @@
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path);
 
-/* From now on SIGINT, SIGTERM and SIGHUP only set a mark and end a blocked read or write, so that the command can clean up; a
- * closed pipe is an error of the write. */
+/* From now on SIGINT, SIGTERM and SIGHUP only set a mark and end a blocked read or write, so that
+ * the command can clean up; a closed pipe is an error of the write. */
 void nn_cmd_catch_signals(void);
 bool nn_cmd_interrupted(void);
-/* As nn_cmd_finish; but if a signal came, says so and ends the program with it. To be called when all is cleaned up. */
+/* As nn_cmd_finish; but if a signal came, says so and ends the program with it. To be called when
+ * all is cleaned up. */
 int nn_cmd_finish_caught(const char *command, fhola_status status);
 
 /* An nn_count_progress: shows it (arg: name of the command) and stops when a signal came. */

@@ -18,7 +18,7 @@
 
 #include "nn/cmd/cmd.h"
 
-/* ---- messages */
+/* ---- messages ---- */
 
 /* A terminal that understands escape sequences. */
 static bool is_screen(int descriptor)
@@ -36,7 +36,8 @@ bool nn_cmd_colours(int descriptor)
 static void begin_message(const char *command)
 {
     nn_cmd_progress_end();
-    fprintf(stderr, nn_cmd_colours(STDERR_FILENO) ? "\033[1;31mfhola %s:\033[0m " : "fhola %s: ", command);
+    fprintf(stderr,
+            nn_cmd_colours(STDERR_FILENO) ? "\033[1;31mfhola %s:\033[0m " : "fhola %s: ", command);
 }
 
 int nn_cmd_wrong_use(const char *command, const char *format, ...)
@@ -59,7 +60,7 @@ int nn_cmd_finish(const char *command, fhola_status status)
     return 1 + (int)status;
 }
 
-/* ---- progress */
+/* ---- progress ---- */
 
 static bool progress_off, progress_shown;
 
@@ -93,14 +94,16 @@ double nn_cmd_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void nn_cmd_progress_step(const char *before, const nn_network *network, size_t layer, nn_step step, size_t done, size_t total,
-                          double start)
+void nn_cmd_progress_step(const char *before, const nn_network *network, size_t layer, nn_step step,
+                          size_t done, size_t total, double start)
 {
     char left[40] = "";
     double elapsed = nn_cmd_now() - start;
-    if (done) snprintf(left, sizeof left, ", %.0f s remaining", elapsed * (double)(total - done) / (double)done);
-    nn_cmd_progress_line("%slayer %zu of %zu, %s, %.0f s elapsed%s", before, layer + 1, nn_network_layers(network) + 1,
-                         nn_step_name(step), elapsed, left);
+    if (done)
+        snprintf(left, sizeof left, ", %.0f s remaining",
+                 elapsed * (double)(total - done) / (double)done);
+    nn_cmd_progress_line("%slayer %zu of %zu, %s, %.0f s elapsed%s", before, layer + 1,
+                         nn_network_layers(network) + 1, nn_step_name(step), elapsed, left);
 }
 
 void nn_cmd_progress(void *user, const char *step, size_t done, size_t total)
@@ -108,7 +111,7 @@ void nn_cmd_progress(void *user, const char *step, size_t done, size_t total)
     nn_cmd_progress_line("fhola %s: %s %zu of %zu", (const char *)user, step, done, total);
 }
 
-/* ---- files */
+/* ---- files ---- */
 
 void nn_cmd_report_file(const char *path, const char *what)
 {
@@ -126,7 +129,8 @@ fhola_status nn_cmd_check_output(const char *path)
     struct stat info;
     if (!path) return FHOLA_OK;
     bool there = stat(path, &info) == 0;
-    if (there && S_ISDIR(info.st_mode)) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(EISDIR));
+    if (there && S_ISDIR(info.st_mode))
+        return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(EISDIR));
     const char *slash = strrchr(path, '/');
     size_t length = slash ? (size_t)(slash - path) + 1 : 0;
     char *folder = malloc(length + 2);
@@ -140,7 +144,7 @@ fhola_status nn_cmd_check_output(const char *path)
     return status;
 }
 
-/* ---- threads */
+/* ---- threads ---- */
 
 void nn_cmd_set_threads(double threads)
 {
@@ -166,7 +170,7 @@ double nn_cmd_peak_mib(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : NAN;
 }
 
-/* ---- scores */
+/* ---- scores ---- */
 
 /* Indices of the classes, best score first. */
 static void rank(size_t *index, const double *score, size_t classes)
@@ -178,9 +182,11 @@ static void rank(size_t *index, const double *score, size_t classes)
     }
 }
 
-fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores, double top, bool json)
+fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores, double top,
+                                 bool json)
 {
-    size_t classes = nn_client_classes(client), shown = top < (double)classes ? (size_t)top : classes;
+    size_t classes = nn_client_classes(client),
+           shown = top < (double)classes ? (size_t)top : classes;
     size_t *index = calloc(classes, sizeof *index);
     if (!index) return fhola_fail(FHOLA_NOMEM, "no memory to sort %zu scores", classes);
     rank(index, scores, classes);
@@ -203,7 +209,7 @@ fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores, 
     return FHOLA_OK;
 }
 
-/* ---- JSON */
+/* ---- JSON ---- */
 
 void nn_cmd_json_number(double number)
 {

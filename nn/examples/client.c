@@ -17,7 +17,8 @@
 
 static int connect_to(const char *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port))};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((unsigned short)atoi(port))};
     int connection = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) != 0) {
@@ -41,7 +42,8 @@ static fhola_status ask(nn_owner *owner, ckks_writer *out, ckks_reader *in, cons
     if (status == FHOLA_OK) status = nn_owner_decrypt(owner, score, in, &more);
     for (size_t i = 1; i < classes && more; i++)
         if (score[i] > score[best]) best = i;
-    if (status == FHOLA_OK) printf("%s: %s\n", picture, more ? nn_client_class(network, best) : "no answer");
+    if (status == FHOLA_OK)
+        printf("%s: %s\n", picture, more ? nn_client_class(network, best) : "no answer");
     free(score);
     return status;
 }
@@ -54,12 +56,15 @@ int main(int argc, char **argv)
     fhola_status status;
     if (argc == 3 && strcmp(argv[1], "keys") == 0) {
         status = nn_owner_open_client(&owner, argv[2]);
-        if (status == FHOLA_OK) status = nn_owner_generate(owner, "secret.key", "eval.keys", NULL, NULL);
+        if (status == FHOLA_OK)
+            status = nn_owner_generate(owner, "secret.key", "eval.keys", NULL, NULL);
     } else if (argc > 3 && strcmp(argv[1], "ask") == 0) {
         int connection = connect_to(argv[2]);
         status = nn_owner_open_secret(&owner, "secret.key");
-        if (status == FHOLA_OK) status = ckks_writer_create(&out, fdopen(connection, "wb"), "server");
-        if (status == FHOLA_OK) status = ckks_reader_create(&in, fdopen(dup(connection), "rb"), "server");
+        if (status == FHOLA_OK)
+            status = ckks_writer_create(&out, fdopen(connection, "wb"), "server");
+        if (status == FHOLA_OK)
+            status = ckks_reader_create(&in, fdopen(dup(connection), "rb"), "server");
         for (int i = 3; i < argc && status == FHOLA_OK; i++) status = ask(owner, out, in, argv[i]);
     } else {
         fprintf(stderr, "usage: client keys NETWORK.client | client ask PORT PICTURE.ppm ...\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server for encrypted pictures: whoever connects sends them, and gets encrypted scores. It never holds a secret key.
+/* A server for encrypted pictures: whoever connects sends them, and gets encrypted scores. It never
+ * holds a secret key.
  *
  *     cc -o server server.c $(pkg-config --cflags --libs fhola)
  *     ./server resnet20.fhola eval.keys 7000 */
@@ -14,15 +15,18 @@
 #include <fhola/ckks.h>
 #include <fhola/nn.h>
 
-/* A socket that waits for connections from this machine; port 0: any free one. The port is printed. */
+/* A socket that waits for connections from this machine; port 0: any free one. The port is
+ * printed. */
 static int listen_on(const char *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port))};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((unsigned short)atoi(port))};
     socklen_t length = sizeof address;
     int yes = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     (void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 4) != 0 ||
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(listener, 4) != 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) != 0) {
         perror("cannot listen");
         exit(1);
@@ -70,6 +74,7 @@ int main(int argc, char **argv)
     }
     for (int listener = listen_on(argv[3]);;) {
         int connection = accept(listener, NULL, NULL);
-        if (connection >= 0 && answer(server, connection) != FHOLA_OK) fprintf(stderr, "a client failed: %s\n", fhola_detail());
+        if (connection >= 0 && answer(server, connection) != FHOLA_OK)
+            fprintf(stderr, "a client failed: %s\n", fhola_detail());
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer's entry: FHOLA_FUZZ names the target. Built with --enable-fuzzing; see make check-fuzz. */
+/* libFuzzer's entry: FHOLA_FUZZ names the target. Built with --enable-fuzzing; see make
+ * check-fuzz. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -38,7 +38,7 @@ static void give_text(const sower *s, const char *target, const char *text, int 
     give(s, target, text, strlen(text), accepted);
 }
 
-/* ------------------------------------------------------------------ containers */
+/* ---- containers ---- */
 
 typedef struct world {
     ckks_params *params;
@@ -104,9 +104,12 @@ static void output_close(output *o, const sower *s, const char *target)
 static ckks_key_list some_keys(const world *w)
 {
     ckks_key_list list = {0};
-    must(ckks_key_list_add(&list, w->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, w->chain, w->special}));
-    must(ckks_key_list_add(&list, w->context, (ckks_key_request){CKKS_KEY_ROTATE, 3, 1, w->special}));
-    must(ckks_key_list_add(&list, w->context, (ckks_key_request){CKKS_KEY_CONJUGATE, 0, 1, w->special}));
+    must(ckks_key_list_add(&list, w->context,
+                           (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, w->chain, w->special}));
+    must(ckks_key_list_add(&list, w->context,
+                           (ckks_key_request){CKKS_KEY_ROTATE, 3, 1, w->special}));
+    must(ckks_key_list_add(&list, w->context,
+                           (ckks_key_request){CKKS_KEY_CONJUGATE, 0, 1, w->special}));
     return list;
 }
 
@@ -141,7 +144,8 @@ static void sow_ciphertext(const sower *s, const world *w, const ckks_ciphertext
     output_close(&o, s, "ciphertext");
 }
 
-/* Fresh, with a seed in place of the second polynomial; and what a result looks like: both, over the lowest prime. */
+/* Fresh, with a seed in place of the second polynomial; and what a result looks like: both, over
+ * the lowest prime. */
 static void sow_ciphertexts(const sower *s, const world *w)
 {
     const ckks_complex one = {1, 0};
@@ -182,7 +186,7 @@ static void sow_client(const sower *s, const world *w)
     ckks_key_list_clear(&list);
 }
 
-/* ------------------------------------------------------------------ networks and their files */
+/* ---- networks and their files ---- */
 
 static void sow_network(const sower *s, const world *w)
 {
@@ -204,9 +208,15 @@ static void sow_network(const sower *s, const world *w)
 
 static void sow_plan(const sower *s)
 {
-    double centre[2] = {0.5, -0.25}, half_width[2] = {3, 1e-3}, coeff[8] = {1, 2, 3, 4, 0.1, -1e300, 5e-324, 0};
+    double centre[2] = {0.5, -0.25}, half_width[2] = {3, 1e-3},
+           coeff[8] = {1, 2, 3, 4, 0.1, -1e300, 5e-324, 0};
     nn_activation a[2] = {
-        {.degree = 3, .channels = 2, .centre = centre, .half_width = half_width, .coeff = coeff, .max_w = 1.5},
+        {.degree = 3,
+         .channels = 2,
+         .centre = centre,
+         .half_width = half_width,
+         .coeff = coeff,
+         .max_w = 1.5},
         {.degree = 1, .channels = 1, .centre = centre, .half_width = half_width, .coeff = coeff}};
     nn_plan plan = {0x0123456789abcdef, 0.125, 2, a};
     char *text = NULL;
@@ -214,15 +224,28 @@ static void sow_plan(const sower *s)
     must(nn_plan_format(&text, &length, &plan));
     give(s, "plan", text, length, 1);
     free(text);
-    give_text(s, "plan", "{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"00\", \"\\u00e4\\ud834\\udd1e\": [null, true, []]}", 0);
+    give_text(s, "plan",
+              "{\"format\": \"fhola-plan\", \"version\": 1, \"model_hash\": \"00\", "
+              "\"\\u00e4\\ud834\\udd1e\": [null, true, []]}",
+              0);
 }
 
 static void sow_profile(const sower *s)
 {
     static double one[1] = {0.5}, low[1] = {-1}, high[1] = {2}, histogram[NN_PROFILE_BINS];
-    nn_profile_layer layer = {
-        .channels = 1, .min = low, .max = high, .mean = one, .deviation = one, .importance = one, .histogram = histogram};
-    struct nn_profile profile = {.model_hash = 7, .eps = 0.125, .pictures = 3, .score_square = 1, .count = 1, .layers = &layer};
+    nn_profile_layer layer = {.channels = 1,
+                              .min = low,
+                              .max = high,
+                              .mean = one,
+                              .deviation = one,
+                              .importance = one,
+                              .histogram = histogram};
+    struct nn_profile profile = {.model_hash = 7,
+                                 .eps = 0.125,
+                                 .pictures = 3,
+                                 .score_square = 1,
+                                 .count = 1,
+                                 .layers = &layer};
     char *text = NULL;
     size_t length = 0;
     for (size_t i = 0; i < NN_PROFILE_BINS; i++) histogram[i] = 1;
@@ -235,8 +258,10 @@ static void sow_profile(const sower *s)
 static void sow_cost(const sower *s)
 {
     give_text(s, "cost",
-              "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": \"2 cores\", \"threads\": 2, \"estimated\": true,\n"
-              " \"sets\": [{\"params\": \"R15\", \"degrees\": [3, 7], \"fixed_seconds\": 0.1, \"stages\": [\n"
+              "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": \"2 cores\", \"threads\": "
+              "2, \"estimated\": true,\n"
+              " \"sets\": [{\"params\": \"R15\", \"degrees\": [3, 7], \"fixed_seconds\": 0.1, "
+              "\"stages\": [\n"
               "  {\"channels\": 16, \"change_seconds\": -0.02, \"seconds\": [0.265, 0.28]},\n"
               "  {\"channels\": 32, \"change_seconds\": 0.05, \"seconds\": [0.25, 0.264]},\n"
               "  {\"channels\": 64, \"change_seconds\": 0.08, \"seconds\": [0.245, 0.258]}]}]}\n",
@@ -247,11 +272,14 @@ static void sow_cost(const sower *s)
 static void sow_safetensors(const sower *s)
 {
     static const char header[] =
-        "{\"__metadata__\": {\"mean\": \"[0.5, 0.5, 0.5]\", \"classes\": \"[\\\"cat\\\", \\\"dog\\\"]\", \"test_accuracy\": \"90.5\"},"
-        "\"conv1.weight\": {\"dtype\": \"F16\", \"shape\": [16, 3, 3, 3], \"data_offsets\": [0, 864]},"
+        "{\"__metadata__\": {\"mean\": \"[0.5, 0.5, 0.5]\", \"classes\": \"[\\\"cat\\\", "
+        "\\\"dog\\\"]\", \"test_accuracy\": \"90.5\"},"
+        "\"conv1.weight\": {\"dtype\": \"F16\", \"shape\": [16, 3, 3, 3], \"data_offsets\": [0, "
+        "864]},"
         "\"bn1.weight\": {\"dtype\": \"BF16\", \"shape\": [16], \"data_offsets\": [864, 896]},"
         "\"bn1.bias\": {\"dtype\": \"F32\", \"shape\": [16], \"data_offsets\": [896, 960]},"
-        "\"bn1.num_batches_tracked\": {\"dtype\": \"I64\", \"shape\": [], \"data_offsets\": [960, 968]}}";
+        "\"bn1.num_batches_tracked\": {\"dtype\": \"I64\", \"shape\": [], \"data_offsets\": [960, "
+        "968]}}";
     static unsigned char file[8 + sizeof header - 1 + 968];
     size_t length = sizeof header - 1;
     for (unsigned i = 0; i < 8; i++) file[i] = (unsigned char)((uint64_t)length >> (8 * i));
@@ -260,7 +288,7 @@ static void sow_safetensors(const sower *s)
     give(s, "safetensors", file, sizeof file, 0);
 }
 
-/* ------------------------------------------------------------------ pictures */
+/* ---- pictures ---- */
 
 static void sow_pictures(const sower *s)
 {
@@ -293,7 +321,9 @@ static void sow_pictures(const sower *s)
 #endif
 }
 
-void fuzz_seeds(void (*take)(void *user, const char *target, const void *bytes, size_t length, int accepted), void *user)
+void fuzz_seeds(void (*take)(void *user, const char *target, const void *bytes, size_t length,
+                             int accepted),
+                void *user)
 {
     const sower s = {take, user};
     world small = world_open(fuzz_ring()), wide = world_open(fuzz_picture_ring());

@@ -5,7 +5,10 @@
 
 #include <stddef.h>
 
-/* Calls `take` with each seed. `target` is a name in fuzz_targets; `accepted` tells whether the reader must accept it. */
-void fuzz_seeds(void (*take)(void *user, const char *target, const void *bytes, size_t length, int accepted), void *user);
+/* Calls `take` with each seed. `target` is a name in fuzz_targets; `accepted` tells whether the
+ * reader must accept it. */
+void fuzz_seeds(void (*take)(void *user, const char *target, const void *bytes, size_t length,
+                             int accepted),
+                void *user);
 
 #endif

@@ -35,26 +35,29 @@ static int outcome(fhola_status st)
     return st == FHOLA_OK;
 }
 
-/* ------------------------------------------------------------------ JSON */
+/* ---- JSON ---- */
 
 /* What was accepted is written, and read back equal: text, then structure, then the same text. */
-#define ROUND_TRIP(type, parse, format, release)                                                                                   \
-    static int run_##type(const uint8_t *bytes, size_t length)                                                                     \
-    {                                                                                                                              \
-        struct nn_##type *first = NULL, *second = NULL;                                                                            \
-        char *once = NULL, *again = NULL;                                                                                          \
-        size_t once_length = 0, again_length = 0;                                                                                  \
-        fhola_status st = parse(&first, (const char *)bytes, length, "fuzz");                                                      \
-        if (!outcome(st)) return 0;                                                                                                \
-        promise(format(&once, &once_length, first) == FHOLA_OK, #type ": can be written");                                         \
-        promise(parse(&second, once, once_length, "fuzz") == FHOLA_OK, #type ": can be read back");                                \
-        promise(format(&again, &again_length, second) == FHOLA_OK, #type ": can be written again");                                \
-        promise(once_length == again_length && !memcmp(once, again, once_length), #type ": comes back the same");                  \
-        free(once);                                                                                                                \
-        free(again);                                                                                                               \
-        release(first);                                                                                                            \
-        release(second);                                                                                                           \
-        return 1;                                                                                                                  \
+#define ROUND_TRIP(type, parse, format, release)                                                   \
+    static int run_##type(const uint8_t *bytes, size_t length)                                     \
+    {                                                                                              \
+        struct nn_##type *first = NULL, *second = NULL;                                            \
+        char *once = NULL, *again = NULL;                                                          \
+        size_t once_length = 0, again_length = 0;                                                  \
+        fhola_status st = parse(&first, (const char *)bytes, length, "fuzz");                      \
+        if (!outcome(st)) return 0;                                                                \
+        promise(format(&once, &once_length, first) == FHOLA_OK, #type ": can be written");         \
+        promise(parse(&second, once, once_length, "fuzz") == FHOLA_OK,                             \
+                #type ": can be read back");                                                       \
+        promise(format(&again, &again_length, second) == FHOLA_OK,                                 \
+                #type ": can be written again");                                                   \
+        promise(once_length == again_length && !memcmp(once, again, once_length),                  \
+                #type ": comes back the same");                                                    \
+        free(once);                                                                                \
+        free(again);                                                                               \
+        release(first);                                                                            \
+        release(second);                                                                           \
+        return 1;                                                                                  \
     }
 
 ROUND_TRIP(plan, nn_plan_parse, nn_plan_format, nn_plan_free)
@@ -68,7 +71,7 @@ static int run_cost(const uint8_t *bytes, size_t length)
     return outcome(st);
 }
 
-/* ------------------------------------------------------------------ readers that want a path */
+/* ---- readers that want a path ---- */
 
 typedef struct memory_file {
     int descriptor;
@@ -103,7 +106,8 @@ static int run_picture_file(const uint8_t *bytes, size_t length)
     fhola_status st = nn_cmd_read_picture(rgb, f.path, -1);
     close(f.descriptor);
     if (!outcome(st)) return 0;
-    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) promise(rgb[i] >= 0 && rgb[i] <= 1, "pixels are in [0, 1]");
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
+        promise(rgb[i] >= 0 && rgb[i] <= 1, "pixels are in [0, 1]");
     return 1;
 }
 
@@ -128,7 +132,7 @@ static int run_png(const uint8_t *bytes, size_t length)
     return accepted;
 }
 
-/* ------------------------------------------------------------------ containers */
+/* ---- containers ---- */
 
 ckks_params_spec fuzz_ring(void)
 {
@@ -149,8 +153,9 @@ ckks_params_spec fuzz_picture_ring(void)
     return spec;
 }
 
-/* The context for parameters that came with a container: one of two kept ones for the rings above, a new one for rings up to 2^6, NULL
- * for bigger ones, which take too long. `release` tells whether it has to go. */
+/* The context for parameters that came with a container: one of two kept ones for the rings above,
+ * a new one for rings up to 2^6, NULL for bigger ones, which take too long. `release` tells whether
+ * it has to go. */
 static ckks_context *context_for(const ckks_params *params, int *release)
 {
     static ckks_context *kept[2];
@@ -162,11 +167,13 @@ static ckks_context *context_for(const ckks_params *params, int *release)
             ckks_params_destroy(p);
         }
         *release = 0;
-        if (ckks_params_hash(ckks_context_params(kept[i])) == ckks_params_hash(params)) return kept[i];
+        if (ckks_params_hash(ckks_context_params(kept[i])) == ckks_params_hash(params))
+            return kept[i];
     }
     ckks_context *context = NULL;
     *release = 1;
-    if (ckks_params_get_spec(params)->log_n <= 6) (void)!ckks_context_create(&context, params, NULL);
+    if (ckks_params_get_spec(params)->log_n <= 6)
+        (void)!ckks_context_create(&context, params, NULL);
     return context;
 }
 
@@ -231,7 +238,8 @@ static fhola_status read_network(const ckks_context *c, ckks_reader *r)
 
 typedef fhola_status object_reader(const ckks_context *context, ckks_reader *reader);
 
-static int read_container(const uint8_t *bytes, size_t length, ckks_file_kind kind, object_reader *read)
+static int read_container(const uint8_t *bytes, size_t length, ckks_file_kind kind,
+                          object_reader *read)
 {
     ckks_reader *r = NULL;
     ckks_context *context = NULL;
@@ -251,17 +259,19 @@ static int read_container(const uint8_t *bytes, size_t length, ckks_file_kind ki
     return accepted;
 }
 
-/* Makes the hash of the parameters and all checksums right, as far as the container has the shape of one: without that nothing behind a
- * checksum would ever be reached. */
+/* Makes the hash of the parameters and all checksums right, as far as the container has the shape
+ * of one: without that nothing behind a checksum would ever be reached. */
 static void repair(unsigned char *b, size_t length)
 {
     if (length < CKKS_HEAD_BYTES) return;
     size_t first = CKKS_HEAD_BYTES + CKKS_CHUNK_HEAD_BYTES;
-    if (length >= first + CKKS_SPEC_BYTES && ckks_get64(b + CKKS_HEAD_BYTES + 8) == CKKS_SPEC_BYTES) {
+    if (length >= first + CKKS_SPEC_BYTES &&
+        ckks_get64(b + CKKS_HEAD_BYTES + 8) == CKKS_SPEC_BYTES) {
         ckks_params_spec spec;
         ckks_params *params = NULL;
         ckks_spec_from_bytes(&spec, b + first);
-        if (ckks_params_create(&params, &spec) == FHOLA_OK) ckks_put64(b + 16, ckks_params_hash(params));
+        if (ckks_params_create(&params, &spec) == FHOLA_OK)
+            ckks_put64(b + 16, ckks_params_hash(params));
         ckks_params_destroy(params);
     }
     ckks_put64(b + 32, XXH3_64bits(b, 32));
@@ -277,7 +287,8 @@ static void repair(unsigned char *b, size_t length)
 }
 
 /* As it is, and repaired. */
-static int run_container(const uint8_t *bytes, size_t length, ckks_file_kind kind, object_reader *read)
+static int run_container(const uint8_t *bytes, size_t length, ckks_file_kind kind,
+                         object_reader *read)
 {
     int accepted = read_container(bytes, length, kind, read);
     unsigned char *copy = malloc(length + 1);
@@ -289,10 +300,10 @@ static int run_container(const uint8_t *bytes, size_t length, ckks_file_kind kin
     return accepted;
 }
 
-#define CONTAINER(name, kind)                                                                                                      \
-    static int run_##name(const uint8_t *bytes, size_t length)                                                                     \
-    {                                                                                                                              \
-        return run_container(bytes, length, kind, read_##name);                                                                    \
+#define CONTAINER(name, kind)                                                                      \
+    static int run_##name(const uint8_t *bytes, size_t length)                                     \
+    {                                                                                              \
+        return run_container(bytes, length, kind, read_##name);                                    \
     }
 
 CONTAINER(secret, CKKS_FILE_SECRET_KEY)
@@ -302,7 +313,7 @@ CONTAINER(ciphertext, CKKS_FILE_CIPHERTEXT)
 CONTAINER(client, CKKS_FILE_CLIENT)
 CONTAINER(network, CKKS_FILE_NETWORK)
 
-/* ------------------------------------------------------------------ the list */
+/* ---- the list ---- */
 
 /* One line per target: the script that runs them reads it here. */
 const fuzz_target fuzz_targets[] = {
