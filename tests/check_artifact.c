@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "nn/artifact.h"
+#include "nn/encrypted/schedule.h"
 #include "nn/nn.h"
-#include "nn/schedule.h"
+#include "nn/party/artifact.h"
 #include "tests/small_network.h"
 
 /* ---- a client by hand ---- */

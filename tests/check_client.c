@@ -2,9 +2,9 @@
 /* The client's end: what is refused at encryption, scores out of a result, results that are not
  * readable, noise flooding. On a toy ring: a result is a block of 16 slots, ten of them scores, at
  * a scale of q0 / 1024. */
-#include "nn/client.h"
+#include "nn/party/client.h"
 
-#include "nn/network.h"
+#include "nn/encrypted/network.h"
 #include "tests/support.h"
 
 #include <malloc.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Encrypted activations made of several polynomials, against the same polynomials in double
  * precision and against ReLU; what is refused. */
-#include "nn/composition.h"
+#include "nn/encrypted/composition.h"
 
-#include "nn/model_io.h"
+#include "nn/graph/model_io.h"
 #include "tests/support.h"
 
 #define PERIOD 8

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/cost.h"
+#include "nn/planner/cost.h"
 
 #include "check_nn_support.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/degrees.h"
+#include "nn/planner/degrees.h"
 
 #include "check_nn_support.h"
-#include "nn/predict.h"
+#include "nn/plain/predict.h"
 #include "report_page.h"
 
 #define ACTIVATIONS 7

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/document.h"
+#include "nn/base/document.h"
 
 #include "check_nn_support.h"
 

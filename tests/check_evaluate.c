@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check_nn_support.h"
-#include "nn/model_io.h"
+#include "nn/graph/model_io.h"
 #include "nn/nn.h"
 
 #ifdef _OPENMP

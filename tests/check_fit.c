@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/fit.h"
+#include "nn/planner/fit.h"
 
 #include "check_nn_support.h"
-#include "nn/trace.h"
+#include "nn/plain/trace.h"
 
 #define PICTURES 66u /* more than one chunk */
 #define HELD     3u

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/gradient.h"
+#include "nn/plain/gradient.h"
 
 #include "check_nn_support.h"
-#include "nn/convolve.h"
-#include "nn/parallel.h"
-#include "nn/trace.h"
+#include "nn/base/parallel.h"
+#include "nn/plain/convolve.h"
+#include "nn/plain/trace.h"
 
 #define STEP 1e-4
 

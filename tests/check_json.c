@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/json.h"
+#include "nn/base/json.h"
 
 #include <locale.h>
 

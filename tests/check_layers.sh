@@ -68,7 +68,7 @@ violations()
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$scratch/ckks/kernel" "$scratch/ola" "$scratch/nn/cmd"
-for header in ckks/status.h ckks/ckks.h ckks/rns.h ckks/bootstrap.h ckks/kernel/kernel.h ola/ola.h nn/nn.h nn/model.h; do
+for header in ckks/status.h ckks/ckks.h ckks/rns.h ckks/bootstrap.h ckks/kernel/kernel.h ola/ola.h nn/nn.h nn/graph/model.h; do
     : > "$scratch/$header"
 done
 echo '#include "ckks/rns.h"' > "$scratch/ckks/bootstrap.c"
@@ -82,7 +82,7 @@ echo '#include "bootstrap.h"' > "$scratch/ckks/rns.c"
 echo ' # include "ckks/ckks.h"' > "$scratch/ckks/kernel/portable.c"
 echo '#include "ckks/ckks.h"' > "$scratch/ola/fit.c"
 echo '#include "ckks/rns.h"' > "$scratch/nn/infer.c"
-echo '#include "nn/model.h"' > "$scratch/nn/cmd/main.c"
+echo '#include "nn/graph/model.h"' > "$scratch/nn/cmd/main.c"
 echo '#include "ckks/ckks.h"' > "$scratch/nn/nn.h"
 echo '#include "ckks/nowhere.h"' > "$scratch/ckks/encode.c"
 if [ "$(violations "$scratch" | wc -l)" -ne 7 ]; then

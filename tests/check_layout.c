@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every kind of linear layer: its diagonals applied to a slot vector against the direct definition
  * on tensors, and how many there are. */
-#include "nn/layout.h"
+#include "nn/encrypted/layout.h"
 
 #include <check.h>
 #include <math.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check_nn_support.h"
-#include "nn/model_io.h"
+#include "nn/graph/model_io.h"
 #include "nn/nn.h"
-#include "nn/plan.h"
-#include "nn/profile.h"
+#include "nn/planner/plan.h"
+#include "nn/planner/profile.h"
 #include "ola/ola.h"
 
 #ifdef _OPENMP

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/model.h"
+#include "nn/graph/model.h"
 
 #include "check_nn_support.h"
-#include "nn/model_io.h"
+#include "nn/graph/model_io.h"
+#include "nn/graph/safetensors.h"
 #include "nn/nn.h"
-#include "nn/safetensors.h"
-#include "nn/trace.h"
+#include "nn/plain/trace.h"
 
 /* A network of depth 8 with something changed; returns the status of loading it. */
 typedef struct change {

@@ -2,7 +2,7 @@
 /* Compiling: bases, scales and the list of keys of a small network at R15, what is refused, the
  * client's side, and one encrypted layer (convolution with the stage change beside it, polynomial)
  * against the plain computation. */
-#include "nn/network.h"
+#include "nn/encrypted/network.h"
 
 #include <check.h>
 #include <math.h>

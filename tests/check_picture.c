@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/picture.h"
+#include "nn/graph/picture.h"
 
 #include "check_nn_support.h"
 #include "nn/nn.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The single-precision engine against the double-precision trace. */
-#include "nn/plain.h"
+#include "nn/plain/plain.h"
 
 #include "check_nn_support.h"
-#include "nn/model_io.h"
+#include "nn/graph/model_io.h"
 #include "nn/nn.h"
-#include "nn/trace.h"
+#include "nn/plain/trace.h"
 #include "ola/ola.h"
 
 /* A plan whose polynomials stay tame: leaning lines plus a little of everything else. */

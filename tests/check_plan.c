@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/plan.h"
+#include "nn/planner/plan.h"
 
 #include "check_nn_support.h"
 #include "ola/ola.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/profile.h"
+#include "nn/planner/profile.h"
 
 #include "check_nn_support.h"
-#include "nn/model_io.h"
+#include "nn/graph/model_io.h"
 #include "nn/nn.h"
-#include "nn/trace.h"
+#include "nn/plain/trace.h"
 
 typedef struct setting {
     nn_model *model;

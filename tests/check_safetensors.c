@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/safetensors.h"
+#include "nn/graph/safetensors.h"
 
 #include "check_nn_support.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole schedule executed on plain slots (diagonals, sine, polynomials, masks) for small random
  * networks: equal to the definition. */
-#include "nn/schedule.h"
+#include "nn/encrypted/schedule.h"
 
 #include <check.h>
 #include <math.h>

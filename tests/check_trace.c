@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nn/trace.h"
+#include "nn/plain/trace.h"
 
 #include "check_nn_support.h"
-#include "nn/model_io.h"
+#include "nn/graph/model_io.h"
 #include "nn/nn.h"
 
 static double at(const double *in, size_t side, size_t channel, long y, long x)

@@ -17,9 +17,9 @@
 
 #include "ckks/alloc.h"
 #include "ckks/container.h"
-#include "nn/client.h"
+#include "nn/encrypted/schedule.h"
 #include "nn/nn.h"
-#include "nn/schedule.h"
+#include "nn/party/client.h"
 
 #ifdef HAVE_VALGRIND_MEMCHECK_H
 #include <valgrind/memcheck.h>

@@ -14,9 +14,9 @@
 #include <time.h>
 
 #include "ckks/ckks.h"
-#include "nn/network.h"
+#include "nn/encrypted/network.h"
 #include "nn/nn.h"
-#include "nn/trace.h"
+#include "nn/plain/trace.h"
 
 #define LAYER_BOUND   0x1p-9 /* RMS error of a layer in units of its range */
 #define SCORE_BOUND   0.02   /* RMS error of the scores in units of their deviation */

@@ -10,7 +10,7 @@
 
 #include <limits.h>
 
-#include "nn/artifact.h"
+#include "nn/party/artifact.h"
 #include "tests/failing_alloc.h"
 
 static served_network n;

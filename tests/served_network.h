@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-#include "nn/network.h"
+#include "nn/encrypted/network.h"
 #include "nn/nn.h"
 #include "tests/small_network.h"
 

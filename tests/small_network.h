@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/model.h"
-#include "nn/model_io.h"
+#include "nn/graph/model.h"
+#include "nn/graph/model_io.h"
 
 #define SMALL_EPS 0.25
 

@@ -10,9 +10,9 @@
 #include <png.h>
 #endif
 
-#include "nn/artifact.h"
-#include "nn/plan.h"
-#include "nn/profile.h"
+#include "nn/party/artifact.h"
+#include "nn/planner/plan.h"
+#include "nn/planner/profile.h"
 #include "tests/fuzz/targets.h"
 #include "tests/small_network.h"
 

@@ -12,12 +12,12 @@
 #include <xxhash.h>
 
 #include "ckks/container.h"
-#include "nn/artifact.h"
 #include "nn/cmd/cmd.h"
-#include "nn/cost.h"
-#include "nn/picture.h"
-#include "nn/plan.h"
-#include "nn/profile.h"
+#include "nn/graph/picture.h"
+#include "nn/party/artifact.h"
+#include "nn/planner/cost.h"
+#include "nn/planner/plan.h"
+#include "nn/planner/profile.h"
 
 /* Not assert: NDEBUG does not silence it. */
 static void promise(int kept, const char *what)

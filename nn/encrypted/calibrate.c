@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A table of costs by measurement: the encrypted network with one degree everywhere, once for every
+ * degree the parameters have levels for. A layer's time is its convolution, its bootstrap onto the
+ * chain its degree needs, and its polynomial. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ckks/ckks.h"
+#include "nn/base/file.h"
+#include "nn/base/json.h"
+#include "nn/base/parallel.h"
+#include "nn/planner/cost.h"
+
+#define MAX_REPEATS  100u
+#define MACHINE_ROOM sizeof(((nn_cost *)0)->machine)
+
+static const unsigned tried[] = {3, 7, 15, 31, 63};
+#define TRIED (sizeof tried / sizeof *tried)
+
+/* One network of one degree, from parameters to the time of every layer. */
+typedef struct session {
+    nn_plan *plan;
+    ckks_context *context;
+    ckks_workspace *workspace;
+    nn_network *network;
+    ckks_rng *rng;
+    ckks_secret_key *secret;
+    ckks_eval_keys *keys;
+    ckks_ciphertext *in, *out;
+    nn_stage_times *times;
+} session;
+
+static void close_session(session *s)
+{
+    free(s->times);
+    ckks_ciphertext_destroy(s->in);
+    ckks_ciphertext_destroy(s->out);
+    ckks_eval_keys_destroy(s->keys);
+    ckks_secret_key_destroy(s->secret);
+    ckks_rng_destroy(s->rng);
+    nn_network_destroy(s->network);
+    ckks_workspace_destroy(s->workspace);
+    ckks_context_destroy(s->context);
+    nn_plan_free(s->plan);
+}
+
+/* Times do not depend on values: any coefficients do, as long as none is zero. */
+static fhola_status make_plan(nn_plan **plan, const nn_model *model, unsigned degree, double eps)
+{
+    fhola_status status = nn_plan_create(plan, model, eps);
+    for (size_t i = 0; i < nn_model_activations(model) && status == FHOLA_OK; i++) {
+        nn_activation *a = &(*plan)->activations[i];
+        status = nn_plan_set_degree(*plan, i, degree);
+        for (unsigned c = 0; c < a->channels && status == FHOLA_OK; c++) {
+            a->half_width[c] = 10;
+            for (unsigned k = 0; k <= degree; k++)
+                a->coeff[(size_t)k * a->channels + c] = 1.0 / (1 + k * k);
+        }
+    }
+    return status;
+}
+
+static fhola_status open_session(session *s, const ckks_params *params, const nn_model *model,
+                                 unsigned degree, double eps)
+{
+    static const double grey[NN_PICTURE_VALUES];
+    fhola_status status = make_plan(&s->plan, model, degree, eps);
+    if (status == FHOLA_OK) status = ckks_context_create(&s->context, params, NULL);
+    if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&s->network, s->context, s->workspace, model, s->plan, 1);
+    if (status == FHOLA_OK) status = ckks_rng_create(&s->rng);
+    if (status == FHOLA_OK) status = ckks_secret_key_create(&s->secret, s->context, s->rng);
+    if (status == FHOLA_OK)
+        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
+                                       s->rng, NULL, NULL);
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->in, s->context);
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
+    if (status == FHOLA_OK)
+        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
+                                    grey, s->secret, s->rng);
+    s->times = calloc(nn_model_activations(model) + 1, sizeof *s->times);
+    if (status == FHOLA_OK && !s->times)
+        status = fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers",
+                            nn_model_activations(model) + 1);
+    return status;
+}
+
+static double total(const nn_stage_times *t)
+{
+    return t->activation + t->convolution + t->slots_to_coeffs + t->switch_and_raise +
+           t->coeffs_to_slots + t->eval_mod;
+}
+
+/* least[i]: the shortest time of layer i in all runs; the last entry is pooling and linear
+ * layer. */
+static fhola_status time_layers(double *least, session *s, size_t layers, unsigned repeats)
+{
+    nn_infer_hooks hooks = {.times = s->times};
+    fhola_status status = FHOLA_OK;
+    for (unsigned run = 0; run < repeats && status == FHOLA_OK; run++) {
+        status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
+        for (size_t i = 0; i < layers && status == FHOLA_OK; i++)
+            least[i] = run ? fmin(least[i], total(&s->times[i])) : total(&s->times[i]);
+    }
+    return status;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Seconds of a stage's usual layer (the median) and of its first one. */
+static void summarise_stage(double *usual, double *first, const double *least,
+                            const nn_model *model, unsigned channels, double *room)
+{
+    size_t count = 0;
+    *first = 0;
+    for (size_t i = 0; i < nn_model_activations(model); i++) {
+        if (nn_activation_channels(model, i) != channels) continue;
+        if (nn_cost_is_first(model, i))
+            *first = least[i];
+        else
+            room[count++] = least[i];
+    }
+    qsort(room, count, sizeof *room, compare_numbers);
+    *usual = (room[(count - 1) / 2] + room[count / 2]) / 2;
+}
+
+/* Enters one degree; the difference of first layers is averaged over degrees. `values`: a number
+ * per layer, and as many more. */
+static void enter_degree(nn_cost_set *set, unsigned degree, const double *values, double *room,
+                         const nn_model *model, size_t degrees)
+{
+    size_t k = set->degree_count++;
+    set->degree[k] = degree;
+    for (size_t stage = 0; stage < NN_COST_STAGES; stage++) {
+        double usual, first;
+        summarise_stage(&usual, &first, values, model, 16u << stage, room);
+        /* noise must not make it fall */
+        set->seconds[stage][k] = k ? fmax(usual, set->seconds[stage][k - 1]) : usual;
+        set->change[stage] += (first - usual) / (double)degrees;
+    }
+    set->fixed += values[nn_model_activations(model)] / (double)degrees;
+}
+
+static fhola_status measure_degree(nn_cost_set *set, const ckks_params *params,
+                                   const nn_model *model, unsigned degree, double eps,
+                                   unsigned repeats, size_t degrees)
+{
+    size_t layers = nn_model_activations(model) + 1;
+    session s = {0};
+    double *values = calloc(2 * layers, sizeof *values);
+    fhola_status status =
+        values ? open_session(&s, params, model, degree, eps)
+               : fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers", layers);
+    if (status == FHOLA_OK) status = time_layers(values, &s, layers, repeats);
+    if (status == FHOLA_OK) enter_degree(set, degree, values, values + layers, model, degrees);
+    close_session(&s);
+    free(values);
+    return status;
+}
+
+static fhola_status measure_set(nn_cost_set *set, const ckks_params *params,
+                                const ckks_params_spec *spec, const nn_model *model,
+                                unsigned max_degree, unsigned repeats, nn_progress progress,
+                                void *user)
+{
+    size_t degrees = 0;
+    fhola_status status = FHOLA_OK;
+    while (degrees < TRIED && tried[degrees] <= max_degree &&
+           ola_depth(tried[degrees]) < spec->residual_levels)
+        degrees++;
+    if (degrees == 0)
+        return fhola_fail(FHOLA_PARAM,
+                          "%s has %u levels between bootstraps, the largest degree asked for is "
+                          "%u: no polynomial to measure",
+                          set->params, spec->residual_levels, max_degree);
+    for (size_t k = 0; k < degrees && status == FHOLA_OK; k++) {
+        status = measure_degree(set, params, model, tried[k], spec->eps, repeats, degrees);
+        if (progress && status == FHOLA_OK) progress(user, "degrees", k + 1, degrees);
+    }
+    return status;
+}
+
+/* Takes over the sets of another table that `cost` does not have. */
+static fhola_status keep_sets(nn_cost *cost, const nn_cost *other)
+{
+    for (size_t k = 0; other && k < other->count; k++) {
+        if (strcmp(other->set[k].params, cost->set[0].params) == 0) continue;
+        if (cost->count == NN_COST_MAX_SETS)
+            return fhola_fail(FHOLA_PARAM, "a table of costs has at most %u parameter sets",
+                              NN_COST_MAX_SETS);
+        cost->set[cost->count++] = other->set[k];
+    }
+    return FHOLA_OK;
+}
+
+fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine,
+                             const nn_model *model, unsigned max_degree, unsigned repeats,
+                             const nn_cost *kept, nn_progress progress, void *user)
+{
+    ckks_params_spec spec;
+    ckks_params *params = NULL;
+    if (repeats == 0 || repeats > MAX_REPEATS || !*machine || strlen(machine) >= MACHINE_ROOM)
+        return fhola_fail(
+            FHOLA_PARAM,
+            "%u runs, machine \"%s\": 1 to %u runs and a name of 1 to %zu bytes are possible",
+            repeats, machine, MAX_REPEATS, MACHINE_ROOM - 1);
+    fhola_status status = ckks_params_spec_named(&spec, params_name);
+    if (status == FHOLA_OK) status = ckks_params_named(&params, params_name);
+    if (status != FHOLA_OK) return status;
+    nn_cost *result = calloc(1, sizeof *result);
+    if (!result) status = fhola_fail(FHOLA_NOMEM, "no memory for a table of costs");
+    if (status == FHOLA_OK) {
+        *result = (nn_cost){.threads = (unsigned)nn_thread_count(), .count = 1};
+        memcpy(result->machine, machine, strlen(machine) + 1);
+        snprintf(result->set[0].params, sizeof result->set[0].params, "%s", params_name);
+        status = keep_sets(result, kept);
+    }
+    if (status == FHOLA_OK)
+        status =
+            measure_set(&result->set[0], params, &spec, model, max_degree, repeats, progress, user);
+    ckks_params_destroy(params);
+    if (status == FHOLA_OK)
+        *cost = result;
+    else
+        free(result);
+    return status;
+}
+
+/* ---- writing ---- */
+
+static void add_milliseconds(nn_text *out, double seconds)
+{
+    nn_json_add_number(out, round(seconds * 1e4) / 1e4);
+}
+
+static void write_set(nn_text *out, const nn_cost_set *set)
+{
+    nn_text_add(out, "\n  {\"params\": ");
+    nn_json_add_string(out, set->params);
+    nn_text_format(out, ", \"estimated\": %s, \"degrees\": [", set->estimated ? "true" : "false");
+    for (size_t k = 0; k < set->degree_count; k++)
+        nn_text_format(out, k ? ", %u" : "%u", set->degree[k]);
+    nn_text_add(out, "], \"fixed_seconds\": ");
+    add_milliseconds(out, set->fixed);
+    nn_text_add(out, ", \"stages\": [");
+    for (size_t stage = 0; stage < NN_COST_STAGES; stage++) {
+        nn_text_format(out, "%s\n    {\"channels\": %u, \"change_seconds\": ", stage ? "," : "",
+                       16u << stage);
+        add_milliseconds(out, set->change[stage]);
+        nn_text_add(out, ", \"seconds\": [");
+        for (size_t k = 0; k < set->degree_count; k++) {
+            nn_text_add(out, k ? ", " : "");
+            add_milliseconds(out, set->seconds[stage][k]);
+        }
+        nn_text_add(out, "]}");
+    }
+    nn_text_add(out, "]}");
+}
+
+fhola_status nn_cost_save(const nn_cost *cost, const char *path)
+{
+    nn_text out = {0};
+    nn_text_add(&out, "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": ");
+    nn_json_add_string(&out, cost->machine);
+    nn_text_format(&out, ", \"threads\": %u,\n \"sets\": [", cost->threads);
+    for (size_t k = 0; k < cost->count; k++) {
+        nn_text_add(&out, k ? "," : "");
+        write_set(&out, &cost->set[k]);
+    }
+    nn_text_add(&out, "\n ]}\n");
+    fhola_status status =
+        out.failed ? fhola_fail(FHOLA_NOMEM, "no memory for the text of a table of costs")
+                   : nn_file_write(path, out.bytes, out.length);
+    free(out.bytes);
+    return status;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building, checking and releasing the plain data of model.h. Internal to nn/; loading and saving
+ * files is in nn.h. */
+#ifndef NN_MODEL_IO_H
+#define NN_MODEL_IO_H
+
+#include <stdbool.h>
+
+#include "nn/graph/model.h"
+#include "nn/nn.h"
+
+#define NN_BATCH_NORM_EPS       1e-5
+#define NN_MAX_BLOCKS_PER_STAGE 50u /* depth 302 */
+
+/* Number of activations, 6 b + 1, and of activation i: channels, and side of its picture. */
+size_t nn_model_activations(const nn_model *model);
+unsigned nn_activation_channels(const nn_model *model, size_t i);
+unsigned nn_activation_size(const nn_model *model, size_t i);
+
+/* The convolution in front of activation i (the shortcut added to it for i = 2, 4, 6, ... is
+ * apart). */
+const nn_conv *nn_activation_conv(const nn_model *model, size_t i);
+
+/* "relu", "gelu" or "silu"; false for any other name. */
+bool nn_function_find(ola_function_kind *kind, const char *name);
+
+/* As it is written in headings. */
+const char *nn_function_title(const ola_function *f);
+
+/* What binds a profile to the exact network: model->hash, changed by any activation function but
+ * ReLU. */
+uint64_t nn_model_exact_hash(const nn_model *model);
+
+/* An empty plan for the model: degrees 0, centres 0, half-widths 1. */
+fhola_status nn_plan_create(nn_plan **plan, const nn_model *model, double eps) FHOLA_WARN_UNUSED;
+
+/* Sets activation i to `degree` with room for its coefficients, all 0; keeps centres and
+ * half-widths. */
+fhola_status nn_plan_set_degree(nn_plan *plan, size_t i, unsigned degree) FHOLA_WARN_UNUSED;
+
+/* Gives activation i the composition `sign` (copied). */
+fhola_status nn_plan_set_sign(nn_plan *plan, size_t i,
+                              const struct ola_composite *sign) FHOLA_WARN_UNUSED;
+
+/* Levels of an activation: those of its polynomial, or those of its composition and one for the
+ * product. */
+unsigned nn_activation_depth(const nn_activation *activation);
+
+/* y of one channel at X. */
+double nn_activation_eval(const nn_activation *activation, unsigned channel, double X);
+
+/* FHOLA_PARAM, naming activation and value, unless the plan is made for this model and everything
+ * in it is within its range. */
+fhola_status nn_plan_check(const nn_plan *plan, const nn_model *model) FHOLA_WARN_UNUSED;
+
+/* FHOLA_PARAM unless all options are within their ranges and belong to the model. */
+fhola_status nn_plan_options_check(const nn_plan_options *options,
+                                   const nn_model *model) FHOLA_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/graph/picture.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/base/file.h"
+#include "nn/nn.h"
+
+#define SIDE     ((size_t)NN_PICTURE_SIDE)
+#define PLANE    (SIDE * SIDE)
+#define MAX_FILE ((size_t)1 << 30)
+
+/* ---- PPM ---- */
+
+typedef struct ppm_reader {
+    const unsigned char *at, *end;
+    const char *name;
+} ppm_reader;
+
+static bool is_space(unsigned char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The next number of a header (or of P3's pixels) after white space and # comments; false if there
+ * is none or it is too large. */
+static bool next_number(ppm_reader *r, unsigned long *number)
+{
+    while (r->at < r->end && (is_space(*r->at) || *r->at == '#')) {
+        if (*r->at == '#')
+            while (r->at < r->end && *r->at != '\n') r->at++;
+        else
+            r->at++;
+    }
+    const unsigned char *start = r->at;
+    unsigned long value = 0;
+    while (r->at < r->end && *r->at >= '0' && *r->at <= '9' && value <= NN_IMAGE_MAX_SIDE)
+        value = value * 10 + (unsigned long)(*r->at++ - '0');
+    *number = value;
+    return r->at > start && value <= NN_IMAGE_MAX_SIDE;
+}
+
+static unsigned char to_byte(unsigned long value, unsigned long maxval)
+{
+    return (unsigned char)((value * 255 + maxval / 2) / maxval);
+}
+
+static fhola_status read_binary(unsigned char *pixels, size_t samples, const ppm_reader *r,
+                                unsigned long maxval)
+{
+    size_t width = maxval > 255 ? 2 : 1;
+    for (size_t i = 0; i < samples; i++) {
+        const unsigned char *sample = r->at + i * width;
+        unsigned long value = width == 2 ? (unsigned long)sample[0] << 8 | sample[1] : sample[0];
+        if (value > maxval)
+            return fhola_fail(FHOLA_FORMAT, "%s: sample %zu is %lu, above the maximum of %lu",
+                              r->name, i, value, maxval);
+        pixels[i] = to_byte(value, maxval);
+    }
+    return FHOLA_OK;
+}
+
+static fhola_status read_decimal(unsigned char *pixels, size_t samples, ppm_reader *r,
+                                 unsigned long maxval)
+{
+    for (size_t i = 0; i < samples; i++) {
+        unsigned long value;
+        if (!next_number(r, &value) || value > maxval)
+            return fhola_fail(
+                FHOLA_FORMAT,
+                "%s: sample %zu of %zu is missing, no number or above the maximum of %lu", r->name,
+                i, samples, maxval);
+        pixels[i] = to_byte(value, maxval);
+    }
+    return FHOLA_OK;
+}
+
+fhola_status nn_image_decode_ppm(nn_image *image, const unsigned char *bytes, size_t length,
+                                 const char *name)
+{
+    ppm_reader r = {bytes, bytes + length, name};
+    unsigned long width, height, maxval;
+    if (length < 3 || bytes[0] != 'P' || (bytes[1] != '6' && bytes[1] != '3') ||
+        !(is_space(bytes[2]) || bytes[2] == '#'))
+        return fhola_fail(FHOLA_FORMAT, "%s: not a PPM picture (it starts with neither P6 nor P3)",
+                          name);
+    bool binary = bytes[1] == '6';
+    r.at += 2;
+    if (!next_number(&r, &width) || !next_number(&r, &height) || !next_number(&r, &maxval) ||
+        width == 0 || height == 0 || maxval == 0)
+        return fhola_fail(FHOLA_FORMAT,
+                          "%s: bad PPM header: width, height and maximum must be 1 to %u", name,
+                          NN_IMAGE_MAX_SIDE);
+    if (width > NN_IMAGE_MAX_PIXELS / height)
+        return fhola_fail(FHOLA_FORMAT, "%s: %lu x %lu pixels are too many", name, width, height);
+    if (r.at >= r.end || !is_space(*r.at))
+        return fhola_fail(FHOLA_FORMAT, "%s: bad PPM header: no white space after the maximum",
+                          name);
+    r.at++;
+    size_t samples = 3 * (size_t)width * (size_t)height;
+    size_t least = binary ? samples * (maxval > 255 ? 2 : 1) : 2 * samples - 1;
+    if ((size_t)(r.end - r.at) < least)
+        return fhola_fail(FHOLA_FORMAT,
+                          "%s: truncated: %lu x %lu pixels need at least %zu bytes, %zu are there",
+                          name, width, height, least, (size_t)(r.end - r.at));
+    unsigned char *pixels = malloc(samples);
+    if (!pixels)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for %lu x %lu pixels", name, width, height);
+    fhola_status status = binary ? read_binary(pixels, samples, &r, maxval)
+                                 : read_decimal(pixels, samples, &r, maxval);
+    if (status != FHOLA_OK) {
+        free(pixels);
+        return status;
+    }
+    image->width = width;
+    image->height = height;
+    image->pixels = pixels;
+    return FHOLA_OK;
+}
+
+/* ---- resampling ---- */
+
+/* Cell `cell` of 32 along a side of `length` pixels covers [cell * length, (cell + 1) * length) in
+ * units of 1/32 pixel, all whole numbers: how much of pixel `pixel` that is, 0 to 32. */
+static size_t overlap(size_t cell, size_t pixel, size_t length)
+{
+    size_t low = cell * length > pixel * SIDE ? cell * length : pixel * SIDE;
+    size_t high =
+        (cell + 1) * length < (pixel + 1) * SIDE ? (cell + 1) * length : (pixel + 1) * SIDE;
+    return high > low ? high - low : 0;
+}
+
+/* Adds the picture's row `y`, reduced to 32 columns, times `weight` to one row of cells (3 sums per
+ * cell). The sums are exact. */
+static void add_row(uint64_t *row, const unsigned char *pixels, size_t width, uint64_t weight)
+{
+    for (size_t cell = 0; cell < SIDE; cell++) {
+        uint64_t sum[3] = {0, 0, 0};
+        for (size_t x = cell * width / SIDE; x < width && x * SIDE < (cell + 1) * width; x++)
+            for (size_t c = 0; c < 3; c++) sum[c] += overlap(cell, x, width) * pixels[3 * x + c];
+        for (size_t c = 0; c < 3; c++) row[3 * cell + c] += weight * sum[c];
+    }
+}
+
+fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels, size_t width,
+                                 size_t height)
+{
+    if (width == 0 || height == 0 || width > NN_IMAGE_MAX_SIDE || height > NN_IMAGE_MAX_SIDE)
+        return fhola_fail(FHOLA_PARAM, "a picture of %zu x %zu pixels: both sides must be 1 to %u",
+                          width, height, NN_IMAGE_MAX_SIDE);
+    /* a cell has width * height units of area */
+    double scale = 255.0 * (double)width * (double)height;
+    for (size_t cell = 0; cell < SIDE; cell++) {
+        uint64_t row[3 * NN_PICTURE_SIDE] = {0};
+        for (size_t y = cell * height / SIDE; y < height && y * SIDE < (cell + 1) * height; y++)
+            add_row(row, pixels + 3 * width * y, width, overlap(cell, y, height));
+        for (size_t c = 0; c < 3; c++)
+            for (size_t x = 0; x < SIDE; x++)
+                rgb[c * PLANE + cell * SIDE + x] = (double)row[3 * x + c] / scale;
+    }
+    return FHOLA_OK;
+}
+
+fhola_status nn_picture_read(double *rgb, const char *path)
+{
+    unsigned char *bytes;
+    size_t length;
+    nn_image image;
+    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
+    if (status != FHOLA_OK) return status;
+    status = nn_image_decode_ppm(&image, bytes, length, path);
+    free(bytes);
+    if (status != FHOLA_OK) return status;
+    status = nn_picture_resample(rgb, image.pixels, image.width, image.height);
+    free(image.pixels);
+    return status;
+}
+
+void nn_picture_normalise(double *values, const double *rgb, const double mean[3],
+                          const double std[3])
+{
+    for (size_t c = 0; c < 3; c++)
+        for (size_t i = 0; i < PLANE; i++)
+            values[c * PLANE + i] = (rgb[c * PLANE + i] - mean[c]) / std[c];
+}
+
+/* ---- CIFAR batches ---- */
+
+struct nn_batch {
+    unsigned char *bytes; /* the whole file */
+    /* bytes of a record: labels (the last one counts), then the three planes */
+    size_t record;
+    size_t first, count;
+};
+
+static const unsigned char *record_planes(const nn_batch *batch, size_t index)
+{
+    return batch->bytes + (batch->first + index + 1) * batch->record - NN_PICTURE_VALUES;
+}
+
+static fhola_status load_records(nn_batch *batch, const char *path, size_t first, size_t count)
+{
+    size_t length;
+    fhola_status status = nn_file_read(&batch->bytes, &length, path, MAX_FILE);
+    if (status != FHOLA_OK) return status;
+    batch->record = NN_PICTURE_VALUES + (length % (NN_PICTURE_VALUES + 1) == 0 ? 1 : 2);
+    if (length == 0 || length % batch->record != 0)
+        return fhola_fail(FHOLA_FORMAT,
+                          "%s: %zu bytes are no whole number of CIFAR-10 (%u bytes) or CIFAR-100 "
+                          "(%u bytes) records",
+                          path, length, NN_PICTURE_VALUES + 1, NN_PICTURE_VALUES + 2);
+    size_t available = length / batch->record;
+    if (first >= available || count > available - first)
+        return fhola_fail(FHOLA_RANGE, "%s: records %zu to %zu asked for, there are only %zu", path,
+                          first, first + (count ? count - 1 : 0), available);
+    batch->first = first;
+    batch->count = count ? count : available - first;
+    return FHOLA_OK;
+}
+
+fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first, size_t count)
+{
+    nn_batch *result = calloc(1, sizeof *result);
+    if (!result) return fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
+    fhola_status status = load_records(result, path, first, count);
+    if (status != FHOLA_OK) {
+        nn_batch_free(result);
+        return status;
+    }
+    *batch = result;
+    return FHOLA_OK;
+}
+
+void nn_batch_free(nn_batch *batch)
+{
+    if (!batch) return;
+    free(batch->bytes);
+    free(batch);
+}
+
+size_t nn_batch_count(const nn_batch *batch)
+{
+    return batch->count;
+}
+
+unsigned nn_batch_label(const nn_batch *batch, size_t index)
+{
+    return record_planes(batch, index)[-1];
+}
+
+void nn_batch_picture(const nn_batch *batch, size_t index, double *rgb)
+{
+    const unsigned char *planes = record_planes(batch, index);
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) rgb[i] = planes[i] / 255.0;
+}

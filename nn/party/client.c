@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/party/client.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/encrypted/network.h"
+
+#define ROUNDING 1e-6                 /* of a resampled pixel */
+#define UNSOUND  (NN_SCORE_BOUND / 8) /* where a sound result is zero */
+
+/* Rounding to a result's primes moves a score by about 2^13 over its scale (N = 2^15): a base prime
+ * that leaves less than this does not hold a result alone. */
+#define LEAST_RESULT_SCALE 0x1p17
+
+ckks_basis nn_score_basis(const ckks_params *params)
+{
+    ckks_basis stc = ckks_basis_stc(params);
+    return ckks_basis_base(params) | (stc & (~stc + 1));
+}
+
+ckks_basis nn_result_basis(const ckks_params *params)
+{
+    double scale = (double)ckks_params_prime(params, 0) / 2 / NN_SCORE_BOUND;
+    return scale < LEAST_RESULT_SCALE ? nn_score_basis(params) : ckks_basis_base(params);
+}
+
+static fhola_status copy_names(nn_client *client, const char *const *class_name, size_t classes)
+{
+    client->class_name = calloc(classes, sizeof *client->class_name);
+    if (!client->class_name)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu class names", classes);
+    client->classes = classes;
+    for (size_t i = 0; i < classes; i++) {
+        size_t bytes = strlen(class_name[i]) + 1;
+        client->class_name[i] = malloc(bytes);
+        if (!client->class_name[i])
+            return fhola_fail(FHOLA_NOMEM, "no memory for the name of class %zu", i);
+        memcpy(client->class_name[i], class_name[i], bytes);
+    }
+    return FHOLA_OK;
+}
+
+fhola_status nn_client_init(nn_client *client, const ckks_context *context,
+                            const char *const *class_name, size_t classes,
+                            const ckks_key_list *keys)
+{
+    *client = (nn_client){0};
+    fhola_status status = copy_names(client, class_name, classes);
+    for (size_t i = 0; status == FHOLA_OK && i < keys->count; i++)
+        status = ckks_key_list_add(&client->keys, context, keys->request[i]);
+    if (status != FHOLA_OK) nn_client_clear(client);
+    return status;
+}
+
+void nn_client_clear(nn_client *client)
+{
+    for (size_t i = 0; client->class_name && i < client->classes; i++) free(client->class_name[i]);
+    free(client->class_name);
+    ckks_key_list_clear(&client->keys);
+    *client = (nn_client){0};
+}
+
+size_t nn_client_input_values(const nn_client *client)
+{
+    return client->input.slots;
+}
+
+size_t nn_client_classes(const nn_client *client)
+{
+    return client->classes;
+}
+
+const char *nn_client_class(const nn_client *client, size_t index)
+{
+    return client->class_name[index];
+}
+
+const ckks_key_list *nn_client_keys(const nn_client *client)
+{
+    return &client->keys;
+}
+
+void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *rgb)
+{
+    nn_layout l = client->input;
+    for (uint32_t s = 0; s < l.slots; s++) {
+        nn_place p = nn_layout_place(l, s);
+        double v = 0;
+        if (p.channel < l.channels) {
+            double pixel = rgb[(p.channel * l.side + p.y) * l.side + p.x];
+            v = (pixel - client->mean[p.channel]) / client->std[p.channel] / client->input_bound;
+        }
+        values[s] = (ckks_complex){v, 0};
+    }
+}
+
+static void wipe_free(void *memory, size_t bytes)
+{
+    ckks_wipe(memory, bytes);
+    free(memory);
+}
+
+fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace,
+                                ckks_ciphertext *out, const nn_client *client, const double *rgb,
+                                const ckks_secret_key *secret, ckks_rng *rng)
+{
+    size_t count = nn_client_input_values(client);
+    ckks_plaintext *plain = NULL;
+    unsigned misfits = 0;
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
+        misfits += (unsigned)(!(rgb[i] >= -ROUNDING)) | (unsigned)(!(rgb[i] <= 1 + ROUNDING));
+    ckks_declassify(&misfits, sizeof misfits); /* whether it is a picture */
+    for (size_t i = 0; misfits && i < NN_PICTURE_VALUES; i++)
+        if (!(rgb[i] >= -ROUNDING && rgb[i] <= 1 + ROUNDING))
+            return fhola_fail(FHOLA_RANGE, "value %zu of the picture is %g, not in [0, 1]", i,
+                              rgb[i]);
+    ckks_complex *values = malloc(count * sizeof *values);
+    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for the %zu values of a picture", count);
+    nn_encode_picture(values, client, rgb);
+    fhola_status status = ckks_plaintext_create(&plain, context);
+    if (status == FHOLA_OK)
+        status =
+            ckks_encode(context, workspace, plain, values, count, client->scale, client->basis);
+    if (status == FHOLA_OK) status = ckks_encrypt(context, workspace, out, plain, secret, rng);
+    ckks_plaintext_destroy(plain);
+    wipe_free(values, count * sizeof *values);
+    return status;
+}
+
+/* A sound result is real and zero in the rows without a class. Modulo q0 a coefficient beyond its
+ * half comes back on the other side, which moves every slot by 2 NN_SCORE_BOUND in some direction
+ * of the plane; what was encrypted under another key decrypts to values as large in all of them. */
+static fhola_status check_result(const nn_client *client, const ckks_complex *values, double room)
+{
+    unsigned misfits = 0;
+    for (size_t k = 0; k < client->rows; k++)
+        misfits += (unsigned)(!(fabs(values[k].im) <= room)) |
+                   ((unsigned)(!(fabs(values[k].re) <= room)) & (unsigned)(k >= client->classes));
+    ckks_declassify(&misfits, sizeof misfits); /* whether decryption fails */
+    if (!misfits) return FHOLA_OK;
+    double worst = 0;
+    for (size_t k = 0; k < client->rows; k++) {
+        worst = fmax(worst, fabs(values[k].im));
+        if (k >= client->classes) worst = fmax(worst, fabs(values[k].re));
+    }
+    return fhola_fail(FHOLA_RANGE,
+                      "the result is not readable: its scores are beyond %.0f, or it was computed "
+                      "under another key (%.3g where 0 belongs)",
+                      NN_SCORE_BOUND, worst);
+}
+
+/* The result repeats with period `rows`; noise does not, so the mean over the copies has less of
+ * it. */
+static void average_copies(ckks_complex *mean, size_t rows, const ckks_complex *values,
+                           size_t slots)
+{
+    for (size_t k = 0; k < rows; k++) {
+        ckks_complex sum = {0, 0};
+        for (size_t s = k; s < slots; s += rows) {
+            sum.re += values[s].re;
+            sum.im += values[s].im;
+        }
+        mean[k] = (ckks_complex){sum.re / (double)(slots / rows), sum.im / (double)(slots / rows)};
+    }
+}
+
+fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *workspace,
+                               double *scores, const nn_client *client, const ckks_ciphertext *in,
+                               const ckks_secret_key *secret)
+{
+    size_t slots = ckks_slots(context), bytes = (slots + client->rows) * sizeof(ckks_complex);
+    ckks_complex *values = malloc(bytes);
+    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", slots);
+    fhola_status status = ckks_decrypt(context, workspace, values, slots, in, secret);
+    ckks_complex *mean = values + slots;
+    if (status == FHOLA_OK) {
+        average_copies(mean, client->rows, values, slots);
+        status = check_result(client, mean, UNSOUND);
+    }
+    for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = mean[k].re;
+    wipe_free(values, bytes);
+    return status;
+}
+
+/* A score is the real part of one of `rows` slots, which share 2 rows coefficients: noise of
+ * deviation d on each coefficient is noise of sqrt(rows) d / scale on a score. */
+fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspace *workspace,
+                                       double *scores, const nn_client *client,
+                                       const ckks_ciphertext *in, const ckks_secret_key *secret,
+                                       double deviation, ckks_rng *rng)
+{
+    ckks_complex *values = malloc(client->rows * sizeof *values);
+    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", client->rows);
+    double coefficients = deviation * ckks_ciphertext_scale(in) / sqrt((double)client->rows);
+    fhola_status status = ckks_decrypt_flooded(context, workspace, values, client->rows, in, secret,
+                                               coefficients, rng);
+    /* judged by what is handed out, the noise included: nothing else may depend on the error */
+    if (status == FHOLA_OK) status = check_result(client, values, UNSOUND + 10 * deviation);
+    for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = values[k].re;
+    wipe_free(values, client->rows * sizeof *values);
+    return status;
+}
+
+double nn_flood_deviation(const nn_client *client, double bits, double queries, double error)
+{
+    return sqrt((double)client->rows) * ckks_flood_deviation(bits, queries, error);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The owner of the pictures: from a client file to keys, from pictures to ciphertexts, from results
+ * to scores. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nn/nn.h"
+#include "nn/party/artifact.h"
+#include "nn/party/client.h"
+
+struct nn_owner {
+    ckks_context *context;
+    ckks_workspace *workspace;
+    ckks_rng *rng;
+    nn_description description;
+    nn_client client;
+    nn_network *network; /* whose client is in use instead; NULL: `client` is */
+    ckks_secret_key *secret;
+    uint64_t key; /* id of the secret key */
+    double flood; /* deviation of the noise on decrypted scores */
+};
+
+static fhola_status prepare(nn_owner *o, const ckks_params *params)
+{
+    fhola_status status = ckks_context_create(&o->context, params, NULL);
+    if (status == FHOLA_OK) status = ckks_workspace_create(&o->workspace, o->context);
+    return status == FHOLA_OK ? ckks_rng_create(&o->rng) : status;
+}
+
+void nn_owner_destroy(nn_owner *o)
+{
+    if (!o) return;
+    ckks_secret_key_destroy(o->secret);
+    nn_network_destroy(o->network);
+    nn_client_clear(&o->client);
+    nn_description_clear(&o->description);
+    ckks_rng_destroy(o->rng);
+    ckks_workspace_destroy(o->workspace);
+    ckks_context_destroy(o->context);
+    free(o);
+}
+
+static fhola_status read_file(nn_owner *o, ckks_reader *reader, ckks_file_kind kind)
+{
+    fhola_status status = ckks_reader_begin(reader, NULL, kind, NULL, 0);
+    if (status == FHOLA_OK) status = prepare(o, ckks_reader_params(reader));
+    if (status == FHOLA_OK)
+        status = nn_description_read(&o->description, &o->client, o->context, reader);
+    if (status == FHOLA_OK && kind == CKKS_FILE_SECRET_KEY)
+        status = ckks_secret_key_read(&o->secret, o->context, reader);
+    o->key = ckks_reader_head(reader).key;
+    if (status == FHOLA_OK && kind == CKKS_FILE_SECRET_KEY && !o->key)
+        status = ckks_reader_fail(reader, FHOLA_FORMAT, "the secret key has no id");
+    return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
+}
+
+static fhola_status open_file(nn_owner **owner, const char *path, ckks_file_kind kind)
+{
+    ckks_reader *reader = NULL;
+    nn_owner *o = calloc(1, sizeof *o);
+    if (!o) return fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
+    fhola_status status = ckks_reader_open(&reader, path);
+    if (status == FHOLA_OK) status = read_file(o, reader, kind);
+    ckks_reader_destroy(reader);
+    if (status != FHOLA_OK)
+        nn_owner_destroy(o);
+    else
+        *owner = o;
+    return status;
+}
+
+fhola_status nn_owner_open_client(nn_owner **owner, const char *path)
+{
+    return open_file(owner, path, CKKS_FILE_CLIENT);
+}
+
+fhola_status nn_owner_open_secret(nn_owner **owner, const char *path)
+{
+    return open_file(owner, path, CKKS_FILE_SECRET_KEY);
+}
+
+fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const nn_model *model,
+                             const nn_plan *plan)
+{
+    nn_owner *o = calloc(1, sizeof *o);
+    if (!o) return fhola_fail(FHOLA_NOMEM, "no memory for the keys' owner");
+    fhola_status status = prepare(o, params);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&o->network, o->context, o->workspace, model, plan, 0);
+    if (status == FHOLA_OK)
+        status = nn_description_make(&o->description, nn_network_client(o->network), params,
+                                     model->hash);
+    if (status != FHOLA_OK)
+        nn_owner_destroy(o);
+    else
+        *owner = o;
+    return status;
+}
+
+const ckks_params *nn_owner_params(const nn_owner *o)
+{
+    return ckks_context_params(o->context);
+}
+
+const nn_client *nn_owner_client(const nn_owner *o)
+{
+    return o->network ? nn_network_client(o->network) : &o->client;
+}
+
+uint64_t nn_owner_network(const nn_owner *o)
+{
+    return o->description.network;
+}
+
+uint64_t nn_owner_key(const nn_owner *o)
+{
+    return o->key;
+}
+
+/* ---- keys ---- */
+
+static fhola_status write_secret(const nn_owner *o, ckks_writer *writer,
+                                 const ckks_secret_key *secret, uint64_t key)
+{
+    fhola_status status = ckks_writer_begin(writer, CKKS_FILE_SECRET_KEY, nn_owner_params(o), key);
+    if (status == FHOLA_OK) status = nn_description_write(writer, &o->description);
+    if (status == FHOLA_OK) status = ckks_secret_key_write(writer, secret);
+    return status == FHOLA_OK ? ckks_writer_end(writer) : status;
+}
+
+static fhola_status write_keys(const nn_owner *o, ckks_writer *writer,
+                               const ckks_secret_key *secret, uint64_t key,
+                               nn_count_progress progress, void *arg)
+{
+    const ckks_key_list *list = nn_client_keys(nn_owner_client(o));
+    fhola_status status = ckks_writer_begin(writer, CKKS_FILE_EVAL_KEYS, nn_owner_params(o), key);
+    if (status == FHOLA_OK) status = nn_network_id_write(writer, o->description.network);
+    if (status == FHOLA_OK)
+        status = ckks_eval_keys_generate(writer, o->context, secret, list, o->rng, progress, arg);
+    return status == FHOLA_OK ? ckks_writer_end(writer) : status;
+}
+
+fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char *keys_path,
+                               nn_count_progress progress, void *arg)
+{
+    ckks_secret_key *secret = NULL;
+    ckks_writer *secret_file = NULL, *keys_file = NULL;
+    uint64_t key = ckks_key_id(o->rng);
+    fhola_status status = ckks_secret_key_create(&secret, o->context, o->rng);
+    if (status == FHOLA_OK) status = ckks_writer_open(&secret_file, secret_path, 1);
+    if (status == FHOLA_OK) status = ckks_writer_open(&keys_file, keys_path, 0);
+    if (status == FHOLA_OK) status = write_secret(o, secret_file, secret, key);
+    if (status == FHOLA_OK) status = write_keys(o, keys_file, secret, key, progress, arg);
+    if (status == FHOLA_OK) status = ckks_writer_commit(keys_file);
+    if (status == FHOLA_OK) {
+        status = ckks_writer_commit(secret_file);
+        if (status != FHOLA_OK) (void)remove(keys_path); /* of no use to anyone */
+    }
+    ckks_writer_destroy(secret_file);
+    ckks_writer_destroy(keys_file);
+    if (status != FHOLA_OK) {
+        ckks_secret_key_destroy(secret);
+        return status;
+    }
+    ckks_secret_key_destroy(o->secret);
+    o->secret = secret;
+    o->key = key;
+    return FHOLA_OK;
+}
+
+/* ---- pictures and scores ---- */
+
+static fhola_status check_secret(const nn_owner *o)
+{
+    return o->secret ? FHOLA_OK : fhola_fail(FHOLA_KEY, "there is no secret key yet");
+}
+
+fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
+{
+    ckks_ciphertext *picture = NULL;
+    fhola_status status = check_secret(o);
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&picture, o->context);
+    if (status == FHOLA_OK)
+        status = nn_encrypt_picture(o->context, o->workspace, picture, nn_owner_client(o), rgb,
+                                    o->secret, o->rng);
+    if (status == FHOLA_OK)
+        status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_owner_params(o), o->key);
+    if (status == FHOLA_OK) status = nn_network_id_write(out, o->description.network);
+    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, picture);
+    if (status == FHOLA_OK) status = ckks_writer_end(out);
+    ckks_ciphertext_destroy(picture);
+    return status;
+}
+
+/* On other primes than a result's, a ciphertext would decrypt to other values than scores. */
+static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reader *in)
+{
+    fhola_status status = nn_network_id_check(in, o->description.network);
+    if (status == FHOLA_OK) status = ckks_ciphertext_read(result, o->context, in);
+    if (status == FHOLA_OK && ckks_ciphertext_basis(result) != nn_result_basis(nn_owner_params(o)))
+        status = ckks_reader_fail(in, FHOLA_LEVEL, "this is %s, not a result",
+                                  ckks_ciphertext_basis(result) == nn_owner_client(o)->basis
+                                      ? "an encrypted picture"
+                                      : "something else");
+    return status == FHOLA_OK ? ckks_reader_end(in) : status;
+}
+
+void nn_owner_flood(nn_owner *o, double deviation)
+{
+    o->flood = deviation;
+}
+
+fhola_status nn_owner_decrypt(nn_owner *o, double *scores, ckks_reader *in, int *more)
+{
+    ckks_ciphertext *result = NULL;
+    fhola_status status = check_secret(o);
+    if (status == FHOLA_OK)
+        status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, o->context, o->key);
+    if (status != FHOLA_OK || !*more) return status;
+    status = ckks_ciphertext_create(&result, o->context);
+    if (status == FHOLA_OK) status = read_result(o, result, in);
+    const nn_client *client = nn_owner_client(o);
+    if (status == FHOLA_OK)
+        status = o->flood != 0 ? nn_decrypt_scores_flooded(o->context, o->workspace, scores, client,
+                                                           result, o->secret, o->flood, o->rng)
+                               : nn_decrypt_scores(o->context, o->workspace, scores, client, result,
+                                                   o->secret);
+    ckks_ciphertext_destroy(result);
+    return status;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server: compiled networks as files, evaluation keys, encrypted pictures in, encrypted scores
+ * out. It never holds a secret key. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "nn/nn.h"
+#include "nn/party/artifact.h"
+
+/* Largest relative difference between a picture's scale and the network's. */
+#define SCALE_TOLERANCE 0x1p-30
+
+/* A compiled network as it is in its file. */
+typedef struct compiled {
+    ckks_params *params;
+    nn_model *model;
+    nn_plan *plan;
+    uint64_t id;
+} compiled;
+
+struct nn_server {
+    ckks_context *context;
+    ckks_workspace *workspace;
+    nn_network *network;
+    compiled source; /* of the network, until its weights are encoded */
+    uint64_t id;
+    ckks_eval_keys *keys;
+    uint64_t key; /* id of the secret key they belong to */
+    ckks_ciphertext *picture, *result;
+};
+
+/* ---- compiled networks ---- */
+
+/* A network without its encoded weights: enough for its description. */
+typedef struct dry_run {
+    ckks_context *context;
+    ckks_workspace *workspace;
+    nn_network *network;
+    nn_description description;
+} dry_run;
+
+static fhola_status dry_run_init(dry_run *d, const ckks_params *params, const nn_model *model,
+                                 const nn_plan *plan)
+{
+    *d = (dry_run){0};
+    fhola_status status = ckks_context_create(&d->context, params, NULL);
+    if (status == FHOLA_OK) status = ckks_workspace_create(&d->workspace, d->context);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&d->network, d->context, d->workspace, model, plan, 0);
+    return status == FHOLA_OK ? nn_description_make(&d->description, nn_network_client(d->network),
+                                                    params, model->hash)
+                              : status;
+}
+
+static void dry_run_clear(dry_run *d)
+{
+    nn_description_clear(&d->description);
+    nn_network_destroy(d->network);
+    ckks_workspace_destroy(d->workspace);
+    ckks_context_destroy(d->context);
+}
+
+/* A file open for writing, with its container begun and its description written. */
+static fhola_status begin_file(ckks_writer **writer, const char *path, ckks_file_kind kind,
+                               const ckks_params *params, const nn_description *description)
+{
+    fhola_status status = ckks_writer_open(writer, path, 0);
+    if (status == FHOLA_OK) status = ckks_writer_begin(*writer, kind, params, 0);
+    return status == FHOLA_OK ? nn_description_write(*writer, description) : status;
+}
+
+static fhola_status save(const char *path, const char *client_path, const ckks_params *params,
+                         const nn_model *model, const nn_plan *plan,
+                         const nn_description *description)
+{
+    ckks_writer *network = NULL, *client = NULL;
+    fhola_status status = begin_file(&network, path, CKKS_FILE_NETWORK, params, description);
+    if (status == FHOLA_OK) status = nn_model_write(network, model);
+    if (status == FHOLA_OK) status = nn_plan_write(network, plan);
+    if (status == FHOLA_OK) status = ckks_writer_end(network);
+    if (status == FHOLA_OK && client_path)
+        status = begin_file(&client, client_path, CKKS_FILE_CLIENT, params, description);
+    if (status == FHOLA_OK && client_path) status = ckks_writer_end(client);
+    if (status == FHOLA_OK) status = ckks_writer_commit(network);
+    if (status == FHOLA_OK && client_path) status = ckks_writer_commit(client);
+    ckks_writer_destroy(network);
+    ckks_writer_destroy(client);
+    return status;
+}
+
+fhola_status nn_compiled_save(const char *path, const char *client_path, const ckks_params *params,
+                              const nn_model *model, const nn_plan *plan)
+{
+    dry_run d;
+    fhola_status status = dry_run_init(&d, params, model, plan);
+    if (status == FHOLA_OK) status = save(path, client_path, params, model, plan, &d.description);
+    dry_run_clear(&d);
+    return status;
+}
+
+static void compiled_clear(compiled *c)
+{
+    nn_plan_free(c->plan);
+    nn_model_free(c->model);
+    ckks_params_destroy(c->params);
+    *c = (compiled){0};
+}
+
+/* The description needs a context to be checked with. */
+static fhola_status read_description(compiled *c, ckks_reader *reader)
+{
+    ckks_context *context = NULL;
+    nn_description description = {0};
+    nn_client client = {0};
+    fhola_status status = ckks_context_create(&context, c->params, "portable");
+    if (status == FHOLA_OK) status = nn_description_read(&description, &client, context, reader);
+    c->id = description.network;
+    nn_client_clear(&client);
+    nn_description_clear(&description);
+    ckks_context_destroy(context);
+    return status;
+}
+
+static fhola_status read_compiled(compiled *c, ckks_reader *reader)
+{
+    fhola_status status = ckks_reader_begin(reader, NULL, CKKS_FILE_NETWORK, NULL, 0);
+    if (status == FHOLA_OK)
+        status = ckks_params_create(&c->params, ckks_params_get_spec(ckks_reader_params(reader)));
+    if (status == FHOLA_OK) status = read_description(c, reader);
+    if (status == FHOLA_OK) status = nn_model_read(&c->model, reader);
+    if (status == FHOLA_OK) status = nn_plan_read(&c->plan, c->model, reader);
+    return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
+}
+
+static fhola_status compiled_open(compiled *c, const char *path)
+{
+    ckks_reader *reader = NULL;
+    *c = (compiled){0};
+    fhola_status status = ckks_reader_open(&reader, path);
+    if (status == FHOLA_OK) status = read_compiled(c, reader);
+    ckks_reader_destroy(reader);
+    if (status != FHOLA_OK) compiled_clear(c);
+    return status;
+}
+
+fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **params,
+                              const char *path)
+{
+    compiled c;
+    fhola_status status = compiled_open(&c, path);
+    if (status != FHOLA_OK) return status;
+    *model = c.model;
+    *plan = c.plan;
+    *params = c.params;
+    return FHOLA_OK;
+}
+
+/* ---- servers ---- */
+
+static fhola_status create(nn_server *s, const ckks_params *params, const nn_model *model,
+                           const nn_plan *plan, int encode)
+{
+    nn_description description = {0};
+    fhola_status status = ckks_context_create(&s->context, params, NULL);
+    if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->picture, s->context);
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->result, s->context);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&s->network, s->context, s->workspace, model, plan, encode);
+    if (status == FHOLA_OK)
+        status =
+            nn_description_make(&description, nn_network_client(s->network), params, model->hash);
+    s->id = description.network;
+    nn_description_clear(&description);
+    return status;
+}
+
+fhola_status nn_server_create(nn_server **server, const ckks_params *params, const nn_model *model,
+                              const nn_plan *plan)
+{
+    nn_server *s = calloc(1, sizeof *s);
+    if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
+    fhola_status status = create(s, params, model, plan, 1);
+    if (status != FHOLA_OK)
+        nn_server_destroy(s);
+    else
+        *server = s;
+    return status;
+}
+
+fhola_status nn_server_open(nn_server **server, const char *path)
+{
+    nn_server *s = calloc(1, sizeof *s);
+    if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
+    compiled *c = &s->source;
+    fhola_status status = compiled_open(c, path);
+    if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan, 0);
+    if (status == FHOLA_OK && s->id != c->id)
+        status = fhola_fail(FHOLA_FORMAT,
+                            "%s: compiled by another version of the program; its client files have "
+                            "the id %016llx, they now need %016llx",
+                            path, (unsigned long long)c->id, (unsigned long long)s->id);
+    if (status != FHOLA_OK)
+        nn_server_destroy(s);
+    else
+        *server = s;
+    return status;
+}
+
+fhola_status nn_server_prepare(nn_server *s)
+{
+    nn_network *network = NULL;
+    if (!s->source.model) return FHOLA_OK;
+    fhola_status status =
+        nn_network_create(&network, s->context, s->workspace, s->source.model, s->source.plan, 1);
+    if (status != FHOLA_OK) return status;
+    nn_network_destroy(s->network);
+    s->network = network;
+    compiled_clear(&s->source);
+    return FHOLA_OK;
+}
+
+void nn_server_destroy(nn_server *s)
+{
+    if (!s) return;
+    ckks_ciphertext_destroy(s->picture);
+    ckks_ciphertext_destroy(s->result);
+    ckks_eval_keys_destroy(s->keys);
+    nn_network_destroy(s->network);
+    compiled_clear(&s->source);
+    ckks_workspace_destroy(s->workspace);
+    ckks_context_destroy(s->context);
+    free(s);
+}
+
+const ckks_params *nn_server_params(const nn_server *s)
+{
+    return ckks_context_params(s->context);
+}
+
+const nn_network *nn_server_network(const nn_server *s)
+{
+    return s->network;
+}
+
+uint64_t nn_server_network_id(const nn_server *s)
+{
+    return s->id;
+}
+
+const ckks_eval_keys *nn_server_keys(const nn_server *s)
+{
+    return s->keys;
+}
+
+/* ---- evaluation keys ---- */
+
+static fhola_status read_keys(nn_server *s, ckks_eval_keys **keys, ckks_reader *reader,
+                              nn_count_progress progress, void *arg)
+{
+    fhola_status status = ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, s->context, 0);
+    if (status == FHOLA_OK && !ckks_reader_head(reader).key)
+        status = ckks_reader_fail(reader, FHOLA_FORMAT,
+                                  "the keys do not say which secret key they belong to");
+    if (status == FHOLA_OK) status = nn_network_id_check(reader, s->id);
+    if (status == FHOLA_OK) status = ckks_eval_keys_read(keys, s->context, reader, progress, arg);
+    return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
+}
+
+fhola_status nn_server_load_keys(nn_server *s, const char *path, nn_count_progress progress,
+                                 void *arg)
+{
+    ckks_reader *reader = NULL;
+    ckks_eval_keys *keys = NULL;
+    fhola_status status = ckks_reader_open(&reader, path);
+    if (status == FHOLA_OK) status = read_keys(s, &keys, reader, progress, arg);
+    if (status == FHOLA_OK) {
+        ckks_eval_keys_destroy(s->keys);
+        s->keys = keys;
+        s->key = ckks_reader_head(reader).key;
+    } else {
+        ckks_eval_keys_destroy(keys);
+    }
+    ckks_reader_destroy(reader);
+    return status;
+}
+
+/* ---- inference ---- */
+
+static fhola_status read_picture(nn_server *s, ckks_reader *in)
+{
+    const nn_client *client = nn_network_client(s->network);
+    fhola_status status = nn_network_id_check(in, s->id);
+    if (status == FHOLA_OK) status = ckks_ciphertext_read(s->picture, s->context, in);
+    if (status == FHOLA_OK && ckks_ciphertext_basis(s->picture) != client->basis)
+        status = ckks_reader_fail(in, FHOLA_LEVEL,
+                                  "this is no encrypted picture: its primes are %#llx, not %#llx",
+                                  (unsigned long long)ckks_ciphertext_basis(s->picture),
+                                  (unsigned long long)client->basis);
+    if (status == FHOLA_OK &&
+        fabs(ckks_ciphertext_scale(s->picture) / client->scale - 1) > SCALE_TOLERANCE)
+        status = ckks_reader_fail(in, FHOLA_SCALE, "the scale is %g, not %g",
+                                  ckks_ciphertext_scale(s->picture), client->scale);
+    return status == FHOLA_OK ? ckks_reader_end(in) : status;
+}
+
+static fhola_status write_result(const nn_server *s, ckks_writer *out)
+{
+    fhola_status status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_server_params(s), s->key);
+    if (status == FHOLA_OK) status = nn_network_id_write(out, s->id);
+    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, s->result);
+    return status == FHOLA_OK ? ckks_writer_end(out) : status;
+}
+
+fhola_status nn_server_infer(nn_server *s, ckks_writer *out, ckks_reader *in, int *more,
+                             const nn_infer_hooks *hooks)
+{
+    if (!s->keys) return fhola_fail(FHOLA_KEY, "there are no evaluation keys yet");
+    fhola_status status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
+    if (status != FHOLA_OK || !*more) return status;
+    status = read_picture(s, in);
+    if (status == FHOLA_OK) status = nn_server_prepare(s);
+    if (status == FHOLA_OK)
+        status =
+            nn_infer(s->context, s->workspace, s->result, s->network, s->keys, s->picture, hooks);
+    return status == FHOLA_OK ? write_result(s, out) : status;
+}

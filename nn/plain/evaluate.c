@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/base/parallel.h"
+#include "nn/graph/model_io.h"
+#include "nn/nn.h"
+#include "nn/plain/plain.h"
+
+#define CHUNK       500u /* pictures between two reports of progress */
+#define LARGE_SCORE 200.0
+
+typedef struct outcome {
+    bool right, finite, outside, lost;
+    double max_score, max_w;
+} outcome;
+
+/* One evaluation in progress; `outcomes` has room for a chunk, values and scores one row per
+ * thread. */
+typedef struct evaluation {
+    nn_plain *plain;
+    nn_scratch *scratch;
+    size_t threads, classes, activations;
+    double *rgb;
+    float *values, *scores, *max_w;
+    outcome *outcomes;
+} evaluation;
+
+static void judge(outcome *o, const float *scores, size_t classes, unsigned label,
+                  const float *max_w, size_t activations)
+{
+    size_t best = 0;
+    memset(o, 0, sizeof *o);
+    o->finite = true;
+    for (size_t k = 0; k < classes; k++) {
+        double score = (double)scores[k];
+        o->finite = o->finite && isfinite(score);
+        if (isfinite(score) && fabs(score) > o->max_score) o->max_score = fabs(score);
+        if (scores[k] > scores[best]) best = k;
+    }
+    o->right = o->finite && best == label;
+    for (size_t i = 0; i < activations; i++) {
+        o->outside = o->outside || !(max_w[i] <= 1.0f);
+        o->lost = o->lost || !(max_w[i] <= 2.0f);
+        if (isfinite((double)max_w[i]) && (double)max_w[i] > o->max_w) o->max_w = (double)max_w[i];
+    }
+}
+
+static void run_one(evaluation *e, const nn_model *model, const nn_batch *batch, size_t index,
+                    outcome *o, nn_noise noise)
+{
+    size_t thread = nn_thread_index();
+    double *rgb = e->rgb + thread * NN_PICTURE_VALUES;
+    float *values = e->values + thread * NN_PICTURE_VALUES,
+          *scores = e->scores + thread * e->classes;
+    float *max_w = e->max_w + thread * e->activations;
+    nn_batch_picture(batch, index, rgb);
+    nn_picture_normalise(rgb, rgb, model->mean, model->std);
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) values[i] = (float)rgb[i];
+    noise.seed += index * 0xd1342543de82ef95u;
+    nn_plain_run(e->plain, &e->scratch[thread], scores, max_w, values, &noise);
+    judge(o, scores, e->classes, nn_batch_label(batch, index), max_w, e->activations);
+}
+
+static void sum_up(nn_evaluation *result, const outcome *outcomes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const outcome *o = &outcomes[i];
+        result->pictures++;
+        result->right += o->right;
+        result->not_finite += !o->finite;
+        result->too_large += o->finite && o->max_score >= LARGE_SCORE;
+        result->outside += o->outside;
+        result->lost += o->lost;
+        result->max_score = fmax(result->max_score, o->max_score);
+        result->max_w = fmax(result->max_w, o->max_w);
+    }
+}
+
+static fhola_status set_up(evaluation *e, const nn_model *model, const nn_plan *plan)
+{
+    e->classes = model->classes;
+    e->activations = nn_model_activations(model);
+    fhola_status status = nn_plain_create(&e->plain, model, plan);
+    if (status == FHOLA_OK) status = nn_scratch_create(&e->scratch, &e->threads);
+    if (status != FHOLA_OK) return status;
+    e->rgb = malloc(e->threads * NN_PICTURE_VALUES * sizeof *e->rgb);
+    e->values = malloc(e->threads * NN_PICTURE_VALUES * sizeof *e->values);
+    e->scores = malloc(e->threads * e->classes * sizeof *e->scores);
+    e->max_w = malloc(e->threads * e->activations * sizeof *e->max_w);
+    e->outcomes = malloc(CHUNK * sizeof *e->outcomes);
+    if (!e->rgb || !e->values || !e->scores || !e->max_w || !e->outcomes)
+        return fhola_fail(FHOLA_NOMEM, "no memory to evaluate with %zu threads", e->threads);
+    return FHOLA_OK;
+}
+
+static void tear_down(evaluation *e)
+{
+    nn_plain_free(e->plain);
+    nn_scratch_free(e->scratch, e->threads);
+    free(e->rgb);
+    free(e->values);
+    free(e->scores);
+    free(e->max_w);
+    free(e->outcomes);
+}
+
+fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan,
+                         const nn_batch *batch, double noise, uint64_t seed, nn_progress progress,
+                         void *user)
+{
+    size_t count = nn_batch_count(batch);
+    if (!(noise >= 0) || !isfinite(noise))
+        return fhola_fail(FHOLA_PARAM, "noise %g is no standard deviation", noise);
+    for (size_t i = 0; i < count; i++)
+        if (nn_batch_label(batch, i) >= model->classes)
+            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i,
+                              nn_batch_label(batch, i), model->classes - 1);
+    evaluation e;
+    memset(&e, 0, sizeof e);
+    fhola_status status = set_up(&e, model, plan);
+    nn_evaluation total;
+    memset(&total, 0, sizeof total);
+    for (size_t first = 0; first < count && status == FHOLA_OK; first += CHUNK) {
+        size_t end = count - first < CHUNK ? count : first + CHUNK;
+        nn_noise common = {(float)noise, seed};
+        NN_PARALLEL_FOR
+        for (size_t i = first; i < end; i++)
+            run_one(&e, model, batch, i, &e.outcomes[i - first], common);
+        sum_up(&total, e.outcomes, end - first);
+        if (progress) progress(user, "pictures", end, count);
+    }
+    tear_down(&e);
+    if (status == FHOLA_OK) *result = total;
+    return status;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/planner/cost.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/base/document.h"
+#include "nn/base/file.h"
+#include "nn/base/json.h"
+
+#define MAX_FILE    ((size_t)1 << 20)
+#define MAX_SECONDS 1e6
+
+static fhola_status get_text(char *to, size_t room, const nn_json *object, const char *key,
+                             const char *name)
+{
+    const nn_json *value = nn_json_get(object, key);
+    char what[80];
+    snprintf(what, sizeof what, "\"%s\" must be a string of 1 to %zu bytes", key, room - 1);
+    if (!value || value->type != NN_JSON_STRING || !*value->string || strlen(value->string) >= room)
+        return nn_json_reject(value, object, name, what);
+    memcpy(to, value->string, strlen(value->string) + 1);
+    return FHOLA_OK;
+}
+
+static fhola_status get_seconds(double *seconds, const nn_json *object, const char *key,
+                                double least, const char *name)
+{
+    const nn_json *value = nn_json_get(object, key);
+    char what[80];
+    snprintf(what, sizeof what, "\"%s\" must be a number of seconds", key);
+    if (!value || value->type != NN_JSON_NUMBER ||
+        !(value->number >= least && value->number <= MAX_SECONDS))
+        return nn_json_reject(value, object, name, what);
+    *seconds = value->number;
+    return FHOLA_OK;
+}
+
+static fhola_status parse_stage(nn_cost_set *set, size_t stage, const nn_json *object,
+                                const char *name)
+{
+    unsigned channels = 16u << stage;
+    const nn_json *seconds = nn_json_get(object, "seconds");
+    fhola_status status =
+        nn_json_get_whole(&channels, object, "channels", channels, channels, name);
+    if (status == FHOLA_OK)
+        status = nn_json_get_row(set->seconds[stage], seconds, object, set->degree_count, "seconds",
+                                 name);
+    for (size_t k = 0; k < set->degree_count && status == FHOLA_OK; k++) {
+        double value = set->seconds[stage][k];
+        if (!(value > 0 && value <= MAX_SECONDS) || (k && value < set->seconds[stage][k - 1]))
+            status =
+                nn_json_reject(seconds, object, name, "\"seconds\" must be positive and not fall");
+    }
+    if (status == FHOLA_OK)
+        status = get_seconds(&set->change[stage], object, "change_seconds", -set->seconds[stage][0],
+                             name);
+    return status;
+}
+
+static fhola_status parse_degrees(nn_cost_set *set, const nn_json *object, const char *name)
+{
+    const nn_json *degrees = nn_json_get(object, "degrees");
+    double numbers[NN_COST_MAX_DEGREES];
+    if (!degrees || degrees->type != NN_JSON_ARRAY || degrees->count == 0 ||
+        degrees->count > NN_COST_MAX_DEGREES)
+        return nn_json_reject(degrees, object, name,
+                              "\"degrees\" must be an array of 1 to 8 degrees");
+    set->degree_count = degrees->count;
+    fhola_status status =
+        nn_json_get_row(numbers, degrees, object, degrees->count, "degrees", name);
+    for (size_t k = 0; k < set->degree_count && status == FHOLA_OK; k++) {
+        if (!(numbers[k] >= 1 && numbers[k] <= NN_MAX_DEGREE) || floor(numbers[k]) != numbers[k] ||
+            (k && numbers[k] <= numbers[k - 1]))
+            return nn_json_reject(degrees, object, name,
+                                  "\"degrees\" must be whole numbers from 1 to 63, rising");
+        set->degree[k] = (unsigned)numbers[k];
+    }
+    return status;
+}
+
+static fhola_status parse_set(nn_cost_set *set, const nn_json *object, const char *name)
+{
+    const nn_json *stages = nn_json_get(object, "stages"),
+                  *estimated = nn_json_get(object, "estimated");
+    fhola_status status = get_text(set->params, sizeof set->params, object, "params", name);
+    if (status == FHOLA_OK) status = parse_degrees(set, object, name);
+    if (status == FHOLA_OK) status = get_seconds(&set->fixed, object, "fixed_seconds", 0, name);
+    if (status == FHOLA_OK &&
+        (!stages || stages->type != NN_JSON_ARRAY || stages->count != NN_COST_STAGES))
+        status =
+            nn_json_reject(stages, object, name, "\"stages\" must be an array of the 3 stages");
+    set->estimated = estimated && estimated->type == NN_JSON_TRUE;
+    size_t stage = 0;
+    for (const nn_json *entry = status == FHOLA_OK ? stages->child : NULL;
+         entry && status == FHOLA_OK; entry = entry->next)
+        status = parse_stage(set, stage++, entry, name);
+    return status;
+}
+
+static fhola_status parse_table(nn_cost *cost, const nn_json *root, const char *name)
+{
+    const nn_json *sets = nn_json_get(root, "sets");
+    fhola_status status = nn_document_check(root, NN_DOCUMENT_COST, 1, name);
+    if (status == FHOLA_OK)
+        status = get_text(cost->machine, sizeof cost->machine, root, "machine", name);
+    if (status == FHOLA_OK)
+        status = nn_json_get_whole(&cost->threads, root, "threads", 1, 100000, name);
+    if (status == FHOLA_OK && (!sets || sets->type != NN_JSON_ARRAY || sets->count == 0 ||
+                               sets->count > NN_COST_MAX_SETS))
+        status =
+            nn_json_reject(sets, root, name, "\"sets\" must be an array of 1 to 8 parameter sets");
+    for (const nn_json *entry = status == FHOLA_OK ? sets->child : NULL;
+         entry && status == FHOLA_OK; entry = entry->next)
+        status = parse_set(&cost->set[cost->count++], entry, name);
+    return status;
+}
+
+fhola_status nn_cost_parse(nn_cost **cost, const char *text, size_t length, const char *name)
+{
+    nn_json *root = NULL;
+    nn_cost *result = calloc(1, sizeof *result);
+    if (!result) return fhola_fail(FHOLA_NOMEM, "%s: no memory for a table of costs", name);
+    fhola_status status = nn_json_parse(&root, text, length, name);
+    if (status == FHOLA_OK) status = parse_table(result, root, name);
+    nn_json_free(root);
+    if (status == FHOLA_OK)
+        *cost = result;
+    else
+        free(result);
+    return status;
+}
+
+fhola_status nn_cost_load(nn_cost **cost, const char *path)
+{
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
+    if (status != FHOLA_OK) return status;
+    status = nn_cost_parse(cost, (const char *)bytes, length, path);
+    free(bytes);
+    return status;
+}
+
+const char *nn_cost_machine(const nn_cost *cost)
+{
+    return cost->machine;
+}
+
+unsigned nn_cost_threads(const nn_cost *cost)
+{
+    return cost->threads;
+}
+
+size_t nn_cost_sets(const nn_cost *cost)
+{
+    return cost->count;
+}
+
+const char *nn_cost_params(const nn_cost *cost, size_t i)
+{
+    return cost->set[i].params;
+}
+
+void nn_cost_free(nn_cost *cost)
+{
+    free(cost);
+}
+
+fhola_status nn_cost_find(const nn_cost_set **set, const nn_cost *cost, const char *params)
+{
+    char names[NN_COST_MAX_SETS * sizeof cost->set[0].params + NN_COST_MAX_SETS] = "";
+    for (size_t k = 0; k < cost->count; k++) {
+        if (strcmp(cost->set[k].params, params) == 0) {
+            *set = &cost->set[k];
+            return FHOLA_OK;
+        }
+        strcat(names, " ");
+        strcat(names, cost->set[k].params);
+    }
+    return fhola_fail(FHOLA_PARAM, "the table of costs has no parameter set %s, only%s", params,
+                      names);
+}
+
+bool nn_cost_is_first(const nn_model *model, size_t i)
+{
+    return i == 0 || (i % 2 == 1 && nn_activation_conv(model, i)->stride == 2);
+}
+
+double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree)
+{
+    unsigned channels = nn_activation_channels(model, i);
+    size_t stage = channels >= 64 ? 2 : channels / 32, k = 0;
+    while (k < set->degree_count && set->degree[k] < degree) k++;
+    if (k == set->degree_count) return (double)INFINITY;
+    return set->seconds[stage][k] + (nn_cost_is_first(model, i) ? set->change[stage] : 0);
+}

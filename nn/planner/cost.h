@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a table of costs holds. Internal to nn/; loading one is in nn.h. */
+#ifndef NN_COST_H
+#define NN_COST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "nn/graph/model_io.h"
+#include "nn/nn.h"
+
+#define NN_COST_MAX_SETS    8u
+#define NN_COST_MAX_DEGREES 8u
+#define NN_COST_STAGES      3u
+
+/* Times under one parameter set. A degree costs what the next larger one listed does; larger ones
+ * cannot be had. */
+typedef struct nn_cost_set {
+    char params[16];
+    bool estimated; /* not measured */
+    size_t degree_count;
+    unsigned degree[NN_COST_MAX_DEGREES];                /* rising */
+    double seconds[NN_COST_STAGES][NN_COST_MAX_DEGREES]; /* stages with 16, 32, 64 channels */
+    /* what the first activation of a stage costs more (or less) */
+    double change[NN_COST_STAGES];
+    /* beside all activations: pooling and linear layer */
+    double fixed;
+} nn_cost_set;
+
+struct nn_cost {
+    char machine[120];
+    unsigned threads;
+    size_t count;
+    nn_cost_set set[NN_COST_MAX_SETS];
+};
+
+fhola_status nn_cost_parse(nn_cost **cost, const char *text, size_t length,
+                           const char *name) FHOLA_WARN_UNUSED;
+
+/* FHOLA_PARAM, naming the sets there are, if `params` is not among them. */
+fhola_status nn_cost_find(const nn_cost_set **set, const nn_cost *cost,
+                          const char *params) FHOLA_WARN_UNUSED;
+
+/* Activation i is the first of its stage: after the first convolution, or after one of stride 2. */
+bool nn_cost_is_first(const nn_model *model, size_t i);
+
+/* Seconds of activation i with that degree; infinite if the set cannot do it. */
+double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree);
+
+#endif
