@@ -67,12 +67,12 @@ violations()
 # First that the check itself notices what it must, and nothing else.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -p "$scratch/ckks/kernel" "$scratch/ola" "$scratch/nn/cmd"
+mkdir -p "$scratch/ckks/kernel" "$scratch/ola" "$scratch/nn/cmd" "$scratch/nn/graph" "$scratch/nn/encrypted"
 for header in ckks/status.h ckks/ckks.h ckks/rns.h ckks/bootstrap.h ckks/kernel/kernel.h ola/ola.h nn/nn.h nn/graph/model.h; do
     : > "$scratch/$header"
 done
 echo '#include "ckks/rns.h"' > "$scratch/ckks/bootstrap.c"
-echo '#include "ckks/ckks.h"' > "$scratch/nn/model.c"
+echo '#include "ckks/ckks.h"' > "$scratch/nn/graph/model.c"
 if [ -n "$(violations "$scratch")" ]; then
     echo "check_layers.sh objects to a correct tree:"
     violations "$scratch"
@@ -81,7 +81,7 @@ fi
 echo '#include "bootstrap.h"' > "$scratch/ckks/rns.c"
 echo ' # include "ckks/ckks.h"' > "$scratch/ckks/kernel/portable.c"
 echo '#include "ckks/ckks.h"' > "$scratch/ola/fit.c"
-echo '#include "ckks/rns.h"' > "$scratch/nn/infer.c"
+echo '#include "ckks/rns.h"' > "$scratch/nn/encrypted/infer.c"
 echo '#include "nn/graph/model.h"' > "$scratch/nn/cmd/main.c"
 echo '#include "ckks/ckks.h"' > "$scratch/nn/nn.h"
 echo '#include "ckks/nowhere.h"' > "$scratch/ckks/encode.c"
