@@ -3,6 +3,8 @@
 #ifndef FHOLA_STATUS_H
 #define FHOLA_STATUS_H
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -41,10 +43,24 @@ const char *fhola_strerror(fhola_status status);
  * failure. Valid until the thread's next failure. */
 const char *fhola_detail(void);
 
-/* Records the detail message (printf format, cut at 511 bytes) of a failure for this thread and
- * returns `status`. Meant for code that extends the library: `return fhola_fail(FHOLA_PARAM,
- * "degree %u is above 63", d);` */
+/* Records the detail message (printf format) of a failure for this thread and returns `status`.
+ * Meant for code that extends the library: `return fhola_fail(FHOLA_PARAM, "degree %u is above 63",
+ * d);` The message is kept as fhola_escape makes it, in at most 511 bytes. */
 fhola_status fhola_fail(fhola_status status, const char *format, ...) FHOLA_PRINTF(2, 3);
+
+/* ---- text that comes from strangers: names of files and classes ---- */
+
+/* Bytes of the well-formed UTF-8 character (RFC 3629) at the start of `text`; 0: there is none. */
+size_t fhola_utf8_length(const char *text, size_t length);
+
+/* Whether a terminal shows the text and obeys nothing in it: well-formed UTF-8 without control
+ * characters (C0, DEL, C1), without line and paragraph separators, without the characters that
+ * change the direction of writing (Unicode's Bidi_Control). */
+int fhola_is_printable(const char *text, size_t length);
+
+/* Copies `text` to `out` of `room` > 8 bytes, so that it is printable: any byte of another
+ * character becomes \xNN. What does not fit loses its middle, not its end. */
+void fhola_escape(char *out, size_t room, const char *text);
 
 #ifdef __cplusplus
 }

@@ -47,30 +47,6 @@ static bool next_is(const reader *r, unsigned char c)
     return r->at < r->end && *r->at == c;
 }
 
-/* Bytes of the well-formed UTF-8 sequence at `at` (RFC 3629, table in section 4), 0 if there is
- * none. */
-static size_t utf8_length(const unsigned char *at, const unsigned char *end)
-{
-    size_t left = (size_t)(end - at);
-    unsigned char first = at[0];
-    if (first < 0x80) return 1;
-    size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-    if (length == 0 || left < length) return 0;
-    unsigned char low = 0x80, high = 0xbf;
-    if (first == 0xe0)
-        low = 0xa0;
-    else if (first == 0xed)
-        high = 0x9f;
-    else if (first == 0xf0)
-        low = 0x90;
-    else if (first == 0xf4)
-        high = 0x8f;
-    if (at[1] < low || at[1] > high) return 0;
-    for (size_t i = 2; i < length; i++)
-        if (at[i] < 0x80 || at[i] > 0xbf) return 0;
-    return length;
-}
-
 static size_t encode_utf8(char *out, uint32_t code)
 {
     if (code < 0x80) {
@@ -150,7 +126,7 @@ static fhola_status read_string_body(reader *r, char *out)
             fhola_status status = read_escape(r, out, &length);
             if (status != FHOLA_OK) return status;
         } else {
-            length = utf8_length(r->at, r->end);
+            length = fhola_utf8_length((const char *)r->at, (size_t)(r->end - r->at));
             if (length == 0) return reject(r, "not UTF-8");
             memcpy(out, r->at, length);
             r->at += length;
@@ -441,14 +417,18 @@ void nn_text_format(nn_text *text, const char *format, ...)
 
 void nn_json_add_string(nn_text *text, const char *string)
 {
+    size_t length = strlen(string), bytes;
     nn_text_add(text, "\"");
-    for (; *string; string++) {
-        if (*string == '"' || *string == '\\')
-            nn_text_format(text, "\\%c", *string);
-        else if ((unsigned char)*string < 0x20)
-            nn_text_format(text, "\\u%04x", (unsigned)(unsigned char)*string);
+    for (size_t at = 0; at < length; at += bytes ? bytes : 1) {
+        bytes = fhola_utf8_length(string + at, length - at);
+        if (!bytes)
+            nn_text_add(text, "\\ufffd"); /* JSON is UTF-8: no place for other bytes */
+        else if (string[at] == '"' || string[at] == '\\')
+            nn_text_format(text, "\\%c", string[at]);
+        else if ((unsigned char)string[at] < 0x20)
+            nn_text_format(text, "\\u%04x", (unsigned)(unsigned char)string[at]);
         else
-            add_bytes(text, string, 1);
+            add_bytes(text, string + at, bytes);
     }
     nn_text_add(text, "\"");
 }

@@ -548,7 +548,9 @@ static void print_text(const bench *b)
     printf("\npredicted seconds by the kind of work:\n");
     for (size_t k = 0; k < CKKS_WORK_KINDS; k++)
         printf("  %-16s %8.4f\n", ckks_work_name((ckks_work_kind)k), s.kind[k]);
-    printf("\n%s, %s, %u threads: %.2f s a picture (first one %.2f s), %s\n", b->model_name,
+    printf("\n");
+    nn_cmd_show(stdout, b->model_name);
+    printf(", %s, %u threads: %.2f s a picture (first one %.2f s), %s\n",
            ckks_context_isa(b->context), b->threads, b->seconds, b->first_seconds, b->class_name);
     printf("MiB: keys %.0f, plaintexts %.0f, workspace %.0f\n",
            (double)ckks_eval_keys_bytes(b->keys) / MEBI,

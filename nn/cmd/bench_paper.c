@@ -317,7 +317,8 @@ static double other_seconds(const result *r)
 
 static void print_header(const nn_cmd_bench_options *o)
 {
-    printf("%s, %.0f encrypted picture%s each", o->model, o->pictures, o->pictures > 1 ? "s" : "");
+    nn_cmd_show(stdout, o->model);
+    printf(", %.0f encrypted picture%s each", o->pictures, o->pictures > 1 ? "s" : "");
 #ifdef _OPENMP
     printf(", %d threads", omp_get_max_threads());
 #endif

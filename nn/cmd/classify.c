@@ -27,7 +27,7 @@ static const nn_cmd_option options[] = {
                 "parameter set (default R15; 'fhola params' lists them)"),
     NN_CMD_WHOLE("record", 0, "N", classify_options, record, 0, 1e9,
                  "PICTURE is a CIFAR batch; take its record N, counted from 0"),
-    NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, 4096,
+    NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, NN_CMD_MAX_THREADS,
                  "number of threads (default: one a processor)"),
     NN_CMD_FLAG("quiet", 'q', classify_options, quiet, "no progress line"),
     NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object"),

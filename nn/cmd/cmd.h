@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "nn/nn.h"
 #include "status.h"
@@ -96,6 +97,9 @@ void nn_cmd_print_help(const nn_cmd_command *command);
 const char *nn_cmd_nearest(const char *word, const char *const *candidates, size_t count);
 
 /* ---- messages ---- */
+
+/* Prints a name that may hold anything (of a file, a machine), escaped for the terminal. */
+void nn_cmd_show(FILE *stream, const char *text);
 
 /* "fhola COMMAND: message" and a hint at the help on stderr; returns NN_CMD_WRONG_USE. */
 int nn_cmd_wrong_use(const char *command, const char *format, ...) FHOLA_PRINTF(2, 3);
@@ -191,8 +195,13 @@ void nn_cmd_network_clear(nn_cmd_network *network);
  * batch. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record);
 
+/* More would be of no use, and beyond what a system lets a process have OpenMP ends the program. */
+#define NN_CMD_MAX_THREADS 256
+
 /* Sets the number of threads of OpenMP; 0 leaves it as it is. */
 void nn_cmd_set_threads(double threads);
+/* No more than NN_CMD_MAX_THREADS, whatever the environment says. */
+void nn_cmd_bound_threads(void);
 unsigned nn_cmd_threads(void); /* that a parallel region has from now on */
 /* this process's largest size so far, in MiB; NaN if nobody tells */
 double nn_cmd_peak_mib(void);
@@ -204,7 +213,8 @@ double nn_cmd_peak_mib(void);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores,
                                                    double top, bool json);
 
-/* For JSON: a number (null if it is not finite), a string with its quotes. */
+/* For JSON: a number (null if it is not finite); a string with its quotes, valid for any bytes: those
+ * of no character become U+FFFD. */
 void nn_cmd_json_number(double number);
 void nn_cmd_json_string(const char *string);
 

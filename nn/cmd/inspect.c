@@ -44,7 +44,8 @@ static void text_member(report *r, const char *name, const char *value)
     if (r->json)
         nn_cmd_json_string(value);
     else
-        printf("%s\n", value);
+        nn_cmd_show(stdout, value);
+    if (!r->json) printf("\n");
 }
 
 static void number_member(report *r, const char *name, double value)
@@ -91,7 +92,7 @@ static void report_client(report *r, const nn_client *c)
         if (r->json)
             nn_cmd_json_string(nn_client_class(c, i));
         else
-            printf("%s", nn_client_class(c, i));
+            nn_cmd_show(stdout, nn_client_class(c, i));
     }
     printf(r->json ? "]" : "\n");
     number_member(r, "values", (double)nn_client_input_values(c));
@@ -360,7 +361,7 @@ static fhola_status inspect_cost(report *r, const char *path)
         if (r->json)
             nn_cmd_json_string(nn_cost_params(cost, i));
         else
-            printf("%s", nn_cost_params(cost, i));
+            nn_cmd_show(stdout, nn_cost_params(cost, i));
     }
     printf(r->json ? "]" : "\n");
     finish(r);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program: picks the subcommand. */
+#define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nn/cmd/cmd.h"
 
@@ -23,11 +27,10 @@ static const nn_cmd_command *find(const char *name)
         names[i + 2] = commands[i]->name;
     }
     const char *nearest = nn_cmd_nearest(name, names, COMMAND_COUNT + 2);
-    if (nearest)
-        fprintf(stderr, "fhola: no command '%s'; did you mean '%s'?\nTry 'fhola help'.\n", name,
-                nearest);
-    else
-        fprintf(stderr, "fhola: no command '%s'\nTry 'fhola help'.\n", name);
+    fprintf(stderr, "fhola: no command '");
+    nn_cmd_show(stderr, name);
+    fprintf(stderr, nearest ? "'; did you mean '%s'?\n" : "'\n", nearest);
+    fprintf(stderr, "Try 'fhola help'.\n");
     return NULL;
 }
 
@@ -76,8 +79,23 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
     return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
 }
 
+/* A descriptor 0, 1 or 2 that the caller has closed would be given to the next file, which standard
+ * output would then write into. Opened the wrong way round, so that its use is an error as if it
+ * were closed. */
+static bool fill_descriptors(void)
+{
+    for (int descriptor = 0; descriptor <= 2; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 &&
+            open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY) != descriptor)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!fill_descriptors()) return 1 + (int)FHOLA_IO;
+    (void)signal(SIGXFSZ, SIG_IGN); /* too large a file is an error of the write */
+    nn_cmd_bound_threads();
     if (argc < 2) {
         fprintf(stderr, "usage: fhola COMMAND ...\nTry 'fhola help'.\n");
         return NN_CMD_WRONG_USE;

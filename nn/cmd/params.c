@@ -58,8 +58,9 @@ static void print_text(const char *name, const ckks_params *p)
     unsigned log_n = ckks_params_get_spec(p)->log_n,
              primes = ckks_params_chain(p) + ckks_params_special(p);
     ckks_basis q = ckks_basis_chain(p), s = ckks_basis_special(p);
-    printf("%s: N = 2^%u, 2^%u slots, %u + %u primes\n", name, log_n, log_n - 1,
-           ckks_params_chain(p), ckks_params_special(p));
+    nn_cmd_show(stdout, name);
+    printf(": N = 2^%u, 2^%u slots, %u + %u primes\n", log_n, log_n - 1, ckks_params_chain(p),
+           ckks_params_special(p));
     for (unsigned i = 0; i < primes; i++) {
         printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i),
                ckks_params_log2(p, one(i)), role_name(p, i));
@@ -85,9 +86,11 @@ static void print_json(const char *name, const ckks_params *p)
 {
     unsigned primes = ckks_params_chain(p) + ckks_params_special(p);
     ckks_basis q = ckks_basis_chain(p), s = ckks_basis_special(p);
-    printf("{\"name\": \"%s\", \"log_n\": %u, \"log2_q\": %.4f, \"log2_p\": %.4f, \"log2_qp\": "
+    printf("{\"name\": ");
+    nn_cmd_json_string(name);
+    printf(", \"log_n\": %u, \"log2_q\": %.4f, \"log2_p\": %.4f, \"log2_qp\": "
            "%.4f, \"log2_qp_cap\": %.0f, ",
-           name, ckks_params_get_spec(p)->log_n, ckks_params_log2(p, q), ckks_params_log2(p, s),
+           ckks_params_get_spec(p)->log_n, ckks_params_log2(p, q), ckks_params_log2(p, s),
            ckks_params_log2(p, q | s), ckks_params_log2_cap(p));
     printf("\"digits\": %u, \"log2_ephemeral\": %.4f, \"log2_ephemeral_cap\": %.0f, "
            "\"hamming_weight\": %u, \"primes\": [",

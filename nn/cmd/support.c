@@ -40,13 +40,30 @@ static void begin_message(const char *command)
             nn_cmd_colours(STDERR_FILENO) ? "\033[1;31mfhola %s:\033[0m " : "fhola %s: ", command);
 }
 
+void nn_cmd_show(FILE *stream, const char *text)
+{
+    size_t room = 4 * strlen(text) + 16; /* as if every byte were escaped */
+    char *shown = malloc(room);
+    if (shown) fhola_escape(shown, room, text);
+    fputs(shown ? shown : "?", stream);
+    free(shown);
+}
+
 int nn_cmd_wrong_use(const char *command, const char *format, ...)
 {
     va_list args;
     begin_message(command);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
+    char *message = length < 0 ? NULL : malloc((size_t)length + 1);
+    if (message) {
+        va_start(args, format);
+        vsnprintf(message, (size_t)length + 1, format, args);
+        va_end(args);
+    }
+    nn_cmd_show(stderr, message ? message : "wrong usage");
+    free(message);
     fprintf(stderr, "\nTry 'fhola help %s'.\n", command);
     return NN_CMD_WRONG_USE;
 }
@@ -118,10 +135,11 @@ void nn_cmd_report_file(const char *path, const char *what)
     struct stat info;
     if (strcmp(path, "-") == 0 || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return;
     double bytes = (double)info.st_size;
+    nn_cmd_show(stdout, path);
     if (bytes < 1e6)
-        printf("%s  %.0f KB  %s\n", path, bytes / 1e3, what);
+        printf("  %.0f KB  %s\n", bytes / 1e3, what);
     else
-        printf("%s  %.1f MB  %s\n", path, bytes / 1e6, what);
+        printf("  %.1f MB  %s\n", bytes / 1e6, what);
 }
 
 fhola_status nn_cmd_check_output(const char *path)
@@ -152,6 +170,16 @@ void nn_cmd_set_threads(double threads)
     if (threads >= 1) omp_set_num_threads((int)threads);
 #else
     (void)threads;
+#endif
+}
+
+void nn_cmd_bound_threads(void)
+{
+#ifdef _OPENMP
+    if (omp_get_max_threads() <= NN_CMD_MAX_THREADS) return;
+    fprintf(stderr, "fhola: OMP_NUM_THREADS asks for %d threads, there will be %d\n",
+            omp_get_max_threads(), NN_CMD_MAX_THREADS);
+    omp_set_num_threads(NN_CMD_MAX_THREADS);
 #endif
 }
 
@@ -219,17 +247,29 @@ void nn_cmd_json_number(double number)
         printf("null");
 }
 
+/* The code of a character of 2 or 3 bytes. */
+static unsigned code_of(const char *character, size_t bytes)
+{
+    unsigned code = (unsigned char)character[0] & (bytes == 2 ? 0x1fu : 0x0fu);
+    for (size_t i = 1; i < bytes; i++) code = code << 6 | ((unsigned char)character[i] & 0x3fu);
+    return code;
+}
+
 void nn_cmd_json_string(const char *string)
 {
+    size_t length = strlen(string), bytes;
     putchar('"');
-    for (; *string; string++) {
-        unsigned char c = (unsigned char)*string;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 0x20)
-            printf("\\u%04x", c);
+    for (size_t at = 0; at < length; at += bytes ? bytes : 1) {
+        const char *c = string + at;
+        bytes = fhola_utf8_length(c, length - at);
+        if (!bytes)
+            printf("\\ufffd"); /* JSON is UTF-8: no place for other bytes */
+        else if (*c == '"' || *c == '\\')
+            printf("\\%c", *c);
+        else if (fhola_is_printable(c, bytes))
+            fwrite(c, 1, bytes, stdout);
         else
-            putchar(c);
+            printf("\\u%04x", bytes == 1 ? (unsigned)(unsigned char)*c : code_of(c, bytes));
     }
     putchar('"');
 }

@@ -308,14 +308,6 @@ static fhola_status read_numbers(double out[3], const loader *l, const char *key
                       : fhola_fail(FHOLA_FORMAT, "%s is not an array of 3 numbers", name);
 }
 
-/* Names end up on terminals: no control characters. */
-static bool printable(const char *name)
-{
-    for (; *name; name++)
-        if ((unsigned char)*name < 0x20 || *name == 0x7f) return false;
-    return true;
-}
-
 static char *copy_string(const char *string)
 {
     size_t length = strlen(string) + 1;
@@ -326,9 +318,10 @@ static char *copy_string(const char *string)
 
 static fhola_status set_class(nn_model *model, size_t index, const char *name, const loader *l)
 {
-    if (!printable(name) || strlen(name) > 255)
+    if (!fhola_is_printable(name, strlen(name)) || strlen(name) > 255)
         return fhola_fail(FHOLA_FORMAT,
-                          "%s: the name of class %zu has control characters or more than 255 bytes",
+                          "%s: the name of class %zu has control characters, is no UTF-8 or longer "
+                          "than 255 bytes",
                           l->path, index);
     model->class_names[index] = copy_string(name);
     return model->class_names[index]

@@ -160,14 +160,6 @@ static void free_names(char **name, size_t count)
     free(name);
 }
 
-/* Names end up on terminals: no control characters. */
-static int printable(const char *name, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) return 0;
-    return 1;
-}
-
 static fhola_status take_name(char **name, cursor *c, const ckks_reader *r, size_t index)
 {
     size_t length = take32(c);
@@ -177,9 +169,9 @@ static fhola_status take_name(char **name, cursor *c, const ckks_reader *r, size
                                 MAX_NAME);
     const char *text = (const char *)take_bytes(c, length);
     if (!text) return taken(c, r);
-    if (!printable(text, length))
-        return ckks_reader_fail(r, FHOLA_FORMAT, "the name of class %zu has control characters",
-                                index);
+    if (!fhola_is_printable(text, length))
+        return ckks_reader_fail(
+            r, FHOLA_FORMAT, "the name of class %zu has control characters or is no UTF-8", index);
     *name = calloc(length + 1, 1);
     if (!*name) return fhola_fail(FHOLA_NOMEM, "no memory for class names");
     memcpy(*name, text, length);
