@@ -240,6 +240,46 @@ START_TEST(fits_other_functions)
 }
 END_TEST
 
+/* Its sensitivities are of polynomials behind another sine. */
+START_TEST(refuses_a_profile_of_another_eps)
+{
+    setting s = set_up();
+    nn_profile *profile;
+    nn_plan *plan = NULL;
+    s.options.eps = 0.125;
+    succeed(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL));
+    s.options.profile = profile;
+    s.options.eps = 0.25;
+    fail_with(nn_plan_make(&plan, s.model, s.calibration, NULL, &s.options, NULL, NULL),
+              FHOLA_PARAM, "eps 0.125, the plan is for eps 0.25");
+    ck_assert_ptr_null(plan);
+    nn_profile_free(profile);
+    tear_down(&s);
+}
+END_TEST
+
+static void count_fits(void *user, const char *step, size_t done, size_t total)
+{
+    if (strcmp(step, "fit") == 0 && done == total) ++*(unsigned *)user;
+}
+
+/* Any plan keeps a loss of 100 points: the cheapest is fitted once, not again for every loss that
+ * leads to it. */
+START_TEST(fits_no_schedule_twice)
+{
+    setting s = set_up();
+    nn_plan *plan;
+    unsigned fits = 0;
+    s.options.depth = 0;
+    s.options.max_loss = 100;
+    succeed(nn_plan_make(&plan, s.model, s.calibration, s.held_out, &s.options, count_fits, &fits));
+    ck_assert_uint_eq(nn_plan_depth(plan), 14);
+    ck_assert_uint_eq(fits, 1);
+    nn_plan_free(plan);
+    tear_down(&s);
+}
+END_TEST
+
 START_TEST(refuses_bad_options)
 {
     static const double not_a_number = (double)NAN;
@@ -285,6 +325,8 @@ int main(void)
     tcase_add_test(tcase, exchanges_improve_a_schedule);
     tcase_add_test(tcase, is_deterministic);
     tcase_add_test(tcase, fits_other_functions);
+    tcase_add_test(tcase, refuses_a_profile_of_another_eps);
+    tcase_add_test(tcase, fits_no_schedule_twice);
     tcase_add_test(tcase, refuses_bad_options);
     return run_tests("make_plan", tcase, 300);
 }

@@ -224,8 +224,36 @@ expect 3 "$fhola" eval resnet20 batch.bin --plan small.plan << 'END'
 fhola eval: invalid parameter: small.plan: the plan is for another model: weights ID, the model's are ID
 END
 expect 3 "$fhola" plan ./small.fhola small.profile batch.bin --budget 30 --cost cost.json --params R15-A3 -o y << 'END'
-fhola plan: invalid parameter: the table of costs has no parameter set R15-A3, only R15 R16
+fhola plan: invalid parameter: a budget of 30 seconds needs the costs of the parameter set R15-A3, which the table lacks: 'fhola bench --calibrate' measures them
 END
+expect 3 "$fhola" plan ./small.fhola small.profile batch.bin --depth 20 --params R16 -o y << 'END'
+fhola plan: invalid parameter: the profile was made with eps 0.25, the plan is for eps 0.125
+END
+# what could not be compiled for the set
+while read -r options <&3 && read -r message <&3; do
+    expect 3 sh -c '"$0" plan ./small.fhola small.profile batch.bin -o y '"$options" "$fhola" << END
+fhola plan: invalid parameter: $message
+END
+done 3<< 'END'
+--depth 20 --max-degree 31
+--max-degree 31 needs 6 residual levels, the parameter set R15 has 5: --params names another one, or none
+--degrees 3,7,16 --params R15-28
+degree 16 needs 6 residual levels, the parameter set R15-28 has 5: --params names another one, or none
+--composite 15,15,27 --params R16-6
+a composition of depth 14 needs 15 residual levels, the parameter set R16-6 has 6: --params names another one, or none
+--depth 20 --eps 0
+eps 0: the parameter set R15 has 0.25: --params names another one, or none
+--depth 20 --params toy
+the parameter set toy cannot bootstrap
+--depth 20 --params R99
+no parameter set is called 'R99'
+END
+# a set the table of costs knows nothing of: levels count, and by itself no degree is too high for it
+cases=$((cases + 1))
+"$fhola" plan ./small.fhola small.profile batch.bin --depth 400 --params R15-28 --report page.html --points 0 -o deep.plan > /dev/null 2> err ||
+    wrong "plan for R15-28: $(cat err)"
+"$fhola" compile ./small.fhola deep.plan --params R15-28 -o deep.fhola > /dev/null 2> err || wrong "a plan for R15-28: $(cat err)"
+rm -f page.html deep.*
 # a stream: what follows a sound picture is damaged
 { cat picture.ct && head -c 1000 picture.ct; } > two.ct
 expect 7 "$fhola" infer small.fhola eval.keys two.ct -o y << 'END'

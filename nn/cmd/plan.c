@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
 #include "ola/ola.h"
 
 #define MAX_ACTIVATIONS 400u
 #define PATH_ROOM       4096u
-#define COMPARED        1000u /* calibration pictures that --ablation and the report's frontier fit to */
+#define NO_PARAMS       "none"
+/* of the largest degree chosen by default, 31 */
+#define MAX_CHOSEN_DEPTH 5u
+#define COMPARED         1000u /* calibration pictures that --ablation and the report's frontier fit to */
 
 typedef struct plan_options {
     const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight,
@@ -50,9 +54,10 @@ static const nn_cmd_option options[] = {
                 "the exact network's activation: relu, gelu, silu or a JSON file of "
                 "points\n(default: what the model says)"),
     NN_CMD_TEXT("params", 0, "SET", plan_options, params,
-                "parameter set of the costs (default R15)"),
+                "parameter set that the plan is for: its levels, its eps, its costs\n(default R15; "
+                "none: for any, by levels)"),
     NN_CMD_WHOLE("max-degree", 0, "N", plan_options, max_degree, 3, 63,
-                 "largest degree (default 15; 31 for sets other than R15)"),
+                 "largest degree (default: the largest the parameter set has levels for)"),
     NN_CMD_TEXT("cost", 0, "FILE", plan_options, cost,
                 "times of the layers (default: the bundled table)"),
     NN_CMD_TEXT("heldout", 0, "FILE", plan_options, held_out,
@@ -70,7 +75,8 @@ static const nn_cmd_option options[] = {
                  "(default 0: as the sensitivities say)"),
     NN_CMD_NUMBER(
         "eps", 0, "X", plan_options, eps, 0, 0.25,
-        "the bootstrap's sine takes the value w to sin(2 pi X w) (default 0.25;\n0: no sine)"),
+        "the bootstrap's sine takes the value w to sin(2 pi X w) (default: the\nparameter set's; "
+        "0: no sine)"),
     NN_CMD_TEXT("report", 0, "FILE", plan_options, report, "write an HTML page"),
     NN_CMD_WHOLE("points", 0, "N", plan_options, points, 0, 32,
                  "measured points of the report's frontier (default 5, 0: none)"),
@@ -186,6 +192,56 @@ static bool parse_composite(ola_composite *sign, fhola_status *status, const pla
     return *status == FHOLA_OK;
 }
 
+/* ---- the parameter set ---- */
+
+static fhola_status check_levels(const char *what, unsigned degree, unsigned depth,
+                                 const plan_options *o, const ckks_params_spec *spec)
+{
+    if (1 + depth <= spec->residual_levels) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM,
+                      "%s %u needs %u residual levels, the parameter set %s has %u: --params names "
+                      "another one, or none",
+                      what, degree, 1 + depth, o->params, spec->residual_levels);
+}
+
+/* What 'fhola compile' would refuse for this set. */
+static fhola_status check_against(const nn_plan_options *chosen, const plan_options *o,
+                                  const ckks_params_spec *spec)
+{
+    fhola_status status = FHOLA_OK;
+    unsigned depth = 1;
+    if (spec->eval_mod_levels == 0)
+        return fhola_fail(FHOLA_PARAM, "the parameter set %s cannot bootstrap", o->params);
+    if (fabs(chosen->eps - spec->eps) > 1e-12)
+        return fhola_fail(
+            FHOLA_PARAM, "eps %g: the parameter set %s has %g: --params names another one, or none",
+            chosen->eps, o->params, spec->eps);
+    for (unsigned k = 0; chosen->sign && k < chosen->sign->count; k++)
+        depth += ola_depth(chosen->sign->degree[k]);
+    if (chosen->sign) return check_levels("a composition of depth", depth, depth, o, spec);
+    for (size_t i = 0; chosen->degrees && i < MAX_ACTIVATIONS && status == FHOLA_OK; i++)
+        status = check_levels("degree", chosen->degrees[i], ola_depth(chosen->degrees[i]), o, spec);
+    if (status == FHOLA_OK && !chosen->degrees)
+        status = check_levels("--max-degree", chosen->max_degree, ola_depth(chosen->max_degree), o,
+                              spec);
+    return status;
+}
+
+/* Sets eps and the largest degree, so that what is planned for a set can be compiled for it. */
+static fhola_status choose_for_set(nn_plan_options *chosen, const plan_options *o)
+{
+    ckks_params_spec spec = {.eps = chosen->eps, .residual_levels = 1 + MAX_CHOSEN_DEPTH};
+    bool any = strcmp(o->params, NO_PARAMS) == 0;
+    fhola_status status = any ? FHOLA_OK : ckks_params_spec_named(&spec, o->params);
+    if (status != FHOLA_OK) return status;
+    unsigned depth =
+        spec.residual_levels < 1 + MAX_CHOSEN_DEPTH ? spec.residual_levels - 1 : MAX_CHOSEN_DEPTH;
+    chosen->params = any ? NULL : o->params;
+    chosen->eps = o->eps >= 0 ? o->eps : spec.eps;
+    chosen->max_degree = o->max_degree > 0 ? (unsigned)o->max_degree : (1u << depth) - 1;
+    return any ? FHOLA_OK : check_against(chosen, o, &spec);
+}
+
 typedef struct plan_work {
     nn_model *model;
     nn_profile *profile;
@@ -212,34 +268,6 @@ static fhola_status load_pictures(plan_work *w, const plan_options *o)
     return status;
 }
 
-static fhola_status load_cost(plan_work *w, const plan_options *o)
-{
-    char path[PATH_ROOM];
-    if (o->cost) return nn_cost_load(&w->cost, o->cost);
-    nn_cmd_bundled(path, sizeof path, "models", "cost", ".json");
-    return nn_cost_load(&w->cost, path);
-}
-
-static fhola_status load(plan_work *w, const plan_options *o)
-{
-    static char name[] = "plan";
-    fhola_status status = nn_cmd_check_output(o->output);
-    if (status == FHOLA_OK) status = nn_cmd_check_output(o->report);
-    if (status == FHOLA_OK) status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
-    if (status == FHOLA_OK && o->function) status = nn_model_set_function(w->model, o->function);
-    if (status == FHOLA_OK) status = load_cost(w, o);
-    w->options.cost = w->cost;
-    if (status == FHOLA_OK && o->profile)
-        status = nn_profile_load(&w->profile, o->profile, w->model);
-    if (status == FHOLA_OK) status = load_pictures(w, o);
-    w->options.cost = w->cost;
-    if (status == FHOLA_OK && !w->profile && ((!o->degrees && !o->composite) || o->report))
-        status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options,
-                                 nn_cmd_progress, name);
-    w->options.profile = w->profile;
-    return status;
-}
-
 /* Comparisons need many fits, so they are made on fewer pictures. */
 static fhola_status load_compared(plan_work *w, const plan_options *o)
 {
@@ -253,12 +281,59 @@ static fhola_status load_compared(plan_work *w, const plan_options *o)
     return status;
 }
 
+static bool cost_knows(const nn_cost *cost, const char *params)
+{
+    for (size_t k = 0; params && k < nn_cost_sets(cost); k++)
+        if (strcmp(nn_cost_params(cost, k), params) == 0) return true;
+    return false;
+}
+
+/* Where the table knows nothing of the parameter set, levels count instead: all but a budget of
+ * seconds can do without. */
+static fhola_status load_cost(plan_work *w, const plan_options *o)
+{
+    char path[PATH_ROOM];
+    nn_cmd_bundled(path, sizeof path, "models", "cost", ".json");
+    fhola_status status = nn_cost_load(&w->cost, o->cost ? o->cost : path);
+    if (status != FHOLA_OK) return status;
+    if (cost_knows(w->cost, w->options.params))
+        w->options.cost = w->cost;
+    else if (o->budget > 0)
+        return fhola_fail(FHOLA_PARAM,
+                          "a budget of %g seconds needs the costs of the parameter set %s, which "
+                          "the table lacks: 'fhola bench --calibrate' measures them",
+                          o->budget, o->params);
+    return FHOLA_OK;
+}
+
+static fhola_status load(plan_work *w, const plan_options *o)
+{
+    static char name[] = "plan";
+    fhola_status status = nn_cmd_check_output(o->output);
+    if (status == FHOLA_OK) status = nn_cmd_check_output(o->report);
+    if (status == FHOLA_OK) status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
+    if (status == FHOLA_OK && o->function) status = nn_model_set_function(w->model, o->function);
+    if (status == FHOLA_OK) status = load_cost(w, o);
+    if (status == FHOLA_OK && o->profile)
+        status = nn_profile_load(&w->profile, o->profile, w->model);
+    if (status == FHOLA_OK) status = load_pictures(w, o);
+    if (status == FHOLA_OK && (o->report || o->max_loss > 0) && !w->held_out)
+        status = fhola_fail(FHOLA_PARAM, "%s has too few records to hold some out: add --heldout",
+                            o->calibration);
+    if (status == FHOLA_OK && (o->ablation || o->report)) status = load_compared(w, o);
+    if (status == FHOLA_OK && !w->profile && ((!o->degrees && !o->composite) || o->report))
+        status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options,
+                                 nn_cmd_progress, name);
+    w->options.profile = w->profile;
+    return status;
+}
+
 static fhola_status compare(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
-    fhola_status status = load_compared(w, o);
+    fhola_status status = FHOLA_OK;
     const nn_batch *judged = w->judged ? w->judged : w->held_out;
-    if (status == FHOLA_OK && o->ablation)
+    if (o->ablation)
         status = nn_compare_ablation(&w->ablation, w->model, w->compared, w->held_out, judged,
                                      &w->options, nn_cmd_progress, name);
     if (status == FHOLA_OK && o->report && o->points >= 2)
@@ -361,23 +436,17 @@ static int run(int argc, char **argv)
     w.options.seconds = o.budget;
     w.options.max_loss = o.max_loss;
     w.options.degrees = o.degrees ? degrees : NULL;
-    w.options.params = o.params;
     w.options.refine_pictures = (size_t)o.refine;
-    if (o.composite) {
-        fhola_status status;
-        if (!parse_composite(&w.sign, &status, &o))
-            return status == FHOLA_OK ? NN_CMD_WRONG_USE : nn_cmd_finish("plan", status);
-        w.options.sign = &w.sign;
+    fhola_status status = FHOLA_OK;
+    if (o.composite && !parse_composite(&w.sign, &status, &o))
+        return status == FHOLA_OK ? NN_CMD_WRONG_USE : nn_cmd_finish("plan", status);
+    w.options.sign = o.composite ? &w.sign : NULL;
+    status = choose_for_set(&w.options, &o);
+    if (status == FHOLA_OK && o.composite)
         printf("composition: ReLU within 2^%.2f of the half-width, sign within 2^%.2f from 2^%.2f "
                "on\n",
                log2(w.sign.relu_error), log2(w.sign.error), log2(w.sign.delta));
-    }
-    if (o.max_degree > 0)
-        w.options.max_degree = (unsigned)o.max_degree;
-    else if (strcmp(o.params, "R15") != 0)
-        w.options.max_degree = 31;
-    if (o.eps >= 0) w.options.eps = o.eps;
-    fhola_status status = make(&w, &o);
+    if (status == FHOLA_OK) status = make(&w, &o);
     release(&w);
     return nn_cmd_finish("plan", status);
 }

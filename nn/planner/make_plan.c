@@ -12,7 +12,8 @@
 #include "nn/planner/profile.h"
 #include "nn/planner/refine.h"
 
-#define MAX_TRIES 8u /* plans fitted to find one that keeps a loss */
+#define MAX_TRIES 8u   /* plans fitted to find one that keeps a loss */
+#define MAX_STEPS 100u /* predicted losses looked at for it */
 
 void nn_plan_defaults(nn_plan_options *options)
 {
@@ -60,6 +61,22 @@ static fhola_status check_budget(const nn_plan_options *o)
     return FHOLA_OK;
 }
 
+static fhola_status check_profile(const nn_plan_options *o, const nn_model *model)
+{
+    if (o->profile->model_hash != nn_model_exact_hash(model) ||
+        o->profile->count != nn_model_activations(model))
+        return fhola_fail(FHOLA_PARAM,
+                          "the profile is of another model or activation function: %016llx, the "
+                          "model's is %016llx",
+                          (unsigned long long)o->profile->model_hash,
+                          (unsigned long long)nn_model_exact_hash(model));
+    /* its sensitivities are those of polynomials behind that sine */
+    if (!o->sign && fabs(o->profile->eps - o->eps) > 1e-12)
+        return fhola_fail(FHOLA_PARAM, "the profile was made with eps %g, the plan is for eps %g",
+                          o->profile->eps, o->eps);
+    return FHOLA_OK;
+}
+
 fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *model)
 {
     if (!(o->eps >= 0 && o->eps <= 0.25))
@@ -85,13 +102,7 @@ fhola_status nn_plan_options_check(const nn_plan_options *o, const nn_model *mod
             "neither given degrees, a loss, nor fits to the exact network's inputs go with that");
     if (o->sensitivity_pictures == 0)
         return fhola_fail(FHOLA_PARAM, "sensitivities need at least one picture");
-    if (o->profile && (o->profile->model_hash != nn_model_exact_hash(model) ||
-                       o->profile->count != nn_model_activations(model)))
-        return fhola_fail(FHOLA_PARAM,
-                          "the profile is of another model or activation function: %016llx, the "
-                          "model's is %016llx",
-                          (unsigned long long)o->profile->model_hash,
-                          (unsigned long long)nn_model_exact_hash(model));
+    if (o->profile && check_profile(o, model) != FHOLA_OK) return FHOLA_PARAM;
     for (size_t i = 0; o->degrees && i < nn_model_activations(model); i++)
         if (o->degrees[i] < 1 || o->degrees[i] > NN_MAX_DEGREE)
             return fhola_fail(FHOLA_PARAM, "degree %u of activation %zu is not 1 to %u",
@@ -183,87 +194,109 @@ static fhola_status fit_degrees(nn_plan **plan, const work *w, const unsigned *d
 
 /* ---- within a loss of accuracy ---- */
 
-/* Degrees of the cheapest schedule predicted to keep `accuracy`, or of the best one there is. */
-static fhola_status degrees_for_accuracy(unsigned *degrees, bool *best, const nn_degrees *table,
-                                         const nn_margins *margins, double accuracy)
-{
+/* A search among the schedules of the frontier, cheapest first: those before `least` lose too much,
+ * that at `kept` is the cheapest found that does not (none yet: the number of schedules). */
+typedef struct loss_search {
+    const work *work;
+    const nn_degrees *table;
+    const nn_margins *margins;
     ola_frontier *frontier;
-    size_t *choice = calloc(table->activations, sizeof *choice);
-    if (!choice) return fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
-    fhola_status status = ola_frontier_create(&frontier, table->layers, table->activations,
-                                              (double)INFINITY, table->resolution);
-    if (status != FHOLA_OK) {
-        free(choice);
-        return status;
+    size_t *choice; /* room for one */
+    size_t least, kept;
+    nn_plan *plan; /* that at `kept` */
+    double loss;   /* of the last plan tried */
+} loss_search;
+
+/* The cheapest schedule predicted to keep the accuracy within `allowed`, or the best one there
+ * is. */
+static fhola_status find_schedule(size_t *k, const loss_search *s, double allowed)
+{
+    size_t last = ola_frontier_count(s->frontier) - 1;
+    double accuracy = nn_margins_accuracy(s->margins, 0) - allowed;
+    for (*k = 0; *k < last; ++*k) {
+        ola_schedule point;
+        fhola_status status = ola_frontier_point(s->frontier, *k, &point, s->choice);
+        if (status != FHOLA_OK) return status;
+        if (nn_margins_accuracy(s->margins, point.loss * s->table->change_per_loss) >= accuracy)
+            return FHOLA_OK;
     }
-    size_t k = 0, count = ola_frontier_count(frontier);
-    ola_schedule point;
-    for (; k < count; k++) {
-        status = ola_frontier_point(frontier, k, &point, choice);
-        if (status != FHOLA_OK ||
-            nn_margins_accuracy(margins, point.loss * table->change_per_loss) >= accuracy)
-            break;
-    }
-    *best = k + 1 >= count;
-    for (size_t i = 0; i < table->activations && status == FHOLA_OK; i++)
-        degrees[i] = table->layers[i].options[choice[i]].degree;
-    ola_frontier_destroy(frontier);
-    free(choice);
-    return status;
+    return FHOLA_OK;
 }
 
-/* Fits the schedule predicted to keep `allowed` and measures its loss on the held-out pictures.
- * Without a plan, and a loss without end, if the polynomials diverge. */
-static fhola_status try_loss(nn_plan **plan, double *loss, bool *best, const work *w,
-                             const nn_degrees *table, const nn_margins *margins, unsigned *degrees,
-                             double allowed)
+/* Fits schedule k and measures its loss on the held-out pictures: without end, and without a plan,
+ * if the polynomials diverge. */
+static fhola_status try_schedule(loss_search *s, unsigned *degrees, size_t k)
 {
+    const work *w = s->work;
+    ola_schedule point;
     nn_evaluation e;
-    double exact = nn_margins_accuracy(margins, 0);
-    *plan = NULL;
-    *loss = (double)INFINITY;
-    fhola_status status = degrees_for_accuracy(degrees, best, table, margins, exact - allowed);
-    if (status == FHOLA_OK) status = fit_degrees(plan, w, degrees);
-    if (status == FHOLA_RANGE) return FHOLA_OK;
-    if (status == FHOLA_OK)
-        status = nn_evaluate(&e, w->model, *plan, w->held_out, 0, 0, NULL, NULL);
-    if (status == FHOLA_OK) *loss = exact - 100.0 * (double)e.right / (double)e.pictures;
+    nn_plan *plan = NULL;
+    s->loss = (double)INFINITY;
+    fhola_status status = ola_frontier_point(s->frontier, k, &point, s->choice);
+    for (size_t i = 0; i < s->table->activations && status == FHOLA_OK; i++)
+        degrees[i] = s->table->layers[i].options[s->choice[i]].degree;
+    if (status == FHOLA_OK) status = fit_degrees(&plan, w, degrees);
+    if (status == FHOLA_OK) {
+        status = nn_evaluate(&e, w->model, plan, w->held_out, 0, 0, NULL, NULL);
+        if (status == FHOLA_OK)
+            s->loss =
+                nn_margins_accuracy(s->margins, 0) - 100.0 * (double)e.right / (double)e.pictures;
+    } else if (status == FHOLA_RANGE) {
+        status = FHOLA_OK;
+    }
+    if (status == FHOLA_OK && s->loss <= w->options.max_loss) {
+        nn_plan_free(s->plan);
+        s->plan = plan;
+        s->kept = k;
+    } else {
+        nn_plan_free(plan);
+        s->least = k + 1;
+    }
     return status;
 }
 
 /* The cheapest plan found that keeps the loss: a search over the predicted loss, which may be far
  * from the one measured, by doubling or halving until there is a plan that keeps it and one that
- * does not, then between the two. */
-static fhola_status search_loss(nn_plan **plan, const work *w, const nn_degrees *table,
-                                const nn_margins *margins, unsigned *degrees)
+ * does not, then between the two. No schedule is fitted twice: many losses lead to the same. */
+static fhola_status search_loss(loss_search *s, unsigned *degrees)
 {
-    double allowed = w->options.max_loss, kept = 0, missed = (double)INFINITY, loss = 0;
-    nn_plan *found = NULL;
-    bool best = false;
-    for (unsigned t = 0; t < MAX_TRIES && !(best && !found); t++) {
-        nn_plan *tried;
-        fhola_status status = try_loss(&tried, &loss, &best, w, table, margins, degrees, allowed);
-        if (status != FHOLA_OK) {
-            nn_plan_free(tried);
-            nn_plan_free(found);
-            return status;
+    double allowed = s->work->options.max_loss, kept = 0, missed = (double)INFINITY;
+    s->kept = ola_frontier_count(s->frontier);
+    for (unsigned step = 0, tries = 0; step < MAX_STEPS && tries < MAX_TRIES && s->least < s->kept;
+         step++) {
+        size_t k;
+        fhola_status status = find_schedule(&k, s, allowed);
+        if (status == FHOLA_OK && k >= s->least && k < s->kept) {
+            status = try_schedule(s, degrees, k);
+            tries++;
         }
-        if (loss <= w->options.max_loss) {
-            nn_plan_free(found);
-            found = tried;
-            kept = allowed;
-        } else {
-            nn_plan_free(tried);
-            missed = allowed;
-        }
+        if (status != FHOLA_OK) return status;
+        *(k >= s->kept ? &kept : &missed) = allowed;
         allowed = kept == 0 ? allowed / 2 : isfinite(missed) ? sqrt(kept * missed) : 2 * allowed;
     }
-    *plan = found;
-    if (found) return FHOLA_OK;
+    if (s->plan) return FHOLA_OK;
     return fhola_fail(FHOLA_RANGE,
                       "no plan found that loses at most %g points on the held-out pictures: the "
                       "last one tried loses %.2f",
-                      w->options.max_loss, loss);
+                      s->work->options.max_loss, s->loss);
+}
+
+static fhola_status search_frontier(nn_plan **plan, const work *w, const nn_degrees *table,
+                                    const nn_margins *margins, unsigned *degrees)
+{
+    loss_search s = {.work = w, .table = table, .margins = margins};
+    s.choice = calloc(table->activations, sizeof *s.choice);
+    if (!s.choice) return fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
+    fhola_status status = ola_frontier_create(&s.frontier, table->layers, table->activations,
+                                              (double)INFINITY, table->resolution);
+    if (status == FHOLA_OK) status = search_loss(&s, degrees);
+    if (status == FHOLA_OK)
+        *plan = s.plan;
+    else
+        nn_plan_free(s.plan);
+    ola_frontier_destroy(s.frontier);
+    free(s.choice);
+    return status;
 }
 
 static fhola_status make_within_loss(nn_plan **plan, const work *w, unsigned *degrees)
@@ -277,7 +310,7 @@ static fhola_status make_within_loss(nn_plan **plan, const work *w, unsigned *de
     if (status != FHOLA_OK) return status;
     status = nn_margins_create(&margins, w->model, w->held_out);
     if (status == FHOLA_OK) {
-        status = search_loss(plan, w, &table, &margins, degrees);
+        status = search_frontier(plan, w, &table, &margins, degrees);
         nn_margins_clear(&margins);
     }
     nn_degrees_clear(&table);
