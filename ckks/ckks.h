@@ -66,7 +66,8 @@ typedef struct ckks_params_spec {
     unsigned eval_mod_degree; /* even degree of the cosine polynomial */
     unsigned double_angles;   /* r */
     double eval_mod_power;    /* exponent of P(I) in the fit's weight */
-    unsigned hamming_weight;  /* of the ephemeral sparse secret of bootstrapping */
+    /* of the ephemeral sparse secret of bootstrapping: 32..N/2; 0 without bootstrapping */
+    unsigned hamming_weight;
     /* neighbouring chain primes share a limb while their product is below 2^limb_bits; 0: never */
     unsigned limb_bits;
     int insecure; /* nonzero: skip the security checks (toy rings in tests) */
@@ -77,8 +78,9 @@ typedef struct ckks_params ckks_params;
 /* Checks the specification and finds its primes. SECURITY when log2(QP) exceeds the cap of 128-bit
  * classical security for ternary secrets (Security Guidelines for Implementing Homomorphic
  * Encryption, ePrint 2024/463, table 5.2: 868 at N = 2^15, 1747 at 2^16, 3523 at 2^17, smaller
- * rings below), or when the ephemeral secret's modulus q0 p0 is too large for its Hamming
- * weight. */
+ * rings below), or when the ephemeral secret's Hamming weight is below 32 or its modulus q0 p0 too
+ * large. PARAM for anything else that is wrong, an ephemeral secret without bootstrapping and
+ * numbers that are not finite among it. */
 fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec) FHOLA_WARN_UNUSED;
 /* A named set: "R15" (default, fast), "R15-A3", "R15-A2", "R15-B"; "R16" (15 residual levels, 21
  * bits of precision), "R16-6" (six residual levels); names beginning with "toy" are insecure rings
@@ -258,7 +260,14 @@ typedef struct ckks_key_list {
  * ignored. */
 fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *context,
                                ckks_key_request request) FHOLA_WARN_UNUSED;
-void ckks_key_list_clear(ckks_key_list *list);
+void ckks_key_list_clear(ckks_key_list *list); /* NULL: does nothing */
+/* Whether a list that may come from anybody can be served: every request of a known kind, on primes
+ * and for a rotation that the parameters have, and none that would endanger the secret key. KEY,
+ * PARAM (special primes that cannot carry a key), SECURITY: a key of the ephemeral secret without
+ * bootstrapping, or from the secret key to it anywhere but at q0 p0. Whatever makes or reads keys
+ * checks this first. */
+fhola_status ckks_key_list_check(const ckks_key_list *list,
+                                 const ckks_params *params) FHOLA_WARN_UNUSED;
 
 /* progress(arg, done, total) may be NULL; a nonzero return stops with FHOLA_IO ("interrupted"). */
 typedef int (*ckks_progress_fn)(void *arg, size_t done, size_t total);

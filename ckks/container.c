@@ -14,6 +14,7 @@
 #include <xxhash.h>
 
 #include "ckks/chacha20.h"
+#include "ckks/params.h"
 
 /* As in PNG: a byte above 127, and line ends that a transfer as text would change. */
 static const unsigned char magic[8] = {0x89, 'F', 'H', 'O', 'L', 'A', '\r', '\n'};
@@ -113,41 +114,24 @@ size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, si
 
 /* ---- specification of parameters ---- */
 
-/* Pointers to its fields, in the order they are stored: integers, then real numbers. */
-typedef struct spec_fields {
-    unsigned *integer[11];
-    double *real[10];
-} spec_fields;
-
-static spec_fields fields_of(ckks_params_spec *s)
-{
-    return (spec_fields){
-        {&s->log_n, &s->stc_levels, &s->residual_levels, &s->eval_mod_levels, &s->cts_levels,
-         &s->special_primes, &s->eval_mod_range, &s->eval_mod_degree, &s->double_angles,
-         &s->hamming_weight, &s->limb_bits},
-        {&s->base_bits, &s->stc_bits, &s->residual_bits, &s->cts_bits, &s->special_bits, &s->eps,
-         &s->eval_mod_power, &s->scale_bits, &s->residual_low_bits[0], &s->residual_low_bits[1]},
-    };
-}
-
 void ckks_spec_to_bytes(unsigned char out[CKKS_SPEC_BYTES], const ckks_params_spec *spec)
 {
     ckks_params_spec s = *spec;
-    spec_fields f = fields_of(&s);
+    ckks_spec_fields f = ckks_spec_fields_of(&s);
     memset(out, 0, CKKS_SPEC_BYTES);
-    for (unsigned i = 0; i < 11; i++) ckks_put32(out + 4 * i, *f.integer[i]);
+    for (unsigned i = 0; i < CKKS_SPEC_INTEGERS; i++) ckks_put32(out + 4 * i, *f.integer[i]);
     ckks_put32(out + 44, s.insecure != 0);
-    for (unsigned i = 0; i < 10; i++) ckks_put_double(out + 48 + 8 * i, *f.real[i]);
+    for (unsigned i = 0; i < CKKS_SPEC_REALS; i++) ckks_put_double(out + 48 + 8 * i, *f.real[i]);
     for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
         ckks_put_double(out + 128 + 8 * i, s.eval_mod_scale_bits[i]);
 }
 
 void ckks_spec_from_bytes(ckks_params_spec *spec, const unsigned char in[CKKS_SPEC_BYTES])
 {
-    spec_fields f = fields_of(spec);
-    for (unsigned i = 0; i < 11; i++) *f.integer[i] = ckks_get32(in + 4 * i);
+    ckks_spec_fields f = ckks_spec_fields_of(spec);
+    for (unsigned i = 0; i < CKKS_SPEC_INTEGERS; i++) *f.integer[i] = ckks_get32(in + 4 * i);
     spec->insecure = ckks_get32(in + 44) != 0;
-    for (unsigned i = 0; i < 10; i++) *f.real[i] = ckks_get_double(in + 48 + 8 * i);
+    for (unsigned i = 0; i < CKKS_SPEC_REALS; i++) *f.real[i] = ckks_get_double(in + 48 + 8 * i);
     for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
         spec->eval_mod_scale_bits[i] = ckks_get_double(in + 128 + 8 * i);
 }
@@ -620,25 +604,12 @@ static fhola_status check_head(const ckks_reader *r, ckks_file_kind kind,
     return FHOLA_OK;
 }
 
-static int all_finite(const ckks_params_spec *s)
-{
-    ckks_params_spec copy = *s;
-    spec_fields f = fields_of(&copy);
-    int good = 1;
-    for (unsigned i = 0; i < 10; i++) good &= isfinite(*f.real[i]) != 0;
-    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
-        good &= isfinite(s->eval_mod_scale_bits[i]) != 0;
-    return good;
-}
-
 /* Makes the parameters, unless they are those of the container before. */
 static fhola_status take_params(ckks_reader *r, const unsigned char *bytes)
 {
     ckks_params_spec spec;
     if (r->params && !memcmp(bytes, r->spec, sizeof r->spec)) return FHOLA_OK;
     ckks_spec_from_bytes(&spec, bytes);
-    if (!all_finite(&spec))
-        return ckks_reader_fail(r, FHOLA_FORMAT, "a parameter is not a finite number");
     if (spec.insecure && !r->allow_insecure)
         return ckks_reader_fail(r, FHOLA_SECURITY, "the parameters are marked as insecure");
     ckks_params *params = NULL;

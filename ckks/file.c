@@ -419,10 +419,12 @@ fhola_status ckks_eval_keys_generate(ckks_writer *w, const ckks_context *c,
 {
     key_output o = {
         .writer = w, .context = c, .progress = progress, .arg = arg, .total = list->count};
+    fhola_status st = ckks_key_list_check(list, ckks_context_params(c));
+    if (st) return st;
     ckks_key_request *request = calloc(list->count + 1, sizeof *request);
     if (!request) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", list->count);
     size_t next = encapsulation_first(request, list);
-    fhola_status st = write_list(w, request, list->count);
+    st = write_list(w, request, list->count);
     if (!st && next) st = generate_some(&o, secret, request, next, rng);
     for (; next < list->count && !st; next++)
         st = generate_some(&o, secret, request + next, 1, rng);
@@ -432,8 +434,16 @@ fhola_status ckks_eval_keys_generate(ckks_writer *w, const ckks_context *c,
     return st;
 }
 
+/* A failure found in what a file asks for. */
+static fhola_status refuse(const ckks_reader *r, fhola_status st)
+{
+    return ckks_reader_fail(r, st == FHOLA_SECURITY || st == FHOLA_NOMEM ? st : FHOLA_FORMAT, "%s",
+                            fhola_detail());
+}
+
 /* *request belongs to the caller (free). */
-static fhola_status read_list(ckks_reader *r, ckks_key_request **request, size_t *count)
+static fhola_status read_list(const ckks_context *c, ckks_reader *r, ckks_key_request **request,
+                              size_t *count)
 {
     const unsigned char *content;
     size_t length;
@@ -451,6 +461,11 @@ static fhola_status read_list(ckks_reader *r, ckks_key_request **request, size_t
         list[i] = (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4),
                                      ckks_get64(entry + 8), ckks_get64(entry + 16)};
     }
+    st = ckks_key_list_check(&(ckks_key_list){list, n, n}, ckks_context_params(c));
+    if (st) {
+        free(list);
+        return refuse(r, st);
+    }
     *request = list;
     *count = n;
     return FHOLA_OK;
@@ -462,9 +477,7 @@ static fhola_status read_key(ckks_eval_keys *keys, size_t i, const ckks_key_requ
     const ckks_context *c = keys->context;
     const unsigned char *content;
     fhola_status st = ckks_eval_keys_prepare(keys, i, request);
-    if (st)
-        return ckks_reader_fail(r, st == FHOLA_SECURITY || st == FHOLA_NOMEM ? st : FHOLA_FORMAT,
-                                "key %zu: %s", i, fhola_detail());
+    if (st) return refuse(r, st);
     size_t bytes = key_bytes(c, &keys->key[i]);
     st = ckks_reader_chunk(r, KEY_TAG, bytes, bytes, &content, NULL);
     if (!st) st = unpack_key(c, r, &keys->key[i], content);
@@ -477,7 +490,7 @@ fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ck
     ckks_key_request *request = NULL;
     ckks_eval_keys *keys = NULL;
     size_t count = 0;
-    fhola_status st = read_list(r, &request, &count);
+    fhola_status st = read_list(c, r, &request, &count);
     if (!st) st = ckks_eval_keys_allocate(&keys, c, count);
     for (size_t i = 0; i < count && !st; i++) {
         if (progress && progress(arg, i, count))

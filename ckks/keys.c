@@ -221,20 +221,20 @@ fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *c, ckks_
 
 void ckks_key_list_clear(ckks_key_list *list)
 {
+    if (!list) return;
     free(list->request);
     memset(list, 0, sizeof *list);
 }
 
-unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis p,
-                                ckks_basis digit[CKKS_MAX_DIGITS])
+static unsigned digits_of(const ckks_params *params, ckks_basis q, ckks_basis p,
+                          ckks_basis digit[CKKS_MAX_DIGITS])
 {
-    const ckks_params *params = &c->params;
     if (ckks_params_log2(params, p) >= ckks_params_log2(params, q) + CKKS_DIGIT_MARGIN &&
-        ckks_limb_count(c, q) < CKKS_MAX_TERMS) {
+        ckks_basis_limbs(params, q) < CKKS_MAX_TERMS) {
         digit[0] = q;
         return 1;
     }
-    if (p != c->special) {
+    if (p != ckks_basis_special(params)) {
         (void)fhola_fail(
             FHOLA_PARAM,
             "special primes of %.1f bits cannot carry a key over %.1f bits in one digit",
@@ -245,6 +245,12 @@ unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis 
     for (unsigned j = 0; j < params->digits; j++)
         if (params->digit[j] & q) digit[digits++] = params->digit[j] & q;
     return digits;
+}
+
+unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis p,
+                                ckks_basis digit[CKKS_MAX_DIGITS])
+{
+    return digits_of(&c->params, q, p, digit);
 }
 
 static size_t limb_bytes(const ckks_context *c, unsigned prime)
@@ -356,21 +362,49 @@ static fhola_status find_automorphism(const ckks_automorphism **out, ckks_eval_k
     return FHOLA_OK;
 }
 
-static fhola_status check_request(const ckks_context *c, const ckks_key_request *r)
+/* What may be encrypted under the ephemeral secret: nothing above q0 p0, where alone it is safe, and
+ * nothing at all without bootstrapping, whose bounds on weight and modulus hold for it. */
+static fhola_status check_sparse(const ckks_params *params, const ckks_key_request *r)
 {
+    if (r->kind < CKKS_KEY_DENSE_TO_SPARSE) return FHOLA_OK;
+    if (!params->spec.eval_mod_levels || !params->spec.hamming_weight)
+        return fhola_fail(FHOLA_SECURITY, "the parameters have no bootstrapping, but a key of its "
+                                          "ephemeral secret is asked for");
+    if (r->kind == CKKS_KEY_DENSE_TO_SPARSE && (r->q != 1 || r->p != CKKS_BIT(params->chain)))
+        return fhola_fail(FHOLA_SECURITY, "a dense-to-sparse key must live at q0 p0 only");
+    return FHOLA_OK;
+}
+
+static fhola_status check_request(const ckks_params *params, const ckks_key_request *r)
+{
+    size_t slots = (size_t)1 << (params->spec.log_n - 1);
     if (r->kind < CKKS_KEY_RELINEARIZE || r->kind > CKKS_KEY_SPARSE_TO_DENSE)
         return fhola_fail(FHOLA_KEY, "unknown key kind %d", (int)r->kind);
-    if (!r->q || r->q & ~c->chain || !r->p || r->p & ~c->special)
+    if (!r->q || r->q & ~ckks_basis_chain(params) || !r->p || r->p & ~ckks_basis_special(params))
         return fhola_fail(FHOLA_KEY, "a key over q = %#llx, p = %#llx does not fit the parameters",
                           (unsigned long long)r->q, (unsigned long long)r->p);
-    if (r->kind == CKKS_KEY_ROTATE ? r->rotation == 0 || r->rotation >= c->slots : r->rotation != 0)
-        return fhola_fail(FHOLA_KEY, "rotation %u is outside 1..%zu", r->rotation, c->slots - 1);
-    /* The sparse secret is only safe at a small modulus: nothing encrypted under it may live above
-     * q0 p0. */
-    if (r->kind == CKKS_KEY_DENSE_TO_SPARSE && (r->q != 1 || r->p != CKKS_BIT(c->params.chain)))
-        return fhola_fail(FHOLA_SECURITY, "a dense-to-sparse key must live at q0 p0 only");
-    if (r->kind >= CKKS_KEY_DENSE_TO_SPARSE && c->params.spec.hamming_weight == 0)
-        return fhola_fail(FHOLA_KEY, "the parameters have no bootstrapping");
+    if (r->kind == CKKS_KEY_ROTATE ? r->rotation == 0 || r->rotation >= slots : r->rotation != 0)
+        return fhola_fail(FHOLA_KEY, "rotation %u is outside 1..%zu", r->rotation, slots - 1);
+    return check_sparse(params, r);
+}
+
+/* Its operand is a lift of one small residue: a single digit whatever the size of q. */
+static unsigned request_digits(const ckks_params *params, const ckks_key_request *r,
+                               ckks_basis digit[CKKS_MAX_DIGITS])
+{
+    if (r->kind != CKKS_KEY_SPARSE_TO_DENSE) return digits_of(params, r->q, r->p, digit);
+    digit[0] = r->q;
+    return 1;
+}
+
+fhola_status ckks_key_list_check(const ckks_key_list *list, const ckks_params *params)
+{
+    ckks_basis digit[CKKS_MAX_DIGITS];
+    for (size_t i = 0; i < list->count; i++) {
+        fhola_status st = check_request(params, &list->request[i]);
+        if (!st && !request_digits(params, &list->request[i], digit)) st = FHOLA_PARAM;
+        if (st) return fhola_fail(st, "key %zu: %s", i, fhola_detail());
+    }
     return FHOLA_OK;
 }
 
@@ -378,17 +412,11 @@ fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_k
 {
     const ckks_context *c = keys->context;
     ckks_switch_key *key = &keys->key[i];
-    fhola_status st = check_request(c, r);
+    fhola_status st = check_request(&c->params, r);
     if (st) return st;
     key->request = *r;
-    if (r->kind == CKKS_KEY_SPARSE_TO_DENSE) {
-        /* Its operand is a lift of one small residue: a single digit whatever the size of q. */
-        key->digits = 1;
-        key->digit[0] = r->q;
-    } else {
-        key->digits = ckks_switch_key_digits(c, r->q, r->p, key->digit);
-        if (!key->digits) return FHOLA_PARAM;
-    }
+    key->digits = request_digits(&c->params, r, key->digit);
+    if (!key->digits) return FHOLA_PARAM;
     if (r->kind == CKKS_KEY_ROTATE)
         st = find_automorphism(&key->sigma, keys, ckks_galois_element(c, r->rotation));
     if (r->kind == CKKS_KEY_CONJUGATE) st = find_automorphism(&key->sigma, keys, 2 * c->n - 1);
@@ -512,10 +540,12 @@ fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c,
 {
     if (secret->context != c)
         return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    fhola_status st = ckks_key_list_check(list, &c->params);
+    if (st) return st;
     ckks_eval_keys *keys = NULL;
     ckks_secret_key *sparse = NULL;
     uint64_t *square = ckks_alloc(secret_ntt_bytes(c));
-    fhola_status st = square ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for key generation");
+    if (!square) st = fhola_fail(FHOLA_NOMEM, "no memory for key generation");
     if (!st) st = ckks_eval_keys_allocate(&keys, c, list->count);
     if (!st && wants_encapsulation(list))
         st = secret_create(&sparse, c, rng, c->params.spec.hamming_weight);

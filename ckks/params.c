@@ -2,6 +2,7 @@
 #include "ckks/params.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,7 +201,7 @@ static double security_cap(unsigned log_n)
  * with h = 32 stop between 84 and 96 bits, of which the lower end is taken. */
 static double ephemeral_cap(unsigned log_n, unsigned weight)
 {
-    if (weight < 32) return 0;
+    if (weight < CKKS_LEAST_WEIGHT) return 0;
     return log_n >= 16 ? 121 : log_n == 15 ? 84 : 0;
 }
 
@@ -292,46 +293,89 @@ int ckks_basis_same_limbs(const ckks_params *p, ckks_basis part, ckks_basis whol
     return !(part & ~whole) && !((part ^ part >> 1) & whole & whole >> 1 & p->shared);
 }
 
-static fhola_status check_spec(const ckks_params_spec *s)
+ckks_spec_fields ckks_spec_fields_of(ckks_params_spec *s)
 {
-    if (s->log_n < CKKS_MIN_LOG_N || s->log_n > CKKS_MAX_LOG_N)
-        return fhola_fail(FHOLA_PARAM, "ring degree 2^%u is outside 2^%u..2^%u", s->log_n,
-                          CKKS_MIN_LOG_N, CKKS_MAX_LOG_N);
-    if (s->residual_levels == 0)
-        return fhola_fail(FHOLA_PARAM, "a parameter set needs at least one residual prime");
-    if (!(s->scale_bits == 0 || (s->scale_bits >= 12 && s->scale_bits <= 60)))
-        return fhola_fail(FHOLA_PARAM, "a working scale of %.2f bits is outside 12..60",
-                          s->scale_bits);
-    if (s->limb_bits > CKKS_MAX_PRIME_BITS)
-        return fhola_fail(FHOLA_PARAM, "limbs of %u bits are larger than %u", s->limb_bits,
-                          CKKS_MAX_PRIME_BITS);
-    if (s->special_primes == 0 || s->special_primes > 16)
-        return fhola_fail(FHOLA_PARAM, "%u special primes are outside 1..16", s->special_primes);
-    unsigned levels[3] = {s->stc_levels, s->eval_mod_levels, s->cts_levels};
-    if (levels[0] + levels[1] + levels[2] == 0) return FHOLA_OK;
-    if (!levels[0] || !levels[1] || !levels[2])
-        return fhola_fail(FHOLA_PARAM,
-                          "bootstrapping needs slots-to-coefficients, eval_mod and "
-                          "coefficients-to-slots levels (%u, %u, %u)",
-                          levels[0], levels[1], levels[2]);
-    if (levels[0] > 8 || levels[1] > CKKS_MAX_EVAL_MOD_LEVELS || levels[2] > 8)
-        return fhola_fail(FHOLA_PARAM, "too many bootstrapping levels (%u, %u, %u)", levels[0],
-                          levels[1], levels[2]);
+    return (ckks_spec_fields){
+        {&s->log_n, &s->stc_levels, &s->residual_levels, &s->eval_mod_levels, &s->cts_levels,
+         &s->special_primes, &s->eval_mod_range, &s->eval_mod_degree, &s->double_angles,
+         &s->hamming_weight, &s->limb_bits},
+        {&s->base_bits, &s->stc_bits, &s->residual_bits, &s->cts_bits, &s->special_bits, &s->eps,
+         &s->eval_mod_power, &s->scale_bits, &s->residual_low_bits[0], &s->residual_low_bits[1]},
+    };
+}
+
+static bool all_finite(const ckks_params_spec *s)
+{
+    ckks_params_spec copy = *s;
+    ckks_spec_fields f = ckks_spec_fields_of(&copy);
+    for (unsigned i = 0; i < CKKS_SPEC_REALS; i++)
+        if (!isfinite(*f.real[i])) return false;
+    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
+        if (!isfinite(s->eval_mod_scale_bits[i])) return false;
+    return true;
+}
+
+static fhola_status check_eval_mod(const ckks_params_spec *s)
+{
     if (!(s->eps > 0 && s->eps <= 0.25))
         return fhola_fail(FHOLA_PARAM, "eps %g is outside (0, 1/4]", s->eps);
     if (s->eval_mod_degree < 2 || s->eval_mod_degree > 126 || s->eval_mod_degree % 2)
         return fhola_fail(FHOLA_PARAM, "eval_mod degree %u is not even in 2..126",
                           s->eval_mod_degree);
     unsigned depth = 1 + ckks_polynomial_depth(s->eval_mod_degree / 2) + s->double_angles;
-    if (s->double_angles > CKKS_MAX_EVAL_MOD_LEVELS || levels[1] != depth)
+    if (s->double_angles > CKKS_MAX_EVAL_MOD_LEVELS || s->eval_mod_levels != depth)
         return fhola_fail(FHOLA_PARAM,
                           "eval_mod of degree %u with %u double angles takes %u levels, not %u",
-                          s->eval_mod_degree, s->double_angles, depth, levels[1]);
+                          s->eval_mod_degree, s->double_angles, depth, s->eval_mod_levels);
     if (s->eval_mod_range < 1 || s->eval_mod_range > 64)
         return fhola_fail(FHOLA_PARAM, "eval_mod range %u is outside 1..64", s->eval_mod_range);
+    return FHOLA_OK;
+}
+
+/* All bootstrapping levels or none, and an ephemeral secret only with them: without, nothing bounds
+ * what is encrypted under it. Each number is bounded before any two are added. */
+static fhola_status check_bootstrapping(const ckks_params_spec *s)
+{
+    bool any = s->stc_levels || s->eval_mod_levels || s->cts_levels,
+         all = s->stc_levels && s->eval_mod_levels && s->cts_levels;
+    if (!any && s->hamming_weight)
+        return fhola_fail(FHOLA_PARAM,
+                          "an ephemeral secret of weight %u, but no levels of bootstrapping",
+                          s->hamming_weight);
+    if (!any) return FHOLA_OK;
+    if (!all)
+        return fhola_fail(FHOLA_PARAM,
+                          "bootstrapping needs slots-to-coefficients, eval_mod and "
+                          "coefficients-to-slots levels (%u, %u, %u)",
+                          s->stc_levels, s->eval_mod_levels, s->cts_levels);
+    if (s->stc_levels > 8 || s->eval_mod_levels > CKKS_MAX_EVAL_MOD_LEVELS || s->cts_levels > 8)
+        return fhola_fail(FHOLA_PARAM, "too many bootstrapping levels (%u, %u, %u)", s->stc_levels,
+                          s->eval_mod_levels, s->cts_levels);
     if (s->hamming_weight < 1 || s->hamming_weight > 1u << (s->log_n - 1))
         return fhola_fail(FHOLA_PARAM, "Hamming weight %u is outside 1..N/2", s->hamming_weight);
-    return FHOLA_OK;
+    return check_eval_mod(s);
+}
+
+static fhola_status check_spec(const ckks_params_spec *s)
+{
+    if (!all_finite(s)) return fhola_fail(FHOLA_PARAM, "a parameter is not a finite number");
+    if (s->log_n < CKKS_MIN_LOG_N || s->log_n > CKKS_MAX_LOG_N)
+        return fhola_fail(FHOLA_PARAM, "ring degree 2^%u is outside 2^%u..2^%u", s->log_n,
+                          CKKS_MIN_LOG_N, CKKS_MAX_LOG_N);
+    if (s->residual_levels == 0)
+        return fhola_fail(FHOLA_PARAM, "a parameter set needs at least one residual prime");
+    if (s->residual_levels >= CKKS_MAX_PRIMES)
+        return fhola_fail(FHOLA_PARAM, "more than %u primes", CKKS_MAX_PRIMES);
+    double scale_bits = s->scale_bits == 0 ? s->residual_bits : s->scale_bits;
+    if (!(scale_bits >= 12 && scale_bits <= 60))
+        return fhola_fail(FHOLA_PARAM, "a working scale of %.2f bits is outside 12..60",
+                          scale_bits);
+    if (s->limb_bits > CKKS_MAX_PRIME_BITS)
+        return fhola_fail(FHOLA_PARAM, "limbs of %u bits are larger than %u", s->limb_bits,
+                          CKKS_MAX_PRIME_BITS);
+    if (s->special_primes == 0 || s->special_primes > 16)
+        return fhola_fail(FHOLA_PARAM, "%u special primes are outside 1..16", s->special_primes);
+    return check_bootstrapping(s);
 }
 
 static double residual_bits(const ckks_params_spec *s, unsigned level)
@@ -456,6 +500,9 @@ static fhola_status check_security(const ckks_params *p)
                           "log2(QP) = %.2f is above %.0f, the 128-bit cap at N = 2^%u", qp, cap,
                           p->spec.log_n);
     double eph = ckks_params_log2_ephemeral(p), eph_cap = ckks_params_log2_ephemeral_cap(p);
+    if (p->spec.eval_mod_levels && p->spec.hamming_weight < CKKS_LEAST_WEIGHT)
+        return fhola_fail(FHOLA_SECURITY, "an ephemeral secret of weight %u is below %u",
+                          p->spec.hamming_weight, CKKS_LEAST_WEIGHT);
     if (p->spec.eval_mod_levels && eph > eph_cap)
         return fhola_fail(
             FHOLA_SECURITY,

@@ -9,6 +9,9 @@
  * two. */
 #define CKKS_DIGIT_MARGIN 3.9
 
+/* Least Hamming weight of an ephemeral secret: below, its modulus has no bound that holds. */
+#define CKKS_LEAST_WEIGHT 32u
+
 __extension__ typedef unsigned __int128 ckks_u128;
 __extension__ typedef __int128 ckks_i128;
 
@@ -31,6 +34,16 @@ uint64_t ckks_mod_pow(uint64_t a, uint64_t e, uint64_t p);
 uint64_t ckks_mod_inverse(uint64_t a, uint64_t m);
 /* Deterministic Miller-Rabin for 64-bit integers. */
 int ckks_is_prime(uint64_t n);
+
+/* Pointers to the fields of a specification but `insecure` and eval_mod_scale_bits, in the order in
+ * which files have them. */
+#define CKKS_SPEC_INTEGERS 11u
+#define CKKS_SPEC_REALS    10u
+typedef struct ckks_spec_fields {
+    unsigned *integer[CKKS_SPEC_INTEGERS];
+    double *real[CKKS_SPEC_REALS];
+} ckks_spec_fields;
+ckks_spec_fields ckks_spec_fields_of(ckks_params_spec *spec);
 
 /* The hash from primes, roles and digits as they are. */
 uint64_t ckks_params_hash_make(const ckks_params *params);

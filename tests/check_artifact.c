@@ -597,6 +597,81 @@ START_TEST(two_parties)
 }
 END_TEST
 
+/* ---- client files that ask for what would endanger the secret key ---- */
+
+/* Writes a client file that asks for one key more, for parameters that are not checked. */
+static void write_hostile(const char *path, const ring *r, const ckks_params *params,
+                          ckks_key_request request)
+{
+    nn_client c = some_client(r, 3);
+    ckks_writer *writer;
+    nn_description d;
+    ck_assert_ok(ckks_key_list_add(&c.keys, r->context, request));
+    ck_assert_ok(nn_description_make(&d, &c, params, 99));
+    ck_assert_ok(ckks_writer_open(&writer, path, 0));
+    ck_assert_ok(ckks_writer_begin(writer, CKKS_FILE_CLIENT, params, 0));
+    ck_assert_ok(nn_description_write(writer, &d));
+    ck_assert_ok(ckks_writer_end(writer));
+    ck_assert_ok(ckks_writer_commit(writer));
+    ckks_writer_destroy(writer);
+    nn_description_clear(&d);
+    nn_client_clear(&c);
+}
+
+/* Opened and, were it not refused, used. */
+static fhola_status keys_for(const char *client)
+{
+    nn_owner *owner = NULL;
+    fhola_status st = nn_owner_open_client(&owner, client);
+    if (st == FHOLA_OK)
+        st = nn_owner_generate(owner, in_folder("secret.key"), in_folder("eval.keys"), NULL, NULL);
+    nn_owner_destroy(owner);
+    return st;
+}
+
+START_TEST(hostile_clients)
+{
+    static const unsigned weight[] = {0, 1, 5, 31, 32};
+    test_seed(36);
+    ckks_params_spec spec = flat_spec(13, 28, 1, 28); /* 152 bits of 214 */
+    spec.special_primes = 2;
+    spec.insecure = 0;
+    ring r;
+    ring_open(&r, &spec, NULL);
+    ckks_params params = *r.params;
+    ckks_basis q0 = 1, p0 = (ckks_basis)1 << ckks_params_chain(r.params);
+    const ckks_key_request harmless = {CKKS_KEY_ROTATE, 7, r.chain, r.special},
+                           wrong[] = {{CKKS_KEY_DENSE_TO_SPARSE, 0, q0, p0},
+                                      {CKKS_KEY_DENSE_TO_SPARSE, 0, r.chain, r.special},
+                                      {CKKS_KEY_SPARSE_TO_DENSE, 0, r.chain, r.special}};
+    write_hostile(in_folder("x.client"), &r, &params, harmless);
+    ck_assert_ok(keys_for(in_folder("x.client")));
+    ck_assert_int_eq(remove(in_folder("secret.key")) | remove(in_folder("eval.keys")), 0);
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < 3; k++) {
+            params.spec.hamming_weight = weight[i];
+            params.hash = ckks_params_hash_make(&params);
+            write_hostile(in_folder("x.client"), &r, &params, wrong[k]);
+            ck_assert_fails(keys_for(in_folder("x.client")),
+                            weight[i] ? FHOLA_FORMAT : FHOLA_SECURITY);
+            ck_assert_detail(weight[i] ? "no levels of bootstrapping" : "no bootstrapping, but");
+            ck_assert_int_ne(access(in_folder("secret.key"), F_OK), 0);
+            ck_assert_int_ne(access(in_folder("eval.keys"), F_OK), 0);
+        }
+    params = *r.params;
+    const ckks_key_request odd[] = {
+        {(ckks_key_kind)0, 0, r.chain, r.special}, {(ckks_key_kind)6, 0, r.chain, r.special},
+        {CKKS_KEY_RELINEARIZE, 0, 0, r.special},   {CKKS_KEY_RELINEARIZE, 0, r.chain, r.chain},
+        {CKKS_KEY_RELINEARIZE, 0, r.chain, p0},    {CKKS_KEY_ROTATE, 3, ~(ckks_basis)0, r.special}};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        write_hostile(in_folder("x.client"), &r, &params, odd[i]);
+        ck_assert_fails(keys_for(in_folder("x.client")), FHOLA_FORMAT);
+        ck_assert_detail("key 2: ");
+    }
+    ring_close(&r);
+}
+END_TEST
+
 static void file_cases(TCase *t)
 {
     tcase_add_test(t, client_round_trip);
@@ -609,6 +684,7 @@ static void file_cases(TCase *t)
 static void party_cases(TCase *t)
 {
     tcase_add_checked_fixture(t, open_folder, close_folder);
+    tcase_add_test(t, hostile_clients);
     tcase_add_test(t, two_parties);
 }
 

@@ -39,6 +39,7 @@ START_TEST(key_list)
     ck_assert_uint_eq(r.list.count, 4 + 498);
     ckks_key_list_clear(&r.list);
     ck_assert(r.list.count == 0 && r.list.capacity == 0 && !r.list.request);
+    ckks_key_list_clear(NULL);
     ring_close(&r);
 }
 END_TEST
@@ -117,7 +118,7 @@ START_TEST(requests_refused)
     ckks_eval_keys *keys = NULL;
     ck_assert_fails(
         ckks_eval_keys_create(&keys, flat.context, flat.secret, &list, flat.rng, NULL, NULL),
-        FHOLA_KEY);
+        FHOLA_SECURITY);
     /* another context's secret */
     sparse.kind = CKKS_KEY_RELINEARIZE;
     ck_assert_fails(
@@ -131,6 +132,44 @@ START_TEST(requests_refused)
     ck_assert(!keys && !pk);
     ring_close(&r);
     ring_close(&flat);
+}
+END_TEST
+
+static int count_calls(void *calls, size_t done, size_t total)
+{
+    (void)done;
+    (void)total;
+    ++*(int *)calls;
+    return 0;
+}
+
+/* A key of the ephemeral secret without bootstrapping: whatever weight the parameters claim, and
+ * before any other key of the list is made. */
+START_TEST(sparse_keys_without_bootstrapping)
+{
+    static const unsigned weight[] = {0, 1, 5, 31, 32};
+    ring r;
+    ckks_params_spec spec = named_spec("toy");
+    ring_open(&r, &spec, NULL);
+    ckks_basis p0 = (ckks_basis)1 << ckks_params_chain(r.params);
+    ckks_key_request request[] = {{CKKS_KEY_CONJUGATE, 0, 1, p0},
+                                  {CKKS_KEY_DENSE_TO_SPARSE, 0, 1, p0}};
+    ckks_key_list list = {request, 2, 2};
+    for (size_t i = 0; i < 10; i++) {
+        int calls = 0;
+        ckks_eval_keys *keys = NULL;
+        /* as no parameters that are checked may be */
+        r.context->params.spec.hamming_weight = weight[i % 5];
+        request[1] = i < 5 ? (ckks_key_request){CKKS_KEY_DENSE_TO_SPARSE, 0, 1, p0}
+                           : (ckks_key_request){CKKS_KEY_SPARSE_TO_DENSE, 0, r.chain, r.special};
+        ck_assert_fails(ckks_key_list_check(&list, &r.context->params), FHOLA_SECURITY);
+        ck_assert_fails(
+            ckks_eval_keys_create(&keys, r.context, r.secret, &list, r.rng, count_calls, &calls),
+            FHOLA_SECURITY);
+        ck_assert_ptr_null(keys);
+        ck_assert_int_eq(calls, 0);
+    }
+    ring_close(&r);
 }
 END_TEST
 
@@ -520,6 +559,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, key_list);
     tcase_add_loop_test(tcase, digits, 0, 2);
     tcase_add_test(tcase, requests_refused);
+    tcase_add_test(tcase, sparse_keys_without_bootstrapping);
     tcase_add_loop_test(tcase, equations, 0, 2);
     tcase_add_loop_test(tcase, encapsulation, 0, 2);
     tcase_add_loop_test(tcase, public_key, 0, 2);

@@ -384,6 +384,89 @@ START_TEST(refused_as_insecure)
 }
 END_TEST
 
+/* Sets like those of a stranger's file: as many bits as the cap allows, no bootstrapping. */
+static ckks_params_spec plain_spec(void)
+{
+    ckks_params_spec spec = flat_spec(15, 28, 4, 28);
+    spec.insecure = 0;
+    return spec;
+}
+
+/* An ephemeral secret only where bootstrapping bounds it, and never one that can be guessed. */
+START_TEST(ephemeral_weights)
+{
+    static const unsigned weight[] = {1, 5, 31};
+    ckks_params *p = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        ckks_params_spec plain = plain_spec(), boot = named_spec("R15");
+        plain.hamming_weight = boot.hamming_weight = weight[i];
+        ck_assert_fails(ckks_params_create(&p, &plain), FHOLA_PARAM);
+        ck_assert_fails(ckks_params_create(&p, &boot), FHOLA_SECURITY);
+        plain.insecure = 1;
+        ck_assert_fails(ckks_params_create(&p, &plain), FHOLA_PARAM);
+    }
+    ckks_params_spec spec = plain_spec();
+    ckks_params_destroy(create(&spec));
+    static const unsigned without[] = {32, 1u << 14, UINT32_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        spec.hamming_weight = without[i];
+        ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_PARAM);
+    }
+    spec = named_spec("R15");
+    spec.hamming_weight = 0;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_PARAM);
+    spec.hamming_weight = (1u << 14) + 1;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_PARAM);
+    spec.hamming_weight = 1u << 14;
+    ckks_params_destroy(create(&spec));
+    ck_assert_ptr_null(p);
+}
+END_TEST
+
+/* Levels whose sum is 0 modulo 2^32, or small, are not none. */
+START_TEST(sums_of_levels)
+{
+    static const unsigned levels[][3] = {{1, UINT32_MAX - 1, 1},        {1u << 31, 1u << 31, 0},
+                                         {1u << 31, (1u << 31) - 1, 1}, {UINT32_MAX, 7, 4},
+                                         {2, 7, UINT32_MAX - 7},        {0, UINT32_MAX, 1}};
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        for (unsigned weight = 0; weight < 2; weight++) {
+            ckks_params *p = NULL;
+            ckks_params_spec spec = weight ? plain_spec() : named_spec("R15");
+            spec.stc_levels = levels[i][0];
+            spec.eval_mod_levels = levels[i][1];
+            spec.cts_levels = levels[i][2];
+            spec.hamming_weight = weight;
+            ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_PARAM);
+            ck_assert_ptr_null(p);
+        }
+}
+END_TEST
+
+/* A number that is none, in any field, used by the set or not. */
+START_TEST(not_finite)
+{
+    static const double wrong[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
+    for (int plain = 0; plain < 2; plain++)
+        for (unsigned i = 0; i < CKKS_SPEC_REALS + CKKS_MAX_EVAL_MOD_LEVELS; i++)
+            for (int k = 0; k < 3; k++) {
+                ckks_params *p = NULL;
+                ckks_params_spec spec = plain ? plain_spec() : named_spec("R15");
+                *(i < CKKS_SPEC_REALS ? ckks_spec_fields_of(&spec).real[i]
+                                      : &spec.eval_mod_scale_bits[i - CKKS_SPEC_REALS]) = wrong[k];
+                ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_PARAM);
+                ck_assert_ptr_null(p);
+            }
+    /* the working scale that comes from a size no prime has */
+    ckks_params *p = NULL;
+    ckks_params_spec spec = plain_spec();
+    spec.residual_levels = 2;
+    spec.residual_low_bits[0] = spec.residual_low_bits[1] = 28;
+    spec.residual_bits = 1e300;
+    ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_PARAM);
+}
+END_TEST
+
 /* ---- other errors ---- */
 
 #define REFUSED(base, change)                                                                      \
@@ -551,6 +634,9 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, caps);
     tcase_add_test(tcase, named_sets_are_secure);
     tcase_add_test(tcase, refused_as_insecure);
+    tcase_add_test(tcase, ephemeral_weights);
+    tcase_add_test(tcase, sums_of_levels);
+    tcase_add_test(tcase, not_finite);
     tcase_add_test(tcase, refused_as_impossible);
     tcase_add_test(tcase, digits_fit_a_conversion);
     tcase_add_test(tcase, any_digits);

@@ -457,6 +457,13 @@ else
     echo 'not tried: a file system of one megabyte'
 fi
 
+# ---- a client file that asks for the secret key under a secret of one coefficient
+cp "$top_srcdir/tests/fuzz/cases/client/sparse-weight-1" hostile.client
+expect 7 "$fhola" keygen hostile.client -d keys << 'END'
+fhola keygen: malformed data: hostile.client: chunk 0 'PARM' at byte 40: an ephemeral secret of weight 1, but no levels of bootstrapping
+END
+rm -f hostile.client
+
 # ---- secrets
 if "$fhola" inspect --json secret.key | grep -i '"secret"'; then
     wrong 'inspect shows something secret'

@@ -298,7 +298,11 @@ static fhola_status take_keys(ckks_key_list *keys, cursor *c, const ckks_context
         request.p = take64(c);
         status = ckks_key_list_add(keys, context, request);
     }
-    return status;
+    if (status != FHOLA_OK) return status;
+    status = ckks_key_list_check(keys, ckks_context_params(context));
+    if (status == FHOLA_OK) return FHOLA_OK;
+    return ckks_reader_fail(r, status == FHOLA_SECURITY ? status : FHOLA_FORMAT, "%s",
+                            fhola_detail());
 }
 
 static fhola_status parse_client(nn_client *client, const ckks_context *context, cursor *c,

@@ -10,6 +10,7 @@
 #include <png.h>
 #endif
 
+#include "ckks/container.h"
 #include "nn/party/artifact.h"
 #include "nn/planner/plan.h"
 #include "nn/planner/profile.h"
@@ -186,6 +187,57 @@ static void sow_client(const sower *s, const world *w)
     ckks_key_list_clear(&list);
 }
 
+/* ---- parameters and lists of keys ---- */
+
+/* A specification, and requests: those a network makes, then `more`. */
+static void give_safety(const sower *s, const ckks_params_spec *spec, const ckks_key_request *more,
+                        int accepted)
+{
+    unsigned char bytes[CKKS_SPEC_BYTES + 3 * 24];
+    ckks_basis q = 3, p = (ckks_basis)1 << (1 + spec->stc_levels + spec->residual_levels +
+                                            spec->eval_mod_levels + spec->cts_levels);
+    const ckks_key_request request[3] = {
+        {CKKS_KEY_RELINEARIZE, 0, q, p * 3}, {CKKS_KEY_ROTATE, 1, 1, p * 3}, *more};
+    ckks_spec_to_bytes(bytes, spec);
+    for (int i = 0; i < 3; i++) {
+        unsigned char *at = bytes + CKKS_SPEC_BYTES + 24 * i;
+        ckks_put32(at, (uint32_t)request[i].kind);
+        ckks_put32(at + 4, request[i].rotation);
+        ckks_put64(at + 8, request[i].q);
+        ckks_put64(at + 16, request[i].p);
+    }
+    give(s, "safety", bytes, sizeof bytes, accepted);
+}
+
+static void sow_safety(const sower *s)
+{
+    static const unsigned weight[] = {1, 5, 31};
+    ckks_params_spec boot, plain = {.log_n = 12,
+                                    .base_bits = 20,
+                                    .residual_levels = 1,
+                                    .residual_bits = 20,
+                                    .special_primes = 2,
+                                    .special_bits = 30};
+    must(ckks_params_spec_named(&boot, "R15"));
+    const ckks_key_request conjugate = {CKKS_KEY_CONJUGATE, 0, 1, (ckks_basis)1 << 19},
+                           down = {CKKS_KEY_DENSE_TO_SPARSE, 0, 1, (ckks_basis)1 << 19},
+                           higher = {CKKS_KEY_DENSE_TO_SPARSE, 0, 3, (ckks_basis)1 << 19},
+                           up = {CKKS_KEY_SPARSE_TO_DENSE, 0, 3, (ckks_basis)1 << 19},
+                           plain_down = {CKKS_KEY_DENSE_TO_SPARSE, 0, 1, 4},
+                           plain_rotate = {CKKS_KEY_ROTATE, 5, 1, 4};
+    give_safety(s, &boot, &conjugate, 1);
+    give_safety(s, &boot, &down, 1);
+    give_safety(s, &boot, &up, 1);
+    give_safety(s, &boot, &higher, 0);
+    give_safety(s, &plain, &plain_rotate, 1);
+    give_safety(s, &plain, &plain_down, 0);
+    for (size_t i = 0; i < 3; i++) {
+        plain.hamming_weight = boot.hamming_weight = weight[i];
+        give_safety(s, &plain, &plain_down, 0);
+        give_safety(s, &boot, &down, 0);
+    }
+}
+
 /* ---- networks and their files ---- */
 
 static void sow_network(const sower *s, const world *w)
@@ -333,6 +385,7 @@ void fuzz_seeds(void (*take)(void *user, const char *target, const void *bytes, 
     sow_network(&s, &small);
     world_close(&small);
     world_close(&wide);
+    sow_safety(&s);
     sow_plan(&s);
     sow_profile(&s);
     sow_cost(&s);

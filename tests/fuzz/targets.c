@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* memfd_create */
 #include "tests/fuzz/targets.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <xxhash.h>
 
 #include "ckks/container.h"
+#include "ckks/params.h"
 #include "nn/cmd/cmd.h"
 #include "nn/graph/picture.h"
 #include "nn/party/artifact.h"
@@ -132,6 +134,93 @@ static int run_png(const uint8_t *bytes, size_t length)
     return accepted;
 }
 
+/* ---- what may be accepted ---- */
+
+/* Written apart from the library's own: ePrint 2024/463, table 5.2, from N = 2^10 on; and what the
+ * ephemeral secret may live at. */
+static double cap_of(unsigned log_n)
+{
+    static const double cap[] = {26, 53, 106, 214, 430, 868, 1747, 3523};
+    return log_n >= 10 && log_n <= 17 ? cap[log_n - 10] : 0;
+}
+
+static double ephemeral_cap_of(unsigned log_n)
+{
+    return log_n < 15 ? 0 : log_n == 15 ? 84 : 121;
+}
+
+/* Parameters that were accepted: primes that are such, the ephemeral secret only with
+ * bootstrapping, and, unless they are marked, below every bound. */
+static void promise_safe_params(const ckks_params *p)
+{
+    const ckks_params_spec *s = ckks_params_get_spec(p);
+    unsigned chain = ckks_params_chain(p), all = chain + ckks_params_special(p);
+    uint64_t step = (uint64_t)2 << s->log_n;
+    double bits = 0;
+    promise(all <= CKKS_MAX_PRIMES && all >= 3, "3 to 64 primes");
+    for (unsigned i = 0; i < all; i++) {
+        uint64_t x = ckks_params_prime(p, i);
+        promise(ckks_is_prime(x) && x % step == 1, "primes are 1 modulo 2N");
+        for (unsigned j = 0; j < i; j++) promise(ckks_params_prime(p, j) != x, "primes differ");
+        bits += log2((double)x);
+    }
+    int boots = s->stc_levels && s->eval_mod_levels && s->cts_levels;
+    promise(boots || !(s->stc_levels | s->eval_mod_levels | s->cts_levels), "all levels or none");
+    promise(boots ? s->hamming_weight && s->hamming_weight <= 1u << (s->log_n - 1)
+                  : !s->hamming_weight,
+            "an ephemeral secret exactly where there is bootstrapping");
+    if (s->insecure) return;
+    promise(bits <= cap_of(s->log_n), "log2(QP) is within the cap");
+    if (!boots) return;
+    double ephemeral =
+        log2((double)ckks_params_prime(p, 0)) + log2((double)ckks_params_prime(p, chain));
+    promise(s->hamming_weight >= 32, "an ephemeral secret of weight 32 or more");
+    promise(ephemeral <= ephemeral_cap_of(s->log_n), "q0 p0 is within its cap");
+}
+
+static void promise_safe_list(const ckks_key_list *list, const ckks_params *p)
+{
+    const ckks_params_spec *s = ckks_params_get_spec(p);
+    unsigned chain = ckks_params_chain(p);
+    for (size_t i = 0; i < list->count; i++) {
+        const ckks_key_request *r = &list->request[i];
+        promise(r->kind >= 1 && r->kind <= 5, "known kinds of keys only");
+        promise(r->q && !(r->q >> chain), "a key on primes of the chain");
+        promise(r->p && !(r->p & ~ckks_basis_special(p)), "with special primes");
+        promise(r->kind == CKKS_KEY_ROTATE ? r->rotation && r->rotation < 1u << (s->log_n - 1)
+                                           : !r->rotation,
+                "a rotation that there is");
+        if (r->kind < CKKS_KEY_DENSE_TO_SPARSE) continue;
+        promise(s->eval_mod_levels && s->hamming_weight, "the ephemeral secret bootstraps");
+        promise(r->kind != CKKS_KEY_DENSE_TO_SPARSE ||
+                    (r->q == 1 && r->p == (ckks_basis)1 << chain),
+                "under the ephemeral secret nothing but q0 p0");
+    }
+}
+
+/* A specification as files have it, then requests of keys of 24 bytes. */
+static int run_safety(const uint8_t *bytes, size_t length)
+{
+    ckks_params_spec spec;
+    ckks_params *params = NULL;
+    ckks_key_request request[64];
+    if (length < CKKS_SPEC_BYTES) return 0;
+    ckks_spec_from_bytes(&spec, bytes);
+    fhola_status st = ckks_params_create(&params, &spec);
+    if (!outcome(st)) return 0;
+    promise_safe_params(params);
+    ckks_key_list list = {request, 0, 64};
+    const uint8_t *at = bytes + CKKS_SPEC_BYTES;
+    for (; list.count < 64 && (size_t)(bytes + length - at) >= 24; at += 24)
+        request[list.count++] =
+            (ckks_key_request){(ckks_key_kind)ckks_get32(at), ckks_get32(at + 4),
+                               ckks_get64(at + 8), ckks_get64(at + 16)};
+    st = ckks_key_list_check(&list, params);
+    if (outcome(st)) promise_safe_list(&list, params);
+    ckks_params_destroy(params);
+    return st == FHOLA_OK;
+}
+
 /* ---- containers ---- */
 
 ckks_params_spec fuzz_ring(void)
@@ -219,6 +308,7 @@ static fhola_status read_client(const ckks_context *c, ckks_reader *r)
     nn_description description = {0};
     nn_client client = {0};
     fhola_status st = nn_description_read(&description, &client, c, r);
+    if (!st) promise_safe_list(&client.keys, ckks_context_params(c));
     nn_client_clear(&client);
     nn_description_clear(&description);
     return st;
@@ -249,6 +339,7 @@ static int read_container(const uint8_t *bytes, size_t length, ckks_file_kind ki
     if (!stream || ckks_reader_create(&r, stream, "fuzz")) abort();
     ckks_reader_allow_insecure(r);
     fhola_status st = ckks_reader_begin(r, NULL, kind, NULL, 0);
+    if (!st) promise_safe_params(ckks_reader_params(r));
     if (!st) context = context_for(ckks_reader_params(r), &release);
     if (!st && context) st = read(context, r);
     if (!st && context) st = ckks_reader_finish(r);
@@ -328,6 +419,7 @@ const fuzz_target fuzz_targets[] = {
     {"profile", run_profile},
     {"public", run_public},
     {"safetensors", run_safetensors},
+    {"safety", run_safety},
     {"secret", run_secret},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];
