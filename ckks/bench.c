@@ -44,7 +44,7 @@ __extension__ typedef unsigned __int128 wide;
  * numbers of cache lines. */
 typedef struct bench_set {
     const ckks_kernel *kernel; /* whose tables the primes hold now */
-    ckks_prime prime[COLD_SETS];
+    ckks_modulus prime[COLD_SETS];
     size_t n, primes;
     char *arena;
     size_t used, size;
@@ -198,7 +198,7 @@ static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
     uint64_t step = (uint64_t)2 << log_n, p = (((uint64_t)1 << bits) - 2) / step * step + 1;
     for (; s->primes < COLD_SETS && p >> (bits - 1); p -= step) {
         if (!probably_prime(p)) continue;
-        ckks_prime *q = &s->prime[s->primes];
+        ckks_modulus *q = &s->prime[s->primes];
         q->p = p;
         q->psi = root_of_unity(p, log_n);
         q->inverse = 1.0 / (double)p;
@@ -251,7 +251,7 @@ static fhola_status set_limbs(bench_set *s)
 /* What lies in memory: keys and sums. */
 static fhola_status set_keys(bench_set *s)
 {
-    const ckks_prime *least = &s->prime[s->primes - 1];
+    const ckks_modulus *least = &s->prime[s->primes - 1];
     s->key_stride = s->n * least->width + 192;
     s->keys = KEY_BYTES / s->key_stride;
     s->key = ckks_alloc(s->keys * s->key_stride);
@@ -323,7 +323,7 @@ static void run_inner_rotated(bench_set *s, size_t turn)
 static void rotate(bench_set *s, size_t turn, size_t digits)
 {
     enum { RANGE = 1024 };
-    const ckks_prime *p = &s->prime[turn];
+    const ckks_modulus *p = &s->prime[turn];
     size_t range = s->n < RANGE ? s->n : RANGE;
     const void *key[ROTATIONS * 2 * DIGITS];
     next_keys(s, ROTATIONS * 2 * digits, key);
@@ -350,7 +350,7 @@ static void run_rotations_one(bench_set *s, size_t turn)
 
 static void convert(bench_set *s, size_t turn, size_t terms, size_t targets)
 {
-    const ckks_prime *primes[COMBINE_TARGETS];
+    const ckks_modulus *primes[COMBINE_TARGETS];
     const uint64_t *y[COMBINE_TERMS], *weight[COMBINE_TARGETS];
     for (size_t t = 0; t < COMBINE_TARGETS; t++)
         primes[t] = &s->prime[t % s->primes], weight[t] = s->weight[t];
@@ -397,7 +397,7 @@ static void multiply_plain(bench_set *s, size_t turn, size_t terms)
     for (size_t i = 0; i < 2 * PLAIN_GIANTS; i++)
         sum[i] = s->sum + (s->next_sum + i) % s->sums * s->n;
     if (!s->hot) s->next_sum = (s->next_sum + 2 * PLAIN_GIANTS) % s->sums;
-    const ckks_prime *p = &s->prime[turn];
+    const ckks_modulus *p = &s->prime[turn];
     for (size_t from = 0; from < s->n; from += range)
         for (size_t g = 0; g < PLAIN_GIANTS; g++) {
             const void *plain[PLAIN_TERMS];

@@ -228,7 +228,7 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
 
 static double top_prime(const ckks_context *c, ckks_basis basis)
 {
-    return (double)c->prime[ckks_basis_lowest(ckks_basis_top(basis))].p;
+    return (double)c->modulus[ckks_basis_lowest(ckks_basis_top(basis))].p;
 }
 
 /* A chain of transforms from scale `from` to exactly scale `to`, each carrying an equal share.
@@ -261,32 +261,28 @@ static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int in
 
 /* ---- the cosine ---- */
 
-/* Least-squares coefficients of cos(2 pi ((K + 1/4) u) / 2^r) as an even polynomial in u, in
- * Chebyshev polynomials of y = T_2(u) = 2 u^2 - 1, over the points X = I + w, |w| <= 2 eps, |I| <=
- * K, u = (X - 1/4) / (K + 1/4). Weight: P(I)^power times the amplification of r double-angle steps;
- * P(I) is near normal with variance (h + 1) / 12. Modified Gram-Schmidt, twice. */
-static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
+/* Weight of the point I + w, at `angle` of the cosine in turns. */
+static double fit_weight(const ckks_params_spec *s, int i, double angle)
 {
-    size_t m = s->eval_mod_degree / 2 + 1, rows = (2 * s->eval_mod_range + 1) * FIT_NODES, row = 0;
-    double *a = calloc(rows * m + rows + m * m, sizeof *a);
-    if (!a) return fhola_fail(FHOLA_NOMEM, "no memory to fit the cosine");
-    double *b = a + rows * m, *r = b + rows;
-    double range = s->eval_mod_range + 0.25, variance = (s->hamming_weight + 1) / 12.0,
-           doubles = ldexp(1, (int)s->double_angles);
+    double variance = (s->hamming_weight + 1) / 12.0, doubles = ldexp(1, (int)s->double_angles);
+    double log_probability = -0.5 * (ONE_LN2 * i * i / variance + ckks_log2(TWO_PI * variance));
+    double amplification =
+        s->double_angles ? fabs(doubles * ckks_sin2pi(doubles * angle) / ckks_sin2pi(angle)) : 1;
+    return ckks_exp2(0.5 * fmax(s->eval_mod_power * log_probability, LEAST_LOG_WEIGHT)) *
+           amplification;
+}
+
+/* A row for each point: a holds m columns of weighted Chebyshev polynomials, b the weighted
+ * cosine. */
+static void fill_rows(double *a, double *b, size_t m, size_t rows, const ckks_params_spec *s)
+{
+    double range = s->eval_mod_range + 0.25, doubles = ldexp(1, (int)s->double_angles);
+    size_t row = 0;
     for (int i = -(int)s->eval_mod_range; i <= (int)s->eval_mod_range; i++)
         for (int j = 0; j < FIT_NODES; j++, row++) {
             double x = i + 2 * s->eps * ckks_cos2pi((j + 0.5) / (2 * FIT_NODES)),
-                   u = (x - 0.25) / range, y = 2 * u * u - 1;
-            double log_probability =
-                       -0.5 * (ONE_LN2 * i * i / variance + ckks_log2(TWO_PI * variance)),
-                   angle = (x - 0.25) / doubles;
-            double amplification =
-                s->double_angles ? fabs(doubles * ckks_sin2pi(doubles * angle) / ckks_sin2pi(angle))
-                                 : 1;
-            double weight = ckks_exp2(0.5 *
-                                      fmax(s->eval_mod_power * log_probability, LEAST_LOG_WEIGHT)) *
-                            amplification,
-                   t0 = 1, t1 = y;
+                   u = (x - 0.25) / range, y = 2 * u * u - 1, angle = (x - 0.25) / doubles,
+                   weight = fit_weight(s, i, angle), t0 = 1, t1 = y;
             for (size_t k = 0; k < m; k++) {
                 double t2 = 2 * y * t1 - t0;
                 a[k * rows + row] = weight * t0;
@@ -295,23 +291,41 @@ static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
             }
             b[row] = weight * ckks_cos2pi(angle);
         }
-    for (size_t k = 0; k < m; k++) {
-        double *column = a + k * rows, norm = 0;
-        for (int pass = 0; pass < 2; pass++)
-            for (size_t l = 0; l < k; l++) {
-                double dot = 0;
-                for (size_t i = 0; i < rows; i++) dot += a[l * rows + i] * column[i];
-                for (size_t i = 0; i < rows; i++) column[i] -= dot * a[l * rows + i];
-                r[l * m + k] += dot;
-            }
-        for (size_t i = 0; i < rows; i++) norm += column[i] * column[i];
-        norm = sqrt(norm);
-        for (size_t i = 0; i < rows; i++) column[i] /= norm;
-        r[k * m + k] = norm;
-        coeff[k] = 0;
-        for (size_t i = 0; i < rows; i++) coeff[k] += column[i] * b[i];
-        for (size_t i = 0; i < rows; i++) b[i] -= coeff[k] * column[i];
-    }
+}
+
+/* Makes column k orthonormal to those before it, r on the way; takes its part out of b and returns
+ * how much that was. */
+static double orthogonalize(double *a, double *b, double *r, size_t k, size_t m, size_t rows)
+{
+    double *column = a + k * rows, norm = 0, part = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t l = 0; l < k; l++) {
+            double dot = 0;
+            for (size_t i = 0; i < rows; i++) dot += a[l * rows + i] * column[i];
+            for (size_t i = 0; i < rows; i++) column[i] -= dot * a[l * rows + i];
+            r[l * m + k] += dot;
+        }
+    for (size_t i = 0; i < rows; i++) norm += column[i] * column[i];
+    norm = sqrt(norm);
+    for (size_t i = 0; i < rows; i++) column[i] /= norm;
+    r[k * m + k] = norm;
+    for (size_t i = 0; i < rows; i++) part += column[i] * b[i];
+    for (size_t i = 0; i < rows; i++) b[i] -= part * column[i];
+    return part;
+}
+
+/* Least-squares coefficients of cos(2 pi ((K + 1/4) u) / 2^r) as an even polynomial in u, in
+ * Chebyshev polynomials of y = T_2(u) = 2 u^2 - 1, over the points X = I + w, |w| <= 2 eps, |I| <=
+ * K, u = (X - 1/4) / (K + 1/4). Weight: P(I)^power times the amplification of r double-angle steps;
+ * P(I) is near normal with variance (h + 1) / 12. Modified Gram-Schmidt, twice. */
+static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
+{
+    size_t m = s->eval_mod_degree / 2 + 1, rows = (2 * s->eval_mod_range + 1) * FIT_NODES;
+    double *a = calloc(rows * m + rows + m * m, sizeof *a);
+    if (!a) return fhola_fail(FHOLA_NOMEM, "no memory to fit the cosine");
+    double *b = a + rows * m, *r = b + rows;
+    fill_rows(a, b, m, rows, s);
+    for (size_t k = 0; k < m; k++) coeff[k] = orthogonalize(a, b, r, k, m, rows);
     for (size_t k = m; k-- > 0;) {
         for (size_t l = k + 1; l < m; l++) coeff[k] -= r[k * m + l] * coeff[l];
         coeff[k] /= r[k * m + k];
@@ -360,7 +374,7 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
 static double raised_scale(const ckks_bootstrap *bs)
 {
     const ckks_context *c = bs->context;
-    return (double)(c->slots / bs->half) * (double)c->prime[0].p *
+    return (double)(c->slots / bs->half) * (double)c->modulus[0].p *
            (c->params.spec.eval_mod_range + 0.25);
 }
 
@@ -396,7 +410,7 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
     bs->eval_mod = bs->input | ckks_basis_residual(&c->params, s->residual_levels) |
                    ckks_basis_eval_mod(&c->params);
     fhola_status st =
-        create_groups(bs, ws, 0, scale_in, s->eps * (double)c->prime[0].p, bs->input, encode);
+        create_groups(bs, ws, 0, scale_in, s->eps * (double)c->modulus[0].p, bs->input, encode);
     if (!st)
         st = create_groups(bs, ws, 1, raised_scale(bs), ckks_exp2(s->eval_mod_scale_bits[0]),
                            c->chain, encode);
@@ -531,74 +545,58 @@ static fhola_status transforms(run *r, ckks_lintrans *const transform[], unsigne
     for (unsigned i = 0; i < count && !st; i++) {
         const ckks_lintrans *const lt = transform[i];
         ckks_ciphertext *const out = &r->b;
-        st =
-            ckks_lintrans_apply(r->c, r->ws, r->keys, 1, &lt, &out, &r->a, drop_top(r->a.basis, 1));
+        st = ckks_lintrans_apply(r->c, r->ws, r->keys, 1, &lt, &out, &r->a,
+                                 drop_top(r->a.poly->basis, 1));
         if (!st) swap(r);
     }
     return st;
 }
 
-/* Lifts a polynomial given at q0 (evaluation form) to the primes of `basis`, evaluation form. limb:
- * scratch of two limbs. */
-static void lift(const ckks_context *c, uint64_t *const out, ckks_basis basis, const uint64_t *in,
-                 uint64_t *limb, uint64_t *v)
+/* (down[0], down[1]) = r->a, at q0, under the sparse secret. */
+static fhola_status switch_to_sparse(run *r, const ckks_poly down[2])
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    ckks_conversion cv;
-    c->kernel->ntt_inverse_scaled(&c->prime[0], limb, in, 1);
-    ckks_conversion_set(&cv, c, 1, limb, v);
-    ckks_conversion_overflows(&cv, 1, c);
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < limbs; i++) {
-        uint64_t *x = out + i * c->stride;
-        ckks_conversion_apply(&cv, c, &index[i], 1, &x);
-        c->kernel->ntt_forward(&c->prime[index[i]], &x, 1);
-    }
+    const ckks_switch_key *key;
+    FHOLA_TRY(ckks_eval_keys_find(&key, r->keys, CKKS_KEY_DENSE_TO_SPARSE, 0, down->basis, 0));
+    ckks_poly *sum = ckks_poly_take(r->ws, 2, down->basis | key->request.p);
+    if (!sum) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_key_switch(r->c, r->ws, key, &r->a.poly[0], NULL, &r->a.poly[1], sum));
+    return ckks_divide_round(r->c, r->ws, 2, down, sum);
+}
+
+/* r->b over r->chain = the lift of `down`, under the dense secret. The second polynomial's lift,
+ * over all primes of the key, is small and hence a single digit. */
+static fhola_status raise_to_dense(run *r, const ckks_poly down[2])
+{
+    const ckks_context *c = r->c;
+    const ckks_switch_key *key;
+    FHOLA_TRY(ckks_eval_keys_find(&key, r->keys, CKKS_KEY_SPARSE_TO_DENSE, 0, r->chain, 0));
+    ckks_basis whole = r->chain | key->request.p;
+    ckks_poly *sum = ckks_poly_take(r->ws, 2, whole), *first = ckks_poly_take(r->ws, 1, r->chain),
+              *second = ckks_poly_take(r->ws, 1, whole);
+    if (!sum || !first || !second) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_lift(c, r->ws, first, &down[0]));
+    FHOLA_TRY(ckks_lift(c, r->ws, second, &down[1]));
+    ckks_decomposition d;
+    ckks_decomposition_of_one(&d, key, r->chain, second);
+    const ckks_switch s = {&d, key, first, NULL};
+    ckks_switch_each(c, r->ws, 1, sum, &s);
+    return ckks_ciphertext_divide(c, r->ws, &r->b, sum, r->chain, raised_scale(r->bs));
 }
 
 /* r->a at q0 under the dense secret becomes r->b over r->chain under the dense secret, having been
  * under the sparse one in between. */
 static fhola_status switch_and_raise(run *r)
 {
-    const ckks_context *c = r->c;
-    const ckks_switch_key *down, *up;
-    fhola_status st = ckks_eval_keys_find(&down, r->keys, CKKS_KEY_DENSE_TO_SPARSE, 0, 1, 0);
-    if (!st) st = ckks_eval_keys_find(&up, r->keys, CKKS_KEY_SPARSE_TO_DENSE, 0, r->chain, 0);
-    if (st) return st;
     ckks_mark mark = ckks_workspace_mark(r->ws);
-    ckks_basis small = 1 | down->request.p, whole = r->chain | up->request.p;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, whole, index);
-    uint64_t *sum[2] = {ckks_workspace_poly(r->ws, all), ckks_workspace_poly(r->ws, all)};
-    uint64_t *low[2] = {ckks_workspace_poly(r->ws, 1), ckks_workspace_poly(r->ws, 1)};
-    uint64_t *raised0 = ckks_workspace_poly(r->ws, all), *raised1 = ckks_workspace_poly(r->ws, all),
-             *limb = ckks_workspace_poly(r->ws, 2);
-    if (!sum[0] || !sum[1] || !low[0] || !low[1] || !raised0 || !raised1 || !limb) st = FHOLA_NOMEM;
-    if (!st) st = ckks_key_switch(c, r->ws, down, 1, r->a.poly[0], NULL, r->a.poly[1], sum);
-    const uint64_t *const source[2] = {sum[0], sum[1]};
-    if (!st) st = ckks_divide_round(c, r->ws, low, source, 2, small, 1);
-    if (!st) {
-        lift(c, raised0, r->chain, low[0], limb, limb + c->stride);
-        lift(c, raised1, whole, low[1], limb, limb + c->stride);
-#pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < all; i++) {
-            unsigned t = index[i];
-            const uint64_t *digit = raised1 + i * c->stride,
-                           *add0 =
-                               r->chain & c->part[t] ? ckks_limb(c, raised0, r->chain, t) : NULL;
-            const void *b = ckks_switch_key_limb(c, up, 0, t, 0),
-                       *a = ckks_switch_key_limb(c, up, 0, t, 1);
-            const ckks_switch_term term = {NULL, 1, &digit, &b, &a, add0, NULL};
-            c->kernel->inner_product(&c->prime[t], sum[0] + i * c->stride, sum[1] + i * c->stride,
-                                     0, c->n, 1, &term, ckks_product_mod(c, up->request.p, t), 0);
-        }
-        r->ws->counters.ntt += 2 + all + ckks_limb_count(c, r->chain);
-        r->ws->counters.key_switches++;
-        st = ckks_divide_round(c, r->ws, r->b.poly, source, 2, whole, r->chain);
-        ckks_ciphertext_set(&r->b, r->chain, raised_scale(r->bs));
-    }
-    if (!st) swap(r);
+    ckks_poly *down = ckks_poly_take(r->ws, 2, ckks_basis_base(&r->c->params));
+    fhola_status status = down ? switch_to_sparse(r, down) : FHOLA_NOMEM;
+    if (status) goto end;
+    status = raise_to_dense(r, down);
+    if (status) goto end;
+    swap(r);
+end:
     ckks_workspace_release(r->ws, mark);
-    return st;
+    return status;
 }
 
 static fhola_status trace(run *r)
@@ -623,12 +621,12 @@ static fhola_status coeffs_to_slots(run *r)
 }
 
 /* -1 at the scale of r->a squared. */
-static void add_minus_one(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
+static void add_minus_one(const void *arg, unsigned t, uint64_t *d0, uint64_t *d1)
 {
     const run *r = arg;
     (void)d1;
-    r->c->kernel->add_scalar(&r->c->prime[prime], d0, d0,
-                             ckks_integer_mod(r->c, -r->a.scale * r->a.scale, prime), r->c->n);
+    r->c->kernel->add_scalar(&r->c->modulus[t], d0, d0,
+                             ckks_integer_mod(r->c, -r->a.scale * r->a.scale, t), r->c->n);
 }
 
 /* 2 x^2 - 1, rescaled. */
@@ -636,7 +634,7 @@ static fhola_status double_angle(run *r)
 {
     const ckks_addend minus_one = {add_minus_one, r};
     fhola_status st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, &r->a, &r->a, 2, &minus_one,
-                                     drop_top(r->a.basis, 1));
+                                     drop_top(r->a.poly->basis, 1));
     if (!st) swap(r);
     return st;
 }
@@ -680,26 +678,58 @@ static double end_stage(const ckks_workspace *ws, ckks_stage stage)
     return now();
 }
 
+static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
+                                const ckks_eval_keys *keys, const ckks_bootstrap *bs,
+                                const ckks_ciphertext *out, const ckks_ciphertext *in,
+                                unsigned residual_levels)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, in, "the input"));
+    if (bs->context != c || keys->context != c || ws->context != c || out->context != c)
+        return fhola_fail(FHOLA_PARAM,
+                          "the bootstrap, keys, workspace or result belong to another context");
+    if (in->poly->basis != bs->input)
+        return fhola_fail(FHOLA_LEVEL, "bootstrapping starts from basis %#llx, not %#llx",
+                          (unsigned long long)bs->input, (unsigned long long)in->poly->basis);
+    if (residual_levels > c->params.spec.residual_levels)
+        return fhola_fail(FHOLA_LEVEL, "%u residual levels asked for, there are %u",
+                          residual_levels, c->params.spec.residual_levels);
+    FHOLA_TRY(ckks_scale_check(in->scale, bs->scale_in, "the bootstrap's input"));
+    if (!bs->stc[0] || !ckks_lintrans_bytes(bs->stc[0]))
+        return fhola_fail(FHOLA_PARAM, "the bootstrap was created without its matrices");
+    return FHOLA_OK;
+}
+
+/* The steps in their order, in r->a. */
+static fhola_status bootstrap(run *r, const ckks_ciphertext *in)
+{
+    const ckks_bootstrap *bs = r->bs;
+    ckks_workspace *ws = r->ws;
+    double start = now(), end;
+    FHOLA_TRY(bs->complex ? ckks_ciphertext_copy(&r->a, in) : merge_halves(r, in));
+    FHOLA_TRY(transforms(r, bs->stc, bs->stc_count));
+    end = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
+    ws->times.slots_to_coeffs += end - start;
+    FHOLA_TRY(switch_and_raise(r));
+    start = now();
+    ws->times.switch_and_raise += start - end;
+    FHOLA_TRY(trace(r));
+    end = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
+    ws->times.trace += end - start;
+    FHOLA_TRY(coeffs_to_slots(r));
+    start = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
+    ws->times.coeffs_to_slots += start - end;
+    FHOLA_TRY(bs->complex ? eval_mod_complex(r) : eval_mod(r));
+    end = end_stage(ws, CKKS_STAGE_EVAL_MOD);
+    ws->times.eval_mod += end - start;
+    return FHOLA_OK;
+}
+
 fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
                                   const ckks_eval_keys *keys, const ckks_bootstrap *bs,
                                   ckks_ciphertext *out, const ckks_ciphertext *in,
                                   unsigned residual_levels)
 {
-    fhola_status st = ckks_ciphertext_check(c, in, "the input");
-    if (st) return st;
-    if (bs->context != c || keys->context != c || ws->context != c || out->context != c)
-        return fhola_fail(FHOLA_PARAM,
-                          "the bootstrap, keys, workspace or result belong to another context");
-    if (in->basis != bs->input)
-        return fhola_fail(FHOLA_LEVEL, "bootstrapping starts from basis %#llx, not %#llx",
-                          (unsigned long long)bs->input, (unsigned long long)in->basis);
-    if (residual_levels > c->params.spec.residual_levels)
-        return fhola_fail(FHOLA_LEVEL, "%u residual levels asked for, there are %u",
-                          residual_levels, c->params.spec.residual_levels);
-    st = ckks_scale_check(in->scale, bs->scale_in, "the bootstrap's input");
-    if (st) return st;
-    if (!bs->stc[0] || !ckks_lintrans_bytes(bs->stc[0]))
-        return fhola_fail(FHOLA_PARAM, "the bootstrap was created without its matrices");
+    FHOLA_TRY(check_apply(c, ws, keys, bs, out, in, residual_levels));
     ckks_basis out_basis = bs->input | ckks_basis_residual(&c->params, residual_levels);
     /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
     ckks_basis raised = out_basis | (ckks_basis_partner(&c->params, out_basis) & bs->eval_mod);
@@ -709,27 +739,11 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
              .bs = bs,
              .chain = raised | ckks_basis_eval_mod(&c->params) | ckks_basis_cts(&c->params)};
     ckks_mark mark = ckks_workspace_mark(ws);
-    st = ckks_ciphertext_scratch(&r.a, ws, r.chain);
-    if (!st) st = ckks_ciphertext_scratch(&r.b, ws, r.chain);
-    double t[6] = {now()};
-    if (!st && bs->complex) st = ckks_ciphertext_scratch(&r.imaginary, ws, r.chain);
-    if (!st) st = bs->complex ? ckks_ciphertext_copy(&r.a, in) : merge_halves(&r, in);
-    if (!st) st = transforms(&r, bs->stc, bs->stc_count);
-    t[1] = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
-    if (!st) st = switch_and_raise(&r);
-    t[2] = now();
-    if (!st) st = trace(&r);
-    t[3] = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
-    if (!st) st = coeffs_to_slots(&r);
-    t[4] = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
-    if (!st) st = bs->complex ? eval_mod_complex(&r) : eval_mod(&r);
-    t[5] = end_stage(ws, CKKS_STAGE_EVAL_MOD);
-    if (!st) st = ckks_drop(c, out, &r.a, out_basis);
+    fhola_status status = ckks_ciphertext_scratch(&r.a, ws, r.chain);
+    if (!status) status = ckks_ciphertext_scratch(&r.b, ws, r.chain);
+    if (!status && bs->complex) status = ckks_ciphertext_scratch(&r.imaginary, ws, r.chain);
+    if (!status) status = bootstrap(&r, in);
+    if (!status) status = ckks_drop(c, out, &r.a, out_basis);
     ckks_workspace_release(ws, mark);
-    ws->times.slots_to_coeffs += t[1] - t[0];
-    ws->times.switch_and_raise += t[2] - t[1];
-    ws->times.trace += t[3] - t[2];
-    ws->times.coeffs_to_slots += t[4] - t[3];
-    ws->times.eval_mod += t[5] - t[4];
-    return st;
+    return status;
 }

@@ -22,30 +22,38 @@ fhola_status ckks_plaintext_create(ckks_plaintext **out, const ckks_context *con
 }
 
 /* What was encoded may be an owner's. */
-static void release_poly(ckks_plaintext *pt)
+static void release_block(ckks_plaintext *pt)
 {
-    if (pt->poly) ckks_wipe(pt->poly, block_bytes(pt->context, pt->capacity));
-    ckks_free(pt->poly);
+    if (pt->block) ckks_wipe(pt->block, block_bytes(pt->context, pt->capacity));
+    ckks_free(pt->block);
 }
 
 void ckks_plaintext_destroy(ckks_plaintext *pt)
 {
     if (!pt) return;
-    release_poly(pt);
+    release_block(pt);
     free(pt);
 }
 
-fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis)
+fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis, ckks_poly *room)
 {
     size_t limbs = ckks_limb_count(pt->context, basis);
-    if (limbs <= pt->capacity) return FHOLA_OK;
-    uint64_t *poly = ckks_alloc(block_bytes(pt->context, limbs));
-    if (!poly) return fhola_fail(FHOLA_NOMEM, "no memory for a plaintext of %zu limbs", limbs);
-    release_poly(pt);
-    pt->poly = poly;
-    pt->capacity = limbs;
-    pt->basis = 0;
+    if (limbs > pt->capacity) {
+        uint64_t *block = ckks_alloc(block_bytes(pt->context, limbs));
+        if (!block) return fhola_fail(FHOLA_NOMEM, "no memory for a plaintext of %zu limbs", limbs);
+        release_block(pt);
+        pt->block = block;
+        pt->capacity = limbs;
+        ckks_plaintext_set(pt, 0, 0);
+    }
+    ckks_poly_lay(room, pt->context, basis, pt->block);
     return FHOLA_OK;
+}
+
+void ckks_plaintext_set(ckks_plaintext *pt, ckks_basis basis, double scale)
+{
+    ckks_poly_lay(&pt->poly, pt->context, basis, pt->block);
+    pt->scale = scale;
 }
 
 fhola_status ckks_ciphertext_create(ckks_ciphertext **out, const ckks_context *context)
@@ -60,36 +68,54 @@ fhola_status ckks_ciphertext_create(ckks_ciphertext **out, const ckks_context *c
 void ckks_ciphertext_destroy(ckks_ciphertext *ct)
 {
     if (!ct) return;
-    ckks_free(ct->poly[0]);
-    ckks_free(ct->poly[1]);
+    ckks_free(ct->block[0]);
+    ckks_free(ct->block[1]);
     free(ct);
 }
 
-fhola_status ckks_ciphertext_reserve(ckks_ciphertext *ct, ckks_basis basis)
+static fhola_status grow(ckks_ciphertext *ct, size_t limbs)
 {
-    size_t limbs = ckks_limb_count(ct->context, basis);
-    if (limbs <= ct->capacity) return FHOLA_OK;
-    uint64_t *poly[2] = {ckks_alloc(block_bytes(ct->context, limbs)),
-                         ckks_alloc(block_bytes(ct->context, limbs))};
-    if (!poly[0] || !poly[1]) {
-        ckks_free(poly[0]);
-        ckks_free(poly[1]);
+    uint64_t *block[2] = {ckks_alloc(block_bytes(ct->context, limbs)),
+                          ckks_alloc(block_bytes(ct->context, limbs))};
+    if (!block[0] || !block[1]) {
+        ckks_free(block[0]);
+        ckks_free(block[1]);
         return fhola_fail(FHOLA_NOMEM, "no memory for a ciphertext of %zu limbs", limbs);
     }
     for (int k = 0; k < 2; k++) {
-        ckks_free(ct->poly[k]);
-        ct->poly[k] = poly[k];
+        ckks_free(ct->block[k]);
+        ct->block[k] = block[k];
     }
     ct->capacity = limbs;
-    ct->basis = 0;
+    ckks_ciphertext_set(ct, 0, 0);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_ciphertext_reserve(ckks_ciphertext *ct, ckks_basis basis, ckks_poly room[2])
+{
+    size_t limbs = ckks_limb_count(ct->context, basis);
+    if (limbs > ct->capacity) FHOLA_TRY(grow(ct, limbs));
+    for (int k = 0; k < 2; k++) ckks_poly_lay(&room[k], ct->context, basis, ct->block[k]);
     return FHOLA_OK;
 }
 
 void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale)
 {
-    ct->basis = basis;
+    for (int k = 0; k < 2; k++) ckks_poly_lay(&ct->poly[k], ct->context, basis, ct->block[k]);
     ct->scale = scale;
-    ct->seeded = 0;
+    ct->seeded = false;
+}
+
+fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws, ckks_basis room)
+{
+    memset(ct, 0, sizeof *ct);
+    ct->context = ws->context;
+    ct->capacity = ckks_limb_count(ws->context, room);
+    for (int k = 0; k < 2; k++) {
+        ct->block[k] = ckks_workspace_limbs(ws, ct->capacity);
+        if (!ct->block[k]) return FHOLA_NOMEM;
+    }
+    return FHOLA_OK;
 }
 
 fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *in)
@@ -97,21 +123,19 @@ fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *i
     if (out == in) return FHOLA_OK;
     if (out->context != in->context)
         return fhola_fail(FHOLA_PARAM, "the ciphertexts belong to different contexts");
-    fhola_status st = ckks_ciphertext_reserve(out, in->basis);
-    if (st) return st;
-    ckks_ciphertext_set(out, in->basis, in->scale);
+    ckks_poly room[2];
+    ckks_basis basis = ckks_ciphertext_basis(in);
+    FHOLA_TRY(ckks_ciphertext_reserve(out, basis, room));
+    if (basis) FHOLA_TRY(ckks_poly_copy(in->context, 2, room, in->poly));
+    ckks_ciphertext_set(out, basis, in->scale);
     out->seeded = in->seeded;
     memcpy(out->seed, in->seed, sizeof out->seed);
-    if (in->basis)
-        for (int k = 0; k < 2; k++)
-            memcpy(out->poly[k], in->poly[k],
-                   block_bytes(in->context, ckks_limb_count(in->context, in->basis)));
     return FHOLA_OK;
 }
 
 ckks_basis ckks_ciphertext_basis(const ckks_ciphertext *ct)
 {
-    return ct->basis;
+    return ct->poly[0].basis;
 }
 
 double ckks_ciphertext_scale(const ckks_ciphertext *ct)
@@ -128,14 +152,14 @@ fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext 
                                    const char *what)
 {
     if (ct->context != c) return fhola_fail(FHOLA_PARAM, "%s belongs to another context", what);
-    if (!ct->basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
+    if (!ct->poly[0].basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
     return FHOLA_OK;
 }
 
 fhola_status ckks_plaintext_check(const ckks_context *c, const ckks_plaintext *pt, const char *what)
 {
     if (pt->context != c) return fhola_fail(FHOLA_PARAM, "%s belongs to another context", what);
-    if (!pt->basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
+    if (!pt->poly.basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
     return FHOLA_OK;
 }
 

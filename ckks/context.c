@@ -44,12 +44,12 @@ static uint64_t combine_residues(uint64_t x_a, uint64_t a, uint64_t x_b, uint64_
  * of the root. */
 static fhola_status prime_init(ckks_context *c, unsigned i)
 {
-    ckks_prime *p = &c->prime[i];
+    ckks_modulus *p = &c->modulus[i];
     if (i < c->primes) {
         p->p = c->params.prime[i];
         p->psi = smallest_root(p->p, c->log_n);
     } else {
-        const ckks_prime *a = &c->prime[ckks_basis_lowest(c->part[i])], *b = a + 1;
+        const ckks_modulus *a = &c->modulus[ckks_basis_lowest(c->modulus[i].primes)], *b = a + 1;
         p->p = a->p * b->p;
         p->psi = combine_residues(a->psi, a->p, b->psi, b->p);
     }
@@ -60,7 +60,7 @@ static fhola_status prime_init(ckks_context *c, unsigned i)
     p->tally = c->tally;
     fhola_status st = c->kernel->prime_init(p);
     for (unsigned k = 0; k < c->subrings && !st; k++) {
-        ckks_prime *q = &c->subring[k][i];
+        ckks_modulus *q = &c->subring[k][i];
         *q = *p;
         q->tables = NULL;
         q->psi = ckks_mod_pow(p->psi, (uint64_t)2 << k, p->p);
@@ -98,9 +98,10 @@ static fhola_status create(ckks_context **out, const ckks_params *params, const 
                                                      : CKKS_MAX_SUBRINGS;
     c->chain = ckks_basis_chain(params);
     c->special = ckks_basis_special(params);
-    for (unsigned i = 0; i < c->primes; i++) c->part[c->moduli++] = CKKS_BIT(i);
+    for (unsigned i = 0; i < c->primes; i++) c->modulus[c->moduli++].primes = CKKS_BIT(i);
     for (unsigned i = 0; i < c->primes; i++)
-        if (params->shared & CKKS_BIT(i)) c->part[c->moduli++] = CKKS_BIT(i) | CKKS_BIT(i + 1);
+        if (params->shared & CKKS_BIT(i))
+            c->modulus[c->moduli++].primes = CKKS_BIT(i) | CKKS_BIT(i + 1);
     fhola_status st = choose_kernel(c, isa, counting);
     for (unsigned i = 0; i < c->moduli && !st; i++) st = prime_init(c, i);
     if (!st) st = ckks_fft_create(&c->fft, c->log_n);
@@ -110,9 +111,9 @@ static fhola_status create(ckks_context **out, const ckks_params *params, const 
     }
     for (unsigned i = 0; i < c->primes; i++)
         for (unsigned t = 0; t < c->moduli; t++) {
-            c->residue[i][t] = params->prime[i] % c->prime[t].p;
-            if (!(c->part[t] & CKKS_BIT(i)))
-                c->inverse[i][t] = ckks_mod_inverse(c->residue[i][t], c->prime[t].p);
+            c->residue[i][t] = params->prime[i] % c->modulus[t].p;
+            if (!(c->modulus[t].primes & CKKS_BIT(i)))
+                c->inverse[i][t] = ckks_mod_inverse(c->residue[i][t], c->modulus[t].p);
         }
     *out = c;
     return FHOLA_OK;
@@ -148,7 +149,7 @@ void ckks_context_destroy(ckks_context *c)
 {
     if (!c) return;
     for (unsigned i = 0; i < c->moduli; i++) {
-        if (c->prime[i].tables) c->kernel->prime_clear(&c->prime[i]);
+        if (c->modulus[i].tables) c->kernel->prime_clear(&c->modulus[i]);
         for (unsigned k = 0; k < c->subrings; k++)
             if (c->subring[k][i].tables) c->kernel->prime_clear(&c->subring[k][i]);
     }
@@ -176,7 +177,7 @@ uint64_t ckks_product_mod(const ckks_context *c, ckks_basis basis, unsigned t)
 {
     uint64_t r = 1;
     for (unsigned i = 0; i < c->primes; i++)
-        if (basis & CKKS_BIT(i)) r = ckks_mod_mul(r, c->residue[i][t], c->prime[t].p);
+        if (basis & CKKS_BIT(i)) r = ckks_mod_mul(r, c->residue[i][t], c->modulus[t].p);
     return r;
 }
 
@@ -184,7 +185,7 @@ uint64_t ckks_product_inverse_mod(const ckks_context *c, ckks_basis basis, unsig
 {
     uint64_t r = 1;
     for (unsigned i = 0; i < c->primes; i++)
-        if (basis & CKKS_BIT(i)) r = ckks_mod_mul(r, c->inverse[i][t], c->prime[t].p);
+        if (basis & CKKS_BIT(i)) r = ckks_mod_mul(r, c->inverse[i][t], c->modulus[t].p);
     return r;
 }
 
@@ -202,20 +203,11 @@ unsigned ckks_limb_list(const ckks_context *c, ckks_basis basis, unsigned modulu
     return n;
 }
 
-const uint64_t *ckks_limb_reduce(const ckks_context *c, unsigned t, const uint64_t *limb,
-                                 size_t count, uint64_t *room)
+double ckks_scale_divided(const ckks_context *c, double scale, ckks_basis divisor)
 {
-    const ckks_prime *p = &c->prime[t];
-    const uint64_t one = 1, *weight = &one;
-    c->kernel->combine(&p, 1, &room, 1, &limb, &weight, count);
-    return room;
-}
-
-const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis,
-                                unsigned t, size_t from, size_t count, uint64_t *room)
-{
-    const uint64_t *limb = ckks_limb_const(c, poly, basis, t) + from;
-    return ckks_limb_shared(c, basis, t) ? ckks_limb_reduce(c, t, limb, count, room) : limb;
+    for (unsigned i = 0; i < c->primes; i++)
+        if (divisor & CKKS_BIT(i)) scale /= (double)c->modulus[i].p;
+    return scale;
 }
 
 uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation)

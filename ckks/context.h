@@ -3,6 +3,8 @@
 #ifndef CKKS_CONTEXT_H
 #define CKKS_CONTEXT_H
 
+#include <stdbool.h>
+
 #include "ckks/fft.h"
 #include "ckks/kernel/tally.h"
 #include "ckks/params.h"
@@ -25,21 +27,20 @@ struct ckks_context {
      * modulus has the smallest root of each of its primes, so that the residues modulo a product
      * are, position by position, those modulo both. */
     unsigned moduli;
-    ckks_basis part[CKKS_MAX_PRIMES]; /* the primes of a modulus */
-    ckks_prime prime[CKKS_MAX_PRIMES];
+    ckks_modulus modulus[CKKS_MAX_PRIMES];
     /* The same for the subrings of X^2, X^4, X^8 (degree n / 2^(k + 1)), in which repeated
      * plaintexts are encoded. */
     unsigned subrings;
-    ckks_prime subring[CKKS_MAX_SUBRINGS][CKKS_MAX_PRIMES];
+    ckks_modulus subring[CKKS_MAX_SUBRINGS][CKKS_MAX_PRIMES];
     uint64_t residue[CKKS_MAX_PRIMES][CKKS_MAX_PRIMES]; /* [i][t] = prime i mod modulus t */
     /* [i][t] = (prime i)^-1 mod modulus t, i not in t */
     uint64_t inverse[CKKS_MAX_PRIMES][CKKS_MAX_PRIMES];
     ckks_fft *fft;
 };
 
-/* A polynomial over a basis is a block of limbs in increasing order of their primes, `stride` words
- * apart: a limb for each prime, but one for two that share it (ckks_params). ckks_limb_list writes
- * the moduli of the limbs in that order and returns their number. */
+/* The limbs of a polynomial over `basis` are in increasing order of their primes: a limb for each,
+ * but one for two that share it (ckks_params). Writes the moduli of the limbs in that order and
+ * returns their number. */
 unsigned ckks_limb_list(const ckks_context *c, ckks_basis basis, unsigned modulus[CKKS_MAX_PRIMES]);
 
 static inline unsigned ckks_limb_count(const ckks_context *c, ckks_basis basis)
@@ -50,56 +51,13 @@ static inline unsigned ckks_limb_count(const ckks_context *c, ckks_basis basis)
 /* The primes of `basis` below those of modulus t. */
 static inline ckks_basis ckks_basis_below(const ckks_context *c, ckks_basis basis, unsigned t)
 {
-    return basis & ((c->part[t] & (~c->part[t] + 1)) - 1);
+    ckks_basis primes = c->modulus[t].primes;
+    return basis & ((primes & (~primes + 1)) - 1);
 }
 
-/* Which limb of a polynomial over `basis` holds modulus t, or is shared by it with another
- * prime. */
-static inline size_t ckks_limb_index(const ckks_context *c, ckks_basis basis, unsigned t)
-{
-    ckks_basis below = ckks_basis_below(c, basis, t);
-    /* a prime below may be in this very limb */
-    size_t shared = (below & c->params.shared) << 1 & c->part[t] ? 1 : 0;
-    return ckks_limb_count(c, below) - shared;
-}
-
-static inline uint64_t *ckks_limb(const ckks_context *c, uint64_t *poly, ckks_basis basis,
-                                  unsigned t)
-{
-    return poly + ckks_limb_index(c, basis, t) * c->stride;
-}
-
-static inline const uint64_t *ckks_limb_const(const ckks_context *c, const uint64_t *poly,
-                                              ckks_basis basis, unsigned t)
-{
-    return poly + ckks_limb_index(c, basis, t) * c->stride;
-}
-
-/* Nonzero if a polynomial over `basis` has prime t only in a limb that it shares: its residues must
- * then be reduced. */
-static inline int ckks_limb_shared(const ckks_context *c, ckks_basis basis, unsigned t)
-{
-    return !ckks_basis_same_limbs(&c->params, c->part[t], basis);
-}
-
-#define CKKS_RANGE 512u /* positions reduced at a time */
-
-/* Positions to work on at a time, of the n of a limb modulo t of a polynomial over `basis`, so that
- * CKKS_RANGE words are room enough for ckks_limb_range. */
-static inline size_t ckks_range_length(const ckks_context *c, ckks_basis basis, unsigned t)
-{
-    return ckks_limb_shared(c, basis, t) && c->n > CKKS_RANGE ? CKKS_RANGE : c->n;
-}
-
-/* Residues modulo t of `count` words of a limb that t shares, a multiple of 8; returns room. */
-const uint64_t *ckks_limb_reduce(const ckks_context *c, unsigned t, const uint64_t *limb,
-                                 size_t count, uint64_t *room);
-
-/* Residues modulo t at the positions from .. from + count - 1 of a polynomial over `basis`: where
- * they are, or reduced into `room` if the limb is shared. count is a multiple of 8. */
-const uint64_t *ckks_limb_range(const ckks_context *c, const uint64_t *poly, ckks_basis basis,
-                                unsigned t, size_t from, size_t count, uint64_t *room);
-
+/* What a scale becomes when the primes of `divisor` are divided away, one after the other from the
+ * lowest up. */
+double ckks_scale_divided(const ckks_context *c, double scale, ckks_basis divisor);
 /* Product of the primes of `basis` modulo modulus t (0 if it holds all primes of t), and the
  * inverse of that product (no prime of t in it). */
 uint64_t ckks_product_mod(const ckks_context *c, ckks_basis basis, unsigned t);

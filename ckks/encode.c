@@ -36,7 +36,7 @@ fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficien
 }
 
 /* Spreads 2 period coefficients over a ring's limb and transforms. */
-static void encode_ring(const ckks_kernel *kernel, const ckks_prime *p, uint64_t *limb,
+static void encode_ring(const ckks_kernel *kernel, const ckks_modulus *p, uint64_t *limb,
                         const int64_t *coefficient, size_t period)
 {
     size_t n = (size_t)1 << p->log_n, gap = n / (2 * period);
@@ -65,7 +65,7 @@ static void encode_ring(const ckks_kernel *kernel, const ckks_prime *p, uint64_t
 void ckks_encode_limb(const ckks_context *c, unsigned prime, uint64_t *limb,
                       const int64_t *coefficient, size_t period)
 {
-    encode_ring(c->kernel, &c->prime[prime], limb, coefficient, period);
+    encode_ring(c->kernel, &c->modulus[prime], limb, coefficient, period);
 }
 
 unsigned ckks_packed_log_gap(const ckks_context *c, size_t period)
@@ -80,7 +80,7 @@ size_t ckks_packed_bytes(const ckks_context *c, ckks_basis basis, unsigned log_g
     size_t bytes = 0;
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     for (unsigned i = 0; i < limbs; i++)
-        bytes += ((c->n >> log_gap) * c->prime[index[i]].width + 63) & ~(size_t)63;
+        bytes += ((c->n >> log_gap) * c->modulus[index[i]].width + 63) & ~(size_t)63;
     return bytes;
 }
 
@@ -89,7 +89,7 @@ void ckks_encode_packed(const ckks_context *c, unsigned prime, unsigned log_gap,
 {
     size_t words = c->n >> log_gap;
     unsigned log_vectors = log_gap > 3 ? 0 : 3 - log_gap; /* distinct vectors in a block of 64 */
-    encode_ring(c->kernel, log_gap ? &c->subring[log_gap - 1][prime] : &c->prime[prime], scratch,
+    encode_ring(c->kernel, log_gap ? &c->subring[log_gap - 1][prime] : &c->modulus[prime], scratch,
                 coefficient, period);
     uint32_t *narrow = out;
     uint64_t *wide = out;
@@ -103,7 +103,7 @@ void ckks_encode_packed(const ckks_context *c, unsigned prime, unsigned log_gap,
             size_t plain = ((block << 3 | lane) << log_vectors) | vector;
             from = (plain & ~(size_t)63) | (plain & 7) << 3 | (plain >> 3 & 7);
         }
-        if (c->prime[prime].width == 4)
+        if (c->modulus[prime].width == 4)
             narrow[w] = (uint32_t)scratch[from];
         else
             wide[w] = scratch[from];
@@ -133,7 +133,7 @@ static fhola_status check_fit(const ckks_context *c, const int64_t *coefficient,
     if (bits >= 63) return FHOLA_OK;
     uint64_t product = 1, misfits = 0;
     for (unsigned i = 0; i < c->primes; i++)
-        if (basis & CKKS_BIT(i)) product *= c->prime[i].p;
+        if (basis & CKKS_BIT(i)) product *= c->modulus[i].p;
     for (size_t i = 0; i < count; i++) {
         uint64_t sign = 0 - ((uint64_t)coefficient[i] >> 63),
                  magnitude = ((uint64_t)coefficient[i] ^ sign) - sign;
@@ -156,22 +156,24 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
     if (!basis || basis & ~(c->chain | c->special))
         return fhola_fail(FHOLA_LEVEL, "basis %#llx has no such primes", (unsigned long long)basis);
     if (!(scale > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    fhola_status status = FHOLA_NOMEM;
+    ckks_poly room;
     ckks_mark mark = ckks_workspace_mark(ws);
     int64_t *coefficient = ckks_workspace_take(ws, 2 * period * sizeof *coefficient);
     double *scratch = ckks_workspace_take(ws, 2 * period * sizeof *scratch);
-    fhola_status st = coefficient && scratch ? FHOLA_OK : FHOLA_NOMEM;
-    if (!st) st = ckks_encode_coefficients(c, coefficient, scratch, values, period, scale);
-    if (!st) st = check_fit(c, coefficient, 2 * period, basis);
-    if (!st) st = ckks_plaintext_reserve(out, basis);
-    if (!st) {
+    if (!coefficient || !scratch) goto end;
+    status = ckks_encode_coefficients(c, coefficient, scratch, values, period, scale);
+    if (status) goto end;
+    status = check_fit(c, coefficient, 2 * period, basis);
+    if (status) goto end;
+    status = ckks_plaintext_reserve(out, basis, &room);
+    if (status) goto end;
 #pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < limbs; i++)
-            ckks_encode_limb(c, index[i], out->poly + i * c->stride, coefficient, period);
-        ws->counters.ntt += limbs;
-        out->basis = basis;
-        out->scale = scale;
-    }
+    for (unsigned i = 0; i < room.limbs; i++)
+        ckks_encode_limb(c, room.modulus[i], room.limb[i], coefficient, period);
+    ws->counters.ntt += room.limbs;
+    ckks_plaintext_set(out, basis, scale);
+end:
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }

@@ -4,7 +4,6 @@
 #define CKKS_ENCODE_H
 
 #include "ckks/ciphertext.h"
-#include "ckks/workspace.h"
 
 /* Coefficients of the integer polynomial in Y = X^(N / (2 period)) whose slots hold `values`
  * (period of them, repeated) times `scale`: 2 period signed coefficients. scratch: 2 period

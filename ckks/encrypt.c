@@ -13,9 +13,24 @@ static fhola_status check_encrypt(const ckks_context *c, const ckks_workspace *w
     if (out->context != c || ws->context != c)
         return fhola_fail(FHOLA_PARAM, "the ciphertext or workspace belongs to another context");
     fhola_status st = ckks_plaintext_check(c, plain, "the plaintext");
-    if (!st && plain->basis & ~c->chain)
+    if (!st && plain->poly.basis & ~c->chain)
         st = fhola_fail(FHOLA_LEVEL, "a plaintext over special primes cannot be encrypted");
     return st;
+}
+
+/* c0 = c0 - c1 s + m, the error being in c0. */
+static void hide_message(const ckks_context *c, const ckks_poly ct[2], const ckks_poly *plain,
+                         const ckks_secret_key *secret, const ckks_poly *product)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < product->limbs; i++) {
+        unsigned t = product->modulus[i];
+        const ckks_modulus *m = &c->modulus[t];
+        uint64_t *c0 = ct[0].limb[i];
+        c->kernel->mul(m, product->limb[i], ct[1].limb[i], ckks_secret_limb(secret, t), c->n);
+        c->kernel->sub(m, c0, c0, product->limb[i], c->n);
+        c->kernel->add(m, c0, c0, plain->limb[i], c->n);
+    }
 }
 
 fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
@@ -25,36 +40,49 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     if (st) return st;
     if (secret->context != c)
         return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, plain->basis, index);
+    ckks_basis basis = plain->poly.basis;
+    ckks_poly room[2];
     ckks_mark mark = ckks_workspace_mark(ws);
     int8_t *error = ckks_workspace_take(ws, c->n);
-    uint64_t *scratch = ckks_workspace_poly(ws, limbs);
-    st = error && scratch ? ckks_ciphertext_reserve(out, plain->basis) : FHOLA_NOMEM;
-    if (!st) {
-        ckks_ciphertext_set(out, 0, 0); /* empty until complete */
-        ckks_rng_bytes(rng, out->seed, sizeof out->seed);
-        ckks_declassify(out->seed, sizeof out->seed); /* part of the ciphertext */
-        ckks_sample_error(error, c->n, rng);
-        st = ckks_small_to_ntt(c, out->poly[0], plain->basis, error);
-    }
-    if (!st) {
-#pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < limbs; i++) {
-            const ckks_prime *p = &c->prime[index[i]];
-            size_t at = i * c->stride;
-            uint64_t *c0 = out->poly[0] + at, *c1 = out->poly[1] + at;
-            ckks_sample_uniform(c1, c->n, p->p, out->seed, index[i]);
-            c->kernel->mul(p, scratch + at, c1, secret->ntt + index[i] * c->stride, c->n);
-            c->kernel->sub(p, c0, c0, scratch + at, c->n);
-            c->kernel->add(p, c0, c0, plain->poly + at, c->n);
-        }
-        ckks_ciphertext_set(out, plain->basis, plain->scale);
-        out->seeded = 1;
-    }
-    if (scratch) ckks_wipe(scratch, limbs * c->stride * sizeof *scratch);
+    ckks_poly *product = ckks_poly_take(ws, 1, basis);
+    st = error && product ? ckks_ciphertext_reserve(out, basis, room) : FHOLA_NOMEM;
+    if (st) goto end;
+    ckks_ciphertext_set(out, 0, 0); /* empty until complete */
+    ckks_rng_bytes(rng, out->seed, sizeof out->seed);
+    ckks_declassify(out->seed, sizeof out->seed); /* part of the ciphertext */
+    ckks_sample_error(error, c->n, rng);
+    st = ckks_poly_from_small(c, &room[0], error);
+    if (st) goto end;
+    ckks_poly_expand(c, &room[1], out->seed);
+    hide_message(c, room, &plain->poly, secret, product);
+    ckks_ciphertext_set(out, basis, plain->scale);
+    out->seeded = true;
+end:
+    if (product) ckks_wipe(product->limb[0], ckks_poly_bytes(c, basis));
     if (error) ckks_wipe(error, c->n);
     ckks_workspace_release(ws, mark);
     return st;
+}
+
+/* (b, a) v + (m + errors), v in `mask`, the errors in (c0, c1). */
+static void mask_message(const ckks_context *c, const ckks_poly ct[2], const ckks_poly *plain,
+                         const ckks_public_key *key, const ckks_poly *mask)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < mask->limbs; i++) {
+        unsigned t = mask->modulus[i];
+        const ckks_modulus *m = &c->modulus[t];
+        uint64_t *c0 = ct[0].limb[i], *c1 = ct[1].limb[i], room[CKKS_RANGE];
+        size_t step = ckks_poly_step(c, &key->b, t);
+        for (size_t j = 0; j < c->n; j += step) {
+            const uint64_t *v = mask->limb[i] + j;
+            c->kernel->mul_add(m, c0 + j, c0 + j, v, ckks_poly_range(c, &key->b, t, j, step, room),
+                               step);
+            c->kernel->mul_add(m, c1 + j, c1 + j, v, ckks_poly_range(c, &key->a, t, j, step, room),
+                               step);
+        }
+        c->kernel->add(m, c0, c0, plain->limb[i], c->n);
+    }
 }
 
 fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
@@ -65,45 +93,27 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     if (st) return st;
     if (key->context != c)
         return fhola_fail(FHOLA_KEY, "the public key belongs to another context");
-    if (plain->basis & ~key->basis)
+    ckks_basis basis = plain->poly.basis;
+    if (basis & ~key->b.basis)
         return fhola_fail(FHOLA_LEVEL, "the public key does not cover the plaintext's primes");
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, plain->basis, index);
+    ckks_poly room[2];
     ckks_mark mark = ckks_workspace_mark(ws);
     int8_t *small = ckks_workspace_take(ws, c->n);
-    uint64_t *mask = ckks_workspace_poly(ws, limbs);
-    st = small && mask ? ckks_ciphertext_reserve(out, plain->basis) : FHOLA_NOMEM;
-    /* (b, a) v + (m + e0, e1), v ternary */
-    if (!st) {
-        ckks_ciphertext_set(out, 0, 0); /* empty until complete */
-        ckks_sample_ternary(small, c->n, rng);
-        st = ckks_small_to_ntt(c, mask, plain->basis, small);
-    }
+    ckks_poly *mask = ckks_poly_take(ws, 1, basis);
+    st = small && mask ? ckks_ciphertext_reserve(out, basis, room) : FHOLA_NOMEM;
+    if (st) goto end;
+    ckks_ciphertext_set(out, 0, 0); /* empty until complete */
+    ckks_sample_ternary(small, c->n, rng);
+    st = ckks_poly_from_small(c, mask, small);
     for (int k = 0; k < 2 && !st; k++) {
         ckks_sample_error(small, c->n, rng);
-        st = ckks_small_to_ntt(c, out->poly[k], plain->basis, small);
+        st = ckks_poly_from_small(c, &room[k], small);
     }
-    if (!st) {
-#pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < limbs; i++) {
-            const ckks_prime *p = &c->prime[index[i]];
-            size_t at = i * c->stride;
-            uint64_t *c0 = out->poly[0] + at, *c1 = out->poly[1] + at;
-            uint64_t room[CKKS_RANGE];
-            size_t range = ckks_range_length(c, key->basis, index[i]);
-            for (size_t j = 0; j < c->n; j += range) {
-                const uint64_t *x = mask + at + j;
-                c->kernel->mul_add(p, c0 + j, c0 + j, x,
-                                   ckks_limb_range(c, key->b, key->basis, index[i], j, range, room),
-                                   range);
-                c->kernel->mul_add(p, c1 + j, c1 + j, x,
-                                   ckks_limb_range(c, key->a, key->basis, index[i], j, range, room),
-                                   range);
-            }
-            c->kernel->add(p, c0, c0, plain->poly + at, c->n);
-        }
-        ckks_ciphertext_set(out, plain->basis, plain->scale);
-    }
-    if (mask) ckks_wipe(mask, limbs * c->stride * sizeof *mask);
+    if (st) goto end;
+    mask_message(c, room, &plain->poly, key, mask);
+    ckks_ciphertext_set(out, basis, plain->scale);
+end:
+    if (mask) ckks_wipe(mask->limb[0], ckks_poly_bytes(c, basis));
     if (small) ckks_wipe(small, c->n);
     ckks_workspace_release(ws, mark);
     return st;
@@ -118,37 +128,38 @@ static inline double double_of(ckks_i128 x)
     return ((double)high * 0x1p64 + (double)middle * 0x1p32) + (double)low;
 }
 
-/* Centred integers of a polynomial from its residues modulo the lowest moduli, as far as their
- * product stays below 2^126, by Garner's mixed radix. Branch-free in the values. limb: the residues
- * in coefficient form (overwritten by the digits). */
-static void compose(const ckks_context *c, double *coefficient, uint64_t *limb, uint64_t *scratch,
-                    const unsigned index[], unsigned count)
+/* Centred integers of a polynomial in coefficient form by Garner's mixed radix, whose digits
+ * overwrite the residues; the product of its moduli is below 2^126. Branch-free in the values. */
+static void compose(const ckks_context *c, double *coefficient, const ckks_poly *x,
+                    uint64_t *scratch)
 {
-    const uint64_t *digit[CKKS_MAX_TERMS];
     ckks_u128 radix[CKKS_MAX_TERMS], whole = 1;
-    for (unsigned t = 0; t < count; t++) {
-        const ckks_prime *p = &c->prime[index[t]];
-        digit[t] = limb + t * c->stride;
-        radix[t] = whole;
-        whole *= p->p;
-        if (t == 0) continue;
-        uint64_t weight[CKKS_MAX_TERMS];
-        ckks_basis before = 0;
-        for (unsigned i = 0; i < t; i++) {
-            weight[i] = ckks_product_mod(c, before, index[t]);
-            before |= c->part[index[i]];
+    ckks_basis before = 0;
+    for (unsigned i = 0; i < x->limbs; i++) {
+        unsigned t = x->modulus[i];
+        const ckks_modulus *m = &c->modulus[t];
+        radix[i] = whole;
+        whole *= m->p;
+        if (i > 0) {
+            uint64_t weight[CKKS_MAX_TERMS];
+            const uint64_t *row = weight;
+            ckks_basis product = 0;
+            for (unsigned k = 0; k < i; k++) {
+                weight[k] = ckks_product_mod(c, product, t);
+                product |= c->modulus[x->modulus[k]].primes;
+            }
+            c->kernel->combine(&m, 1, &scratch, i, (const uint64_t *const *)x->limb, &row, c->n);
+            c->kernel->sub_mul_scalar(m, x->limb[i], x->limb[i], scratch,
+                                      ckks_product_inverse_mod(c, before, t), c->n);
         }
-        const uint64_t *row = weight;
-        c->kernel->combine(&p, 1, &scratch, t, digit, &row, c->n);
-        c->kernel->sub_mul_scalar(p, limb + t * c->stride, limb + t * c->stride, scratch,
-                                  ckks_product_inverse_mod(c, before, index[t]), c->n);
+        before |= m->primes;
     }
     for (size_t j = 0; j < c->n; j++) {
-        ckks_u128 x = 0;
-        for (unsigned t = 0; t < count; t++) x += radix[t] * digit[t][j];
-        /* All ones where x is above half: a comparison may be compiled to a branch. */
-        ckks_i128 above = (ckks_i128)(whole / 2 - x) >> 127;
-        coefficient[j] = double_of((ckks_i128)(x - (whole & (ckks_u128)above)));
+        ckks_u128 value = 0;
+        for (unsigned i = 0; i < x->limbs; i++) value += radix[i] * x->limb[i][j];
+        /* All ones where the value is above half: a comparison may be compiled to a branch. */
+        ckks_i128 above = (ckks_i128)(whole / 2 - value) >> 127;
+        coefficient[j] = double_of((ckks_i128)(value - (whole & (ckks_u128)above)));
     }
 }
 
@@ -174,12 +185,38 @@ static void add_flood(const ckks_context *c, double *coefficient, const flood *f
     }
 }
 
-static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
-                            size_t count, const ckks_ciphertext *in, const ckks_secret_key *secret,
-                            const flood *noise)
+/* The lowest limbs of a basis, as many as have a product below 2^126. */
+static ckks_basis lowest_limbs(const ckks_context *c, ckks_basis basis)
 {
-    fhola_status st = ckks_ciphertext_check(c, in, "the ciphertext");
-    if (st) return st;
+    unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
+    ckks_basis lowest = 0;
+    double bits = 0;
+    for (unsigned i = 0; i < limbs; i++) {
+        ckks_basis primes = c->modulus[modulus[i]].primes;
+        bits += ckks_params_log2(&c->params, primes);
+        if (!(bits < 126)) break;
+        lowest |= primes;
+    }
+    return lowest;
+}
+
+/* c0 + c1 s in coefficient form, on the lowest limbs. */
+static void phase(const ckks_context *c, const ckks_poly *out, const ckks_ciphertext *in,
+                  const ckks_secret_key *secret)
+{
+    for (unsigned i = 0; i < out->limbs; i++) {
+        unsigned t = out->modulus[i];
+        uint64_t *x = out->limb[i];
+        c->kernel->mul_add(&c->modulus[t], x, in->poly[0].limb[i], in->poly[1].limb[i],
+                           ckks_secret_limb(secret, t), c->n);
+        c->kernel->ntt_inverse(&c->modulus[t], &x, 1);
+    }
+}
+
+static fhola_status check_decrypt(const ckks_context *c, const ckks_workspace *ws, size_t count,
+                                  const ckks_ciphertext *in, const ckks_secret_key *secret)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, in, "the ciphertext"));
     if (ws->context != c)
         return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
     if (secret->context != c)
@@ -187,34 +224,32 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
     if (count > c->slots)
         return fhola_fail(FHOLA_PARAM, "%zu values asked for, there are %zu slots", count,
                           c->slots);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, in->basis, index), used = 0;
-    for (double bits = 0;
-         used < limbs && (bits += ckks_params_log2(&c->params, c->part[index[used]])) < 126; used++)
-        continue;
+    return FHOLA_OK;
+}
+
+static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
+                            size_t count, const ckks_ciphertext *in, const ckks_secret_key *secret,
+                            const flood *noise)
+{
+    FHOLA_TRY(check_decrypt(c, ws, count, in, secret));
+    fhola_status status = FHOLA_NOMEM;
     ckks_mark mark = ckks_workspace_mark(ws);
-    uint64_t *limb = ckks_workspace_poly(ws, used), *scratch = ckks_workspace_poly(ws, 1);
+    ckks_poly *x = ckks_poly_take(ws, 1, lowest_limbs(c, in->poly->basis));
+    uint64_t *scratch = ckks_workspace_limbs(ws, 1);
     double *coefficient = ckks_workspace_take(ws, c->n * sizeof *coefficient),
            *slots = ckks_workspace_take(ws, c->n * sizeof *slots);
-    if (!limb || !scratch || !coefficient || !slots) {
-        st = FHOLA_NOMEM;
-    } else {
-        for (unsigned t = 0; t < used; t++) {
-            const ckks_prime *p = &c->prime[index[t]];
-            uint64_t *x = limb + t * c->stride;
-            size_t at = t * c->stride; /* the lowest moduli of the basis are its first limbs */
-            c->kernel->mul_add(p, x, in->poly[0] + at, in->poly[1] + at,
-                               secret->ntt + index[t] * c->stride, c->n);
-            c->kernel->ntt_inverse(p, &x, 1);
-        }
-        compose(c, coefficient, limb, scratch, index, used);
-        if (noise) add_flood(c, coefficient, noise);
-        ckks_decode_coefficients(c, values, count, slots, coefficient, in->scale);
-        ckks_wipe(limb, used * c->stride * sizeof *limb);
-        ckks_wipe(coefficient, c->n * sizeof *coefficient);
-        ckks_wipe(slots, c->n * sizeof *slots);
-    }
+    if (!x || !scratch || !coefficient || !slots) goto end;
+    phase(c, x, in, secret);
+    compose(c, coefficient, x, scratch);
+    if (noise) add_flood(c, coefficient, noise);
+    ckks_decode_coefficients(c, values, count, slots, coefficient, in->scale);
+    ckks_wipe(x->limb[0], ckks_poly_bytes(c, x->basis));
+    ckks_wipe(coefficient, c->n * sizeof *coefficient);
+    ckks_wipe(slots, c->n * sizeof *slots);
+    status = FHOLA_OK;
+end:
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }
 
 fhola_status ckks_decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,

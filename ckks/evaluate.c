@@ -2,40 +2,43 @@
 #include "ckks/evaluate.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "ckks/rns.h"
 
-fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws, ckks_basis room)
+/* ---- operands ---- */
+
+static fhola_status check_one(const ckks_context *c, const ckks_ciphertext *out,
+                              const ckks_ciphertext *a)
 {
-    memset(ct, 0, sizeof *ct);
-    ct->context = ws->context;
-    ct->capacity = ckks_limb_count(ws->context, room);
-    for (int k = 0; k < 2; k++) {
-        ct->poly[k] = ckks_workspace_poly(ws, ct->capacity);
-        if (!ct->poly[k]) return FHOLA_NOMEM;
-    }
-    return FHOLA_OK;
+    if (out->context != c) return fhola_fail(FHOLA_PARAM, "the result belongs to another context");
+    return ckks_ciphertext_check(c, a, "the ciphertext");
 }
 
-uint64_t ckks_integer_mod(const ckks_context *c, double x, unsigned prime)
+static fhola_status check_same_basis(const ckks_ciphertext *a, const ckks_ciphertext *b)
 {
-    uint64_t p = c->prime[prime].p;
-    ckks_u128 magnitude = (ckks_u128)fabs(rint(x));
-    uint64_t r = (uint64_t)(magnitude % p);
-    return x < 0 && r ? p - r : r;
+    if (a->poly->basis == b->poly->basis) return FHOLA_OK;
+    return fhola_fail(FHOLA_LEVEL, "basis %#llx does not match %#llx of operand b",
+                      (unsigned long long)a->poly->basis, (unsigned long long)b->poly->basis);
 }
 
 static fhola_status check_pair(const ckks_context *c, const ckks_ciphertext *out,
                                const ckks_ciphertext *a, const ckks_ciphertext *b)
 {
     if (out->context != c) return fhola_fail(FHOLA_PARAM, "the result belongs to another context");
-    fhola_status st = ckks_ciphertext_check(c, a, "operand a");
-    if (!st) st = ckks_ciphertext_check(c, b, "operand b");
-    if (!st && a->basis != b->basis)
-        st = fhola_fail(FHOLA_LEVEL, "basis %#llx does not match %#llx of operand b",
-                        (unsigned long long)a->basis, (unsigned long long)b->basis);
-    return st ? st : ckks_scale_check(a->scale, b->scale, "operand b");
+    FHOLA_TRY(ckks_ciphertext_check(c, a, "operand a"));
+    FHOLA_TRY(ckks_ciphertext_check(c, b, "operand b"));
+    FHOLA_TRY(check_same_basis(a, b));
+    return ckks_scale_check(a->scale, b->scale, "operand b");
+}
+
+static fhola_status check_plain(const ckks_context *c, const ckks_ciphertext *out,
+                                const ckks_ciphertext *a, const ckks_plaintext *b)
+{
+    FHOLA_TRY(check_one(c, out, a));
+    FHOLA_TRY(ckks_plaintext_check(c, b, "the plaintext"));
+    if (a->poly->basis & ~b->poly.basis)
+        return fhola_fail(FHOLA_LEVEL, "the plaintext does not cover the ciphertext's primes");
+    return FHOLA_OK;
 }
 
 static fhola_status check_tools(const ckks_context *c, const ckks_workspace *ws,
@@ -48,151 +51,92 @@ static fhola_status check_tools(const ckks_context *c, const ckks_workspace *ws,
     return FHOLA_OK;
 }
 
-typedef void (*limb_op)(const ckks_prime *, uint64_t *, const uint64_t *, const uint64_t *, size_t);
-
-static fhola_status add_or_sub(const ckks_context *c, ckks_ciphertext *out,
-                               const ckks_ciphertext *a, const ckks_ciphertext *b, limb_op op)
+static fhola_status check_kept(const ckks_ciphertext *in, ckks_basis basis)
 {
-    fhola_status st = check_pair(c, out, a, b);
-    if (!st) st = ckks_ciphertext_reserve(out, a->basis);
-    if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
-#pragma omp parallel for schedule(static) collapse(2)
-    for (int k = 0; k < 2; k++)
-        for (unsigned i = 0; i < limbs; i++) {
-            size_t at = i * c->stride;
-            op(&c->prime[index[i]], out->poly[k] + at, a->poly[k] + at, b->poly[k] + at, c->n);
-        }
-    ckks_ciphertext_set(out, a->basis, a->scale);
-    return FHOLA_OK;
+    if (basis && !(basis & ~in->poly->basis)) return FHOLA_OK;
+    return fhola_fail(FHOLA_LEVEL, "the basis to keep is not part of the ciphertext's");
 }
+
+/* ---- sums and plaintexts ---- */
 
 fhola_status ckks_add(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b)
 {
-    return add_or_sub(c, out, a, b, c->kernel->add);
+    ckks_poly sum[2];
+    FHOLA_TRY(check_pair(c, out, a, b));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, sum));
+    FHOLA_TRY(ckks_poly_add(c, 2, sum, a->poly, b->poly));
+    ckks_ciphertext_set(out, sum->basis, a->scale);
+    return FHOLA_OK;
 }
 
 fhola_status ckks_sub(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b)
 {
-    return add_or_sub(c, out, a, b, c->kernel->sub);
-}
-
-static fhola_status check_one(const ckks_context *c, const ckks_ciphertext *out,
-                              const ckks_ciphertext *a)
-{
-    if (out->context != c) return fhola_fail(FHOLA_PARAM, "the result belongs to another context");
-    return ckks_ciphertext_check(c, a, "the ciphertext");
+    ckks_poly difference[2];
+    FHOLA_TRY(check_pair(c, out, a, b));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, difference));
+    FHOLA_TRY(ckks_poly_sub(c, 2, difference, a->poly, b->poly));
+    ckks_ciphertext_set(out, difference->basis, a->scale);
+    return FHOLA_OK;
 }
 
 fhola_status ckks_add_plain(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                             const ckks_plaintext *b)
 {
-    fhola_status st = check_one(c, out, a);
-    if (!st) st = ckks_plaintext_check(c, b, "the plaintext");
-    if (!st && a->basis & ~b->basis)
-        st = fhola_fail(FHOLA_LEVEL, "the plaintext does not cover the ciphertext's primes");
-    if (!st) st = ckks_scale_check(a->scale, b->scale, "the plaintext");
-    if (!st) st = ckks_ciphertext_copy(out, a);
-    if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
-#pragma omp parallel for schedule(static)
-    for (unsigned i = 0; i < limbs; i++) {
-        uint64_t *x = out->poly[0] + i * c->stride, room[CKKS_RANGE];
-        size_t range = ckks_range_length(c, b->basis, index[i]);
-        for (size_t j = 0; j < c->n; j += range) {
-            const uint64_t *y = ckks_limb_range(c, b->poly, b->basis, index[i], j, range, room);
-            c->kernel->add(&c->prime[index[i]], x + j, x + j, y, range);
-        }
-    }
-    out->seeded = 0;
-    return FHOLA_OK;
+    FHOLA_TRY(check_plain(c, out, a, b));
+    FHOLA_TRY(ckks_scale_check(a->scale, b->scale, "the plaintext"));
+    FHOLA_TRY(ckks_ciphertext_copy(out, a));
+    out->seeded = false;
+    return ckks_poly_add(c, 1, out->poly, out->poly, &b->poly);
 }
 
 fhola_status ckks_add_scalar(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                              double value)
 {
-    fhola_status st = check_one(c, out, a);
+    FHOLA_TRY(check_one(c, out, a));
     double scaled = value * a->scale;
-    if (!st && !(fabs(scaled) < 0x1p120))
-        st = fhola_fail(FHOLA_RANGE, "%g at scale 2^%.1f is out of range", value, log2(a->scale));
-    if (!st) st = ckks_ciphertext_copy(out, a);
-    if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
-#pragma omp parallel for schedule(static)
-    for (unsigned i = 0; i < limbs; i++) {
-        uint64_t *x = out->poly[0] + i * c->stride;
-        c->kernel->add_scalar(&c->prime[index[i]], x, x, ckks_integer_mod(c, scaled, index[i]),
-                              c->n);
-    }
-    out->seeded = 0;
+    if (!(fabs(scaled) < 0x1p120))
+        return fhola_fail(FHOLA_RANGE, "%g at scale 2^%.1f is out of range", value, log2(a->scale));
+    FHOLA_TRY(ckks_ciphertext_copy(out, a));
+    out->seeded = false;
+    ckks_poly_add_integer(c, out->poly, scaled);
     return FHOLA_OK;
 }
 
 fhola_status ckks_mul_plain(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                             const ckks_plaintext *b)
 {
-    fhola_status st = check_one(c, out, a);
-    if (!st) st = ckks_plaintext_check(c, b, "the plaintext");
-    if (!st && a->basis & ~b->basis)
-        st = fhola_fail(FHOLA_LEVEL, "the plaintext does not cover the ciphertext's primes");
-    if (!st) st = ckks_ciphertext_reserve(out, a->basis);
-    if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
-#pragma omp parallel for schedule(static) collapse(2)
-    for (int k = 0; k < 2; k++)
-        for (unsigned i = 0; i < limbs; i++) {
-            uint64_t room[CKKS_RANGE];
-            size_t range = ckks_range_length(c, b->basis, index[i]);
-            for (size_t j = 0; j < c->n; j += range) {
-                size_t at = i * c->stride + j;
-                const uint64_t *y = ckks_limb_range(c, b->poly, b->basis, index[i], j, range, room);
-                c->kernel->mul(&c->prime[index[i]], out->poly[k] + at, a->poly[k] + at, y, range);
-            }
-        }
-    ckks_ciphertext_set(out, a->basis, a->scale * b->scale);
+    ckks_poly product[2];
+    FHOLA_TRY(check_plain(c, out, a, b));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, product));
+    const ckks_poly twice[2] = {b->poly, b->poly};
+    FHOLA_TRY(ckks_poly_mul(c, 2, product, a->poly, twice));
+    ckks_ciphertext_set(out, product->basis, a->scale * b->scale);
     return FHOLA_OK;
 }
 
 fhola_status ckks_mul_integer(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                               int64_t factor)
 {
-    fhola_status st = check_one(c, out, a);
-    if (!st) st = ckks_ciphertext_reserve(out, a->basis);
-    if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, a->basis, index);
-#pragma omp parallel for schedule(static) collapse(2)
-    for (int k = 0; k < 2; k++)
-        for (unsigned i = 0; i < limbs; i++) {
-            const ckks_prime *p = &c->prime[index[i]];
-            uint64_t magnitude = (factor < 0 ? 0 - (uint64_t)factor : (uint64_t)factor) % p->p;
-            uint64_t scalar = factor < 0 && magnitude ? p->p - magnitude : magnitude;
-            size_t at = i * c->stride;
-            c->kernel->mul_scalar(p, out->poly[k] + at, a->poly[k] + at, scalar, c->n);
-        }
-    ckks_ciphertext_set(out, a->basis, a->scale);
+    ckks_poly multiple[2];
+    FHOLA_TRY(check_one(c, out, a));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, multiple));
+    FHOLA_TRY(ckks_poly_mul_integer(c, 2, multiple, a->poly, factor));
+    ckks_ciphertext_set(out, multiple->basis, a->scale);
     return FHOLA_OK;
 }
+
+/* ---- levels ---- */
 
 fhola_status ckks_drop(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *in,
                        ckks_basis basis)
 {
-    fhola_status st = check_one(c, out, in);
-    if (!st && (!basis || basis & ~in->basis))
-        st = fhola_fail(FHOLA_LEVEL, "the basis to keep is not part of the ciphertext's");
-    if (!st) st = ckks_ciphertext_reserve(out, basis);
-    if (st) return st;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    for (int k = 0; k < 2; k++)
-        for (unsigned i = 0; i < limbs; i++) { /* in place limbs only move down */
-            uint64_t room[CKKS_RANGE], *to = out->poly[k] + i * c->stride;
-            size_t range = ckks_range_length(c, in->basis, index[i]);
-            for (size_t j = 0; j < c->n; j += range)
-                memmove(to + j,
-                        ckks_limb_range(c, in->poly[k], in->basis, index[i], j, range, room),
-                        range * sizeof *to);
-        }
+    ckks_poly kept[2];
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_kept(in, basis));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, basis, kept));
+    FHOLA_TRY(ckks_poly_copy(c, 2, kept, in->poly));
     ckks_ciphertext_set(out, basis, in->scale);
     return FHOLA_OK;
 }
@@ -200,44 +144,46 @@ fhola_status ckks_drop(const ckks_context *c, ckks_ciphertext *out, const ckks_c
 fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
                           const ckks_ciphertext *in, ckks_basis basis)
 {
-    fhola_status st = check_one(c, out, in);
-    if (!st) st = check_tools(c, ws, NULL);
-    if (!st && (!basis || basis & ~in->basis))
-        st = fhola_fail(FHOLA_LEVEL, "the basis to keep is not part of the ciphertext's");
-    if (st || basis == in->basis) return st ? st : ckks_ciphertext_copy(out, in);
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_tools(c, ws, NULL));
+    FHOLA_TRY(check_kept(in, basis));
+    if (basis == in->poly->basis) return ckks_ciphertext_copy(out, in);
+    ckks_ciphertext quotient;
     ckks_mark mark = ckks_workspace_mark(ws);
-    uint64_t *poly[2] = {ckks_workspace_poly(ws, ckks_limb_count(c, basis)),
-                         ckks_workspace_poly(ws, ckks_limb_count(c, basis))};
-    const uint64_t *source[2] = {in->poly[0], in->poly[1]};
-    double scale = in->scale;
-    for (unsigned i = 0; i < c->primes; i++)
-        if (in->basis & ~basis & CKKS_BIT(i)) scale /= (double)c->prime[i].p;
-    st = poly[0] && poly[1] ? ckks_divide_round(c, ws, poly, source, 2, in->basis, basis)
-                            : FHOLA_NOMEM;
-    if (!st) st = ckks_ciphertext_reserve(out, basis);
-    if (!st) {
-        for (int k = 0; k < 2; k++)
-            memcpy(out->poly[k], poly[k], ckks_limb_count(c, basis) * c->stride * sizeof(uint64_t));
-        ckks_ciphertext_set(out, basis, scale);
-    }
+    double scale = ckks_scale_divided(c, in->scale, in->poly->basis & ~basis);
+    fhola_status status = ckks_ciphertext_scratch(&quotient, ws, basis);
+    if (status) goto end;
+    status = ckks_ciphertext_divide(c, ws, &quotient, in->poly, basis, scale);
+    if (status) goto end;
+    status = ckks_ciphertext_copy(out, &quotient);
+end:
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }
 
-static void tensor_limb(const ckks_context *c, unsigned t, uint64_t *d0, uint64_t *d1, uint64_t *d2,
-                        const ckks_ciphertext *a, const ckks_ciphertext *b)
+fhola_status ckks_ciphertext_divide(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                                    const ckks_poly sum[2], ckks_basis basis, double scale)
 {
-    uint64_t room[4][CKKS_RANGE];
-    size_t range = ckks_range_length(c, a->basis, t), other = ckks_range_length(c, b->basis, t);
-    if (other < range) range = other;
-    for (size_t j = 0; j < c->n; j += range) {
-        const uint64_t *a0 = ckks_limb_range(c, a->poly[0], a->basis, t, j, range, room[0]);
-        const uint64_t *a1 = ckks_limb_range(c, a->poly[1], a->basis, t, j, range, room[1]);
-        const uint64_t *b0 =
-            a == b ? a0 : ckks_limb_range(c, b->poly[0], b->basis, t, j, range, room[2]);
-        const uint64_t *b1 =
-            a == b ? a1 : ckks_limb_range(c, b->poly[1], b->basis, t, j, range, room[3]);
-        c->kernel->tensor(&c->prime[t], d0 + j, d1 + j, d2 + j, a0, a1, b0, b1, range);
+    ckks_poly quotient[2];
+    FHOLA_TRY(ckks_ciphertext_reserve(out, basis, quotient));
+    fhola_status status = ckks_divide_round(c, ws, 2, quotient, sum);
+    ckks_ciphertext_set(out, status ? 0 : basis, scale);
+    return status;
+}
+
+/* ---- products ---- */
+
+/* d = factor a b + addend, before relinearisation. */
+static void tensor(const ckks_context *c, const ckks_poly d[3], const ckks_ciphertext *a,
+                   const ckks_ciphertext *b, int factor, const ckks_addend *addend)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < d->limbs; i++) {
+        unsigned t = d->modulus[i];
+        ckks_poly_tensor_limb(c, d, a->poly, b->poly, i);
+        for (int k = 0; k < 3 && factor == 2; k++)
+            c->kernel->add(&c->modulus[t], d[k].limb[i], d[k].limb[i], d[k].limb[i], c->n);
+        if (addend) addend->add(addend->arg, t, d[0].limb[i], d[1].limb[i]);
     }
 }
 
@@ -246,86 +192,58 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
                             const ckks_ciphertext *b, int factor, const ckks_addend *addend,
                             ckks_basis out_basis)
 {
-    ckks_basis basis = a->basis & b->basis;
+    ckks_basis basis = a->poly->basis & b->poly->basis;
     const ckks_switch_key *key;
     if (!basis || !out_basis || out_basis & ~basis)
         return fhola_fail(FHOLA_LEVEL, "the product's basis is empty or not part of the operands'");
-    fhola_status st = ckks_eval_keys_find(&key, keys, CKKS_KEY_RELINEARIZE, 0, basis, 0);
-    if (st) return st;
-    ckks_basis whole = basis | key->request.p;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index),
-                                     all = ckks_limb_count(c, whole);
+    FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_RELINEARIZE, 0, basis, 0));
+    fhola_status status = FHOLA_NOMEM;
+    double scale = ckks_scale_divided(c, a->scale * b->scale, basis & ~out_basis);
     ckks_mark mark = ckks_workspace_mark(ws);
-    uint64_t *d[3], *sum[2];
-    st = FHOLA_OK;
-    for (int k = 0; k < 3; k++)
-        if (!(d[k] = ckks_workspace_poly(ws, limbs))) st = FHOLA_NOMEM;
-    for (int k = 0; k < 2; k++)
-        if (!(sum[k] = ckks_workspace_poly(ws, all))) st = FHOLA_NOMEM;
-    double scale = a->scale * b->scale;
-    if (!st) {
-#pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < limbs; i++) {
-            const ckks_prime *p = &c->prime[index[i]];
-            size_t at = i * c->stride;
-            tensor_limb(c, index[i], d[0] + at, d[1] + at, d[2] + at, a, b);
-            for (int k = 0; k < 3 && factor == 2; k++)
-                c->kernel->add(p, d[k] + at, d[k] + at, d[k] + at, c->n);
-            if (addend) addend->add(addend->arg, index[i], d[0] + at, d[1] + at);
-        }
-        ws->counters.products++;
-        st = ckks_key_switch(c, ws, key, basis, d[0], d[1], d[2], sum);
-    }
-    if (!st) {
-        for (unsigned i = 0; i < c->primes; i++)
-            if (basis & ~out_basis & CKKS_BIT(i)) scale /= (double)c->prime[i].p;
-        st = ckks_ciphertext_reserve(out, out_basis);
-    }
-    if (!st) {
-        const uint64_t *const source[2] = {sum[0], sum[1]};
-        st = ckks_divide_round(c, ws, out->poly, source, 2, whole, out_basis);
-        ckks_ciphertext_set(out, st ? 0 : out_basis, scale);
-    }
+    ckks_poly *d = ckks_poly_take(ws, 3, basis),
+              *sum = ckks_poly_take(ws, 2, basis | key->request.p);
+    if (!d || !sum) goto end;
+    tensor(c, d, a, b, factor, addend);
+    ws->counters.products++;
+    status = ckks_key_switch(c, ws, key, &d[0], &d[1], &d[2], sum);
+    if (status) goto end;
+    status = ckks_ciphertext_divide(c, ws, out, sum, out_basis, scale);
+end:
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }
 
 fhola_status ckks_mul(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
                       ckks_ciphertext *out, const ckks_ciphertext *a, const ckks_ciphertext *b,
                       int rescale)
 {
-    fhola_status st = check_one(c, out, a);
-    if (!st) st = ckks_ciphertext_check(c, b, "operand b");
-    if (!st) st = check_tools(c, ws, keys);
-    if (st) return st;
-    if (a->basis != b->basis)
-        return fhola_fail(FHOLA_LEVEL, "basis %#llx does not match %#llx of operand b",
-                          (unsigned long long)a->basis, (unsigned long long)b->basis);
-    if (rescale && !(a->basis & (a->basis - 1)))
+    FHOLA_TRY(check_one(c, out, a));
+    FHOLA_TRY(ckks_ciphertext_check(c, b, "operand b"));
+    FHOLA_TRY(check_tools(c, ws, keys));
+    FHOLA_TRY(check_same_basis(a, b));
+    ckks_basis basis = a->poly->basis, rest = basis & ~ckks_basis_top(basis);
+    if (rescale && !rest)
         return fhola_fail(FHOLA_LEVEL, "a product on one prime cannot be rescaled");
-    return ckks_mul_fused(c, ws, keys, out, a, b, 1, NULL,
-                          rescale ? a->basis & ~ckks_basis_top(a->basis) : a->basis);
+    return ckks_mul_fused(c, ws, keys, out, a, b, 1, NULL, rescale ? rest : basis);
 }
 
+/* ---- automorphisms ---- */
+
+/* sigma(in), sigma the key's. */
 static fhola_status galois(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key,
                            ckks_ciphertext *out, const ckks_ciphertext *in)
 {
-    ckks_basis whole = in->basis | key->request.p, basis = in->basis;
-    double scale = in->scale;
+    fhola_status status = FHOLA_NOMEM;
+    ckks_basis basis = in->poly->basis;
     ckks_mark mark = ckks_workspace_mark(ws);
-    uint64_t *sum[2] = {ckks_workspace_poly(ws, ckks_limb_count(c, whole)),
-                        ckks_workspace_poly(ws, ckks_limb_count(c, whole))};
-    fhola_status st = sum[0] && sum[1]
-                          ? ckks_key_switch(c, ws, key, basis, in->poly[0], NULL, in->poly[1], sum)
-                          : FHOLA_NOMEM;
-    if (!st) st = ckks_ciphertext_reserve(out, basis);
-    if (!st) {
-        const uint64_t *const source[2] = {sum[0], sum[1]};
-        st = ckks_divide_round(c, ws, out->poly, source, 2, whole, basis);
-        ckks_ciphertext_set(out, st ? 0 : basis, scale);
-    }
+    ckks_poly *sum = ckks_poly_take(ws, 2, basis | key->request.p);
+    if (!sum) goto end;
+    status = ckks_key_switch(c, ws, key, &in->poly[0], NULL, &in->poly[1], sum);
+    if (status) goto end;
+    status = ckks_ciphertext_divide(c, ws, out, sum, basis, in->scale);
+end:
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }
 
 fhola_status ckks_rotate(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
@@ -333,93 +251,81 @@ fhola_status ckks_rotate(const ckks_context *c, ckks_workspace *ws, const ckks_e
 {
     const ckks_switch_key *key;
     uint32_t k = (uint32_t)rotation & (uint32_t)(c->slots - 1);
-    fhola_status st = check_one(c, out, in);
-    if (!st) st = check_tools(c, ws, keys);
-    if (st) return st;
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_tools(c, ws, keys));
     if (k == 0) return ckks_ciphertext_copy(out, in);
-    st = ckks_eval_keys_find(&key, keys, CKKS_KEY_ROTATE, k, in->basis, 0);
-    return st ? st : galois(c, ws, key, out, in);
+    FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_ROTATE, k, in->poly->basis, 0));
+    return galois(c, ws, key, out, in);
 }
 
 fhola_status ckks_conjugate(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
                             ckks_ciphertext *out, const ckks_ciphertext *in)
 {
     const ckks_switch_key *key;
-    fhola_status st = check_one(c, out, in);
-    if (!st) st = check_tools(c, ws, keys);
-    if (!st) st = ckks_eval_keys_find(&key, keys, CKKS_KEY_CONJUGATE, 0, in->basis, 0);
-    return st ? st : galois(c, ws, key, out, in);
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_tools(c, ws, keys));
+    FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_CONJUGATE, 0, in->poly->basis, 0));
+    return galois(c, ws, key, out, in);
 }
 
-/* All rotations that need a key, once keys[], sum[] and results are in place. */
-static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws,
-                                const ckks_switch_key *const key[], ckks_ciphertext *const out[],
-                                const ckks_ciphertext *in, size_t count)
+/* All rotations that need a key into `result`, two polynomials each: one decomposition, one division
+ * by P. */
+static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, size_t count,
+                                const ckks_poly result[], const ckks_switch_key *const key[],
+                                const ckks_ciphertext *in)
 {
-    ckks_basis whole = in->basis | key[0]->request.p;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, whole, index);
-    uint64_t **sum = ckks_workspace_take(ws, 2 * count * sizeof *sum),
-             **result = ckks_workspace_take(ws, 2 * count * sizeof *result);
     ckks_decomposition d;
-    const uint64_t *c1 = in->poly[1];
-    if (!sum || !result) return FHOLA_NOMEM;
-    for (size_t k = 0; k < 2 * count; k++) {
-        sum[k] = ckks_workspace_poly(ws, all);
-        if (!sum[k]) return FHOLA_NOMEM;
-        result[k] = out[k / 2]->poly[k % 2];
+    ckks_poly *sum = ckks_poly_take(ws, 2 * count, in->poly->basis | key[0]->request.p);
+    ckks_switch *s = ckks_workspace_take(ws, count * sizeof *s);
+    if (!sum || !s) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_decompose(c, ws, 1, &d, key[0], &in->poly[1]));
+    for (size_t k = 0; k < count; k++) {
+        FHOLA_TRY(ckks_decomposition_check(c, &d, key[k]));
+        s[k] = (ckks_switch){&d, key[k], &in->poly[0], NULL};
     }
-    fhola_status st = ckks_decompose(c, ws, &d, 1, key[0], in->basis, &c1);
-    for (size_t k = 0; k < count && !st; k++)
-        if (!ckks_decomposition_fits(c, &d, key[k]))
-            st =
-                fhola_fail(FHOLA_KEY, "the key of rotation %u has other digits than its neighbours",
-                           key[k]->request.rotation);
-    if (st) return st;
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < all; i++) {
-        unsigned t = index[i];
-        const uint64_t *limb[CKKS_MAX_DIGITS];
-        const uint64_t *add0 =
-            in->basis & c->part[t] ? ckks_limb_const(c, in->poly[0], in->basis, t) : NULL;
-        ckks_decomposition_limbs(c, &d, t, limb);
-        for (size_t k = 0; k < count; k++)
-            ckks_switch_limb(c, &d, key[k], t, limb, sum[2 * k] + i * c->stride,
-                             sum[2 * k + 1] + i * c->stride, add0, NULL,
-                             ckks_product_mod(c, d.special, t));
-    }
-    ckks_switch_count(c, ws, &d, 1, count);
-    return ckks_divide_round(c, ws, result, (const uint64_t *const *)sum, 2 * count, whole,
-                             in->basis);
+    ckks_switch_each(c, ws, count, sum, s);
+    return ckks_divide_round(c, ws, 2 * count, result, sum);
+}
+
+/* What rotate_many is about to make: rotations that need no key are copied. */
+typedef struct hoisted {
+    size_t count;
+    const ckks_switch_key **key;
+    ckks_ciphertext **target;
+    ckks_poly *result;
+} hoisted;
+
+static fhola_status add_rotation(const ckks_context *c, hoisted *h, const ckks_eval_keys *keys,
+                                 ckks_ciphertext *out, const ckks_ciphertext *in, uint32_t rotation)
+{
+    FHOLA_TRY(check_one(c, out, in));
+    if (out == in) return fhola_fail(FHOLA_PARAM, "a hoisted rotation cannot write over its input");
+    if (rotation == 0) return ckks_ciphertext_copy(out, in);
+    FHOLA_TRY(ckks_eval_keys_find(&h->key[h->count], keys, CKKS_KEY_ROTATE, rotation,
+                                  in->poly->basis, h->count ? h->key[0]->request.p : 0));
+    h->target[h->count] = out;
+    return ckks_ciphertext_reserve(out, in->poly->basis, &h->result[2 * h->count++]);
 }
 
 fhola_status ckks_rotate_hoisted(const ckks_context *c, ckks_workspace *ws,
                                  const ckks_eval_keys *keys, ckks_ciphertext *const out[],
                                  const ckks_ciphertext *in, const int32_t rotation[], size_t count)
 {
-    fhola_status st = check_tools(c, ws, keys);
-    if (st) return st;
+    FHOLA_TRY(check_tools(c, ws, keys));
+    fhola_status status = FHOLA_NOMEM;
     ckks_mark mark = ckks_workspace_mark(ws);
-    const ckks_switch_key **key = ckks_workspace_take(ws, (count + 1) * sizeof *key);
-    ckks_ciphertext **target = ckks_workspace_take(ws, (count + 1) * sizeof *target);
-    size_t rotated = 0;
-    st = key && target ? FHOLA_OK : FHOLA_NOMEM;
-    for (size_t i = 0; i < count && !st; i++) {
-        uint32_t k = (uint32_t)rotation[i] & (uint32_t)(c->slots - 1);
-        st = check_one(c, out[i], in);
-        if (!st && out[i] == in)
-            st = fhola_fail(FHOLA_PARAM, "a hoisted rotation cannot write over its input");
-        if (!st && k == 0) {
-            st = ckks_ciphertext_copy(out[i], in);
-        } else if (!st) {
-            st = ckks_eval_keys_find(&key[rotated], keys, CKKS_KEY_ROTATE, k, in->basis,
-                                     rotated ? key[0]->request.p : 0);
-            if (!st) st = ckks_ciphertext_reserve(out[i], in->basis);
-            target[rotated++] = out[i];
-        }
-    }
-    if (!st && rotated) st = rotate_many(c, ws, key, target, in, rotated);
-    for (size_t i = 0; i < rotated; i++)
-        ckks_ciphertext_set(target[i], st ? 0 : in->basis, in->scale);
+    hoisted h = {.key = ckks_workspace_take(ws, (count + 1) * sizeof *h.key),
+                 .target = ckks_workspace_take(ws, (count + 1) * sizeof *h.target),
+                 .result = ckks_workspace_take(ws, 2 * (count + 1) * sizeof *h.result)};
+    if (!h.key || !h.target || !h.result) goto end;
+    status = FHOLA_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        status =
+            add_rotation(c, &h, keys, out[i], in, (uint32_t)rotation[i] & (uint32_t)(c->slots - 1));
+    if (!status && h.count) status = rotate_many(c, ws, h.count, h.result, h.key, in);
+    for (size_t i = 0; i < h.count; i++)
+        ckks_ciphertext_set(h.target[i], status ? 0 : in->poly->basis, in->scale);
+end:
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }

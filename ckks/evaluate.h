@@ -6,18 +6,10 @@
 #include "ckks/ciphertext.h"
 #include "ckks/keyswitch.h"
 
-/* A ciphertext whose polynomials live in the workspace until the caller's mark is released; not to
- * be destroyed. */
-fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws,
-                                     ckks_basis room) FHOLA_WARN_UNUSED;
-
-/* An integer given as a double (exact or rounded to nearest), modulo the prime; |x| < 2^120. */
-uint64_t ckks_integer_mod(const ckks_context *c, double x, unsigned prime);
-
 /* What joins a product before its rescale, limb by limb while the limb is in the cache: adds to
- * (d0, d1) modulo one prime. Called from several threads. */
+ * (d0, d1) modulo t. Called from several threads. */
 typedef struct ckks_addend {
-    void (*add)(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1);
+    void (*add)(const void *arg, unsigned t, uint64_t *d0, uint64_t *d1);
     const void *arg;
 } ckks_addend;
 
@@ -29,5 +21,11 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
                             ckks_ciphertext *out, const ckks_ciphertext *a,
                             const ckks_ciphertext *b, int factor, const ckks_addend *addend,
                             ckks_basis out_basis) FHOLA_WARN_UNUSED;
+
+/* out = round(sum / D) for a pair of polynomials over a basis and special primes, D the product of
+ * all primes that are not in `basis`; the result of a key switch. */
+fhola_status ckks_ciphertext_divide(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                                    const ckks_poly sum[2], ckks_basis basis,
+                                    double scale) FHOLA_WARN_UNUSED;
 
 #endif

@@ -29,7 +29,7 @@
 
 static size_t packed_limb_bytes(const ckks_context *c, unsigned prime)
 {
-    return ckks_packed_bytes(c->n, c->prime[prime].bits);
+    return ckks_packed_bytes(c->n, c->modulus[prime].bits);
 }
 
 static size_t packed_bytes(const ckks_context *c, ckks_basis basis)
@@ -46,14 +46,12 @@ static size_t packed_offset(const ckks_context *c, ckks_basis basis, unsigned pr
     return packed_bytes(c, ckks_basis_below(c, basis, prime));
 }
 
-static void pack_poly(const ckks_context *c, unsigned char *out, const uint64_t *poly,
-                      ckks_basis basis)
+static void pack_poly(const ckks_context *c, unsigned char *out, const ckks_poly *p)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
 #pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < limbs; i++)
-        ckks_pack_bits(out + packed_offset(c, basis, index[i]), poly + i * c->stride, 8, c->n,
-                       c->prime[index[i]].bits);
+    for (unsigned i = 0; i < p->limbs; i++)
+        ckks_pack_bits(out + packed_offset(c, p->basis, p->modulus[i]), p->limb[i], 8, c->n,
+                       c->modulus[p->modulus[i]].bits);
 }
 
 static fhola_status not_residues(const ckks_reader *r, size_t bad)
@@ -61,28 +59,18 @@ static fhola_status not_residues(const ckks_reader *r, size_t bad)
     return ckks_reader_fail(r, FHOLA_FORMAT, "%zu residues are not below their prime", bad);
 }
 
-static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, uint64_t *poly,
-                                const unsigned char *in, ckks_basis basis)
+static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, const ckks_poly *out,
+                                const unsigned char *in)
 {
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     size_t bad = 0;
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
-    for (unsigned i = 0; i < limbs; i++) {
-        const ckks_prime *p = &c->prime[index[i]];
-        bad += ckks_unpack_bits(poly + i * c->stride, 8, in + packed_offset(c, basis, index[i]),
-                                c->n, p->bits, p->p);
+    for (unsigned i = 0; i < out->limbs; i++) {
+        unsigned t = out->modulus[i];
+        const ckks_modulus *m = &c->modulus[t];
+        bad += ckks_unpack_bits(out->limb[i], 8, in + packed_offset(c, out->basis, t), c->n,
+                                m->bits, m->p);
     }
     return bad ? not_residues(r, bad) : FHOLA_OK;
-}
-
-/* The uniform polynomial a seed stands for, in ciphertexts and public keys. */
-static void expand_poly(const ckks_context *c, uint64_t *poly, ckks_basis basis,
-                        const uint8_t seed[CKKS_SEED_BYTES])
-{
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < limbs; i++)
-        ckks_sample_uniform(poly + i * c->stride, c->n, c->prime[index[i]].p, seed, index[i]);
 }
 
 static fhola_status check_basis(const ckks_context *c, const ckks_reader *r, ckks_basis basis)
@@ -195,28 +183,15 @@ fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, 
 fhola_status ckks_public_key_write(ckks_writer *w, const ckks_public_key *key)
 {
     const ckks_context *c = key->context;
-    size_t bytes = PUBLIC_HEAD_BYTES + packed_bytes(c, key->basis);
+    size_t bytes = PUBLIC_HEAD_BYTES + packed_bytes(c, key->b.basis);
     unsigned char *content = ckks_alloc(bytes);
     if (!content) return fhola_fail(FHOLA_NOMEM, "no memory to write a public key");
-    ckks_put64(content, key->basis);
+    ckks_put64(content, key->b.basis);
     memcpy(content + 8, key->seed, sizeof key->seed);
-    pack_poly(c, content + PUBLIC_HEAD_BYTES, key->b, key->basis);
+    pack_poly(c, content + PUBLIC_HEAD_BYTES, &key->b);
     fhola_status st = ckks_writer_chunk(w, PUBLIC_TAG, content, bytes);
     ckks_free(content);
     return st;
-}
-
-static fhola_status fill_public_key(ckks_public_key *pk, const ckks_reader *r,
-                                    const unsigned char *content)
-{
-    const ckks_context *c = pk->context;
-    size_t bytes = ckks_limb_count(c, pk->basis) * c->stride * sizeof *pk->b;
-    pk->b = ckks_alloc(bytes);
-    pk->a = ckks_alloc(bytes);
-    if (!pk->b || !pk->a) return fhola_fail(FHOLA_NOMEM, "no memory for a public key");
-    memcpy(pk->seed, content + 8, sizeof pk->seed);
-    expand_poly(c, pk->a, pk->basis, pk->seed);
-    return unpack_poly(c, r, pk->b, content + PUBLIC_HEAD_BYTES, pk->basis);
 }
 
 fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *c, ckks_reader *r)
@@ -231,11 +206,11 @@ fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *c, 
     st = check_basis(c, r, basis);
     if (!st) st = check_length(r, length, PUBLIC_HEAD_BYTES + packed_bytes(c, basis));
     if (st) return st;
-    ckks_public_key *pk = calloc(1, sizeof *pk);
-    if (!pk) return fhola_fail(FHOLA_NOMEM, "no memory for a public key");
-    pk->context = c;
-    pk->basis = basis;
-    st = fill_public_key(pk, r, content);
+    ckks_public_key *pk;
+    FHOLA_TRY(ckks_public_key_allocate(&pk, c, basis));
+    memcpy(pk->seed, content + 8, sizeof pk->seed);
+    ckks_poly_expand(c, &pk->a, pk->seed);
+    st = unpack_poly(c, r, &pk->b, content + PUBLIC_HEAD_BYTES);
     if (st)
         ckks_public_key_destroy(pk);
     else
@@ -282,7 +257,7 @@ static void pack_key(const ckks_context *c, unsigned char *out, const ckks_switc
 #pragma omp parallel for schedule(dynamic)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
         key_limb at = locate(c, key, index, limbs, k);
-        const ckks_prime *p = &c->prime[at.prime];
+        const ckks_modulus *p = &c->modulus[at.prime];
         ckks_pack_bits(out + at.offset, ckks_switch_key_limb(c, key, at.digit, at.prime, 0),
                        p->width, c->n, p->bits);
     }
@@ -303,7 +278,7 @@ static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
         key_limb at = locate(c, key, index, limbs, k);
-        const ckks_prime *p = &c->prime[at.prime];
+        const ckks_modulus *p = &c->modulus[at.prime];
         const unsigned char *limb = ckks_switch_key_limb(c, key, at.digit, at.prime, 0);
         bad += ckks_unpack_bits(key->data + (limb - key->data), p->width, in + at.offset, c->n,
                                 p->bits, p->p);
@@ -522,18 +497,19 @@ fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
     const ckks_context *c = ct->context;
     fhola_status st = ckks_ciphertext_check(c, ct, "the ciphertext");
     if (st) return st;
-    size_t bytes = ciphertext_bytes(c, ct->basis, ct->seeded),
-           second = CIPHERTEXT_HEAD_BYTES + packed_bytes(c, ct->basis);
+    ckks_basis basis = ckks_ciphertext_basis(ct);
+    size_t bytes = ciphertext_bytes(c, basis, ct->seeded),
+           second = CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
     unsigned char *content = ckks_alloc(bytes);
     if (!content) return fhola_fail(FHOLA_NOMEM, "no memory to write a ciphertext");
-    ckks_put64(content, ct->basis);
+    ckks_put64(content, basis);
     ckks_put_double(content + 8, ct->scale);
     ckks_put64(content + 16, ct->seeded != 0);
-    pack_poly(c, content + CIPHERTEXT_HEAD_BYTES, ct->poly[0], ct->basis);
+    pack_poly(c, content + CIPHERTEXT_HEAD_BYTES, &ct->poly[0]);
     if (ct->seeded)
         memcpy(content + second, ct->seed, CKKS_SEED_BYTES);
     else
-        pack_poly(c, content + second, ct->poly[1], ct->basis);
+        pack_poly(c, content + second, &ct->poly[1]);
     st = ckks_writer_chunk(w, CIPHERTEXT_TAG, content, bytes);
     ckks_free(content);
     return st;
@@ -544,12 +520,14 @@ static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r,
 {
     const ckks_context *c = ct->context;
     const unsigned char *second = content + CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
-    ct->basis = 0; /* empty, should anything below fail */
-    fhola_status st = ckks_ciphertext_reserve(ct, basis);
-    if (!st) st = unpack_poly(c, r, ct->poly[0], content + CIPHERTEXT_HEAD_BYTES, basis);
-    if (!st && !seeded) st = unpack_poly(c, r, ct->poly[1], second, basis);
-    if (st) return st;
-    if (seeded) expand_poly(c, ct->poly[1], basis, second);
+    ckks_poly room[2];
+    ckks_ciphertext_set(ct, 0, 0); /* empty, should anything below fail */
+    FHOLA_TRY(ckks_ciphertext_reserve(ct, basis, room));
+    FHOLA_TRY(unpack_poly(c, r, &room[0], content + CIPHERTEXT_HEAD_BYTES));
+    if (seeded)
+        ckks_poly_expand(c, &room[1], second);
+    else
+        FHOLA_TRY(unpack_poly(c, r, &room[1], second));
     ckks_ciphertext_set(ct, basis, ckks_get_double(content + 8));
     ct->seeded = seeded;
     if (seeded) memcpy(ct->seed, second, CKKS_SEED_BYTES);

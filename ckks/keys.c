@@ -41,8 +41,8 @@ void ckks_rng_destroy(ckks_rng *rng)
 static void small_to_limb(const ckks_context *c, unsigned prime, uint64_t *limb,
                           const int64_t *wide)
 {
-    c->kernel->reduce_signed(&c->prime[prime], limb, wide, c->n);
-    c->kernel->ntt_forward(&c->prime[prime], &limb, 1);
+    c->kernel->reduce_signed(&c->modulus[prime], limb, wide, c->n);
+    c->kernel->ntt_forward(&c->modulus[prime], &limb, 1);
 }
 
 static int64_t *widen(const ckks_context *c, const int8_t *coefficient)
@@ -59,23 +59,23 @@ static void wipe_free(void *memory, size_t bytes)
     ckks_free(memory);
 }
 
-/* Residues of small signed coefficients in evaluation form, one limb for each of `limbs` moduli. */
-static fhola_status small_to_limbs(const ckks_context *c, uint64_t *poly, const unsigned modulus[],
-                                   unsigned limbs, const int8_t *coefficient)
+fhola_status ckks_poly_from_small(const ckks_context *c, const ckks_poly *out,
+                                  const int8_t *coefficient)
 {
     int64_t *wide = widen(c, coefficient);
     if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
 #pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < limbs; i++) small_to_limb(c, modulus[i], poly + i * c->stride, wide);
+    for (unsigned i = 0; i < out->limbs; i++) small_to_limb(c, out->modulus[i], out->limb[i], wide);
     wipe_free(wide, c->n * sizeof *wide);
     return FHOLA_OK;
 }
 
-fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis,
-                               const int8_t *coefficient)
+void ckks_poly_expand(const ckks_context *c, const ckks_poly *out, const uint8_t seed[32])
 {
-    unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
-    return small_to_limbs(c, poly, modulus, limbs, coefficient);
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < out->limbs; i++)
+        ckks_sample_uniform(out->limb[i], c->n, c->modulus[out->modulus[i]].p, seed,
+                            out->modulus[i]);
 }
 
 static size_t secret_ntt_bytes(const ckks_context *c)
@@ -85,9 +85,13 @@ static size_t secret_ntt_bytes(const ckks_context *c)
 
 fhola_status ckks_secret_key_transform(ckks_secret_key *sk)
 {
-    unsigned modulus[CKKS_MAX_PRIMES];
-    for (unsigned t = 0; t < sk->context->moduli; t++) modulus[t] = t;
-    return small_to_limbs(sk->context, sk->ntt, modulus, sk->context->moduli, sk->coefficient);
+    const ckks_context *c = sk->context;
+    int64_t *wide = widen(c, sk->coefficient);
+    if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned t = 0; t < c->moduli; t++) small_to_limb(c, t, sk->ntt + t * c->stride, wide);
+    wipe_free(wide, c->n * sizeof *wide);
+    return FHOLA_OK;
 }
 
 /* Takes a fresh secret apart from where its coefficients came from: `weight` 0 means dense uniform
@@ -136,51 +140,74 @@ void ckks_secret_key_destroy(ckks_secret_key *sk)
 static void hide(const ckks_context *c, unsigned prime, uint64_t *b, const uint64_t *a,
                  const uint64_t *s, uint64_t *scratch)
 {
-    const ckks_prime *p = &c->prime[prime];
+    const ckks_modulus *p = &c->modulus[prime];
     c->kernel->mul(p, scratch, a, s, c->n);
     c->kernel->sub(p, b, b, scratch, c->n);
+}
+
+fhola_status ckks_public_key_allocate(ckks_public_key **out, const ckks_context *c,
+                                      ckks_basis basis)
+{
+    ckks_public_key *pk = calloc(1, sizeof *pk);
+    uint64_t *block = ckks_alloc(2 * ckks_poly_bytes(c, basis));
+    if (!pk || !block) {
+        free(pk);
+        ckks_free(block);
+        return fhola_fail(FHOLA_NOMEM, "no memory for a public key of %u limbs",
+                          ckks_limb_count(c, basis));
+    }
+    pk->context = c;
+    pk->block = block;
+    ckks_poly_lay(&pk->b, c, basis, block);
+    ckks_poly_lay(&pk->a, c, basis, block + pk->b.limbs * c->stride);
+    *out = pk;
+    return FHOLA_OK;
+}
+
+/* b = e - a s with a fresh seed of a and fresh errors. */
+static fhola_status fill_public_key(ckks_public_key *pk, const ckks_secret_key *secret,
+                                    ckks_rng *rng)
+{
+    const ckks_context *c = pk->context;
+    size_t bytes = ckks_poly_bytes(c, pk->b.basis);
+    fhola_status status = FHOLA_NOMEM;
+    int8_t *error = ckks_alloc(c->n);
+    uint64_t *scratch = ckks_alloc(bytes);
+    if (!error || !scratch) {
+        (void)fhola_fail(status, "no memory for a public key of %u limbs", pk->b.limbs);
+        goto end;
+    }
+    ckks_rng_bytes(rng, pk->seed, sizeof pk->seed);
+    ckks_declassify(pk->seed, sizeof pk->seed); /* part of the public key */
+    ckks_sample_error(error, c->n, rng);
+    status = ckks_poly_from_small(c, &pk->b, error);
+    if (status) goto end;
+    ckks_poly_expand(c, &pk->a, pk->seed);
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < pk->b.limbs; i++) {
+        unsigned t = pk->b.modulus[i];
+        hide(c, t, pk->b.limb[i], pk->a.limb[i], ckks_secret_limb(secret, t),
+             scratch + i * c->stride);
+    }
+end:
+    wipe_free(error, c->n);
+    wipe_free(scratch, bytes);
+    return status;
 }
 
 fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c,
                                     const ckks_secret_key *secret, ckks_basis basis, ckks_rng *rng)
 {
+    ckks_public_key *pk;
     if (secret->context != c)
         return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
     if (!basis || basis & ~c->chain)
         return fhola_fail(FHOLA_LEVEL, "a public key needs a basis of chain primes");
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    size_t bytes = limbs * c->stride * sizeof(uint64_t);
-    ckks_public_key *pk = calloc(1, sizeof *pk);
-    int8_t *error = ckks_alloc(c->n);
-    uint64_t *scratch = ckks_alloc(bytes);
-    fhola_status st = FHOLA_NOMEM;
-    if (pk) {
-        pk->context = c;
-        pk->basis = basis;
-        pk->b = ckks_alloc(bytes);
-        pk->a = ckks_alloc(bytes);
-        if (pk->b && pk->a && error && scratch) st = FHOLA_OK;
-    }
-    if (st) (void)fhola_fail(st, "no memory for a public key of %u limbs", limbs);
-    if (!st) {
-        ckks_rng_bytes(rng, pk->seed, sizeof pk->seed);
-        ckks_declassify(pk->seed, sizeof pk->seed); /* part of the public key */
-        ckks_sample_error(error, c->n, rng);
-        st = ckks_small_to_ntt(c, pk->b, basis, error);
-    }
-    if (!st)
-#pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < limbs; i++) {
-            uint64_t *a = pk->a + i * c->stride;
-            ckks_sample_uniform(a, c->n, c->prime[index[i]].p, pk->seed, index[i]);
-            hide(c, index[i], pk->b + i * c->stride, a, secret->ntt + index[i] * c->stride,
-                 scratch + i * c->stride);
-        }
-    wipe_free(error, c->n);
-    wipe_free(scratch, bytes);
-    if (st) {
+    FHOLA_TRY(ckks_public_key_allocate(&pk, c, basis));
+    fhola_status status = fill_public_key(pk, secret, rng);
+    if (status) {
         ckks_public_key_destroy(pk);
-        return st;
+        return status;
     }
     *out = pk;
     return FHOLA_OK;
@@ -189,8 +216,7 @@ fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c
 void ckks_public_key_destroy(ckks_public_key *pk)
 {
     if (!pk) return;
-    ckks_free(pk->b);
-    ckks_free(pk->a);
+    ckks_free(pk->block);
     free(pk);
 }
 
@@ -255,7 +281,7 @@ unsigned ckks_switch_key_digits(const ckks_context *c, ckks_basis q, ckks_basis 
 
 static size_t limb_bytes(const ckks_context *c, unsigned prime)
 {
-    return c->n * c->prime[prime].width + LIMB_PAD;
+    return c->n * c->modulus[prime].width + LIMB_PAD;
 }
 
 static size_t basis_bytes(const ckks_context *c, ckks_basis basis)
@@ -430,7 +456,7 @@ fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_k
 
 static void pack(const ckks_context *c, unsigned prime, void *out, const uint64_t *in)
 {
-    if (c->prime[prime].width == 8) {
+    if (c->modulus[prime].width == 8) {
         memcpy(out, in, c->n * sizeof *in);
         return;
     }
@@ -454,17 +480,41 @@ fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key)
     for (unsigned i = 0; i < limbs; i++)
         for (unsigned d = 0; d < key->digits; d++) {
             uint64_t *a = scratch + i * c->stride;
-            ckks_sample_uniform(a, c->n, c->prime[index[i]].p, key->seed, key_stream(d, index[i]));
+            ckks_sample_uniform(a, c->n, c->modulus[index[i]].p, key->seed,
+                                key_stream(d, index[i]));
             pack(c, index[i], key_limb(c, key, d, index[i], 1), a);
         }
     ckks_free(scratch);
     return FHOLA_OK;
 }
 
-/* Secrets in evaluation form over all primes. */
+/* Secrets in evaluation form modulo all moduli. */
 typedef struct key_secrets {
     const uint64_t *source, *target;
 } key_secrets;
+
+/* Digit d modulo t: b + a target = error + P sigma(source) if the digit has t, else error. room:
+ * four limbs. */
+static void generate_limb(const ckks_context *c, ckks_switch_key *key, unsigned d, unsigned t,
+                          key_secrets secret, const int64_t *error, uint64_t *room)
+{
+    const ckks_modulus *m = &c->modulus[t];
+    uint64_t *b = room, *a = b + c->stride, *product = a + c->stride,
+             *rotated = product + c->stride;
+    const uint64_t *source = secret.source + t * c->stride;
+    small_to_limb(c, t, b, error);
+    ckks_sample_uniform(a, c->n, m->p, key->seed, key_stream(d, t));
+    hide(c, t, b, a, secret.target + t * c->stride, product);
+    if (key->digit[d] & m->primes) {
+        if (key->sigma) {
+            c->kernel->permute(m, rotated, NULL, source, key->sigma);
+            source = rotated;
+        }
+        c->kernel->mul_scalar_add(m, b, b, source, ckks_product_mod(c, key->request.p, t), c->n);
+    }
+    pack(c, t, key_limb(c, key, d, t, 0), b);
+    pack(c, t, key_limb(c, key, d, t, 1), a);
+}
 
 static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, key_secrets secret,
                                  ckks_rng *rng)
@@ -474,47 +524,26 @@ static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, ke
     size_t scratch_bytes = 4 * limbs * c->stride * sizeof(uint64_t);
     uint64_t *scratch = ckks_alloc(scratch_bytes);
     int8_t *error = ckks_alloc(c->n);
-    if (!scratch || !error) {
-        ckks_free(scratch);
-        ckks_free(error);
-        return fhola_fail(FHOLA_NOMEM, "no memory to generate a switching key");
-    }
+    fhola_status status = FHOLA_OK;
+    if (!scratch || !error) goto no_memory;
     ckks_rng_bytes(rng, key->seed, sizeof key->seed);
     ckks_declassify(key->seed, sizeof key->seed); /* part of the key, which is public */
-    fhola_status st = FHOLA_OK;
-    for (unsigned d = 0; d < key->digits && !st; d++) {
+    for (unsigned d = 0; d < key->digits; d++) {
         ckks_sample_error(error, c->n, rng);
         int64_t *wide = widen(c, error);
-        if (!wide) {
-            st = fhola_fail(FHOLA_NOMEM, "no memory to generate a switching key");
-            break;
-        }
+        if (!wide) goto no_memory;
 #pragma omp parallel for schedule(dynamic)
-        for (unsigned i = 0; i < limbs; i++) {
-            unsigned t = index[i];
-            const ckks_prime *p = &c->prime[t];
-            uint64_t *b = scratch + 4 * i * c->stride, *a = b + c->stride, *product = a + c->stride,
-                     *rotated = product + c->stride;
-            const uint64_t *source = secret.source + t * c->stride;
-            small_to_limb(c, t, b, wide);
-            ckks_sample_uniform(a, c->n, p->p, key->seed, key_stream(d, t));
-            hide(c, t, b, a, secret.target + t * c->stride, product);
-            if (key->digit[d] & c->part[t]) {
-                if (key->sigma) {
-                    c->kernel->permute(p, rotated, NULL, source, key->sigma);
-                    source = rotated;
-                }
-                c->kernel->mul_scalar_add(p, b, b, source, ckks_product_mod(c, key->request.p, t),
-                                          c->n);
-            }
-            pack(c, t, key_limb(c, key, d, t, 0), b);
-            pack(c, t, key_limb(c, key, d, t, 1), a);
-        }
+        for (unsigned i = 0; i < limbs; i++)
+            generate_limb(c, key, d, index[i], secret, wide, scratch + 4 * i * c->stride);
         wipe_free(wide, c->n * sizeof *wide);
     }
+    goto end;
+no_memory:
+    status = fhola_fail(FHOLA_NOMEM, "no memory to generate a switching key");
+end:
     wipe_free(error, c->n);
     wipe_free(scratch, scratch_bytes);
-    return st;
+    return status;
 }
 
 static int wants_encapsulation(const ckks_key_list *list)
@@ -552,7 +581,7 @@ fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c,
     if (!st)
         for (unsigned t = 0; t < c->moduli; t++) {
             const uint64_t *s = secret->ntt + t * c->stride;
-            c->kernel->mul(&c->prime[t], square + t * c->stride, s, s, c->n);
+            c->kernel->mul(&c->modulus[t], square + t * c->stride, s, s, c->n);
         }
     for (size_t i = 0; i < list->count && !st; i++) {
         if (progress && progress(arg, i, list->count))

@@ -4,7 +4,7 @@
 #define CKKS_KEYS_H
 
 #include "ckks/alloc.h"
-#include "ckks/context.h"
+#include "ckks/poly.h"
 #include "ckks/sample.h"
 
 struct ckks_secret_key {
@@ -14,10 +14,15 @@ struct ckks_secret_key {
     uint64_t *ntt;
 };
 
+static inline const uint64_t *ckks_secret_limb(const ckks_secret_key *key, unsigned t)
+{
+    return key->ntt + t * key->context->stride;
+}
+
 struct ckks_public_key {
     const ckks_context *context;
-    ckks_basis basis;
-    uint64_t *b, *a;
+    ckks_poly b, a;
+    uint64_t *block;  /* they lie in */
     uint8_t seed[32]; /* of a */
 };
 
@@ -75,8 +80,14 @@ fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key)
 /* Fills ntt from coefficient. */
 fhola_status ckks_secret_key_transform(ckks_secret_key *sk) FHOLA_WARN_UNUSED;
 
-/* Residues of small signed coefficients in evaluation form, over `basis`. */
-fhola_status ckks_small_to_ntt(const ckks_context *c, uint64_t *poly, ckks_basis basis,
-                               const int8_t *coefficient) FHOLA_WARN_UNUSED;
+/* An empty public key with its polynomials laid out over `basis`. */
+fhola_status ckks_public_key_allocate(ckks_public_key **out, const ckks_context *c,
+                                      ckks_basis basis) FHOLA_WARN_UNUSED;
+
+/* The polynomial of N small signed coefficients. */
+fhola_status ckks_poly_from_small(const ckks_context *c, const ckks_poly *out,
+                                  const int8_t *coefficient) FHOLA_WARN_UNUSED;
+/* The uniform polynomial a seed stands for, in ciphertexts and public keys. */
+void ckks_poly_expand(const ckks_context *c, const ckks_poly *out, const uint8_t seed[32]);
 
 #endif

@@ -24,8 +24,8 @@
 
 #define BABY_BATCH  4u                /* babies divided by P at a time */
 #define GIANT_BATCH CKKS_MAX_SWITCHES /* giants switched at a time */
-#define FUSED_RANGE                                                                                \
-    1024u /* positions of all babies made and used at a time: they stay in the second-level cache */
+/* positions of all babies made and used at a time: they stay in the second-level cache */
+#define FUSED_RANGE 1024u
 #define CACHE_BYTES ((size_t)512 << 10)
 
 /* One diagonal: which baby it multiplies, and its packed limbs. */
@@ -129,25 +129,29 @@ static void choose_split(const ckks_context *c, const ckks_lintrans_spec *spec, 
     }
 }
 
-/* Sorts the diagonals into giants and babies. */
-static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+/* Every diagonal as a term of its giant, in the order of babies. */
+static void list_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+{
+    for (unsigned j = 0; j < lt->giants; j++) {
+        lt->first[j] = lt->terms;
+        for (unsigned b = 0; b < lt->babies; b++)
+            for (size_t i = 0; i < spec->count; i++)
+                if (spec->offset[i] == lt->giant[j] + lt->baby[b]) {
+                    lt->term[lt->terms].offset = spec->offset[i];
+                    lt->term[lt->terms++].baby = b;
+                }
+    }
+    lt->first[lt->giants] = lt->terms;
+}
+
+/* Sorts the diagonals into giants and babies. scratch: 2 count offsets. */
+static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, int32_t *scratch)
 {
     size_t n = spec->count;
-    int32_t *scratch = malloc(2 * n * sizeof *scratch);
-    lt->baby = malloc(n * sizeof *lt->baby);
-    lt->giant = malloc(n * sizeof *lt->giant);
-    lt->first = calloc(n + 1, sizeof *lt->first);
-    lt->term = calloc(n, sizeof *lt->term);
-    if (!scratch || !lt->baby || !lt->giant || !lt->first || !lt->term) {
-        free(scratch);
-        return fhola_fail(FHOLA_NOMEM, "no memory for a transform of %zu diagonals", n);
-    }
-    memcpy(scratch, spec->offset, n * sizeof *scratch);
-    if (unique(scratch, n) < n) {
-        free(scratch);
-        return fhola_fail(FHOLA_PARAM, "the offsets of a transform are not distinct");
-    }
     int32_t step = (int32_t)spec->baby_step, shift = 0;
+    memcpy(scratch, spec->offset, n * sizeof *scratch);
+    if (unique(scratch, n) < n)
+        return fhola_fail(FHOLA_PARAM, "the offsets of a transform are not distinct");
     if (step == 0) choose_split(lt->context, spec, scratch, &step, &shift);
     for (size_t i = 0; i < n; i++) {
         lt->baby[i] = baby_of(spec->offset[i], step, shift);
@@ -155,59 +159,77 @@ static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
     }
     lt->babies = (unsigned)unique(lt->baby, n);
     lt->giants = (unsigned)unique(lt->giant, n);
-    for (unsigned j = 0; j < lt->giants; j++) {
-        lt->first[j] = lt->terms;
-        for (unsigned b = 0; b < lt->babies; b++)
-            for (size_t i = 0; i < n; i++)
-                if (spec->offset[i] == lt->giant[j] + lt->baby[b]) {
-                    lt->term[lt->terms].offset = spec->offset[i];
-                    lt->term[lt->terms++].baby = b;
-                }
-    }
-    lt->first[lt->giants] = lt->terms;
-    free(scratch);
+    list_terms(lt, spec);
     return FHOLA_OK;
 }
 
-/* Encodes the diagonals of terms first .. last - 1 on one thread; scratch: 2 period doubles, 2
- * period integers, values, one limb. */
-static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec, unsigned first,
-                                 unsigned last)
+static fhola_status set_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+{
+    size_t n = spec->count;
+    int32_t *scratch = malloc(2 * n * sizeof *scratch);
+    lt->baby = malloc(n * sizeof *lt->baby);
+    lt->giant = malloc(n * sizeof *lt->giant);
+    lt->first = calloc(n + 1, sizeof *lt->first);
+    lt->term = calloc(n, sizeof *lt->term);
+    fhola_status status =
+        scratch && lt->baby && lt->giant && lt->first && lt->term
+            ? split(lt, spec, scratch)
+            : fhola_fail(FHOLA_NOMEM, "no memory for a transform of %zu diagonals", n);
+    free(scratch);
+    return status;
+}
+
+/* What encoding on one thread works in. */
+typedef struct encoder {
+    ckks_complex *value; /* a diagonal, and the same shifted */
+    double *scratch;
+    int64_t *coefficient;
+    uint64_t *limb;
+} encoder;
+
+/* Encodes term i, of giant j. */
+static fhola_status encode_term(ckks_lintrans *lt, const ckks_lintrans_spec *spec, const encoder *e,
+                                unsigned i, unsigned j)
 {
     const ckks_context *c = lt->context;
     size_t period = lt->period;
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, lt->encoded, index);
-    ckks_complex *value = malloc(2 * period * sizeof *value);
-    double *scratch = malloc(2 * period * sizeof *scratch);
-    int64_t *coefficient = ckks_alloc(2 * period * sizeof *coefficient);
-    uint64_t *limb = ckks_alloc(c->n * sizeof *limb);
-    fhola_status st = value && scratch && coefficient && limb
-                          ? FHOLA_OK
-                          : fhola_fail(FHOLA_NOMEM, "no memory to encode a transform");
-    for (unsigned i = first; i < last && !st; i++) {
-        unsigned giant = 0;
-        while (lt->first[giant + 1] <= i) giant++;
-        if (spec->diagonal(spec->arg, lt->term[i].offset, value)) {
-            st = fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not available",
-                            lt->term[i].offset);
-            break;
-        }
-        /* shifted right by the giant step: entry s comes from s - J */
-        size_t shift = (size_t)floor_mod(-lt->giant[giant], (int32_t)period);
-        for (size_t s = 0; s < period; s++) value[period + s] = value[(s + shift) & (period - 1)];
-        st = ckks_encode_coefficients(c, coefficient, scratch, value + period, period,
-                                      lt->plain_scale);
-        for (unsigned t = 0; t < limbs && !st; t++) {
-            ckks_encode_packed(c, index[t], lt->log_gap,
-                               lt->term[i].plain + lt->limb_offset[index[t]], limb, coefficient,
-                               period);
-        }
+    if (spec->diagonal(spec->arg, lt->term[i].offset, e->value))
+        return fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not available",
+                          lt->term[i].offset);
+    /* shifted right by the giant step J: entry s comes from s - J */
+    size_t shift = (size_t)floor_mod(-lt->giant[j], (int32_t)period);
+    ckks_complex *shifted = e->value + period;
+    for (size_t s = 0; s < period; s++) shifted[s] = e->value[(s + shift) & (period - 1)];
+    FHOLA_TRY(
+        ckks_encode_coefficients(c, e->coefficient, e->scratch, shifted, period, lt->plain_scale));
+    for (unsigned t = 0; t < limbs; t++)
+        ckks_encode_packed(c, index[t], lt->log_gap, lt->term[i].plain + lt->limb_offset[index[t]],
+                           e->limb, e->coefficient, period);
+    return FHOLA_OK;
+}
+
+/* Encodes the diagonals of terms first .. last - 1 on one thread. */
+static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec, unsigned first,
+                                 unsigned last)
+{
+    size_t period = lt->period;
+    encoder e = {.value = malloc(2 * period * sizeof *e.value),
+                 .scratch = malloc(2 * period * sizeof *e.scratch),
+                 .coefficient = ckks_alloc(2 * period * sizeof *e.coefficient),
+                 .limb = ckks_alloc(lt->context->n * sizeof *e.limb)};
+    fhola_status status = e.value && e.scratch && e.coefficient && e.limb
+                              ? FHOLA_OK
+                              : fhola_fail(FHOLA_NOMEM, "no memory to encode a transform");
+    for (unsigned i = first, j = 0; i < last && !status; i++) {
+        while (lt->first[j + 1] <= i) j++;
+        status = encode_term(lt, spec, &e, i, j);
     }
-    free(value);
-    free(scratch);
-    ckks_free(coefficient);
-    ckks_free(limb);
-    return st;
+    free(e.value);
+    free(e.scratch);
+    ckks_free(e.coefficient);
+    ckks_free(e.limb);
+    return status;
 }
 
 static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
@@ -277,7 +299,7 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->plain_scale = spec->plain_scale;
     lt->period = spec->period;
     lt->log_gap = ckks_packed_log_gap(c, spec->period);
-    st = split(lt, spec);
+    st = set_terms(lt, spec);
     if (!st && spec->diagonal) st = encode_all(lt, spec);
     if (st) {
         ckks_lintrans_destroy(lt);
@@ -318,65 +340,182 @@ fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, 
     return st;
 }
 
-/* What one application works with. `whole` is the input's basis and the special primes; blocks over
- * it are named after the step that fills them. */
+/* ---- application ---- */
+
+/* What one application works with. `whole` is the input's basis and the special primes; polynomials
+ * are named after the step that fills them. */
 typedef struct application {
     const ckks_context *c;
+    ckks_workspace *ws;
     const ckks_lintrans *lt;
     const ckks_ciphertext *in;
     ckks_basis basis, whole;
     const ckks_switch_key **baby_key, **giant_key; /* NULL entries: no rotation */
-    uint64_t **x[2];                               /* single hoisting: babies over basis */
-    /* per giant: over whole (double) or basis (single) */
-    uint64_t **sum[2];
-    uint64_t *total[2]; /* over whole */
-    const void **list;  /* per thread: LISTS * babies pointers */
+    ckks_decomposition d;                          /* of the input, if a baby is rotated */
+    ckks_poly *x;                                  /* single hoisting: pairs, babies over basis */
+    ckks_poly *sum;    /* pairs, per giant: over whole (double hoisting) or basis (single) */
+    ckks_poly *total;  /* a pair over whole */
+    const void **list; /* per thread: LISTS * babies pointers */
 } application;
 
 #define LISTS 5u /* x0, x1 of all babies; plaintexts, x0, x1 of one giant's terms */
 
-static const uint64_t **thread_list(const application *a, unsigned list)
+static unsigned thread_number(void)
 {
-    unsigned thread = 0;
 #ifdef _OPENMP
-    thread = (unsigned)omp_get_thread_num();
+    return (unsigned)omp_get_thread_num();
+#else
+    return 0;
 #endif
-    return (const uint64_t **)(a->list + ((size_t)thread * LISTS + list) * a->lt->babies);
 }
 
-static fhola_status find_keys(application *a, ckks_workspace *ws, const ckks_eval_keys *keys,
+static const uint64_t **thread_list(const application *a, unsigned list)
+{
+    return (const uint64_t **)(a->list + ((size_t)thread_number() * LISTS + list) * a->lt->babies);
+}
+
+static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
                               const ckks_switch_key ***out, const int32_t *rotation, unsigned count)
 {
     uint32_t mask = (uint32_t)(a->c->slots - 1);
-    const ckks_switch_key **key = ckks_workspace_take(ws, count * sizeof *key);
+    const ckks_switch_key **key = ckks_workspace_take(a->ws, count * sizeof *key);
     if (!key) return FHOLA_NOMEM;
     for (unsigned i = 0; i < count; i++) {
         uint32_t k = (uint32_t)rotation[i] & mask;
         key[i] = NULL;
-        fhola_status st =
-            k ? ckks_eval_keys_find(&key[i], keys, CKKS_KEY_ROTATE, k, a->basis, a->lt->special)
-              : FHOLA_OK;
-        if (st) return st;
+        if (k)
+            FHOLA_TRY(
+                ckks_eval_keys_find(&key[i], keys, CKKS_KEY_ROTATE, k, a->basis, a->lt->special));
     }
     *out = key;
     return FHOLA_OK;
 }
 
-static fhola_status take_blocks(ckks_workspace *ws, uint64_t ***out, size_t count, unsigned limbs)
+/* Step A. */
+static fhola_status decompose_input(application *a)
 {
-    uint64_t **block = ckks_workspace_take(ws, (count + 1) * sizeof *block);
-    if (!block) return FHOLA_NOMEM;
-    for (size_t i = 0; i < count; i++)
-        if (!(block[i] = ckks_workspace_poly(ws, limbs))) return FHOLA_NOMEM;
-    *out = block;
+    for (unsigned b = 0; b < a->lt->babies; b++) {
+        const ckks_switch_key *key = a->baby_key[b];
+        if (!key) continue;
+        if (!a->d.digits) FHOLA_TRY(ckks_decompose(a->c, a->ws, 1, &a->d, key, &a->in->poly[1]));
+        FHOLA_TRY(ckks_decomposition_check(a->c, &a->d, key));
+    }
     return FHOLA_OK;
 }
 
-static const ckks_switch_key *any_key(const ckks_switch_key *const *key, unsigned count)
+/* Step C modulo t for the positions from .. from + count - 1, which start x0[b] and x1[b], the baby
+ * limbs; a NULL x0[b] is zero modulo t. */
+static void multiply_plain(const application *a, unsigned t, const uint64_t *const *x0,
+                           const uint64_t *const *x1, size_t from, size_t count)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (key[i]) return key[i];
-    return NULL;
+    const ckks_lintrans *lt = a->lt;
+    const ckks_modulus *m = &a->c->modulus[t];
+    const void **plain = (const void **)thread_list(a, 2);
+    const uint64_t **f = thread_list(a, 3), **g = thread_list(a, 4);
+    size_t plain_from = lt->limb_offset[t] + (from >> lt->log_gap) * m->width;
+    for (unsigned j = 0; j < lt->giants; j++) {
+        size_t terms = 0;
+        for (unsigned i = lt->first[j]; i < lt->first[j + 1]; i++) {
+            unsigned b = lt->term[i].baby;
+            if (!x0[b]) continue;
+            plain[terms] = lt->term[i].plain + plain_from;
+            f[terms] = x0[b];
+            g[terms++] = x1[b];
+        }
+        a->c->kernel->plain_product(m, ckks_poly_limb(&a->sum[2 * j], t) + from,
+                                    ckks_poly_limb(&a->sum[2 * j + 1], t) + from, count, terms,
+                                    plain, lt->log_gap, f, g, 0);
+    }
+}
+
+/* ---- double hoisting: babies over Q and P ---- */
+
+/* One baby, times P, at a range of positions of limb i over `whole`; false if it is zero there. */
+static bool baby_range(const application *a, unsigned b, unsigned i, size_t from, size_t range,
+                       uint64_t *u0, uint64_t *u1)
+{
+    const ckks_context *c = a->c;
+    unsigned t = a->total->modulus[i];
+    if (a->baby_key[b]) {
+        const ckks_switch s = {&a->d, a->baby_key[b], &a->in->poly[0], NULL};
+        ckks_switch_range(c, 1, &s, i, from, range, u0, u1, false);
+        return true;
+    }
+    const uint64_t *c0 = ckks_poly_limb(&a->in->poly[0], t),
+                   *c1 = ckks_poly_limb(&a->in->poly[1], t);
+    if (!c0) return false;
+    uint64_t p = ckks_product_mod(c, a->lt->special, t);
+    c->kernel->mul_scalar(&c->modulus[t], u0, c0 + from, p, range);
+    c->kernel->mul_scalar(&c->modulus[t], u1, c1 + from, p, range);
+    return true;
+}
+
+/* Steps B and C for limb i: a range of positions of every baby is made and multiplied while it is
+ * in the cache. room: two polynomials' ranges for each baby. */
+static void babies_double_limb(const application *a, unsigned i, uint64_t *room, size_t range)
+{
+    unsigned babies = a->lt->babies;
+    const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
+    ckks_decomposition_transform(a->c, &a->d, i);
+    for (size_t from = 0; from < a->c->n; from += range) {
+        for (unsigned b = 0; b < babies; b++) {
+            uint64_t *u0 = room + 2 * b * range, *u1 = u0 + range;
+            bool there = baby_range(a, b, i, from, range, u0, u1);
+            x0[b] = there ? u0 : NULL;
+            x1[b] = there ? u1 : NULL;
+        }
+        multiply_plain(a, a->total->modulus[i], x0, x1, from, range);
+    }
+}
+
+static fhola_status babies_double(application *a)
+{
+    unsigned threads = ckks_threads(), babies = a->lt->babies;
+    size_t range = a->c->n < FUSED_RANGE ? a->c->n : FUSED_RANGE, words = 2 * babies * range + 8;
+    uint64_t *room = ckks_workspace_take(a->ws, threads * words * sizeof *room);
+    if (!room) return FHOLA_NOMEM;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (unsigned i = 0; i < a->total->limbs; i++)
+        babies_double_limb(a, i, room + thread_number() * words, range);
+    if (a->d.digits) ckks_switch_count(a->c, a->ws, &a->d, babies);
+    return FHOLA_OK;
+}
+
+/* ---- single hoisting: babies divided by P ---- */
+
+/* The next babies that are rotated, at most BABY_BATCH; the input stands for those that are not. */
+static size_t next_babies(const application *a, unsigned *first, ckks_switch s[BABY_BATCH],
+                          ckks_poly out[2 * BABY_BATCH])
+{
+    size_t n = 0;
+    for (; *first < a->lt->babies && n < BABY_BATCH; ++*first) {
+        ckks_poly *x = &a->x[2 * *first];
+        if (!a->baby_key[*first]) {
+            x[0] = a->in->poly[0];
+            x[1] = a->in->poly[1];
+            continue;
+        }
+        out[2 * n] = x[0];
+        out[2 * n + 1] = x[1];
+        s[n++] = (ckks_switch){&a->d, a->baby_key[*first], &a->in->poly[0], NULL};
+    }
+    return n;
+}
+
+/* Step B. */
+static fhola_status babies_single(application *a)
+{
+    ckks_poly *raised = ckks_poly_take(a->ws, 2 * BABY_BATCH, a->whole), out[2 * BABY_BATCH];
+    ckks_switch s[BABY_BATCH];
+    a->x = ckks_poly_take(a->ws, 2 * (size_t)a->lt->babies, a->basis);
+    if (!raised || !a->x) return FHOLA_NOMEM;
+    size_t n;
+    for (unsigned first = 0; (n = next_babies(a, &first, s, out)) > 0;) {
+        ckks_switch_each(a->c, a->ws, n, raised, s);
+        a->d.transformed = true;
+        FHOLA_TRY(ckks_divide_round(a->c, a->ws, 2 * n, out, raised));
+    }
+    return FHOLA_OK;
 }
 
 /* Positions worked on at a time: both polynomials of all babies over a range stay in half a
@@ -389,277 +528,147 @@ static size_t range_length(const application *a)
     return length < a->c->n ? length : a->c->n;
 }
 
-/* Step C for one prime and positions from .. from + count - 1, which start x[k][b], the baby limbs;
- * a NULL x[0][b] is zero modulo this prime. */
-static void multiply_plain(const application *a, unsigned prime, const uint64_t *const *x0,
-                           const uint64_t *const *x1, ckks_basis sum_basis, size_t from,
-                           size_t count)
+/* Step C. */
+static void products_single(const application *a)
 {
-    const ckks_lintrans *lt = a->lt;
-    const ckks_prime *p = &a->c->prime[prime];
-    const void **plain = (const void **)thread_list(a, 2);
-    const uint64_t **f = thread_list(a, 3), **g = thread_list(a, 4);
-    size_t plain_from = lt->limb_offset[prime] + (from >> lt->log_gap) * p->width;
-    for (unsigned j = 0; j < lt->giants; j++) {
-        size_t terms = 0;
-        for (unsigned i = lt->first[j]; i < lt->first[j + 1]; i++) {
-            unsigned b = lt->term[i].baby;
-            if (!x0[b]) continue;
-            plain[terms] = lt->term[i].plain + plain_from;
-            f[terms] = x0[b];
-            g[terms++] = x1[b];
+    size_t step = range_length(a);
+#pragma omp parallel for schedule(dynamic) collapse(2)
+    for (unsigned i = 0; i < a->sum->limbs; i++)
+        for (size_t from = 0; from < a->c->n; from += step) {
+            const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
+            for (unsigned b = 0; b < a->lt->babies; b++) {
+                x0[b] = a->x[2 * b].limb[i] + from;
+                x1[b] = a->x[2 * b + 1].limb[i] + from;
+            }
+            multiply_plain(a, a->sum->modulus[i], x0, x1, from, step);
         }
-        uint64_t *out0 = ckks_limb(a->c, a->sum[0][j], sum_basis, prime),
-                 *out1 = ckks_limb(a->c, a->sum[1][j], sum_basis, prime);
-        a->c->kernel->plain_product(p, out0 + from, out1 + from, count, terms, plain, lt->log_gap,
-                                    f, g, 0);
-    }
 }
 
-/* Steps B and C with double hoisting for one prime: a range of positions of every baby is made and
- * multiplied while it is in the cache. room: two polynomials' ranges for each baby. */
-static void babies_double_prime(const application *a, ckks_decomposition *d, unsigned t,
-                                uint64_t *room, size_t range)
+/* ---- giants ---- */
+
+/* Giants that are no rotation start the total: offsets a multiple of all slots apart make
+ * several. */
+static void start_total(const application *a)
 {
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
-    const ckks_prime *p = &c->prime[t];
-    const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1), *limb[CKKS_MAX_DIGITS];
-    int in_q = (a->basis & c->part[t]) != 0;
-    uint64_t P = ckks_product_mod(c, lt->special, t);
-    const uint64_t *c0 = in_q ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
-    const uint64_t *c1 = in_q ? ckks_limb_const(c, a->in->poly[1], a->basis, t) : NULL;
-    if (d->digits) ckks_decomposition_limbs(c, d, t, limb);
-    for (size_t from = 0; from < c->n; from += range) {
-        for (unsigned b = 0; b < lt->babies; b++) {
-            uint64_t *u0 = room + 2 * b * range, *u1 = u0 + range;
-            x0[b] = u0;
-            x1[b] = u1;
-            if (a->baby_key[b]) {
-                ckks_switch_operand o;
-                ckks_switch_operand_set(&o, c, d, a->baby_key[b], t, limb, c0, NULL);
-                c->kernel->inner_product(p, u0, u1, from, range, 1, &o.term, P, 0);
-            } else if (in_q) { /* P x */
-                c->kernel->mul_scalar(p, u0, c0 + from, P, range);
-                c->kernel->mul_scalar(p, u1, c1 + from, P, range);
-            } else {
-                x0[b] = x1[b] = NULL;
+#pragma omp parallel for schedule(static) collapse(2)
+    for (unsigned k = 0; k < 2; k++)
+        for (unsigned i = 0; i < a->total->limbs; i++) {
+            unsigned t = a->total->modulus[i];
+            uint64_t *out = a->total[k].limb[i];
+            uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t);
+            memset(out, 0, c->n * sizeof *out);
+            for (unsigned j = 0; j < lt->giants; j++) {
+                const uint64_t *sum =
+                    a->giant_key[j] ? NULL : ckks_poly_limb(&a->sum[2 * j + k], t);
+                if (sum) c->kernel->mul_scalar_add(&c->modulus[t], out, out, sum, factor, c->n);
             }
         }
-        multiply_plain(a, t, x0, x1, a->whole, from, range);
-    }
 }
 
-/* One pass over the primes. */
-static fhola_status babies_double(application *a, ckks_workspace *ws, ckks_decomposition *d)
+/* The next giants that are rotated, as many as one inner product holds. */
+static size_t next_giants(const application *a, unsigned *first, unsigned member[GIANT_BATCH])
 {
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(a->c, a->whole, index),
-                                     threads = ckks_threads();
-    size_t range = a->c->n < FUSED_RANGE ? a->c->n : FUSED_RANGE,
-           words = 2 * a->lt->babies * range + 8;
-    uint64_t *room = ckks_workspace_take(ws, threads * words * sizeof *room);
-    if (!room) return FHOLA_NOMEM;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (unsigned i = 0; i < all; i++) {
-        unsigned thread = 0;
-#ifdef _OPENMP
-        thread = (unsigned)omp_get_thread_num();
-#endif
-        babies_double_prime(a, d, index[i], room + thread * words, range);
+    size_t n = 0;
+    for (; *first < a->lt->giants && n < GIANT_BATCH; ++*first) {
+        const ckks_switch_key *key = a->giant_key[*first];
+        if (!key) continue;
+        if ((n + 1) * key->digits > CKKS_MAX_TERMS) break;
+        member[n++] = *first;
+    }
+    return n;
+}
+
+/* total += the switched sums of these giants. */
+static fhola_status add_giants(const application *a, size_t n, const unsigned member[])
+{
+    ckks_decomposition d[GIANT_BATCH];
+    ckks_switch s[GIANT_BATCH];
+    ckks_poly second[GIANT_BATCH], *lowered = second;
+    for (size_t k = 0; k < n; k++) second[k] = a->sum[2 * member[k] + 1];
+    if (a->lt->double_hoist) {
+        lowered = ckks_poly_take(a->ws, n, a->basis);
+        if (!lowered) return FHOLA_NOMEM;
+        FHOLA_TRY(ckks_divide_round(a->c, a->ws, n, lowered, second));
+    }
+    FHOLA_TRY(ckks_decompose(a->c, a->ws, n, d, a->giant_key[member[0]], lowered));
+    for (size_t k = 0; k < n; k++) {
+        s[k] = (ckks_switch){&d[k], a->giant_key[member[k]], &a->sum[2 * member[k]], NULL};
+        FHOLA_TRY(ckks_decomposition_check(a->c, &d[k], s[k].key));
+    }
+    ckks_switch_sum(a->c, a->ws, n, a->total, s);
+    return FHOLA_OK;
+}
+
+/* Step D: total = sum over giants of the switched sums, over whole. */
+static fhola_status giants(const application *a)
+{
+    unsigned member[GIANT_BATCH];
+    size_t n;
+    start_total(a);
+    for (unsigned first = 0; (n = next_giants(a, &first, member)) > 0;) {
+        ckks_mark mark = ckks_workspace_mark(a->ws);
+        fhola_status status = add_giants(a, n, member);
+        ckks_workspace_release(a->ws, mark);
+        if (status) return status;
     }
     return FHOLA_OK;
 }
 
-/* The digits' limbs modulo prime t once ckks_decomposition_limbs has transformed them. */
-static void transformed_limbs(const application *a, const ckks_decomposition *d, unsigned t,
-                              const uint64_t *limb[CKKS_MAX_DIGITS])
+/* Steps A to C: what they use is given back. */
+static fhola_status babies(application *a)
 {
-    for (unsigned j = 0; j < d->digits; j++)
-        limb[j] = d->digit[j] & a->c->part[t] ? ckks_limb_const(a->c, d->own, d->basis, t)
-                                              : ckks_limb(a->c, d->raised[j], a->whole, t);
-}
-
-/* Step B with single hoisting: every baby ends over the input's basis. */
-static fhola_status babies_single(application *a, ckks_workspace *ws, ckks_decomposition *d)
-{
-    const ckks_context *c = a->c;
-    const ckks_lintrans *lt = a->lt;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, a->whole, index);
-    uint64_t **raised;
-    fhola_status st = take_blocks(ws, &raised, 2 * BABY_BATCH, all);
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned i = 0; i < all; i++) {
-        const uint64_t *limb[CKKS_MAX_DIGITS];
-        if (d->digits) ckks_decomposition_limbs(c, d, index[i], limb);
-    }
-    for (unsigned first = 0; first < lt->babies && !st;) {
-        unsigned member[BABY_BATCH], n = 0;
-        for (; first < lt->babies && n < BABY_BATCH; first++) {
-            if (a->baby_key[first]) {
-                member[n++] = first;
-            } else {
-                a->x[0][first] = (uint64_t *)(uintptr_t)a->in->poly[0];
-                a->x[1][first] = (uint64_t *)(uintptr_t)a->in->poly[1];
-            }
-        }
-        if (n == 0) break;
-#pragma omp parallel for schedule(dynamic) collapse(2)
-        for (unsigned i = 0; i < all; i++)
-            for (unsigned k = 0; k < n; k++) {
-                unsigned t = index[i];
-                const uint64_t *limb[CKKS_MAX_DIGITS];
-                const uint64_t *c0 =
-                    a->basis & c->part[t] ? ckks_limb_const(c, a->in->poly[0], a->basis, t) : NULL;
-                transformed_limbs(a, d, t, limb);
-                ckks_switch_limb(c, d, a->baby_key[member[k]], t, limb,
-                                 raised[2 * k] + i * c->stride, raised[2 * k + 1] + i * c->stride,
-                                 c0, NULL, ckks_product_mod(c, lt->special, t));
-            }
-        uint64_t *target[2 * BABY_BATCH];
-        for (unsigned k = 0; k < 2 * n; k++) target[k] = a->x[k % 2][member[k / 2]];
-        st = ckks_divide_round(c, ws, target, (const uint64_t *const *)raised, 2 * n, a->whole,
-                               a->basis);
-    }
-    return st;
-}
-
-static void products_single(const application *a)
-{
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(a->c, a->basis, index),
-                                     babies = a->lt->babies;
-    size_t step = range_length(a);
-#pragma omp parallel for schedule(dynamic) collapse(2)
-    for (unsigned i = 0; i < limbs; i++)
-        for (size_t from = 0; from < a->c->n; from += step) {
-            const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
-            for (unsigned b = 0; b < babies; b++) {
-                x0[b] = a->x[0][b] + i * a->c->stride + from;
-                x1[b] = a->x[1][b] + i * a->c->stride + from;
-            }
-            multiply_plain(a, index[i], x0, x1, a->basis, from, step);
-        }
-}
-
-/* Step D: total = sum over giants of the switched sums, over whole. */
-static fhola_status giants(application *a, ckks_workspace *ws)
-{
-    const ckks_context *c = a->c;
-    const ckks_lintrans *lt = a->lt;
-    ckks_basis sum_basis = lt->double_hoist ? a->whole : a->basis;
-    unsigned index[CKKS_MAX_PRIMES], all = ckks_limb_list(c, a->whole, index);
-    fhola_status st = FHOLA_OK;
-    /* Giants that are no rotation start the total: offsets a multiple of all slots apart make
-     * several. */
-#pragma omp parallel for schedule(static) collapse(2)
-    for (int k = 0; k < 2; k++)
-        for (unsigned i = 0; i < all; i++) {
-            uint64_t *out = a->total[k] + i * c->stride;
-            uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, index[i]);
-            memset(out, 0, c->n * sizeof *out);
-            for (unsigned j = 0; j < lt->giants && sum_basis & c->part[index[i]]; j++)
-                if (!a->giant_key[j])
-                    c->kernel->mul_scalar_add(&c->prime[index[i]], out, out,
-                                              ckks_limb(c, a->sum[k][j], sum_basis, index[i]),
-                                              factor, c->n);
-        }
-    for (unsigned first = 0; first < lt->giants && !st;) {
-        unsigned member[GIANT_BATCH], n = 0;
-        for (; first < lt->giants && n < GIANT_BATCH; first++) {
-            if (!a->giant_key[first]) continue;
-            if ((n + 1) * a->giant_key[first]->digits > CKKS_MAX_TERMS) break;
-            member[n++] = first;
-        }
-        if (n == 0) break;
-        ckks_mark mark = ckks_workspace_mark(ws);
-        ckks_decomposition d[GIANT_BATCH];
-        const uint64_t *source[GIANT_BATCH];
-        for (unsigned k = 0; k < n; k++) source[k] = a->sum[1][member[k]];
-        if (lt->double_hoist) {
-            uint64_t **lowered;
-            st = take_blocks(ws, &lowered, n, ckks_limb_count(c, a->basis));
-            if (!st) st = ckks_divide_round(c, ws, lowered, source, n, a->whole, a->basis);
-            for (unsigned k = 0; k < n && !st; k++) source[k] = lowered[k];
-        }
-        if (!st) st = ckks_decompose(c, ws, d, n, a->giant_key[member[0]], a->basis, source);
-        for (unsigned k = 0; k < n && !st; k++)
-            if (!ckks_decomposition_fits(c, &d[k], a->giant_key[member[k]]))
-                st = fhola_fail(FHOLA_KEY,
-                                "the key of rotation %d has other digits than its neighbours",
-                                lt->giant[member[k]]);
-        if (!st) {
-#pragma omp parallel for schedule(dynamic)
-            for (unsigned i = 0; i < all; i++) {
-                unsigned t = index[i];
-                ckks_switch_operand o[GIANT_BATCH];
-                ckks_switch_term switched[GIANT_BATCH];
-                const uint64_t *limb[GIANT_BATCH][CKKS_MAX_DIGITS];
-                for (unsigned k = 0; k < n; k++) {
-                    const uint64_t *add0 = sum_basis & c->part[t]
-                                               ? ckks_limb(c, a->sum[0][member[k]], sum_basis, t)
-                                               : NULL;
-                    ckks_decomposition_limbs(c, &d[k], t, limb[k]);
-                    ckks_switch_operand_set(&o[k], c, &d[k], a->giant_key[member[k]], t, limb[k],
-                                            add0, NULL);
-                    switched[k] = o[k].term;
-                }
-                c->kernel->inner_product(
-                    &c->prime[t], a->total[0] + i * c->stride, a->total[1] + i * c->stride, 0, c->n,
-                    n, switched, lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t), 1);
-            }
-            ckks_switch_count(c, ws, &d[0], n, 1);
-        }
-        ckks_workspace_release(ws, mark);
-    }
-    return st;
+    ckks_mark mark = ckks_workspace_mark(a->ws);
+    fhola_status status = decompose_input(a);
+    if (status) goto end;
+    status = a->lt->double_hoist ? babies_double(a) : babies_single(a);
+    if (status) goto end;
+    if (!a->lt->double_hoist) products_single(a);
+    a->ws->counters.plain_products += (uint64_t)a->lt->terms * a->sum->limbs;
+end:
+    ckks_workspace_release(a->ws, mark);
+    return status;
 }
 
 static fhola_status apply_one(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
                               const ckks_lintrans *lt, ckks_ciphertext *out,
                               const ckks_ciphertext *in, ckks_basis out_basis)
 {
+    ckks_basis basis = in->poly->basis, whole = basis | lt->special;
     application a = {
-        .c = c, .lt = lt, .in = in, .basis = in->basis, .whole = in->basis | lt->special};
-    unsigned all = ckks_limb_count(c, a.whole), limbs = ckks_limb_count(c, a.basis);
-    double scale = in->scale * lt->plain_scale;
-    fhola_status st = find_keys(&a, ws, keys, &a.baby_key, lt->baby, lt->babies);
-    if (!st) st = find_keys(&a, ws, keys, &a.giant_key, lt->giant, lt->giants);
-    if (!st && !(a.list = ckks_workspace_take(ws, (size_t)ckks_threads() * LISTS * lt->babies *
-                                                      sizeof *a.list)))
-        st = FHOLA_NOMEM;
-    for (int k = 0; k < 2 && !st; k++) {
-        st = take_blocks(ws, &a.sum[k], lt->giants, lt->double_hoist ? all : limbs);
-        if (!st && !(a.total[k] = ckks_workspace_poly(ws, all))) st = FHOLA_NOMEM;
-    }
-    ckks_mark mark = ckks_workspace_mark(ws);
-    const ckks_switch_key *shape = st ? NULL : any_key(a.baby_key, lt->babies);
-    ckks_decomposition d = {.digits = 0};
-    const uint64_t *c1 = in->poly[1];
-    if (!st && shape) st = ckks_decompose(c, ws, &d, 1, shape, a.basis, &c1);
-    for (unsigned b = 0; b < lt->babies && !st; b++)
-        if (a.baby_key[b] && !ckks_decomposition_fits(c, &d, a.baby_key[b]))
-            st =
-                fhola_fail(FHOLA_KEY, "the key of rotation %d has other digits than its neighbours",
-                           lt->baby[b]);
-    if (!st && lt->double_hoist) {
-        st = babies_double(&a, ws, &d);
-    } else if (!st) {
-        for (int k = 0; k < 2 && !st; k++) st = take_blocks(ws, &a.x[k], lt->babies, limbs);
-        if (!st) st = babies_single(&a, ws, &d);
-        if (!st) products_single(&a);
-    }
-    if (!st && shape) ckks_switch_count(c, ws, &d, 1, lt->babies);
-    ws->counters.plain_products += (uint64_t)lt->terms * (lt->double_hoist ? all : limbs);
-    ckks_workspace_release(ws, mark);
-    if (!st) st = giants(&a, ws);
-    if (!st) st = ckks_ciphertext_reserve(out, out_basis);
-    if (!st) {
-        const uint64_t *const source[2] = {a.total[0], a.total[1]};
-        for (unsigned i = 0; i < c->primes; i++)
-            if (a.basis & ~out_basis & CKKS_BIT(i)) scale /= (double)c->prime[i].p;
-        st = ckks_divide_round(c, ws, out->poly, source, 2, a.whole, out_basis);
-        ckks_ciphertext_set(out, st ? 0 : out_basis, scale);
-    }
-    return st;
+        .c = c,
+        .ws = ws,
+        .lt = lt,
+        .in = in,
+        .basis = basis,
+        .whole = whole,
+        .list =
+            ckks_workspace_take(ws, (size_t)ckks_threads() * LISTS * lt->babies * sizeof *a.list),
+        .sum = ckks_poly_take(ws, 2 * (size_t)lt->giants, lt->double_hoist ? whole : basis),
+        .total = ckks_poly_take(ws, 2, whole)};
+    if (!a.list || !a.sum || !a.total) return FHOLA_NOMEM;
+    FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby, lt->babies));
+    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant, lt->giants));
+    FHOLA_TRY(babies(&a));
+    FHOLA_TRY(giants(&a));
+    return ckks_ciphertext_divide(
+        c, ws, out, a.total, out_basis,
+        ckks_scale_divided(c, in->scale * lt->plain_scale, basis & ~out_basis));
+}
+
+static fhola_status check_apply(const ckks_context *c, const ckks_lintrans *lt,
+                                const ckks_ciphertext *out, const ckks_ciphertext *in)
+{
+    if (!lt->has_plain)
+        return fhola_fail(FHOLA_PARAM, "the transform was created without its diagonals");
+    if (lt->context != c || out->context != c || out == in)
+        return fhola_fail(FHOLA_PARAM,
+                          "a transform's result must be another ciphertext of the same context");
+    if (!ckks_basis_same_limbs(&c->params, in->poly->basis, lt->basis))
+        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx exceeds the transform's %#llx",
+                          (unsigned long long)in->poly->basis, (unsigned long long)lt->basis);
+    return FHOLA_OK;
 }
 
 fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,
@@ -668,25 +677,17 @@ fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,
                                  ckks_ciphertext *const out[], const ckks_ciphertext *in,
                                  ckks_basis out_basis)
 {
-    fhola_status st = ckks_ciphertext_check(c, in, "the input");
-    if (st) return st;
+    FHOLA_TRY(ckks_ciphertext_check(c, in, "the input"));
     if (keys->context != c || ws->context != c)
         return fhola_fail(FHOLA_PARAM, "the keys or the workspace belong to another context");
-    if (!out_basis || out_basis & ~in->basis)
+    if (!out_basis || out_basis & ~in->poly->basis)
         return fhola_fail(FHOLA_LEVEL, "the result's basis is empty or not part of the input's");
-    for (size_t i = 0; i < count && !st; i++) {
-        if (!transform[i]->has_plain)
-            return fhola_fail(FHOLA_PARAM, "the transform was created without its diagonals");
-        if (transform[i]->context != c || out[i]->context != c || out[i] == in)
-            return fhola_fail(
-                FHOLA_PARAM, "a transform's result must be another ciphertext of the same context");
-        if (!ckks_basis_same_limbs(&c->params, in->basis, transform[i]->basis))
-            return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx exceeds the transform's %#llx",
-                              (unsigned long long)in->basis,
-                              (unsigned long long)transform[i]->basis);
+    for (size_t i = 0; i < count; i++) {
+        FHOLA_TRY(check_apply(c, transform[i], out[i], in));
         ckks_mark mark = ckks_workspace_mark(ws);
-        st = apply_one(c, ws, keys, transform[i], out[i], in, out_basis);
+        fhola_status status = apply_one(c, ws, keys, transform[i], out[i], in, out_basis);
         ckks_workspace_release(ws, mark);
+        if (status) return status;
     }
-    return st;
+    return FHOLA_OK;
 }

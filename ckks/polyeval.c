@@ -31,7 +31,7 @@
 typedef struct node {
     unsigned degree, level;
     double scale;
-    int leaf;
+    bool leaf;
     int quotient, remainder; /* indices of nodes */
     unsigned giant;          /* G */
     double *coeff;           /* (degree + 1) * period */
@@ -80,7 +80,7 @@ static void factor_power(unsigned i, unsigned *a, unsigned *b)
 
 static double prime_of(const ckks_polynomial *pe, unsigned level)
 {
-    return (double)pe->context->prime[pe->consumed[level]].p;
+    return (double)pe->context->modulus[pe->consumed[level]].p;
 }
 
 static void need_power(ckks_polynomial *pe, unsigned i)
@@ -105,9 +105,57 @@ static int is_zero(const double *coeff, size_t period)
     return 1;
 }
 
-static int leaf_possible(unsigned degree, unsigned level)
+static bool leaf_possible(unsigned degree, unsigned level)
 {
     return degree <= LEAF_DEGREE && log2_ceil(degree < 1 ? 1 : degree) + 1 <= level;
+}
+
+static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigned level,
+                    double scale);
+
+/* p = q T_G + r for the coefficients of a node. NULL without memory. */
+static int divide_by_power(const node *n, size_t period, double **quotient, double **remainder)
+{
+    unsigned degree = n->degree, giant = n->giant;
+    double *q = calloc((degree - giant + 1) * period, sizeof *q),
+           *r = calloc(giant * period, sizeof *r);
+    if (!q || !r) {
+        free(q);
+        free(r);
+        return 0;
+    }
+    memcpy(r, n->coeff, giant * period * sizeof *r);
+    memcpy(q, n->coeff + giant * period, period * sizeof *q);
+    for (unsigned i = 1; giant + i <= degree; i++)
+        for (size_t s = 0; s < period; s++) {
+            double x = n->coeff[(giant + i) * period + s];
+            q[i * period + s] = 2 * x;
+            r[(giant - i) * period + s] -= x;
+        }
+    *quotient = q;
+    *remainder = r;
+    return 1;
+}
+
+/* Makes node `index` an inner one: its quotient a level higher, its remainder beside it. */
+static int add_inner(ckks_polynomial *pe, int index)
+{
+    node *n = &pe->node[index];
+    double *q, *r;
+    n->giant = 1;
+    while (2 * n->giant <= n->degree) n->giant *= 2;
+    need_power(pe, n->giant);
+    if (!divide_by_power(n, pe->period, &q, &r)) return -1;
+    double before = n->scale * prime_of(pe, n->level - 1);
+    n->quotient =
+        add_node(pe, q, n->degree - n->giant, n->level - 1, before / pe->power_scale[n->giant]);
+    if (n->quotient < 0) {
+        free(r);
+        return -1;
+    }
+    /* A remainder that is a leaf is added at the product's scale, before the common rescale. */
+    n->remainder = add_node(pe, r, n->giant - 1, n->level, n->scale);
+    return n->remainder < 0 ? -1 : index;
 }
 
 /* Adds the node of a polynomial (coefficients taken over) and its descendants; its index, or -1. */
@@ -125,45 +173,14 @@ static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigne
     *n = (node){.degree = degree,
                 .level = level,
                 .scale = scale,
+                .leaf = leaf_possible(degree, level),
                 .quotient = -1,
                 .remainder = -1,
                 .coeff = coeff};
-    if (leaf_possible(degree, level)) {
-        n->leaf = 1;
-        for (unsigned i = 1; i <= degree; i++)
-            if (!is_zero(coeff + i * period, period)) need_power(pe, i);
-        return index;
-    }
-    unsigned giant = 1;
-    while (2 * giant <= degree) giant *= 2;
-    need_power(pe, giant);
-    n->giant = giant;
-    double *q = calloc((degree - giant + 1) * period, sizeof *q),
-           *r = calloc(giant * period, sizeof *r);
-    if (!q || !r) {
-        free(q);
-        free(r);
-        return -1;
-    }
-    memcpy(r, coeff, giant * period * sizeof *r);
-    memcpy(q, coeff + giant * period, period * sizeof *q);
-    for (unsigned i = 1; giant + i <= degree; i++)
-        for (size_t s = 0; s < period; s++) {
-            double x = coeff[(giant + i) * period + s];
-            q[i * period + s] = 2 * x;
-            r[(giant - i) * period + s] -= x;
-        }
-    double before = scale * prime_of(pe, level - 1);
-    int quotient = add_node(pe, q, degree - giant, level - 1, before / pe->power_scale[giant]);
-    pe->node[index].quotient = quotient;
-    if (quotient < 0) {
-        free(r);
-        return -1;
-    }
-    /* A remainder that is a leaf is added at the product's scale, before the common rescale. */
-    int remainder = add_node(pe, r, giant - 1, level, scale);
-    pe->node[index].remainder = remainder;
-    return remainder < 0 ? -1 : index;
+    if (!n->leaf) return add_inner(pe, index);
+    for (unsigned i = 1; i <= degree; i++)
+        if (!is_zero(coeff + i * period, period)) need_power(pe, i);
+    return index;
 }
 
 /* Constant terms stand at the scale of products, which may be too large to encode: the power of two
@@ -180,37 +197,54 @@ static double choose_unit(const ckks_polynomial *pe)
     return excess > 0 ? ckks_exp2(fmin(excess, room)) : 1;
 }
 
+/* What encoding a leaf works in. */
+typedef struct leaf_encoder {
+    ckks_complex *value;
+    double *scratch;
+    int64_t *coefficient;
+    uint64_t *limb;
+} leaf_encoder;
+
+/* Encodes coefficient vector i of a leaf over `basis`. */
+static fhola_status encode_coefficient(ckks_polynomial *pe, const leaf_encoder *e, node *n,
+                                       unsigned i, ckks_basis basis)
+{
+    const ckks_context *c = pe->context;
+    size_t period = pe->period, bytes = ckks_packed_bytes(c, basis, pe->log_gap);
+    double target = n->scale * prime_of(pe, n->level - 1);
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (size_t s = 0; s < period; s++) e->value[s] = (ckks_complex){n->coeff[i * period + s], 0};
+    FHOLA_TRY(ckks_encode_coefficients(c, e->coefficient, e->scratch, e->value, period,
+                                       target / (i ? pe->power_scale[i] : pe->unit)));
+    n->plain[i] = ckks_alloc(bytes);
+    if (!n->plain[i]) return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial's coefficients");
+    pe->bytes += bytes;
+    for (unsigned t = 0; t < limbs; t++)
+        ckks_encode_packed(
+            c, index[t], pe->log_gap,
+            n->plain[i] + ckks_packed_bytes(c, ckks_basis_below(c, basis, index[t]), pe->log_gap),
+            e->limb, e->coefficient, period);
+    return FHOLA_OK;
+}
+
 /* Encodes the coefficient vectors of a leaf, one level above its result. */
 static fhola_status encode_leaf(ckks_polynomial *pe, ckks_workspace *ws, node *n)
 {
-    const ckks_context *c = pe->context;
     size_t period = pe->period;
-    ckks_basis basis = pe->level[n->level - 1];
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    double target = n->scale * prime_of(pe, n->level - 1);
+    fhola_status status = FHOLA_NOMEM;
     ckks_mark mark = ckks_workspace_mark(ws);
-    ckks_complex *value = ckks_workspace_take(ws, period * sizeof *value);
-    double *scratch = ckks_workspace_take(ws, 2 * period * sizeof *scratch);
-    int64_t *coefficient = ckks_workspace_take(ws, 2 * period * sizeof *coefficient);
-    uint64_t *limb = ckks_workspace_poly(ws, 1);
-    fhola_status st = value && scratch && coefficient && limb ? FHOLA_OK : FHOLA_NOMEM;
-    for (unsigned i = 0; i <= n->degree && !st; i++) {
-        if (is_zero(n->coeff + i * period, period)) continue;
-        for (size_t s = 0; s < period; s++) value[s] = (ckks_complex){n->coeff[i * period + s], 0};
-        double scale = target / (i ? pe->power_scale[i] : pe->unit);
-        st = ckks_encode_coefficients(c, coefficient, scratch, value, period, scale);
-        if (!st && !(n->plain[i] = ckks_alloc(ckks_packed_bytes(c, basis, pe->log_gap))))
-            st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial's coefficients");
-        if (!st) pe->bytes += ckks_packed_bytes(c, basis, pe->log_gap);
-        for (unsigned t = 0; t < limbs && !st; t++)
-            ckks_encode_packed(c, index[t], pe->log_gap,
-                               n->plain[i] + ckks_packed_bytes(c,
-                                                               ckks_basis_below(c, basis, index[t]),
-                                                               pe->log_gap),
-                               limb, coefficient, period);
-    }
+    leaf_encoder e = {.value = ckks_workspace_take(ws, period * sizeof *e.value),
+                      .scratch = ckks_workspace_take(ws, 2 * period * sizeof *e.scratch),
+                      .coefficient = ckks_workspace_take(ws, 2 * period * sizeof *e.coefficient),
+                      .limb = ckks_workspace_limbs(ws, 1)};
+    if (!e.value || !e.scratch || !e.coefficient || !e.limb) goto end;
+    status = FHOLA_OK;
+    for (unsigned i = 0; i <= n->degree && !status; i++)
+        if (!is_zero(n->coeff + i * period, period))
+            status = encode_coefficient(pe, &e, n, i, pe->level[n->level - 1]);
+end:
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }
 
 static fhola_status check_spec(const ckks_context *c, const ckks_polynomial_spec *spec)
@@ -238,20 +272,8 @@ static fhola_status check_spec(const ckks_context *c, const ckks_polynomial_spec
     return FHOLA_OK;
 }
 
-fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *c,
-                                    ckks_workspace *ws, const ckks_polynomial_spec *spec)
+static void set_levels(ckks_polynomial *pe, const ckks_context *c, const ckks_polynomial_spec *spec)
 {
-    fhola_status st = check_spec(c, spec);
-    if (st) return st;
-    size_t values = (spec->degree + 1) * spec->period;
-    ckks_polynomial *pe = calloc(1, sizeof *pe);
-    double *coeff = malloc(values * sizeof *coeff);
-    if (!pe || !coeff) {
-        free(pe);
-        free(coeff);
-        return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of degree %u", spec->degree);
-    }
-    memcpy(coeff, spec->coeff, values * sizeof *coeff);
     pe->context = c;
     pe->degree = spec->degree;
     pe->depth = ckks_polynomial_depth(spec->degree);
@@ -265,9 +287,31 @@ fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *c
     }
     pe->power_scale[1] = spec->scale_in;
     pe->needed[1] = 1;
+}
+
+static fhola_status set_nodes(ckks_polynomial *pe, const ckks_polynomial_spec *spec)
+{
+    size_t values = (spec->degree + 1) * spec->period;
+    double *coeff = malloc(values * sizeof *coeff);
+    if (!coeff)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of degree %u", spec->degree);
+    memcpy(coeff, spec->coeff, values * sizeof *coeff);
     if (add_node(pe, coeff, spec->degree, pe->depth, spec->scale_out) < 0)
-        st = fhola_fail(FHOLA_NOMEM, "no memory for a polynomial");
+        return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial");
     pe->unit = choose_unit(pe);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *c,
+                                    ckks_workspace *ws, const ckks_polynomial_spec *spec)
+{
+    fhola_status st = check_spec(c, spec);
+    if (st) return st;
+    ckks_polynomial *pe = calloc(1, sizeof *pe);
+    if (!pe)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of degree %u", spec->degree);
+    set_levels(pe, c, spec);
+    st = set_nodes(pe, spec);
     for (unsigned i = 0; i < pe->nodes && !st && pe->period > 1; i++)
         if (pe->node[i].leaf) st = encode_leaf(pe, ws, &pe->node[i]);
     if (st) {
@@ -331,52 +375,41 @@ static ckks_basis level_basis(const evaluation *e, unsigned level)
 /* What T_(a+b) = 2 T_a T_b - T_(a-b) adds to the product: the constant -1 or a multiple of
  * T_(a-b). */
 typedef struct power_addend {
-    const evaluation *e;
+    const ckks_context *c;
     const ckks_ciphertext *x; /* NULL: the constant */
     double factor;            /* an integer */
 } power_addend;
 
-static void add_power(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
+static void add_power(const void *arg, unsigned t, uint64_t *d0, uint64_t *d1)
 {
     const power_addend *o = arg;
-    const ckks_context *c = o->e->c;
-    const ckks_prime *p = &c->prime[prime];
-    uint64_t factor = ckks_integer_mod(c, o->factor, prime);
-    if (!o->x) {
-        c->kernel->add_scalar(p, d0, d0, factor, c->n);
-        return;
+    const ckks_context *c = o->c;
+    uint64_t factor = ckks_integer_mod(c, o->factor, t);
+    if (o->x) {
+        ckks_poly_mul_add_limb(c, d0, &o->x->poly[0], t, factor);
+        ckks_poly_mul_add_limb(c, d1, &o->x->poly[1], t, factor);
+    } else {
+        c->kernel->add_scalar(&c->modulus[t], d0, d0, factor, c->n);
     }
-    uint64_t *const d[2] = {d0, d1}, room[CKKS_RANGE];
-    size_t range = ckks_range_length(c, o->x->basis, prime);
-    for (int k = 0; k < 2; k++)
-        for (size_t j = 0; j < c->n; j += range) {
-            const uint64_t *x =
-                ckks_limb_range(c, o->x->poly[k], o->x->basis, prime, j, range, room);
-            c->kernel->mul_scalar_add(p, d[k] + j, d[k] + j, x, factor, range);
-        }
 }
 
 /* T_i, computed once. */
 static fhola_status make_power(evaluation *e, unsigned i)
 {
-    if (e->power[i].basis) return FHOLA_OK;
+    if (e->power[i].poly->basis) return FHOLA_OK;
     unsigned a, b;
     factor_power(i, &a, &b);
-    fhola_status st = make_power(e, a);
-    if (!st) st = make_power(e, b);
-    if (!st && a != b) st = make_power(e, a - b);
-    if (st) return st;
+    FHOLA_TRY(make_power(e, a));
+    FHOLA_TRY(make_power(e, b));
+    if (a != b) FHOLA_TRY(make_power(e, a - b));
     ckks_basis out = level_basis(e, e->pe->power_level[i]);
-    st = ckks_ciphertext_scratch(&e->power[i], e->ws, out);
-    if (!st) {
-        double scale = e->power[a].scale * e->power[b].scale;
-        power_addend rest = {e, a == b ? NULL : &e->power[a - b],
-                             a == b ? -scale : -rint(scale / e->power[a - b].scale)};
-        const ckks_addend addend = {add_power, &rest};
-        st = ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], &e->power[a], &e->power[b], 2,
-                            &addend, out);
-    }
-    return st;
+    FHOLA_TRY(ckks_ciphertext_scratch(&e->power[i], e->ws, out));
+    double scale = e->power[a].scale * e->power[b].scale;
+    power_addend rest = {e->c, a == b ? NULL : &e->power[a - b],
+                         a == b ? -scale : -rint(scale / e->power[a - b].scale)};
+    const ckks_addend addend = {add_power, &rest};
+    return ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], &e->power[a], &e->power[b], 2,
+                          &addend, out);
 }
 
 /* The powers of one leaf modulo one modulus, as whole limbs (shared ones where they are). They were
@@ -385,18 +418,18 @@ static fhola_status make_power(evaluation *e, unsigned i)
 typedef struct leaf_terms {
     size_t count;
     const uint64_t *x[2][LEAF_DEGREE + 1];
-    int shared[LEAF_DEGREE + 1]; /* to be reduced */
+    bool shared[LEAF_DEGREE + 1]; /* to be reduced */
     const void *plain[LEAF_DEGREE + 1];
-    uint64_t factor[LEAF_DEGREE + 1];
+    uint64_t factor[LEAF_DEGREE + 1], constant;
 } leaf_terms;
 
 /* Term i of polynomial k at the positions from .. from + words - 1; room: LEAF_RANGE words, for a
  * shared limb. */
-static const uint64_t *term_range(const ckks_context *c, unsigned prime, const leaf_terms *terms,
+static const uint64_t *term_range(const ckks_context *c, unsigned t, const leaf_terms *terms,
                                   size_t i, int k, size_t from, size_t words, uint64_t *room)
 {
     const uint64_t *x = terms->x[k][i] + from;
-    return terms->shared[i] ? ckks_limb_reduce(c, prime, x, words, room) : x;
+    return terms->shared[i] ? ckks_limb_reduce(c, t, x, words, room) : x;
 }
 
 static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
@@ -413,76 +446,91 @@ static void fetch_terms(const leaf_terms *terms, size_t from, size_t words)
 }
 
 /* One coefficient for all slots. */
-static void scalar_range(const ckks_context *c, unsigned prime, const leaf_terms *terms,
-                         uint64_t constant, uint64_t *out0, uint64_t *out1, size_t from,
-                         size_t words, int accumulate)
+static void scalar_range(const ckks_context *c, unsigned t, const leaf_terms *terms, uint64_t *out0,
+                         uint64_t *out1, size_t from, size_t words, bool accumulate)
 {
-    const ckks_prime *p = &c->prime[prime];
+    const ckks_modulus *m = &c->modulus[t];
     uint64_t *const out[2] = {out0 + from, out1 + from}, room[LEAF_RANGE];
     for (int k = 0; k < 2; k++) {
         if (!accumulate) memset(out[k], 0, words * sizeof *out[k]);
         for (size_t i = 0; i < terms->count; i++)
-            c->kernel->mul_scalar_add(p, out[k], out[k],
-                                      term_range(c, prime, terms, i, k, from, words, room),
+            c->kernel->mul_scalar_add(m, out[k], out[k],
+                                      term_range(c, t, terms, i, k, from, words, room),
                                       terms->factor[i], words);
     }
-    c->kernel->add_scalar(p, out[0], out[0], constant, words);
+    c->kernel->add_scalar(m, out[0], out[0], terms->constant, words);
 }
 
-static void plain_range(const ckks_context *c, unsigned prime, const leaf_terms *terms,
+static void plain_range(const ckks_context *c, unsigned t, const leaf_terms *terms,
                         unsigned log_gap, uint64_t *out0, uint64_t *out1, size_t from, size_t words,
-                        int accumulate)
+                        bool accumulate)
 {
     const void *plain[LEAF_DEGREE + 1];
     const uint64_t *x0[LEAF_DEGREE + 1], *x1[LEAF_DEGREE + 1];
-    const ckks_prime *p = &c->prime[prime];
+    const ckks_modulus *m = &c->modulus[t];
     uint64_t room[2][LEAF_DEGREE + 1][LEAF_RANGE];
     for (size_t i = 0; i < terms->count; i++) {
-        plain[i] = (const char *)terms->plain[i] + (from >> log_gap) * p->width;
-        x0[i] = term_range(c, prime, terms, i, 0, from, words, room[0][i]);
-        x1[i] = term_range(c, prime, terms, i, 1, from, words, room[1][i]);
+        plain[i] = (const char *)terms->plain[i] + (from >> log_gap) * m->width;
+        x0[i] = term_range(c, t, terms, i, 0, from, words, room[0][i]);
+        x1[i] = term_range(c, t, terms, i, 1, from, words, room[1][i]);
     }
-    c->kernel->plain_product(p, out0 + from, out1 + from, words, terms->count, plain, log_gap, x0,
+    c->kernel->plain_product(m, out0 + from, out1 + from, words, terms->count, plain, log_gap, x0,
                              x1, accumulate);
 }
 
-/* A leaf's linear combination, one level above its result, modulo one modulus: added to out, or in
- * its place. */
-static void leaf_limb(const evaluation *e, const node *n, unsigned prime, uint64_t *out0,
-                      uint64_t *out1, int accumulate)
+/* The limbs of T_i as the next term; T_0 is the constant limb `unit`. */
+static void add_term(const evaluation *e, leaf_terms *terms, unsigned t, unsigned i)
+{
+    const ckks_poly *power = e->power[i].poly;
+    unsigned at = i ? ckks_poly_index(e->c, power, t) : 0;
+    terms->x[0][terms->count] = i ? power[0].limb[at] : e->one;
+    terms->x[1][terms->count] = i ? power[1].limb[at] : e->zero;
+    terms->shared[terms->count] = i && power->modulus[at] != t;
+    terms->count++;
+}
+
+static leaf_terms scalar_terms(const evaluation *e, const node *n, unsigned t)
+{
+    leaf_terms terms = {.count = 0};
+    double target = n->scale * prime_of(e->pe, n->level - 1);
+    for (unsigned i = 1; i <= n->degree; i++) {
+        if (fabs(n->coeff[i]) <= TINY) continue;
+        terms.factor[terms.count] =
+            ckks_integer_mod(e->c, rint(n->coeff[i] * target / e->pe->power_scale[i]), t);
+        add_term(e, &terms, t, i);
+    }
+    terms.constant = ckks_integer_mod(e->c, rint(n->coeff[0] * target), t);
+    return terms;
+}
+
+static leaf_terms plain_terms(const evaluation *e, const node *n, unsigned t)
+{
+    leaf_terms terms = {.count = 0};
+    ckks_basis before = ckks_basis_below(e->c, e->pe->level[n->level - 1], t);
+    for (unsigned i = 0; i <= n->degree; i++) {
+        if (!n->plain[i]) continue;
+        terms.plain[terms.count] = n->plain[i] + ckks_packed_bytes(e->c, before, e->pe->log_gap);
+        add_term(e, &terms, t, i);
+    }
+    return terms;
+}
+
+/* A leaf's linear combination, one level above its result, modulo t: added to out, or in its
+ * place. */
+static void leaf_limb(const evaluation *e, const node *n, unsigned t, uint64_t *out0,
+                      uint64_t *out1, bool accumulate)
 {
     const ckks_context *c = e->c;
-    const ckks_polynomial *pe = e->pe;
-    unsigned scalar = pe->period == 1;
-    double target = n->scale * prime_of(pe, n->level - 1);
-    leaf_terms terms = {.count = 0};
-    for (unsigned i = scalar; i <= n->degree; i++) {
-        if (scalar ? fabs(n->coeff[i]) <= TINY : !n->plain[i]) continue;
-        for (int k = 0; k < 2; k++)
-            terms.x[k][terms.count] =
-                i   ? ckks_limb_const(c, e->power[i].poly[k], e->power[i].basis, prime)
-                : k ? e->zero
-                    : e->one;
-        terms.shared[terms.count] = i && ckks_limb_shared(c, e->power[i].basis, prime);
-        if (scalar)
-            terms.factor[terms.count] =
-                ckks_integer_mod(c, rint(n->coeff[i] * target / pe->power_scale[i]), prime);
-        else
-            terms.plain[terms.count] =
-                n->plain[i] + ckks_packed_bytes(c,
-                                                ckks_basis_below(c, pe->level[n->level - 1], prime),
-                                                pe->log_gap);
-        terms.count++;
-    }
-    uint64_t constant = scalar ? ckks_integer_mod(c, rint(n->coeff[0] * target), prime) : 0;
+    bool scalar = e->pe->period == 1;
+    leaf_terms terms = scalar ? scalar_terms(e, n, t) : plain_terms(e, n, t);
     size_t range = c->n < LEAF_RANGE ? c->n : LEAF_RANGE;
     fetch_terms(&terms, 0, range);
     for (size_t from = 0; from < c->n; from += range) {
         if (from + range < c->n) fetch_terms(&terms, from + range, range);
         if (scalar)
-            scalar_range(c, prime, &terms, constant, out0, out1, from, range, accumulate);
+            scalar_range(c, t, &terms, out0, out1, from, range, accumulate);
         else
-            plain_range(c, prime, &terms, pe->log_gap, out0, out1, from, range, accumulate);
+            plain_range(c, t, &terms, e->pe->log_gap, out0, out1, from, range, accumulate);
     }
 }
 
@@ -491,30 +539,35 @@ typedef struct leaf_addend {
     const node *leaf;
 } leaf_addend;
 
-static void add_leaf(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
+static void add_leaf(const void *arg, unsigned t, uint64_t *d0, uint64_t *d1)
 {
     const leaf_addend *o = arg;
-    leaf_limb(o->e, o->leaf, prime, d0, d1, 1);
+    leaf_limb(o->e, o->leaf, t, d0, d1, true);
+}
+
+static void count_leaf(const evaluation *e, const node *leaf)
+{
+    if (e->pe->period > 1)
+        e->ws->counters.plain_products +=
+            ckks_limb_count(e->c, level_basis(e, leaf->level - 1)) * (leaf->degree + 1);
 }
 
 static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext *out)
 {
     ckks_basis before = level_basis(e, n->level - 1);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(e->c, before, index);
     ckks_ciphertext sum;
-    fhola_status st = ckks_ciphertext_scratch(&sum, e->ws, before);
-    if (st) return st;
-#pragma omp parallel for schedule(dynamic)
-    for (unsigned k = 0; k < limbs; k++)
-        leaf_limb(e, n, index[k], sum.poly[0] + k * e->c->stride, sum.poly[1] + k * e->c->stride,
-                  0);
-    if (e->pe->period > 1) e->ws->counters.plain_products += limbs * (n->degree + 1);
+    FHOLA_TRY(ckks_ciphertext_scratch(&sum, e->ws, before));
     ckks_ciphertext_set(&sum, before, n->scale * prime_of(e->pe, n->level - 1));
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < sum.poly->limbs; i++)
+        leaf_limb(e, n, sum.poly->modulus[i], sum.poly[0].limb[i], sum.poly[1].limb[i], false);
+    count_leaf(e, n);
     return ckks_rescale(e->c, e->ws, out, &sum, level_basis(e, n->level));
 }
 
 static fhola_status evaluate_node(evaluation *e, int index, ckks_ciphertext *out);
 
+/* quotient T_G + remainder: a leaf joins the product, another polynomial its rescaled result. */
 static fhola_status evaluate_inner(evaluation *e, const node *n, ckks_ciphertext *out)
 {
     const node *r = &e->pe->node[n->remainder];
@@ -522,20 +575,16 @@ static fhola_status evaluate_inner(evaluation *e, const node *n, ckks_ciphertext
     const leaf_addend rest = {e, r};
     const ckks_addend addend = {add_leaf, &rest};
     ckks_ciphertext quotient, remainder;
-    fhola_status st = ckks_ciphertext_scratch(&quotient, e->ws, before);
-    if (!st) st = evaluate_node(e, n->quotient, &quotient);
-    if (!st)
-        st = ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1,
-                            r->leaf ? &addend : NULL, after);
-    if (st) return st;
+    FHOLA_TRY(ckks_ciphertext_scratch(&quotient, e->ws, before));
+    FHOLA_TRY(evaluate_node(e, n->quotient, &quotient));
+    FHOLA_TRY(ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1,
+                             r->leaf ? &addend : NULL, after));
     if (r->leaf) {
-        if (e->pe->period > 1)
-            e->ws->counters.plain_products += ckks_limb_count(e->c, before) * (r->degree + 1);
+        count_leaf(e, r);
         return FHOLA_OK;
     }
-    st = ckks_ciphertext_scratch(&remainder, e->ws, after);
-    if (!st) st = evaluate_node(e, n->remainder, &remainder);
-    if (st) return st;
+    FHOLA_TRY(ckks_ciphertext_scratch(&remainder, e->ws, after));
+    FHOLA_TRY(evaluate_node(e, n->remainder, &remainder));
     remainder.scale = out->scale;
     return ckks_add(e->c, out, out, &remainder);
 }
@@ -550,47 +599,65 @@ static fhola_status evaluate_node(evaluation *e, int index, ckks_ciphertext *out
     return st;
 }
 
+static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
+                                const ckks_eval_keys *keys, const ckks_polynomial *pe,
+                                const ckks_ciphertext *out, const ckks_ciphertext *in)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, in, "the input"));
+    if (out->context != c || ws->context != c || keys->context != c || pe->context != c)
+        return fhola_fail(FHOLA_PARAM,
+                          "the polynomial, keys, workspace or result belong to another context");
+    ckks_basis basis = in->poly->basis, consumed = pe->level[0] & ~pe->level[pe->depth];
+    bool fits = pe->period > 1 ? basis == pe->level[0]
+                               : ckks_basis_same_limbs(&c->params, basis, pe->level[0]) &&
+                                     (basis & consumed) == consumed;
+    if (!fits)
+        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx is not the polynomial's %#llx",
+                          (unsigned long long)basis, (unsigned long long)pe->level[0]);
+    return ckks_scale_check(in->scale, pe->power_scale[1], "the polynomial's input");
+}
+
+/* The powers of the input and the constant limbs; without memory NULL, the detail message set. */
+static evaluation *begin_evaluation(const ckks_context *c, ckks_workspace *ws,
+                                    const ckks_eval_keys *keys, const ckks_polynomial *pe,
+                                    const ckks_ciphertext *in)
+{
+    evaluation *e = ckks_workspace_take(ws, sizeof *e);
+    uint64_t *limbs = ckks_workspace_limbs(ws, 2);
+    if (!e || !limbs) return NULL;
+    memset(e, 0, sizeof *e);
+    e->c = c;
+    e->pe = pe;
+    e->ws = ws;
+    e->keys = keys;
+    e->present = in->poly->basis;
+    e->one = limbs;
+    e->zero = limbs + c->stride;
+    for (size_t j = 0; j < c->n; j++) e->one[j] = (uint64_t)pe->unit;
+    memset(e->zero, 0, c->n * sizeof *e->zero);
+    e->power[1] = *in;
+    return e;
+}
+
+static fhola_status evaluate(evaluation *e, ckks_ciphertext *out)
+{
+    const ckks_polynomial *pe = e->pe;
+    ckks_ciphertext result;
+    for (unsigned i = 2; i <= pe->degree; i++)
+        if (pe->needed[i]) FHOLA_TRY(make_power(e, i));
+    FHOLA_TRY(ckks_ciphertext_scratch(&result, e->ws, level_basis(e, pe->depth)));
+    FHOLA_TRY(evaluate_node(e, 0, &result));
+    return ckks_ciphertext_copy(out, &result);
+}
+
 fhola_status ckks_polynomial_apply(const ckks_context *c, ckks_workspace *ws,
                                    const ckks_eval_keys *keys, const ckks_polynomial *pe,
                                    ckks_ciphertext *out, const ckks_ciphertext *in)
 {
-    fhola_status st = ckks_ciphertext_check(c, in, "the input");
-    if (st) return st;
-    if (out->context != c || ws->context != c || keys->context != c || pe->context != c)
-        return fhola_fail(FHOLA_PARAM,
-                          "the polynomial, keys, workspace or result belong to another context");
-    ckks_basis consumed = pe->level[0] & ~pe->level[pe->depth];
-    int fits = pe->period > 1 ? in->basis == pe->level[0]
-                              : ckks_basis_same_limbs(&c->params, in->basis, pe->level[0]) &&
-                                    (in->basis & consumed) == consumed;
-    if (!fits)
-        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx is not the polynomial's %#llx",
-                          (unsigned long long)in->basis, (unsigned long long)pe->level[0]);
-    st = ckks_scale_check(in->scale, pe->power_scale[1], "the polynomial's input");
-    if (st) return st;
+    FHOLA_TRY(check_apply(c, ws, keys, pe, out, in));
     ckks_mark mark = ckks_workspace_mark(ws);
-    evaluation *e = ckks_workspace_take(ws, sizeof *e);
-    uint64_t *limbs = ckks_workspace_poly(ws, 2);
-    ckks_ciphertext result;
-    if (!e || !limbs) st = FHOLA_NOMEM;
-    if (!st) {
-        memset(e, 0, sizeof *e);
-        e->c = c;
-        e->pe = pe;
-        e->ws = ws;
-        e->keys = keys;
-        e->present = in->basis;
-        e->one = limbs;
-        e->zero = limbs + c->stride;
-        for (size_t j = 0; j < c->n; j++) e->one[j] = (uint64_t)pe->unit;
-        memset(e->zero, 0, c->n * sizeof *e->zero);
-        e->power[1] = *in;
-        for (unsigned i = 2; i <= pe->degree && !st; i++)
-            if (pe->needed[i]) st = make_power(e, i);
-    }
-    if (!st) st = ckks_ciphertext_scratch(&result, ws, level_basis(e, pe->depth));
-    if (!st) st = evaluate_node(e, 0, &result);
-    if (!st) st = ckks_ciphertext_copy(out, &result);
+    evaluation *e = begin_evaluation(c, ws, keys, pe, in);
+    fhola_status status = e ? evaluate(e, out) : FHOLA_NOMEM;
     ckks_workspace_release(ws, mark);
-    return st;
+    return status;
 }

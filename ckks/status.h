@@ -48,6 +48,14 @@ const char *fhola_detail(void);
  * d);` The message is kept as fhola_escape makes it, in at most 511 bytes. */
 fhola_status fhola_fail(fhola_status status, const char *format, ...) FHOLA_PRINTF(2, 3);
 
+/* Leaves the calling function with the status of a call that failed. For functions with nothing to
+ * clean up; the others have one `end`. */
+#define FHOLA_TRY(call)                                                                            \
+    do {                                                                                           \
+        const fhola_status fhola_try_status_ = (call);                                             \
+        if (fhola_try_status_) return fhola_try_status_;                                           \
+    } while (0)
+
 /* ---- text that comes from strangers: names of files and classes ---- */
 
 /* Bytes of the well-formed UTF-8 character (RFC 3629) at the start of `text`; 0: there is none. */

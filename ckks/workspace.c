@@ -96,7 +96,7 @@ void *ckks_workspace_take(ckks_workspace *ws, size_t bytes)
     return NULL;
 }
 
-uint64_t *ckks_workspace_poly(ckks_workspace *ws, size_t limbs)
+uint64_t *ckks_workspace_limbs(ckks_workspace *ws, size_t limbs)
 {
     /* Bases of polynomials taken one after the other start on different cache sets. */
     size_t shift = ws->context->log_n >= 12 ? (ws->stagger++ * 5 % 64) * 8 : 0;

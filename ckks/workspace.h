@@ -35,7 +35,7 @@ void ckks_workspace_release(ckks_workspace *ws, ckks_mark mark);
  * from inside a parallel region. */
 void *ckks_workspace_take(ckks_workspace *ws, size_t bytes);
 
-/* A polynomial of `limbs` limbs, its base staggered against its neighbours'. */
-uint64_t *ckks_workspace_poly(ckks_workspace *ws, size_t limbs);
+/* A block of `limbs` limbs, `stride` words apart, its base staggered against its neighbours'. */
+uint64_t *ckks_workspace_limbs(ckks_workspace *ws, size_t limbs);
 
 #endif

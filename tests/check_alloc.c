@@ -101,7 +101,7 @@ static fhola_status begin(ckks_workspace **ws, ckks_ciphertext **out)
 
 static fhola_status end(fhola_status st, ckks_workspace *ws, ckks_ciphertext *out)
 {
-    if (st && filled && filled->basis)
+    if (st && filled && filled->poly->basis)
         half_written |= ciphertext_hash(filled) != filled_hash || filled->seeded != w.low->seeded ||
                         memcmp(filled->seed, w.low->seed, sizeof w.low->seed) != 0;
     ckks_ciphertext_destroy(out);
@@ -165,7 +165,7 @@ static fhola_status transform(const ckks_context *c, ckks_workspace *ws, ckks_ci
                               int double_hoist)
 {
     static const int32_t offset[] = {0, 1, 2, 3, 4, 5};
-    ckks_lintrans_spec spec = {.basis = w.x->basis,
+    ckks_lintrans_spec spec = {.basis = w.x->poly->basis,
                                .special = w.r.special,
                                .count = 6,
                                .offset = offset,
@@ -181,7 +181,7 @@ static fhola_status transform(const ckks_context *c, ckks_workspace *ws, ckks_ci
     if (!st) st = ckks_lintrans_keys(lt, c, &list);
     if (!st)
         st = ckks_lintrans_apply(c, ws, w.r.keys, 1, &transform_of, &out, w.x,
-                                 w.x->basis & ~ckks_basis_top(w.x->basis));
+                                 w.x->poly->basis & ~ckks_basis_top(w.x->poly->basis));
     ckks_key_list_clear(&list);
     ckks_lintrans_destroy(lt);
     return st;
@@ -193,9 +193,9 @@ STEP(lintrans_double, transform(c, ws, out, 1))
 static fhola_status polynomial(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
                                size_t period)
 {
-    ckks_basis basis_out = w.x->basis;
+    ckks_basis basis_out = w.x->poly->basis;
     for (int k = 0; k < 3; k++) basis_out &= ~ckks_basis_top(basis_out);
-    ckks_polynomial_spec spec = {7, period, w.coeff, w.x->basis, basis_out, 0x1p28, 0x1p28};
+    ckks_polynomial_spec spec = {7, period, w.coeff, w.x->poly->basis, basis_out, 0x1p28, 0x1p28};
     ckks_polynomial *pe = NULL;
     fhola_status st = ckks_polynomial_create(&pe, c, ws, &spec);
     if (!st) st = ckks_polynomial_apply(c, ws, w.r.keys, pe, out, w.x);

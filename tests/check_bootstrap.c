@@ -141,25 +141,25 @@ START_TEST(lift_exhaustive)
     ring_open(&r, &spec, NULL);
     const ckks_context *c = r.context;
     ckks_basis all = r.chain | r.special;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, all, index);
-    ck_assert_uint_lt(limbs, c->primes);
-    uint64_t q0 = c->prime[0].p, *in = ckks_alloc((3 + limbs) * c->stride * sizeof *in),
-             *limb = in + c->stride, *out = in + 3 * c->stride;
-    ck_assert_ptr_nonnull(in);
+    ckks_poly in = poly_create(&r, 1), out = poly_create(&r, all);
+    uint64_t q0 = c->modulus[0].p, *low = in.limb[0];
+    ck_assert_uint_lt(out.limbs, c->primes);
     for (uint64_t first = 0; first < q0; first += c->n) {
-        for (size_t j = 0; j < c->n; j++) in[j] = (first + j) % q0;
-        c->kernel->ntt_forward(&c->prime[0], &in, 1);
-        lift(c, out, all, in, limb, limb + c->stride);
-        for (unsigned i = 0; i < limbs; i++) {
-            uint64_t *x = out + i * c->stride, p = c->prime[index[i]].p;
-            c->kernel->ntt_inverse(&c->prime[index[i]], &x, 1);
+        for (size_t j = 0; j < c->n; j++) low[j] = (first + j) % q0;
+        c->kernel->ntt_forward(&c->modulus[0], &low, 1);
+        ck_assert_ok(ckks_lift(c, r.ws, &out, &in));
+        for (unsigned i = 0; i < out.limbs; i++) {
+            const ckks_modulus *m = &c->modulus[out.modulus[i]];
+            uint64_t *x = out.limb[i], p = m->p;
+            c->kernel->ntt_inverse(m, &x, 1);
             for (size_t j = 0; j < c->n; j++) {
                 uint64_t y = (first + j) % q0;
                 ck_assert_uint_eq(x[j], y <= q0 / 2 ? y % p : (p - (q0 - y) % p) % p);
             }
         }
     }
-    ckks_free(in);
+    poly_destroy(&in);
+    poly_destroy(&out);
     ring_close(&r);
 }
 END_TEST
@@ -173,7 +173,7 @@ START_TEST(stages)
     ckks_bootstrap *bs = create(&r, (unsigned)_i);
     ring_keys(&r);
     size_t n = (size_t)1 << _i, half = n / 2, gap = r.n / n;
-    double w[512], q0 = (double)c->prime[0].p, rounding = (1 + secret_norm2(&r)) / 12;
+    double w[512], q0 = (double)c->modulus[0].p, rounding = (1 + secret_norm2(&r)) / 12;
     ckks_complex z[512], got[512], want[512];
     random_values(w, n, 1);
     bootstrap_slots(z, w, n);
@@ -199,7 +199,7 @@ START_TEST(stages)
      * same relative size. */
     int64_t phase[1024];
     ck_assert_ok(transforms(&step, bs->stc, bs->stc_count));
-    ck_assert_uint_eq(step.a.basis, 1);
+    ck_assert_uint_eq(step.a.poly->basis, 1);
     ck_assert_double_eq_tol(step.a.scale / (spec->eps * q0), 1, 1e-9);
     centred_phase(&r, phase, &step.a, 0);
     double sum = 0;
@@ -216,9 +216,9 @@ START_TEST(stages)
     /* 3 switch and raise: the same residues modulo q0 up to noise, plus q0 I with I of variance (h
      * + 1) / 12 */
     ck_assert_ok(switch_and_raise(&step));
-    ck_assert_uint_eq(step.a.basis, chain);
+    ck_assert_uint_eq(step.a.poly->basis, chain);
     mpz_t *x = integers_create(r.n), *y = integers_create(r.n);
-    integer_phase(x, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
+    integer_phase(x, &r, step.a.poly, NULL);
     double noise = 0, overflow = 0, largest = 0;
     for (size_t k = 0; k < r.n; k++) {
         double value = mpz_get_d(x[k]), turns = rint((value - (double)before[k]) / q0),
@@ -238,7 +238,7 @@ START_TEST(stages)
     /* 4 trace: the grid times N / n, nothing elsewhere, up to one rounding per rotation, doubled by
      * those after it */
     ck_assert_ok(trace(&step));
-    integer_phase(y, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
+    integer_phase(y, &r, step.a.poly, NULL);
     for (size_t k = 0; k < r.n; k++)
         if (k % gap == 0) mpz_submul_ui(y[k], x[k], gap);
     double off = 0;
@@ -254,7 +254,7 @@ START_TEST(stages)
         ck_assert_double_ge(off, rounding / 2);
         ck_assert_double_le(off, rounding * on_grid * 2);
     }
-    integer_phase(y, &r, step.a.poly[0], step.a.poly[1], chain, NULL);
+    integer_phase(y, &r, step.a.poly, NULL);
 
     /* 5 coeffs_to_slots: t = coefficient / (gap q0 (K + 1/4)), real, period n */
     double raised = (double)gap * q0 * (spec->eval_mod_range + 0.25);
@@ -276,7 +276,7 @@ START_TEST(stages)
 
     /* 6 eval_mod: the sine of the same integers */
     ck_assert_ok(eval_mod(&step));
-    ck_assert_uint_eq(step.a.basis, bs->input | ckks_basis_residual(r.params, 3));
+    ck_assert_uint_eq(step.a.poly->basis, bs->input | ckks_basis_residual(r.params, 3));
     for (size_t s = 0; s < r.slots; s++) {
         double turns = (double)before[gap * coefficient_of(s % n, half)] / q0;
         want[s] = (ckks_complex){bootstrap_sine(turns / spec->eps, spec->eps), 0};

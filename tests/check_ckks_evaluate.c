@@ -225,12 +225,12 @@ static void product_keys(ring *r, ckks_basis basis)
     ring_keys(r);
 }
 
-static void add_ciphertext(const void *arg, unsigned prime, uint64_t *d0, uint64_t *d1)
+static void add_ciphertext(const void *arg, unsigned t, uint64_t *d0, uint64_t *d1)
 {
     const ckks_ciphertext *x = arg;
     const ckks_context *c = x->context;
-    c->kernel->add(&c->prime[prime], d0, d0, ckks_limb_const(c, x->poly[0], x->basis, prime), c->n);
-    c->kernel->add(&c->prime[prime], d1, d1, ckks_limb_const(c, x->poly[1], x->basis, prime), c->n);
+    c->kernel->add(&c->modulus[t], d0, d0, ckks_poly_limb(&x->poly[0], t), c->n);
+    c->kernel->add(&c->modulus[t], d1, d1, ckks_poly_limb(&x->poly[1], t), c->n);
 }
 
 START_TEST(product)
@@ -306,14 +306,14 @@ START_TEST(product_integers)
         ck_assert_ok(ckks_mul_fused(c, r.ws, r.keys, s.out, k % 8 < 6 ? s.a : s.b,
                                     k % 8 < 6 ? s.b : s.a, 1 + k % 2, k % 4 < 2 ? NULL : &addend,
                                     next));
-        integer_phase(a, &r, s.a->poly[0], s.a->poly[1], basis, NULL);
-        integer_phase(b, &r, s.b->poly[0], s.b->poly[1], more, NULL);
+        integer_phase(a, &r, s.a->poly, NULL);
+        integer_phase(b, &r, s.b->poly, NULL);
         negacyclic_product(b, a, b, r.n);
         for (size_t i = 0; i < r.n; i++) {
             mpz_mul_si(b[i], b[i], 1 + k % 2);
             if (k % 4 >= 2) mpz_add(b[i], b[i], a[i]);
         }
-        integer_phase(a, &r, s.out->poly[0], s.out->poly[1], next, NULL);
+        integer_phase(a, &r, s.out->poly, NULL);
         for (size_t i = 0; i < r.n; i++, count++) {
             mpz_submul(b[i], a[i], q);
             integer_centre(b[i], whole);

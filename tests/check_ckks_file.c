@@ -255,7 +255,7 @@ static void same_keys(const ring *r, const ckks_eval_keys *a, const ckks_eval_ke
                 for (int part = 0; part < 2; part++)
                     ck_assert_mem_eq(ckks_switch_key_limb(c, x, d, index[k], part),
                                      ckks_switch_key_limb(c, y, d, index[k], part),
-                                     c->n * c->prime[index[k]].width);
+                                     c->n * c->modulus[index[k]].width);
     }
 }
 
@@ -538,7 +538,7 @@ static size_t ciphertext_room(const ring *r, ckks_basis basis, int fresh)
 {
     size_t bits = 0;
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r->context, basis, index);
-    for (unsigned i = 0; i < limbs; i++) bits += r->context->prime[index[i]].bits;
+    for (unsigned i = 0; i < limbs; i++) bits += r->context->modulus[index[i]].bits;
     return 40 + 32 + CKKS_SPEC_BYTES + 32 + 24 +
            (fresh ? bits * r->n / 8 + 32 : 2 * bits * r->n / 8) + 32;
 }

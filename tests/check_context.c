@@ -27,7 +27,7 @@ START_TEST(prime_tables)
     ck_assert_uint_eq(ckks_slots(c), 512);
     ck_assert_uint_eq(c->primes, ckks_params_chain(r.params) + ckks_params_special(r.params));
     for (unsigned i = 0; i < c->primes; i++) {
-        const ckks_prime *p = &c->prime[i];
+        const ckks_modulus *p = &c->modulus[i];
         ck_assert_uint_eq(p->p, ckks_params_prime(r.params, i));
         ck_assert_uint_eq(ckks_mod_pow(p->psi, c->n, p->p), p->p - 1);
         /* the smallest of all primitive roots */
@@ -38,20 +38,20 @@ START_TEST(prime_tables)
         ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
         ck_assert_uint_eq(p->width, p->p >> 32 ? 8 : 4);
         for (unsigned t = 0; t < c->moduli; t++) {
-            ck_assert_uint_eq(c->residue[i][t], p->p % c->prime[t].p);
-            if (!(c->part[t] >> i & 1))
-                ck_assert_uint_eq(ckks_mod_mul(c->residue[i][t], c->inverse[i][t], c->prime[t].p),
+            ck_assert_uint_eq(c->residue[i][t], p->p % c->modulus[t].p);
+            if (!(c->modulus[t].primes >> i & 1))
+                ck_assert_uint_eq(ckks_mod_mul(c->residue[i][t], c->inverse[i][t], c->modulus[t].p),
                                   1);
         }
     }
     for (int k = 0; k < 400; k++) {
         ckks_basis basis = random_word() & (r.chain | r.special);
         unsigned t = (unsigned)(random_word() % c->moduli);
-        uint64_t product = 1, q = c->prime[t].p;
+        uint64_t product = 1, q = c->modulus[t].p;
         for (unsigned i = 0; i < c->primes; i++)
-            if (basis >> i & 1) product = ckks_mod_mul(product, c->prime[i].p % q, q);
+            if (basis >> i & 1) product = ckks_mod_mul(product, c->modulus[i].p % q, q);
         ck_assert_uint_eq(ckks_product_mod(c, basis, t), product);
-        if (!(basis & c->part[t]))
+        if (!(basis & c->modulus[t].primes))
             ck_assert_uint_eq(ckks_mod_mul(ckks_product_inverse_mod(c, basis, t), product, q), 1);
     }
     ring_close(&r);
@@ -68,10 +68,10 @@ START_TEST(products_of_two)
              *again = half + c->n;
     ck_assert_ptr_nonnull(whole);
     for (unsigned i = 0; i < c->primes; i++) {
-        ck_assert_uint_eq(c->part[i], CKKS_BIT(i));
+        ck_assert_uint_eq(c->modulus[i].primes, CKKS_BIT(i));
         if (!(r.params->shared >> i & 1)) continue;
-        const ckks_prime *p = &c->prime[t], *q[2] = {&c->prime[i], &c->prime[i + 1]};
-        ck_assert_uint_eq(c->part[t], CKKS_BIT(i) | CKKS_BIT(i + 1));
+        const ckks_modulus *p = &c->modulus[t], *q[2] = {&c->modulus[i], &c->modulus[i + 1]};
+        ck_assert_uint_eq(c->modulus[t].primes, CKKS_BIT(i) | CKKS_BIT(i + 1));
         ck_assert_uint_eq(p->p, q[0]->p * q[1]->p);
         ck_assert_double_eq(p->inverse, 1.0 / (double)p->p);
         ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
@@ -106,16 +106,17 @@ START_TEST(limbs_of_bases)
     const ckks_context *c = r.context;
     for (ckks_basis low = 0; low <= r.chain; low += low < 0x400 ? 1 : 1 + random_word() % 64) {
         ckks_basis basis = low | (random_word() & random_word() & r.special), seen = 0;
-        unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
-        ck_assert_uint_eq(limbs, ckks_limb_count(c, basis));
-        for (unsigned k = 0; k < limbs; k++) {
-            ckks_basis part = c->part[modulus[k]];
+        ckks_poly p;
+        ckks_poly_lay(&p, c, basis, NULL);
+        ck_assert_uint_eq(p.limbs, ckks_limb_count(c, basis));
+        for (unsigned k = 0; k < p.limbs; k++) {
+            ckks_basis part = c->modulus[p.modulus[k]].primes;
             /* above all before, and part of the basis */
             ck_assert(!(part & ~basis) && part > seen);
             seen |= part;
-            ck_assert(!ckks_limb_shared(c, basis, modulus[k]));
-            ck_assert_uint_eq(ckks_limb_index(c, basis, modulus[k]), k);
-            ck_assert_uint_eq(ckks_basis_below(c, basis, modulus[k]), seen & ~part);
+            ck_assert_uint_eq(ckks_poly_index(c, &p, p.modulus[k]), k);
+            ck_assert_uint_eq(ckks_poly_step(c, &p, p.modulus[k]), c->n);
+            ck_assert_uint_eq(ckks_basis_below(c, basis, p.modulus[k]), seen & ~part);
             unsigned first = ckks_basis_lowest(part),
                      second = ckks_basis_lowest(ckks_basis_top(part));
             if (first == second) { /* alone: its partner is not there */
@@ -124,8 +125,8 @@ START_TEST(limbs_of_bases)
                 continue;
             }
             for (int h = 0; h < 2; h++) {
-                ck_assert(ckks_limb_shared(c, basis, h ? second : first));
-                ck_assert_uint_eq(ckks_limb_index(c, basis, h ? second : first), k);
+                ck_assert_ptr_null(ckks_poly_limb(&p, h ? second : first));
+                ck_assert_uint_eq(ckks_poly_index(c, &p, h ? second : first), k);
             }
         }
         ck_assert_uint_eq(seen, basis);
@@ -140,31 +141,28 @@ START_TEST(ranges)
 {
     ring r = opened(tables[_i]->name);
     const ckks_context *c = r.context;
-    uint64_t *poly = ckks_alloc(c->moduli * c->stride * sizeof *poly),
-             *room = ckks_alloc(c->n * sizeof *room);
-    ck_assert(poly && room);
+    uint64_t *room = ckks_alloc(c->n * sizeof *room);
+    ck_assert_ptr_nonnull(room);
     for (int k = 0; k < 100; k++) {
         ckks_basis basis = k ? random_word() & (r.chain | r.special) : r.chain;
-        unsigned modulus[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, modulus);
-        for (unsigned i = 0; i < limbs; i++)
-            for (size_t j = 0; j < c->n; j++)
-                poly[i * c->stride + j] =
-                    j % 7 ? random_word() % c->prime[modulus[i]].p : c->prime[modulus[i]].p - 1;
-        for (unsigned i = 0; i < limbs; i++)
+        ckks_poly p = poly_random(&r, basis);
+        for (unsigned i = 0; i < p.limbs; i++)
+            for (size_t j = 0; j < c->n; j += 7) p.limb[i][j] = c->modulus[p.modulus[i]].p - 1;
+        for (unsigned i = 0; i < p.limbs; i++)
             for (unsigned t = 0; t < c->moduli; t++) {
-                if (c->part[t] & ~c->part[modulus[i]]) continue;
-                const uint64_t *limb = poly + i * c->stride;
-                size_t count = ckks_range_length(c, basis, t);
-                ck_assert_uint_eq(count, t == modulus[i] ? c->n : CKKS_RANGE);
+                if (c->modulus[t].primes & ~c->modulus[p.modulus[i]].primes) continue;
+                const uint64_t *limb = p.limb[i];
+                size_t count = ckks_poly_step(c, &p, t);
+                ck_assert_uint_eq(count, t == p.modulus[i] ? c->n : CKKS_RANGE);
                 for (size_t from = 0; from < c->n; from += count) {
-                    const uint64_t *x = ckks_limb_range(c, poly, basis, t, from, count, room);
-                    ck_assert_ptr_eq(x, t == modulus[i] ? limb + from : room);
+                    const uint64_t *x = ckks_poly_range(c, &p, t, from, count, room);
+                    ck_assert_ptr_eq(x, t == p.modulus[i] ? limb + from : room);
                     for (size_t j = 0; j < count; j++)
-                        ck_assert_uint_eq(x[j], limb[from + j] % c->prime[t].p);
+                        ck_assert_uint_eq(x[j], limb[from + j] % c->modulus[t].p);
                 }
             }
+        poly_destroy(&p);
     }
-    ckks_free(poly);
     ckks_free(room);
     ring_close(&r);
 }
@@ -229,7 +227,7 @@ START_TEST(workspace_stack)
     uint64_t *poly[TAKES];
     for (unsigned i = 0; i < TAKES; i++) {
         size_t limbs = 1 + i % 7;
-        poly[i] = ckks_workspace_poly(ws, limbs);
+        poly[i] = ckks_workspace_limbs(ws, limbs);
         ck_assert_ptr_nonnull(poly[i]);
         ck_assert_uint_eq((uintptr_t)poly[i] % 64, 0);
         for (size_t j = 0; j < limbs * r.context->stride; j++) poly[i][j] = i;
@@ -243,7 +241,7 @@ START_TEST(workspace_stack)
     unsigned blocks = ws->blocks;
     for (int round = 0; round < 5; round++) {
         for (unsigned i = 0; i < TAKES; i++)
-            ck_assert_ptr_nonnull(ckks_workspace_poly(ws, 1 + i % 7));
+            ck_assert_ptr_nonnull(ckks_workspace_limbs(ws, 1 + i % 7));
         ckks_workspace_release(ws, inner);
     }
     ck_assert_uint_eq(ws->blocks, blocks);

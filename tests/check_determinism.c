@@ -64,7 +64,7 @@ static uint64_t keys_hash(const ring *r)
                 for (int part = 0; part < 2; part++)
                     XXH3_64bits_update(&state,
                                        ckks_switch_key_limb(r->context, key, d, index[i], part),
-                                       r->n * r->context->prime[index[i]].width);
+                                       r->n * r->context->modulus[index[i]].width);
     }
     return XXH3_64bits_digest(&state);
 }

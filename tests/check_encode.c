@@ -58,9 +58,8 @@ START_TEST(nearest_integers)
             embed(exact, z, period, r.n);
             ckks_plaintext *plain = encode(&r, z, period, scale, r.chain & ~(ckks_basis)2);
             ck_assert_double_eq(plain->scale, scale);
-            unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r.context, plain->basis, index);
-            for (unsigned i = 0; i < limbs; i++) {
-                centred_limb(&r, got, plain->poly + i * r.context->stride, index[i]);
+            for (unsigned i = 0; i < plain->poly.limbs; i++) {
+                centred_limb(&r, got, plain->poly.limb[i], plain->poly.modulus[i]);
                 for (size_t k = 0; k < r.n; k++) {
                     ck_assert_msg(fabsl((long double)got[k] - exact[k] * scale) < 0.5L + 1e-4L,
                                   "N = %zu, period %zu: coefficient %zu is %" PRId64 ", not %.3Lf",
@@ -90,7 +89,7 @@ START_TEST(slots_by_evaluation)
         double scale = 0x1p30, sum = 0;
         random_complex(z, period, 1);
         ckks_plaintext *plain = encode(&r, z, period, scale, r.chain);
-        centred_limb(&r, c, plain->poly, 0);
+        centred_limb(&r, c, plain->poly.limb[0], 0);
         for (size_t j = 0; j < r.slots; j++) {
             uint64_t e = slot_exponent(r.n, j);
             long double re = 0, im = 0;
@@ -176,18 +175,18 @@ START_TEST(packed_limbs)
                          FHOLA_OK);
         for (unsigned k = 0; k < limbs; k++) {
             unsigned t = index[k];
-            const uint64_t *limb = plain->poly + k * c->stride;
+            const uint64_t *limb = plain->poly.limb[k];
             ckks_encode_packed(c, t, log_gap, packed, subring, coefficient, period);
             for (size_t i = 0; i < c->n; i++) {
                 size_t at = (i >> 3 >> log_gap << 3) + (i & 7);
                 ck_assert_uint_eq(limb[i],
-                                  c->prime[t].width == 4 ? ((uint32_t *)packed)[at] : packed[at]);
+                                  c->modulus[t].width == 4 ? ((uint32_t *)packed)[at] : packed[at]);
             }
         }
         /* each limb padded to 64 bytes */
         size_t words = c->n >> log_gap, bytes = 0;
         for (unsigned k = 0; k < limbs; k++)
-            bytes += (words * c->prime[index[k]].width + 63) / 64 * 64;
+            bytes += (words * c->modulus[index[k]].width + 63) / 64 * 64;
         ck_assert_uint_eq(ckks_packed_bytes(c, 7, log_gap), bytes);
         ckks_plaintext_destroy(plain);
     }
@@ -204,13 +203,13 @@ START_TEST(errors)
     ckks_complex z[16], bad[16];
     random_complex(z, 16, 1);
     ckks_plaintext *plain = encode(&r, z, 16, 0x1p30, r.chain);
-    uint64_t first = plain->poly[0];
+    uint64_t first = plain->poly.limb[0][0];
 #define REFUSED(c, workspace, values, period, at, over, status)                                    \
     do {                                                                                           \
         ck_assert_fails(ckks_encode(c, workspace, plain, values, period, at, over), status);       \
-        ck_assert_uint_eq(plain->basis, r.chain);                                                  \
+        ck_assert_uint_eq(plain->poly.basis, r.chain);                                             \
         ck_assert_double_eq(plain->scale, 0x1p30);                                                 \
-        ck_assert_uint_eq(plain->poly[0], first);                                                  \
+        ck_assert_uint_eq(plain->poly.limb[0][0], first);                                          \
     } while (0)
     REFUSED(r.context, r.ws, z, 0, 0x1p30, r.chain, FHOLA_PARAM);
     REFUSED(r.context, r.ws, z, 3, 0x1p30, r.chain, FHOLA_PARAM);
@@ -235,8 +234,8 @@ START_TEST(errors)
     /* over special primes it is the same polynomial */
     ck_assert_ok(ckks_encode(r.context, r.ws, plain, z, 16, 0x1p30, r.chain | r.special));
     int64_t a[32], b[32];
-    centred_limb(&r, a, plain->poly, 0);
-    centred_limb(&r, b, ckks_limb(r.context, plain->poly, plain->basis, 7), 7);
+    centred_limb(&r, a, plain->poly.limb[0], 0);
+    centred_limb(&r, b, ckks_poly_limb(&plain->poly, 7), 7);
     for (int k = 0; k < 32; k++) ck_assert_int_eq(a[k], b[k]);
     ckks_plaintext_destroy(plain);
     ckks_plaintext_destroy(NULL);

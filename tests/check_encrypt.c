@@ -33,11 +33,10 @@ static void collect_noise(const ring *r, moments *m, const ckks_ciphertext *ct,
     uint64_t *room = ckks_alloc(r->n * sizeof *room);
     ck_assert(first && room);
     for (unsigned t = 0, seen = 0; t < c->primes; t++) {
-        if (!(ct->basis >> t & 1)) continue;
-        int64_t p = (int64_t)c->prime[t].p;
+        if (!(ct->poly->basis >> t & 1)) continue;
+        int64_t p = (int64_t)c->modulus[t].p;
         centred_phase(r, noise, ct, t);
-        centred_limb(r, message, ckks_limb_range(c, plain->poly, plain->basis, t, 0, r->n, room),
-                     t);
+        centred_limb(r, message, ckks_poly_range(c, &plain->poly, t, 0, r->n, room), t);
         for (size_t i = 0; i < r->n; i++) {
             noise[i] = (noise[i] - message[i]) % p;
             if (noise[i] > p / 2) noise[i] -= p;
@@ -78,10 +77,10 @@ START_TEST(symmetric)
         /* the second polynomial is the seed's expansion */
         ck_assert_int_eq(ct->seeded, 1);
         uint64_t *a = ckks_alloc(r.n * sizeof *a);
-        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(r.context, basis, index);
-        for (unsigned i = 0; i < limbs; i++) {
-            ckks_sample_uniform(a, r.n, r.context->prime[index[i]].p, ct->seed, index[i]);
-            ck_assert_mem_eq(a, ct->poly[1] + i * r.context->stride, r.n * sizeof *a);
+        for (unsigned i = 0; i < ct->poly->limbs; i++) {
+            unsigned t = ct->poly->modulus[i];
+            ckks_sample_uniform(a, r.n, r.context->modulus[t].p, ct->seed, t);
+            ck_assert_mem_eq(a, ct->poly[1].limb[i], r.n * sizeof *a);
         }
         ckks_free(a);
         ckks_plaintext_destroy(plain);
@@ -105,7 +104,7 @@ START_TEST(public)
     const ckks_context *c = r.context;
     ckks_public_key *pk;
     ck_assert_ok(ckks_public_key_create(&pk, c, r.secret, r.chain, r.rng));
-    ckks_ciphertext key = {.context = c, .basis = r.chain, .poly = {pk->b, pk->a}};
+    ckks_ciphertext key = {.context = c, .poly = {pk->b, pk->a}};
     int64_t error[512];
     double norm2 = 0;
     centred_phase(&r, error, &key, 0);
@@ -142,7 +141,7 @@ START_TEST(fresh)
     ckks_ciphertext *a = encrypt(&r, z, r.slots, 0x1p35, r.chain),
                     *b = encrypt(&r, z, r.slots, 0x1p35, r.chain);
     ck_assert_mem_ne(a->seed, b->seed, 32);
-    ck_assert_mem_ne(a->poly[1], b->poly[1], 64);
+    ck_assert_mem_ne(a->poly[1].limb[0], b->poly[1].limb[0], 64);
     ckks_complex back[256];
     ckks_ciphertext *copy = new_ciphertext(&r);
     ck_assert_ok(ckks_ciphertext_copy(copy, a));
@@ -180,14 +179,15 @@ START_TEST(composition)
     static const ckks_basis bases[] = {1, 2, 3, 7, 0xf, 0x7f, 0x54, 0x29, 0x70};
     for (size_t k = 0; k < sizeof bases / sizeof bases[0]; k++) {
         ckks_ciphertext *ct = new_ciphertext(&r);
-        ck_assert_ok(ckks_ciphertext_reserve(ct, bases[k]));
+        ckks_poly room[2];
+        ck_assert_ok(ckks_ciphertext_reserve(ct, bases[k], room));
         /* what is used: limbs from the bottom while their product is below 2^126 */
         unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, bases[k], index);
         ckks_basis used = 0;
         double bits = 0;
         for (unsigned t = 0; t < limbs; t++)
-            if ((bits += ckks_params_log2(r.params, c->part[index[t]])) < 126)
-                used |= c->part[index[t]];
+            if ((bits += ckks_params_log2(r.params, c->modulus[index[t]].primes)) < 126)
+                used |= c->modulus[index[t]].primes;
         integer_product(q, &r, used);
         mpz_fdiv_q_2exp(limit, q, 1);
         for (size_t i = 0; i < r.n; i++) {
@@ -200,8 +200,8 @@ START_TEST(composition)
             if (i % 8 == 5) mpz_fdiv_q_2exp(m[i], m[i], 60);
             exact[i] = mpz_get_d(m[i]);
         }
-        poly_from_integers(&r, ct->poly[0], bases[k], m);
-        memset(ct->poly[1], 0, limbs * c->stride * sizeof(uint64_t));
+        poly_from_integers(&r, &room[0], m);
+        memset(room[1].limb[0], 0, ckks_poly_bytes(c, bases[k]));
         ckks_ciphertext_set(ct, bases[k], exp2(bits));
         decrypt(&r, got, ct);
         ckks_decode_coefficients(c, want, r.slots, scratch, exact, exp2(bits));

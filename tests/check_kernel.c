@@ -19,7 +19,7 @@ static uint64_t add_mod(uint64_t a, uint64_t b, uint64_t p)
 
 /* ---- Element-wise ---- */
 
-static void check_elementwise(const ckks_kernel *k, const ckks_prime *p, const uint64_t *a,
+static void check_elementwise(const ckks_kernel *k, const ckks_modulus *p, const uint64_t *a,
                               const uint64_t *b, const uint64_t *c, uint64_t s, size_t n)
 {
     uint64_t q = p->p, *out = limb_alloc(n), *expected = limb_alloc(n);
@@ -53,7 +53,7 @@ static void check_elementwise(const ckks_kernel *k, const ckks_prime *p, const u
     free(out), free(expected);
 }
 
-static void check_tensor(const ckks_kernel *k, const ckks_prime *p, const uint64_t *a,
+static void check_tensor(const ckks_kernel *k, const ckks_modulus *p, const uint64_t *a,
                          const uint64_t *b, const uint64_t *c, const uint64_t *d, size_t n)
 {
     uint64_t q = p->p, *out[3], *expected[3];
@@ -80,7 +80,7 @@ START_TEST(elementwise)
             uint64_t prime = modulus_below((uint64_t)1 << sizes[s], rings[r], _i % 2);
             if (!prime) continue;
             size_t n = (size_t)1 << rings[r];
-            ckks_prime p = ring_prime(k, prime, rings[r]);
+            ckks_modulus p = ring_prime(k, prime, rings[r]);
             uint64_t *a = limb_alloc(n), *b = limb_alloc(n), *c = limb_alloc(n), *d = limb_alloc(n);
             for (enum pattern x = ZEROS; x < PATTERNS; x++)
                 for (enum pattern y = ZEROS; y < PATTERNS; y++) {
@@ -104,7 +104,7 @@ START_TEST(all_pairs)
     const ckks_kernel *k = tables[_i];
     static const uint64_t primes[] = {97, 193, 257};
     for (size_t t = 0; t < sizeof primes / sizeof *primes; t++) {
-        ckks_prime p = ring_prime(k, primes[t], 4);
+        ckks_modulus p = ring_prime(k, primes[t], 4);
         size_t n = (primes[t] + 7) / 8 * 8;
         uint64_t *a = limb_alloc(n), *b = limb_alloc(n), *c = limb_alloc(n);
         for (size_t i = 0; i < n; i++) a[i] = i % primes[t];
@@ -129,7 +129,7 @@ START_TEST(signed_reduction)
         const int64_t edge[] = {
             0,     1,     -1,     top,         -top,           q,      -q, q - 1,
             1 - q, q + 1, -q - 1, top / q * q, -(top / q * q), top / 2};
-        ckks_prime p = ring_prime(k, prime, 4);
+        ckks_modulus p = ring_prime(k, prime, 4);
         for (size_t i = 0; i < N; i++)
             x[i] = i < sizeof edge / sizeof *edge
                        ? edge[i]
@@ -152,7 +152,7 @@ START_TEST(permutations)
             modulus_below((uint64_t)1 << (log_n & 1 ? 28 + 4 * (_i % 2) : 48), log_n, _i % 2);
         ck_assert_uint_ne(prime, 0);
         size_t n = (size_t)1 << log_n;
-        ckks_prime p = ring_prime(k, prime, log_n);
+        ckks_modulus p = ring_prime(k, prime, log_n);
         uint64_t *a = limb_alloc(n), *b = limb_alloc(n), *c = limb_alloc(n),
                  *expected = limb_alloc(n);
         for (uint64_t t = 0; t < (n <= 64 ? n : 40); t++) {
@@ -195,7 +195,7 @@ END_TEST
 
 /* `terms` digits, shared among up to three switches: under g, under the identity, and under
  * g^-1-like 2n - g. The result is made in two ranges where there are two blocks. */
-static void check_inner(const ckks_kernel *k, const ckks_prime *p, size_t terms,
+static void check_inner(const ckks_kernel *k, const ckks_modulus *p, size_t terms,
                         enum pattern pattern, int with_add, uint64_t g)
 {
     enum { SWITCHES = 3 };
@@ -265,7 +265,7 @@ START_TEST(inner_products)
             size_t n = (size_t)1 << rings[r];
             uint64_t modulus = modulus_below((uint64_t)1 << sizes[s], rings[r], _i % 2);
             if (!modulus) continue;
-            ckks_prime p = ring_prime(k, modulus, rings[r]);
+            ckks_modulus p = ring_prime(k, modulus, rings[r]);
             for (size_t t = 0; t < sizeof terms / sizeof *terms; t++) {
                 check_inner(k, &p, terms[t], TOP, 1, 0);
                 check_inner(k, &p, terms[t], RANDOM, t & 1, (random_word() & (2 * n - 1)) | 1);
@@ -276,7 +276,7 @@ START_TEST(inner_products)
 }
 END_TEST
 
-static void check_plain(const ckks_kernel *k, const ckks_prime *p, size_t terms, unsigned log_gap,
+static void check_plain(const ckks_kernel *k, const ckks_modulus *p, size_t terms, unsigned log_gap,
                         enum pattern pattern, int both, int accumulate)
 {
     enum { DISTINCT = 7 }; /* limbs in use; further terms repeat them */
@@ -333,7 +333,7 @@ START_TEST(plain_products)
         for (size_t s = 0; s < SIZES; s++) {
             uint64_t modulus = modulus_below((uint64_t)1 << sizes[s], rings[r], _i % 2);
             if (!modulus) continue;
-            ckks_prime p = ring_prime(k, modulus, rings[r]);
+            ckks_modulus p = ring_prime(k, modulus, rings[r]);
             for (unsigned gap = 0; gap <= (rings[r] < 6 ? 0 : 3); gap++)
                 for (size_t t = 0; t < sizeof terms / sizeof *terms; t++) {
                     if (terms[t] == 4096 && rings[r] == 9) continue;
@@ -348,11 +348,11 @@ END_TEST
 
 /* ---- Combinations ---- */
 
-static void check_combination(const ckks_kernel *k, const ckks_prime *primes, size_t targets,
+static void check_combination(const ckks_kernel *k, const ckks_modulus *primes, size_t targets,
                               size_t terms, size_t count, enum pattern pattern)
 {
     enum { MOST = 13 };
-    const ckks_prime *prime[MOST];
+    const ckks_modulus *prime[MOST];
     uint64_t *y[CKKS_MAX_TERMS], *weight[MOST], *out[MOST], expected;
     for (size_t i = 0; i < terms; i++) {
         y[i] = limb_alloc(count);
@@ -383,7 +383,7 @@ START_TEST(combinations)
 {
     const ckks_kernel *k = tables[_i];
     static const size_t counts[] = {8, 24, 512, 1048}, terms[] = {1, 2, 5, 10, 15, 16, 17, 31, 32};
-    ckks_prime primes[SIZES];
+    ckks_modulus primes[SIZES];
     for (size_t s = 0; s < SIZES; s++)
         primes[s] = ring_prime(k, prime_below((uint64_t)1 << sizes[s], 6), 6);
     for (size_t targets = 1; targets <= 13; targets++)

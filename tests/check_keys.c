@@ -178,7 +178,8 @@ END_TEST
 static void unpack(const ckks_context *c, uint64_t *out, const void *in, unsigned prime)
 {
     for (size_t i = 0; i < c->n; i++)
-        out[i] = c->prime[prime].width == 4 ? ((const uint32_t *)in)[i] : ((const uint64_t *)in)[i];
+        out[i] =
+            c->modulus[prime].width == 4 ? ((const uint32_t *)in)[i] : ((const uint64_t *)in)[i];
 }
 
 /* b + a s2 of one digit and prime, centred coefficients. */
@@ -190,7 +191,7 @@ static void key_phase(const ring *r, int64_t *out, const ckks_switch_key *key, u
     ck_assert_ptr_nonnull(limb);
     unpack(c, b, ckks_switch_key_limb(c, key, digit, prime, 0), prime);
     unpack(c, a, ckks_switch_key_limb(c, key, digit, prime, 1), prime);
-    c->kernel->mul_add(&c->prime[prime], limb, b, a, s2, c->n);
+    c->kernel->mul_add(&c->modulus[prime], limb, b, a, s2, c->n);
     centred_limb(r, out, limb, prime);
     ckks_free(limb);
 }
@@ -216,12 +217,12 @@ static void check_key(const ring *r, const ckks_switch_key *key, const uint64_t 
         unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, whole, index);
         for (unsigned i = 0; i < limbs; i++) {
             unsigned t = index[i];
-            const ckks_prime *p = &c->prime[t];
+            const ckks_modulus *p = &c->modulus[t];
             unpack(c, b, ckks_switch_key_limb(c, key, d, t, 0), t);
             unpack(c, a, ckks_switch_key_limb(c, key, d, t, 1), t);
             for (size_t j = 0; j < c->n; j++) ck_assert(a[j] < p->p && b[j] < p->p);
             c->kernel->mul_add(p, limb, b, a, s2 + t * c->stride, c->n);
-            if (key->digit[d] & c->part[t]) {
+            if (key->digit[d] & c->modulus[t].primes) {
                 c->kernel->mul_scalar(p, a, s1 + t * c->stride,
                                       ckks_product_mod(c, key->request.p, t), c->n);
                 c->kernel->sub(p, limb, limb, a, c->n);
@@ -293,7 +294,7 @@ START_TEST(equations)
     uint64_t *square = ckks_alloc(c->moduli * c->stride * sizeof *square);
     ck_assert_ptr_nonnull(square);
     for (unsigned t = 0; t < c->moduli; t++)
-        c->kernel->mul(&c->prime[t], square + t * c->stride, r.secret->ntt + t * c->stride,
+        c->kernel->mul(&c->modulus[t], square + t * c->stride, r.secret->ntt + t * c->stride,
                        r.secret->ntt + t * c->stride, c->n);
     error_sum errors = {0, 0, 0};
     size_t bytes = 0;
@@ -321,7 +322,7 @@ START_TEST(equations)
         uint64_t *a = ckks_alloc(2 * c->n * sizeof *a), *expanded = a + c->n;
         unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, q->q | q->p, index),
                                          t = index[ckks_limb_count(c, q->q) - 1];
-        ckks_sample_uniform(expanded, c->n, c->prime[t].p, key->seed,
+        ckks_sample_uniform(expanded, c->n, c->modulus[t].p, key->seed,
                             (key->digits - 1) * CKKS_MAX_PRIMES + t);
         unpack(c, a, ckks_switch_key_limb(c, key, key->digits - 1, t, 1), t);
         ck_assert_mem_eq(a, expanded, c->n * sizeof *a);
@@ -330,7 +331,8 @@ START_TEST(equations)
         for (unsigned d = 0; d < key->digits; d++)
             for (unsigned k = 0; k < limbs; k++) {
                 const unsigned char *limb = ckks_switch_key_limb(c, key, d, index[k], 1);
-                ck_assert_mem_eq(limb, copy + (limb - key->data), c->n * c->prime[index[k]].width);
+                ck_assert_mem_eq(limb, copy + (limb - key->data),
+                                 c->n * c->modulus[index[k]].width);
             }
         ckks_free(a);
         free(copy);
@@ -370,7 +372,7 @@ START_TEST(encapsulation)
     unsigned index[CKKS_MAX_PRIMES], lowest = (ckks_limb_list(c, r.chain, index), index[0]);
     key_phase(&r, error, up, 0, p0, r.secret->ntt + p0 * c->stride);
     key_phase(&r, phase, up, 0, lowest, r.secret->ntt + lowest * c->stride);
-    uint64_t inverse = ckks_product_inverse_mod(c, r.special, lowest), q = c->prime[lowest].p;
+    uint64_t inverse = ckks_product_inverse_mod(c, r.special, lowest), q = c->modulus[lowest].p;
     unsigned weight = 0;
     for (size_t i = 0; i < c->n; i++) {
         int64_t x = phase[i] - error[i];
@@ -408,10 +410,10 @@ START_TEST(public_key)
     ck_assert_uint_eq(limbs, _i ? 3 : 4);
     for (unsigned k = 0; k < limbs; k++) {
         unsigned t = index[k];
-        const uint64_t *b = pk->b + k * c->stride, *a = pk->a + k * c->stride;
-        ckks_sample_uniform(limb + c->n, c->n, c->prime[t].p, pk->seed, t);
+        const uint64_t *b = pk->b.limb[k], *a = pk->a.limb[k];
+        ckks_sample_uniform(limb + c->n, c->n, c->modulus[t].p, pk->seed, t);
         ck_assert_mem_eq(limb + c->n, a, c->n * sizeof *limb);
-        c->kernel->mul_add(&c->prime[t], limb, b, a, r.secret->ntt + t * c->stride, c->n);
+        c->kernel->mul_add(&c->modulus[t], limb, b, a, r.secret->ntt + t * c->stride, c->n);
         centred_limb(&r, error, limb, t);
         if (!k) memcpy(first, error, sizeof first);
         for (size_t i = 0; i < c->n; i++)

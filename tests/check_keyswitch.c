@@ -20,26 +20,6 @@ static ring toy_ring(int shared)
     return r;
 }
 
-static uint64_t *random_poly(const ring *r, ckks_basis basis)
-{
-    const ckks_context *c = r->context;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    uint64_t *poly = ckks_alloc(limbs * c->stride * sizeof *poly);
-    ck_assert_ptr_nonnull(poly);
-    for (unsigned k = 0; k < limbs; k++)
-        for (size_t i = 0; i < c->n; i++)
-            poly[k * c->stride + i] = random_word() % c->prime[index[k]].p;
-    return poly;
-}
-
-static uint64_t *new_poly(const ring *r, ckks_basis basis)
-{
-    uint64_t *poly =
-        ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
-    ck_assert_ptr_nonnull(poly);
-    return poly;
-}
-
 /* Error coefficients of one digit, read off modulo a special prime. */
 static void key_error(const ring *r, int64_t *error, const ckks_switch_key *key, unsigned digit)
 {
@@ -50,7 +30,7 @@ static void key_error(const ring *r, int64_t *error, const ckks_switch_key *key,
     for (int part = 0; part < 2; part++)
         memcpy(limb + (1 + part) * (int)c->n, ckks_switch_key_limb(c, key, digit, t, part),
                c->n * sizeof *limb); /* 48-bit prime: 64-bit words */
-    c->kernel->mul_add(&c->prime[t], limb, limb + c->n, limb + 2 * c->n,
+    c->kernel->mul_add(&c->modulus[t], limb, limb + c->n, limb + 2 * c->n,
                        r->secret->ntt + t * c->stride, c->n);
     centred_limb(r, error, limb, t);
     for (size_t i = 0; i < c->n; i++) ck_assert_int_le(llabs(error[i]), CKKS_ERROR_BITS);
@@ -88,8 +68,8 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
 {
     const ckks_context *c = r->context;
     ckks_basis whole = basis | key->request.p;
-    uint64_t *c0 = random_poly(r, basis), *c1 = random_poly(r, basis),
-             *out[2] = {new_poly(r, whole), new_poly(r, whole)};
+    ckks_poly in[2] = {poly_random(r, basis), poly_random(r, basis)},
+              out[2] = {poly_create(r, whole), poly_create(r, whole)};
     mpz_t *x = integers_create(c->n), *expected = integers_create(c->n),
           *digit = integers_create(c->n), *noise = integers_create(c->n),
           *e = integers_create(c->n), P, qp;
@@ -97,18 +77,18 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     mpz_inits(P, qp, NULL);
     integer_product(P, r, key->request.p);
     integer_product(qp, r, whole);
-    if (!with_c0) memset(c0, 0, ckks_limb_count(c, basis) * c->stride * sizeof *c0);
-    ck_assert_ok(ckks_key_switch(c, r->ws, key, basis, with_c0 ? c0 : NULL, NULL, c1, out));
+    if (!with_c0) memset(in[0].limb[0], 0, ckks_poly_bytes(c, basis));
+    ck_assert_ok(ckks_key_switch(c, r->ws, key, with_c0 ? &in[0] : NULL, NULL, &in[1], out));
 
     uint64_t *source = NULL;
     if (key->request.kind == CKKS_KEY_RELINEARIZE) {
         source = ckks_alloc(c->moduli * c->stride * sizeof *source);
         ck_assert_ptr_nonnull(source);
         for (unsigned t = 0; t < c->moduli; t++)
-            c->kernel->mul(&c->prime[t], source + t * c->stride, r->secret->ntt + t * c->stride,
+            c->kernel->mul(&c->modulus[t], source + t * c->stride, r->secret->ntt + t * c->stride,
                            r->secret->ntt + t * c->stride, c->n);
     }
-    integer_phase(x, r, c0, c1, basis, source);
+    integer_phase(x, r, in, source);
     for (size_t i = 0; i < c->n; i++) mpz_mul(x[i], x[i], P);
     uint64_t g = key->sigma ? key->sigma->g : 1;
     integer_automorphism(expected, x, g, c->n);
@@ -117,20 +97,18 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
         ckks_basis d = key->digit[j] & basis;
         if (!d) continue;
         used++;
-        uint64_t *part = new_poly(r, d);
-        unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, d, index);
-        for (unsigned k = 0; k < limbs; k++)
-            memcpy(part + k * c->stride, ckks_limb(c, c1, basis, index[k]), c->n * sizeof *part);
-        integers_from_poly(digit, r, part, d);
+        ckks_poly part = poly_create(r, d);
+        ck_assert_ok(ckks_poly_copy(c, 1, &part, &in[1]));
+        integers_from_poly(digit, r, &part);
         key_error(r, error, key, j);
         for (size_t i = 0; i < c->n; i++) mpz_set_si(e[i], error[i]);
         integer_automorphism(x, digit, g, c->n);
         negacyclic_product(noise, x, e, c->n);
         for (size_t i = 0; i < c->n; i++) mpz_add(expected[i], expected[i], noise[i]);
-        ckks_free(part);
+        poly_destroy(&part);
     }
     ck_assert_uint_ge(used, 1);
-    integer_phase(x, r, out[0], out[1], whole, NULL);
+    integer_phase(x, r, out, NULL);
     for (size_t i = 0; i < c->n; i++) {
         mpz_sub(x[i], x[i], expected[i]);
         ck_assert_msg(mpz_divisible_p(x[i], qp),
@@ -145,10 +123,10 @@ static void check_exact(ring *r, const ckks_switch_key *key, ckks_basis basis, i
     mpz_clears(P, qp, NULL);
     free(error);
     ckks_free(source);
-    ckks_free(c0);
-    ckks_free(c1);
-    ckks_free(out[0]);
-    ckks_free(out[1]);
+    for (int k = 0; k < 2; k++) {
+        poly_destroy(&in[k]);
+        poly_destroy(&out[k]);
+    }
 }
 
 /* Where primes share limbs, a basis has the limbs of its key, those that are half a shared one
@@ -277,7 +255,7 @@ START_TEST(counters)
     unsigned index[CKKS_MAX_PRIMES];
     ck_assert_uint_eq(ckks_limb_list(r.context, r.chain | r.special, index), limbs + special);
     for (unsigned i = 0; i < limbs + special; i++)
-        bytes += digits * 2 * r.n * r.context->prime[index[i]].width;
+        bytes += digits * 2 * r.n * r.context->modulus[index[i]].width;
     ck_assert_uint_eq(after.key_bytes - before.key_bytes, bytes);
     ckks_ciphertext_destroy(x);
     ring_close(&r);

@@ -68,10 +68,8 @@ static void destroy(world *w)
 
 static uint64_t plaintext_hash(const ckks_plaintext *plain)
 {
-    ckks_ciphertext view = {.context = plain->context,
-                            .basis = plain->basis,
-                            .scale = plain->scale,
-                            .poly = {plain->poly, plain->poly}};
+    ckks_ciphertext view = {
+        .context = plain->context, .scale = plain->scale, .poly = {plain->poly, plain->poly}};
     return ciphertext_hash(&view);
 }
 

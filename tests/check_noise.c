@@ -79,8 +79,8 @@ static void collect_phase(moments *m, const ring *r, const ckks_ciphertext *ct, 
     mpz_t *x = integers_create(r->n), d, modulus;
     mpz_inits(d, modulus, NULL);
     integer_product(d, r, divisor);
-    integer_product(modulus, r, ct->basis);
-    integer_phase(x, r, ct->poly[0], ct->poly[1], ct->basis, NULL);
+    integer_product(modulus, r, ct->poly->basis);
+    integer_phase(x, r, ct->poly, NULL);
     collect(m, r, x, want, d, modulus);
     integers_destroy(x, r->n);
     mpz_clears(d, modulus, NULL);
@@ -97,54 +97,30 @@ static void hold(const char *what, const moments *m, double formula, double inde
                   what, m->sum / m->count);
 }
 
-static uint64_t *new_poly(const ring *r, ckks_basis basis)
-{
-    uint64_t *poly =
-        ckks_alloc(ckks_limb_count(r->context, basis) * r->context->stride * sizeof *poly);
-    ck_assert_ptr_nonnull(poly);
-    return poly;
-}
-
 static void plain_integers(mpz_t *out, const ring *r, const ckks_plaintext *plain, ckks_basis basis)
 {
-    const ckks_context *c = r->context;
-    uint64_t *part = new_poly(r, basis);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    for (unsigned i = 0; i < limbs; i++) {
-        uint64_t *limb = part + i * c->stride;
-        const uint64_t *residues =
-            ckks_limb_range(c, plain->poly, plain->basis, index[i], 0, r->n, limb);
-        if (residues != limb) memcpy(limb, residues, r->n * sizeof *limb);
-    }
-    integers_from_poly(out, r, part, basis);
-    ckks_free(part);
+    ckks_poly part = poly_create(r, basis);
+    ck_assert_ok(ckks_poly_copy(r->context, 1, &part, &plain->poly));
+    integers_from_poly(out, r, &part);
+    poly_destroy(&part);
 }
 
-/* Product of two polynomials over `basis`, pointwise where it belongs: in evaluation form. */
-static void product_integers(mpz_t *out, const ring *r, const uint64_t *a, const uint64_t *b,
-                             ckks_basis basis)
+/* Product of two polynomials over one basis, pointwise where it belongs: in evaluation form. */
+static void product_integers(mpz_t *out, const ring *r, const ckks_poly *a, const ckks_poly *b)
 {
-    const ckks_context *c = r->context;
-    uint64_t *product = new_poly(r, basis);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    for (unsigned i = 0; i < limbs; i++) {
-        size_t at = i * c->stride;
-        c->kernel->mul(&c->prime[index[i]], product + at, a + at, b + at, r->n);
-    }
-    integers_from_poly(out, r, product, basis);
-    ckks_free(product);
+    ckks_poly product = poly_create(r, a->basis);
+    ck_assert_ok(ckks_poly_mul(r->context, 1, &product, a, b));
+    integers_from_poly(out, r, &product);
+    poly_destroy(&product);
 }
 
-static uint64_t *phase_poly(const ring *r, const ckks_ciphertext *ct)
+static ckks_poly phase_poly(const ring *r, const ckks_ciphertext *ct)
 {
     const ckks_context *c = r->context;
-    uint64_t *x = new_poly(r, ct->basis);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, ct->basis, index);
-    for (unsigned i = 0; i < limbs; i++) {
-        size_t at = i * c->stride;
-        c->kernel->mul_add(&c->prime[index[i]], x + at, ct->poly[0] + at, ct->poly[1] + at,
-                           r->secret->ntt + index[i] * c->stride, r->n);
-    }
+    ckks_poly x = poly_create(r, ct->poly->basis);
+    for (unsigned i = 0; i < x.limbs; i++)
+        c->kernel->mul_add(&c->modulus[x.modulus[i]], x.limb[i], ct->poly[0].limb[i],
+                           ct->poly[1].limb[i], ckks_secret_limb(r->secret, x.modulus[i]), r->n);
     return x;
 }
 
@@ -204,14 +180,14 @@ START_TEST(linear)
         /* a plaintext product multiplies the error's variance by the plaintext's squared norm */
         ck_assert_ok(ckks_mul_plain(c, out, a, f));
         plain_integers(p, &r, f, basis);
-        product_integers(want, &r, x->poly, f->poly, basis);
+        product_integers(want, &r, &x->poly, &f->poly);
         collect_phase(&scaled, &r, out, want, 0);
         product_formula += E * norm2(p, r.n) / 3;
 
         /* a rescale rounds both polynomials; all else is divided exactly */
         ck_assert_ok(ckks_rescale(c, r.ws, b, out, next));
         collect_phase(&whole, &r, b, want, basis & ~next);
-        integer_phase(want, &r, out->poly[0], out->poly[1], basis, NULL);
+        integer_phase(want, &r, out->poly, NULL);
         collect_phase(&divided, &r, b, want, basis & ~next);
         ckks_plaintext_destroy(x);
         ckks_plaintext_destroy(y);
@@ -255,9 +231,8 @@ static void rotation_noise(ring *r, const char *name, ckks_basis basis, unsigned
     ckks_basis p = key->request.p, whole = basis | p;
     mpz_t *phase = integers_create(r->n), *moved = integers_create(r->n),
           *x = integers_create(r->n), P, q, one;
-    uint64_t *sum[2] = {new_poly(r, whole), new_poly(r, whole)},
-             *low[2] = {new_poly(r, basis), new_poly(r, basis)};
-    const uint64_t *const source[2] = {sum[0], sum[1]};
+    ckks_poly sum[2] = {poly_create(r, whole), poly_create(r, whole)},
+              low[2] = {poly_create(r, basis), poly_create(r, basis)};
     ckks_ciphertext *ct = new_ciphertext(r), *out = new_ciphertext(r), *other = new_ciphertext(r);
     moments inner = {0, 0, 0}, down = inner, rotated = inner, hoisted = inner;
     char what[96];
@@ -267,18 +242,18 @@ static void rotation_noise(ring *r, const char *name, ckks_basis basis, unsigned
     for (int k = 0; k < 2; k++) {
         ckks_plaintext *plain = random_plain(r, 0x1p24, basis);
         ck_assert_ok(ckks_encrypt(c, r->ws, ct, plain, r->secret, r->rng));
-        integer_phase(phase, r, ct->poly[0], ct->poly[1], basis, NULL);
+        integer_phase(phase, r, ct->poly, NULL);
         integer_automorphism(moved, phase, key->sigma->g, r->n);
 
-        ck_assert_ok(ckks_key_switch(c, r->ws, key, basis, ct->poly[0], NULL, ct->poly[1], sum));
-        integer_phase(x, r, sum[0], sum[1], whole, NULL);
+        ck_assert_ok(ckks_key_switch(c, r->ws, key, &ct->poly[0], NULL, &ct->poly[1], sum));
+        integer_phase(x, r, sum, NULL);
         integer_product(P, r, p);
         integer_product(q, r, whole);
         for (size_t i = 0; i < r->n; i++) mpz_mul(phase[i], moved[i], P);
         collect(&inner, r, x, phase, one, q);
 
-        ck_assert_ok(ckks_divide_round(c, r->ws, low, source, 2, whole, basis));
-        ckks_ciphertext lowered = {.context = c, .basis = basis, .poly = {low[0], low[1]}};
+        ck_assert_ok(ckks_divide_round(c, r->ws, 2, low, sum));
+        ckks_ciphertext lowered = {.context = c, .poly = {low[0], low[1]}};
         collect_phase(&down, r, &lowered, x, p);
 
         ck_assert_ok(ckks_rotate(c, r->ws, r->keys, out, ct, 3));
@@ -302,8 +277,8 @@ static void rotation_noise(ring *r, const char *name, ckks_basis basis, unsigned
     integers_destroy(moved, r->n);
     integers_destroy(x, r->n);
     for (int k = 0; k < 2; k++) {
-        ckks_free(sum[k]);
-        ckks_free(low[k]);
+        poly_destroy(&sum[k]);
+        poly_destroy(&low[k]);
     }
     ckks_ciphertext_destroy(ct);
     ckks_ciphertext_destroy(out);
@@ -330,13 +305,13 @@ static void product_noise(ring *r, const char *name, ckks_basis basis, unsigned 
         ck_assert_ok(ckks_encrypt(c, r->ws, x, mx, r->secret, r->rng));
         ck_assert_ok(ckks_encrypt(c, r->ws, y, my, r->secret, r->rng));
         ck_assert_ok(ckks_mul(c, r->ws, r->keys, out, x, y, 0));
-        uint64_t *px = phase_poly(r, x), *py = phase_poly(r, y);
-        product_integers(want, r, px, py, basis);
-        ckks_free(px);
-        ckks_free(py);
+        ckks_poly px = phase_poly(r, x), py = phase_poly(r, y);
+        product_integers(want, r, &px, &py);
+        poly_destroy(&px);
+        poly_destroy(&py);
         collect_phase(&switched, r, out, want, 0);
         ck_assert_ok(ckks_mul(c, r->ws, r->keys, out, x, y, 1));
-        product_integers(want, r, mx->poly, my->poly, basis);
+        product_integers(want, r, &mx->poly, &my->poly);
         collect_phase(&scaled, r, out, want, top);
         plain_integers(a, r, mx, basis);
         plain_integers(b, r, my, basis);

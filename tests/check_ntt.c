@@ -15,7 +15,7 @@ static const unsigned sizes[] = {18, 20, 24, 28, 30, 32, 36, 40, 43, 44, 45, 46,
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /* powers[e] = psi^e for e < 2n. */
-static uint64_t *powers_of_psi(const ckks_prime *p)
+static uint64_t *powers_of_psi(const ckks_modulus *p)
 {
     size_t n = (size_t)1 << p->log_n;
     uint64_t *powers = limb_alloc(2 * n);
@@ -32,7 +32,7 @@ static uint64_t evaluate(const uint64_t *a, size_t n, uint64_t x, uint64_t p)
 }
 
 /* All positions of the transform of `a` for small rings, some for large ones; then back. */
-static void check_limb(const ckks_kernel *k, const ckks_prime *p, const uint64_t *powers,
+static void check_limb(const ckks_kernel *k, const ckks_modulus *p, const uint64_t *powers,
                        const uint64_t *a, const char *what)
 {
     size_t n = (size_t)1 << p->log_n, step = n <= 256 ? 1 : n / 2 - 1;
@@ -52,7 +52,7 @@ static void check_limb(const ckks_kernel *k, const ckks_prime *p, const uint64_t
 }
 
 /* X^j has the value psi^(j e) everywhere: checks every position of any ring at little cost. */
-static void check_monomial(const ckks_kernel *k, const ckks_prime *p, const uint64_t *powers,
+static void check_monomial(const ckks_kernel *k, const ckks_modulus *p, const uint64_t *powers,
                            size_t j)
 {
     size_t n = (size_t)1 << p->log_n;
@@ -73,7 +73,7 @@ static void check_ring(const ckks_kernel *k, uint64_t prime, unsigned log_n)
 {
     static const char *const names[PATTERNS] = {"zeros",       "ones",  "all p - 1",
                                                 "alternating", "edges", "random"};
-    ckks_prime p = ring_prime(k, prime, log_n);
+    ckks_modulus p = ring_prime(k, prime, log_n);
     size_t n = (size_t)1 << log_n;
     uint64_t *powers = powers_of_psi(&p), *a = limb_alloc(n);
     for (enum pattern pattern = n > 4096 ? EDGES : ZEROS; pattern < PATTERNS; pattern++) {
@@ -131,7 +131,8 @@ static void compare_ring(const ckks_kernel *k, uint64_t prime, unsigned log_n)
     enum { LIMBS = PATTERNS };
     uint64_t *a[LIMBS], *b[LIMBS], *c[LIMBS];
     size_t n = (size_t)1 << log_n;
-    ckks_prime p = ring_prime(k, prime, log_n), q = ring_prime(&ckks_kernel_portable, prime, log_n);
+    ckks_modulus p = ring_prime(k, prime, log_n),
+                 q = ring_prime(&ckks_kernel_portable, prime, log_n);
     for (size_t i = 0; i < LIMBS; i++) {
         a[i] = limb_alloc(n), b[i] = limb_alloc(n), c[i] = limb_alloc(n);
         fill_pattern(a[i], n, (enum pattern)i, prime);
@@ -222,7 +223,7 @@ START_TEST(products)
             uint64_t prime = modulus_below((uint64_t)1 << sizes[s], log_n, _i % 2);
             if (!prime) continue;
             size_t n = (size_t)1 << log_n;
-            ckks_prime p = ring_prime(k, prime, log_n);
+            ckks_modulus p = ring_prime(k, prime, log_n);
             uint64_t *a = limb_alloc(n), *b = limb_alloc(n), *c = limb_alloc(n);
             for (enum pattern pattern = ALTERNATING; pattern < PATTERNS; pattern++) {
                 fill_pattern(a, n, pattern, prime);
@@ -253,7 +254,7 @@ START_TEST(data_order)
         }
     const ckks_kernel *k = tables[_i];
     uint64_t prime = prime_below((uint64_t)1 << 40, 10), a[1024], *limb = a;
-    ckks_prime p = ring_prime(k, prime, 10);
+    ckks_modulus p = ring_prime(k, prime, 10);
     for (unsigned log_gap = 1; log_gap <= 3; log_gap++) {
         for (size_t i = 0; i < 1024; i++)
             a[i] = i & ((1u << log_gap) - 1) ? 0 : random_word() % prime;

@@ -27,6 +27,17 @@ static ring mixed_ring(unsigned log_n, int shared)
     return r;
 }
 
+/* Prepares a polynomial in coefficient form for conversion; v: one limb. */
+static ckks_conversion convert_from(const ckks_context *c, const ckks_poly *x, uint64_t *v)
+{
+    ckks_conversion cv = {.y = *x, .v = v};
+    for (unsigned i = 0; i < x->limbs; i++)
+        c->kernel->mul_scalar(&c->modulus[x->modulus[i]], x->limb[i], x->limb[i],
+                              ckks_conversion_factor(c, x->basis, x->modulus[i]), c->n);
+    ckks_conversion_overflows(&cv, 1, c);
+    return cv;
+}
+
 /* x mod t of pairs of residues of two small primes, centred: v has no tie and double precision
  * decides every case. */
 START_TEST(conversion_exhaustive)
@@ -37,32 +48,33 @@ START_TEST(conversion_exhaustive)
     spec.special_bits = 40;
     ring_open(&r, &spec, tables[_i]->name);
     const ckks_context *c = r.context;
-    int64_t p = (int64_t)c->prime[0].p, q = (int64_t)c->prime[1].p, t = (int64_t)c->prime[2].p;
-    uint64_t *limbs = ckks_alloc(4 * c->stride * sizeof *limbs), *v = limbs + 2 * c->stride,
-             *out = limbs + 3 * c->stride;
-    const unsigned target = 2;
-    ck_assert_ptr_nonnull(limbs);
+    int64_t p = (int64_t)c->modulus[0].p, q = (int64_t)c->modulus[1].p,
+            t = (int64_t)c->modulus[2].p;
+    ckks_poly x = poly_create(&r, 3), out = poly_create(&r, 4), v = poly_create(&r, 4);
+    const unsigned target = 0;
     /* every 64th row of residue pairs, from a random one on, and the rows around the middle */
     for (int64_t a = (int64_t)(random_word() % 64); a < p;
          a += (a > p / 2 - 64 && a < p / 2 + 4) ? 1 : 64)
         for (int64_t b = 0; b < q; b += (int64_t)c->n) {
-            ckks_conversion cv;
             for (size_t j = 0; j < c->n; j++) {
-                limbs[j] = (uint64_t)a;
-                limbs[c->stride + j] = (uint64_t)((b + (int64_t)j) % q);
+                x.limb[0][j] = (uint64_t)a;
+                x.limb[1][j] = (uint64_t)((b + (int64_t)j) % q);
             }
-            ckks_conversion_init(&cv, c, 3, limbs, v);
-            ckks_conversion_apply(&cv, c, &target, 1, &out);
+            ckks_conversion cv = convert_from(c, &x, v.limb[0]);
+            ckks_conversion_apply(&cv, c, &out, &target, 1);
             int64_t inverse = (int64_t)c->inverse[0][1];
             for (size_t j = 0; j < c->n; j++) {
                 int64_t y = (b + (int64_t)j) % q,
-                        x = a + p * ((((y - a) % q + q) % q) * inverse % q);
-                if (2 * x > p * q) x -= p * q;
-                ck_assert_msg((int64_t)out[j] == (x % t + t) % t,
-                              "residues %" PRId64 ", %" PRId64 " give %" PRIu64, a, y, out[j]);
+                        z = a + p * ((((y - a) % q + q) % q) * inverse % q);
+                if (2 * z > p * q) z -= p * q;
+                ck_assert_msg((int64_t)out.limb[0][j] == (z % t + t) % t,
+                              "residues %" PRId64 ", %" PRId64 " give %" PRIu64, a, y,
+                              out.limb[0][j]);
             }
         }
-    ckks_free(limbs);
+    poly_destroy(&x);
+    poly_destroy(&out);
+    poly_destroy(&v);
     ring_close(&r);
 }
 END_TEST
@@ -112,37 +124,36 @@ static int decidable(const mpz_t x, const mpz_t d)
 static void check_conversion(const ring *r, ckks_basis from, gmp_randstate_t state)
 {
     const ckks_context *c = r->context;
-    unsigned index[CKKS_MAX_PRIMES], target[CKKS_MAX_PRIMES];
-    unsigned count = ckks_limb_list(c, from, index),
-             targets = ckks_limb_list(c, (r->chain | r->special) & ~from, target);
+    unsigned target[CKKS_MAX_PRIMES];
     mpz_t *x = integers_create(c->n), d, other;
-    uint64_t *limbs = ckks_alloc((count + 1 + targets) * c->stride * sizeof *limbs),
-             *v = limbs + count * c->stride, *out[CKKS_MAX_PRIMES];
-    ck_assert_ptr_nonnull(limbs);
+    ckks_poly y = poly_create(r, from), v = poly_create(r, 1),
+              out = poly_create(r, (r->chain | r->special) & ~from);
     mpz_inits(d, other, NULL);
     integer_product(d, r, from);
     fill_range(x, c->n, d, state);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < y.limbs; i++)
         for (size_t j = 0; j < c->n; j++)
-            limbs[i * c->stride + j] = mpz_fdiv_ui(x[j], c->prime[index[i]].p);
-    for (unsigned t = 0; t < targets; t++) out[t] = v + (t + 1) * c->stride;
-    ckks_conversion cv;
-    ckks_conversion_init(&cv, c, from, limbs, v);
-    ckks_conversion_apply(&cv, c, target, targets, out);
+            y.limb[i][j] = mpz_fdiv_ui(x[j], c->modulus[y.modulus[i]].p);
+    for (unsigned t = 0; t < out.limbs; t++) target[t] = t;
+    ckks_conversion cv = convert_from(c, &y, v.limb[0]);
+    ckks_conversion_apply(&cv, c, &out, target, out.limbs);
     for (size_t j = 0; j < c->n; j++) {
         int exact = 1, wrapped = 1;
         if (mpz_sgn(x[j]) > 0)
             mpz_sub(other, x[j], d);
         else
             mpz_add(other, x[j], d);
-        for (unsigned t = 0; t < targets; t++) {
-            exact &= out[t][j] == mpz_fdiv_ui(x[j], c->prime[target[t]].p);
-            wrapped &= out[t][j] == mpz_fdiv_ui(other, c->prime[target[t]].p);
+        for (unsigned t = 0; t < out.limbs; t++) {
+            uint64_t m = c->modulus[out.modulus[t]].p;
+            exact &= out.limb[t][j] == mpz_fdiv_ui(x[j], m);
+            wrapped &= out.limb[t][j] == mpz_fdiv_ui(other, m);
         }
         if (!exact && (decidable(x[j], d) || !wrapped))
             ck_abort_msg("from basis %#" PRIx64 ": coefficient %zu is wrong", from, j);
     }
-    ckks_free(limbs);
+    poly_destroy(&y);
+    poly_destroy(&v);
+    poly_destroy(&out);
     integers_destroy(x, c->n);
     mpz_clears(d, other, NULL);
 }
@@ -181,33 +192,29 @@ static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size
 {
     const ckks_context *c = r->context;
     enum { MOST = 3 };
-    size_t limbs = ckks_limb_count(c, basis), keeps = ckks_limb_count(c, remaining);
-    uint64_t *block = ckks_alloc(count * (limbs + keeps) * c->stride * sizeof *block), *in[MOST],
-             *out[MOST];
+    ckks_poly in[MOST], out[MOST];
     mpz_t *x[MOST], *y = integers_create(c->n), q, d, kept, rest;
-    ck_assert_ptr_nonnull(block);
     mpz_inits(q, d, kept, rest, NULL);
     integer_product(q, r, basis);
     integer_product(d, r, basis & ~remaining);
     integer_product(kept, r, remaining);
     for (size_t k = 0; k < count; k++) {
-        in[k] = block + k * limbs * c->stride;
-        out[k] = block + (count * limbs + k * keeps) * c->stride;
+        in[k] = poly_create(r, basis);
+        out[k] = poly_create(r, remaining);
         x[k] = integers_create(c->n);
         fill_range(x[k], c->n, q, state);
         /* the divisor's own ties and their neighbours */
         mpz_fdiv_q_2exp(x[k][9], d, 1);
         mpz_add_ui(x[k][10], x[k][9], 1);
         mpz_neg(x[k][11], x[k][9]);
-        poly_from_integers(r, in[k], basis, x[k]);
+        poly_from_integers(r, &in[k], x[k]);
     }
     ckks_mark mark = ckks_workspace_mark(r->ws);
-    ck_assert_ok(
-        ckks_divide_round(c, r->ws, out, (const uint64_t *const *)in, count, basis, remaining));
+    ck_assert_ok(ckks_divide_round(c, r->ws, count, out, in));
     ckks_mark after = ckks_workspace_mark(r->ws);
     ck_assert(mark.current == after.current && mark.used == after.used);
     for (size_t k = 0; k < count; k++) {
-        integers_from_poly(y, r, out[k], remaining);
+        integers_from_poly(y, r, &out[k]);
         for (size_t j = 0; j < c->n; j++) {
             /* x - D y = the centred rest, up to the wrap of doubles */
             mpz_set(rest, x[k][j]);
@@ -232,8 +239,9 @@ static void check_division(ring *r, ckks_basis basis, ckks_basis remaining, size
             }
         }
         integers_destroy(x[k], c->n);
+        poly_destroy(&in[k]);
+        poly_destroy(&out[k]);
     }
-    ckks_free(block);
     integers_destroy(y, c->n);
     mpz_clears(q, d, kept, rest, NULL);
 }

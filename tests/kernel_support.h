@@ -119,9 +119,9 @@ static uint64_t root_of_product(uint64_t p, unsigned log_n)
 
 /* The ring's modulus under `kernel`; psi is the first root found, which is the same for every
  * table. */
-static ckks_prime ring_prime(const ckks_kernel *kernel, uint64_t p, unsigned log_n)
+static ckks_modulus ring_prime(const ckks_kernel *kernel, uint64_t p, unsigned log_n)
 {
-    ckks_prime r;
+    ckks_modulus r;
     memset(&r, 0, sizeof r);
     r.p = p;
     r.log_n = log_n;

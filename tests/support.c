@@ -198,11 +198,11 @@ void decrypt(ring *r, ckks_complex *values, const ckks_ciphertext *ct)
 uint64_t ciphertext_hash(const ckks_ciphertext *ct)
 {
     const ckks_context *c = ct->context;
-    unsigned limbs = ckks_limb_count(c, ct->basis);
-    uint64_t word[2 * CKKS_MAX_PRIMES + 2] = {ct->basis};
+    unsigned limbs = ct->poly->limbs;
+    uint64_t word[2 * CKKS_MAX_PRIMES + 2] = {ct->poly->basis};
     memcpy(&word[1], &ct->scale, sizeof word[1]);
     for (unsigned i = 0; i < 2 * limbs; i++) {
-        const uint64_t *limb = ct->poly[i % 2] + i / 2 * c->stride;
+        const uint64_t *limb = ct->poly[i % 2].limb[i / 2];
         word[2 + i] = XXH3_64bits(limb, c->n * sizeof *limb);
     }
     return XXH3_64bits(word, (2 * limbs + 2) * sizeof word[0]);
@@ -266,7 +266,7 @@ double bootstrap_sine(double w, double eps)
 void centred_limb(const ring *r, int64_t *out, const uint64_t *limb, unsigned prime)
 {
     const ckks_context *c = r->context;
-    const ckks_prime *p = &c->prime[prime];
+    const ckks_modulus *p = &c->modulus[prime];
     uint64_t *x = ckks_alloc(c->n * sizeof *x);
     ck_assert_ptr_nonnull(x);
     memcpy(x, limb, c->n * sizeof *x);
@@ -283,13 +283,35 @@ void centred_phase(const ring *r, int64_t *out, const ckks_ciphertext *ct, unsig
     ck_assert_ptr_nonnull(x);
     uint64_t *y = ckks_alloc(2 * c->n * sizeof *y);
     ck_assert_ptr_nonnull(y);
-    c->kernel->mul_add(&c->prime[prime], x,
-                       ckks_limb_range(c, ct->poly[0], ct->basis, prime, 0, c->n, y),
-                       ckks_limb_range(c, ct->poly[1], ct->basis, prime, 0, c->n, y + c->n),
+    c->kernel->mul_add(&c->modulus[prime], x, ckks_poly_range(c, &ct->poly[0], prime, 0, c->n, y),
+                       ckks_poly_range(c, &ct->poly[1], prime, 0, c->n, y + c->n),
                        r->secret->ntt + prime * c->stride, c->n);
     centred_limb(r, out, x, prime);
     ckks_free(x);
     ckks_free(y);
+}
+
+ckks_poly poly_create(const ring *r, ckks_basis basis)
+{
+    ckks_poly p;
+    uint64_t *block = ckks_alloc(ckks_poly_bytes(r->context, basis));
+    ck_assert_ptr_nonnull(block);
+    ckks_poly_lay(&p, r->context, basis, block);
+    return p;
+}
+
+ckks_poly poly_random(const ring *r, ckks_basis basis)
+{
+    ckks_poly p = poly_create(r, basis);
+    for (unsigned i = 0; i < p.limbs; i++)
+        for (size_t j = 0; j < r->n; j++)
+            p.limb[i][j] = random_word() % r->context->modulus[p.modulus[i]].p;
+    return p;
+}
+
+void poly_destroy(ckks_poly *p)
+{
+    ckks_free(p->limb[0]);
 }
 
 #ifdef HAVE_GMP
@@ -324,21 +346,20 @@ void integer_centre(mpz_t x, const mpz_t modulus)
     mpz_clear(twice);
 }
 
-void integers_from_poly(mpz_t *out, const ring *r, const uint64_t *poly, ckks_basis basis)
+void integers_from_poly(mpz_t *out, const ring *r, const ckks_poly *p)
 {
     const ckks_context *c = r->context;
     uint64_t *limb = ckks_alloc(c->n * sizeof *limb);
     mpz_t whole, cofactor, inverse, prime;
     ck_assert_ptr_nonnull(limb);
     mpz_inits(whole, cofactor, inverse, prime, NULL);
-    integer_product(whole, r, basis);
+    integer_product(whole, r, p->basis);
     for (size_t i = 0; i < c->n; i++) mpz_set_ui(out[i], 0);
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    for (unsigned k = 0; k < limbs; k++) {
-        unsigned t = index[k];
-        memcpy(limb, poly + k * c->stride, c->n * sizeof *limb);
-        c->kernel->ntt_inverse(&c->prime[t], &limb, 1);
-        mpz_set_ui(prime, c->prime[t].p);
+    for (unsigned k = 0; k < p->limbs; k++) {
+        unsigned t = p->modulus[k];
+        memcpy(limb, p->limb[k], c->n * sizeof *limb);
+        c->kernel->ntt_inverse(&c->modulus[t], &limb, 1);
+        mpz_set_ui(prime, c->modulus[t].p);
         mpz_divexact(cofactor, whole, prime);
         mpz_invert(inverse, cofactor, prime);
         mpz_mul(cofactor, cofactor, inverse);
@@ -349,33 +370,27 @@ void integers_from_poly(mpz_t *out, const ring *r, const uint64_t *poly, ckks_ba
     ckks_free(limb);
 }
 
-void poly_from_integers(const ring *r, uint64_t *poly, ckks_basis basis, mpz_t *x)
+void poly_from_integers(const ring *r, const ckks_poly *p, mpz_t *x)
 {
     const ckks_context *c = r->context;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    for (unsigned k = 0; k < limbs; k++) {
-        unsigned t = index[k];
-        uint64_t *limb = poly + k * c->stride;
-        for (size_t i = 0; i < c->n; i++) limb[i] = mpz_fdiv_ui(x[i], c->prime[t].p);
-        c->kernel->ntt_forward(&c->prime[t], &limb, 1);
+    for (unsigned k = 0; k < p->limbs; k++) {
+        const ckks_modulus *m = &c->modulus[p->modulus[k]];
+        uint64_t *limb = p->limb[k];
+        for (size_t i = 0; i < c->n; i++) limb[i] = mpz_fdiv_ui(x[i], m->p);
+        c->kernel->ntt_forward(m, &limb, 1);
     }
 }
 
-void integer_phase(mpz_t *out, const ring *r, const uint64_t *c0, const uint64_t *c1,
-                   ckks_basis basis, const uint64_t *s2)
+void integer_phase(mpz_t *out, const ring *r, const ckks_poly ct[2], const uint64_t *s2)
 {
     const ckks_context *c = r->context;
     if (!s2) s2 = r->secret->ntt;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    uint64_t *sum = ckks_alloc(limbs * c->stride * sizeof *sum);
-    ck_assert_ptr_nonnull(sum);
-    for (unsigned k = 0; k < limbs; k++) {
-        size_t at = k * c->stride;
-        c->kernel->mul_add(&c->prime[index[k]], sum + at, c0 + at, c1 + at,
-                           s2 + index[k] * c->stride, c->n);
-    }
-    integers_from_poly(out, r, sum, basis);
-    ckks_free(sum);
+    ckks_poly sum = poly_create(r, ct->basis);
+    for (unsigned k = 0; k < sum.limbs; k++)
+        c->kernel->mul_add(&c->modulus[sum.modulus[k]], sum.limb[k], ct[0].limb[k], ct[1].limb[k],
+                           s2 + sum.modulus[k] * c->stride, c->n);
+    integers_from_poly(out, r, &sum);
+    poly_destroy(&sum);
 }
 
 void negacyclic_product(mpz_t *out, mpz_t *a, mpz_t *b, size_t n)

@@ -138,17 +138,21 @@ void centred_limb(const ring *r, int64_t *out, const uint64_t *limb, unsigned pr
 /* Residues of c0 + c1 s modulo one prime of the ciphertext, centred. */
 void centred_phase(const ring *r, int64_t *out, const ckks_ciphertext *ct, unsigned prime);
 
+/* A polynomial with memory of its own; random: with uniform residues. */
+ckks_poly poly_create(const ring *r, ckks_basis basis);
+ckks_poly poly_random(const ring *r, ckks_basis basis);
+void poly_destroy(ckks_poly *p);
+
 #ifdef HAVE_GMP
 mpz_t *integers_create(size_t count);
 void integers_destroy(mpz_t *x, size_t count);
 void integer_product(mpz_t out, const ring *r, ckks_basis basis);
 void integer_centre(mpz_t x, const mpz_t modulus); /* into (-modulus / 2, modulus / 2] */
-/* Centred integers of a polynomial over `basis` in evaluation form, and its inverse. */
-void integers_from_poly(mpz_t *out, const ring *r, const uint64_t *poly, ckks_basis basis);
-void poly_from_integers(const ring *r, uint64_t *poly, ckks_basis basis, mpz_t *x);
-/* c0 + c1 s, centred. s2 (evaluation form over all primes) NULL: the ring's secret. */
-void integer_phase(mpz_t *out, const ring *r, const uint64_t *c0, const uint64_t *c1,
-                   ckks_basis basis, const uint64_t *s2);
+/* Centred integers of a polynomial, and its inverse. */
+void integers_from_poly(mpz_t *out, const ring *r, const ckks_poly *p);
+void poly_from_integers(const ring *r, const ckks_poly *p, mpz_t *x);
+/* ct[0] + ct[1] s, centred. s2 (evaluation form over all primes) NULL: the ring's secret. */
+void integer_phase(mpz_t *out, const ring *r, const ckks_poly ct[2], const uint64_t *s2);
 /* a b modulo X^n + 1. */
 void negacyclic_product(mpz_t *out, mpz_t *a, mpz_t *b, size_t n);
 /* a(X^g) modulo X^n + 1. */

@@ -37,10 +37,11 @@
 #define CKKS_MAX_TERMS      32u /* most terms of one inner product or combination */
 #define CKKS_MAX_SWITCHES   8u  /* most key switches of one inner product */
 
-/* One modulus of a ring of degree n, with the tables of the kernel that initialised it. Read-only
- * after prime_init. A product of primes that are 1 mod 2n serves as well as a prime: no function
- * divides by anything but powers of two and psi, which are units of either. */
-typedef struct ckks_prime {
+/* One modulus of a ring of degree n, a prime or the product of two that share a limb, with its
+ * constants and the tables of the kernel that initialised it. Read-only after prime_init. A product
+ * of primes that are 1 mod 2n serves as well as a prime: no function divides by anything but powers
+ * of two and psi, which are units of either. */
+typedef struct ckks_modulus {
     uint64_t p; /* prime, or a product of primes, = 1 mod 2n; 2n < p < 2^50 */
     /* primitive 2n-th root of unity modulo every prime of p: the smallest one, so that all tables
      * agree */
@@ -49,10 +50,15 @@ typedef struct ckks_prime {
     unsigned bits;  /* bit length of p */
     unsigned width; /* bytes of a packed residue: 4 if p < 2^32, else 8 */
     unsigned log_n;
+    /* the primes whose product it is, one bit each (ckks_basis); kernels do not look at it */
+    uint64_t primes;
     /* owned by the kernel: twiddles, their companions and reduction constants */
     void *tables;
     void *tally; /* of a table that counts (tally.h), else NULL */
-} ckks_prime;
+} ckks_modulus;
+
+/* The name under which the kernels know it. */
+typedef ckks_modulus ckks_prime;
 
 /* Galois automorphism X -> X^g acting on evaluation form: (sigma a)[i] = a[source[i]]. A block of
  * 64 positions comes from one block of 64 (log_n >= 6): block[b] = source[64 b] keeps what
@@ -79,45 +85,46 @@ typedef struct ckks_kernel {
 
     /* Fills p->tables (and nothing else) for p->p, p->psi, p->log_n. NOMEM leaves p->tables
      * NULL. */
-    fhola_status (*prime_init)(ckks_prime *p);
-    void (*prime_clear)(ckks_prime *p);
+    fhola_status (*prime_init)(ckks_modulus *p);
+    void (*prime_clear)(ckks_modulus *p);
 
     /* In place, `count` limbs of one prime (one twiddle table serves all). Coefficients are in
      * natural order. */
-    void (*ntt_forward)(const ckks_prime *p, uint64_t *const limbs[], size_t count);
-    void (*ntt_inverse)(const ckks_prime *p, uint64_t *const limbs[], size_t count);
+    void (*ntt_forward)(const ckks_modulus *p, uint64_t *const limbs[], size_t count);
+    void (*ntt_inverse)(const ckks_modulus *p, uint64_t *const limbs[], size_t count);
     /* out = c times the inverse transform of one limb; the scalar costs nothing. out is in or
      * disjoint from it. */
-    void (*ntt_inverse_scaled)(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c);
+    void (*ntt_inverse_scaled)(const ckks_modulus *p, uint64_t *out, const uint64_t *in,
+                               uint64_t c);
 
     /* Element-wise on `count` residues; count is a multiple of 8. Scalars are canonical. */
-    void (*add)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+    void (*add)(const ckks_modulus *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
                 size_t count);
-    void (*sub)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+    void (*sub)(const ckks_modulus *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
                 size_t count);
-    void (*mul)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+    void (*mul)(const ckks_modulus *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
                 size_t count);
-    void (*mul_add)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+    void (*mul_add)(const ckks_modulus *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
                     const uint64_t *b, size_t count);
-    void (*add_scalar)(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c,
+    void (*add_scalar)(const ckks_modulus *p, uint64_t *out, const uint64_t *a, uint64_t c,
                        size_t count);
-    void (*mul_scalar)(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t c,
+    void (*mul_scalar)(const ckks_modulus *p, uint64_t *out, const uint64_t *a, uint64_t c,
                        size_t count);
-    void (*mul_scalar_add)(const ckks_prime *p, uint64_t *out, const uint64_t *acc,
+    void (*mul_scalar_add)(const ckks_modulus *p, uint64_t *out, const uint64_t *acc,
                            const uint64_t *a, uint64_t c, size_t count);
     /* out = (a - b) c : the last step of mod_down and rescale. */
-    void (*sub_mul_scalar)(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
-                           uint64_t c, size_t count);
+    void (*sub_mul_scalar)(const ckks_modulus *p, uint64_t *out, const uint64_t *a,
+                           const uint64_t *b, uint64_t c, size_t count);
 
     /* Tensor product of two ciphertexts: d0 = a0 b0, d1 = a0 b1 + a1 b0, d2 = a1 b1. (b0, b1) may
      * be (a0, a1). */
-    void (*tensor)(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2,
+    void (*tensor)(const ckks_modulus *p, uint64_t *d0, uint64_t *d1, uint64_t *d2,
                    const uint64_t *a0, const uint64_t *a1, const uint64_t *b0, const uint64_t *b1,
                    size_t count);
 
     /* out = sigma(a) on whole limbs, out and a disjoint; out = acc + sigma(a) when acc is not NULL
      * (acc may be out). */
-    void (*permute)(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
+    void (*permute)(const ckks_modulus *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
                     const ckks_automorphism *sigma);
 
     /* Key-switch inner product on the positions from .. from + count - 1 of a limb, which are whole
@@ -127,7 +134,7 @@ typedef struct ckks_kernel {
      * At most CKKS_MAX_SWITCHES terms with CKKS_MAX_TERMS digits in all. Key limbs are packed:
      * uint32_t words when p->width is 4, uint64_t words when it is 8. The outputs are disjoint from
      * everything else. */
-    void (*inner_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+    void (*inner_product)(const ckks_modulus *p, uint64_t *out0, uint64_t *out1, size_t from,
                           size_t count, size_t terms, const ckks_switch_term term[],
                           uint64_t factor, int accumulate);
 
@@ -138,7 +145,7 @@ typedef struct ckks_kernel {
      * X^(2^log_gap), log_gap <= 3, holds n >> log_gap words, vector w (8 words) of the packed limb
      * standing for the 2^log_gap vectors from w << log_gap on (log_n >= 6; for log_n < 6 log_gap is
      * 0). x1 may be NULL: then only out0 is computed. */
-    void (*plain_product)(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
+    void (*plain_product)(const ckks_modulus *p, uint64_t *out0, uint64_t *out1, size_t count,
                           size_t terms, const void *const plain[], unsigned log_gap,
                           const uint64_t *const x0[], const uint64_t *const x1[], int accumulate);
 
@@ -146,7 +153,7 @@ typedef struct ckks_kernel {
      * evaluation:
      *   out[t][j] = sum_i weight[t][i] * y[i][j] mod primes[t],  weight[t][i] < p_t, y below 2^50 (any modulus), terms <= 32.
      * out[t] is disjoint from every y. */
-    void (*combine)(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
+    void (*combine)(const ckks_modulus *const primes[], size_t targets, uint64_t *const out[],
                     size_t terms, const uint64_t *const y[], const uint64_t *const weight[],
                     size_t count);
 
@@ -157,7 +164,7 @@ typedef struct ckks_kernel {
                      size_t count);
 
     /* out = x mod p, canonical, for signed 64-bit x with |x| < 2^62. */
-    void (*reduce_signed)(const ckks_prime *p, uint64_t *out, const int64_t *x, size_t count);
+    void (*reduce_signed)(const ckks_modulus *p, uint64_t *out, const int64_t *x, size_t count);
 } ckks_kernel;
 
 extern const ckks_kernel ckks_kernel_portable;

@@ -36,7 +36,7 @@ typedef struct ckks_tally {
     atomic_ullong key_bytes, plain_bytes;
 } ckks_tally;
 
-/* The primes of a counting table point to the tally (ckks_prime.tally). NULL when there is no
+/* The primes of a counting table point to the tally (ckks_modulus.tally). NULL when there is no
  * memory. */
 ckks_tally *ckks_tally_create(const ckks_kernel *kernel);
 void ckks_tally_destroy(ckks_tally *tally);
