@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")"
 picture=${1:-nn/data/cat.ppm}
 
-echo "== 1/3 packages: a C compiler, make, the autotools, xxHash (header) and libpng (optional PNG input)"
-.ci/install.sh gcc libc6-dev make autoconf automake libtool pkgconf libxxhash-dev libpng-dev
+echo "== 1/3 packages: a C compiler, make, the autotools, xxHash (header) and libpng and libjpeg (optional: PNG and JPEG input)"
+.ci/install.sh gcc libc6-dev make autoconf automake libtool pkgconf libxxhash-dev libpng-dev libjpeg-dev
 
 echo "== 2/3 building in build/demo"
 .ci/build.sh build/demo

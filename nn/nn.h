@@ -76,6 +76,9 @@ const char *nn_model_class(const nn_model *model, size_t index);
  * values in [0, 1], planar. FHOLA_IO, FHOLA_FORMAT (not a PPM, truncated, larger than 2^26
  * pixels). */
 FHOLA_WARN_UNUSED fhola_status nn_picture_read(double *rgb, const char *path);
+/* The same from the bytes of such a file; `name` goes into messages. */
+FHOLA_WARN_UNUSED fhola_status nn_picture_decode(double *rgb, const unsigned char *bytes,
+                                                 size_t length, const char *name);
 
 /* Resamples width x height pixels (3 bytes each, row by row) to 32 x 32 by area averaging: each new
  * pixel is the mean of the part of the picture it covers. FHOLA_PARAM unless both sides are 1 to

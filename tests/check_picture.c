@@ -41,6 +41,31 @@ START_TEST(reads_both_kinds_of_ppm)
 }
 END_TEST
 
+START_TEST(reads_headers_of_other_systems)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } same[] = {
+        {"P6\r\n2 1\r\n255\r\n\x01\x02\x03\xff\x80\n", 21},
+        {"P6 # a comment\r2 1\r255\r\x01\x02\x03\xff\x80\n", 30},
+        {"P6\n2 1\n255\r\n\x01\x02\x03\xff\x80\n", 19},
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        nn_image image = {0};
+        succeed(decode(&image, same[i].bytes, same[i].length));
+        ck_assert_uint_eq(image.width, 2);
+        ck_assert_int_eq(memcmp(image.pixels, "\x01\x02\x03\xff\x80\n", 6), 0);
+        free(image.pixels);
+    }
+    /* the first pixel is the LF */
+    nn_image image = {0};
+    succeed(decode(&image, "P6 1 1 255\r\n\x02\x03", 14));
+    ck_assert_int_eq(memcmp(image.pixels, "\n\x02\x03", 3), 0);
+    free(image.pixels);
+}
+END_TEST
+
 static const struct {
     const char *bytes, *message;
 } wrong[] = {{"", "neither P6 nor P3"},
@@ -173,6 +198,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("picture");
     tcase_add_test(tcase, reads_both_kinds_of_ppm);
+    tcase_add_test(tcase, reads_headers_of_other_systems);
     tcase_add_loop_test(tcase, refuses_the_rest, 0, (int)(sizeof wrong / sizeof wrong[0]));
     tcase_add_test(tcase, small_pictures_stay_as_they_are);
     tcase_add_loop_test(tcase, averages_areas, 0, 6);

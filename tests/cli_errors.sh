@@ -252,9 +252,9 @@ END
 expect 7 "$fhola" encrypt secret.key n.fhola -o x.ct << 'END'
 fhola encrypt: malformed data: n.fhola: not a PPM picture (it starts with neither P6 nor P3)
 END
-printf '\377\330\377\340 and so on' > photo.jpg
-expect 7 "$fhola" encrypt secret.key photo.jpg -o x.ct << 'END'
-fhola encrypt: malformed data: photo.jpg: a JPEG file; what can be read are PPM and PNG files
+printf '\377\330\377\340 and so on' > cut.jpg
+expect 7 "$fhola" encrypt secret.key cut.jpg -o x.ct << 'END'
+fhola encrypt: malformed data: cut.jpg: JPEGERROR
 END
 cp secret.key flipped.key
 change flipped.key 6000 125

@@ -191,6 +191,11 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, cons
                                                    const char *plan_path, const char *params_name);
 void nn_cmd_network_clear(nn_cmd_network *network);
 
+/* A whole file, or with "-" standard input: opened once and read to its end, pipes too. *bytes is to
+ * be freed, after ckks_wipe if it is secret. FHOLA_IO; FHOLA_FORMAT: longer than `limit`. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_read_input(unsigned char **bytes, size_t *length,
+                                                 const char *path, size_t limit);
+
 /* Reads a picture of any format the program knows; with record >= 0, that record of a CIFAR
  * batch. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record);

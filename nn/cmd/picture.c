@@ -1,76 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pictures: PNG through libpng where the program is built with it, everything else by the
- * library. */
-#define _POSIX_C_SOURCE 200809L
-#include <stdio.h>
+/* Pictures: PNG and JPEG through libraries where the program is built with them (decode.h), PPM and
+ * records of CIFAR batches by fhola's own. */
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#ifdef HAVE_PNG
-#include <png.h>
-#endif
-
+#include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/decode.h"
 
-#define MAX_SIDE   65535u
-#define MAX_PIXELS ((size_t)1 << 26)
+#define MAX_FILE ((size_t)1 << 28)
 
-static bool begins_with(const char *path, const char *signature, size_t length)
+void nn_cmd_pixels_clear(nn_cmd_pixels *image)
 {
-    char start[8];
-    FILE *file = fopen(path, "rb");
-    bool found =
-        file && fread(start, 1, length, file) == length && memcmp(start, signature, length) == 0;
-    if (file) (void)fclose(file);
-    return found;
+    if (image->pixels) ckks_wipe(image->pixels, 3 * image->width * image->height);
+    free(image->pixels);
+    *image = (nn_cmd_pixels){0};
 }
-
-static bool is_png(const char *path)
-{
-    return begins_with(path, "\x89PNG\r\n\x1a\n", 8);
-}
-
-#ifdef HAVE_PNG
-static fhola_status read_pixels(double *rgb, png_image *image, const char *path)
-{
-    static const png_color white = {255, 255, 255}; /* under transparent pixels */
-    if (image->width > MAX_SIDE || image->height > MAX_SIDE ||
-        (size_t)image->width * image->height > MAX_PIXELS)
-        return fhola_fail(FHOLA_FORMAT, "%s: %u x %u pixels are too many", path,
-                          (unsigned)image->width, (unsigned)image->height);
-    image->format = PNG_FORMAT_RGB;
-    unsigned char *pixels = malloc(PNG_IMAGE_SIZE(*image));
-    if (!pixels)
-        return fhola_fail(FHOLA_NOMEM, "%s: no memory for %u x %u pixels", path,
-                          (unsigned)image->width, (unsigned)image->height);
-    fhola_status status = FHOLA_OK;
-    if (!png_image_finish_read(image, &white, pixels, 0, NULL))
-        status = fhola_fail(FHOLA_FORMAT, "%s: %s", path, image->message);
-    if (status == FHOLA_OK) status = nn_picture_resample(rgb, pixels, image->width, image->height);
-    free(pixels);
-    return status;
-}
-
-static fhola_status read_png(double *rgb, const char *path)
-{
-    png_image image;
-    memset(&image, 0, sizeof image);
-    image.version = PNG_IMAGE_VERSION;
-    if (!png_image_begin_read_from_file(&image, path))
-        return fhola_fail(FHOLA_FORMAT, "%s: %s", path, image.message);
-    fhola_status status = read_pixels(rgb, &image, path);
-    png_image_free(&image);
-    return status;
-}
-#else
-static fhola_status read_png(double *rgb, const char *path)
-{
-    (void)rgb;
-    return fhola_fail(FHOLA_FORMAT, "%s: a PNG file, but this program was built without libpng",
-                      path);
-}
-#endif
 
 static fhola_status read_record(double *rgb, const char *path, size_t record)
 {
@@ -82,23 +26,38 @@ static fhola_status read_record(double *rgb, const char *path, size_t record)
 }
 
 /* A file that can only be read as a batch: its length is a number of records. */
-static bool is_batch(const char *path)
+static bool is_batch(size_t length)
 {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
-           (info.st_size % 3073 == 0 || info.st_size % 3074 == 0);
+    return length > 0 && (length % 3073 == 0 || length % 3074 == 0);
+}
+
+static fhola_status decode(double *rgb, const unsigned char *bytes, size_t length, const char *path)
+{
+    nn_cmd_pixels image = {0};
+    if (!nn_cmd_is_png(bytes, length) && !nn_cmd_is_jpeg(bytes, length))
+        return nn_picture_decode(rgb, bytes, length, path);
+    fhola_status status = nn_cmd_is_png(bytes, length)
+                              ? nn_cmd_decode_png(&image, bytes, length, path)
+                              : nn_cmd_decode_jpeg(&image, bytes, length, path);
+    if (status == FHOLA_OK)
+        status = nn_picture_resample(rgb, image.pixels, image.width, image.height);
+    nn_cmd_pixels_clear(&image);
+    return status;
 }
 
 fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record)
 {
+    unsigned char *bytes = NULL;
+    size_t length = 0;
     if (record >= 0) return read_record(rgb, path, (size_t)record);
-    fhola_status status = is_png(path) ? read_png(rgb, path) : nn_picture_read(rgb, path);
-    if (status == FHOLA_FORMAT && is_batch(path))
-        return fhola_fail(FHOLA_FORMAT,
-                          "%s: no picture, but it may be a batch of them: --record N takes one",
-                          path);
-    if (status == FHOLA_FORMAT && begins_with(path, "\xff\xd8\xff", 3))
-        return fhola_fail(FHOLA_FORMAT, "%s: a JPEG file; what can be read are PPM and PNG files",
-                          path);
+    fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_FILE);
+    if (status != FHOLA_OK) return status;
+    status = decode(rgb, bytes, length, path);
+    if (status == FHOLA_FORMAT && is_batch(length))
+        status =
+            fhola_fail(FHOLA_FORMAT,
+                       "%s: no picture, but it may be a batch of them: --record N takes one", path);
+    ckks_wipe(bytes, length);
+    free(bytes);
     return status;
 }

@@ -30,7 +30,7 @@ static bool next_number(ppm_reader *r, unsigned long *number)
 {
     while (r->at < r->end && (is_space(*r->at) || *r->at == '#')) {
         if (*r->at == '#')
-            while (r->at < r->end && *r->at != '\n') r->at++;
+            while (r->at < r->end && *r->at != '\n' && *r->at != '\r') r->at++;
         else
             r->at++;
     }
@@ -101,6 +101,8 @@ fhola_status nn_image_decode_ppm(nn_image *image, const unsigned char *bytes, si
     r.at++;
     size_t samples = 3 * (size_t)width * (size_t)height;
     size_t least = binary ? samples * (maxval > 255 ? 2 : 1) : 2 * samples - 1;
+    /* a line that ends in CR LF, where the pixels do not begin with the LF */
+    if (r.at[-1] == '\r' && r.at < r.end && *r.at == '\n' && (size_t)(r.end - r.at) > least) r.at++;
     if ((size_t)(r.end - r.at) < least)
         return fhola_fail(FHOLA_FORMAT,
                           "%s: truncated: %lu x %lu pixels need at least %zu bytes, %zu are there",
@@ -163,18 +165,25 @@ fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels, size_
     return FHOLA_OK;
 }
 
+fhola_status nn_picture_decode(double *rgb, const unsigned char *bytes, size_t length,
+                               const char *name)
+{
+    nn_image image;
+    fhola_status status = nn_image_decode_ppm(&image, bytes, length, name);
+    if (status != FHOLA_OK) return status;
+    status = nn_picture_resample(rgb, image.pixels, image.width, image.height);
+    free(image.pixels);
+    return status;
+}
+
 fhola_status nn_picture_read(double *rgb, const char *path)
 {
     unsigned char *bytes;
     size_t length;
-    nn_image image;
     fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
     if (status != FHOLA_OK) return status;
-    status = nn_image_decode_ppm(&image, bytes, length, path);
+    status = nn_picture_decode(rgb, bytes, length, path);
     free(bytes);
-    if (status != FHOLA_OK) return status;
-    status = nn_picture_resample(rgb, image.pixels, image.width, image.height);
-    free(image.pixels);
     return status;
 }
 
