@@ -4,37 +4,48 @@
  * Softw. 43, 2016). Needs rounding to nearest and no contraction of separate operations.
  *
  * Product a w modulo p for integers |a| <= c p, |w| <= p/2:
- *     h = a w rounded,  l = fma(a, w, -h) exact,  q = integer near h (1/p),  r = fma(-q, p, h) + l = a w - q p.
- * h and 1/p carry a relative error of 2^-53 each, the product h (1/p) another one if it is rounded
- * by itself, so
- *     |r| <= (1/2 + k c 2^(b-54)) p,  k = 2 (fused) or 3,  p < 2^b.                                                      (1)
- * r, h - q p and l are integers below 2^53, so both operations on them are exact. Two classes of
- * primes:
- *   narrow, p < 2^48: q = fma(h, 1/p, M) - M with M = 1.5 * 2^52, for |h / p| <= 2^51;  |r| <= (1/2 + c/32) p.
- *   wide,   p < 2^50: q by a rounding instruction;                                      |r| <= (1/2 + 3 c/16) p.
- * Where v = w/p is at hand (twiddles of whole vectors), q = fma(a, v, M) - M for both classes: it
- * does not wait for h, and k = 1
- * because v alone is rounded; |q| <= c p/2 <= 2^51 as c <= 12.7 (narrow) or 4 (wide). The bounds below are for the larger k.      (2)
- * "reduce" subtracts the nearest multiple of p: |r| <= (1/2 + 2^-40) p for |x| < 2^53, written 1/2 below.                         (3)
- * Canonical residues of integers x, |x| <= 2^52 - p: with y = x - (p-1)/2 and x = m p + s, 0 <= s <
- * p, y/p lies within 1/2 - 1/(2p) of m; fma(y, 1/p, M) - M rounds a number that differs from y/p by
- * at most |y/p| 2^-53 < 1/(2p), so it is m
- * exactly, and y - m p + (p-1)/2 = s.                                                                                             (4)
+ *     h = a w rounded,  l = fma(a, w, -h) exact,  q = integer near a w / p,
+ *     r = fma(-q, p, h) + l = a w - q p.
+ * q is a v rounded, with v = w/p, where v is at hand (twiddles of whole vectors), which does not
+ * wait for h; else h (1/p) rounded. h, v, 1/p and products carry relative errors of 2^-53, so
+ *     |r| <= (1/2 + k c 2^(b-54)) p,  p < 2^b,  k = 2 for a v, 3 for h (1/p),                   (1)
+ * or 2 for h (1/p) that is not rounded before it becomes an integer: fma(h, 1/p, M) - M, with
+ * M = 1.5 * 2^52, for |h / p| <= 2^51.                                                          (2)
+ * r, h - q p and l are integers below 2^53, so both operations on them are exact. Two classes:
+ *     narrow, p < 2^48:  |r| <= T(c) p,  T(c) = 1/2 + c/32,  1/2 + 3c/64 if k = 3;
+ *     wide,   p < 2^50:                  T(c) = 1/2 + c/8,   1/2 + 3c/16 if k = 3.
+ * "reduce" subtracts the nearest multiple of p: |r| <= (1/2 + 2^-40) p for |x| < 2^53, written 1/2
+ * below.                                                                                        (3)
+ * Canonical residues of integers x, |x| <= 2^52 - p: with y = x - (p-1)/2 and x = m p + s,
+ * 0 <= s < p, y/p lies within 1/2 - 1/(2p) of m; fma(y, 1/p, M) - M rounds a number that differs
+ * from y/p by at most |y/p| 2^-53 < 1/(2p), so it is m exactly, and y - m p + (p-1)/2 = s.      (4)
  *
- * Forward transform, X +- T, in radix-4 steps. Bounds c of the values in units of p:
- *   narrow: nothing is reduced before the end. c -> c + 1/2 + c/32 from c = 1: below 12.7 after 17 layers; 12.7 * 2^47 < 2^51.
- *   wide:   each step reduces its x0, which alone is added to. c -> 1/2 + T(c) + T(c + T(c)), T(c) = 1/2 + 3c/16: c stays
- *           below 2.71 (1.594 + 0.41 c), after a first radix-2 step below 1.7.
- * Inverse transform, X + Y and (X - Y) w: sums of four inputs reach 4c, their products T(4c), sums
- * of two products 2 T(2c).
- *   narrow: the sum of four is reduced; c -> 1 + c/8 <= 1.15. Quotients below 4.6 * 2^47 < 2^51.
- *   wide:   the sum of four and the sum of two products are reduced; c -> 1/2 + 3c/4 <= 2, sums below 8p < 2^53.
+ * Forward transform, X +- T(Y w). The last two layers, within lanes, have k = 3.
+ *     narrow: nothing is reduced before the end. c -> c + T(c) from c = 1, at most 17 layers: 10.98
+ *         before the last two, 13.1 at the end; 13.1 * 2^48 < 2^52 - p.
+ *     wide:   single layers reduce all X: c -> 1/2 + T(c). Pairs reduce those that are X in both:
+ *         c -> 1/2 + T(c) + T(c + T(c)). With k = 3 everywhere c stays below 2.71.
+ * Inverse transform, X + Y and (X - Y) w. In two layers, sums of four inputs reach 4c, their
+ * products T(4c), sums of two products 2 T(2c).
+ *     narrow: sums of four are reduced: c -> 2 T(2c), from c = 1 at most 1.2. A block with an odd
+ *         number of single layers ends with one that reduces nothing: 2c = 2.4, and what comes after
+ *         has at most 2 T(4.8) = 1.3. The last pass stores T(4c) <= T(9.6) = 0.8.
+ *     wide:   sums of four, sums of two products, and all sums of single layers are reduced.
+ *         T(4) = 1.25 after the lanes, T(4c) = 1.13 after the blocks of 16 words, T(2c) = 0.79 after
+ *         a single layer, then T(4c) = 1/2 + c/2 < 1 after every pass and after the last one.
  * The last pass multiplies by 1/n. Results are reduced if needed and made canonical.
  *
- * Passes: radix 4 (one radix 2 at the top if log_n is odd) down to blocks of 64 words. With the
- * bits i5..i0 of a position in the block, steps (i5 i4) and (i3 i2) work across vectors of four
- * lanes (i1 i0); a 4 x 4 transpose exchanges (i4 i3) with (i1 i0); the step (i1 i0) has lanes (i4
- * i3) and its results are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h. */
+ * Passes of radix 4 (one layer of radix 2 at the top of the smallest ring) lead to blocks of at most
+ * 2^BLOCK_LOG words, which stay in the first-level cache: there single layers down to blocks of 16,
+ * one layer after the other over the whole block. Within a block of 64 words, with the bits i5..i0
+ * of a position, layers i5, i4 and the pair (i3 i2) work across vectors of four lanes (i1 i0); a
+ * 4 x 4 transpose exchanges (i4 i3) with (i1 i0); the pair (i1 i0) has lanes (i4 i3) and its results
+ * are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h.
+ *
+ * A product takes 17 cycles from its factors to its use, a butterfly eight operations, and an AMD
+ * Zen core starts four of them a cycle but looks only some 64 ahead. So four products go side by
+ * side (turn4), from independent butterflies: that is what sixteen registers hold. ROUND needs no
+ * copy of a register, unlike adding and subtracting M. */
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +67,7 @@
 #endif
 #define NATIVE_LOG_N 7u
 #define NARROW_BITS  48u
-#define BLOCK_LOG    10u
+#define BLOCK_LOG    11u
 #define INTEGER_BITS 30u /* primes whose products are summed as 64-bit integers */
 
 typedef __m256d V;
@@ -258,29 +269,21 @@ ALWAYS V times(V a, V w, int wide, const constants *c)
     return ADD(FNMA(q, c->p, h), l);
 }
 
-/* A factor of a transform: w and w/p, or a w for each lane, without that. */
+/* A factor of a transform: w and w/p. */
 typedef struct multiplier {
     V w, over;
 } multiplier;
 
 ALWAYS multiplier multiplier_of(const twiddle *t)
 {
-    multiplier f = {all(t->w), all(t->over)};
+    multiplier f = {_mm256_broadcast_sd(&t->w), _mm256_broadcast_sd(&t->over)};
     return f;
 }
 
-ALWAYS multiplier multiplier_lanes(const double *w)
+/* The product with a factor; its quotient does not wait for h. */
+ALWAYS V turn(V a, multiplier f, const constants *c)
 {
-    const V x = _mm256_load_pd(w);
-    multiplier f = {x, x};
-    return f;
-}
-
-/* The product with a factor; its quotient does not wait for h where w/p is there. */
-ALWAYS V turn(V a, multiplier f, int lanes, int wide, const constants *c)
-{
-    if (lanes) return times(a, f.w, wide, c);
-    V h = MUL(a, f.w), q = SUB(FMA(a, f.over, c->magic), c->magic), l = FMS(a, f.w, h);
+    V h = MUL(a, f.w), q = ROUND(MUL(a, f.over)), l = FMS(a, f.w, h);
     return ADD(FNMA(q, c->p, h), l);
 }
 
@@ -325,88 +328,260 @@ ALWAYS void transpose4(V x[4])
 
 /* ---- Forward transform ---- */
 
-ALWAYS void forward4(V x[4], const multiplier f[3], int lanes, int wide, const constants *c)
+/* Products of four independent values: the twelve registers this takes are what there is, and their
+ * operations side by side, in this order, keep the multipliers busy while results are awaited. */
+enum { ABREAST = 4 };
+#define EACH UNROLL for (int i = 0; i < ABREAST; i++)
+
+/* Keeps the compiler from moving the operation that made v. */
+#define HERE(v) __asm__ volatile("" : "+x"(v))
+
+/* a[i] w[i], quotients from w/p. */
+ALWAYS void turn4(V a[ABREAST], const multiplier f[ABREAST], const constants *c)
 {
-    const double bound = wide ? 2.71 : 12.7;
-    if (wide) x[0] = reduce(x[0], c);
-    V t = turn(x[2], f[0], lanes, wide, c), u = turn(x[3], f[0], lanes, wide, c);
-    V a0 = ADD(x[0], t), a2 = SUB(x[0], t), a1 = ADD(x[1], u), a3 = SUB(x[1], u);
-    t = turn(a1, f[1], lanes, wide, c), u = turn(a3, f[2], lanes, wide, c);
-    /* the last layer: ready for store_lowered */
-    if (lanes) a0 = SUB(a0, c->half), a2 = SUB(a2, c->half);
-    x[0] = ADD(a0, t), x[1] = SUB(a0, t), x[2] = ADD(a2, u), x[3] = SUB(a2, u);
-    for (int i = 0; i < 4; i++) within(x[i], bound + lanes * 0.5, c);
+    V h[ABREAST], q[ABREAST];
+    EACH
+    {
+        q[i] = MUL(a[i], f[i].over);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        h[i] = MUL(a[i], f[i].w);
+        HERE(h[i]);
+    }
+    EACH
+    {
+        q[i] = ROUND(q[i]);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        a[i] = FMS(a[i], f[i].w, h[i]);
+        HERE(a[i]);
+    }
+    EACH
+    {
+        h[i] = FNMA(q[i], c->p, h[i]);
+        HERE(h[i]);
+    }
+    EACH
+    {
+        a[i] = ADD(h[i], a[i]);
+        HERE(a[i]);
+    }
+}
+
+/* The same with a factor for each lane, without w/p. */
+ALWAYS void turn4_lanes(V a[ABREAST], const double *const w[ABREAST], const constants *c)
+{
+    V h[ABREAST], q[ABREAST];
+    EACH
+    {
+        h[i] = MUL(a[i], _mm256_load_pd(w[i]));
+        HERE(h[i]);
+    }
+    EACH
+    {
+        q[i] = MUL(h[i], c->inverse);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        a[i] = FMS(a[i], _mm256_load_pd(w[i]), h[i]);
+        HERE(a[i]);
+    }
+    EACH
+    {
+        q[i] = ROUND(q[i]);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        h[i] = FNMA(q[i], c->p, h[i]);
+        HERE(h[i]);
+    }
+    EACH
+    {
+        a[i] = ADD(h[i], a[i]);
+        HERE(a[i]);
+    }
+}
+
+/* store_lowered to four places. */
+ALWAYS void lower4(uint64_t *out, size_t stride, const V x[ABREAST], const constants *c)
+{
+    V q[ABREAST], r[ABREAST];
+    EACH
+    {
+        q[i] = FMA(x[i], c->inverse, c->magic);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        q[i] = SUB(q[i], c->magic);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        r[i] = FNMA(q[i], c->p, x[i]);
+        HERE(r[i]);
+    }
+    EACH
+    {
+        r[i] = ADD(r[i], c->words);
+        HERE(r[i]);
+    }
+    EACH store_words(out + (size_t)i * stride,
+                     _mm256_castpd_si256(_mm256_xor_pd(r[i], all(0x1p52))));
+}
+
+/* x + t and x - t to two places. */
+ALWAYS void spread(uint64_t *at, uint64_t *other, V x, V t, int wide, const constants *c)
+{
+    const V sum = ADD(x, t), difference = SUB(x, t);
+    within(sum, wide ? 2.71 : 13.1, c);
+    within(difference, wide ? 2.71 : 13.1, c);
+    store_real(at, sum);
+    store_real(other, difference);
+}
+
+ALWAYS V forward_input(const uint64_t *a, int first)
+{
+    return first ? load(a) : load_real(a);
 }
 
 /* Radix-4 pass over a block of `length` words that is node k of the tree of blocks (the limb is
- * node 1); `first`: words come in. */
+ * node 1); `first`: words come in. The second layer of four columns goes along with the first
+ * layer of the next four. */
 ALWAYS void forward_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first,
                           int wide, const constants *c)
 {
-    const multiplier f[3] = {multiplier_of(&t->forward[k]), multiplier_of(&t->forward[2 * k]),
-                             multiplier_of(&t->forward[2 * k + 1])};
-    size_t stride = length / 4;
-    for (size_t j = 0; j < stride; j += 4) {
-        V x[4];
-        UNROLL
-        for (size_t i = 0; i < 4; i++)
-            x[i] = first ? load(a + i * stride + j) : load_real(a + i * stride + j);
-        forward4(x, f, 0, wide, c);
-        UNROLL
-        for (size_t i = 0; i < 4; i++) store_real(a + i * stride + j, x[i]);
+    const multiplier top = multiplier_of(&t->forward[k]), low = multiplier_of(&t->forward[2 * k]),
+                     high = multiplier_of(&t->forward[2 * k + 1]);
+    const multiplier f[ABREAST] = {top, top, low, high};
+    const size_t s = length / 4;
+    V even[2], x[ABREAST] = {forward_input(a + 2 * s, first), forward_input(a + 3 * s, first),
+                             _mm256_setzero_pd(), _mm256_setzero_pd()};
+    even[0] = even[1] = x[2];
+    for (size_t j = 0;; j += 4) {
+        turn4(x, f, c);
+        if (j) {
+            uint64_t *out = a + j - 4;
+            spread(out, out + s, even[0], x[2], wide, c);
+            spread(out + 2 * s, out + 3 * s, even[1], x[3], wide, c);
+        }
+        if (j == s) break;
+        V y = forward_input(a + j, first), z = forward_input(a + j + s, first);
+        if (wide) y = reduce(y, c);
+        even[0] = ADD(y, x[0]), even[1] = SUB(y, x[0]);
+        x[2] = ADD(z, x[1]), x[3] = SUB(z, x[1]);
+        /* behind the last column: any words do */
+        x[0] = forward_input(a + (j + 4 == s ? 0 : j + 4 + 2 * s), first);
+        x[1] = forward_input(a + (j + 4 == s ? 0 : j + 4 + 3 * s), first);
     }
 }
 
-ALWAYS void forward_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide,
-                          const constants *c)
+/* Radix-2 layer over a block of at least 32 words. */
+ALWAYS void forward_layer(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first,
+                          int wide, const constants *c)
 {
-    const multiplier f = multiplier_of(&t->forward[1]);
-    size_t stride = length / 2;
-    for (size_t j = 0; j < stride; j += 4) {
-        V x = load(a + j), y = turn(load(a + stride + j), f, 0, wide, c);
-        store_real(a + j, ADD(x, y));
-        store_real(a + stride + j, SUB(x, y));
+    const multiplier w = multiplier_of(&t->forward[k]), f[ABREAST] = {w, w, w, w};
+    const size_t s = length / 2;
+    for (size_t j = 0; j < s; j += 4 * ABREAST) {
+        V y[ABREAST];
+        EACH y[i] = forward_input(a + s + j + 4 * (size_t)i, first);
+        turn4(y, f, c);
+        EACH
+        {
+            uint64_t *at = a + j + 4 * (size_t)i;
+            V x = forward_input(at, first);
+            if (wide) x = reduce(x, c);
+            spread(at, at + s, x, y[i], wide, c);
+        }
     }
 }
 
-/* The last six layers of `count` consecutive blocks of 64 words, the first of them node k;
- * canonical words in the order of the contract. Three loops, not one: enough independent work
- * between the steps of a block to hide their latency. */
-ALWAYS void forward_tail(const avx2_tables *t, uint64_t *a, size_t count, size_t k, size_t n,
-                         int wide, const constants *c)
+/* Two layers of `count` blocks of 16 words, the first of them node k: the second layer of a block
+ * goes along with the first of the next. */
+ALWAYS void forward_layers16(const avx2_tables *t, uint64_t *a, size_t count, size_t k, int wide,
+                             const constants *c)
 {
-    for (size_t b = 0; b < count; b++) forward_pass4(t, a + 64 * b, 64, k + b, 0, wide, c);
-    for (size_t b = 0; b < 4 * count; b++) forward_pass4(t, a + 16 * b, 16, 4 * k + b, 0, wide, c);
-    const double *lanes = t->forward_lanes + 48 * (k - n / 64);
-    for (size_t b = 0; b < count; b++, a += 64) {
-        double buffer[64] __attribute__((aligned(32)));
-        memcpy(buffer, a, sizeof buffer);
-        for (size_t i5 = 0; i5 < 2; i5++)
-            for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
-                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4),
-                                         multiplier_lanes(lanes + 8)};
-                V x[4];
-                UNROLL
-                for (size_t i = 0; i < 4; i++)
-                    x[i] = _mm256_load_pd(buffer + 32 * i5 + 8 * i + 4 * i2);
-                transpose4(x);
-                forward4(x, f, 1, wide, c);
-                UNROLL
-                for (size_t i = 0; i < 4; i++) store_lowered(a + 32 * i2 + 8 * i + 4 * i5, x[i], c);
-            }
+    V even[2], x[ABREAST];
+    even[0] = even[1] = x[2] = x[3] = _mm256_setzero_pd();
+    for (size_t b = 0;; b++, a += 16) {
+        const size_t node = b == count ? k : k + b; /* behind the last block: any will do */
+        const uint64_t *in = b == count ? a - 16 : a;
+        const twiddle *next = &t->forward[node], *last = &t->forward[2 * (k + b) - 2];
+        const multiplier top = multiplier_of(next);
+        const multiplier f[ABREAST] = {top, top, multiplier_of(last), multiplier_of(last + 1)};
+        x[0] = load_real(in + 8), x[1] = load_real(in + 12);
+        turn4(x, f, c);
+        if (b) {
+            spread(a - 16, a - 12, even[0], x[2], wide, c);
+            spread(a - 8, a - 4, even[1], x[3], wide, c);
+        }
+        if (b == count) break;
+        V y = load_real(a), z = load_real(a + 4);
+        if (wide) y = reduce(y, c);
+        even[0] = ADD(y, x[0]), even[1] = SUB(y, x[0]);
+        x[2] = ADD(z, x[1]), x[3] = SUB(z, x[1]);
     }
 }
 
-/* A block of at most 2^BLOCK_LOG words, node k > 1, one step after the other over all of it. */
+/* The last two layers, within lanes, of a block of 64 words: canonical words in the order of the
+ * contract. */
+ALWAYS void forward_lanes(const double *lanes, uint64_t *a, int wide, const constants *c)
+{
+    double buffer[64] __attribute__((aligned(32)));
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        V x[4], z[4], y[ABREAST];
+        const double *const w = lanes + 24 * i5, *const f[ABREAST] = {w, w, w + 12, w + 12};
+        double *out = buffer + 32 * i5;
+        UNROLL
+        for (size_t i = 0; i < 4; i++) x[i] = load_real(a + 32 * i5 + 8 * i);
+        transpose4(x);
+        UNROLL
+        for (size_t i = 0; i < 4; i++) z[i] = load_real(a + 32 * i5 + 8 * i + 4);
+        transpose4(z);
+        y[0] = x[2], y[1] = x[3], y[2] = z[2], y[3] = z[3];
+        turn4_lanes(y, f, c);
+        if (wide) x[0] = reduce(x[0], c), z[0] = reduce(z[0], c);
+        _mm256_store_pd(out, ADD(x[0], y[0])), _mm256_store_pd(out + 4, ADD(x[1], y[1]));
+        _mm256_store_pd(out + 8, SUB(x[0], y[0])), _mm256_store_pd(out + 12, SUB(x[1], y[1]));
+        _mm256_store_pd(out + 16, ADD(z[0], y[2])), _mm256_store_pd(out + 20, ADD(z[1], y[3]));
+        _mm256_store_pd(out + 24, SUB(z[0], y[2])), _mm256_store_pd(out + 28, SUB(z[1], y[3]));
+    }
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        V y[ABREAST], x[2 * ABREAST];
+        const double *w = lanes + 24 * i5 + 4, *in = buffer + 32 * i5;
+        const double *const f[ABREAST] = {w, w + 4, w + 12, w + 16};
+        EACH y[i] = _mm256_load_pd(in + 8 * i + 4);
+        turn4_lanes(y, f, c);
+        EACH
+        {
+            V even = SUB(_mm256_load_pd(in + 8 * i), c->half);
+            x[2 * i] = ADD(even, y[i]);
+            x[2 * i + 1] = SUB(even, y[i]);
+        }
+        lower4(a + 4 * i5, 8, x, c);
+        lower4(a + 32 + 4 * i5, 8, x + 4, c);
+    }
+}
+
+/* A block of at most 2^BLOCK_LOG words, node k > 1, one layer after the other over all of it. */
 ALWAYS void forward_block(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k,
                           size_t n, int wide, const constants *c)
 {
+    const size_t words = (size_t)1 << log_length;
+    unsigned log = log_length;
     size_t nodes = 1;
-    for (; log_length > 6; log_length -= 2, nodes *= 4)
+    for (; log > 4; log--, nodes *= 2)
         for (size_t i = 0; i < nodes; i++)
-            forward_pass4(t, a + (i << log_length), (size_t)1 << log_length, nodes * k + i, 0, wide,
-                          c);
-    forward_tail(t, a, nodes, nodes * k, n, wide, c);
+            forward_layer(t, a + (i << log), (size_t)1 << log, nodes * k + i, 0, wide, c);
+    forward_layers16(t, a, nodes, nodes * k, wide, c);
+    const double *lanes = t->forward_lanes + 48 * (k * (words / 64) - n / 64);
+    for (size_t b = 0; b < words; b += 64) forward_lanes(lanes + 48 * (b / 64), a + b, wide, c);
 }
 
 /* Depth first, so that a block is finished while it is in the cache. */
@@ -428,13 +603,14 @@ static void forward_wide(const avx2_tables *t, uint64_t *a, unsigned log_length,
 ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n,
                          int wide, const constants *c)
 {
-    size_t length = (size_t)1 << log_length, children = 4;
+    size_t length = (size_t)1 << log_length;
     if (k > 1 && log_length <= BLOCK_LOG) {
         forward_block(t, a, log_length, k, n, wide, c);
         return;
     }
-    if (k == 1 && (log_length & 1)) {
-        forward_pass2(t, a, length, wide, c);
+    size_t children = 4;
+    if (log_length == NATIVE_LOG_N) {
+        forward_layer(t, a, length, k, 1, wide, c);
         children = 2;
     } else if (k == 1) {
         forward_pass4(t, a, length, k, 1, wide, c);
@@ -468,91 +644,186 @@ static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t cou
 
 /* ---- Inverse transform ---- */
 
-ALWAYS void inverse4(V x[4], const multiplier f[3], int lanes, int wide, const constants *c)
+/* Asserts the bound of what a pass or layer takes. */
+ALWAYS void entering(V x, V y, int wide, const constants *c)
 {
-    for (int i = 0; i < 4; i++) within(x[i], wide ? 2 : 1.15, c);
-    V s = ADD(x[0], x[1]), d = turn(SUB(x[0], x[1]), f[1], lanes, wide, c);
-    V t = ADD(x[2], x[3]), e = turn(SUB(x[2], x[3]), f[2], lanes, wide, c);
-    x[0] = reduce(ADD(s, t), c);
-    x[1] = wide ? reduce(ADD(d, e), c) : ADD(d, e);
-    x[2] = turn(SUB(s, t), f[0], lanes, wide, c);
-    x[3] = turn(SUB(d, e), f[0], lanes, wide, c);
+    within(x, wide ? 1.25 : 2.4, c);
+    within(y, wide ? 1.25 : 2.4, c);
 }
 
-ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int last,
-                          int wide, const constants *c)
+ALWAYS void inverse4(V x[4], const multiplier f[3], int wide, const constants *c)
 {
-    const multiplier f[3] = {multiplier_of(&t->inverse[k]), multiplier_of(&t->inverse[2 * k]),
-                             multiplier_of(&t->inverse[2 * k + 1])};
-    const multiplier scale = multiplier_of(&t->scale), scale_last = multiplier_of(&t->scale_last);
-    size_t stride = length / 4;
-    for (size_t j = 0; j < stride; j += 4) {
-        V x[4];
-        UNROLL
-        for (size_t i = 0; i < 4; i++) x[i] = load_real(a + i * stride + j);
-        if (last) {
-            V s = ADD(x[0], x[1]), d = turn(SUB(x[0], x[1]), f[1], 0, wide, c);
-            V u = ADD(x[2], x[3]), e = turn(SUB(x[2], x[3]), f[2], 0, wide, c);
-            store_lifted(a + j, turn(ADD(s, u), scale, 0, wide, c), c);
-            store_lifted(a + stride + j, turn(ADD(d, e), scale, 0, wide, c), c);
-            store_lifted(a + 2 * stride + j, turn(SUB(s, u), scale_last, 0, wide, c), c);
-            store_lifted(a + 3 * stride + j, turn(SUB(d, e), scale_last, 0, wide, c), c);
-        } else {
-            inverse4(x, f, 0, wide, c);
-            UNROLL
-            for (size_t i = 0; i < 4; i++) store_real(a + i * stride + j, x[i]);
+    entering(x[0], x[1], wide, c), entering(x[2], x[3], wide, c);
+    V s = ADD(x[0], x[1]), d = turn(SUB(x[0], x[1]), f[1], c);
+    V t = ADD(x[2], x[3]), e = turn(SUB(x[2], x[3]), f[2], c);
+    x[0] = reduce(ADD(s, t), c);
+    x[1] = wide ? reduce(ADD(d, e), c) : ADD(d, e);
+    x[2] = turn(SUB(s, t), f[0], c);
+    x[3] = turn(SUB(d, e), f[0], c);
+}
+
+/* The second layer of four columns goes along with the first layer of the next four. */
+ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int wide,
+                          const constants *c)
+{
+    const multiplier top = multiplier_of(&t->inverse[k]), low = multiplier_of(&t->inverse[2 * k]),
+                     high = multiplier_of(&t->inverse[2 * k + 1]);
+    const multiplier f[ABREAST] = {low, high, top, top};
+    const size_t s = length / 4;
+    V x[ABREAST];
+    x[2] = x[3] = _mm256_setzero_pd();
+    for (size_t j = 0;; j += 4) {
+        const size_t at = j == s ? 0 : j; /* behind the last column: any words do */
+        V x0 = load_real(a + at), x1 = load_real(a + at + s);
+        V x2 = load_real(a + at + 2 * s), x3 = load_real(a + at + 3 * s);
+        entering(x0, x1, wide, c), entering(x2, x3, wide, c);
+        x[0] = SUB(x0, x1), x[1] = SUB(x2, x3);
+        V sum = ADD(x0, x1), other = ADD(x2, x3);
+        turn4(x, f, c);
+        if (j) {
+            store_real(a + j - 4 + 2 * s, x[2]);
+            store_real(a + j - 4 + 3 * s, x[3]);
+        }
+        if (j == s) break;
+        V y = ADD(x[0], x[1]);
+        store_real(a + j, reduce(ADD(sum, other), c));
+        store_real(a + j + s, wide ? reduce(y, c) : y);
+        x[2] = SUB(sum, other), x[3] = SUB(x[0], x[1]);
+    }
+}
+
+/* The last pass: products with 1/n, or that and a twiddle, in the second layer. */
+ALWAYS void inverse_last4(const avx2_tables *t, uint64_t *a, size_t length, const constants *c)
+{
+    const multiplier low = multiplier_of(&t->inverse[2]), high = multiplier_of(&t->inverse[3]);
+    const multiplier scale = multiplier_of(&t->scale), last = multiplier_of(&t->scale_last);
+    const multiplier f[ABREAST] = {low, high, low, high}, g[ABREAST] = {scale, scale, last, last};
+    const size_t s = length / 4;
+    for (size_t j = 0; j < s; j += 8) {
+        V d[ABREAST], sum[ABREAST];
+        EACH
+        {
+            const uint64_t *at = a + j + 4 * (size_t)(i / 2) + 2 * s * (size_t)(i % 2);
+            V x = load_real(at), y = load_real(at + s);
+            sum[i] = ADD(x, y), d[i] = SUB(x, y);
+        }
+        turn4(d, f, c);
+        for (size_t v = 0; v < 2; v++) {
+            V x[ABREAST] = {ADD(sum[2 * v], sum[2 * v + 1]), ADD(d[2 * v], d[2 * v + 1]),
+                            SUB(sum[2 * v], sum[2 * v + 1]), SUB(d[2 * v], d[2 * v + 1])};
+            turn4(x, g, c);
+            EACH store_lifted(a + j + 4 * v + (size_t)i * s, x[i], c);
         }
     }
 }
 
-/* Always the last pass. */
-ALWAYS void inverse_pass2(const avx2_tables *t, uint64_t *a, size_t length, int wide,
-                          const constants *c)
+/* Always the last pass, of the smallest ring. */
+ALWAYS void inverse_last2(const avx2_tables *t, uint64_t *a, size_t length, const constants *c)
 {
     const multiplier scale = multiplier_of(&t->scale), scale_last = multiplier_of(&t->scale_last);
     size_t stride = length / 2;
     for (size_t j = 0; j < stride; j += 4) {
         V x = load_real(a + j), y = load_real(a + stride + j);
-        store_lifted(a + j, turn(ADD(x, y), scale, 0, wide, c), c);
-        store_lifted(a + stride + j, turn(SUB(x, y), scale_last, 0, wide, c), c);
+        store_lifted(a + j, turn(ADD(x, y), scale, c), c);
+        store_lifted(a + stride + j, turn(SUB(x, y), scale_last, c), c);
     }
 }
 
-/* The first six layers of `count` consecutive blocks of 64 words, the first of them node k. */
-ALWAYS void inverse_head(const avx2_tables *t, uint64_t *a, const uint64_t *in, size_t count,
-                         size_t k, size_t n, int wide, const constants *c)
+/* Radix-2 layer over a block of at least 32 words. Of two layers the `second` reduces the sums of
+ * sums, all do if wide. */
+ALWAYS void inverse_layer(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int second,
+                          int wide, const constants *c)
 {
-    const double *lanes = t->inverse_lanes + 48 * (k - n / 64);
-    for (size_t b = 0; b < count; b++) {
-        double buffer[64] __attribute__((aligned(32)));
-        for (size_t i5 = 0; i5 < 2; i5++)
-            for (size_t i2 = 0; i2 < 2; i2++, lanes += 12) {
-                const multiplier f[3] = {multiplier_lanes(lanes), multiplier_lanes(lanes + 4),
-                                         multiplier_lanes(lanes + 8)};
-                V x[4];
-                UNROLL
-                for (size_t i = 0; i < 4; i++) x[i] = load(in + 64 * b + 32 * i2 + 8 * i + 4 * i5);
-                inverse4(x, f, 1, wide, c);
-                transpose4(x);
-                UNROLL
-                for (size_t i = 0; i < 4; i++)
-                    _mm256_store_pd(buffer + 32 * i5 + 8 * i + 4 * i2, x[i]);
-            }
-        memcpy(a + 64 * b, buffer, sizeof buffer);
+    const size_t clean = wide ? length / 2 : second ? length / 4 : 0;
+    const multiplier w = multiplier_of(&t->inverse[k]), f[ABREAST] = {w, w, w, w};
+    const size_t s = length / 2;
+    for (size_t j = 0; j < s; j += 4 * ABREAST) {
+        V y[ABREAST];
+        EACH
+        {
+            uint64_t *at = a + j + 4 * (size_t)i;
+            V x = load_real(at), z = load_real(at + s), sum = ADD(x, z);
+            entering(x, z, wide, c);
+            y[i] = SUB(x, z);
+            if (j + 4 * (size_t)i < clean) sum = reduce(sum, c);
+            store_real(at, sum);
+        }
+        turn4(y, f, c);
+        EACH store_real(a + s + j + 4 * (size_t)i, y[i]);
     }
-    for (size_t b = 0; b < 4 * count; b++) inverse_pass4(t, a + 16 * b, 16, 4 * k + b, 0, wide, c);
-    for (size_t b = 0; b < count; b++) inverse_pass4(t, a + 64 * b, 64, k + b, 0, wide, c);
+}
+
+ALWAYS void inverse_layer16(const avx2_tables *t, uint64_t *a, size_t k, int wide,
+                            const constants *c)
+{
+    for (size_t b = 0; b < 4; b++) {
+        const multiplier f[3] = {multiplier_of(&t->inverse[k + b]),
+                                 multiplier_of(&t->inverse[2 * (k + b)]),
+                                 multiplier_of(&t->inverse[2 * (k + b) + 1])};
+        V x[4];
+        UNROLL
+        for (size_t i = 0; i < 4; i++) x[i] = load_real(a + 16 * b + 4 * i);
+        inverse4(x, f, wide, c);
+        UNROLL
+        for (size_t i = 0; i < 4; i++) store_real(a + 16 * b + 4 * i, x[i]);
+    }
+}
+
+/* The first two layers, within lanes, of a block of 64 words. */
+ALWAYS void inverse_lanes(const double *lanes, uint64_t *a, const uint64_t *in, int wide,
+                          const constants *c)
+{
+    double buffer[64] __attribute__((aligned(32)));
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        V y[ABREAST];
+        const double *w = lanes + 24 * i5 + 4;
+        const double *const f[ABREAST] = {w, w + 4, w + 12, w + 16};
+        double *out = buffer + 32 * i5;
+        EACH
+        {
+            const uint64_t *from = in + 16 * (size_t)i + 4 * i5;
+            V x = load(from), z = load(from + 8);
+            y[i] = SUB(x, z);
+            _mm256_store_pd(out + 8 * i, ADD(x, z));
+        }
+        turn4_lanes(y, f, c);
+        EACH _mm256_store_pd(out + 8 * i + 4, y[i]);
+    }
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        const double *const w = lanes + 24 * i5, *const f[ABREAST] = {w, w, w + 12, w + 12};
+        const double *from = buffer + 32 * i5;
+        V x[ABREAST], y[ABREAST];
+        EACH
+        {
+            const double *at = from + 16 * (i / 2) + 4 * (i % 2);
+            V s = _mm256_load_pd(at), z = _mm256_load_pd(at + 8);
+            y[i] = SUB(s, z);
+            x[i] = ADD(s, z);
+        }
+        turn4_lanes(y, f, c);
+        for (size_t i2 = 0; i2 < 2; i2++) {
+            V z[4] = {reduce(x[2 * i2], c), x[2 * i2 + 1], y[2 * i2], y[2 * i2 + 1]};
+            if (wide) z[1] = reduce(z[1], c);
+            transpose4(z);
+            UNROLL
+            for (size_t i = 0; i < 4; i++) store_real(a + 32 * i5 + 8 * i + 4 * i2, z[i]);
+        }
+    }
 }
 
 ALWAYS void inverse_block(const avx2_tables *t, uint64_t *a, const uint64_t *in,
                           unsigned log_length, size_t k, size_t n, int wide, const constants *c)
 {
-    size_t nodes = (size_t)1 << (log_length - 6);
-    inverse_head(t, a, in, nodes, nodes * k, n, wide, c);
-    for (unsigned log = 8; log <= log_length; log += 2) {
-        nodes /= 4;
+    const size_t words = (size_t)1 << log_length;
+    const double *lanes = t->inverse_lanes + 48 * (k * (words / 64) - n / 64);
+    for (size_t b = 0; b < words; b += 64)
+        inverse_lanes(lanes + 48 * (b / 64), a + b, in + b, wide, c);
+    size_t nodes = words / 16;
+    for (size_t b = 0; b < words; b += 64) inverse_layer16(t, a + b, nodes * k + b / 16, wide, c);
+    for (unsigned log = 5; log <= log_length; log++) {
+        nodes /= 2;
         for (size_t i = 0; i < nodes; i++)
-            inverse_pass4(t, a + (i << log), (size_t)1 << log, nodes * k + i, 0, wide, c);
+            inverse_layer(t, a + (i << log), (size_t)1 << log, nodes * k + i, !(log & 1), wide, c);
     }
 }
 
@@ -574,8 +845,8 @@ static void inverse_wide(const avx2_tables *t, uint64_t *a, const uint64_t *in, 
 ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length,
                          size_t k, size_t n, int wide, const constants *c)
 {
-    size_t length = (size_t)1 << log_length, children = k == 1 && (log_length & 1) ? 2 : 4;
-    unsigned log_child = log_length - (children == 2 ? 1 : 2);
+    const size_t length = (size_t)1 << log_length, children = log_length == NATIVE_LOG_N ? 2 : 4;
+    const unsigned log_child = log_length - (children == 2 ? 1 : 2);
     if (k > 1 && log_length <= BLOCK_LOG) {
         inverse_block(t, a, in, log_length, k, n, wide, c);
         return;
@@ -589,11 +860,11 @@ ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, 
                            children * k + i, n, c);
     }
     if (children == 2)
-        inverse_pass2(t, a, length, wide, c);
+        inverse_last2(t, a, length, c);
     else if (k == 1)
-        inverse_pass4(t, a, length, k, 1, wide, c);
+        inverse_last4(t, a, length, c);
     else
-        inverse_pass4(t, a, length, k, 0, wide, c);
+        inverse_pass4(t, a, length, k, wide, c);
 }
 
 static void inverse_limb(const avx2_tables *t, uint64_t *out, const uint64_t *in,
