@@ -7,6 +7,7 @@
 #ifndef NN_NN_H
 #define NN_NN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,21 +24,121 @@ extern "C" {
  * English word). Called from the thread that made the call. */
 typedef void (*nn_progress)(void *user, const char *step, size_t done, size_t total);
 
+/* ---- networks ---- */
+
+/* A network is built from tensors. Every function that adds one takes the name that it has in
+ * messages: of the layer, as the file it comes from calls it. Values of a tensor are numbered
+ * (c * height + y) * width + x; a vector of K values is K x 1 x 1. Weights are copied.
+ *
+ * Linear functions cost nothing by themselves: they are put together with their neighbours, until
+ * an activation makes a layer of them, or until one layer more is cheaper.
+ *
+ * All return FHOLA_PARAM, with a message that names layer, dimension and value, for shapes that do
+ * not fit or cannot be had, FHOLA_RANGE for a weight that is NaN or infinite, and FHOLA_NOMEM. */
+typedef struct nn_shape {
+    unsigned channels, height, width;
+} nn_shape;
+typedef struct nn_graph nn_graph;
+typedef size_t nn_tensor; /* a value of the graph under construction; 0 is the picture */
+
+FHOLA_WARN_UNUSED fhola_status nn_graph_create(nn_graph **graph, nn_shape input);
+void nn_graph_destroy(nn_graph *graph);
+/* 0 x 0 x 0: no such tensor; of a finished graph only the picture is left. */
+nn_shape nn_graph_shape(const nn_graph *graph, nn_tensor tensor);
+
+typedef struct nn_convolution_spec {
+    unsigned channels;           /* of the result */
+    unsigned groups;             /* 0 means 1; divides both numbers of channels */
+    unsigned kernel_y, kernel_x; /* at least 1 */
+    unsigned stride_y, stride_x, dilation_y, dilation_x; /* 0 means 1 */
+    unsigned pad_top, pad_left, pad_bottom, pad_right;   /* zeros */
+    const double *weight; /* [channels][channels of in / groups][kernel_y][kernel_x] */
+    const double *bias;   /* channels, or NULL */
+} nn_convolution_spec;
+FHOLA_WARN_UNUSED fhola_status nn_graph_convolution(nn_graph *graph, nn_tensor *out,
+                                                    const char *name, nn_tensor in,
+                                                    const nn_convolution_spec *spec);
+/* out[k] = sum over all values of in, in their order, of weight[k][j] in[j] + bias[k] (bias may be
+ * NULL); shape count x 1 x 1. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_dense(nn_graph *graph, nn_tensor *out, const char *name,
+                                              nn_tensor in, size_t count, const double *weight,
+                                              const double *bias);
+/* Channel by channel: in * scale + shift, either may be NULL. Batch norm is scale = gamma /
+ * sqrt(variance + eps), shift = beta - mean * scale. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_affine(nn_graph *graph, nn_tensor *out, const char *name,
+                                               nn_tensor in, const double *scale,
+                                               const double *shift);
+/* The same value by value: arrays of as many values as the tensor has. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_affine_full(nn_graph *graph, nn_tensor *out,
+                                                    const char *name, nn_tensor in,
+                                                    const double *scale, const double *shift);
+FHOLA_WARN_UNUSED fhola_status nn_graph_add(nn_graph *graph, nn_tensor *out, const char *name,
+                                            nn_tensor x, nn_tensor y);
+/* a x + b y */
+FHOLA_WARN_UNUSED fhola_status nn_graph_combine(nn_graph *graph, nn_tensor *out, const char *name,
+                                                nn_tensor x, double a, nn_tensor y, double b);
+/* One after the other along channels. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_concat(nn_graph *graph, nn_tensor *out, const char *name,
+                                               const nn_tensor *parts, size_t count);
+typedef struct nn_pool_spec {
+    unsigned kernel_y, kernel_x;
+    unsigned stride_y, stride_x;                       /* 0 means 1 */
+    unsigned pad_top, pad_left, pad_bottom, pad_right; /* below the kernel */
+    bool count_padding; /* average pooling divides by the kernel's size at borders too */
+} nn_pool_spec;
+FHOLA_WARN_UNUSED fhola_status nn_graph_average_pool(nn_graph *graph, nn_tensor *out,
+                                                     const char *name, nn_tensor in,
+                                                     const nn_pool_spec *spec);
+FHOLA_WARN_UNUSED fhola_status nn_graph_global_average_pool(nn_graph *graph, nn_tensor *out,
+                                                            const char *name, nn_tensor in);
+/* A tree of max(x, y) = (x + y)/2 + |x - y|/2: one layer for each doubling of a side of the kernel.
+ * Padding never wins. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_max_pool(nn_graph *graph, nn_tensor *out, const char *name,
+                                                 nn_tensor in, const nn_pool_spec *spec);
+/* Zeros around every channel; negative numbers crop. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_pad(nn_graph *graph, nn_tensor *out, const char *name,
+                                            nn_tensor in, int top, int left, int bottom, int right);
+/* Value k of `out` is value index[k] of `in`: any selection or permutation, e.g. a transpose. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_select(nn_graph *graph, nn_tensor *out, const char *name,
+                                               nn_tensor in, nn_shape shape, const uint32_t *index);
+/* Values keep their order. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_reshape(nn_graph *graph, nn_tensor *out, const char *name,
+                                                nn_tensor in, nn_shape shape);
+
+/* `kind` is one of the names of ola_function_find in <fhola/ola.h>, with all its parameters (relu6
+ * has none), or "table" with `count` points joined by straight lines that continue beyond the first
+ * and the last one. */
+typedef struct nn_activation_spec {
+    const char *kind;
+    double a, b;
+    size_t count;
+    const double *x, *y;
+} nn_activation_spec;
+FHOLA_WARN_UNUSED fhola_status nn_graph_activation(nn_graph *graph, nn_tensor *out,
+                                                   const char *name, nn_tensor in,
+                                                   const nn_activation_spec *spec);
+/* The end of construction: `scores`, of any shape, flattened, are the result. What nothing reads is
+ * left out. FHOLA_PARAM also: more than 1000 scores, no activation on the way to them. After a
+ * failure of any of these functions the graph is as before the call. */
+FHOLA_WARN_UNUSED fhola_status nn_graph_finish(nn_graph *graph, nn_tensor scores);
+
 /* ---- models ---- */
 
 typedef struct nn_model nn_model;
 
 /* What a weights file without metadata does not say. Any pointer may be NULL. */
 typedef struct nn_model_options {
-    /* 3 each, of pixels in [0, 1]: the network's input is (pixel - mean) / std; std > 0 */
+    /* One for each channel of the picture, of pixels in [0, 1]: the network's input is (pixel -
+     * mean) / std; std > 0. An input of more than 3 channels has one number for all values. */
     const double *mean, *std;
     const char *const *class_names; /* class_count strings */
     size_t class_count;
 } nn_model_options;
 
 typedef struct nn_model_info {
-    unsigned depth;     /* 6 b + 2 */
-    size_t activations; /* 6 b + 1 */
+    unsigned depth;     /* 6 b + 2 of a CIFAR ResNet of 16, 32 and 64 channels, else 0 */
+    nn_shape input;     /* of the picture */
+    size_t activations; /* 6 b + 1 of a CIFAR ResNet */
     size_t classes;
     double mean[3], std[3];
     double test_accuracy; /* percent, as the file says; NaN if it does not */
@@ -49,17 +150,22 @@ typedef struct nn_model_info {
  * projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without these
  * tensors, the zero-padded shortcut. A common beginning of all names ("module." and the like) is
  * accepted, and tensors of 16, 32 or 64-bit floating point. __metadata__ may give mean, std,
- * classes (JSON arrays), test_accuracy and activation (relu, gelu or silu); `options` (may be NULL)
+ * classes (JSON arrays), test_accuracy and activation (a name of ola_function_find); `options` (may be NULL)
  * comes first where both speak. Classes without names are called "0", "1", ... FHOLA_IO:
  * unreadable. FHOLA_FORMAT: not safetensors, truncated; a tensor missing, unexpected, of another
  * shape or with a value that is NaN or infinite; no mean or std. FHOLA_PARAM: options out of range.
  * The detail names file and tensor. */
 FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path,
                                              const nn_model_options *options);
+/* The finished graph becomes a model, and belongs to it unless this fails. Without mean and std the
+ * pixels themselves are the input. FHOLA_PARAM: options out of range, or the graph is not
+ * finished. */
+FHOLA_WARN_UNUSED fhola_status nn_model_create(nn_model **model, nn_graph *graph,
+                                               const nn_model_options *options);
 void nn_model_free(nn_model *model);
 
-/* Replaces the exact network's activation function: "relu", "gelu", "silu", or the path of a JSON
- * file with an array of [x, y] points, x rising, joined by straight lines that continue beyond the
+/* Replaces the exact network's activation function, in all layers that have one (but not |x| and
+ * maximum pooling): a name of ola_function_find (<fhola/ola.h>), or the path of a JSON file with an array of [x, y] points, x rising, joined by straight lines that continue beyond the
  * first and the last one. A model has what its metadata "activation" names, or ReLU. Plans stay
  * bound to the weights only, profiles to the function as well. FHOLA_IO, FHOLA_FORMAT: no such
  * file, or no table. */

@@ -1,33 +1,220 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Activation functions, the variable of their polynomials, and the intervals they are used on. */
-#include "ola/ola.h"
+#include "ola/function.h"
 
 #include <math.h>
+#include <string.h>
 
-#define PI        3.14159265358979323846
-#define TWO_PI    6.28318530717958647692
-#define SQRT_HALF 0.70710678118654752440
+#define PI         3.14159265358979323846
+#define TWO_PI     6.28318530717958647692
+#define SQRT_HALF  0.70710678118654752440
+#define GELU_SCALE 0.79788456080286535588 /* sqrt(2 / pi) */
+#define GELU_CUBE  0.044715               /* Hendrycks, Gimpel, arXiv 1606.08415 */
 
-fhola_status ola_function_check(const ola_function *f)
+static double relu(const ola_function *f, double x)
 {
-    switch (f->kind) {
-    case OLA_RELU:
-    case OLA_GELU:
-    case OLA_SILU: return FHOLA_OK;
-    case OLA_TABLE: break;
-    default: return fhola_fail(FHOLA_PARAM, "unknown function kind %d", (int)f->kind);
-    }
-    if (f->count < 2 || f->x == NULL || f->y == NULL)
-        return fhola_fail(FHOLA_PARAM, "a table of points needs at least 2, got %zu", f->count);
-    for (size_t i = 0; i < f->count; i++) {
-        if (!isfinite(f->x[i]) || !isfinite(f->y[i]))
-            return fhola_fail(FHOLA_PARAM, "point %zu of the table is not finite: (%g, %g)", i,
-                              f->x[i], f->y[i]);
-        if (i > 0 && f->x[i] <= f->x[i - 1])
-            return fhola_fail(FHOLA_PARAM, "x of the table must rise: %g at point %zu follows %g",
-                              f->x[i], i, f->x[i - 1]);
-    }
-    return FHOLA_OK;
+    (void)f;
+    return x < 0 ? 0 : x; /* NaN stays NaN */
+}
+
+static double relu_slope(const ola_function *f, double x)
+{
+    (void)f;
+    return x > 0 ? 1 : 0;
+}
+
+static double gelu(const ola_function *f, double x)
+{
+    (void)f;
+    return 0.5 * x * erfc(-x * SQRT_HALF);
+}
+
+static double gelu_slope(const ola_function *f, double x)
+{
+    (void)f;
+    return 0.5 * erfc(-x * SQRT_HALF) + x * exp(-0.5 * x * x) * SQRT_HALF / sqrt(PI);
+}
+
+static double sigmoid(const ola_function *f, double x)
+{
+    (void)f;
+    return 1 / (1 + exp(-x));
+}
+
+static double sigmoid_slope(const ola_function *f, double x)
+{
+    double s = sigmoid(f, x);
+    return s * (1 - s);
+}
+
+static double silu(const ola_function *f, double x)
+{
+    (void)f;
+    return x / (1 + exp(-x));
+}
+
+static double silu_slope(const ola_function *f, double x)
+{
+    double s = sigmoid(f, x);
+    return s * (1 + x * (1 - s));
+}
+
+static double gelu_tanh(const ola_function *f, double x)
+{
+    (void)f;
+    return 0.5 * x * (1 + tanh(GELU_SCALE * (x + GELU_CUBE * x * x * x)));
+}
+
+static double gelu_tanh_slope(const ola_function *f, double x)
+{
+    (void)f;
+    double t = tanh(GELU_SCALE * (x + GELU_CUBE * x * x * x));
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * GELU_SCALE * (1 + 3 * GELU_CUBE * x * x);
+}
+
+static double hyperbolic(const ola_function *f, double x)
+{
+    (void)f;
+    return tanh(x);
+}
+
+static double hyperbolic_slope(const ola_function *f, double x)
+{
+    (void)f;
+    double t = tanh(x);
+    return 1 - t * t;
+}
+
+static double leaky(const ola_function *f, double x)
+{
+    return x < 0 ? f->a * x : x;
+}
+
+static double leaky_slope(const ola_function *f, double x)
+{
+    return x > 0 ? 1 : f->a;
+}
+
+static double clip(const ola_function *f, double x)
+{
+    return x < f->a ? f->a : x > f->b ? f->b : x;
+}
+
+static double clip_slope(const ola_function *f, double x)
+{
+    return x > f->a && x <= f->b ? 1 : 0;
+}
+
+static size_t clip_kinks(const ola_function *f, double *kinks)
+{
+    kinks[0] = f->a;
+    kinks[1] = f->b;
+    return 2;
+}
+
+static fhola_status clip_check(const ola_function *f)
+{
+    if (f->a < f->b) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "clip between %g and %g leaves nothing", f->a, f->b);
+}
+
+static double hard_sigmoid(const ola_function *f, double x)
+{
+    double y = f->a * x + f->b;
+    return y < 0 ? 0 : y > 1 ? 1 : y;
+}
+
+static double hard_sigmoid_slope(const ola_function *f, double x)
+{
+    return x > -f->b / f->a && x <= (1 - f->b) / f->a ? f->a : 0;
+}
+
+static size_t hard_sigmoid_kinks(const ola_function *f, double *kinks)
+{
+    kinks[0] = -f->b / f->a;
+    kinks[1] = (1 - f->b) / f->a;
+    return 2;
+}
+
+static fhola_status hard_sigmoid_check(const ola_function *f)
+{
+    if (f->a > 0) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "hard_sigmoid with slope %g: it must be positive", f->a);
+}
+
+static double hard_swish(const ola_function *f, double x)
+{
+    (void)f;
+    return x <= -3 ? 0 : x > 3 ? x : x * (x + 3) / 6;
+}
+
+static double hard_swish_slope(const ola_function *f, double x)
+{
+    (void)f;
+    return x <= -3 ? 0 : x > 3 ? 1 : (2 * x + 3) / 6;
+}
+
+static size_t hard_swish_kinks(const ola_function *f, double *kinks)
+{
+    (void)f;
+    kinks[0] = -3;
+    kinks[1] = 3;
+    return 2;
+}
+
+static double elu(const ola_function *f, double x)
+{
+    return x < 0 ? f->a * expm1(x) : x;
+}
+
+static double elu_slope(const ola_function *f, double x)
+{
+    return x > 0 ? 1 : f->a * exp(x);
+}
+
+static double softplus(const ola_function *f, double x)
+{
+    (void)f;
+    return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+}
+
+static double identity(const ola_function *f, double x)
+{
+    (void)f;
+    return x;
+}
+
+static double identity_slope(const ola_function *f, double x)
+{
+    (void)f;
+    (void)x;
+    return 1;
+}
+
+static double absolute(const ola_function *f, double x)
+{
+    (void)f;
+    return fabs(x);
+}
+
+static double absolute_slope(const ola_function *f, double x)
+{
+    (void)f;
+    return x > 0 ? 1 : -1;
+}
+
+static size_t kink_at_zero(const ola_function *f, double *kinks)
+{
+    (void)f;
+    kinks[0] = 0;
+    return 1;
+}
+
+static size_t no_kinks(const ola_function *f, double *kinks)
+{
+    (void)f;
+    (void)kinks;
+    return 0;
 }
 
 /* The segment of a table that x lies on, by the number of its left end; the outermost ones reach to
@@ -58,27 +245,108 @@ static double table_slope(const ola_function *f, double x)
     return (f->y[k + 1] - f->y[k]) / (f->x[k + 1] - f->x[k]);
 }
 
+static fhola_status table_check(const ola_function *f)
+{
+    if (f->count < 2 || f->x == NULL || f->y == NULL)
+        return fhola_fail(FHOLA_PARAM, "a table of points needs at least 2, got %zu", f->count);
+    for (size_t i = 0; i < f->count; i++) {
+        if (!isfinite(f->x[i]) || !isfinite(f->y[i]))
+            return fhola_fail(FHOLA_PARAM, "point %zu of the table is not finite: (%g, %g)", i,
+                              f->x[i], f->y[i]);
+        if (i > 0 && f->x[i] <= f->x[i - 1])
+            return fhola_fail(FHOLA_PARAM, "x of the table must rise: %g at point %zu follows %g",
+                              f->x[i], i, f->x[i - 1]);
+    }
+    return FHOLA_OK;
+}
+
+/* Everything the library knows of a function stands in its row. `kinks`: where it bends sharply,
+ * at most OLA_MAX_KINKS places; NULL: nowhere, it is curved around 0. A new function is a new row
+ * at the end. */
+static const struct function_row {
+    const char *name, *title;
+    size_t parameters;
+    double a, b; /* the usual ones */
+    double (*eval)(const ola_function *f, double x);
+    double (*slope)(const ola_function *f, double x);
+    size_t (*kinks)(const ola_function *f, double *kinks);
+    fhola_status (*check)(const ola_function *f);
+} rows[] = {
+    [OLA_RELU] = {"relu", "ReLU", 0, 0, 0, relu, relu_slope, kink_at_zero, NULL},
+    [OLA_GELU] = {"gelu", "GELU", 0, 0, 0, gelu, gelu_slope, NULL, NULL},
+    [OLA_SILU] = {"silu", "SiLU", 0, 0, 0, silu, silu_slope, NULL, NULL},
+    [OLA_TABLE] = {"table", "the table", 0, 0, 0, table_eval, table_slope, no_kinks, table_check},
+    [OLA_IDENTITY] = {"identity", "the identity", 0, 0, 0, identity, identity_slope, no_kinks,
+                      NULL},
+    [OLA_ABS] = {"abs", "|x|", 0, 0, 0, absolute, absolute_slope, kink_at_zero, NULL},
+    {"leaky_relu", "leaky ReLU", 1, 0.01, 0, leaky, leaky_slope, kink_at_zero, NULL},
+    {"clip", "clipping", 2, 0, 1, clip, clip_slope, clip_kinks, clip_check},
+    {"gelu_tanh", "GELU (tanh)", 0, 0, 0, gelu_tanh, gelu_tanh_slope, NULL, NULL},
+    {"hard_swish", "hard swish", 0, 0, 0, hard_swish, hard_swish_slope, hard_swish_kinks, NULL},
+    {"hard_sigmoid", "hard sigmoid", 2, 1.0 / 6, 0.5, hard_sigmoid, hard_sigmoid_slope,
+     hard_sigmoid_kinks, hard_sigmoid_check},
+    {"sigmoid", "sigmoid", 0, 0, 0, sigmoid, sigmoid_slope, NULL, NULL},
+    {"tanh", "tanh", 0, 0, 0, hyperbolic, hyperbolic_slope, NULL, NULL},
+    {"elu", "ELU", 1, 1, 0, elu, elu_slope, NULL, NULL},
+    {"softplus", "softplus", 0, 0, 0, softplus, sigmoid, NULL, NULL},
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+bool ola_function_find(ola_function *f, const char *name)
+{
+    if (strcmp(name, "relu6") == 0) {
+        if (!ola_function_find(f, "clip")) return false;
+        f->b = 6;
+        return true;
+    }
+    for (size_t k = 0; k < ROWS; k++)
+        if (k != OLA_TABLE && strcmp(name, rows[k].name) == 0) {
+            *f = (ola_function){.kind = (ola_function_kind)k, .a = rows[k].a, .b = rows[k].b};
+            return true;
+        }
+    return false;
+}
+
+const char *ola_function_name(const ola_function *f)
+{
+    return rows[f->kind].name;
+}
+
+const char *ola_function_title(const ola_function *f)
+{
+    return rows[f->kind].title;
+}
+
+size_t ola_function_parameters(const ola_function *f)
+{
+    return rows[f->kind].parameters;
+}
+
+fhola_status ola_function_check(const ola_function *f)
+{
+    if ((size_t)f->kind >= ROWS)
+        return fhola_fail(FHOLA_PARAM, "unknown function kind %d", (int)f->kind);
+    const struct function_row *row = &rows[f->kind];
+    if ((row->parameters > 0 && !isfinite(f->a)) || (row->parameters > 1 && !isfinite(f->b)))
+        return fhola_fail(FHOLA_PARAM, "%s: its parameters %g, %g must be finite", row->name, f->a,
+                          f->b);
+    return row->check ? row->check(f) : FHOLA_OK;
+}
+
 double ola_function_eval(const ola_function *f, double x)
 {
-    switch (f->kind) {
-    case OLA_RELU: return x < 0 ? 0 : x; /* NaN stays NaN */
-    case OLA_GELU: return 0.5 * x * erfc(-x * SQRT_HALF);
-    case OLA_SILU: return x / (1 + exp(-x));
-    case OLA_TABLE: return table_eval(f, x);
-    }
-    return NAN;
+    return (size_t)f->kind < ROWS ? rows[f->kind].eval(f, x) : NAN;
 }
 
 double ola_function_slope(const ola_function *f, double x)
 {
-    double s;
-    switch (f->kind) {
-    case OLA_RELU: return x > 0 ? 1 : 0;
-    case OLA_GELU: return 0.5 * erfc(-x * SQRT_HALF) + x * exp(-0.5 * x * x) * SQRT_HALF / sqrt(PI);
-    case OLA_SILU: s = 1 / (1 + exp(-x)); return s * (1 + x * (1 - s));
-    case OLA_TABLE: return table_slope(f, x);
-    }
-    return NAN;
+    return (size_t)f->kind < ROWS ? rows[f->kind].slope(f, x) : NAN;
+}
+
+bool ola_function_kinks(const ola_function *f, double *kinks, size_t *count)
+{
+    *count = rows[f->kind].kinks ? rows[f->kind].kinks(f, kinks) : 0;
+    return rows[f->kind].kinks != NULL;
 }
 
 double ola_variable(double eps, double w)

@@ -35,6 +35,7 @@ extern "C" {
 
 /* ---- functions ---- */
 
+/* The kinds that have a name in C; more may have one only in text (ola_function_find). */
 typedef enum ola_function_kind {
     OLA_RELU = 0, /* max(x, 0) */
     /* x Phi(x), Phi the standard normal distribution function (the exact form, not its tanh
@@ -42,16 +43,35 @@ typedef enum ola_function_kind {
     OLA_GELU = 1,
     OLA_SILU = 2, /* x / (1 + exp(-x)) */
     OLA_TABLE =
-        3 /* piecewise linear through given points, the first and last segment continued beyond them */
+        3, /* piecewise linear through given points, the first and last segment continued beyond them */
+    OLA_IDENTITY = 4, /* x */
+    OLA_ABS = 5       /* |x| */
 } ola_function_kind;
 
 /* An activation function. `count`, `x`, `y` are for OLA_TABLE only: count >= 2 finite points with
- * strictly increasing x. The arrays are borrowed and must outlive the value. */
+ * strictly increasing x. The arrays are borrowed and must outlive the value. `a` and `b` are the
+ * parameters of kinds that have any. */
 typedef struct ola_function {
     ola_function_kind kind;
     size_t count;
     const double *x, *y;
+    double a, b;
 } ola_function;
+
+/* The function of that name, with the usual parameters; false if there is none. Names:
+ *     relu; leaky_relu: a x below 0 (a = 0.01); clip: x between a and b (0, 1); relu6: clip (0, 6);
+ *     gelu; gelu_tanh: its approximation by a hyperbolic tangent; silu; hard_swish: x times
+ *     hard_sigmoid (1/6, 1/2); hard_sigmoid: a x + b between 0 and 1 (1/6, 1/2); sigmoid; tanh;
+ *     elu: a (exp(x) - 1) below 0 (a = 1); softplus: log(1 + exp(x)); abs; identity.
+ * A table has no name to find it by. */
+bool ola_function_find(ola_function *f, const char *name);
+
+/* Name and number of parameters of a kind (of clip for relu6); "table" for OLA_TABLE. `f` must pass
+ * ola_function_check. */
+const char *ola_function_name(const ola_function *f);
+size_t ola_function_parameters(const ola_function *f);
+/* As it is written in headings: "ReLU". */
+const char *ola_function_title(const ola_function *f);
 
 /* PARAM unless `f` is as described above. */
 FHOLA_WARN_UNUSED fhola_status ola_function_check(const ola_function *f);

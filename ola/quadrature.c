@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "ola/function.h"
+
 #define PI 3.14159265358979323846
 #define MAX_NODES                                                                                  \
     64u /* Gauss-Legendre nodes in a panel: exact for products of two polynomials of degree 63 */
@@ -16,18 +18,18 @@
 #define EDGE_TOLERANCE                                                                             \
     1e-12 /* a bin's mean may pass the interval's end by this share of the half width through rounding */
 
-/* Distances from 0 at which GELU and SiLU change between curved and straight. */
+/* Distances from 0 at which curved functions such as GELU become straight. */
 static const double smooth_breaks[] = {-16, -8, -4, -2, 0, 2, 4, 8, 16};
 
 size_t ola_function_breaks(const ola_function *f, double lo, double hi, double *breaks)
 {
-    static const double zero = 0;
-    const double *candidates = &zero;
-    size_t candidate_count = 1, count = 0, inside = 0;
+    double kinks[OLA_MAX_KINKS];
+    const double *candidates = kinks;
+    size_t candidate_count, count = 0, inside = 0;
     if (f->kind == OLA_TABLE) {
         candidates = f->x;
         candidate_count = f->count;
-    } else if (f->kind != OLA_RELU) {
+    } else if (!ola_function_kinks(f, kinks, &candidate_count)) {
         candidates = smooth_breaks;
         candidate_count = sizeof smooth_breaks / sizeof *smooth_breaks;
     }

@@ -64,7 +64,7 @@ static void compare_folded(const nn_conv *conv, const nn_safetensors *file, cons
     size_t out_size = conv->in_size / conv->stride, plane = out_size * out_size,
            values = conv->out * plane;
     snprintf(full, sizeof full, "%s.weight", name);
-    const nn_tensor *tensor = nn_safetensors_find(file, full);
+    const nn_weight_tensor *tensor = nn_safetensors_find(file, full);
     weight = malloc(tensor->count * sizeof *weight);
     succeed(nn_tensor_values(weight, tensor, "file"));
     for (int i = 0; i < 4; i++) {
@@ -224,8 +224,8 @@ static const struct {
           "\"[\\\"a\\\", \\\"\\\\u001b[2J\\\", \\\"c\\\"]\"}"},
      "control characters"},
     {{.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", "
-                  "\"activation\": \"tanh\"}"},
-     "none of relu, gelu and silu"},
+                  "\"activation\": \"swish\"}"},
+     "no function known"},
 };
 
 START_TEST(refuses_bad_files)

@@ -4,7 +4,7 @@
 #include "check_ola_support.h"
 
 static const double table_x[] = {-1, 0, 2, 3}, table_y[] = {1, 0, 4, 4};
-static const ola_function table = {OLA_TABLE, 4, table_x, table_y};
+static const ola_function table = {.kind = OLA_TABLE, .count = 4, .x = table_x, .y = table_y};
 
 START_TEST(test_known_values)
 {
@@ -53,17 +53,107 @@ START_TEST(test_slopes)
 }
 END_TEST
 
+static ola_function named(const char *name)
+{
+    ola_function f;
+    ck_assert_msg(ola_function_find(&f, name), "%s", name);
+    succeed(ola_function_check(&f));
+    return f;
+}
+
+/* One value on each side of what makes a function special, from its definition. */
+START_TEST(test_named_values)
+{
+    static const struct {
+        const char *name;
+        double x, y;
+    } values[] = {
+        {"leaky_relu", -2, -0.02},
+        {"leaky_relu", 3, 3},
+        {"clip", -1, 0},
+        {"clip", 0.25, 0.25},
+        {"clip", 7, 1},
+        {"relu6", 7, 6},
+        {"relu6", 5, 5},
+        {"gelu_tanh", 1, 0.8411919906082768},
+        {"gelu_tanh", -2, -0.04540230591222494},
+        {"hard_swish", -3.5, 0},
+        {"hard_swish", 1, 2.0 / 3},
+        {"hard_swish", 4, 4},
+        {"hard_sigmoid", -4, 0},
+        {"hard_sigmoid", 1, 2.0 / 3},
+        {"hard_sigmoid", 4, 1},
+        {"sigmoid", 1, 0.7310585786300049},
+        {"sigmoid", -800, 0},
+        {"tanh", 1, 0.7615941559557649},
+        {"elu", -1, -0.6321205588285577},
+        {"elu", 2, 2},
+        {"softplus", 0, 0.6931471805599453},
+        {"softplus", 800, 800},
+        {"softplus", -800, 0},
+        {"abs", -2, 2},
+        {"identity", -2, -2},
+    };
+    for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+        ola_function f = named(values[k].name);
+        double y = ola_function_eval(&f, values[k].x);
+        ck_assert_msg(fabs(y - values[k].y) <= 1e-15, "%s(%g) = %.17g", values[k].name, values[k].x,
+                      y);
+    }
+}
+END_TEST
+
+static const char *const names[] = {"relu",  "gelu",      "silu",       "leaky_relu",   "clip",
+                                    "relu6", "gelu_tanh", "hard_swish", "hard_sigmoid", "sigmoid",
+                                    "tanh",  "elu",       "softplus",   "abs",          "identity"};
+
+/* All slopes against central differences; names found are the names given. */
+START_TEST(test_named_slopes)
+{
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        ola_function f = named(names[k]);
+        if (strcmp(names[k], "relu6") != 0) ck_assert_str_eq(ola_function_name(&f), names[k]);
+        for (double x = -7.03; x < 8; x += 0.05) {
+            double difference =
+                (ola_function_eval(&f, x + 1e-6) - ola_function_eval(&f, x - 1e-6)) / 2e-6;
+            ck_assert_msg(fabs(ola_function_slope(&f, x) - difference) <= 1e-8,
+                          "%s at %g: %.12g instead of %.12g", names[k], x,
+                          ola_function_slope(&f, x), difference);
+        }
+    }
+    ola_function f;
+    ck_assert(!ola_function_find(&f, "table"));
+    ck_assert(!ola_function_find(&f, "swish"));
+}
+END_TEST
+
+START_TEST(test_bad_parameters)
+{
+    ola_function f = named("clip");
+    f.b = -1;
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "clip between 0 and -1 leaves nothing");
+    f.b = INFINITY;
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "must be finite");
+    f = named("hard_sigmoid");
+    f.a = 0;
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "slope 0");
+    f = named("leaky_relu");
+    f.a = NAN;
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "leaky_relu");
+}
+END_TEST
+
 START_TEST(test_bad_functions)
 {
     static const double still[] = {0, 1, 1}, broken[] = {0, NAN, 1}, y[] = {0, 0, 0};
-    ola_function f = {OLA_TABLE, 3, still, y};
+    ola_function f = {.kind = OLA_TABLE, .count = 3, .x = still, .y = y};
     fail_with(ola_function_check(&f), FHOLA_PARAM, "must rise");
     f.x = broken;
     fail_with(ola_function_check(&f), FHOLA_PARAM, "point 1 of the table is not finite");
     f.count = 1;
     fail_with(ola_function_check(&f), FHOLA_PARAM, "at least 2, got 1");
-    f = (ola_function){.kind = (ola_function_kind)9};
-    fail_with(ola_function_check(&f), FHOLA_PARAM, "unknown function kind 9");
+    f = (ola_function){.kind = (ola_function_kind)99};
+    fail_with(ola_function_check(&f), FHOLA_PARAM, "unknown function kind 99");
 }
 END_TEST
 
@@ -140,6 +230,9 @@ int main(void)
     tcase_add_test(tcase, test_known_values);
     tcase_add_test(tcase, test_table);
     tcase_add_test(tcase, test_slopes);
+    tcase_add_test(tcase, test_named_values);
+    tcase_add_test(tcase, test_named_slopes);
+    tcase_add_test(tcase, test_bad_parameters);
     tcase_add_test(tcase, test_bad_functions);
     tcase_add_test(tcase, test_variable);
     tcase_add_test(tcase, test_intervals);

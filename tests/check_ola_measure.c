@@ -68,7 +68,7 @@ START_TEST(test_known_errors)
         x[i] = (i - 1000) / 1000.0;
         y[i] = x[i] * x[i];
     }
-    ola_problem p = {.function = {OLA_TABLE, 2001, x, y},
+    ola_problem p = {.function = {.kind = OLA_TABLE, .count = 2001, .x = x, .y = y},
                      .interval = {0, 1},
                      .weight = OLA_WEIGHT_NORMAL,
                      .deviation = 1e4};

@@ -125,7 +125,8 @@ START_TEST(test_breaks)
 {
     static double x[1000];
     double breaks[OLA_MAX_BREAKS];
-    ola_function relu = {.kind = OLA_RELU}, table = {OLA_TABLE, 1000, x, x};
+    ola_function relu = {.kind = OLA_RELU},
+                 table = {.kind = OLA_TABLE, .count = 1000, .x = x, .y = x};
     ck_assert_uint_eq(ola_function_breaks(&relu, -1, 1, breaks), 1);
     ck_assert_double_eq(breaks[0], 0);
     ck_assert_uint_eq(ola_function_breaks(&relu, 0, 1, breaks), 0);

@@ -87,7 +87,7 @@ START_TEST(test_closed_forms)
     assert_close(r.max_error * 62 * 2, 0.28016949902386913, 2e-4);
 
     static const double x[] = {-1, 0.5, 4}, y[] = {-3, 0, 7}; /* a straight line as a table */
-    relu.function = (ola_function){OLA_TABLE, 3, x, y};
+    relu.function = (ola_function){.kind = OLA_TABLE, .count = 3, .x = x, .y = y};
     succeed(ola_minimax(&r, &relu, 5));
     ck_assert_double_lt(r.max_error, 1e-14);
 

@@ -30,8 +30,8 @@ START_TEST(reads_tensors)
                    "\"e\": {\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[16,24]}}  ",
                    ones, 24)));
     ck_assert_uint_eq(nn_safetensors_count(file), 3);
-    const nn_tensor *a = nn_safetensors_find(file, "a"), *b = nn_safetensors_find(file, "b"),
-                    *e = nn_safetensors_find(file, "e");
+    const nn_weight_tensor *a = nn_safetensors_find(file, "a"), *b = nn_safetensors_find(file, "b"),
+                           *e = nn_safetensors_find(file, "e");
     ck_assert_ptr_eq(nn_safetensors_tensor(file, 0), a);
     ck_assert_uint_eq(a->rank, 2);
     ck_assert_uint_eq(a->shape[1], 2);

@@ -10,6 +10,7 @@
 
 #include "nn/graph/model.h"
 #include "nn/graph/model_io.h"
+#include "nn/graph/resnet.h"
 
 #define SMALL_EPS 0.25
 
@@ -97,6 +98,7 @@ static inline void small_network_init(small_network *n, unsigned blocks_per_stag
         m->class_names[i][1] = 0;
     }
     m->hash = n->plan.model_hash = 42;
+    if (nn_resnet_graph(&m->graph, m) != FHOLA_OK) abort();
 }
 
 static inline void small_conv_clear(nn_conv *c)
@@ -107,6 +109,7 @@ static inline void small_conv_clear(nn_conv *c)
 
 static inline void small_network_clear(small_network *n)
 {
+    nn_graph_destroy(n->model.graph);
     small_conv_clear(&n->model.first);
     for (unsigned k = 0; k < 3 * n->model.blocks_per_stage; k++) {
         small_conv_clear(&n->model.blocks[k].conv1);

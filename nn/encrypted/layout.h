@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "ckks/ckks.h"
+#include "nn/graph/map.h"
 #include "nn/graph/model.h"
 
 #define NN_GRID        32u   /* side of the grid of a block */
@@ -36,9 +37,6 @@ uint32_t nn_layout_slot(nn_layout layout, unsigned channel, unsigned y, unsigned
 
 /* What slot `slot` (below layout.slots) holds. A channel >= layout.channels means padding: always
  * zero. */
-typedef struct nn_place {
-    unsigned channel, y, x;
-} nn_place;
 nn_place nn_layout_place(nn_layout layout, uint32_t slot);
 
 /* The factor of a slot before slots_to_coeffs: 1 on the first half of each n slots, i on the

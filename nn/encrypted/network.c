@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/graph/model_io.h"
+
 /* What every compiling function works with. */
 typedef struct compiler {
     nn_network *network;
@@ -283,6 +285,7 @@ fhola_status nn_network_create(nn_network **network, const ckks_context *context
                                ckks_workspace *workspace, const nn_model *model,
                                const nn_plan *plan, int encode)
 {
+    if (nn_model_check_blocks(model) != FHOLA_OK) return FHOLA_PARAM;
     nn_network *n = calloc(1, sizeof *n);
     if (!n) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
     n->encoded = encode != 0;

@@ -8,40 +8,23 @@
 
 #include "nn/base/file.h"
 #include "nn/base/json.h"
+#include "nn/graph/graph.h"
 #include "nn/graph/model_io.h"
 #include "nn/nn.h"
 
 #define MAX_FILE   ((size_t)1 << 22)
 #define MAX_POINTS 65536u
 
-static const struct {
-    const char *name, *title;
-} names[] = {[OLA_RELU] = {"relu", "ReLU"},
-             [OLA_GELU] = {"gelu", "GELU"},
-             [OLA_SILU] = {"silu", "SiLU"},
-             [OLA_TABLE] = {"table", "the table"}};
-
-const char *nn_function_title(const ola_function *f)
-{
-    return names[f->kind].title;
-}
-
-bool nn_function_find(ola_function_kind *kind, const char *name)
-{
-    for (int k = OLA_RELU; k < OLA_TABLE; k++)
-        if (strcmp(name, names[k].name) == 0) {
-            *kind = (ola_function_kind)k;
-            return true;
-        }
-    return false;
-}
-
 uint64_t nn_model_exact_hash(const nn_model *model)
 {
     const ola_function *f = &model->function;
     uint64_t hash = model->hash, kind = (uint64_t)f->kind;
-    if (f->kind == OLA_RELU) return hash;
+    if (f->kind == OLA_RELU && (model->depth > 0 || !model->replaced)) return hash;
     hash = XXH3_64bits_withSeed(&kind, sizeof kind, hash);
+    if (ola_function_parameters(f) > 0) {
+        const double parameters[2] = {f->a, f->b};
+        hash = XXH3_64bits_withSeed(parameters, sizeof parameters, hash);
+    }
     if (f->kind == OLA_TABLE) hash = XXH3_64bits_withSeed(f->x, 2 * f->count * sizeof *f->x, hash);
     return hash;
 }
@@ -100,12 +83,29 @@ static fhola_status load_table(nn_model *model, const char *path)
     return FHOLA_OK;
 }
 
+/* Gives every layer that has an activation this one; trees of |x| that pool are left alone. */
+static fhola_status replace_functions(nn_model *model, const ola_function *f)
+{
+    nn_graph *g = model->graph;
+    for (size_t i = 1; g && i + 1 < g->count; i++) {
+        if (g->nodes[i].function.kind == OLA_IDENTITY || g->nodes[i].function.kind == OLA_ABS)
+            continue;
+        fhola_status status = nn_node_set_function(&g->nodes[i], f);
+        if (status != FHOLA_OK) return status;
+    }
+    model->replaced = true;
+    return FHOLA_OK;
+}
+
 fhola_status nn_model_set_function(nn_model *model, const char *name)
 {
-    ola_function_kind kind;
-    if (!nn_function_find(&kind, name)) return load_table(model, name);
+    ola_function f;
+    if (!ola_function_find(&f, name)) {
+        fhola_status status = load_table(model, name);
+        return status == FHOLA_OK ? replace_functions(model, &model->function) : status;
+    }
     free(model->points);
     model->points = NULL;
-    model->function = (ola_function){.kind = kind};
-    return FHOLA_OK;
+    model->function = f;
+    return replace_functions(model, &f);
 }

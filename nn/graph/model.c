@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "nn/base/json.h"
+#include "nn/graph/graph.h"
 #include "nn/graph/model_io.h"
+#include "nn/graph/resnet.h"
 #include "nn/graph/safetensors.h"
 #include "nn/nn.h"
 
@@ -31,7 +33,7 @@ typedef struct loader {
 
 /* ---- tensors by name ---- */
 
-static const nn_tensor *find(const loader *l, const char *name)
+static const nn_weight_tensor *find(const loader *l, const char *name)
 {
     char full[PREFIX_ROOM + NAME_ROOM];
     snprintf(full, sizeof full, "%s%s", l->prefix, name);
@@ -63,7 +65,7 @@ static void hash_tensor(loader *l, const char *name, const double *values, size_
 static fhola_status take(double **values, loader *l, const char *name, const char *role,
                          const size_t *shape, size_t rank)
 {
-    const nn_tensor *tensor = find(l, name);
+    const nn_weight_tensor *tensor = find(l, name);
     if (!tensor)
         return fhola_fail(FHOLA_FORMAT, "%s: tensor %s%s is missing", l->path, l->prefix, name);
     if (tensor->rank != rank || memcmp(tensor->shape, shape, rank * sizeof *shape) != 0) {
@@ -219,7 +221,7 @@ static fhola_status load_linear(nn_model *model, loader *l)
     const char *name = !find(l, "linear.weight") && find(l, "fc.weight") ? "fc" : "linear";
     char full[NAME_ROOM];
     snprintf(full, sizeof full, "%s.weight", name);
-    const nn_tensor *weight = find(l, full);
+    const nn_weight_tensor *weight = find(l, full);
     if (!weight)
         return fhola_fail(FHOLA_FORMAT,
                           "%s: neither tensor %slinear.weight nor %sfc.weight is there", l->path,
@@ -316,17 +318,17 @@ static char *copy_string(const char *string)
     return copy;
 }
 
-static fhola_status set_class(nn_model *model, size_t index, const char *name, const loader *l)
+static fhola_status set_class(nn_model *model, size_t index, const char *name, const char *path)
 {
     if (!fhola_is_printable(name, strlen(name)) || strlen(name) > 255)
         return fhola_fail(FHOLA_FORMAT,
                           "%s: the name of class %zu has control characters, is no UTF-8 or longer "
                           "than 255 bytes",
-                          l->path, index);
+                          path, index);
     model->class_names[index] = copy_string(name);
     return model->class_names[index]
                ? FHOLA_OK
-               : fhola_fail(FHOLA_NOMEM, "%s: no memory for class names", l->path);
+               : fhola_fail(FHOLA_NOMEM, "%s: no memory for class names", path);
 }
 
 static fhola_status classes_from_metadata(nn_model *model, const loader *l, const char *text)
@@ -342,10 +344,26 @@ static fhola_status classes_from_metadata(nn_model *model, const loader *l, cons
     for (const nn_json *value = array->child; value && status == FHOLA_OK;
          value = value->next, index++)
         status = value->type == NN_JSON_STRING
-                     ? set_class(model, index, value->string, l)
+                     ? set_class(model, index, value->string, l->path)
                      : fhola_fail(FHOLA_FORMAT, "%s: entry %zu is not a string", name, index);
     nn_json_free(array);
     return status;
+}
+
+/* The options' names, or numbers. */
+static fhola_status name_classes(nn_model *model, const char *path, const nn_model_options *options)
+{
+    if (options->class_names && options->class_count != model->classes)
+        return fhola_fail(FHOLA_PARAM, "%zu class names given, %s has %u classes",
+                          options->class_count, path, model->classes);
+    for (size_t i = 0; i < model->classes; i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%zu", i);
+        fhola_status status =
+            set_class(model, i, options->class_names ? options->class_names[i] : number, path);
+        if (status != FHOLA_OK) return status;
+    }
+    return FHOLA_OK;
 }
 
 static fhola_status load_classes(nn_model *model, const loader *l, const nn_model_options *options)
@@ -355,17 +373,7 @@ static fhola_status load_classes(nn_model *model, const loader *l, const nn_mode
         return fhola_fail(FHOLA_NOMEM, "%s: no memory for class names", l->path);
     const char *text = nn_safetensors_metadata(l->file, "classes");
     if (!options->class_names && text) return classes_from_metadata(model, l, text);
-    if (options->class_names && options->class_count != model->classes)
-        return fhola_fail(FHOLA_PARAM, "%zu class names given, %s has %u classes",
-                          options->class_count, l->path, model->classes);
-    for (size_t i = 0; i < model->classes; i++) {
-        char number[24];
-        snprintf(number, sizeof number, "%zu", i);
-        fhola_status status =
-            set_class(model, i, options->class_names ? options->class_names[i] : number, l);
-        if (status != FHOLA_OK) return status;
-    }
-    return FHOLA_OK;
+    return name_classes(model, l->path, options);
 }
 
 static fhola_status load_metadata(nn_model *model, const loader *l, const nn_model_options *options)
@@ -379,9 +387,9 @@ static fhola_status load_metadata(nn_model *model, const loader *l, const nn_mod
                                 model->mean[i], model->std[i], i);
     if (status == FHOLA_OK) status = load_classes(model, l, options);
     const char *function = nn_safetensors_metadata(l->file, "activation");
-    if (status == FHOLA_OK && function && !nn_function_find(&model->function.kind, function))
-        status = fhola_fail(FHOLA_FORMAT,
-                            "%s: metadata \"activation\" is none of relu, gelu and silu", l->path);
+    if (status == FHOLA_OK && function && !ola_function_find(&model->function, function))
+        status = fhola_fail(FHOLA_FORMAT, "%s: metadata \"activation\" is no function known: %.40s",
+                            l->path, function);
     if (status != FHOLA_OK) return status;
     const char *text = nn_safetensors_metadata(l->file, "test_accuracy");
     nn_json *value = NULL;
@@ -405,7 +413,8 @@ static fhola_status load_from(nn_model *model, loader *l, const nn_model_options
     XXH3_64bits_reset(&l->hash);
     status = load_network(model, l);
     model->hash = XXH3_64bits_digest(&l->hash);
-    return status == FHOLA_OK ? load_metadata(model, l, options) : status;
+    if (status == FHOLA_OK) status = load_metadata(model, l, options);
+    return status == FHOLA_OK ? nn_resnet_graph(&model->graph, model) : status;
 }
 
 fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options)
@@ -427,6 +436,44 @@ fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_op
     return FHOLA_OK;
 }
 
+/* ---- from a graph ---- */
+
+static fhola_status fill_model(nn_model *model, const nn_graph *graph,
+                               const nn_model_options *options)
+{
+    unsigned planes = graph->nodes[0].shape.channels <= 3 ? graph->nodes[0].shape.channels : 1;
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned from = i < planes ? i : 0;
+        model->mean[i] = options->mean ? options->mean[from] : 0;
+        model->std[i] = options->std ? options->std[from] : 1;
+        if (!isfinite(model->mean[i]) || !isfinite(model->std[i]) || model->std[i] <= 0)
+            return fhola_fail(FHOLA_PARAM, "mean %g, std %g of channel %u: std must be positive",
+                              model->mean[i], model->std[i], from);
+    }
+    model->classes = nn_graph_scores(graph)->shape.channels;
+    model->test_accuracy = (double)NAN;
+    model->hash = nn_graph_hash(graph);
+    model->class_names = calloc(model->classes, sizeof *model->class_names);
+    if (!model->class_names) return fhola_fail(FHOLA_NOMEM, "no memory for class names");
+    return name_classes(model, "the network", options);
+}
+
+fhola_status nn_model_create(nn_model **model, nn_graph *graph, const nn_model_options *options)
+{
+    static const nn_model_options none = {NULL, NULL, NULL, 0};
+    if (!graph->finished) return fhola_fail(FHOLA_PARAM, "the graph is not finished");
+    nn_model *result = calloc(1, sizeof *result);
+    if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a model");
+    fhola_status status = fill_model(result, graph, options ? options : &none);
+    if (status != FHOLA_OK) {
+        nn_model_free(result);
+        return status;
+    }
+    result->graph = graph;
+    *model = result;
+    return FHOLA_OK;
+}
+
 static void free_conv(nn_conv *conv)
 {
     free(conv->weight);
@@ -436,6 +483,7 @@ static void free_conv(nn_conv *conv)
 void nn_model_free(nn_model *model)
 {
     if (!model) return;
+    nn_graph_destroy(model->graph);
     free_conv(&model->first);
     for (size_t k = 0; model->blocks && k < 3 * (size_t)model->blocks_per_stage; k++) {
         free_conv(&model->blocks[k].conv1);
@@ -454,6 +502,7 @@ void nn_model_free(nn_model *model)
 void nn_model_describe(const nn_model *model, nn_model_info *info)
 {
     info->depth = model->depth;
+    info->input = model->graph->nodes[0].shape;
     info->activations = nn_model_activations(model);
     info->classes = model->classes;
     memcpy(info->mean, model->mean, sizeof info->mean);
@@ -469,7 +518,7 @@ const char *nn_model_class(const nn_model *model, size_t index)
 
 size_t nn_model_activations(const nn_model *model)
 {
-    return 6 * (size_t)model->blocks_per_stage + 1;
+    return nn_graph_layers(model->graph);
 }
 
 const nn_conv *nn_activation_conv(const nn_model *model, size_t i)
@@ -481,11 +530,16 @@ const nn_conv *nn_activation_conv(const nn_model *model, size_t i)
 
 unsigned nn_activation_channels(const nn_model *model, size_t i)
 {
-    return nn_activation_conv(model, i)->out;
+    return nn_graph_layer(model->graph, i)->shape.channels;
 }
 
 unsigned nn_activation_size(const nn_model *model, size_t i)
 {
-    const nn_conv *conv = nn_activation_conv(model, i);
-    return conv->in_size / conv->stride;
+    return nn_graph_layer(model->graph, i)->shape.height;
+}
+
+fhola_status nn_model_check_blocks(const nn_model *model)
+{
+    if (model->blocks) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "not for networks other than CIFAR ResNets yet");
 }

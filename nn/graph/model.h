@@ -4,6 +4,7 @@
 #ifndef NN_MODEL_H
 #define NN_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,17 +43,20 @@ typedef struct nn_block {
  * 32, 16, 8 pixels), average pooling, linear layer. Activations are numbered 0 (after the first
  * convolution), 2k+1 and 2k+2 (inside and after block k): 6 b + 1 in all. */
 typedef struct nn_model {
-    unsigned depth;
+    struct nn_graph *graph; /* the network; what follows repeats it if it is a CIFAR ResNet */
+    unsigned depth; /* 0: no CIFAR ResNet of 16, 32 and 64 channels; then there are no blocks */
     unsigned blocks_per_stage;
     nn_conv first;
     nn_block *blocks; /* 3 * blocks_per_stage */
     unsigned classes;
     double *fc_weight; /* classes * 64 */
     double *fc_bias;   /* classes */
+    /* of every channel of the picture; if it has more than 3, of all values: the first number */
     double mean[3], std[3];
     /* of every activation of the exact network; ReLU unless the file or nn_model_set_function says
      * otherwise */
     ola_function function;
+    bool replaced;        /* by nn_model_set_function */
     double *points;       /* what a table in `function` consists of */
     char **class_names;   /* classes strings */
     double test_accuracy; /* percent; NaN if the file does not say */

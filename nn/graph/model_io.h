@@ -12,7 +12,8 @@
 #define NN_BATCH_NORM_EPS       1e-5
 #define NN_MAX_BLOCKS_PER_STAGE 50u /* depth 302 */
 
-/* Number of activations, 6 b + 1, and of activation i: channels, and side of its picture. */
+/* Number of activations (layers of the graph), and of activation i: channels, and height of its
+ * picture. */
 size_t nn_model_activations(const nn_model *model);
 unsigned nn_activation_channels(const nn_model *model, size_t i);
 unsigned nn_activation_size(const nn_model *model, size_t i);
@@ -21,11 +22,8 @@ unsigned nn_activation_size(const nn_model *model, size_t i);
  * apart). */
 const nn_conv *nn_activation_conv(const nn_model *model, size_t i);
 
-/* "relu", "gelu" or "silu"; false for any other name. */
-bool nn_function_find(ola_function_kind *kind, const char *name);
-
-/* As it is written in headings. */
-const char *nn_function_title(const ola_function *f);
+/* FHOLA_PARAM unless the model has blocks. */
+fhola_status nn_model_check_blocks(const nn_model *model) FHOLA_WARN_UNUSED;
 
 /* What binds a profile to the exact network: model->hash, changed by any activation function but
  * ReLU. */

@@ -17,7 +17,7 @@
 struct nn_safetensors {
     unsigned char *bytes; /* the whole file */
     nn_json *header;
-    nn_tensor *tensors; /* sorted by begin */
+    nn_weight_tensor *tensors; /* sorted by begin */
     size_t count;
 };
 
@@ -41,7 +41,7 @@ static bool whole_number(const nn_json *value, size_t *number)
     return true;
 }
 
-static fhola_status read_dtype(nn_tensor *tensor, size_t *size, const nn_json *entry,
+static fhola_status read_dtype(nn_weight_tensor *tensor, size_t *size, const nn_json *entry,
                                const char *path)
 {
     const nn_json *dtype = nn_json_get(entry, "dtype");
@@ -59,7 +59,7 @@ static fhola_status read_dtype(nn_tensor *tensor, size_t *size, const nn_json *e
                       dtype->string);
 }
 
-static fhola_status read_shape(nn_tensor *tensor, const nn_json *entry, const char *path)
+static fhola_status read_shape(nn_weight_tensor *tensor, const nn_json *entry, const char *path)
 {
     const nn_json *shape = nn_json_get(entry, "shape");
     if (!shape || shape->type != NN_JSON_ARRAY || shape->count > NN_TENSOR_MAX_RANK)
@@ -79,7 +79,7 @@ static fhola_status read_shape(nn_tensor *tensor, const nn_json *entry, const ch
     return FHOLA_OK;
 }
 
-static fhola_status read_range(nn_tensor *tensor, size_t size, const nn_json *entry,
+static fhola_status read_range(nn_weight_tensor *tensor, size_t size, const nn_json *entry,
                                size_t available, const char *path)
 {
     const nn_json *range = nn_json_get(entry, "data_offsets");
@@ -99,7 +99,7 @@ static fhola_status read_range(nn_tensor *tensor, size_t size, const nn_json *en
 
 static int by_position(const void *a, const void *b)
 {
-    const nn_tensor *left = a, *right = b;
+    const nn_weight_tensor *left = a, *right = b;
     if (left->begin != right->begin) return left->begin < right->begin ? -1 : 1;
     return left->end < right->end ? -1 : left->end > right->end;
 }
@@ -108,7 +108,7 @@ static fhola_status check_coverage(const nn_safetensors *file, size_t available,
 {
     size_t at = 0;
     for (size_t i = 0; i < file->count; i++) {
-        const nn_tensor *tensor = &file->tensors[i];
+        const nn_weight_tensor *tensor = &file->tensors[i];
         if (tensor->begin != at)
             return fhola_fail(FHOLA_FORMAT,
                               "%s: tensor %s starts at byte %zu of the data, byte %zu expected",
@@ -149,7 +149,7 @@ static fhola_status read_header(nn_safetensors *file, size_t header_length, size
             if (status != FHOLA_OK) return status;
             continue;
         }
-        nn_tensor *tensor = &file->tensors[file->count];
+        nn_weight_tensor *tensor = &file->tensors[file->count];
         size_t size = 0;
         tensor->name = entry->key;
         status = read_dtype(tensor, &size, entry, path);
@@ -219,12 +219,12 @@ size_t nn_safetensors_count(const nn_safetensors *file)
     return file->count;
 }
 
-const nn_tensor *nn_safetensors_tensor(const nn_safetensors *file, size_t index)
+const nn_weight_tensor *nn_safetensors_tensor(const nn_safetensors *file, size_t index)
 {
     return &file->tensors[index];
 }
 
-const nn_tensor *nn_safetensors_find(const nn_safetensors *file, const char *name)
+const nn_weight_tensor *nn_safetensors_find(const nn_safetensors *file, const char *name)
 {
     for (size_t i = 0; i < file->count; i++)
         if (strcmp(file->tensors[i].name, name) == 0) return &file->tensors[i];
@@ -272,7 +272,7 @@ static double from_f16(uint32_t bits)
     return bits >> 15 ? -value : value;
 }
 
-fhola_status nn_tensor_values(double *values, const nn_tensor *tensor, const char *path)
+fhola_status nn_tensor_values(double *values, const nn_weight_tensor *tensor, const char *path)
 {
     for (size_t i = 0; i < tensor->count; i++) {
         switch (tensor->dtype) {

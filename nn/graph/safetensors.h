@@ -12,7 +12,7 @@
 
 typedef enum nn_dtype { NN_F32, NN_F64, NN_F16, NN_BF16, NN_I64, NN_OTHER_DTYPE } nn_dtype;
 
-typedef struct nn_tensor {
+typedef struct nn_weight_tensor {
     const char *name;
     nn_dtype dtype;
     const char *dtype_name;
@@ -21,7 +21,7 @@ typedef struct nn_tensor {
     size_t count;               /* elements */
     size_t begin, end;          /* of its bytes, from the start of the data */
     const unsigned char *bytes; /* little-endian, row-major */
-} nn_tensor;
+} nn_weight_tensor;
 
 typedef struct nn_safetensors nn_safetensors;
 
@@ -33,9 +33,9 @@ void nn_safetensors_close(nn_safetensors *file);
 
 size_t nn_safetensors_count(const nn_safetensors *file);
 /* in order of their bytes */
-const nn_tensor *nn_safetensors_tensor(const nn_safetensors *file, size_t index);
+const nn_weight_tensor *nn_safetensors_tensor(const nn_safetensors *file, size_t index);
 /* NULL if there is none */
-const nn_tensor *nn_safetensors_find(const nn_safetensors *file, const char *name);
+const nn_weight_tensor *nn_safetensors_find(const nn_safetensors *file, const char *name);
 
 /* A string of __metadata__, NULL if it is missing. */
 const char *nn_safetensors_metadata(const nn_safetensors *file, const char *key);
@@ -43,7 +43,7 @@ const char *nn_safetensors_metadata(const nn_safetensors *file, const char *key)
 /* Converts all elements of a floating-point tensor to `values` (tensor->count of them).
  * FHOLA_FORMAT: another dtype, or a value is NaN or infinite (says which element). `path` only goes
  * into messages. */
-fhola_status nn_tensor_values(double *values, const nn_tensor *tensor,
+fhola_status nn_tensor_values(double *values, const nn_weight_tensor *tensor,
                               const char *path) FHOLA_WARN_UNUSED;
 
 #endif

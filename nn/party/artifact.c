@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "nn/graph/model_io.h"
+#include "nn/graph/resnet.h"
 #include "nn/nn.h"
 #include "nn/planner/plan.h"
 
@@ -445,6 +446,8 @@ static fhola_status write_layer(void *arg, layer_values v)
 fhola_status nn_model_write(ckks_writer *writer, const nn_model *m)
 {
     builder b = {0};
+    fhola_status status = nn_model_check_blocks(m);
+    if (status != FHOLA_OK) return status;
     unsigned stage = m->blocks_per_stage;
     add32(&b, stage);
     add32(&b, m->classes);
@@ -455,7 +458,7 @@ fhola_status nn_model_write(ckks_writer *writer, const nn_model *m)
     add_doubles(&b, m->std, 3);
     add_double(&b, m->test_accuracy);
     add_names(&b, m->class_names, m->classes);
-    fhola_status status = built(&b);
+    status = built(&b);
     if (status == FHOLA_OK) status = ckks_writer_chunk(writer, MODEL_TAG, b.bytes, b.length);
     free(b.bytes);
     return status == FHOLA_OK ? each_layer(m, write_layer, writer) : status;
@@ -572,6 +575,7 @@ fhola_status nn_model_read(nn_model **model, ckks_reader *reader)
     status = parse_model(m, projection, &c, reader);
     if (status == FHOLA_OK) status = allocate_layers(m, projection);
     if (status == FHOLA_OK) status = each_layer(m, read_layer, reader);
+    if (status == FHOLA_OK) status = nn_resnet_graph(&m->graph, m);
     if (status != FHOLA_OK)
         nn_model_free(m);
     else

@@ -329,7 +329,8 @@ static fhola_status convert(nn_plain *plain, const nn_model *model, const nn_pla
 
 fhola_status nn_plain_create(nn_plain **plain, const nn_model *model, const nn_plan *plan)
 {
-    fhola_status status = plan ? nn_plan_check(plan, model) : FHOLA_OK;
+    fhola_status status = nn_model_check_blocks(model);
+    if (status == FHOLA_OK && plan) status = nn_plan_check(plan, model);
     if (status != FHOLA_OK) return status;
     nn_plain *result = calloc(1, sizeof *result);
     if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a network");

@@ -138,7 +138,8 @@ static fhola_status fill_trace(nn_trace *trace, const nn_model *model, const nn_
 fhola_status nn_trace_create(nn_trace **trace, const nn_model *model, const nn_plan *plan,
                              const double *values)
 {
-    fhola_status status = plan ? nn_plan_check(plan, model) : FHOLA_OK;
+    fhola_status status = nn_model_check_blocks(model);
+    if (status == FHOLA_OK && plan) status = nn_plan_check(plan, model);
     if (status != FHOLA_OK) return status;
     nn_trace *result = calloc(1, sizeof *result);
     if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a trace");

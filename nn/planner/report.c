@@ -501,7 +501,7 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
 
 static fhola_status write_fits(const report *r)
 {
-    const char *f = nn_function_title(&r->model->function);
+    const char *f = ola_function_title(&r->model->function);
     add(r, "<h2>Fits</h2>\n<p>Of each activation the channel whose error counts most. Grey: how "
            "often a value arrives in the exact "
            "network. ");
