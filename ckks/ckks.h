@@ -598,6 +598,11 @@ typedef struct ckks_file_head {
     uint64_t offset; /* of the container in the stream */
 } ckks_file_head;
 
+/* Which file something is: device and inode; both 0: none, or no regular file. */
+typedef struct ckks_file_id {
+    uint64_t device, inode;
+} ckks_file_id;
+
 /* ---- writing ---- */
 
 typedef struct ckks_writer ckks_writer;
@@ -605,15 +610,26 @@ typedef struct ckks_writer ckks_writer;
 /* Writes to a stream, which stays open and belongs to the caller; `name` goes into messages. */
 fhola_status ckks_writer_create(ckks_writer **out, FILE *stream,
                                 const char *name) FHOLA_WARN_UNUSED;
-/* Writes a new file beside `path`, which ckks_writer_commit gives the name `path`; with
- * `owner_only` its mode is 0600 from the start. If `path` is there and no regular file (a device, a
- * pipe), it is written directly. */
+#define CKKS_WRITER_OWNER_ONLY 1u /* mode 0600 from the start */
+#define CKKS_WRITER_NEW        2u /* never replaces a file, not even one that appears meanwhile */
+/* locks the folder until the writer is destroyed, against other writers that do */
+#define CKKS_WRITER_LOCK 4u
+/* Writes a new file, which ckks_writer_commit gives the name `path`, or the name that the symbolic
+ * links at `path` lead to. Until then it has no name where the system can do that, else a temporary
+ * one ("NAME.PID-N.tmp" in the same folder). `flags`: a sum of the above. If `path` is there and no
+ * regular file (a device, a pipe), it is written directly. PARAM: CKKS_WRITER_NEW, and `path`
+ * exists. */
 fhola_status ckks_writer_open(ckks_writer **out, const char *path,
-                              int owner_only) FHOLA_WARN_UNUSED;
-/* Flushes; a named file is then on the disk (fsync) and replaces `path`. IO: then `path` is what it
- * was. */
+                              unsigned flags) FHOLA_WARN_UNUSED;
+/* Flushes; a named file is then on the disk (fsync of file and folder) and replaces `path`. On
+ * failure `path` is what it was. */
 fhola_status ckks_writer_commit(ckks_writer *writer) FHOLA_WARN_UNUSED;
-/* Without a commit nothing of a named file remains. */
+/* The same for two named files: both, or none. */
+fhola_status ckks_writer_commit_both(ckks_writer *first, ckks_writer *second) FHOLA_WARN_UNUSED;
+/* PARAM if the writer would replace `file`, or writes into it: that is a file something is read from,
+ * and whoever holds both asks before it writes. */
+fhola_status ckks_writer_spare(const ckks_writer *writer, ckks_file_id file) FHOLA_WARN_UNUSED;
+/* Without a commit nothing of a named file remains. Accepts NULL. */
 void ckks_writer_destroy(ckks_writer *writer);
 uint64_t ckks_writer_bytes(const ckks_writer *writer); /* written so far */
 
@@ -632,6 +648,7 @@ typedef struct ckks_reader ckks_reader;
 fhola_status ckks_reader_create(ckks_reader **out, FILE *stream,
                                 const char *name) FHOLA_WARN_UNUSED;
 fhola_status ckks_reader_open(ckks_reader **out, const char *path) FHOLA_WARN_UNUSED;
+ckks_file_id ckks_reader_file(const ckks_reader *reader);
 void ckks_reader_destroy(ckks_reader *reader); /* wipes what it has read */
 /* Accept parameters that are marked insecure: tests only. */
 void ckks_reader_allow_insecure(ckks_reader *reader);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _XOPEN_SOURCE 700 /* realpath, fdopen, fsync */
+#define _POSIX_C_SOURCE 200809L
 #include "ckks/container.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <xxhash.h>
 
 #include "ckks/chacha20.h"
+#include "ckks/output.h"
 #include "ckks/params.h"
 
 /* As in PNG: a byte above 127, and line ends that a transfer as text would change. */
@@ -24,12 +25,11 @@ static const unsigned char magic[8] = {0x89, 'F', 'H', 'O', 'L', 'A', '\r', '\n'
 #define SKIP_STEP  ((size_t)1 << 16)
 
 struct ckks_writer {
-    FILE *stream;
-    int owned;       /* the stream is to be closed */
-    char *name;      /* for messages */
-    char *path;      /* what a commit renames `temporary` to; NULL: no renaming */
-    char *temporary; /* exists until commit or destruction; NULL: none */
-    int inside;      /* between begin and end */
+    FILE *stream; /* of the caller; NULL: `output` */
+    ckks_output output;
+    char *name; /* for messages */
+    int inside; /* between begin and end */
+    int done;   /* committed, where that can be done only once */
     uint32_t chunks;
     uint64_t offset;
 };
@@ -161,66 +161,16 @@ fhola_status ckks_writer_create(ckks_writer **out, FILE *stream, const char *nam
     return FHOLA_OK;
 }
 
-/* The file `path` leads to, through symbolic links; `path` itself if there is none. NULL: no
- * memory. */
-static char *final_path(const char *path)
-{
-    char *resolved = realpath(path, NULL);
-    return resolved ? resolved : copy_string(path);
-}
-
-/* Creates a file beside `path`; its descriptor, or -1 with errno. */
-static int open_temporary(char **temporary, const char *path, int owner_only)
-{
-    size_t room = strlen(path) + 40;
-    char *name = malloc(room);
-    int fd = -1;
-    if (!name) return -1; /* errno is ENOMEM */
-    errno = EEXIST;
-    for (unsigned attempt = 0; attempt < 100 && fd < 0 && errno == EEXIST; attempt++) {
-        snprintf(name, room, "%s.%ld-%u.tmp", path, (long)getpid(), attempt);
-        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, owner_only ? 0600 : 0666);
-    }
-    if (fd < 0)
-        free(name);
-    else
-        *temporary = name;
-    return fd;
-}
-
-/* Opens what ckks_writer_open writes to; -1 with errno. */
-static int open_target(ckks_writer *w, const char *path, int owner_only)
-{
-    struct stat info;
-    int there = stat(path, &info) == 0;
-    if (there && S_ISDIR(info.st_mode)) {
-        errno = EISDIR;
-        return -1;
-    }
-    if (there && !S_ISREG(info.st_mode)) return open(path, O_WRONLY | O_CLOEXEC);
-    errno = ENOMEM;
-    w->path = final_path(path);
-    return w->path ? open_temporary(&w->temporary, w->path, owner_only) : -1;
-}
-
-fhola_status ckks_writer_open(ckks_writer **out, const char *path, int owner_only)
+fhola_status ckks_writer_open(ckks_writer **out, const char *path, unsigned flags)
 {
     ckks_writer *w = NULL;
     fhola_status st = ckks_writer_create(&w, NULL, path);
-    if (st) return st;
-    int fd = open_target(w, path, owner_only);
-    if (fd >= 0) w->stream = fdopen(fd, "wb");
-    if (!w->stream) {
-        st = fhola_fail(errno == ENOMEM ? FHOLA_NOMEM : FHOLA_IO, "%s: %s", path, strerror(errno));
-        if (fd >= 0) (void)close(fd);
+    if (!st) st = ckks_output_open(&w->output, path, flags);
+    if (st)
         ckks_writer_destroy(w);
-        return st;
-    }
-    w->owned = 1;
-    /* No copy of a secret stays behind in a buffer of the C library. */
-    (void)setvbuf(w->stream, NULL, _IONBF, 0);
-    *out = w;
-    return FHOLA_OK;
+    else
+        *out = w;
+    return st;
 }
 
 static fhola_status write_failed(const ckks_writer *w)
@@ -229,39 +179,63 @@ static fhola_status write_failed(const ckks_writer *w)
                       (unsigned long long)w->offset, errno ? strerror(errno) : "short write");
 }
 
-static fhola_status close_stream(ckks_writer *w)
+/* FHOLA_OK if all that belongs to the writer's file has been written. */
+static fhola_status check_complete(const ckks_writer *w)
 {
-    FILE *stream = w->stream;
-    w->stream = NULL;
-    w->owned = 0;
-    errno = 0;
-    return fclose(stream) == 0 ? FHOLA_OK : write_failed(w);
+    if (w->done) return fhola_fail(FHOLA_PARAM, "%s: was written already", w->name);
+    if (w->inside) return fhola_fail(FHOLA_PARAM, "%s: the last container was not ended", w->name);
+    return FHOLA_OK;
 }
 
 fhola_status ckks_writer_commit(ckks_writer *w)
 {
-    if (!w->stream) return fhola_fail(FHOLA_PARAM, "%s: was written already", w->name);
-    if (w->inside) return fhola_fail(FHOLA_PARAM, "%s: the last container was not ended", w->name);
-    errno = 0;
-    if (fflush(w->stream) != 0 || ferror(w->stream)) return write_failed(w);
-    if (!w->owned) return FHOLA_OK;
-    if (w->temporary && fsync(fileno(w->stream)) != 0) return write_failed(w);
-    fhola_status st = close_stream(w);
-    if (st || !w->temporary) return st;
-    if (rename(w->temporary, w->path) != 0)
-        return fhola_fail(FHOLA_IO, "%s: %s", w->name, strerror(errno));
-    free(w->temporary);
-    w->temporary = NULL;
-    return FHOLA_OK;
+    fhola_status st = check_complete(w);
+    if (st) return st;
+    if (w->stream) {
+        errno = 0;
+        return fflush(w->stream) != 0 || ferror(w->stream) ? write_failed(w) : FHOLA_OK;
+    }
+    st = ckks_output_commit(&w->output);
+    w->done = !st;
+    return st;
+}
+
+fhola_status ckks_writer_commit_both(ckks_writer *first, ckks_writer *second)
+{
+    fhola_status st = check_complete(first);
+    if (!st) st = check_complete(second);
+    if (!st && (first->stream || second->stream))
+        st = fhola_fail(FHOLA_PARAM, "%s, %s: only named files are committed together", first->name,
+                        second->name);
+    if (!st) st = ckks_output_commit_both(&first->output, &second->output);
+    first->done = second->done = !st;
+    return st;
+}
+
+static ckks_file_id file_of(FILE *stream)
+{
+    struct stat info;
+    int descriptor = fileno(stream);
+    if (descriptor < 0 || fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode))
+        return (ckks_file_id){0, 0};
+    return (ckks_file_id){(uint64_t)info.st_dev, (uint64_t)info.st_ino};
+}
+
+fhola_status ckks_writer_spare(const ckks_writer *w, ckks_file_id file)
+{
+    ckks_file_id own = {0, 0};
+    if (w->stream)
+        own = file_of(w->stream);
+    else
+        ckks_output_replaces(&w->output, &own.device, &own.inode);
+    if (!own.inode || own.inode != file.inode || own.device != file.device) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "%s: is read from, and would be overwritten", w->name);
 }
 
 void ckks_writer_destroy(ckks_writer *w)
 {
     if (!w) return;
-    if (w->owned) (void)fclose(w->stream);
-    if (w->temporary) (void)unlink(w->temporary);
-    free(w->temporary);
-    free(w->path);
+    ckks_output_clear(&w->output);
     free(w->name);
     free(w);
 }
@@ -273,9 +247,11 @@ uint64_t ckks_writer_bytes(const ckks_writer *w)
 
 static fhola_status write_bytes(ckks_writer *w, const void *bytes, size_t length)
 {
-    if (!w->stream) return fhola_fail(FHOLA_PARAM, "%s: was written already", w->name);
+    if (w->done) return fhola_fail(FHOLA_PARAM, "%s: was written already", w->name);
     errno = 0;
-    size_t done = length ? fwrite(bytes, 1, length, w->stream) : 0;
+    size_t done = !length     ? 0
+                  : w->stream ? fwrite(bytes, 1, length, w->stream)
+                              : ckks_output_write(&w->output, bytes, length);
     w->offset += done;
     return done == length ? FHOLA_OK : write_failed(w);
 }
@@ -360,6 +336,11 @@ fhola_status ckks_reader_open(ckks_reader **out, const char *path)
     else
         (*out)->owned = 1;
     return st;
+}
+
+ckks_file_id ckks_reader_file(const ckks_reader *r)
+{
+    return file_of(r->stream);
 }
 
 void ckks_reader_destroy(ckks_reader *r)

@@ -626,13 +626,18 @@ uint64_t nn_owner_network(const nn_owner *owner); /* id of the network */
 uint64_t nn_owner_key(const nn_owner *owner);     /* id of the secret key; 0: none yet */
 
 /* Makes a secret key and writes its file (readable by its owner only, holds the client file too)
- * and the evaluation keys. Afterwards the owner has the secret key. On failure neither file
- * exists. */
+ * and the evaluation keys. Afterwards the owner has the secret key. On failure neither file has been
+ * made, and what was in their places is there unchanged. FHOLA_PARAM: there is a file in one of the
+ * places, or it is the one the owner was opened from. FHOLA_IO: also if another call, in any
+ * process, makes keys in the folder of `secret_path`. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path,
                                                  const char *keys_path, nn_count_progress progress,
                                                  void *arg);
-/* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret
- * key. */
+/* From now on nn_owner_generate replaces files. What was encrypted under a secret key that is replaced
+ * can never be decrypted. */
+void nn_owner_overwrite(nn_owner *owner);
+/* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key.
+ * FHOLA_PARAM: the stream would replace the file of the secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out,
                                                 const double *rgb);
 /* From now on decrypted scores get independent noise of this standard deviation
@@ -667,7 +672,8 @@ const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet
 FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char *path,
                                                    nn_count_progress progress, void *arg);
 /* Runs the network on the next encrypted picture of a stream and appends the result to another.
- * *more = 0: the stream has ended, nothing was written. FHOLA_KEY: no evaluation keys, or those of
+ * *more = 0: the stream has ended, nothing was written. FHOLA_PARAM: the result would replace a file
+ * that the pictures, the network or the keys come from. FHOLA_KEY: no evaluation keys, or those of
  * another secret key. FHOLA_LEVEL: it is no encrypted picture. */
 FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in,
                                                int *more, const nn_infer_hooks *hooks);

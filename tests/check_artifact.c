@@ -524,7 +524,25 @@ START_TEST(two_parties)
     ck_assert_uint_eq(nn_owner_key(owner), 0);
     ck_assert_ok(nn_owner_generate(owner, in_folder("s.key"), in_folder("e.keys"), NULL, NULL));
     ck_assert_uint_ne(nn_owner_key(owner), 0);
-    struct stat info;
+    struct stat info, before;
+    ck_assert_int_eq(stat(in_folder("s.key"), &before), 0);
+    /* neither is replaced unasked, nor the file the owner was opened from at all */
+    ck_assert_fails(nn_owner_generate(owner, in_folder("s.key"), in_folder("f.keys"), NULL, NULL),
+                    FHOLA_PARAM);
+    ck_assert_fails(nn_owner_generate(owner, in_folder("t.key"), in_folder("e.keys"), NULL, NULL),
+                    FHOLA_PARAM);
+    nn_owner_overwrite(owner);
+    ck_assert_fails(
+        nn_owner_generate(owner, in_folder("n.client"), in_folder("e.keys"), NULL, NULL),
+        FHOLA_PARAM);
+    ck_assert_fails(nn_owner_generate(owner, in_folder("s.key"), in_folder("n.client"), NULL, NULL),
+                    FHOLA_PARAM);
+    ck_assert_fails(
+        nn_owner_generate(owner, in_folder("s.key"), in_folder("e.keys"), stop_at_once, NULL),
+        FHOLA_IO);
+    ck_assert_int_eq(stat(in_folder("s.key"), &info), 0);
+    ck_assert_uint_eq(info.st_ino, before.st_ino); /* still the old one */
+    ck_assert_uint_eq(files_in_folder(), 4);
     ck_assert_int_eq(stat(in_folder("s.key"), &info), 0);
     ck_assert_uint_eq(info.st_mode & 0777, 0600);
     printf("compiled %.2f MB, client %.4f MB, secret key %.4f MB, evaluation keys %.1f MB\n",
@@ -581,6 +599,7 @@ START_TEST(two_parties)
     nn_owner_destroy(other);
     s.model.hash = s.plan.model_hash = 43;
     ck_assert_ok(nn_owner_create(&other, params, &s.model, &s.plan));
+    nn_owner_overwrite(other);
     ck_assert_ok(nn_owner_generate(other, in_folder("s2.key"), in_folder("e2.keys"), NULL, NULL));
     encrypt_to(other, in_folder("x2.ct"), rgb, 1);
     ck_assert_fails(nn_server_load_keys(server, in_folder("e2.keys"), NULL, NULL), FHOLA_KEY);

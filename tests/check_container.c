@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ckks/output.h"
+
 static ckks_params *toy;
 
 static void open_toy(void)
@@ -556,17 +558,29 @@ static void assert_holds_sample(const char *path)
     ckks_reader_destroy(r);
 }
 
+static void assert_holds_text(const char *path, const char *text)
+{
+    char line[64] = "";
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+    fclose(f);
+    ck_assert_str_eq(line, text);
+}
+
 START_TEST(named_files)
 {
     const char *path = in_folder("x");
     ckks_writer *w;
     struct stat info;
-    for (int owner_only = 0; owner_only < 2; owner_only++) {
-        ck_assert_ok(ckks_writer_open(&w, path, owner_only));
-        ck_assert_uint_eq(files_in_folder(), 1u + (unsigned)owner_only);
+    /* with a temporary name, or without one where the system can do that */
+    for (unsigned flags = 0; flags <= 9; flags = flags == 0 ? 8 : flags == 8 ? 1 : flags + 8) {
+        unsigned owner_only = flags & CKKS_WRITER_OWNER_ONLY, files = files_in_folder();
+        ck_assert_ok(ckks_writer_open(&w, path, flags));
+        if (flags & CKKS_OUTPUT_NAMED) ck_assert_uint_eq(files_in_folder(), files + 1);
         write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
         /* nothing there before the commit */
-        ck_assert_int_eq(access(path, F_OK), owner_only - 1);
+        ck_assert_int_eq(access(path, F_OK), files ? 0 : -1);
         ck_assert_ok(ckks_writer_commit(w));
         ck_assert_fails(ckks_writer_commit(w), FHOLA_PARAM);
         ckks_writer_destroy(w);
@@ -580,6 +594,143 @@ START_TEST(named_files)
 }
 END_TEST
 
+/* A file that must not be replaced, there before or only since the writer was opened. */
+START_TEST(new_files)
+{
+    const char *path = in_folder("x");
+    ckks_writer *w;
+    for (unsigned named = 0; named <= CKKS_OUTPUT_NAMED; named += CKKS_OUTPUT_NAMED) {
+        ck_assert_ok(ckks_writer_open(&w, path, CKKS_WRITER_NEW | named));
+        write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
+        put_text(path, "in the meantime");
+        ck_assert_fails(ckks_writer_commit(w), FHOLA_PARAM);
+        ck_assert_detail("x exists");
+        ckks_writer_destroy(w);
+        ck_assert_fails(ckks_writer_open(&w, path, CKKS_WRITER_NEW | named), FHOLA_PARAM);
+        ck_assert_uint_eq(files_in_folder(), 1);
+        assert_holds_text(path, "in the meantime");
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_ok(ckks_writer_open(&w, path, CKKS_WRITER_NEW | named));
+        write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
+        ck_assert_ok(ckks_writer_commit(w));
+        ckks_writer_destroy(w);
+        assert_holds_sample(path);
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_uint_eq(files_in_folder(), 0);
+    }
+}
+END_TEST
+
+/* The second of two cannot be put in its place: the first place has again what it had. */
+START_TEST(both_or_none)
+{
+    char first[200], second[200];
+    ckks_writer *a, *b;
+    snprintf(first, sizeof first, "%s/first", folder);
+    snprintf(second, sizeof second, "%s/second", folder);
+    for (unsigned old = 0; old < 2; old++) {
+        if (old) put_text(first, "old");
+        ck_assert_ok(ckks_writer_open(&a, first, 0));
+        ck_assert_ok(ckks_writer_open(&b, second, 0));
+        write_sample(a, CKKS_FILE_CIPHERTEXT, 9);
+        write_sample(b, CKKS_FILE_CIPHERTEXT, 9);
+        ck_assert_int_eq(mkdir(second, 0777), 0);
+        ck_assert_fails(ckks_writer_commit_both(a, b), FHOLA_IO);
+        ckks_writer_destroy(a);
+        ckks_writer_destroy(b);
+        ck_assert_int_eq(rmdir(second), 0);
+        ck_assert_uint_eq(files_in_folder(), old);
+        if (old) assert_holds_text(first, "old");
+    }
+    ck_assert_ok(ckks_writer_open(&a, first, 0));
+    ck_assert_ok(ckks_writer_open(&b, second, 0));
+    write_sample(a, CKKS_FILE_CIPHERTEXT, 9);
+    write_sample(b, CKKS_FILE_CIPHERTEXT, 9);
+    ck_assert_ok(ckks_writer_commit_both(a, b));
+    ckks_writer_destroy(a);
+    ckks_writer_destroy(b);
+    assert_holds_sample(first);
+    assert_holds_sample(second);
+    ck_assert_uint_eq(files_in_folder(), 2);
+    ck_assert_ok(ckks_writer_open(&a, first, 0));
+    ck_assert_ok(ckks_writer_open(&b, first, 0));
+    write_sample(a, CKKS_FILE_CIPHERTEXT, 9);
+    write_sample(b, CKKS_FILE_CIPHERTEXT, 9);
+    ck_assert_fails(ckks_writer_commit_both(a, b), FHOLA_PARAM);
+    ck_assert_detail("the same file");
+    ckks_writer_destroy(a);
+    ckks_writer_destroy(b);
+}
+END_TEST
+
+START_TEST(locked_folders)
+{
+    ckks_writer *a, *b;
+    ck_assert_ok(ckks_writer_open(&a, in_folder("a"), CKKS_WRITER_LOCK));
+    ck_assert_fails(ckks_writer_open(&b, in_folder("b"), CKKS_WRITER_LOCK), FHOLA_IO);
+    ck_assert_detail("another process");
+    ck_assert_ok(ckks_writer_open(&b, in_folder("b"), 0));
+    ckks_writer_destroy(b);
+    ckks_writer_destroy(a);
+    ck_assert_ok(ckks_writer_open(&b, in_folder("b"), CKKS_WRITER_LOCK));
+    ckks_writer_destroy(b);
+}
+END_TEST
+
+/* A file is never written to while it is read. */
+START_TEST(spared_files)
+{
+    char path[200], link[200];
+    ckks_writer *w;
+    ckks_reader *r;
+    snprintf(path, sizeof path, "%s/x", folder);
+    snprintf(link, sizeof link, "%s/y", folder);
+    ck_assert_ok(ckks_writer_open(&w, path, 0));
+    write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
+    ck_assert_ok(ckks_writer_commit(w));
+    ckks_writer_destroy(w);
+    ck_assert_int_eq(symlink("x", link), 0);
+    ck_assert_ok(ckks_reader_open(&r, path));
+    ck_assert_ok(ckks_writer_open(&w, link, 0));
+    ck_assert_fails(ckks_writer_spare(w, ckks_reader_file(r)), FHOLA_PARAM);
+    ck_assert_detail("is read from");
+    ck_assert_ok(ckks_writer_spare(w, (ckks_file_id){0, 0}));
+    ckks_writer_destroy(w);
+    ck_assert_ok(ckks_writer_open(&w, in_folder("z"), 0));
+    ck_assert_ok(ckks_writer_spare(w, ckks_reader_file(r)));
+    ckks_writer_destroy(w);
+    FILE *stream = fopen(path, "ab"); /* as a shell's >> */
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_ok(ckks_writer_create(&w, stream, "stream"));
+    ck_assert_fails(ckks_writer_spare(w, ckks_reader_file(r)), FHOLA_PARAM);
+    ckks_writer_destroy(w);
+    (void)fclose(stream);
+    ckks_reader_destroy(r);
+}
+END_TEST
+
+/* Names as long as the file system takes them. */
+START_TEST(long_names)
+{
+    char name[256], path[500];
+    ckks_writer *w;
+    for (size_t length = 190; length <= 255; length++)
+        for (unsigned named = 0; named <= CKKS_OUTPUT_NAMED; named += CKKS_OUTPUT_NAMED) {
+            memset(name, 'n', length);
+            name[length] = 0;
+            snprintf(path, sizeof path, "%s/%s", folder, name);
+            for (int again = 0; again < 2; again++) {
+                ck_assert_ok(ckks_writer_open(&w, path, named));
+                write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
+                ck_assert_ok(ckks_writer_commit(w));
+                ckks_writer_destroy(w);
+            }
+            ck_assert_uint_eq(files_in_folder(), 1);
+            ck_assert_int_eq(unlink(path), 0);
+        }
+}
+END_TEST
+
 START_TEST(abandoned_files)
 {
     const char *path = in_folder("x");
@@ -589,12 +740,7 @@ START_TEST(abandoned_files)
     write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
     ckks_writer_destroy(w);
     ck_assert_uint_eq(files_in_folder(), 1);
-    char line[64] = "";
-    FILE *f = fopen(path, "rb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
-    fclose(f);
-    ck_assert_str_eq(line, "what was there before");
+    assert_holds_text(path, "what was there before");
 }
 END_TEST
 
@@ -614,6 +760,19 @@ START_TEST(links)
     ck_assert_int_eq(lstat(link, &info), 0);
     ck_assert(S_ISLNK(info.st_mode));
     assert_holds_sample(target);
+    /* the same through a link to nothing yet, and round in a circle */
+    ck_assert_int_eq(unlink(target), 0);
+    ck_assert_ok(ckks_writer_open(&w, link, 0));
+    write_sample(w, CKKS_FILE_CIPHERTEXT, 9);
+    ck_assert_ok(ckks_writer_commit(w));
+    ckks_writer_destroy(w);
+    ck_assert_int_eq(lstat(link, &info), 0);
+    ck_assert(S_ISLNK(info.st_mode));
+    assert_holds_sample(target);
+    ck_assert_int_eq(unlink(target), 0);
+    ck_assert_int_eq(symlink("link", target), 0);
+    ck_assert_fails(ckks_writer_open(&w, link, 0), FHOLA_IO);
+    ck_assert_detail(strerror(ELOOP));
 }
 END_TEST
 
@@ -777,6 +936,11 @@ static void named_cases(TCase *t)
     tcase_add_test(t, named_files);
     tcase_add_test(t, abandoned_files);
     tcase_add_test(t, links);
+    tcase_add_test(t, new_files);
+    tcase_add_test(t, both_or_none);
+    tcase_add_test(t, locked_folders);
+    tcase_add_test(t, spared_files);
+    tcase_add_test(t, long_names);
     tcase_add_test(t, impossible_files);
     tcase_add_test(t, full_disk);
 }

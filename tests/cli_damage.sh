@@ -289,14 +289,10 @@ END
     refused none/y 'No such file or directory' env
     refused . 'Is a directory' env
     if $can_be_closed; then refused sealed/y 'Permission denied' as_user; fi
-    case $command in
-        compile* | encrypt* | infer*) place='writing at byte SIZE: ' ;;
-        *) place= ;;
-    esac
     # a disk that is full after the first kilobytes, as far as the process can tell
-    refused y "${place}File too large" small_files
+    refused y 'writing at byte SIZE: File too large' small_files
     case $command in
-        profile* | plan*) [ ! -w full ] || refused full 'No space left on device' env ;;
+        profile* | plan*) [ ! -w full ] || refused full 'writing at byte SIZE: No space left on device' env ;;
     esac
 done < ../writers
 [ ! -w full ] || [ -c full ] || wrong 'a file where a device was'

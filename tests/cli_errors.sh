@@ -220,12 +220,12 @@ expect 3 "$fhola" keygen n.client << 'END'
 fhola keygen: invalid parameter: ./secret.key exists; it would be lost (--force overwrites it)
 END
 
-# stopped while it writes: the temporary files go, the exit code says which signal it was
+# stopped while it writes: nothing stays, the exit code says which signal it was
 mkdir stopped
 "$fhola" keygen n.client -d stopped > ../out 2> ../err < /dev/null &
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     sleep 0.2
-    [ -z "$(ls stopped)" ] || break
+    [ "$(find /proc/$!/fd -lname "$PWD/stopped/*" 2> /dev/null | wc -l)" -lt 2 ] || break
 done
 kill -TERM $!
 code=0

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _XOPEN_SOURCE 700
+#define _POSIX_C_SOURCE 200809L
 
 #include "nn/base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#include "ckks/output.h"
 
 #define READ_STEP ((size_t)1 << 16)
 
@@ -66,68 +64,15 @@ fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *pat
     return status;
 }
 
-static fhola_status write_all(int descriptor, const unsigned char *bytes, size_t length,
-                              const char *path)
-{
-    while (length > 0) {
-        ssize_t written = write(descriptor, bytes, length);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-        bytes += written;
-        length -= (size_t)written;
-    }
-    return FHOLA_OK;
-}
-
-/* A device or a pipe gets the bytes directly. */
-static fhola_status write_directly(const char *path, const void *bytes, size_t length)
-{
-    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
-    if (descriptor < 0) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    fhola_status status = write_all(descriptor, bytes, length, path);
-    if (close(descriptor) != 0 && status == FHOLA_OK)
-        status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    return status;
-}
-
-/* Writes a file beside `target`, which then takes its place. `path` is for messages. */
-static fhola_status replace(const char *target, const void *bytes, size_t length, const char *path)
-{
-    size_t room = strlen(target) + 40;
-    char *temporary = malloc(room);
-    if (!temporary) return fhola_fail(FHOLA_NOMEM, "%s: no memory for a file name", path);
-    int descriptor = -1;
-    for (unsigned attempt = 0; attempt < 100 && descriptor < 0; attempt++) {
-        snprintf(temporary, room, "%s.%ld-%u.tmp", target, (long)getpid(), attempt);
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor < 0 && errno != EEXIST) break;
-    }
-    if (descriptor < 0) {
-        fhola_status status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-        free(temporary);
-        return status;
-    }
-    fhola_status status = write_all(descriptor, bytes, length, path);
-    if (status == FHOLA_OK && fsync(descriptor) != 0)
-        status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    if (close(descriptor) != 0 && status == FHOLA_OK)
-        status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    if (status == FHOLA_OK && rename(temporary, target) != 0)
-        status = fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    if (status != FHOLA_OK) unlink(temporary);
-    free(temporary);
-    return status;
-}
-
 fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
 {
-    struct stat info;
-    bool there = stat(path, &info) == 0;
-    if (there && S_ISDIR(info.st_mode))
-        return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(EISDIR));
-    if (there && !S_ISREG(info.st_mode)) return write_directly(path, bytes, length);
-    char *resolved = there ? realpath(path, NULL) : NULL; /* a symbolic link stays one */
-    fhola_status status = replace(resolved ? resolved : path, bytes, length, path);
-    free(resolved);
+    ckks_output output;
+    fhola_status status = ckks_output_open(&output, path, 0);
+    if (status != FHOLA_OK) return status;
+    size_t written = ckks_output_write(&output, bytes, length);
+    status = written == length ? ckks_output_commit(&output)
+                               : fhola_fail(FHOLA_IO, "%s: writing at byte %zu: %s", path, written,
+                                            errno ? strerror(errno) : "short write");
+    ckks_output_clear(&output);
     return status;
 }

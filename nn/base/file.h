@@ -13,9 +13,8 @@
 fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *path,
                           size_t limit) FHOLA_WARN_UNUSED;
 
-/* Writes `length` bytes to a temporary file beside `path`, or beside the file a symbolic link leads
- * to, then puts it in its place. FHOLA_IO leaves `path` as it was. A device or a pipe is written to
- * directly. */
+/* Writes a file of `length` bytes, complete or not at all; through symbolic links. FHOLA_IO leaves
+ * `path` as it was. A device or a pipe is written to directly. */
 fhola_status nn_file_write(const char *path, const void *bytes, size_t length) FHOLA_WARN_UNUSED;
 
 #endif

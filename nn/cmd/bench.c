@@ -101,7 +101,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_FLAG("calibrate", 0, nn_cmd_bench_options, calibrate,
                 "measure the table of costs that 'fhola plan' counts with: one encrypted\npicture "
                 "per degree; with these:"),
-    NN_CMD_TEXT("output", 'o', "FILE", nn_cmd_bench_options, output, "where the table goes"),
+    NN_CMD_OUTPUT("output", 'o', "FILE", nn_cmd_bench_options, output, "where the table goes"),
     NN_CMD_TEXT("model", 0, "MODEL", nn_cmd_bench_options, model,
                 "network to measure (default resnet20); net: a compiled one does as well"),
     NN_CMD_TEXT("machine", 0, "NAME", nn_cmd_bench_options, machine,

@@ -114,7 +114,8 @@ fhola_status nn_cmd_find_model(nn_model **model, const char *name, const nn_cmd_
                           "%s: a compiled network has its mean, deviation and class names already",
                           name);
     nn_cmd_network n = {NULL, NULL, NULL};
-    fhola_status status = nn_compiled_load(&n.model, &n.plan, &n.params, name);
+    fhola_status status = nn_cmd_check_input(name);
+    if (status == FHOLA_OK) status = nn_compiled_load(&n.model, &n.plan, &n.params, name);
     if (status == FHOLA_OK) {
         *model = n.model;
         n.model = NULL;
@@ -142,7 +143,9 @@ fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path, const char 
     if (plan_path) return nn_plan_load(plan, plan_path, model);
     if (nn_cmd_is_bundled(name) || !is_compiled(name)) {
         plan_beside(beside, sizeof beside, name);
-        return access(beside, F_OK) == 0 ? nn_plan_load(plan, beside, model) : FHOLA_OK;
+        if (access(beside, F_OK) != 0) return FHOLA_OK;
+        fhola_status status = nn_cmd_check_input(beside);
+        return status == FHOLA_OK ? nn_plan_load(plan, beside, model) : status;
     }
     nn_cmd_network n = {NULL, NULL, NULL};
     fhola_status status = nn_compiled_load(&n.model, &n.plan, &n.params, name);

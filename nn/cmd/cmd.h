@@ -24,6 +24,7 @@
 typedef enum nn_cmd_type {
     NN_CMD_IS_FLAG,   /* the field is a bool */
     NN_CMD_IS_TEXT,   /* const char * */
+    NN_CMD_IS_OUTPUT, /* const char *: a file to be written, and none that is read */
     NN_CMD_IS_WORD,   /* const char *: one of the words of `value`, which are separated by '|' */
     NN_CMD_IS_NUMBER, /* double */
     NN_CMD_IS_WHOLE   /* double, a whole number */
@@ -49,6 +50,10 @@ typedef struct nn_cmd_option {
 #define NN_CMD_TEXT(name, letter, value, type, field, help)                                        \
     {                                                                                              \
         name, letter, NN_CMD_IS_TEXT, offsetof(type, field), value, 0, 0, help                     \
+    }
+#define NN_CMD_OUTPUT(name, letter, value, type, field, help)                                      \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_OUTPUT, offsetof(type, field), value, 0, 0, help                   \
     }
 #define NN_CMD_WORD(name, letter, words, type, field, help)                                        \
     {                                                                                              \
@@ -130,6 +135,12 @@ void nn_cmd_progress(void *user, const char *step, size_t done, size_t total);
 /* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard output goes,
  * too. */
 void nn_cmd_report_file(const char *path, const char *what);
+
+/* No output is an input: a command claims its outputs (nn_cmd_parse does so for options, and checks
+ * the other values and the operands), and checks what it reads beside these. PARAM: the same file,
+ * by device and inode. `path` is not copied. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_claim_output(const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_check_input(const char *path);
 
 /* FHOLA_IO if a file cannot be made there: for commands that work for minutes before they write.
  * NULL is nowhere, and well. */

@@ -13,8 +13,8 @@ typedef struct compile_options {
 } compile_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_TEXT("output", 'o', "FILE", compile_options, output,
-                "where the compiled network goes; FILE.client goes beside it"),
+    NN_CMD_OUTPUT("output", 'o', "FILE", compile_options, output,
+                  "where the compiled network goes; FILE.client goes beside it"),
     NN_CMD_TEXT("params", 0, "SET", compile_options, params,
                 "parameter set (default R15; 'fhola params' lists them)"),
     NN_CMD_METADATA(compile_options, metadata),
@@ -38,8 +38,10 @@ static char *client_path(const char *output)
 static fhola_status compile(const compile_options *o, const char *model, const char *plan,
                             const char *client)
 {
-    nn_cmd_network n;
-    fhola_status status = nn_cmd_load_network(&n, model, &o->metadata, plan, o->params);
+    nn_cmd_network n = {NULL, NULL, NULL};
+    fhola_status status = nn_cmd_claim_output(client);
+    if (status == FHOLA_OK && plan) status = nn_cmd_check_input(plan);
+    if (status == FHOLA_OK) status = nn_cmd_load_network(&n, model, &o->metadata, plan, o->params);
     if (status == FHOLA_OK && nn_cmd_interrupted()) status = fhola_fail(FHOLA_IO, "interrupted");
     if (status == FHOLA_OK) status = nn_compiled_save(o->output, client, n.params, n.model, n.plan);
     nn_cmd_network_clear(&n);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "nn/cmd/stream.h"
 
@@ -19,7 +18,8 @@ typedef struct keygen_options {
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("directory", 'd', "DIRECTORY", keygen_options, directory,
                 "where secret.key and eval.keys go (default: here); made if it is not there"),
-    NN_CMD_FLAG("force", 'f', keygen_options, force, "overwrite secret.key"),
+    NN_CMD_FLAG("force", 'f', keygen_options, force,
+                "replace a secret.key or eval.keys that is there"),
     NN_CMD_END,
 };
 
@@ -44,14 +44,20 @@ static fhola_status open_owner(nn_owner **owner, const char *client)
     return status;
 }
 
-/* A secret key that is overwritten takes with it everything encrypted for it. */
-static fhola_status check_target(const keygen_options *o, const char *secret)
+static fhola_status exists(const char *path)
 {
+    return fhola_fail(FHOLA_PARAM, "%s exists; it would be lost (--force overwrites it)", path);
+}
+
+/* A secret key that is overwritten takes with it everything encrypted for it. Here to say so before
+ * the work begins; nn_owner_generate replaces nothing either. */
+static fhola_status check_target(const keygen_options *o, const char *secret, const char *keys)
+{
+    struct stat info;
     if (mkdir(o->directory, 0700) != 0 && errno != EEXIST)
         return fhola_fail(FHOLA_IO, "%s: %s", o->directory, strerror(errno));
-    if (!o->force && access(secret, F_OK) == 0)
-        return fhola_fail(FHOLA_PARAM, "%s exists; it would be lost (--force overwrites it)",
-                          secret);
+    if (!o->force && lstat(secret, &info) == 0) return exists(secret);
+    if (!o->force && lstat(keys, &info) == 0) return exists(keys);
     return FHOLA_OK;
 }
 
@@ -61,7 +67,8 @@ static fhola_status generate(const keygen_options *o, const char *client, const 
     static char name[] = "keygen";
     nn_owner *owner = NULL;
     fhola_status status = open_owner(&owner, client);
-    if (status == FHOLA_OK) status = check_target(o, secret);
+    if (status == FHOLA_OK) status = check_target(o, secret, keys);
+    if (status == FHOLA_OK && o->force) nn_owner_overwrite(owner);
     if (status == FHOLA_OK) status = nn_owner_generate(owner, secret, keys, nn_cmd_count, name);
     nn_cmd_progress_end();
     nn_owner_destroy(owner);

@@ -98,6 +98,7 @@ fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
         options.class_names = names.name;
         options.class_count = names.count;
     }
+    if (status == FHOLA_OK) status = nn_cmd_check_input(path);
     if (status == FHOLA_OK) status = nn_model_load(model, path, &options);
     free(names.name);
     free(names.text);

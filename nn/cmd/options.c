@@ -124,6 +124,7 @@ static bool read_value(const reading *r, const char *text)
         }
         break;
     case NN_CMD_IS_TEXT:
+    case NN_CMD_IS_OUTPUT:
         if (!*text) {
             nn_cmd_wrong_use(r->command->name, "%s needs a value", r->shown);
             return false;
@@ -178,6 +179,31 @@ static bool read_short(reading *r, int argc, char **argv, int *i)
     return true;
 }
 
+static const char *text_of(const nn_cmd_option *o, const void *fields, nn_cmd_type type)
+{
+    if (o->type != type) return NULL;
+    return *(const char *const *)(const void *)((const char *)fields + o->offset);
+}
+
+/* No file that an option names for output may be another value or an operand. */
+static bool check_files(const nn_cmd_command *command, const void *fields, int operands,
+                        char **operand)
+{
+    fhola_status status = FHOLA_OK;
+    for (const nn_cmd_option *o = command->options; o->name && status == FHOLA_OK; o++) {
+        const char *path = text_of(o, fields, NN_CMD_IS_OUTPUT);
+        if (path) status = nn_cmd_claim_output(path);
+    }
+    for (const nn_cmd_option *o = command->options; o->name && status == FHOLA_OK; o++) {
+        const char *path = text_of(o, fields, NN_CMD_IS_TEXT);
+        if (path) status = nn_cmd_check_input(path);
+    }
+    for (int i = 0; i < operands && status == FHOLA_OK; i++)
+        status = nn_cmd_check_input(operand[i]);
+    if (status != FHOLA_OK) nn_cmd_wrong_use(command->name, "%s", fhola_detail());
+    return status == FHOLA_OK;
+}
+
 bool nn_cmd_parse(const nn_cmd_command *command, void *fields, int *argc, char **argv)
 {
     reading r = {command, NULL, "", fields};
@@ -199,7 +225,7 @@ bool nn_cmd_parse(const nn_cmd_command *command, void *fields, int *argc, char *
         return false;
     }
     *argc = operands + 1;
-    return true;
+    return check_files(command, fields, operands, argv + 1);
 }
 
 /* ---- help ---- */

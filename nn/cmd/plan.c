@@ -25,7 +25,7 @@ typedef struct plan_options {
 } plan_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_TEXT("output", 'o', "FILE", plan_options, output, "where the plan goes"),
+    NN_CMD_OUTPUT("output", 'o', "FILE", plan_options, output, "where the plan goes"),
     NN_CMD_WHOLE("depth", 0, "K", plan_options, depth, 1, 1e4,
                  "total multiplicative depth of all activations"),
     NN_CMD_NUMBER("budget", 0, "SECONDS", plan_options, budget, 1e-3, 1e6,
@@ -77,7 +77,7 @@ static const nn_cmd_option options[] = {
         "eps", 0, "X", plan_options, eps, 0, 0.25,
         "the bootstrap's sine takes the value w to sin(2 pi X w) (default: the\nparameter set's; "
         "0: no sine)"),
-    NN_CMD_TEXT("report", 0, "FILE", plan_options, report, "write an HTML page"),
+    NN_CMD_OUTPUT("report", 0, "FILE", plan_options, report, "write an HTML page"),
     NN_CMD_WHOLE("points", 0, "N", plan_options, points, 0, 32,
                  "measured points of the report's frontier (default 5, 0: none)"),
     NN_CMD_FLAG("ablation", 0, plan_options, ablation,
@@ -294,7 +294,8 @@ static fhola_status load_cost(plan_work *w, const plan_options *o)
 {
     char path[PATH_ROOM];
     nn_cmd_bundled(path, sizeof path, "models", "cost", ".json");
-    fhola_status status = nn_cost_load(&w->cost, o->cost ? o->cost : path);
+    fhola_status status = nn_cmd_check_input(path);
+    if (status == FHOLA_OK) status = nn_cost_load(&w->cost, o->cost ? o->cost : path);
     if (status != FHOLA_OK) return status;
     if (cost_knows(w->cost, w->options.params))
         w->options.cost = w->cost;

@@ -8,7 +8,7 @@ typedef struct profile_options {
 } profile_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_TEXT("output", 'o', "FILE", profile_options, output, "where the profile goes"),
+    NN_CMD_OUTPUT("output", 'o', "FILE", profile_options, output, "where the profile goes"),
     NN_CMD_WHOLE("count", 0, "N", profile_options, count, 1, 1e9,
                  "use the first N records of CALIBRATION"),
     NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25,

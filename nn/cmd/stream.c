@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* SIGTRAP, SIGSYS */
 #include "nn/cmd/stream.h"
 
 #include <errno.h>
@@ -42,20 +42,45 @@ fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
 
 static volatile sig_atomic_t caught;
 
-static void catch_signal(int number)
+static bool is_fault(int number)
 {
-    caught = number;
+    return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL ||
+           number == SIGTRAP || number == SIGSYS;
+}
+
+/* A fault of the program itself goes on to its end; the same signal from elsewhere is a wish like
+ * any other. */
+static void catch_signal(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (info->si_code > 0 && is_fault(number))
+        (void)signal(number, SIG_DFL);
+    else
+        caught = number;
+}
+
+/* By default, and if it can be caught. */
+static bool ends_the_program(int number)
+{
+    static const int others[] = {SIGKILL, SIGSTOP, SIGCHLD, SIGCONT, SIGTSTP,
+                                 SIGTTIN, SIGTTOU, SIGURG,  SIGPIPE, SIGXFSZ};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (number == others[i]) return false;
+#ifdef SIGWINCH
+    if (number == SIGWINCH) return false;
+#endif
+    return true;
 }
 
 void nn_cmd_catch_signals(void)
 {
-    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = catch_signal}, before;
+    struct sigaction action = {.sa_sigaction = catch_signal, .sa_flags = SA_SIGINFO}, before;
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
+    for (int number = 1; number <= SIGRTMAX; number++)
         /* what the caller has chosen to ignore (nohup, a background job) stays ignored */
-        if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            (void)sigaction(ending[i], &action, NULL);
+        if (ends_the_program(number) && sigaction(number, NULL, &before) == 0 &&
+            before.sa_handler != SIG_IGN)
+            (void)sigaction(number, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
 

@@ -10,8 +10,8 @@
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path);
 
-/* From now on SIGINT, SIGTERM and SIGHUP only set a mark and end a blocked read or write, so that
- * the command can clean up; a closed pipe is an error of the write. */
+/* From now on every signal that would end the program only sets a mark and ends a blocked read or
+ * write, so that the command can clean up; a closed pipe is an error of the write. */
 void nn_cmd_catch_signals(void);
 bool nn_cmd_interrupted(void);
 /* As nn_cmd_finish; but if a signal came, says so and ends the program with it. To be called when

@@ -142,26 +142,6 @@ void nn_cmd_report_file(const char *path, const char *what)
         printf("  %.1f MB  %s\n", bytes / 1e6, what);
 }
 
-fhola_status nn_cmd_check_output(const char *path)
-{
-    struct stat info;
-    if (!path) return FHOLA_OK;
-    bool there = stat(path, &info) == 0;
-    if (there && S_ISDIR(info.st_mode))
-        return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(EISDIR));
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    char *folder = malloc(length + 2);
-    if (!folder) return fhola_fail(FHOLA_NOMEM, "no memory for a file name");
-    memcpy(folder, path, length);
-    memcpy(folder + length, ".", 2);
-    /* files are replaced by new ones, devices written to */
-    int denied = there && !S_ISREG(info.st_mode) ? access(path, W_OK) : access(folder, W_OK | X_OK);
-    fhola_status status = denied ? fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno)) : FHOLA_OK;
-    free(folder);
-    return status;
-}
-
 /* ---- threads ---- */
 
 void nn_cmd_set_threads(double threads)

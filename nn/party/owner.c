@@ -16,8 +16,10 @@ struct nn_owner {
     nn_client client;
     nn_network *network; /* whose client is in use instead; NULL: `client` is */
     ckks_secret_key *secret;
-    uint64_t key; /* id of the secret key */
-    double flood; /* deviation of the noise on decrypted scores */
+    uint64_t key;        /* id of the secret key */
+    double flood;        /* deviation of the noise on decrypted scores */
+    ckks_file_id source; /* the file it was opened from */
+    int overwrite;       /* keys may replace files */
 };
 
 static fhola_status prepare(nn_owner *o, const ckks_params *params)
@@ -61,6 +63,7 @@ static fhola_status open_file(nn_owner **owner, const char *path, ckks_file_kind
     if (!o) return fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
     fhola_status status = ckks_reader_open(&reader, path);
     if (status == FHOLA_OK) status = read_file(o, reader, kind);
+    if (status == FHOLA_OK) o->source = ckks_reader_file(reader);
     ckks_reader_destroy(reader);
     if (status != FHOLA_OK)
         nn_owner_destroy(o);
@@ -140,6 +143,23 @@ static fhola_status write_keys(const nn_owner *o, ckks_writer *writer,
     return status == FHOLA_OK ? ckks_writer_end(writer) : status;
 }
 
+void nn_owner_overwrite(nn_owner *o)
+{
+    o->overwrite = 1;
+}
+
+/* Opens the files of both keys. What they replace, if they may, stays until both are complete. */
+static fhola_status open_files(const nn_owner *o, ckks_writer **secret, const char *secret_path,
+                               ckks_writer **keys, const char *keys_path)
+{
+    unsigned flags = o->overwrite ? 0 : CKKS_WRITER_NEW;
+    fhola_status status =
+        ckks_writer_open(secret, secret_path, flags | CKKS_WRITER_OWNER_ONLY | CKKS_WRITER_LOCK);
+    if (status == FHOLA_OK) status = ckks_writer_open(keys, keys_path, flags);
+    if (status == FHOLA_OK) status = ckks_writer_spare(*secret, o->source);
+    return status == FHOLA_OK ? ckks_writer_spare(*keys, o->source) : status;
+}
+
 fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char *keys_path,
                                nn_count_progress progress, void *arg)
 {
@@ -147,15 +167,11 @@ fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char 
     ckks_writer *secret_file = NULL, *keys_file = NULL;
     uint64_t key = ckks_key_id(o->rng);
     fhola_status status = ckks_secret_key_create(&secret, o->context, o->rng);
-    if (status == FHOLA_OK) status = ckks_writer_open(&secret_file, secret_path, 1);
-    if (status == FHOLA_OK) status = ckks_writer_open(&keys_file, keys_path, 0);
+    if (status == FHOLA_OK)
+        status = open_files(o, &secret_file, secret_path, &keys_file, keys_path);
     if (status == FHOLA_OK) status = write_secret(o, secret_file, secret, key);
     if (status == FHOLA_OK) status = write_keys(o, keys_file, secret, key, progress, arg);
-    if (status == FHOLA_OK) status = ckks_writer_commit(keys_file);
-    if (status == FHOLA_OK) {
-        status = ckks_writer_commit(secret_file);
-        if (status != FHOLA_OK) (void)remove(keys_path); /* of no use to anyone */
-    }
+    if (status == FHOLA_OK) status = ckks_writer_commit_both(keys_file, secret_file);
     ckks_writer_destroy(secret_file);
     ckks_writer_destroy(keys_file);
     if (status != FHOLA_OK) {
@@ -179,6 +195,7 @@ fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
 {
     ckks_ciphertext *picture = NULL;
     fhola_status status = check_secret(o);
+    if (status == FHOLA_OK) status = ckks_writer_spare(out, o->source);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&picture, o->context);
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(o->context, o->workspace, picture, nn_owner_client(o), rgb,

@@ -16,6 +16,7 @@ typedef struct compiled {
     nn_model *model;
     nn_plan *plan;
     uint64_t id;
+    ckks_file_id file;
 } compiled;
 
 struct nn_server {
@@ -27,6 +28,7 @@ struct nn_server {
     ckks_eval_keys *keys;
     uint64_t key; /* id of the secret key they belong to */
     ckks_ciphertext *picture, *result;
+    ckks_file_id network_file, keys_file; /* where it was read from */
 };
 
 /* ---- compiled networks ---- */
@@ -81,8 +83,9 @@ static fhola_status save(const char *path, const char *client_path, const ckks_p
     if (status == FHOLA_OK && client_path)
         status = begin_file(&client, client_path, CKKS_FILE_CLIENT, params, description);
     if (status == FHOLA_OK && client_path) status = ckks_writer_end(client);
-    if (status == FHOLA_OK) status = ckks_writer_commit(network);
-    if (status == FHOLA_OK && client_path) status = ckks_writer_commit(client);
+    if (status == FHOLA_OK)
+        status =
+            client_path ? ckks_writer_commit_both(network, client) : ckks_writer_commit(network);
     ckks_writer_destroy(network);
     ckks_writer_destroy(client);
     return status;
@@ -138,6 +141,7 @@ static fhola_status compiled_open(compiled *c, const char *path)
     *c = (compiled){0};
     fhola_status status = ckks_reader_open(&reader, path);
     if (status == FHOLA_OK) status = read_compiled(c, reader);
+    if (status == FHOLA_OK) c->file = ckks_reader_file(reader);
     ckks_reader_destroy(reader);
     if (status != FHOLA_OK) compiled_clear(c);
     return status;
@@ -194,6 +198,7 @@ fhola_status nn_server_open(nn_server **server, const char *path)
     if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
     compiled *c = &s->source;
     fhola_status status = compiled_open(c, path);
+    s->network_file = c->file;
     if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan, 0);
     if (status == FHOLA_OK && s->id != c->id)
         status = fhola_fail(FHOLA_FORMAT,
@@ -278,6 +283,7 @@ fhola_status nn_server_load_keys(nn_server *s, const char *path, nn_count_progre
         ckks_eval_keys_destroy(s->keys);
         s->keys = keys;
         s->key = ckks_reader_head(reader).key;
+        s->keys_file = ckks_reader_file(reader);
     } else {
         ckks_eval_keys_destroy(keys);
     }
@@ -316,7 +322,11 @@ fhola_status nn_server_infer(nn_server *s, ckks_writer *out, ckks_reader *in, in
                              const nn_infer_hooks *hooks)
 {
     if (!s->keys) return fhola_fail(FHOLA_KEY, "there are no evaluation keys yet");
-    fhola_status status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
+    fhola_status status = ckks_writer_spare(out, ckks_reader_file(in));
+    if (status == FHOLA_OK) status = ckks_writer_spare(out, s->network_file);
+    if (status == FHOLA_OK) status = ckks_writer_spare(out, s->keys_file);
+    if (status != FHOLA_OK) return status;
+    status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
     if (status != FHOLA_OK || !*more) return status;
     status = read_picture(s, in);
     if (status == FHOLA_OK) status = nn_server_prepare(s);
