@@ -129,10 +129,12 @@ typedef struct nn_model nn_model;
 /* What a weights file without metadata does not say. Any pointer may be NULL. */
 typedef struct nn_model_options {
     /* One for each channel of the picture, of pixels in [0, 1]: the network's input is (pixel -
-     * mean) / std; std > 0. An input of more than 3 channels has one number for all values. */
+     * mean) / std; mean in [0, 1], std in (0, 1]. An input of more than 3 channels has one number
+     * for all values. */
     const double *mean, *std;
     const char *const *class_names; /* class_count strings */
     size_t class_count;
+    double batch_norm_eps; /* added to variances, (0, 1]; 0: not given */
 } nn_model_options;
 
 typedef struct nn_model_info {
@@ -150,11 +152,12 @@ typedef struct nn_model_info {
  * projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without these
  * tensors, the zero-padded shortcut. A common beginning of all names ("module." and the like) is
  * accepted, and tensors of 16, 32 or 64-bit floating point. __metadata__ may give mean, std,
- * classes (JSON arrays), test_accuracy and activation (a name of ola_function_find); `options` (may be NULL)
- * comes first where both speak. Classes without names are called "0", "1", ... FHOLA_IO:
- * unreadable. FHOLA_FORMAT: not safetensors, truncated; a tensor missing, unexpected, of another
- * shape or with a value that is NaN or infinite; no mean or std. FHOLA_PARAM: options out of range.
- * The detail names file and tensor. */
+ * classes (JSON arrays), test_accuracy, activation (a name of ola_function_find) and
+ * batch_norm_epsilon (1e-5 if nobody says); `options` (may be NULL) comes first where both speak.
+ * Classes without names are called "0", "1", ... FHOLA_IO: unreadable. FHOLA_FORMAT: not
+ * safetensors, truncated; a tensor missing, unexpected, of another shape or with a value that is
+ * NaN or infinite; no mean or std. FHOLA_PARAM: options out of range. The detail names file and
+ * tensor. */
 FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path,
                                              const nn_model_options *options);
 /* The finished graph becomes a model, and belongs to it unless this fails. Without mean and std the

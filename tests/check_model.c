@@ -14,6 +14,8 @@ typedef struct change {
     const char *metadata;
 } change;
 
+static const char *changed_path; /* of the file loaded last */
+
 static fhola_status load_changed(nn_model **model, change c, const nn_model_options *options)
 {
     weights *w = calloc(1, sizeof *w);
@@ -25,9 +27,9 @@ static fhola_status load_changed(nn_model **model, change c, const nn_model_opti
     w->spoiled = c.spoiled;
     w->further = c.further;
     make_weights(w, 1, "down", "linear", "", c.metadata);
-    const char *path = write_weights(w, "changed.safetensors");
+    changed_path = write_weights(w, "changed.safetensors");
     free(w);
-    return nn_model_load(model, path, options);
+    return nn_model_load(model, changed_path, options);
 }
 
 START_TEST(loads_the_bundled_network)
@@ -56,7 +58,7 @@ END_TEST
 /* Every convolution with its batch norm, done one after the other from the file's own tensors,
  * against the folded one. */
 static void compare_folded(const nn_conv *conv, const nn_safetensors *file, const char *name,
-                           const char *norm, uint64_t *random)
+                           const char *norm, double eps, uint64_t *random)
 {
     const char *const parts[4] = {"weight", "bias", "running_mean", "running_var"};
     char full[96];
@@ -85,7 +87,7 @@ static void compare_folded(const nn_conv *conv, const nn_safetensors *file, cons
     for (size_t i = 0; i < values; i++) {
         size_t c = i / plane;
         double expected =
-            (plain[i] - norms[2][c]) / sqrt(norms[3][c] + 1e-5) * norms[0][c] + norms[1][c];
+            (plain[i] - norms[2][c]) / sqrt(norms[3][c] + eps) * norms[0][c] + norms[1][c];
         assert_close(folded[i], expected, 1e-12);
     }
     free(weight);
@@ -102,11 +104,11 @@ START_TEST(folds_batch_norm)
     const char *path = write_network("folded.safetensors", 1, "shortcut", test_seed);
     succeed(nn_model_load(&model, path, NULL));
     succeed(nn_safetensors_open(&file, path));
-    compare_folded(&model->first, file, "conv1", "bn1", &random);
-    compare_folded(&model->blocks[0].conv2, file, "layer1.0.conv2", "layer1.0.bn2", &random);
-    compare_folded(&model->blocks[1].conv1, file, "layer2.0.conv1", "layer2.0.bn1", &random);
+    compare_folded(&model->first, file, "conv1", "bn1", 1e-5, &random);
+    compare_folded(&model->blocks[0].conv2, file, "layer1.0.conv2", "layer1.0.bn2", 1e-5, &random);
+    compare_folded(&model->blocks[1].conv1, file, "layer2.0.conv1", "layer2.0.bn1", 1e-5, &random);
     compare_folded(&model->blocks[2].projection, file, "layer3.0.shortcut.0", "layer3.0.shortcut.1",
-                   &random);
+                   1e-5, &random);
     nn_safetensors_close(file);
     nn_model_free(model);
 }
@@ -269,9 +271,10 @@ END_TEST
 
 START_TEST(takes_options_in_place_of_metadata)
 {
-    static const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.4, 0.5, 0.6}, flat[3] = {1, 0, 1};
+    static const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.4, 0.5, 0.6}, flat[3] = {1, 0, 1},
+                        bytes[3] = {125.3, 123, 113.9};
     static const char *const names[3] = {"one", "two", "three"};
-    nn_model_options options = {mean, std, names, 3};
+    nn_model_options options = {mean, std, names, 3, 0};
     nn_model *model = NULL;
     change none = {.metadata = NULL};
     fail_with(load_changed(&model, none, NULL), FHOLA_FORMAT,
@@ -288,8 +291,52 @@ START_TEST(takes_options_in_place_of_metadata)
     nn_model_free(model);
     options.std = flat;
     fail_with(load_changed(&model, none, &options), FHOLA_PARAM, "std must be positive");
-    options = (nn_model_options){mean, std, names, 2};
+    options.std = mean;
+    options.mean = bytes;
+    fail_with(load_changed(&model, none, &options), FHOLA_PARAM, "divided by 255");
+    options.std = bytes;
+    options.mean = mean;
+    fail_with(load_changed(&model, none, &options), FHOLA_PARAM, "divided by 255");
+    options = (nn_model_options){mean, std, names, 2, 0};
     fail_with(load_changed(&model, none, &options), FHOLA_PARAM, "2 class names given");
+}
+END_TEST
+
+/* Networks of other frameworks: batch norm with another epsilon, by the file or by the options,
+ * makes other weights of the same tensors, and another hash. 1e-5 makes the same. */
+START_TEST(batch_norm_epsilon_of_the_file)
+{
+#define WITH_EPS(text)                                                                             \
+    (change){.metadata = "\"__metadata__\": {\"mean\": \"[0, 0, 0]\", \"std\": \"[1, 1, 1]\", "    \
+                         "\"batch_norm_epsilon\": \"" text "\"}"}
+    nn_model *model = NULL;
+    nn_safetensors *file;
+    uint64_t random = test_seed, usual;
+    nn_model_options options = {.batch_norm_eps = 0};
+    succeed(load_changed(&model, WITH_EPS("1e-5"), NULL));
+    usual = model->hash;
+    nn_model_free(model);
+    succeed(load_changed(&model, (change){.metadata = WEIGHTS_METADATA}, &options));
+    ck_assert_uint_eq(model->hash, usual);
+    nn_model_free(model);
+    succeed(load_changed(&model, WITH_EPS("0.125"), &options));
+    ck_assert_uint_ne(model->hash, usual);
+    uint64_t other = model->hash;
+    succeed(nn_safetensors_open(&file, changed_path));
+    compare_folded(&model->first, file, "conv1", "bn1", 0.125, &random);
+    compare_folded(&model->blocks[2].conv2, file, "layer3.0.conv2", "layer3.0.bn2", 0.125, &random);
+    nn_safetensors_close(file);
+    nn_model_free(model);
+    options.batch_norm_eps = 0.125; /* in place of the file's */
+    succeed(load_changed(&model, WITH_EPS("0.001"), &options));
+    ck_assert_uint_eq(model->hash, other);
+    nn_model_free(model);
+    model = NULL;
+    fail_with(load_changed(&model, WITH_EPS("-1e-5"), NULL), FHOLA_FORMAT, "not -1e-5");
+    fail_with(load_changed(&model, WITH_EPS("little"), NULL), FHOLA_FORMAT, "not little");
+    fail_with(load_changed(&model, WITH_EPS("1.5"), NULL), FHOLA_FORMAT, "at most 1");
+    options.batch_norm_eps = (double)NAN;
+    fail_with(load_changed(&model, WITH_EPS("0.001"), &options), FHOLA_PARAM, "the one given");
 }
 END_TEST
 
@@ -350,6 +397,7 @@ int main(void)
     tcase_add_loop_test(tcase, refuses_bad_files, 0, (int)(sizeof wrong / sizeof wrong[0]));
     tcase_add_test(tcase, has_one_of_several_functions);
     tcase_add_test(tcase, takes_options_in_place_of_metadata);
+    tcase_add_test(tcase, batch_norm_epsilon_of_the_file);
     tcase_add_test(tcase, hash_follows_the_weights);
     tcase_add_test(tcase, survives_damage);
     return run_tests("model", tcase, 120);

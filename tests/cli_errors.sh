@@ -134,6 +134,16 @@ END
 expect 3 "$fhola" profile resnet20 batch.bin -o x.profile --std 1,1,0 << END
 fhola profile: invalid parameter: $model: mean 0.4465, std 0 of channel 2: std must be positive
 END
+expect 3 "$fhola" eval resnet20 batch.bin --mean 125.3,123.0,113.9 --std 63.0,62.1,66.7 << END
+fhola eval: invalid parameter: $model: mean 125.3, std 63 of channel 0: pixels are from 0 to 1: what is for pixels from 0 to 255 must be divided by 255
+END
+expect 1 "$fhola" compile resnet20 -o x.fhola --bn-eps 0 << 'END'
+fhola compile: --bn-eps must be a number from 1e-12 to 1, not '0'
+HINT
+END
+expect 3 "$fhola" compile resnet20 -o x.fhola --bn-eps 0.001 << END
+fhola compile: invalid parameter: $plan: the plan is for another model: weights ID, the model's are ID
+END
 printf 'PK\003\004 and so on' > mine.pth
 expect 7 "$fhola" plan ./mine.pth batch.bin --depth 63 -o x.plan << 'END'
 fhola plan: malformed data: ./mine.pth: not a safetensors file but a zip archive, as torch.save writes it; export.py makes one of it, see man fhola
@@ -162,7 +172,7 @@ fi
 "$fhola" compile resnet20 -o n.fhola > /dev/null
 cp n.client other-end.client
 expect 3 "$fhola" eval ./n.fhola batch.bin --mean 0,0,0 << 'END'
-fhola eval: invalid parameter: ./n.fhola: a compiled network has its mean, deviation and class names already
+fhola eval: invalid parameter: ./n.fhola: a compiled network has its mean, deviation, class names and folded batch norms already
 END
 
 # ---- keygen

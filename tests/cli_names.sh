@@ -39,7 +39,14 @@ grep -q "^n.x1b.*\.ct  377 KB" ../shown || wrong "the report of a strange name: 
 "$fhola" params --check "$strange.params" > ../shown
 [ "$(head -n 1 ../shown | sed 's/: N = .*//')" = "$shown.params" ] || wrong "params --check of a strange name: $(head -n 1 ../shown)"
 "$fhola" params --json --check "$strange.params" | grep -qF "{\"name\": \"$json.params\", \"log_n\": 16," || wrong 'params --json of a strange name'
-rm -f "$strange" "$strange.ct" "$strange.params"
+for record in "$top_srcdir"/nn/data/*.ppm; do
+    printf '\003'
+    tail -c 3072 "$record"
+done > batch.bin
+cp small.fhola "$strange.fhola"
+"$fhola" plan "$strange.fhola" batch.bin --degrees 3 -o other.plan > /dev/null
+"$fhola" bench paper --model "$strange.fhola" --plans other --configs 4 --json | grep -qF "{\"model\": \"$json.fhola\", " || wrong 'bench paper --json of a strange name'
+rm -f "$strange" "$strange".* batch.bin other.plan
 
 # ---- class names: refused where they are read
 

@@ -427,6 +427,14 @@ static double transforms(const ckks_work *w)
     return limbs(w, CKKS_WORK_NTT_FORWARD) + limbs(w, CKKS_WORK_NTT_INVERSE);
 }
 
+/* Null where the system does not tell. */
+static void print_json_mib(const char *key, double mib)
+{
+    printf("\"%s\": ", key);
+    nn_cmd_json_number(round(10 * mib) / 10);
+    printf(", ");
+}
+
 static void print_json_account(const bench *b, const account *a, const char *seconds)
 {
     ckks_cost_shares s;
@@ -487,8 +495,9 @@ static void print_json(const bench *b)
            (double)ckks_eval_keys_bytes(b->keys) / MEBI,
            (double)nn_network_bytes(b->network) / MEBI,
            (double)ckks_workspace_bytes(b->workspace) / MEBI);
-    printf("\"peak_mib\": %.1f, \"memory_before_mib\": %.1f, \"memory_after_mib\": %.1f, ", b->peak,
-           b->memory_before, b->memory_after);
+    print_json_mib("peak_mib", b->peak);
+    print_json_mib("memory_before_mib", b->memory_before);
+    print_json_mib("memory_after_mib", b->memory_after);
     printf("\"startup_seconds\": %.3f, \"keygen_seconds\": %.3f, \"class\": ", b->startup_seconds,
            b->keygen_seconds);
     nn_cmd_json_string(b->class_name);
@@ -556,9 +565,11 @@ static void print_text(const bench *b)
            (double)ckks_eval_keys_bytes(b->keys) / MEBI,
            (double)nn_network_bytes(b->network) / MEBI,
            (double)ckks_workspace_bytes(b->workspace) / MEBI);
-    printf("key generation %.1f s, start-up %.1f s, peak %.0f MiB, resident %.0f MiB before and "
-           "%.0f MiB after\n",
-           b->keygen_seconds, b->startup_seconds, b->peak, b->memory_before, b->memory_after);
+    printf("key generation %.1f s, start-up %.1f s", b->keygen_seconds, b->startup_seconds);
+    if (isfinite(b->peak)) printf(", peak %.0f MiB", b->peak);
+    if (isfinite(b->memory_before + b->memory_after))
+        printf(", resident %.0f MiB before and %.0f MiB after", b->memory_before, b->memory_after);
+    printf("\n");
 }
 
 /* ---- the whole ---- */

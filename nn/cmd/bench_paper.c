@@ -406,7 +406,9 @@ static void print_json_one(const result *r, int k)
 static void print_json(const nn_cmd_bench_options *o, const result r[CONFIGURATIONS])
 {
     const char *comma = "";
-    printf("{\"model\": \"%s\", ", o->model);
+    printf("{\"model\": ");
+    nn_cmd_json_string(o->model);
+    printf(", ");
 #ifdef _OPENMP
     printf("\"threads\": %d, ", omp_get_max_threads());
 #else

@@ -109,9 +109,10 @@ fhola_status nn_cmd_find_model(nn_model **model, const char *name, const nn_cmd_
                                        : no_such_model(name);
     }
     if (!is_compiled(name)) return nn_cmd_load_weights(model, name, metadata);
-    if (metadata && (metadata->mean || metadata->std || metadata->classes))
+    if (metadata && (metadata->mean || metadata->std || metadata->classes || metadata->bn_eps > 0))
         return fhola_fail(FHOLA_PARAM,
-                          "%s: a compiled network has its mean, deviation and class names already",
+                          "%s: a compiled network has its mean, deviation, class names and folded "
+                          "batch norms already",
                           name);
     nn_cmd_network n = {NULL, NULL, NULL};
     fhola_status status = nn_cmd_check_input(name);

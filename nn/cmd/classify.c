@@ -2,6 +2,7 @@
 /* fhola classify: key generation, encryption, inference and decryption of one picture in one
  * process. */
 #define _POSIX_C_SOURCE 200809L
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -187,7 +188,7 @@ static fhola_status print_text(const session *s)
     printf("  activation       %8.2f s\n", t.activation);
     printf("key generation     %8.2f s\n", s->keygen_seconds);
     printf("start-up           %8.2f s\n", s->startup_seconds);
-    printf("peak memory        %8.0f MiB\n", nn_cmd_peak_mib());
+    if (isfinite(nn_cmd_peak_mib())) printf("peak memory        %8.0f MiB\n", nn_cmd_peak_mib());
     return FHOLA_OK;
 }
 
@@ -196,9 +197,10 @@ static fhola_status print_json(const session *s)
     nn_stage_times t = total_times(s);
     printf("{");
     fhola_status status = nn_cmd_print_scores(nn_network_client(s->network), s->scores, TOP, true);
-    printf(", \"seconds\": %.3f, \"peak_mib\": %.0f, \"keygen_seconds\": %.3f, "
-           "\"startup_seconds\": %.3f, ",
-           s->seconds, nn_cmd_peak_mib(), s->keygen_seconds, s->startup_seconds);
+    printf(", \"seconds\": %.3f, \"peak_mib\": ", s->seconds);
+    nn_cmd_json_number(round(nn_cmd_peak_mib()));
+    printf(", \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->keygen_seconds,
+           s->startup_seconds);
     printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, "
            "\"switch_and_raise\": %.3f, ",
            t.convolution, t.slots_to_coeffs, t.switch_and_raise);

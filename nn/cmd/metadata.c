@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weights with what their file does not say: --mean, --std and --classes. */
+/* Weights with what their file does not say: --mean, --std, --classes and --bn-eps. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,11 +86,12 @@ static fhola_status parse_classes(class_names *names, const char *text)
 fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
                                  const nn_cmd_metadata *metadata)
 {
-    static const nn_cmd_metadata none = {NULL, NULL, NULL};
+    static const nn_cmd_metadata none = {.mean = NULL};
     const nn_cmd_metadata *m = metadata ? metadata : &none;
     double mean[3], std[3];
     class_names names = {NULL, NULL, 0};
-    nn_model_options options = {.mean = m->mean ? mean : NULL, .std = m->std ? std : NULL};
+    nn_model_options options = {
+        .mean = m->mean ? mean : NULL, .std = m->std ? std : NULL, .batch_norm_eps = m->bn_eps};
     fhola_status status = m->mean ? parse_triple(mean, "--mean", m->mean) : FHOLA_OK;
     if (status == FHOLA_OK && m->std) status = parse_triple(std, "--std", m->std);
     if (status == FHOLA_OK && m->classes) {

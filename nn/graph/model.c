@@ -28,6 +28,7 @@ typedef struct loader {
     /* of every tensor name: "" or what a wrapper put there, such as "module." */
     char prefix[PREFIX_ROOM];
     bool *used;
+    double eps; /* of all batch norms */
     XXH3_state_t hash;
 } loader;
 
@@ -147,7 +148,7 @@ static fhola_status fold_batch_norm(nn_conv *conv, loader *l, const char *layer,
                            l->path, l->prefix, layer, o);
             break;
         }
-        double gain = values[0][o] / sqrt(values[3][o] + NN_BATCH_NORM_EPS);
+        double gain = values[0][o] / sqrt(values[3][o] + l->eps);
         for (size_t i = 0; i < per_output; i++) conv->weight[o * per_output + i] *= gain;
         conv->bias[o] = values[1][o] - values[2][o] * gain;
     }
@@ -366,6 +367,30 @@ static fhola_status name_classes(nn_model *model, const char *path, const nn_mod
     return FHOLA_OK;
 }
 
+/* What is not 1e-5 enters the hash: it makes other weights of the same tensors. */
+static fhola_status read_eps(loader *l, const nn_model_options *options)
+{
+    static const char key[] = "batch_norm_epsilon";
+    const char *text = nn_safetensors_metadata(l->file, key);
+    nn_json *value = NULL;
+    fhola_status status = FHOLA_OK;
+    l->eps = options->batch_norm_eps;
+    if (l->eps == 0 && text) {
+        status = nn_json_parse(&value, text, strlen(text), l->path);
+        l->eps = status == FHOLA_OK && value->type == NN_JSON_NUMBER ? value->number : -1;
+        nn_json_free(value);
+    } else if (l->eps == 0) {
+        l->eps = NN_BATCH_NORM_EPS;
+    }
+    if (!(l->eps > 0 && l->eps <= 1))
+        return fhola_fail(options->batch_norm_eps == 0 ? FHOLA_FORMAT : FHOLA_PARAM,
+                          "%s: the epsilon of batch norm (metadata \"%s\") must be a number above "
+                          "0 and at most 1, not %s",
+                          l->path, key, options->batch_norm_eps == 0 ? text : "the one given");
+    if (l->eps != NN_BATCH_NORM_EPS) hash_tensor(l, key, &l->eps, 1);
+    return FHOLA_OK;
+}
+
 static fhola_status load_classes(nn_model *model, const loader *l, const nn_model_options *options)
 {
     model->class_names = calloc(model->classes, sizeof *model->class_names);
@@ -376,15 +401,29 @@ static fhola_status load_classes(nn_model *model, const loader *l, const nn_mode
     return name_classes(model, l->path, options);
 }
 
+static fhola_status check_normalisation(const nn_model *model, const char *name,
+                                        const nn_model_options *options)
+{
+    for (int i = 0; i < 3; i++) {
+        double mean = model->mean[i], std = model->std[i];
+        bool mean_fits = mean >= 0 && mean <= 1;
+        if (mean_fits && std > 0 && std <= 1) continue;
+        const double *given = mean_fits ? options->std : options->mean;
+        return fhola_fail(given ? FHOLA_PARAM : FHOLA_FORMAT,
+                          "%s: mean %g, std %g of channel %d: %s", name, mean, std, i,
+                          mean > 1 || std > 1 ? "pixels are from 0 to 1: what is for pixels from 0 "
+                                                "to 255 must be divided by 255"
+                          : mean_fits         ? "std must be positive"
+                                              : "mean must be 0 to 1");
+    }
+    return FHOLA_OK;
+}
+
 static fhola_status load_metadata(nn_model *model, const loader *l, const nn_model_options *options)
 {
     fhola_status status = read_numbers(model->mean, l, "mean", options->mean);
     if (status == FHOLA_OK) status = read_numbers(model->std, l, "std", options->std);
-    for (int i = 0; i < 3 && status == FHOLA_OK; i++)
-        if (!isfinite(model->mean[i]) || !isfinite(model->std[i]) || model->std[i] <= 0)
-            status = fhola_fail(options->std ? FHOLA_PARAM : FHOLA_FORMAT,
-                                "%s: mean %g, std %g of channel %d: std must be positive", l->path,
-                                model->mean[i], model->std[i], i);
+    if (status == FHOLA_OK) status = check_normalisation(model, l->path, options);
     if (status == FHOLA_OK) status = load_classes(model, l, options);
     const char *function = nn_safetensors_metadata(l->file, "activation");
     if (status == FHOLA_OK && function && !ola_function_find(&model->function, function))
@@ -411,7 +450,8 @@ static fhola_status load_from(nn_model *model, loader *l, const nn_model_options
     if (!l->used) return fhola_fail(FHOLA_NOMEM, "%s: no memory", l->path);
     find_prefix(l);
     XXH3_64bits_reset(&l->hash);
-    status = load_network(model, l);
+    status = read_eps(l, options);
+    if (status == FHOLA_OK) status = load_network(model, l);
     model->hash = XXH3_64bits_digest(&l->hash);
     if (status == FHOLA_OK) status = load_metadata(model, l, options);
     return status == FHOLA_OK ? nn_resnet_graph(&model->graph, model) : status;
@@ -419,7 +459,7 @@ static fhola_status load_from(nn_model *model, loader *l, const nn_model_options
 
 fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options)
 {
-    static const nn_model_options none = {NULL, NULL, NULL, 0};
+    static const nn_model_options none = {.mean = NULL};
     nn_model *result = calloc(1, sizeof *result);
     if (!result) return fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
     loader l;
@@ -446,10 +486,9 @@ static fhola_status fill_model(nn_model *model, const nn_graph *graph,
         unsigned from = i < planes ? i : 0;
         model->mean[i] = options->mean ? options->mean[from] : 0;
         model->std[i] = options->std ? options->std[from] : 1;
-        if (!isfinite(model->mean[i]) || !isfinite(model->std[i]) || model->std[i] <= 0)
-            return fhola_fail(FHOLA_PARAM, "mean %g, std %g of channel %u: std must be positive",
-                              model->mean[i], model->std[i], from);
     }
+    fhola_status status = check_normalisation(model, "the network", options);
+    if (status != FHOLA_OK) return status;
     model->classes = nn_graph_scores(graph)->shape.channels;
     model->test_accuracy = (double)NAN;
     model->hash = nn_graph_hash(graph);
@@ -460,7 +499,7 @@ static fhola_status fill_model(nn_model *model, const nn_graph *graph,
 
 fhola_status nn_model_create(nn_model **model, nn_graph *graph, const nn_model_options *options)
 {
-    static const nn_model_options none = {NULL, NULL, NULL, 0};
+    static const nn_model_options none = {.mean = NULL};
     if (!graph->finished) return fhola_fail(FHOLA_PARAM, "the graph is not finished");
     nn_model *result = calloc(1, sizeof *result);
     if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a model");

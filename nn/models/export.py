@@ -54,7 +54,7 @@ def write_safetensors(path, tensors, metadata):
 
 def save(path, state, mean=None, std=None, classes=None, **further):
     """Save a state dict. mean and std: by which pixels in [0, 1] were normalised in training; classes: names in the order of the labels;
-    further: any other metadata, such as test_accuracy. fhola asks for what is left out here."""
+    further: any other metadata, such as test_accuracy, or batch_norm_epsilon where it is not 1e-5. fhola asks for what is left out here."""
     metadata = {key: str(value) for key, value in further.items()}
     for key, value in (("mean", mean), ("std", std)):
         if value is not None:
@@ -92,8 +92,10 @@ def main():
     parser.add_argument("--mean", type=numbers, help="R,G,B: mean of pixels in [0, 1] used in training")
     parser.add_argument("--std", type=numbers, help="R,G,B: their deviation")
     parser.add_argument("--classes", type=names, help="names separated by commas, or a file with one name a line")
+    parser.add_argument("--bn-eps", type=float, help="what batch norm adds to variances, if not 1e-5")
     arguments = parser.parse_args()
-    save(arguments.output, load_state(arguments.state), arguments.mean, arguments.std, arguments.classes)
+    further = {} if arguments.bn_eps is None else {"batch_norm_epsilon": arguments.bn_eps}
+    save(arguments.output, load_state(arguments.state), arguments.mean, arguments.std, arguments.classes, **further)
 
 
 if __name__ == "__main__":
