@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 picture=${1:-nn/data/cat.ppm}
 
 echo "== 1/3 packages: a C compiler, make, the autotools, xxHash (header) and libpng and libjpeg (optional: PNG and JPEG input)"
-.ci/install.sh gcc libc6-dev make autoconf automake libtool pkgconf libxxhash-dev libpng-dev libjpeg-dev
+.ci/install.sh gcc libc6-dev make autoconf automake libtool pkgconf libxxhash-dev libpng-dev libjpeg-dev libprotobuf-c-dev protobuf-c-compiler
 
 echo "== 2/3 building in build/demo"
 .ci/build.sh build/demo

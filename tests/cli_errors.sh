@@ -120,10 +120,10 @@ END
 # ---- weights without metadata
 
 expect 3 "$fhola" eval resnet20 batch.bin --mean 0.5,0.5 << 'END'
-fhola eval: invalid parameter: --mean must be three numbers separated by commas (red, green, blue), not '0.5,0.5'
+fhola eval: invalid parameter: --mean must be three numbers or one, not '0.5,0.5'
 END
 expect 3 "$fhola" classify "$picture" --std 1,1,1,1 << 'END'
-fhola classify: invalid parameter: --std must be three numbers separated by commas (red, green, blue), not '1,1,1,1'
+fhola classify: invalid parameter: --std must be three numbers or one, not '1,1,1,1'
 END
 expect 8 "$fhola" compile resnet20 -o x.fhola --classes none.txt << 'END'
 fhola compile: input/output error: --classes takes names separated by commas, or a file with one name a line; 'none.txt': No such file or directory

@@ -163,6 +163,7 @@ typedef struct nn_cmd_metadata {
     const char *mean, *std; /* "R,G,B" */
     const char *classes;    /* names separated by commas, or a file with one a line */
     double bn_eps;          /* 0: not given */
+    const char *input;      /* "CxHxW", of ONNX networks */
 } nn_cmd_metadata;
 
 /* The options, for commands with an nn_cmd_metadata in their structure. */
@@ -174,7 +175,9 @@ typedef struct nn_cmd_metadata {
         NN_CMD_TEXT("classes", 0, "FILE", type, field.classes,                                     \
                     "names of the classes, one a line; or the names, separated by commas"),        \
         NN_CMD_NUMBER("bn-eps", 0, "X", type, field.bn_eps, 1e-12, 1,                              \
-                      "what batch norm adds to variances (default: as the weights say, or 1e-5)")
+                      "what batch norm adds to variances (default: as the weights say, or 1e-5)"), \
+        NN_CMD_TEXT("input", 0, "CxHxW", type, field.input,                                        \
+                    "the picture an ONNX network takes, where its file has values in a row")
 
 /* nn_model_load with metadata (NULL: none). FHOLA_PARAM or FHOLA_IO: they are malformed. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_load_weights(nn_model **model, const char *path,

@@ -6,23 +6,44 @@
 #include <string.h>
 
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/onnx/onnx.h"
 
 #define MAX_TEXT 65536u /* bytes of a list or a file of names */
 
-/* "0.49,0.48,0.45" */
-static fhola_status parse_triple(double values[3], const char *option, const char *text)
+/* "0.49,0.48,0.45", or one number for all channels. */
+static fhola_status parse_channels(double values[3], size_t *count, const char *option,
+                                   const char *text)
 {
     const char *at = text;
-    for (int i = 0; i < 3; i++) {
+    for (*count = 0; *count < 3; at++) {
         char *end;
-        values[i] = strtod(at, &end);
-        if (end == at || *end != (i < 2 ? ',' : 0))
-            return fhola_fail(
-                FHOLA_PARAM,
-                "%s must be three numbers separated by commas (red, green, blue), not '%s'", option,
-                text);
-        at = end + 1;
+        values[(*count)++] = strtod(at, &end);
+        if (end == at || (*end && *end != ','))
+            return fhola_fail(FHOLA_PARAM,
+                              "%s must be numbers separated by commas (red, green, blue), or one "
+                              "number, not '%s'",
+                              option, text);
+        at = end;
+        if (!*end) break;
     }
+    if (*at || *count == 2)
+        return fhola_fail(FHOLA_PARAM, "%s must be three numbers or one, not '%s'", option, text);
+    if (*count == 1) values[1] = values[2] = values[0];
+    return FHOLA_OK;
+}
+
+/* "3x32x32"; all zero for NULL. */
+static fhola_status parse_shape(nn_shape *shape, const char *text)
+{
+    int end = 0;
+    *shape = (nn_shape){0, 0, 0};
+    if (!text) return FHOLA_OK;
+    if (strspn(text, "0123456789x") != strlen(text) ||
+        sscanf(text, "%5ux%5ux%5u%n", &shape->channels, &shape->height, &shape->width, &end) != 3 ||
+        text[end] || !shape->channels || !shape->height || !shape->width)
+        return fhola_fail(FHOLA_PARAM,
+                          "--input must be channels, height and width, like 1x28x28, not '%s'",
+                          text);
     return FHOLA_OK;
 }
 
@@ -83,24 +104,78 @@ static fhola_status parse_classes(class_names *names, const char *text)
     return status == FHOLA_OK ? split(names, list ? ',' : '\n') : status;
 }
 
+/* ---- formats of models ---- */
+
+static bool is_onnx(const char *path)
+{
+    unsigned char start[2];
+    const char *dot = strrchr(path, '.');
+    if (dot && strcmp(dot, ".onnx") == 0) return true;
+    FILE *file = fopen(path, "rb");
+    bool found = file && fread(start, 1, 2, file) == 2 && start[0] == 0x08 && start[1] < 0x80;
+    if (file) (void)fclose(file);
+    return found;
+}
+
+static fhola_status load_onnx(nn_model **model, const char *path, nn_shape input,
+                              const nn_model_options *options)
+{
+#ifdef HAVE_ONNX
+    const char *note = NULL;
+    fhola_status status = nn_onnx_load(model, path, input, options, &note);
+    if (status == FHOLA_OK && note) fprintf(stderr, "%s: %s\n", path, note);
+    return status;
+#else
+    (void)model;
+    (void)input;
+    (void)options;
+    return fhola_fail(FHOLA_FORMAT,
+                      "%s: an ONNX file, but this program was built without protobuf-c", path);
+#endif
+}
+
+/* Three numbers for a picture of one channel are a mistake that nobody else would see. */
+static fhola_status check_channels(nn_model **model, const char *path, size_t most)
+{
+    nn_model_info info;
+    nn_model_describe(*model, &info);
+    if (most <= 1 || info.input.channels == most) return FHOLA_OK;
+    nn_model_free(*model);
+    *model = NULL;
+    return fhola_fail(FHOLA_PARAM,
+                      "%s: its pictures have %u channels: --mean and --std take one number", path,
+                      info.input.channels);
+}
+
 fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
                                  const nn_cmd_metadata *metadata)
 {
     static const nn_cmd_metadata none = {.mean = NULL};
     const nn_cmd_metadata *m = metadata ? metadata : &none;
     double mean[3], std[3];
+    size_t means = 0, stds = 0;
+    nn_shape input;
     class_names names = {NULL, NULL, 0};
     nn_model_options options = {
         .mean = m->mean ? mean : NULL, .std = m->std ? std : NULL, .batch_norm_eps = m->bn_eps};
-    fhola_status status = m->mean ? parse_triple(mean, "--mean", m->mean) : FHOLA_OK;
-    if (status == FHOLA_OK && m->std) status = parse_triple(std, "--std", m->std);
+    bool onnx = is_onnx(path);
+    fhola_status status = parse_shape(&input, m->input);
+    if (status == FHOLA_OK && m->input && !onnx)
+        status = fhola_fail(FHOLA_PARAM, "%s: --input is for ONNX networks", path);
+    if (status == FHOLA_OK && m->mean) status = parse_channels(mean, &means, "--mean", m->mean);
+    if (status == FHOLA_OK && m->std) status = parse_channels(std, &stds, "--std", m->std);
     if (status == FHOLA_OK && m->classes) {
         status = parse_classes(&names, m->classes);
         options.class_names = names.name;
         options.class_count = names.count;
     }
     if (status == FHOLA_OK) status = nn_cmd_check_input(path);
-    if (status == FHOLA_OK) status = nn_model_load(model, path, &options);
+    nn_model *loaded = NULL;
+    if (status == FHOLA_OK)
+        status = onnx ? load_onnx(&loaded, path, input, &options)
+                      : nn_model_load(&loaded, path, &options);
+    if (status == FHOLA_OK) status = check_channels(&loaded, path, means > stds ? means : stds);
+    if (status == FHOLA_OK) *model = loaded;
     free(names.name);
     free(names.text);
     return status;
