@@ -10,6 +10,11 @@
  * Release with ckks_free. */
 void *ckks_alloc(size_t bytes);
 void ckks_free(void *memory);
+
+/* Sets bytes to zero in a way the compiler may not leave out (ckks.h). */
+void ckks_wipe(void *memory, size_t bytes);
+/* Wipes and frees; `memory` may be NULL. */
+void ckks_wipe_free(void *memory, size_t bytes);
 /* For tables that are read all the time: from 512 KiB up they get huge pages of their own. */
 void *ckks_alloc_table(size_t bytes);
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RIDGE                                                                                      \
-    1.4210854715202004e-14L /* 2^-46: coefficients up to 2^46 times the error, whose rounding then matches the error */
+/* 2^-46: coefficients up to 2^46 times the error, whose rounding then matches the error */
+#define RIDGE       1.4210854715202004e-14L
 #define MAX_COLUMNS (OLA_MAX_DEGREE + 1u)
 
 typedef struct least_squares {

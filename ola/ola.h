@@ -8,9 +8,9 @@
  * 695 (2026), arXiv 2310.10349.
  *
  * Typical use, per channel or per layer:
- *     ola_histogram_init, ola_histogram_add_floats ...   what comes in, and (optionally) what should go out
+ *     ola_histogram_init, ola_histogram_add_floats ...   what comes in, and what should go out
  *     ola_select_intervals                               where the polynomial must be trusted
- *     ola_fit_all                                        coefficients and errors of every degree up to a maximum
+ *     ola_fit_all                                        coefficients and errors of every degree
  * then over all layers:
  *     ola_frontier_create, ola_frontier_within_budget    degrees per layer
  *
@@ -42,8 +42,8 @@ typedef enum ola_function_kind {
      * approximation) */
     OLA_GELU = 1,
     OLA_SILU = 2, /* x / (1 + exp(-x)) */
-    OLA_TABLE =
-        3, /* piecewise linear through given points, the first and last segment continued beyond them */
+    /* piecewise linear through given points, the first and last segment continued beyond them */
+    OLA_TABLE = 3,
     OLA_IDENTITY = 4, /* x */
     OLA_ABS = 5       /* |x| */
 } ola_function_kind;
@@ -120,8 +120,9 @@ double ola_variable_inverse(double eps, double X);
 enum {
     /* keep the sum of a target per bin, for conditional targets E[target | x] */
     OLA_HISTOGRAM_TARGETS = 1,
-    OLA_HISTOGRAM_GROW =
-        2 /* double the range (halving its resolution) whenever a sample falls outside; needs even `bins` */
+    /* double the range (halving its resolution) whenever a sample falls outside; needs even
+     * `bins` */
+    OLA_HISTOGRAM_GROW = 2
 };
 
 /* Uniformly binned samples over [lo, hi). Each bin keeps the mean of its samples, so binning costs

@@ -15,8 +15,8 @@
     64u /* Gauss-Legendre nodes in a panel: exact for products of two polynomials of degree 63 */
 #define NORMAL_REACH                                                                               \
     20 /* deviations where a normal density ends: x^126 times it is 2^-92 of its peak there */
-#define EDGE_TOLERANCE                                                                             \
-    1e-12 /* a bin's mean may pass the interval's end by this share of the half width through rounding */
+/* a bin's mean may pass the interval's end by this share of the half width through rounding */
+#define EDGE_TOLERANCE 1e-12
 
 /* Distances from 0 at which curved functions such as GELU become straight. */
 static const double smooth_breaks[] = {-16, -8, -4, -2, 0, 2, 4, 8, 16};

@@ -356,8 +356,8 @@ double ola_composite_eval_relu(const ola_composite *c, double x)
 }
 
 #define BELOW_POINTS 1024u
-#define BELOW_REACH                                                                                \
-    1024.0 /* the ReLU error at x is at most x: nearer to 0 than delta / BELOW_REACH it plays no role */
+/* the ReLU error at x is at most x: nearer to 0 than delta / BELOW_REACH it plays no role */
+#define BELOW_REACH 1024.0
 
 /* Largest ReLU error, |x| |composition - sign| / 2, below delta, where the composition has not yet
  * reached the sign. */

@@ -10,8 +10,8 @@
 
 #define MAX_OPTIONS 65535u
 #define MAX_CELLS   ((size_t)1 << 28)
-#define ROUNDING                                                                                   \
-    1e-9 /* a cost this close (relatively, or in units) to a multiple of the resolution counts as that multiple */
+/* a cost this close (relatively, or in units) to a multiple of the resolution counts as that */
+#define ROUNDING 1e-9
 
 struct ola_frontier {
     size_t layers;

@@ -3,7 +3,7 @@
  * all n; once at N = 2^15.
  *
  * The stages are not visible outside their file, so this test contains it. */
-#include "ckks/bootstrap.c"
+#include "ckks/circuit/bootstrap.c"
 
 #include "tests/support.h"
 
@@ -23,7 +23,7 @@ static ckks_bootstrap *create(ring *r, unsigned log_values)
 {
     ckks_bootstrap *bs = NULL;
     ck_assert_ok(ckks_bootstrap_create(&bs, r->context, r->ws, log_values,
-                                       exp2(r->context->params.spec.scale_bits), 1));
+                                       exp2(r->context->params->spec.scale_bits), 1));
     ck_assert_ok(ckks_bootstrap_keys(bs, r->context, &r->list));
     return bs;
 }
@@ -169,7 +169,7 @@ START_TEST(stages)
 {
     ring r = toy_ring();
     const ckks_context *c = r.context;
-    const ckks_params_spec *spec = &c->params.spec;
+    const ckks_params_spec *spec = &c->params->spec;
     ckks_bootstrap *bs = create(&r, (unsigned)_i);
     ring_keys(&r);
     size_t n = (size_t)1 << _i, half = n / 2, gap = r.n / n;
@@ -380,7 +380,7 @@ START_TEST(whole)
 {
     ring r = toy_ring();
     ckks_bootstrap *bs = create(&r, (unsigned)_i);
-    const ckks_params_spec *spec = &r.context->params.spec;
+    const ckks_params_spec *spec = &r.context->params->spec;
     ring_keys(&r);
     size_t n = (size_t)1 << _i;
     ckks_complex z[512], got[512], want[512];
@@ -433,7 +433,7 @@ START_TEST(complex_values)
 {
     ring r = toy_ring();
     ckks_bootstrap *bs = NULL;
-    const ckks_params_spec *spec = &r.context->params.spec;
+    const ckks_params_spec *spec = &r.context->params->spec;
     size_t n = (size_t)1 << _i;
     ckks_complex z[512], got[512], want[512];
     ck_assert_ok(ckks_bootstrap_create_complex(&bs, r.context, r.ws, (unsigned)_i,

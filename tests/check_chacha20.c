@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ckks/chacha20.h"
+#include "ckks/ring/chacha20.h"
 
 #define AHEAD CKKS_CHACHA20_AHEAD
 

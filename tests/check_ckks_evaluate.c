@@ -2,9 +2,9 @@
 /* Ciphertext arithmetic: slots against plain arithmetic with the noise predicted for each
  * operation, on a prefix of the chain and on another subset; the product and its fused rescale
  * against exact integers. */
-#include "ckks/evaluate.h"
+#include "ckks/scheme/evaluate.h"
 
-#include "ckks/rns.h"
+#include "ckks/ring/rns.h"
 #include "tests/support.h"
 
 #define SCALE 0x1p36

@@ -3,9 +3,9 @@
  * nothing else is accepted. */
 #include "tests/container_support.h"
 
-#include "ckks/ciphertext.h"
 #include "ckks/kernel/kernel.h"
-#include "ckks/keys.h"
+#include "ckks/scheme/ciphertext.h"
+#include "ckks/scheme/keys.h"
 
 #define KEY 77u
 

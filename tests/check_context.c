@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ring's tables against their definitions, the workspace as a stack, and one context shared by
  * threads. */
-#include "ckks/context.h"
+#include "ckks/ring/ring.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logarithm and power of two against the mathematical library in long double, where they must be
  * exact, and as bits. */
-#include "ckks/elementary.h"
+#include "ckks/ring/elementary.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

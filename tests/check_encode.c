@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The encoder against direct evaluation of the embedding in long double, its errors, and packed
  * plaintexts. */
-#include "ckks/encode.h"
+#include "ckks/scheme/encode.h"
 
 #include "ckks/alloc.h"
 #include "tests/support.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Encryption and decryption: the noise against its formula, the seed, and what decryption makes of
  * limiting integers. */
-#include "ckks/encode.h"
+#include "ckks/scheme/encode.h"
 
 #include "ckks/alloc.h"
 #include "tests/support.h"

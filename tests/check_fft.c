@@ -11,7 +11,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "ckks/fft.h"
+#include "ckks/ring/elementary.h"
+#include "ckks/ring/fft.h"
 
 #define UNIT_ROUNDOFF (DBL_EPSILON / 2) /* 2^-53 */
 #define MAX_M         ((size_t)1 << (CKKS_FFT_MAX_LOG_N - 1))

@@ -2,7 +2,7 @@
 /* Discrete Gaussian noise: its table against exponentials in long double, the base by chi-square
  * over every value, wide noise by chi-square over equally likely cells and by its moments; and the
  * decryption that adds it. Seeds are fixed; thresholds are those of a chance of 1 in a million. */
-#include "ckks/gaussian.h"
+#include "ckks/ring/gaussian.h"
 
 #include "tests/support.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Key lists, and every kind of key against its defining equation; where the ephemeral secret's keys
  * may live. */
-#include "ckks/keys.h"
+#include "ckks/scheme/keys.h"
 
 #include "ckks/alloc.h"
 #include "tests/support.h"
@@ -159,10 +159,10 @@ START_TEST(sparse_keys_without_bootstrapping)
         int calls = 0;
         ckks_eval_keys *keys = NULL;
         /* as no parameters that are checked may be */
-        r.context->params.spec.hamming_weight = weight[i % 5];
+        r.context->params->spec.hamming_weight = weight[i % 5];
         request[1] = i < 5 ? (ckks_key_request){CKKS_KEY_DENSE_TO_SPARSE, 0, 1, p0}
                            : (ckks_key_request){CKKS_KEY_SPARSE_TO_DENSE, 0, r.chain, r.special};
-        ck_assert_fails(ckks_key_list_check(&list, &r.context->params), FHOLA_SECURITY);
+        ck_assert_fails(ckks_key_list_check(&list, r.context->params), FHOLA_SECURITY);
         ck_assert_fails(
             ckks_eval_keys_create(&keys, r.context, r.secret, &list, r.rng, count_calls, &calls),
             FHOLA_SECURITY);

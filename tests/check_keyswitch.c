@@ -4,10 +4,10 @@
  *     out0 + out1 s = P sigma(c0 + c1 s') + sum sigma(d_j) e_j   modulo Q P,
  * s' = s for Galois keys, s^2 for relinearisation. Then its noise after the division by P against
  * the formula. */
-#include "ckks/keyswitch.h"
+#include "ckks/scheme/keyswitch.h"
 
 #include "ckks/alloc.h"
-#include "ckks/rns.h"
+#include "ckks/ring/rns.h"
 #include "tests/support.h"
 
 /* Twelve primes, three digits; shared: in six limbs. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Linear transforms against the matrix product they stand for, over periods, splits, hoisting,
  * bases and numbers of dropped primes, with the error predicted. */
-#include "ckks/encode.h"
+#include "ckks/scheme/encode.h"
 
 #include "tests/support.h"
 

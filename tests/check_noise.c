@@ -8,8 +8,8 @@
  * Notation: N ring degree, V variance per coefficient, E = 10.5 that of an error, S the secret's
  * squared norm. */
 #include "ckks/alloc.h"
-#include "ckks/evaluate.h"
-#include "ckks/rns.h"
+#include "ckks/ring/rns.h"
+#include "ckks/scheme/evaluate.h"
 #include "tests/support.h"
 
 #ifdef HAVE_GMP
@@ -368,8 +368,10 @@ static int diagonal(void *arg, int32_t offset, ckks_complex *values)
 /* Offsets 0 .. 19 as babies 0 .. 3 and giants 0, 4, .., 16. In units of the coefficients before the
  * last division, with |d|^2 the sum of the squared norms of the encoded diagonals:
  *     V |d|^2                               the input's error
- *   + (V_ks + R) |d|^2 3/4                  rotated babies; R = (1 + S)/12 with single hoisting, which divides each by P, else 0
- *   + 4 (V_ks + R')                         rotated giants; R' = S/12 with double hoisting, which divides their second half by P, else 0
+ *   + (V_ks + R) |d|^2 3/4                  rotated babies; R = (1 + S)/12 with single hoisting,
+ *                                           which divides each by P, else 0
+ *   + 4 (V_ks + R')                         rotated giants; R' = S/12 with double hoisting, which
+ *                                           divides their second half by P, else 0
  * over q^2, plus (1 + S)/12; and in slots the rounding of the diagonals: 20 times 2 period / 12
  * times |x|^2, over their scale squared. */
 static void transform_noise(ring *r, const char *name, ckks_basis basis, int double_hoist)

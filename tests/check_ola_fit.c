@@ -162,9 +162,8 @@ START_TEST(test_small_cases_exactly)
         bool guarded = trial % 3 == 2;
         ola_histogram h;
         succeed(ola_histogram_init(&h, -1, 1, 64, OLA_HISTOGRAM_TARGETS));
-        for (
-            unsigned i = 0; i < occupied;
-            i++) /* spread over the interval: the middles of different bins, small integer weights */
+        /* spread over the interval: the middles of different bins, small integer weights */
+        for (unsigned i = 0; i < occupied; i++)
             succeed(ola_histogram_add(&h, (double)(64 * i / occupied) / 32 - 1 + 1.0 / 64,
                                       (double)(next_random(&state) % 17) / 8,
                                       (double)(1 + next_random(&state) % 7)));

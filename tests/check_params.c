@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parameter sets: primes and their roles, digits, and that nothing above a security bound gets
  * through. */
-#include "ckks/params.h"
+#include "ckks/scheme/params.h"
 
 #include "tests/support.h"
 
@@ -244,7 +244,7 @@ START_TEST(shared_limbs)
         unsigned limbs = 0;
         for (unsigned i = 0; i < p->chain; i++)
             if (q >> i & 1) limbs += !(i && p->shared >> (i - 1) & 1);
-        ck_assert_uint_eq(ckks_basis_limbs(p, q), limbs);
+        ck_assert_uint_eq(ckks_basis_limbs(p->shared, q), limbs);
         for (unsigned j = 0; j < ckks_params_digits(p); j++) {
             ckks_basis digit = ckks_params_digit(p, j);
             ck_assert_uint_eq(ckks_basis_partner(p, digit) & ~digit, 0);
@@ -253,12 +253,12 @@ START_TEST(shared_limbs)
     ck_assert_uint_eq(ckks_basis_partner(p, 1), 2);
     ck_assert_uint_eq(ckks_basis_partner(p, 2), 1);
     ck_assert_uint_eq(ckks_basis_partner(p, (ckks_basis)1 << 7), 0);
-    ck_assert(ckks_basis_same_limbs(p, 3, chain));
-    ck_assert(ckks_basis_same_limbs(p, 1, 1));
-    ck_assert(ckks_basis_same_limbs(p, 1, 5)); /* 2's partner is not there */
-    ck_assert(!ckks_basis_same_limbs(p, 1, chain));
-    ck_assert(!ckks_basis_same_limbs(p, 2, 3));
-    ck_assert(!ckks_basis_same_limbs(p, 3, 1));
+    ck_assert(ckks_basis_same_limbs(p->shared, 3, chain));
+    ck_assert(ckks_basis_same_limbs(p->shared, 1, 1));
+    ck_assert(ckks_basis_same_limbs(p->shared, 1, 5)); /* 2's partner is not there */
+    ck_assert(!ckks_basis_same_limbs(p->shared, 1, chain));
+    ck_assert(!ckks_basis_same_limbs(p->shared, 2, 3));
+    ck_assert(!ckks_basis_same_limbs(p->shared, 3, 1));
     spec.limb_bits = 51;
     ckks_params *other = NULL;
     ck_assert_fails(ckks_params_create(&other, &spec), FHOLA_PARAM);

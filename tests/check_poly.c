@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arithmetic of polynomials, residue by residue: operands over the result's basis and over larger
  * ones, whose limbs are shared where the result's are not; bases that do not fit are refused. */
-#include "ckks/poly.h"
+#include "ckks/ring/poly.h"
 
 #include "ckks/alloc.h"
 #include "tests/support.h"

@@ -3,7 +3,7 @@
  * machine integers on whole rows of residue pairs of two small primes. Bases are prefixes of the
  * chain, other subsets, and mixtures with special primes, in a ring with a limb for each prime and
  * in one where primes share limbs. */
-#include "ckks/rns.h"
+#include "ckks/ring/rns.h"
 
 #include "ckks/alloc.h"
 #include "tests/support.h"

@@ -16,7 +16,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "ckks/sample.h"
+#include "ckks/ring/sample.h"
 
 static uint64_t test_seed = 1;
 

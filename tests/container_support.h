@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "ckks/container.h"
+#include "ckks/scheme/container.h"
 #include "tests/support.h"
 
 /* ---- bytes in memory ---- */

@@ -16,7 +16,7 @@
 #include "tests/support.h"
 
 #include "ckks/alloc.h"
-#include "ckks/container.h"
+#include "ckks/scheme/container.h"
 #include "nn/encrypted/schedule.h"
 #include "nn/nn.h"
 #include "nn/party/client.h"

@@ -101,8 +101,8 @@ static inline long next_position(long at, long total, long most)
     return next < total - ends ? next : total - ends;
 }
 
-#define BOTH_WAYS                                                                                  \
-    300 /* of more positions than this, every other one fails alone, the others with all that follow */
+/* Of more positions than this, every other one fails alone, the others with all that follow. */
+#define BOTH_WAYS 300
 
 /* Lets allocations of `run` fail, alone and with all that follow: each time NOMEM with a message.
  * Then `run` must succeed. */

@@ -19,9 +19,8 @@ int main(int argc, char **argv)
     snprintf(network, sizeof network, "%s.fhola", argv[1]);
     snprintf(client, sizeof client, "%s.client", argv[1]);
     small_network_init(&s, 1, 10, 0, 1);
-    for (
-        size_t i = 0; i < s.plan.count;
-        i++) /* wide enough for what real pictures bring about, so that every run gives the same scores */
+    /* wide enough for what real pictures bring about, so that every run gives the same scores */
+    for (size_t i = 0; i < s.plan.count; i++)
         for (unsigned c = 0; c < s.plan.activations[i].channels; c++)
             s.plan.activations[i].half_width[c] = WIDE;
     fhola_status status = ckks_params_named(&params, "R15");

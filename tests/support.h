@@ -16,10 +16,10 @@
 #include <gmp.h>
 #endif
 
-#include "ckks/ciphertext.h"
 #include "ckks/ckks.h"
-#include "ckks/keys.h"
-#include "ckks/workspace.h"
+#include "ckks/ring/workspace.h"
+#include "ckks/scheme/ciphertext.h"
+#include "ckks/scheme/keys.h"
 
 #define ck_assert_ok(call)                                                                         \
     do {                                                                                           \

@@ -10,7 +10,7 @@
 #include <png.h>
 #endif
 
-#include "ckks/container.h"
+#include "ckks/scheme/container.h"
 #include "nn/party/artifact.h"
 #include "nn/planner/plan.h"
 #include "nn/planner/profile.h"

@@ -12,8 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "ckks/container.h"
-#include "ckks/params.h"
+#include "ckks/scheme/container.h"
+#include "ckks/scheme/params.h"
 #include "nn/cmd/cmd.h"
 #include "nn/graph/picture.h"
 #include "nn/party/artifact.h"

@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bootstrapping, slots to coefficients first, without arcsine. Real vectors of n values take n / 2
+ * complex slots:
+ *
+ *   1  merge            slot j of every half block: w_j + i w_(j + n/2), by one rotation
+ *   2  slots_to_coeffs  coefficients in Y = X^(N/n) are eps q0 w, bit-reversed until step 5
+ *   3  switch_and_raise at q0 from dense to sparse secret, lift to the whole chain, back to dense
+ *   4  trace            onto Z[Y]: rotations by n/2, n, ..., N/4, each added
+ *   5  coeffs_to_slots  and the conjugate: slots hold t = coefficient / (q0 (K + 1/4)), real
+ *   6  eval_mod         sin(2 pi eps w) / sin(2 pi eps)
+ *
+ * Complex vectors of n values take n slots: no merge; step 5 leaves real and imaginary parts apart,
+ * and step 6 runs on both.
+ *
+ * Order and structure: Chen, Han (Eurocrypt 2018); Bossuat, Troncoso-Pastoriza, Hubaux (ACNS 2022)
+ * for the sparse secret's encapsulation; double angles: Han, Ki (CT-RSA 2020). The sine itself is
+ * the output: the caller's next polynomial absorbs it. */
+#define _POSIX_C_SOURCE 199309L
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ckks/alloc.h"
+#include "ckks/ring/elementary.h"
+#include "ckks/ring/rns.h"
+#include "ckks/scheme/evaluate.h"
+
+#define MAX_GROUPS 8u
+#define FIT_NODES  33 /* nodes of the cosine's least-squares fit per integer I */
+#define TWO_PI     6.283185307179586476925286766559
+#define ONE_LN2    1.4426950408889634074
+#define LEAST_LOG_WEIGHT                                                                           \
+    (-30.0) /* of the fit: keeps overflows that hardly occur from being forgotten */
+
+struct ckks_bootstrap {
+    const ckks_context *context;
+    int complex;       /* complex values; else real ones, two in a slot */
+    unsigned log_half; /* log2 of `half` */
+    /* slots up to which vectors repeat: n / 2 real values, or n complex ones */
+    size_t half;
+    double scale_in, scale_out;
+    unsigned stc_count, cts_count;
+    ckks_lintrans *stc[MAX_GROUPS], *cts[MAX_GROUPS];
+    ckks_polynomial *cosine;    /* in T_2(u) */
+    ckks_plaintext *i;          /* complex: the imaginary unit at scale 1 */
+    ckks_basis input, eval_mod; /* base + stc; base + stc + residual + eval_mod */
+};
+
+/* ---- matrices ---- */
+
+/* A product of butterfly layers as diagonals on h slots: entry [d] (h values or NULL) multiplies x
+ * rotated left by d. */
+typedef struct diagonals {
+    size_t h;
+    ckks_complex **value;
+} diagonals;
+
+static void diagonals_clear(diagonals *m)
+{
+    if (m->value)
+        for (size_t d = 0; d < m->h; d++) free(m->value[d]);
+    free(m->value);
+    m->value = NULL;
+}
+
+static ckks_complex *diagonal_at(diagonals *m, size_t d)
+{
+    if (!m->value[d]) m->value[d] = calloc(m->h, sizeof *m->value[d]);
+    return m->value[d];
+}
+
+static int diagonals_init(diagonals *m, size_t h)
+{
+    m->h = h;
+    m->value = calloc(h, sizeof *m->value);
+    return m->value != NULL;
+}
+
+static int add_entry(diagonals *m, size_t row, size_t column, double re, double im)
+{
+    ckks_complex *d = diagonal_at(m, (column + m->h - row) & (m->h - 1));
+    if (!d) return 0;
+    d[row].re += re;
+    d[row].im += im;
+    return 1;
+}
+
+/* Butterfly layer `l` of the special Fourier transform on h slots without bit reversal (span
+ * 2^(l+1)), or its inverse. */
+static int butterfly(diagonals *m, size_t h, unsigned l, int inverse)
+{
+    if (!diagonals_init(m, h)) return 0;
+    size_t half = (size_t)1 << l, span = 2 * half;
+    for (size_t j = 0; j < half; j++) {
+        double w[2];
+        uint64_t power = 1;
+        for (size_t k = 0; k < j; k++) power = power * 5 & (4 * span - 1);
+        ckks_root_of_unity(w, power, l + 3);
+        for (size_t i = 0; i < h; i += span) {
+            size_t p = i + j, r = p + half;
+            int ok = inverse ? add_entry(m, p, p, 0.5, 0) && add_entry(m, p, r, 0.5, 0) &&
+                                   add_entry(m, r, p, 0.5 * w[0], -0.5 * w[1]) &&
+                                   add_entry(m, r, r, -0.5 * w[0], 0.5 * w[1])
+                             : add_entry(m, p, p, 1, 0) && add_entry(m, p, r, w[0], w[1]) &&
+                                   add_entry(m, r, p, 1, 0) && add_entry(m, r, r, -w[0], -w[1]);
+            if (!ok) return 0;
+        }
+    }
+    return 1;
+}
+
+/* a b: first b, then a. */
+static int compose(diagonals *out, const diagonals *a, const diagonals *b)
+{
+    size_t h = a->h;
+    if (!diagonals_init(out, h)) return 0;
+    for (size_t i = 0; i < h; i++)
+        for (size_t j = 0; a->value[i] && j < h; j++) {
+            if (!b->value[j]) continue;
+            ckks_complex *d = diagonal_at(out, (i + j) & (h - 1));
+            if (!d) return 0;
+            for (size_t s = 0; s < h; s++) {
+                ckks_complex x = a->value[i][s], y = b->value[j][(s + i) & (h - 1)];
+                d[s].re += x.re * y.re - x.im * y.im;
+                d[s].im += x.re * y.im + x.im * y.re;
+            }
+        }
+    return 1;
+}
+
+/* Layers first .. last - 1 as one matrix; the inverse runs from the top layer down. */
+static int group_matrix(diagonals *out, size_t h, unsigned first, unsigned last, int inverse)
+{
+    diagonals product = {0, NULL}, layer, next;
+    for (unsigned k = 0; k < last - first; k++) {
+        int ok = butterfly(&layer, h, inverse ? last - 1 - k : first + k, inverse);
+        if (ok && product.value) {
+            ok = compose(&next, &layer, &product);
+            diagonals_clear(&layer);
+            diagonals_clear(&product);
+            product = next;
+        } else {
+            diagonals_clear(&product);
+            product = layer;
+        }
+        if (!ok) {
+            diagonals_clear(&product);
+            return 0;
+        }
+    }
+    *out = product;
+    return 1;
+}
+
+typedef struct group_source {
+    diagonals matrix;
+    size_t period; /* h, or 2h with the factor (1/2 | -i/2) of the last coeffs_to_slots group */
+    double factor; /* with period h */
+} group_source;
+
+static int group_diagonal(void *arg, int32_t offset, ckks_complex *values)
+{
+    const group_source *g = arg;
+    size_t h = g->matrix.h;
+    const ckks_complex *d = g->matrix.value[(size_t)offset & (h - 1)];
+    if (!d) return 1;
+    for (size_t s = 0; s < g->period; s++) {
+        ckks_complex x = d[s & (h - 1)];
+        if (g->period == h)
+            values[s] = (ckks_complex){g->factor * x.re, g->factor * x.im};
+        else
+            values[s] = s < h ? (ckks_complex){0.5 * x.re, 0.5 * x.im}
+                              : (ckks_complex){0.5 * x.im, -0.5 * x.re};
+    }
+    return 0;
+}
+
+/* Layers are grouped from the bottom in equal parts, the same for every n, and the top group takes
+ * the rest: so the rotations of a small n are among those of the largest, and one set of keys
+ * serves all. */
+static unsigned group_size(const ckks_context *c, unsigned groups)
+{
+    return (c->log_n - 2) / groups;
+}
+
+typedef struct group_spec {
+    unsigned first, last; /* layers */
+    int inverse, final, encode;
+    ckks_basis basis;
+    double plain_scale;
+    int double_hoist;
+} group_spec;
+
+static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, ckks_workspace *ws,
+                                 const group_spec *g)
+{
+    const ckks_context *c = bs->context;
+    unsigned layers = g->last - g->first,
+             size = group_size(c, g->inverse ? bs->cts_count : bs->stc_count);
+    int top = g->last == bs->log_half;
+    int32_t step = (int32_t)1 << g->first, reach = ((int32_t)1 << layers) - 1, offset[2 << 12];
+    if (layers > 12)
+        return fhola_fail(FHOLA_PARAM, "a group of %u butterfly layers is too large", layers);
+    size_t count = 0;
+    /* The top group's offsets wrap around half a block, the others reach both ways. */
+    for (int32_t i = top ? 0 : -reach; i <= reach; i++) offset[count++] = i * step;
+    group_source source = {
+        {0, NULL}, g->final && !bs->complex ? 2 * bs->half : bs->half, g->final ? 0.5 : 1};
+    ckks_lintrans_spec spec = {.basis = g->basis,
+                               .special = ckks_basis_special_for(c->params, g->basis),
+                               .count = count,
+                               .offset = offset,
+                               .arg = &source,
+                               .period = source.period,
+                               .plain_scale = g->plain_scale,
+                               .baby_step = (uint32_t)step << ((size + 3) / 2),
+                               .double_hoist = g->double_hoist};
+    if (g->encode) {
+        if (!group_matrix(&source.matrix, bs->half, g->first, g->last, g->inverse))
+            return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrapping matrix");
+        spec.diagonal = group_diagonal;
+    }
+    fhola_status st = ckks_lintrans_create(out, c, ws, &spec);
+    diagonals_clear(&source.matrix);
+    return st;
+}
+
+static double top_prime(const ckks_context *c, ckks_basis basis)
+{
+    return (double)c->modulus[ckks_basis_lowest(ckks_basis_top(basis))].p;
+}
+
+/* A chain of transforms from scale `from` to exactly scale `to`, each carrying an equal share.
+ * Bases: `start`, less its top prime each time. */
+static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int inverse, double from,
+                                  double to, ckks_basis start, int encode)
+{
+    const ckks_context *c = bs->context;
+    unsigned groups = inverse ? bs->cts_count : bs->stc_count, size = group_size(c, groups);
+    ckks_lintrans **out = inverse ? bs->cts : bs->stc;
+    double share = ckks_exp2(ckks_log2(to / from) / groups), scale = from;
+    fhola_status st = FHOLA_OK;
+    for (unsigned i = 0; i < groups && !st; i++) {
+        unsigned part = inverse ? groups - 1 - i : i; /* the inverse starts with the top layers */
+        double target = i + 1 == groups ? to : scale * share, prime = top_prime(c, start);
+        group_spec g = {.first = part * size,
+                        .last = part + 1 == groups ? bs->log_half : (part + 1) * size,
+                        .inverse = inverse,
+                        .final = inverse && part == 0,
+                        .encode = encode,
+                        .basis = start,
+                        .plain_scale = target / scale * prime,
+                        .double_hoist = inverse};
+        st = create_group(&out[i], bs, ws, &g);
+        scale = scale * g.plain_scale / prime;
+        start &= ~ckks_basis_top(start);
+    }
+    return st;
+}
+
+/* ---- the cosine ---- */
+
+/* Weight of the point I + w, at `angle` of the cosine in turns. */
+static double fit_weight(const ckks_params_spec *s, int i, double angle)
+{
+    double variance = (s->hamming_weight + 1) / 12.0, doubles = ldexp(1, (int)s->double_angles);
+    double log_probability = -0.5 * (ONE_LN2 * i * i / variance + ckks_log2(TWO_PI * variance));
+    double amplification =
+        s->double_angles ? fabs(doubles * ckks_sin2pi(doubles * angle) / ckks_sin2pi(angle)) : 1;
+    return ckks_exp2(0.5 * fmax(s->eval_mod_power * log_probability, LEAST_LOG_WEIGHT)) *
+           amplification;
+}
+
+/* A row for each point: a holds m columns of weighted Chebyshev polynomials, b the weighted
+ * cosine. */
+static void fill_rows(double *a, double *b, size_t m, size_t rows, const ckks_params_spec *s)
+{
+    double range = s->eval_mod_range + 0.25, doubles = ldexp(1, (int)s->double_angles);
+    size_t row = 0;
+    for (int i = -(int)s->eval_mod_range; i <= (int)s->eval_mod_range; i++)
+        for (int j = 0; j < FIT_NODES; j++, row++) {
+            double x = i + 2 * s->eps * ckks_cos2pi((j + 0.5) / (2 * FIT_NODES)),
+                   u = (x - 0.25) / range, y = 2 * u * u - 1, angle = (x - 0.25) / doubles,
+                   weight = fit_weight(s, i, angle), t0 = 1, t1 = y;
+            for (size_t k = 0; k < m; k++) {
+                double t2 = 2 * y * t1 - t0;
+                a[k * rows + row] = weight * t0;
+                t0 = t1;
+                t1 = t2;
+            }
+            b[row] = weight * ckks_cos2pi(angle);
+        }
+}
+
+/* Makes column k orthonormal to those before it, r on the way; takes its part out of b and returns
+ * how much that was. */
+static double orthogonalize(double *a, double *b, double *r, size_t k, size_t m, size_t rows)
+{
+    double *column = a + k * rows, norm = 0, part = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t l = 0; l < k; l++) {
+            double dot = 0;
+            for (size_t i = 0; i < rows; i++) dot += a[l * rows + i] * column[i];
+            for (size_t i = 0; i < rows; i++) column[i] -= dot * a[l * rows + i];
+            r[l * m + k] += dot;
+        }
+    for (size_t i = 0; i < rows; i++) norm += column[i] * column[i];
+    norm = sqrt(norm);
+    for (size_t i = 0; i < rows; i++) column[i] /= norm;
+    r[k * m + k] = norm;
+    for (size_t i = 0; i < rows; i++) part += column[i] * b[i];
+    for (size_t i = 0; i < rows; i++) b[i] -= part * column[i];
+    return part;
+}
+
+/* Least-squares coefficients of cos(2 pi ((K + 1/4) u) / 2^r) as an even polynomial in u, in
+ * Chebyshev polynomials of y = T_2(u) = 2 u^2 - 1, over the points X = I + w, |w| <= 2 eps, |I| <=
+ * K, u = (X - 1/4) / (K + 1/4). Weight: P(I)^power times the amplification of r double-angle steps;
+ * P(I) is near normal with variance (h + 1) / 12. Modified Gram-Schmidt, twice. */
+static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
+{
+    size_t m = s->eval_mod_degree / 2 + 1, rows = (2 * s->eval_mod_range + 1) * FIT_NODES;
+    double *a = calloc(rows * m + rows + m * m, sizeof *a);
+    if (!a) return fhola_fail(FHOLA_NOMEM, "no memory to fit the cosine");
+    double *b = a + rows * m, *r = b + rows;
+    fill_rows(a, b, m, rows, s);
+    for (size_t k = 0; k < m; k++) coeff[k] = orthogonalize(a, b, r, k, m, rows);
+    for (size_t k = m; k-- > 0;) {
+        for (size_t l = k + 1; l < m; l++) coeff[k] -= r[k * m + l] * coeff[l];
+        coeff[k] /= r[k * m + k];
+    }
+    free(a);
+    return FHOLA_OK;
+}
+
+static ckks_basis drop_top(ckks_basis basis, unsigned count)
+{
+    for (; count > 0; count--) basis &= ~ckks_basis_top(basis);
+    return basis;
+}
+
+/* EvalMod from scale S_0 on `basis`: one level for T_2(u), then the polynomial, then the double
+ * angles. */
+static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
+{
+    const ckks_context *c = bs->context;
+    const ckks_params_spec *s = &c->params->spec;
+    double coeff[64], scale = ckks_exp2(s->eval_mod_scale_bits[0]);
+    unsigned degree = s->eval_mod_degree / 2, depth = ckks_polynomial_depth(degree);
+    fhola_status st = fit_cosine(coeff, s);
+    if (st) return st;
+    ckks_basis basis = drop_top(bs->eval_mod, 1);
+    scale = scale * scale / top_prime(c, bs->eval_mod);
+    double landing = ckks_exp2(s->scale_bits) / (TWO_PI * s->eps);
+    double out =
+        1 + depth < s->eval_mod_levels ? ckks_exp2(s->eval_mod_scale_bits[1 + depth]) : landing;
+    ckks_polynomial_spec spec = {degree, 1, coeff, basis, drop_top(basis, depth), scale, out};
+    st = ckks_polynomial_create(&bs->cosine, c, ws, &spec);
+    if (st) return st;
+    basis = spec.basis_out;
+    for (unsigned i = 0; i < s->double_angles; i++) {
+        out = out * out / top_prime(c, basis);
+        basis = drop_top(basis, 1);
+    }
+    bs->scale_out = out * ckks_sin2pi(s->eps);
+    return FHOLA_OK;
+}
+
+/* ---- set-up ---- */
+
+/* The scale right after the lift: slots hold coefficient / (q0 (K + 1/4)), and the trace will
+ * multiply by the gap. */
+static double raised_scale(const ckks_bootstrap *bs)
+{
+    const ckks_context *c = bs->context;
+    return (double)(c->slots / bs->half) * (double)c->modulus[0].p *
+           (c->params->spec.eval_mod_range + 0.25);
+}
+
+/* The imaginary unit as the monomial X^(N/2): products with it are exact. */
+static fhola_status create_unit(ckks_bootstrap *bs, ckks_workspace *ws)
+{
+    const ckks_complex unit = {0, 1};
+    fhola_status st = ckks_plaintext_create(&bs->i, bs->context);
+    return st ? st : ckks_encode(bs->context, ws, bs->i, &unit, 1, 1, bs->eval_mod);
+}
+
+static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c,
+                                     ckks_workspace *ws, unsigned log_half, int complex,
+                                     double scale_in, int encode)
+{
+    const ckks_params_spec *s = &c->params->spec;
+    if (!(scale_in > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale_in);
+    unsigned lower = (s->stc_levels - 1) * group_size(c, s->stc_levels),
+             lower_cts = (s->cts_levels - 1) * group_size(c, s->cts_levels);
+    if (log_half <= lower || log_half <= lower_cts)
+        return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels",
+                          log_half + !complex, s->stc_levels, s->cts_levels);
+    ckks_bootstrap *bs = calloc(1, sizeof *bs);
+    if (!bs) return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrap");
+    bs->context = c;
+    bs->complex = complex;
+    bs->log_half = log_half;
+    bs->half = (size_t)1 << bs->log_half;
+    bs->scale_in = scale_in;
+    bs->stc_count = s->stc_levels;
+    bs->cts_count = s->cts_levels;
+    bs->input = ckks_basis_base(c->params) | ckks_basis_stc(c->params);
+    bs->eval_mod = bs->input | ckks_basis_residual(c->params, s->residual_levels) |
+                   ckks_basis_eval_mod(c->params);
+    fhola_status st =
+        create_groups(bs, ws, 0, scale_in, s->eps * (double)c->modulus[0].p, bs->input, encode);
+    if (!st)
+        st = create_groups(bs, ws, 1, raised_scale(bs), ckks_exp2(s->eval_mod_scale_bits[0]),
+                           c->chain, encode);
+    if (!st) st = create_eval_mod(bs, ws);
+    if (!st && complex) st = create_unit(bs, ws);
+    if (st) {
+        ckks_bootstrap_destroy(bs);
+        return st;
+    }
+    *out = bs;
+    return FHOLA_OK;
+}
+
+static fhola_status check_size(const ckks_context *c, unsigned log_values, unsigned least)
+{
+    if (!c->params->spec.eval_mod_levels)
+        return fhola_fail(FHOLA_PARAM, "the parameter set has no bootstrapping levels");
+    if (log_values < least || log_values > c->log_slots)
+        return fhola_fail(FHOLA_PARAM, "2^%u values do not fit 2^%u slots", log_values,
+                          c->log_slots);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws,
+                                   unsigned log_values, double scale_in, int encode)
+{
+    fhola_status st = check_size(c, log_values, 2);
+    return st ? st : create_bootstrap(out, c, ws, log_values - 1, 0, scale_in, encode);
+}
+
+fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *c,
+                                           ckks_workspace *ws, unsigned log_values, double scale_in,
+                                           int encode)
+{
+    fhola_status st = check_size(c, log_values, 1);
+    return st ? st : create_bootstrap(out, c, ws, log_values, 1, scale_in, encode);
+}
+
+void ckks_bootstrap_destroy(ckks_bootstrap *bs)
+{
+    if (!bs) return;
+    for (unsigned i = 0; i < MAX_GROUPS; i++) {
+        ckks_lintrans_destroy(bs->stc[i]);
+        ckks_lintrans_destroy(bs->cts[i]);
+    }
+    ckks_polynomial_destroy(bs->cosine);
+    ckks_plaintext_destroy(bs->i);
+    free(bs);
+}
+
+fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c,
+                                 ckks_key_list *list)
+{
+    const ckks_params *p = c->params;
+    ckks_key_request merge = {CKKS_KEY_ROTATE, (uint32_t)bs->half, bs->input,
+                              ckks_basis_special_for(p, bs->input)};
+    ckks_key_request sparse = {CKKS_KEY_DENSE_TO_SPARSE, 0, ckks_basis_base(p), CKKS_BIT(p->chain)};
+    ckks_key_request dense = {CKKS_KEY_SPARSE_TO_DENSE, 0, c->chain, c->special};
+    ckks_key_request conjugate = {CKKS_KEY_CONJUGATE, 0, bs->eval_mod, c->special};
+    ckks_key_request relinearize = {CKKS_KEY_RELINEARIZE, 0, bs->eval_mod, c->special};
+    fhola_status st = bs->complex ? FHOLA_OK : ckks_key_list_add(list, c, merge);
+    if (!st) st = ckks_key_list_add(list, c, sparse);
+    if (!st) st = ckks_key_list_add(list, c, dense);
+    if (!st) st = ckks_key_list_add(list, c, conjugate);
+    if (!st) st = ckks_key_list_add(list, c, relinearize);
+    /* The last products of EvalMod are small enough for a key of one digit. */
+    for (unsigned level = 1; level < p->spec.eval_mod_levels && !st; level++) {
+        ckks_basis basis = drop_top(bs->eval_mod, level),
+                   special = ckks_basis_special_for(p, basis);
+        if (ckks_params_log2(p, special) < ckks_params_log2(p, basis) + CKKS_DIGIT_MARGIN) continue;
+        ckks_key_request small = {CKKS_KEY_RELINEARIZE, 0, basis, special};
+        st = ckks_key_list_add(list, c, small);
+        break;
+    }
+    for (size_t k = bs->half; k < c->slots && !st; k *= 2) {
+        ckks_key_request trace = {CKKS_KEY_ROTATE, (uint32_t)k, c->chain, c->special};
+        st = ckks_key_list_add(list, c, trace);
+    }
+    for (unsigned i = 0; i < bs->stc_count && !st; i++)
+        st = ckks_lintrans_keys(bs->stc[i], c, list);
+    for (unsigned i = 0; i < bs->cts_count && !st; i++)
+        st = ckks_lintrans_keys(bs->cts[i], c, list);
+    return st;
+}
+
+size_t ckks_bootstrap_bytes(const ckks_bootstrap *bs)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < bs->stc_count; i++) bytes += ckks_lintrans_bytes(bs->stc[i]);
+    for (unsigned i = 0; i < bs->cts_count; i++) bytes += ckks_lintrans_bytes(bs->cts[i]);
+    return bytes;
+}
+
+double ckks_bootstrap_scale_in(const ckks_bootstrap *bs)
+{
+    return bs->scale_in;
+}
+
+double ckks_bootstrap_scale_out(const ckks_bootstrap *bs)
+{
+    return bs->scale_out;
+}
+
+/* ---- the steps ---- */
+
+typedef struct run {
+    const ckks_context *c;
+    ckks_workspace *ws;
+    const ckks_eval_keys *keys;
+    const ckks_bootstrap *bs;
+    ckks_basis chain;          /* primes this run raises to */
+    ckks_ciphertext a, b;      /* scratch, used in turn */
+    ckks_ciphertext imaginary; /* complex: the imaginary parts, from coeffs_to_slots on */
+} run;
+
+static fhola_status merge_halves(run *r, const ckks_ciphertext *in)
+{
+    fhola_status st = ckks_rotate(r->c, r->ws, r->keys, &r->a, in, (int32_t)r->bs->half);
+    return st ? st : ckks_add(r->c, &r->a, &r->a, in);
+}
+
+static void swap(run *r)
+{
+    ckks_ciphertext t = r->a;
+    r->a = r->b;
+    r->b = t;
+}
+
+static fhola_status transforms(run *r, ckks_lintrans *const transform[], unsigned count)
+{
+    fhola_status st = FHOLA_OK;
+    for (unsigned i = 0; i < count && !st; i++) {
+        const ckks_lintrans *const lt = transform[i];
+        ckks_ciphertext *const out = &r->b;
+        st = ckks_lintrans_apply(r->c, r->ws, r->keys, 1, &lt, &out, &r->a,
+                                 drop_top(r->a.poly->basis, 1));
+        if (!st) swap(r);
+    }
+    return st;
+}
+
+/* (down[0], down[1]) = r->a, at q0, under the sparse secret. */
+static fhola_status switch_to_sparse(run *r, const ckks_poly down[2])
+{
+    const ckks_switch_key *key;
+    FHOLA_TRY(ckks_eval_keys_find(&key, r->keys, CKKS_KEY_DENSE_TO_SPARSE, 0, down->basis, 0));
+    ckks_poly *sum = ckks_poly_take(r->ws, 2, down->basis | key->request.p);
+    if (!sum) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_key_switch(r->c, r->ws, key, &r->a.poly[0], NULL, &r->a.poly[1], sum));
+    return ckks_divide_round(r->c, r->ws, 2, down, sum);
+}
+
+/* r->b over r->chain = the lift of `down`, under the dense secret. The second polynomial's lift,
+ * over all primes of the key, is small and hence a single digit. */
+static fhola_status raise_to_dense(run *r, const ckks_poly down[2])
+{
+    const ckks_context *c = r->c;
+    const ckks_switch_key *key;
+    FHOLA_TRY(ckks_eval_keys_find(&key, r->keys, CKKS_KEY_SPARSE_TO_DENSE, 0, r->chain, 0));
+    ckks_basis whole = r->chain | key->request.p;
+    ckks_poly *sum = ckks_poly_take(r->ws, 2, whole), *first = ckks_poly_take(r->ws, 1, r->chain),
+              *second = ckks_poly_take(r->ws, 1, whole);
+    if (!sum || !first || !second) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_lift(c, r->ws, first, &down[0]));
+    FHOLA_TRY(ckks_lift(c, r->ws, second, &down[1]));
+    ckks_decomposition d;
+    ckks_decomposition_of_one(&d, key, r->chain, second);
+    const ckks_switch s = {&d, key, first, NULL};
+    ckks_switch_each(c, r->ws, 1, sum, &s);
+    return ckks_ciphertext_divide(c, r->ws, &r->b, sum, r->chain, raised_scale(r->bs));
+}
+
+/* r->a at q0 under the dense secret becomes r->b over r->chain under the dense secret, having been
+ * under the sparse one in between. */
+static fhola_status switch_and_raise(run *r)
+{
+    ckks_mark mark = ckks_workspace_mark(r->ws);
+    ckks_poly *down = ckks_poly_take(r->ws, 2, ckks_basis_base(r->c->params));
+    fhola_status status = down ? switch_to_sparse(r, down) : FHOLA_NOMEM;
+    if (status) goto end;
+    status = raise_to_dense(r, down);
+    if (status) goto end;
+    swap(r);
+end:
+    ckks_workspace_release(r->ws, mark);
+    return status;
+}
+
+static fhola_status trace(run *r)
+{
+    fhola_status st = FHOLA_OK;
+    for (size_t k = r->bs->half; k < r->c->slots && !st; k *= 2) {
+        st = ckks_rotate(r->c, r->ws, r->keys, &r->b, &r->a, (int32_t)k);
+        if (!st) st = ckks_add(r->c, &r->a, &r->a, &r->b);
+    }
+    return st;
+}
+
+static fhola_status coeffs_to_slots(run *r)
+{
+    fhola_status st = transforms(r, r->bs->cts, r->bs->cts_count);
+    if (!st) st = ckks_conjugate(r->c, r->ws, r->keys, &r->b, &r->a);
+    if (!st && r->bs->complex) { /* -i (z - conj z) */
+        st = ckks_sub(r->c, &r->imaginary, &r->b, &r->a);
+        if (!st) st = ckks_mul_plain(r->c, &r->imaginary, &r->imaginary, r->bs->i);
+    }
+    return st ? st : ckks_add(r->c, &r->a, &r->a, &r->b);
+}
+
+/* -1 at the scale of r->a squared. */
+static void add_minus_one(const void *arg, unsigned t, uint64_t *d0, uint64_t *d1)
+{
+    const run *r = arg;
+    (void)d1;
+    r->c->kernel->add_scalar(&r->c->modulus[t], d0, d0,
+                             ckks_integer_mod(r->c, -r->a.scale * r->a.scale, t), r->c->n);
+}
+
+/* 2 x^2 - 1, rescaled. */
+static fhola_status double_angle(run *r)
+{
+    const ckks_addend minus_one = {add_minus_one, r};
+    fhola_status st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, &r->a, &r->a, 2, &minus_one,
+                                     drop_top(r->a.poly->basis, 1));
+    if (!st) swap(r);
+    return st;
+}
+
+static fhola_status eval_mod(run *r)
+{
+    const ckks_params_spec *s = &r->c->params->spec;
+    /* cos(2 pi (K + 1/4) u) = sin(2 pi (K + 1/4) t) with u = t - (1/4) / (K + 1/4) */
+    fhola_status st = ckks_add_scalar(r->c, &r->a, &r->a, -0.25 / (s->eval_mod_range + 0.25));
+    if (!st) st = double_angle(r);
+    if (!st) st = ckks_polynomial_apply(r->c, r->ws, r->keys, r->bs->cosine, &r->b, &r->a);
+    if (!st) swap(r);
+    for (unsigned i = 0; i < s->double_angles && !st; i++) st = double_angle(r);
+    r->a.scale = r->bs->scale_out; /* slots: sin(2 pi eps w) / sin(2 pi eps) */
+    return st;
+}
+
+/* Of the real parts in a, then of the imaginary parts, which end up as a's. */
+static fhola_status eval_mod_complex(run *r)
+{
+    fhola_status st = eval_mod(r);
+    ckks_ciphertext real = r->a;
+    if (st) return st;
+    r->a = r->imaginary;
+    r->imaginary = real;
+    st = eval_mod(r);
+    if (!st) st = ckks_mul_plain(r->c, &r->a, &r->a, r->bs->i);
+    return st ? st : ckks_add(r->c, &r->a, &r->a, &r->imaginary);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double end_stage(const ckks_workspace *ws, ckks_stage stage)
+{
+    if (ws->stage_ended) ws->stage_ended(ws->stage_arg, stage);
+    return now();
+}
+
+static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
+                                const ckks_eval_keys *keys, const ckks_bootstrap *bs,
+                                const ckks_ciphertext *out, const ckks_ciphertext *in,
+                                unsigned residual_levels)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, in, "the input"));
+    if (bs->context != c || keys->context != c || ws->context != c || out->context != c)
+        return fhola_fail(FHOLA_PARAM,
+                          "the bootstrap, keys, workspace or result belong to another context");
+    if (in->poly->basis != bs->input)
+        return fhola_fail(FHOLA_LEVEL, "bootstrapping starts from basis %#llx, not %#llx",
+                          (unsigned long long)bs->input, (unsigned long long)in->poly->basis);
+    if (residual_levels > c->params->spec.residual_levels)
+        return fhola_fail(FHOLA_LEVEL, "%u residual levels asked for, there are %u",
+                          residual_levels, c->params->spec.residual_levels);
+    FHOLA_TRY(ckks_scale_check(in->scale, bs->scale_in, "the bootstrap's input"));
+    if (!bs->stc[0] || !ckks_lintrans_bytes(bs->stc[0]))
+        return fhola_fail(FHOLA_PARAM, "the bootstrap was created without its matrices");
+    return FHOLA_OK;
+}
+
+/* The steps in their order, in r->a. */
+static fhola_status bootstrap(run *r, const ckks_ciphertext *in)
+{
+    const ckks_bootstrap *bs = r->bs;
+    ckks_workspace *ws = r->ws;
+    double start = now(), end;
+    FHOLA_TRY(bs->complex ? ckks_ciphertext_copy(&r->a, in) : merge_halves(r, in));
+    FHOLA_TRY(transforms(r, bs->stc, bs->stc_count));
+    end = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
+    ws->times.slots_to_coeffs += end - start;
+    FHOLA_TRY(switch_and_raise(r));
+    start = now();
+    ws->times.switch_and_raise += start - end;
+    FHOLA_TRY(trace(r));
+    end = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
+    ws->times.trace += end - start;
+    FHOLA_TRY(coeffs_to_slots(r));
+    start = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
+    ws->times.coeffs_to_slots += start - end;
+    FHOLA_TRY(bs->complex ? eval_mod_complex(r) : eval_mod(r));
+    end = end_stage(ws, CKKS_STAGE_EVAL_MOD);
+    ws->times.eval_mod += end - start;
+    return FHOLA_OK;
+}
+
+fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
+                                  const ckks_eval_keys *keys, const ckks_bootstrap *bs,
+                                  ckks_ciphertext *out, const ckks_ciphertext *in,
+                                  unsigned residual_levels)
+{
+    FHOLA_TRY(check_apply(c, ws, keys, bs, out, in, residual_levels));
+    ckks_basis out_basis = bs->input | ckks_basis_residual(c->params, residual_levels);
+    /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
+    ckks_basis raised = out_basis | (ckks_basis_partner(c->params, out_basis) & bs->eval_mod);
+    run r = {.c = c,
+             .ws = ws,
+             .keys = keys,
+             .bs = bs,
+             .chain = raised | ckks_basis_eval_mod(c->params) | ckks_basis_cts(c->params)};
+    ckks_mark mark = ckks_workspace_mark(ws);
+    fhola_status status = ckks_ciphertext_scratch(&r.a, ws, r.chain);
+    if (!status) status = ckks_ciphertext_scratch(&r.b, ws, r.chain);
+    if (!status && bs->complex) status = ckks_ciphertext_scratch(&r.imaginary, ws, r.chain);
+    if (!status) status = bootstrap(&r, in);
+    if (!status) status = ckks_drop(c, out, &r.a, out_basis);
+    ckks_workspace_release(ws, mark);
+    return status;
+}

@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Baby-step giant-step with hoisting: with every diagonal offset written as giant + baby,
+ *
+ *     y = sum over giants J of
+ *             rot_J( sum over babies b of (diagonal_(J+b) shifted right by J) rot_b(x) ).
+ *
+ * All baby rotations share one decomposition of x. The steps, prime by prime wherever possible:
+ *   A  decompose x
+ *   B  babies: inner products with the baby keys; double hoisting keeps them over Q and P, single
+ *      hoisting divides by P
+ *   C  plaintext products, summed per giant
+ *   D  giants: decompose each sum's second polynomial, inner products, all added up over Q and P
+ *   E  one division by P and the primes the caller drops. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckks/alloc.h"
+#include "ckks/ring/rns.h"
+#include "ckks/scheme/encode.h"
+#include "ckks/scheme/evaluate.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#define BABY_BATCH  4u                /* babies divided by P at a time */
+#define GIANT_BATCH CKKS_MAX_SWITCHES /* giants switched at a time */
+/* positions of all babies made and used at a time: they stay in the second-level cache */
+#define FUSED_RANGE 1024u
+#define CACHE_BYTES ((size_t)512 << 10)
+
+/* One diagonal: which baby it multiplies, and its packed limbs. */
+typedef struct term {
+    int32_t offset;
+    unsigned baby;
+    unsigned char *plain; /* NULL without encoding */
+} term;
+
+struct ckks_lintrans {
+    const ckks_context *context;
+    ckks_basis basis, special;
+    ckks_basis encoded; /* primes the diagonals are encoded over */
+    int double_hoist, has_plain;
+    double plain_scale;
+    size_t period;
+    unsigned log_gap;
+    unsigned babies, giants, terms;
+    int32_t *baby, *giant; /* rotations */
+    /* giants + 1: terms of giant j are first[j] .. first[j + 1] - 1, ordered by baby */
+    unsigned *first;
+    term *term;
+    size_t limb_offset[CKKS_MAX_PRIMES], plain_bytes;
+    unsigned char *data;
+};
+
+static int32_t floor_mod(int32_t a, int32_t m)
+{
+    int32_t r = a % m;
+    return r < 0 ? r + m : r;
+}
+
+/* offset = giant + baby with giant a multiple of step and -shift <= baby < step - shift. */
+static int32_t baby_of(int32_t offset, int32_t step, int32_t shift)
+{
+    return floor_mod(offset + shift, step) - shift;
+}
+
+static int compare_int32(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static size_t unique(int32_t *value, size_t count)
+{
+    qsort(value, count, sizeof *value, compare_int32);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (n == 0 || value[n - 1] != value[i]) value[n++] = value[i];
+    return n;
+}
+
+/* Nonzero entries of a sorted list of rotations. */
+static size_t rotations(const int32_t *value, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) n += value[i] != 0;
+    return n;
+}
+
+/* Cost of a split in limb transforms: a baby costs its division by P (not with double hoisting), a
+ * giant its decomposition. */
+static double split_cost(const ckks_context *c, const ckks_lintrans_spec *spec, size_t babies,
+                         size_t giants)
+{
+    ckks_basis digit[CKKS_MAX_DIGITS];
+    double q = ckks_limb_count(c, spec->basis), p = ckks_limb_count(c, spec->special);
+    double digits = ckks_switch_key_digits(c, spec->basis, spec->special, digit),
+           inner = 0.15 * digits * (q + p);
+    double raise = digits * (q + p), lower = 2 * (q + p);
+    return spec->double_hoist
+               ? (double)babies * inner + (double)giants * (inner + raise + lower / 2)
+               : (double)babies * (inner + lower) + (double)giants * (inner + raise);
+}
+
+/* The cheapest (step, shift): every step up to 64, multiples of 32 and powers of two beyond; babies
+ * from 0 or centred. */
+static void choose_split(const ckks_context *c, const ckks_lintrans_spec *spec, int32_t *scratch,
+                         int32_t *step, int32_t *shift)
+{
+    double best = INFINITY;
+    *step = 1;
+    *shift = 0;
+    for (int32_t s = 1; s <= (int32_t)c->slots; s += s < 64 ? 1 : 32) {
+        if (s > 4096 && (s & (s - 1))) continue;
+        for (int centred = 0; centred < 2; centred++) {
+            int32_t *baby = scratch, *giant = scratch + spec->count, sh = centred ? s / 2 : 0;
+            for (size_t i = 0; i < spec->count; i++) {
+                baby[i] = baby_of(spec->offset[i], s, sh);
+                giant[i] = spec->offset[i] - baby[i];
+            }
+            size_t nb = unique(baby, spec->count), ng = unique(giant, spec->count);
+            double cost = split_cost(c, spec, rotations(baby, nb), rotations(giant, ng));
+            if (cost < best) {
+                best = cost;
+                *step = s;
+                *shift = sh;
+            }
+        }
+    }
+}
+
+/* Every diagonal as a term of its giant, in the order of babies. */
+static void list_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+{
+    for (unsigned j = 0; j < lt->giants; j++) {
+        lt->first[j] = lt->terms;
+        for (unsigned b = 0; b < lt->babies; b++)
+            for (size_t i = 0; i < spec->count; i++)
+                if (spec->offset[i] == lt->giant[j] + lt->baby[b]) {
+                    lt->term[lt->terms].offset = spec->offset[i];
+                    lt->term[lt->terms++].baby = b;
+                }
+    }
+    lt->first[lt->giants] = lt->terms;
+}
+
+/* Sorts the diagonals into giants and babies. scratch: 2 count offsets. */
+static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, int32_t *scratch)
+{
+    size_t n = spec->count;
+    int32_t step = (int32_t)spec->baby_step, shift = 0;
+    memcpy(scratch, spec->offset, n * sizeof *scratch);
+    if (unique(scratch, n) < n)
+        return fhola_fail(FHOLA_PARAM, "the offsets of a transform are not distinct");
+    if (step == 0) choose_split(lt->context, spec, scratch, &step, &shift);
+    for (size_t i = 0; i < n; i++) {
+        lt->baby[i] = baby_of(spec->offset[i], step, shift);
+        lt->giant[i] = spec->offset[i] - lt->baby[i];
+    }
+    lt->babies = (unsigned)unique(lt->baby, n);
+    lt->giants = (unsigned)unique(lt->giant, n);
+    list_terms(lt, spec);
+    return FHOLA_OK;
+}
+
+static fhola_status set_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+{
+    size_t n = spec->count;
+    int32_t *scratch = malloc(2 * n * sizeof *scratch);
+    lt->baby = malloc(n * sizeof *lt->baby);
+    lt->giant = malloc(n * sizeof *lt->giant);
+    lt->first = calloc(n + 1, sizeof *lt->first);
+    lt->term = calloc(n, sizeof *lt->term);
+    fhola_status status =
+        scratch && lt->baby && lt->giant && lt->first && lt->term
+            ? split(lt, spec, scratch)
+            : fhola_fail(FHOLA_NOMEM, "no memory for a transform of %zu diagonals", n);
+    free(scratch);
+    return status;
+}
+
+/* What encoding on one thread works in. */
+typedef struct encoder {
+    ckks_complex *value; /* a diagonal, and the same shifted */
+    double *scratch;
+    int64_t *coefficient;
+    uint64_t *limb;
+} encoder;
+
+/* Encodes term i, of giant j. */
+static fhola_status encode_term(ckks_lintrans *lt, const ckks_lintrans_spec *spec, const encoder *e,
+                                unsigned i, unsigned j)
+{
+    const ckks_context *c = lt->context;
+    size_t period = lt->period;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, lt->encoded, index);
+    if (spec->diagonal(spec->arg, lt->term[i].offset, e->value))
+        return fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not available",
+                          lt->term[i].offset);
+    /* shifted right by the giant step J: entry s comes from s - J */
+    size_t shift = (size_t)floor_mod(-lt->giant[j], (int32_t)period);
+    ckks_complex *shifted = e->value + period;
+    for (size_t s = 0; s < period; s++) shifted[s] = e->value[(s + shift) & (period - 1)];
+    FHOLA_TRY(
+        ckks_encode_coefficients(c, e->coefficient, e->scratch, shifted, period, lt->plain_scale));
+    for (unsigned t = 0; t < limbs; t++)
+        ckks_encode_packed(c, index[t], lt->log_gap, lt->term[i].plain + lt->limb_offset[index[t]],
+                           e->limb, e->coefficient, period);
+    return FHOLA_OK;
+}
+
+/* Encodes the diagonals of terms first .. last - 1 on one thread. */
+static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec, unsigned first,
+                                 unsigned last)
+{
+    size_t period = lt->period;
+    encoder e = {.value = malloc(2 * period * sizeof *e.value),
+                 .scratch = malloc(2 * period * sizeof *e.scratch),
+                 .coefficient = ckks_alloc(2 * period * sizeof *e.coefficient),
+                 .limb = ckks_alloc(lt->context->n * sizeof *e.limb)};
+    fhola_status status = e.value && e.scratch && e.coefficient && e.limb
+                              ? FHOLA_OK
+                              : fhola_fail(FHOLA_NOMEM, "no memory to encode a transform");
+    for (unsigned i = first, j = 0; i < last && !status; i++) {
+        while (lt->first[j + 1] <= i) j++;
+        status = encode_term(lt, spec, &e, i, j);
+    }
+    free(e.value);
+    free(e.scratch);
+    ckks_free(e.coefficient);
+    ckks_free(e.limb);
+    return status;
+}
+
+static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+{
+    const ckks_context *c = lt->context;
+    for (unsigned t = 0; t < c->moduli; t++)
+        lt->limb_offset[t] = ckks_packed_bytes(c, ckks_basis_below(c, lt->encoded, t), lt->log_gap);
+    lt->plain_bytes = ckks_packed_bytes(c, lt->encoded, lt->log_gap);
+    lt->data = ckks_alloc(lt->plain_bytes * lt->terms);
+    if (!lt->data)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of encoded diagonals",
+                          lt->plain_bytes * lt->terms);
+    for (unsigned i = 0; i < lt->terms; i++) lt->term[i].plain = lt->data + i * lt->plain_bytes;
+    lt->has_plain = 1;
+    /* The diagonal callback belongs to the caller and need not be reentrant only if it keeps state:
+     * it is called from several threads. */
+    fhola_status failed = FHOLA_OK;
+    unsigned tasks = 4 * ckks_threads() < lt->terms ? 4 * ckks_threads() : lt->terms;
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned k = 0; k < tasks; k++) {
+        fhola_status st =
+            encode_terms(lt, spec, lt->terms * k / tasks, lt->terms * (k + 1) / tasks);
+        if (st)
+#pragma omp critical(ckks_lintrans_encode)
+            failed = st;
+    }
+    return failed
+               ? fhola_fail(failed, "encoding a linear transform of %u diagonals failed", lt->terms)
+               : FHOLA_OK;
+}
+
+static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *spec)
+{
+    if (!spec->basis || spec->basis & ~c->chain || !spec->special || spec->special & ~c->special)
+        return fhola_fail(FHOLA_LEVEL, "a transform needs chain primes and special primes");
+    if (spec->count == 0 || spec->count > 4096)
+        return fhola_fail(FHOLA_PARAM, "%zu diagonals are outside 1..4096", spec->count);
+    if (spec->period == 0 || spec->period > c->slots || spec->period & (spec->period - 1))
+        return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
+                          spec->period, c->slots);
+    if (!(spec->plain_scale > 0))
+        return fhola_fail(FHOLA_SCALE, "scale %g of the diagonals is not positive",
+                          spec->plain_scale);
+    for (size_t i = 0; i < spec->count; i++)
+        if (spec->offset[i] <= -(int32_t)c->slots || spec->offset[i] >= (int32_t)c->slots)
+            return fhola_fail(FHOLA_PARAM, "offset %d is outside the slots", spec->offset[i]);
+    if (spec->baby_step > c->slots)
+        return fhola_fail(FHOLA_PARAM, "baby step %u exceeds the %zu slots", spec->baby_step,
+                          c->slots);
+    ckks_basis digit[CKKS_MAX_DIGITS];
+    return ckks_switch_key_digits(c, spec->basis, spec->special, digit) ? FHOLA_OK : FHOLA_PARAM;
+}
+
+fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ckks_workspace *ws,
+                                  const ckks_lintrans_spec *spec)
+{
+    (void)ws;
+    fhola_status st = check_spec(c, spec);
+    if (st) return st;
+    ckks_lintrans *lt = calloc(1, sizeof *lt);
+    if (!lt) return fhola_fail(FHOLA_NOMEM, "no memory for a transform");
+    lt->context = c;
+    lt->basis = spec->basis;
+    lt->special = spec->special;
+    lt->encoded = spec->basis | (spec->double_hoist ? spec->special : 0);
+    lt->double_hoist = spec->double_hoist;
+    lt->plain_scale = spec->plain_scale;
+    lt->period = spec->period;
+    lt->log_gap = ckks_packed_log_gap(c, spec->period);
+    st = set_terms(lt, spec);
+    if (!st && spec->diagonal) st = encode_all(lt, spec);
+    if (st) {
+        ckks_lintrans_destroy(lt);
+        return st;
+    }
+    *out = lt;
+    return FHOLA_OK;
+}
+
+void ckks_lintrans_destroy(ckks_lintrans *lt)
+{
+    if (!lt) return;
+    free(lt->baby);
+    free(lt->giant);
+    free(lt->first);
+    free(lt->term);
+    ckks_free(lt->data);
+    free(lt);
+}
+
+size_t ckks_lintrans_bytes(const ckks_lintrans *lt)
+{
+    return lt->has_plain ? lt->plain_bytes * lt->terms : 0;
+}
+
+fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, ckks_key_list *list)
+{
+    ckks_key_request r = {CKKS_KEY_ROTATE, 0, lt->basis, lt->special};
+    fhola_status st = FHOLA_OK;
+    for (unsigned b = 0; b < lt->babies && !st; b++) {
+        r.rotation = (uint32_t)lt->baby[b];
+        st = ckks_key_list_add(list, c, r);
+    }
+    for (unsigned j = 0; j < lt->giants && !st; j++) {
+        r.rotation = (uint32_t)lt->giant[j];
+        st = ckks_key_list_add(list, c, r);
+    }
+    return st;
+}
+
+/* ---- application ---- */
+
+/* What one application works with. `whole` is the input's basis and the special primes; polynomials
+ * are named after the step that fills them. */
+typedef struct application {
+    const ckks_context *c;
+    ckks_workspace *ws;
+    const ckks_lintrans *lt;
+    const ckks_ciphertext *in;
+    ckks_basis basis, whole;
+    const ckks_switch_key **baby_key, **giant_key; /* NULL entries: no rotation */
+    ckks_decomposition d;                          /* of the input, if a baby is rotated */
+    ckks_poly *x;                                  /* single hoisting: pairs, babies over basis */
+    ckks_poly *sum;    /* pairs, per giant: over whole (double hoisting) or basis (single) */
+    ckks_poly *total;  /* a pair over whole */
+    const void **list; /* per thread: LISTS * babies pointers */
+} application;
+
+#define LISTS 5u /* x0, x1 of all babies; plaintexts, x0, x1 of one giant's terms */
+
+static unsigned thread_number(void)
+{
+#ifdef _OPENMP
+    return (unsigned)omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+static const uint64_t **thread_list(const application *a, unsigned list)
+{
+    return (const uint64_t **)(a->list + ((size_t)thread_number() * LISTS + list) * a->lt->babies);
+}
+
+static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
+                              const ckks_switch_key ***out, const int32_t *rotation, unsigned count)
+{
+    uint32_t mask = (uint32_t)(a->c->slots - 1);
+    const ckks_switch_key **key = ckks_workspace_take(a->ws, count * sizeof *key);
+    if (!key) return FHOLA_NOMEM;
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t k = (uint32_t)rotation[i] & mask;
+        key[i] = NULL;
+        if (k)
+            FHOLA_TRY(
+                ckks_eval_keys_find(&key[i], keys, CKKS_KEY_ROTATE, k, a->basis, a->lt->special));
+    }
+    *out = key;
+    return FHOLA_OK;
+}
+
+/* Step A. */
+static fhola_status decompose_input(application *a)
+{
+    for (unsigned b = 0; b < a->lt->babies; b++) {
+        const ckks_switch_key *key = a->baby_key[b];
+        if (!key) continue;
+        if (!a->d.digits) FHOLA_TRY(ckks_decompose(a->c, a->ws, 1, &a->d, key, &a->in->poly[1]));
+        FHOLA_TRY(ckks_decomposition_check(a->c, &a->d, key));
+    }
+    return FHOLA_OK;
+}
+
+/* Step C modulo t for the positions from .. from + count - 1, which start x0[b] and x1[b], the baby
+ * limbs; a NULL x0[b] is zero modulo t. */
+static void multiply_plain(const application *a, unsigned t, const uint64_t *const *x0,
+                           const uint64_t *const *x1, size_t from, size_t count)
+{
+    const ckks_lintrans *lt = a->lt;
+    const ckks_modulus *m = &a->c->modulus[t];
+    const void **plain = (const void **)thread_list(a, 2);
+    const uint64_t **f = thread_list(a, 3), **g = thread_list(a, 4);
+    size_t plain_from = lt->limb_offset[t] + (from >> lt->log_gap) * m->width;
+    for (unsigned j = 0; j < lt->giants; j++) {
+        size_t terms = 0;
+        for (unsigned i = lt->first[j]; i < lt->first[j + 1]; i++) {
+            unsigned b = lt->term[i].baby;
+            if (!x0[b]) continue;
+            plain[terms] = lt->term[i].plain + plain_from;
+            f[terms] = x0[b];
+            g[terms++] = x1[b];
+        }
+        a->c->kernel->plain_product(m, ckks_poly_limb(&a->sum[2 * j], t) + from,
+                                    ckks_poly_limb(&a->sum[2 * j + 1], t) + from, count, terms,
+                                    plain, lt->log_gap, f, g, 0);
+    }
+}
+
+/* ---- double hoisting: babies over Q and P ---- */
+
+/* One baby, times P, at a range of positions of limb i over `whole`; false if it is zero there. */
+static bool baby_range(const application *a, unsigned b, unsigned i, size_t from, size_t range,
+                       uint64_t *u0, uint64_t *u1)
+{
+    const ckks_context *c = a->c;
+    unsigned t = a->total->modulus[i];
+    if (a->baby_key[b]) {
+        const ckks_switch s = {&a->d, a->baby_key[b], &a->in->poly[0], NULL};
+        ckks_switch_range(c, 1, &s, i, from, range, u0, u1, false);
+        return true;
+    }
+    const uint64_t *c0 = ckks_poly_limb(&a->in->poly[0], t),
+                   *c1 = ckks_poly_limb(&a->in->poly[1], t);
+    if (!c0) return false;
+    uint64_t p = ckks_product_mod(c, a->lt->special, t);
+    c->kernel->mul_scalar(&c->modulus[t], u0, c0 + from, p, range);
+    c->kernel->mul_scalar(&c->modulus[t], u1, c1 + from, p, range);
+    return true;
+}
+
+/* Steps B and C for limb i: a range of positions of every baby is made and multiplied while it is
+ * in the cache. room: two polynomials' ranges for each baby. */
+static void babies_double_limb(const application *a, unsigned i, uint64_t *room, size_t range)
+{
+    unsigned babies = a->lt->babies;
+    const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
+    ckks_decomposition_transform(a->c, &a->d, i);
+    for (size_t from = 0; from < a->c->n; from += range) {
+        for (unsigned b = 0; b < babies; b++) {
+            uint64_t *u0 = room + 2 * b * range, *u1 = u0 + range;
+            bool there = baby_range(a, b, i, from, range, u0, u1);
+            x0[b] = there ? u0 : NULL;
+            x1[b] = there ? u1 : NULL;
+        }
+        multiply_plain(a, a->total->modulus[i], x0, x1, from, range);
+    }
+}
+
+static fhola_status babies_double(application *a)
+{
+    unsigned threads = ckks_threads(), babies = a->lt->babies;
+    size_t range = a->c->n < FUSED_RANGE ? a->c->n : FUSED_RANGE, words = 2 * babies * range + 8;
+    uint64_t *room = ckks_workspace_take(a->ws, threads * words * sizeof *room);
+    if (!room) return FHOLA_NOMEM;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (unsigned i = 0; i < a->total->limbs; i++)
+        babies_double_limb(a, i, room + thread_number() * words, range);
+    if (a->d.digits) ckks_switch_count(a->c, a->ws, &a->d, babies);
+    return FHOLA_OK;
+}
+
+/* ---- single hoisting: babies divided by P ---- */
+
+/* The next babies that are rotated, at most BABY_BATCH; the input stands for those that are not. */
+static size_t next_babies(const application *a, unsigned *first, ckks_switch s[BABY_BATCH],
+                          ckks_poly out[2 * BABY_BATCH])
+{
+    size_t n = 0;
+    for (; *first < a->lt->babies && n < BABY_BATCH; ++*first) {
+        ckks_poly *x = &a->x[2 * *first];
+        if (!a->baby_key[*first]) {
+            x[0] = a->in->poly[0];
+            x[1] = a->in->poly[1];
+            continue;
+        }
+        out[2 * n] = x[0];
+        out[2 * n + 1] = x[1];
+        s[n++] = (ckks_switch){&a->d, a->baby_key[*first], &a->in->poly[0], NULL};
+    }
+    return n;
+}
+
+/* Step B. */
+static fhola_status babies_single(application *a)
+{
+    ckks_poly *raised = ckks_poly_take(a->ws, 2 * BABY_BATCH, a->whole), out[2 * BABY_BATCH];
+    ckks_switch s[BABY_BATCH];
+    a->x = ckks_poly_take(a->ws, 2 * (size_t)a->lt->babies, a->basis);
+    if (!raised || !a->x) return FHOLA_NOMEM;
+    size_t n;
+    for (unsigned first = 0; (n = next_babies(a, &first, s, out)) > 0;) {
+        ckks_switch_each(a->c, a->ws, n, raised, s);
+        a->d.transformed = true;
+        FHOLA_TRY(ckks_divide_round(a->c, a->ws, 2 * n, out, raised));
+    }
+    return FHOLA_OK;
+}
+
+/* Positions worked on at a time: both polynomials of all babies over a range stay in half a
+ * second-level cache, whatever the number of giants that read them. A multiple of 512, at most
+ * n. */
+static size_t range_length(const application *a)
+{
+    size_t words = CACHE_BYTES / (2 * sizeof(uint64_t) * a->lt->babies), length = 512;
+    while (2 * length <= words && 2 * length <= a->c->n) length *= 2;
+    return length < a->c->n ? length : a->c->n;
+}
+
+/* Step C. */
+static void products_single(const application *a)
+{
+    size_t step = range_length(a);
+#pragma omp parallel for schedule(dynamic) collapse(2)
+    for (unsigned i = 0; i < a->sum->limbs; i++)
+        for (size_t from = 0; from < a->c->n; from += step) {
+            const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
+            for (unsigned b = 0; b < a->lt->babies; b++) {
+                x0[b] = a->x[2 * b].limb[i] + from;
+                x1[b] = a->x[2 * b + 1].limb[i] + from;
+            }
+            multiply_plain(a, a->sum->modulus[i], x0, x1, from, step);
+        }
+}
+
+/* ---- giants ---- */
+
+/* Giants that are no rotation start the total: offsets a multiple of all slots apart make
+ * several. */
+static void start_total(const application *a)
+{
+    const ckks_context *c = a->c;
+    const ckks_lintrans *lt = a->lt;
+#pragma omp parallel for schedule(static) collapse(2)
+    for (unsigned k = 0; k < 2; k++)
+        for (unsigned i = 0; i < a->total->limbs; i++) {
+            unsigned t = a->total->modulus[i];
+            uint64_t *out = a->total[k].limb[i];
+            uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t);
+            memset(out, 0, c->n * sizeof *out);
+            for (unsigned j = 0; j < lt->giants; j++) {
+                const uint64_t *sum =
+                    a->giant_key[j] ? NULL : ckks_poly_limb(&a->sum[2 * j + k], t);
+                if (sum) c->kernel->mul_scalar_add(&c->modulus[t], out, out, sum, factor, c->n);
+            }
+        }
+}
+
+/* The next giants that are rotated, as many as one inner product holds. */
+static size_t next_giants(const application *a, unsigned *first, unsigned member[GIANT_BATCH])
+{
+    size_t n = 0;
+    for (; *first < a->lt->giants && n < GIANT_BATCH; ++*first) {
+        const ckks_switch_key *key = a->giant_key[*first];
+        if (!key) continue;
+        if ((n + 1) * key->digits > CKKS_MAX_TERMS) break;
+        member[n++] = *first;
+    }
+    return n;
+}
+
+/* total += the switched sums of these giants. */
+static fhola_status add_giants(const application *a, size_t n, const unsigned member[])
+{
+    ckks_decomposition d[GIANT_BATCH];
+    ckks_switch s[GIANT_BATCH];
+    ckks_poly second[GIANT_BATCH], *lowered = second;
+    for (size_t k = 0; k < n; k++) second[k] = a->sum[2 * member[k] + 1];
+    if (a->lt->double_hoist) {
+        lowered = ckks_poly_take(a->ws, n, a->basis);
+        if (!lowered) return FHOLA_NOMEM;
+        FHOLA_TRY(ckks_divide_round(a->c, a->ws, n, lowered, second));
+    }
+    FHOLA_TRY(ckks_decompose(a->c, a->ws, n, d, a->giant_key[member[0]], lowered));
+    for (size_t k = 0; k < n; k++) {
+        s[k] = (ckks_switch){&d[k], a->giant_key[member[k]], &a->sum[2 * member[k]], NULL};
+        FHOLA_TRY(ckks_decomposition_check(a->c, &d[k], s[k].key));
+    }
+    ckks_switch_sum(a->c, a->ws, n, a->total, s);
+    return FHOLA_OK;
+}
+
+/* Step D: total = sum over giants of the switched sums, over whole. */
+static fhola_status giants(const application *a)
+{
+    unsigned member[GIANT_BATCH];
+    size_t n;
+    start_total(a);
+    for (unsigned first = 0; (n = next_giants(a, &first, member)) > 0;) {
+        ckks_mark mark = ckks_workspace_mark(a->ws);
+        fhola_status status = add_giants(a, n, member);
+        ckks_workspace_release(a->ws, mark);
+        if (status) return status;
+    }
+    return FHOLA_OK;
+}
+
+/* Steps A to C: what they use is given back. */
+static fhola_status babies(application *a)
+{
+    ckks_mark mark = ckks_workspace_mark(a->ws);
+    fhola_status status = decompose_input(a);
+    if (status) goto end;
+    status = a->lt->double_hoist ? babies_double(a) : babies_single(a);
+    if (status) goto end;
+    if (!a->lt->double_hoist) products_single(a);
+    a->ws->counters.plain_products += (uint64_t)a->lt->terms * a->sum->limbs;
+end:
+    ckks_workspace_release(a->ws, mark);
+    return status;
+}
+
+static fhola_status apply_one(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
+                              const ckks_lintrans *lt, ckks_ciphertext *out,
+                              const ckks_ciphertext *in, ckks_basis out_basis)
+{
+    ckks_basis basis = in->poly->basis, whole = basis | lt->special;
+    application a = {
+        .c = c,
+        .ws = ws,
+        .lt = lt,
+        .in = in,
+        .basis = basis,
+        .whole = whole,
+        .list =
+            ckks_workspace_take(ws, (size_t)ckks_threads() * LISTS * lt->babies * sizeof *a.list),
+        .sum = ckks_poly_take(ws, 2 * (size_t)lt->giants, lt->double_hoist ? whole : basis),
+        .total = ckks_poly_take(ws, 2, whole)};
+    if (!a.list || !a.sum || !a.total) return FHOLA_NOMEM;
+    FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby, lt->babies));
+    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant, lt->giants));
+    FHOLA_TRY(babies(&a));
+    FHOLA_TRY(giants(&a));
+    return ckks_ciphertext_divide(
+        c, ws, out, a.total, out_basis,
+        ckks_scale_divided(c, in->scale * lt->plain_scale, basis & ~out_basis));
+}
+
+static fhola_status check_apply(const ckks_context *c, const ckks_lintrans *lt,
+                                const ckks_ciphertext *out, const ckks_ciphertext *in)
+{
+    if (!lt->has_plain)
+        return fhola_fail(FHOLA_PARAM, "the transform was created without its diagonals");
+    if (lt->context != c || out->context != c || out == in)
+        return fhola_fail(FHOLA_PARAM,
+                          "a transform's result must be another ciphertext of the same context");
+    if (!ckks_basis_same_limbs(c->shared, in->poly->basis, lt->basis))
+        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx exceeds the transform's %#llx",
+                          (unsigned long long)in->poly->basis, (unsigned long long)lt->basis);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,
+                                 const ckks_eval_keys *keys, size_t count,
+                                 const ckks_lintrans *const transform[],
+                                 ckks_ciphertext *const out[], const ckks_ciphertext *in,
+                                 ckks_basis out_basis)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, in, "the input"));
+    if (keys->context != c || ws->context != c)
+        return fhola_fail(FHOLA_PARAM, "the keys or the workspace belong to another context");
+    if (!out_basis || out_basis & ~in->poly->basis)
+        return fhola_fail(FHOLA_LEVEL, "the result's basis is empty or not part of the input's");
+    for (size_t i = 0; i < count; i++) {
+        FHOLA_TRY(check_apply(c, transform[i], out[i], in));
+        ckks_mark mark = ckks_workspace_mark(ws);
+        fhola_status status = apply_one(c, ws, keys, transform[i], out[i], in, out_basis);
+        ckks_workspace_release(ws, mark);
+        if (status) return status;
+    }
+    return FHOLA_OK;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ckks/scheme/ciphertext.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckks/alloc.h"
+
+static size_t block_bytes(const ckks_context *c, size_t limbs)
+{
+    return limbs * c->stride * sizeof(uint64_t);
+}
+
+fhola_status ckks_plaintext_create(ckks_plaintext **out, const ckks_context *context)
+{
+    ckks_plaintext *pt = calloc(1, sizeof *pt);
+    if (!pt) return fhola_fail(FHOLA_NOMEM, "no memory for a plaintext");
+    pt->context = context;
+    *out = pt;
+    return FHOLA_OK;
+}
+
+/* What was encoded may be an owner's. */
+static void release_block(ckks_plaintext *pt)
+{
+    if (pt->block) ckks_wipe(pt->block, block_bytes(pt->context, pt->capacity));
+    ckks_free(pt->block);
+}
+
+void ckks_plaintext_destroy(ckks_plaintext *pt)
+{
+    if (!pt) return;
+    release_block(pt);
+    free(pt);
+}
+
+fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis, ckks_poly *room)
+{
+    size_t limbs = ckks_limb_count(pt->context, basis);
+    if (limbs > pt->capacity) {
+        uint64_t *block = ckks_alloc(block_bytes(pt->context, limbs));
+        if (!block) return fhola_fail(FHOLA_NOMEM, "no memory for a plaintext of %zu limbs", limbs);
+        release_block(pt);
+        pt->block = block;
+        pt->capacity = limbs;
+        ckks_plaintext_set(pt, 0, 0);
+    }
+    ckks_poly_lay(room, pt->context, basis, pt->block);
+    return FHOLA_OK;
+}
+
+void ckks_plaintext_set(ckks_plaintext *pt, ckks_basis basis, double scale)
+{
+    ckks_poly_lay(&pt->poly, pt->context, basis, pt->block);
+    pt->scale = scale;
+}
+
+fhola_status ckks_ciphertext_create(ckks_ciphertext **out, const ckks_context *context)
+{
+    ckks_ciphertext *ct = calloc(1, sizeof *ct);
+    if (!ct) return fhola_fail(FHOLA_NOMEM, "no memory for a ciphertext");
+    ct->context = context;
+    *out = ct;
+    return FHOLA_OK;
+}
+
+void ckks_ciphertext_destroy(ckks_ciphertext *ct)
+{
+    if (!ct) return;
+    ckks_free(ct->block[0]);
+    ckks_free(ct->block[1]);
+    free(ct);
+}
+
+static fhola_status grow(ckks_ciphertext *ct, size_t limbs)
+{
+    uint64_t *block[2] = {ckks_alloc(block_bytes(ct->context, limbs)),
+                          ckks_alloc(block_bytes(ct->context, limbs))};
+    if (!block[0] || !block[1]) {
+        ckks_free(block[0]);
+        ckks_free(block[1]);
+        return fhola_fail(FHOLA_NOMEM, "no memory for a ciphertext of %zu limbs", limbs);
+    }
+    for (int k = 0; k < 2; k++) {
+        ckks_free(ct->block[k]);
+        ct->block[k] = block[k];
+    }
+    ct->capacity = limbs;
+    ckks_ciphertext_set(ct, 0, 0);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_ciphertext_reserve(ckks_ciphertext *ct, ckks_basis basis, ckks_poly room[2])
+{
+    size_t limbs = ckks_limb_count(ct->context, basis);
+    if (limbs > ct->capacity) FHOLA_TRY(grow(ct, limbs));
+    for (int k = 0; k < 2; k++) ckks_poly_lay(&room[k], ct->context, basis, ct->block[k]);
+    return FHOLA_OK;
+}
+
+void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale)
+{
+    for (int k = 0; k < 2; k++) ckks_poly_lay(&ct->poly[k], ct->context, basis, ct->block[k]);
+    ct->scale = scale;
+    ct->seeded = false;
+}
+
+fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws, ckks_basis room)
+{
+    memset(ct, 0, sizeof *ct);
+    ct->context = ws->context;
+    ct->capacity = ckks_limb_count(ws->context, room);
+    for (int k = 0; k < 2; k++) {
+        ct->block[k] = ckks_workspace_limbs(ws, ct->capacity);
+        if (!ct->block[k]) return FHOLA_NOMEM;
+    }
+    return FHOLA_OK;
+}
+
+fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *in)
+{
+    if (out == in) return FHOLA_OK;
+    if (out->context != in->context)
+        return fhola_fail(FHOLA_PARAM, "the ciphertexts belong to different contexts");
+    ckks_poly room[2];
+    ckks_basis basis = ckks_ciphertext_basis(in);
+    FHOLA_TRY(ckks_ciphertext_reserve(out, basis, room));
+    if (basis) FHOLA_TRY(ckks_poly_copy(in->context, 2, room, in->poly));
+    ckks_ciphertext_set(out, basis, in->scale);
+    out->seeded = in->seeded;
+    memcpy(out->seed, in->seed, sizeof out->seed);
+    return FHOLA_OK;
+}
+
+ckks_basis ckks_ciphertext_basis(const ckks_ciphertext *ct)
+{
+    return ct->poly[0].basis;
+}
+
+double ckks_ciphertext_scale(const ckks_ciphertext *ct)
+{
+    return ct->scale;
+}
+
+void ckks_ciphertext_set_scale(ckks_ciphertext *ct, double scale)
+{
+    ct->scale = scale;
+}
+
+fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext *ct,
+                                   const char *what)
+{
+    if (ct->context != c) return fhola_fail(FHOLA_PARAM, "%s belongs to another context", what);
+    if (!ct->poly[0].basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_plaintext_check(const ckks_context *c, const ckks_plaintext *pt, const char *what)
+{
+    if (pt->context != c) return fhola_fail(FHOLA_PARAM, "%s belongs to another context", what);
+    if (!pt->poly.basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_scale_check(double a, double b, const char *what)
+{
+    if (fabs(a - b) <= CKKS_SCALE_TOLERANCE * fabs(b)) return FHOLA_OK;
+    return fhola_fail(FHOLA_SCALE, "scale 2^%.6f does not match 2^%.6f of %s", log2(a), log2(b),
+                      what);
+}

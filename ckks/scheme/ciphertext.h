@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plaintext and ciphertext objects. All polynomials are in evaluation form. */
+#ifndef CKKS_CIPHERTEXT_H
+#define CKKS_CIPHERTEXT_H
+
+#include "ckks/ring/poly.h"
+#include "ckks/scheme/context.h"
+
+/* Largest relative difference of two scales that count as equal. */
+#define CKKS_SCALE_TOLERANCE 0x1p-30
+
+struct ckks_plaintext {
+    const ckks_context *context;
+    double scale;
+    ckks_poly poly;  /* over basis 0: empty */
+    size_t capacity; /* limbs */
+    uint64_t *block; /* they lie in */
+};
+
+struct ckks_ciphertext {
+    const ckks_context *context;
+    double scale;
+    ckks_poly poly[2]; /* of one basis, 0: empty; decrypts as poly[0] + poly[1] s */
+    size_t capacity;   /* limbs of each polynomial */
+    uint64_t *block[2];
+    /* fresh: poly[1] is the expansion of seed, and a file need only hold the seed */
+    bool seeded;
+    uint8_t seed[32];
+};
+
+/* Makes room for `basis` and lays the polynomials of a result out in it, where the object's own
+ * lie; the object stays what it is (a result of fewer limbs may be made in place) but is empty
+ * where its memory had to grow. */
+fhola_status ckks_ciphertext_reserve(ckks_ciphertext *ct, ckks_basis basis,
+                                     ckks_poly room[2]) FHOLA_WARN_UNUSED;
+fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis,
+                                    ckks_poly *room) FHOLA_WARN_UNUSED;
+
+/* Declares what the memory now holds: the result of an operation; basis 0: nothing. */
+void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale);
+void ckks_plaintext_set(ckks_plaintext *pt, ckks_basis basis, double scale);
+
+/* A ciphertext whose polynomials live in the workspace until the caller's mark is released; not to
+ * be destroyed. */
+fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws,
+                                     ckks_basis room) FHOLA_WARN_UNUSED;
+
+/* Common checks: belongs to the context and is not empty; `what` names the operand in the
+ * message. */
+fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext *ct,
+                                   const char *what) FHOLA_WARN_UNUSED;
+fhola_status ckks_plaintext_check(const ckks_context *c, const ckks_plaintext *pt,
+                                  const char *what) FHOLA_WARN_UNUSED;
+/* SCALE unless both agree within CKKS_SCALE_TOLERANCE. */
+fhola_status ckks_scale_check(double a, double b, const char *what) FHOLA_WARN_UNUSED;
+
+#endif

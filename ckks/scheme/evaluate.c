@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ckks/scheme/evaluate.h"
+
+#include <math.h>
+
+#include "ckks/ring/rns.h"
+
+/* ---- operands ---- */
+
+static fhola_status check_one(const ckks_context *c, const ckks_ciphertext *out,
+                              const ckks_ciphertext *a)
+{
+    if (out->context != c) return fhola_fail(FHOLA_PARAM, "the result belongs to another context");
+    return ckks_ciphertext_check(c, a, "the ciphertext");
+}
+
+static fhola_status check_same_basis(const ckks_ciphertext *a, const ckks_ciphertext *b)
+{
+    if (a->poly->basis == b->poly->basis) return FHOLA_OK;
+    return fhola_fail(FHOLA_LEVEL, "basis %#llx does not match %#llx of operand b",
+                      (unsigned long long)a->poly->basis, (unsigned long long)b->poly->basis);
+}
+
+static fhola_status check_pair(const ckks_context *c, const ckks_ciphertext *out,
+                               const ckks_ciphertext *a, const ckks_ciphertext *b)
+{
+    if (out->context != c) return fhola_fail(FHOLA_PARAM, "the result belongs to another context");
+    FHOLA_TRY(ckks_ciphertext_check(c, a, "operand a"));
+    FHOLA_TRY(ckks_ciphertext_check(c, b, "operand b"));
+    FHOLA_TRY(check_same_basis(a, b));
+    return ckks_scale_check(a->scale, b->scale, "operand b");
+}
+
+static fhola_status check_plain(const ckks_context *c, const ckks_ciphertext *out,
+                                const ckks_ciphertext *a, const ckks_plaintext *b)
+{
+    FHOLA_TRY(check_one(c, out, a));
+    FHOLA_TRY(ckks_plaintext_check(c, b, "the plaintext"));
+    if (a->poly->basis & ~b->poly.basis)
+        return fhola_fail(FHOLA_LEVEL, "the plaintext does not cover the ciphertext's primes");
+    return FHOLA_OK;
+}
+
+static fhola_status check_tools(const ckks_context *c, const ckks_workspace *ws,
+                                const ckks_eval_keys *keys)
+{
+    if (ws->context != c)
+        return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
+    if (keys && keys->context != c)
+        return fhola_fail(FHOLA_KEY, "the evaluation keys belong to another context");
+    return FHOLA_OK;
+}
+
+static fhola_status check_kept(const ckks_ciphertext *in, ckks_basis basis)
+{
+    if (basis && !(basis & ~in->poly->basis)) return FHOLA_OK;
+    return fhola_fail(FHOLA_LEVEL, "the basis to keep is not part of the ciphertext's");
+}
+
+/* ---- sums and plaintexts ---- */
+
+fhola_status ckks_add(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
+                      const ckks_ciphertext *b)
+{
+    ckks_poly sum[2];
+    FHOLA_TRY(check_pair(c, out, a, b));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, sum));
+    FHOLA_TRY(ckks_poly_add(c, 2, sum, a->poly, b->poly));
+    ckks_ciphertext_set(out, sum->basis, a->scale);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_sub(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
+                      const ckks_ciphertext *b)
+{
+    ckks_poly difference[2];
+    FHOLA_TRY(check_pair(c, out, a, b));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, difference));
+    FHOLA_TRY(ckks_poly_sub(c, 2, difference, a->poly, b->poly));
+    ckks_ciphertext_set(out, difference->basis, a->scale);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_add_plain(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
+                            const ckks_plaintext *b)
+{
+    FHOLA_TRY(check_plain(c, out, a, b));
+    FHOLA_TRY(ckks_scale_check(a->scale, b->scale, "the plaintext"));
+    FHOLA_TRY(ckks_ciphertext_copy(out, a));
+    out->seeded = false;
+    return ckks_poly_add(c, 1, out->poly, out->poly, &b->poly);
+}
+
+fhola_status ckks_add_scalar(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
+                             double value)
+{
+    FHOLA_TRY(check_one(c, out, a));
+    double scaled = value * a->scale;
+    if (!(fabs(scaled) < 0x1p120))
+        return fhola_fail(FHOLA_RANGE, "%g at scale 2^%.1f is out of range", value, log2(a->scale));
+    FHOLA_TRY(ckks_ciphertext_copy(out, a));
+    out->seeded = false;
+    ckks_poly_add_integer(c, out->poly, scaled);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_mul_plain(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
+                            const ckks_plaintext *b)
+{
+    ckks_poly product[2];
+    FHOLA_TRY(check_plain(c, out, a, b));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, product));
+    const ckks_poly twice[2] = {b->poly, b->poly};
+    FHOLA_TRY(ckks_poly_mul(c, 2, product, a->poly, twice));
+    ckks_ciphertext_set(out, product->basis, a->scale * b->scale);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_mul_integer(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
+                              int64_t factor)
+{
+    ckks_poly multiple[2];
+    FHOLA_TRY(check_one(c, out, a));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, multiple));
+    FHOLA_TRY(ckks_poly_mul_integer(c, 2, multiple, a->poly, factor));
+    ckks_ciphertext_set(out, multiple->basis, a->scale);
+    return FHOLA_OK;
+}
+
+/* ---- levels ---- */
+
+fhola_status ckks_drop(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *in,
+                       ckks_basis basis)
+{
+    ckks_poly kept[2];
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_kept(in, basis));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, basis, kept));
+    FHOLA_TRY(ckks_poly_copy(c, 2, kept, in->poly));
+    ckks_ciphertext_set(out, basis, in->scale);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                          const ckks_ciphertext *in, ckks_basis basis)
+{
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_tools(c, ws, NULL));
+    FHOLA_TRY(check_kept(in, basis));
+    if (basis == in->poly->basis) return ckks_ciphertext_copy(out, in);
+    ckks_ciphertext quotient;
+    ckks_mark mark = ckks_workspace_mark(ws);
+    double scale = ckks_scale_divided(c, in->scale, in->poly->basis & ~basis);
+    fhola_status status = ckks_ciphertext_scratch(&quotient, ws, basis);
+    if (status) goto end;
+    status = ckks_ciphertext_divide(c, ws, &quotient, in->poly, basis, scale);
+    if (status) goto end;
+    status = ckks_ciphertext_copy(out, &quotient);
+end:
+    ckks_workspace_release(ws, mark);
+    return status;
+}
+
+fhola_status ckks_ciphertext_divide(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                                    const ckks_poly sum[2], ckks_basis basis, double scale)
+{
+    ckks_poly quotient[2];
+    FHOLA_TRY(ckks_ciphertext_reserve(out, basis, quotient));
+    fhola_status status = ckks_divide_round(c, ws, 2, quotient, sum);
+    ckks_ciphertext_set(out, status ? 0 : basis, scale);
+    return status;
+}
+
+/* ---- products ---- */
+
+/* d = factor a b + addend, before relinearisation. */
+static void tensor(const ckks_context *c, const ckks_poly d[3], const ckks_ciphertext *a,
+                   const ckks_ciphertext *b, int factor, const ckks_addend *addend)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < d->limbs; i++) {
+        unsigned t = d->modulus[i];
+        ckks_poly_tensor_limb(c, d, a->poly, b->poly, i);
+        for (int k = 0; k < 3 && factor == 2; k++)
+            c->kernel->add(&c->modulus[t], d[k].limb[i], d[k].limb[i], d[k].limb[i], c->n);
+        if (addend) addend->add(addend->arg, t, d[0].limb[i], d[1].limb[i]);
+    }
+}
+
+fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
+                            ckks_ciphertext *out, const ckks_ciphertext *a,
+                            const ckks_ciphertext *b, int factor, const ckks_addend *addend,
+                            ckks_basis out_basis)
+{
+    ckks_basis basis = a->poly->basis & b->poly->basis;
+    const ckks_switch_key *key;
+    if (!basis || !out_basis || out_basis & ~basis)
+        return fhola_fail(FHOLA_LEVEL, "the product's basis is empty or not part of the operands'");
+    FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_RELINEARIZE, 0, basis, 0));
+    fhola_status status = FHOLA_NOMEM;
+    double scale = ckks_scale_divided(c, a->scale * b->scale, basis & ~out_basis);
+    ckks_mark mark = ckks_workspace_mark(ws);
+    ckks_poly *d = ckks_poly_take(ws, 3, basis),
+              *sum = ckks_poly_take(ws, 2, basis | key->request.p);
+    if (!d || !sum) goto end;
+    tensor(c, d, a, b, factor, addend);
+    ws->counters.products++;
+    status = ckks_key_switch(c, ws, key, &d[0], &d[1], &d[2], sum);
+    if (status) goto end;
+    status = ckks_ciphertext_divide(c, ws, out, sum, out_basis, scale);
+end:
+    ckks_workspace_release(ws, mark);
+    return status;
+}
+
+fhola_status ckks_mul(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
+                      ckks_ciphertext *out, const ckks_ciphertext *a, const ckks_ciphertext *b,
+                      int rescale)
+{
+    FHOLA_TRY(check_one(c, out, a));
+    FHOLA_TRY(ckks_ciphertext_check(c, b, "operand b"));
+    FHOLA_TRY(check_tools(c, ws, keys));
+    FHOLA_TRY(check_same_basis(a, b));
+    ckks_basis basis = a->poly->basis, rest = basis & ~ckks_basis_top(basis);
+    if (rescale && !rest)
+        return fhola_fail(FHOLA_LEVEL, "a product on one prime cannot be rescaled");
+    return ckks_mul_fused(c, ws, keys, out, a, b, 1, NULL, rescale ? rest : basis);
+}
+
+/* ---- automorphisms ---- */
+
+/* sigma(in), sigma the key's. */
+static fhola_status galois(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key,
+                           ckks_ciphertext *out, const ckks_ciphertext *in)
+{
+    fhola_status status = FHOLA_NOMEM;
+    ckks_basis basis = in->poly->basis;
+    ckks_mark mark = ckks_workspace_mark(ws);
+    ckks_poly *sum = ckks_poly_take(ws, 2, basis | key->request.p);
+    if (!sum) goto end;
+    status = ckks_key_switch(c, ws, key, &in->poly[0], NULL, &in->poly[1], sum);
+    if (status) goto end;
+    status = ckks_ciphertext_divide(c, ws, out, sum, basis, in->scale);
+end:
+    ckks_workspace_release(ws, mark);
+    return status;
+}
+
+fhola_status ckks_rotate(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
+                         ckks_ciphertext *out, const ckks_ciphertext *in, int32_t rotation)
+{
+    const ckks_switch_key *key;
+    uint32_t k = (uint32_t)rotation & (uint32_t)(c->slots - 1);
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_tools(c, ws, keys));
+    if (k == 0) return ckks_ciphertext_copy(out, in);
+    FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_ROTATE, k, in->poly->basis, 0));
+    return galois(c, ws, key, out, in);
+}
+
+fhola_status ckks_conjugate(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
+                            ckks_ciphertext *out, const ckks_ciphertext *in)
+{
+    const ckks_switch_key *key;
+    FHOLA_TRY(check_one(c, out, in));
+    FHOLA_TRY(check_tools(c, ws, keys));
+    FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_CONJUGATE, 0, in->poly->basis, 0));
+    return galois(c, ws, key, out, in);
+}
+
+/* All rotations that need a key into `result`, two polynomials each: one decomposition, one
+ * division by P. */
+static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, size_t count,
+                                const ckks_poly result[], const ckks_switch_key *const key[],
+                                const ckks_ciphertext *in)
+{
+    ckks_decomposition d;
+    ckks_poly *sum = ckks_poly_take(ws, 2 * count, in->poly->basis | key[0]->request.p);
+    ckks_switch *s = ckks_workspace_take(ws, count * sizeof *s);
+    if (!sum || !s) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_decompose(c, ws, 1, &d, key[0], &in->poly[1]));
+    for (size_t k = 0; k < count; k++) {
+        FHOLA_TRY(ckks_decomposition_check(c, &d, key[k]));
+        s[k] = (ckks_switch){&d, key[k], &in->poly[0], NULL};
+    }
+    ckks_switch_each(c, ws, count, sum, s);
+    return ckks_divide_round(c, ws, 2 * count, result, sum);
+}
+
+/* What rotate_many is about to make: rotations that need no key are copied. */
+typedef struct hoisted {
+    size_t count;
+    const ckks_switch_key **key;
+    ckks_ciphertext **target;
+    ckks_poly *result;
+} hoisted;
+
+static fhola_status add_rotation(const ckks_context *c, hoisted *h, const ckks_eval_keys *keys,
+                                 ckks_ciphertext *out, const ckks_ciphertext *in, uint32_t rotation)
+{
+    FHOLA_TRY(check_one(c, out, in));
+    if (out == in) return fhola_fail(FHOLA_PARAM, "a hoisted rotation cannot write over its input");
+    if (rotation == 0) return ckks_ciphertext_copy(out, in);
+    FHOLA_TRY(ckks_eval_keys_find(&h->key[h->count], keys, CKKS_KEY_ROTATE, rotation,
+                                  in->poly->basis, h->count ? h->key[0]->request.p : 0));
+    h->target[h->count] = out;
+    return ckks_ciphertext_reserve(out, in->poly->basis, &h->result[2 * h->count++]);
+}
+
+fhola_status ckks_rotate_hoisted(const ckks_context *c, ckks_workspace *ws,
+                                 const ckks_eval_keys *keys, ckks_ciphertext *const out[],
+                                 const ckks_ciphertext *in, const int32_t rotation[], size_t count)
+{
+    FHOLA_TRY(check_tools(c, ws, keys));
+    fhola_status status = FHOLA_NOMEM;
+    ckks_mark mark = ckks_workspace_mark(ws);
+    hoisted h = {.key = ckks_workspace_take(ws, (count + 1) * sizeof *h.key),
+                 .target = ckks_workspace_take(ws, (count + 1) * sizeof *h.target),
+                 .result = ckks_workspace_take(ws, 2 * (count + 1) * sizeof *h.result)};
+    if (!h.key || !h.target || !h.result) goto end;
+    status = FHOLA_OK;
+    for (size_t i = 0; i < count && !status; i++)
+        status =
+            add_rotation(c, &h, keys, out[i], in, (uint32_t)rotation[i] & (uint32_t)(c->slots - 1));
+    if (!status && h.count) status = rotate_many(c, ws, h.count, h.result, h.key, in);
+    for (size_t i = 0; i < h.count; i++)
+        ckks_ciphertext_set(h.target[i], status ? 0 : in->poly->basis, in->scale);
+end:
+    ckks_workspace_release(ws, mark);
+    return status;
+}

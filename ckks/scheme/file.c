@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys and ciphertexts as chunks of a container. Residues are packed to the bits of their prime;
+ * uniform polynomials are seeds. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckks/alloc.h"
+#include "ckks/scheme/ciphertext.h"
+#include "ckks/scheme/container.h"
+#include "ckks/scheme/keys.h"
+
+#define SECRET_TAG     "SKEY"
+#define PUBLIC_TAG     "PKEY"
+#define LIST_TAG       "KEYS"
+#define KEY_TAG        "KEY "
+#define CIPHERTEXT_TAG "CIPH"
+
+#define LIST_ENTRY_BYTES      24u
+#define MAX_KEYS              65536u
+#define CIPHERTEXT_HEAD_BYTES 24u
+#define PUBLIC_HEAD_BYTES     (8u + CKKS_SEED_BYTES)
+
+/* Standard deviations from 2N/3 at which a secret's number of nonzero coefficients is refused:
+ * probability below 2^-49. */
+#define WEIGHT_DEVIATIONS 8.0
+
+/* ---- polynomials ---- */
+
+static size_t packed_limb_bytes(const ckks_context *c, unsigned prime)
+{
+    return ckks_packed_bytes(c->n, c->modulus[prime].bits);
+}
+
+static size_t packed_bytes(const ckks_context *c, ckks_basis basis)
+{
+    size_t bytes = 0;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned i = 0; i < limbs; i++) bytes += packed_limb_bytes(c, index[i]);
+    return bytes;
+}
+
+/* Where the limb of `prime` starts in a packed polynomial over `basis`. */
+static size_t packed_offset(const ckks_context *c, ckks_basis basis, unsigned prime)
+{
+    return packed_bytes(c, ckks_basis_below(c, basis, prime));
+}
+
+static void pack_poly(const ckks_context *c, unsigned char *out, const ckks_poly *p)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned i = 0; i < p->limbs; i++)
+        ckks_pack_bits(out + packed_offset(c, p->basis, p->modulus[i]), p->limb[i], 8, c->n,
+                       c->modulus[p->modulus[i]].bits);
+}
+
+static fhola_status not_residues(const ckks_reader *r, size_t bad)
+{
+    return ckks_reader_fail(r, FHOLA_FORMAT, "%zu residues are not below their prime", bad);
+}
+
+static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, const ckks_poly *out,
+                                const unsigned char *in)
+{
+    size_t bad = 0;
+#pragma omp parallel for schedule(dynamic) reduction(+ : bad)
+    for (unsigned i = 0; i < out->limbs; i++) {
+        unsigned t = out->modulus[i];
+        const ckks_modulus *m = &c->modulus[t];
+        bad += ckks_unpack_bits(out->limb[i], 8, in + packed_offset(c, out->basis, t), c->n,
+                                m->bits, m->p);
+    }
+    return bad ? not_residues(r, bad) : FHOLA_OK;
+}
+
+static fhola_status check_basis(const ckks_context *c, const ckks_reader *r, ckks_basis basis)
+{
+    if (basis && !(basis & ~c->chain)) return FHOLA_OK;
+    return ckks_reader_fail(r, FHOLA_FORMAT, "basis %#llx does not fit the parameters",
+                            (unsigned long long)basis);
+}
+
+static fhola_status check_length(const ckks_reader *r, size_t length, size_t expected)
+{
+    if (length == expected) return FHOLA_OK;
+    return ckks_reader_fail(r, FHOLA_FORMAT, "the length is %zu, must be %zu", length, expected);
+}
+
+/* ---- secret keys ---- */
+
+uint64_t ckks_key_id(ckks_rng *rng)
+{
+    uint64_t id = 0;
+    while (!id) {
+        ckks_rng_bytes(rng, &id, sizeof id);
+        ckks_declassify(&id, sizeof id); /* stands in every file made with the key */
+    }
+    return id;
+}
+
+/* Two bits a coefficient: 0, 1, and 3 for -1. No branch and no index depends on the values. */
+fhola_status ckks_secret_key_write(ckks_writer *w, const ckks_secret_key *key)
+{
+    size_t n = key->context->n, bytes = n / 4;
+    unsigned char *packed = ckks_alloc(bytes);
+    if (!packed) return fhola_fail(FHOLA_NOMEM, "no memory to write a secret key");
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned byte = 0;
+        for (unsigned k = 0; k < 4; k++)
+            byte |= ((unsigned)key->coefficient[4 * i + k] & 3u) << (2 * k);
+        packed[i] = (unsigned char)byte;
+    }
+    fhola_status st = ckks_writer_chunk(w, SECRET_TAG, packed, bytes);
+    ckks_wipe_free(packed, bytes);
+    return st;
+}
+
+/* What is found out about a secret while it is unpacked. */
+typedef struct secret_counts {
+    size_t nonzero, invalid;
+} secret_counts;
+
+static secret_counts unpack_secret(int8_t *coefficient, const unsigned char *packed, size_t n)
+{
+    secret_counts count = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        unsigned code = (unsigned)packed[i / 4] >> (2 * (i % 4)) & 3u;
+        coefficient[i] = (int8_t)((int)(code & 1u) - (int)(code & 2u));
+        count.nonzero += code & 1u;
+        count.invalid += (code >> 1) & ~code & 1u;
+    }
+    return count;
+}
+
+static fhola_status check_secret(const ckks_reader *r, secret_counts count, size_t n)
+{
+    double expected = 2.0 * (double)n / 3.0, deviation = sqrt(2.0 * (double)n / 9.0);
+    if (count.invalid)
+        return ckks_reader_fail(r, FHOLA_SECURITY, "%zu coefficients are not in {-1, 0, 1}",
+                                count.invalid);
+    if (fabs((double)count.nonzero - expected) > WEIGHT_DEVIATIONS * deviation)
+        return ckks_reader_fail(r, FHOLA_SECURITY,
+                                "%zu of %zu coefficients are not 0, a uniform ternary secret has "
+                                "%.0f +- %.0f: not secure",
+                                count.nonzero, n, expected, deviation);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, ckks_reader *r)
+{
+    const unsigned char *packed;
+    fhola_status st = ckks_reader_chunk(r, SECRET_TAG, c->n / 4, c->n / 4, &packed, NULL);
+    if (st) return st;
+    ckks_secret_key *sk = calloc(1, sizeof *sk);
+    if (!sk) return fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
+    sk->context = c;
+    sk->coefficient = ckks_alloc(c->n);
+    sk->ntt = ckks_alloc(c->moduli * c->stride * sizeof *sk->ntt);
+    if (!sk->coefficient || !sk->ntt) st = fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
+    if (!st) {
+        secret_counts count = unpack_secret(sk->coefficient, packed, c->n);
+        /* Whether a file is accepted; and how many of a uniform secret's coefficients are 0 tells
+         * next to nothing about which. */
+        ckks_declassify(&count, sizeof count);
+        st = check_secret(r, count, c->n);
+    }
+    if (!st) st = ckks_secret_key_transform(sk);
+    if (st)
+        ckks_secret_key_destroy(sk);
+    else
+        *out = sk;
+    return st;
+}
+
+/* ---- public keys ---- */
+
+fhola_status ckks_public_key_write(ckks_writer *w, const ckks_public_key *key)
+{
+    const ckks_context *c = key->context;
+    size_t bytes = PUBLIC_HEAD_BYTES + packed_bytes(c, key->b.basis);
+    unsigned char *content = ckks_alloc(bytes);
+    if (!content) return fhola_fail(FHOLA_NOMEM, "no memory to write a public key");
+    ckks_put64(content, key->b.basis);
+    memcpy(content + 8, key->seed, sizeof key->seed);
+    pack_poly(c, content + PUBLIC_HEAD_BYTES, &key->b);
+    fhola_status st = ckks_writer_chunk(w, PUBLIC_TAG, content, bytes);
+    ckks_free(content);
+    return st;
+}
+
+fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *c, ckks_reader *r)
+{
+    const unsigned char *content;
+    size_t length;
+    fhola_status st =
+        ckks_reader_chunk(r, PUBLIC_TAG, PUBLIC_HEAD_BYTES,
+                          PUBLIC_HEAD_BYTES + packed_bytes(c, c->chain), &content, &length);
+    if (st) return st;
+    ckks_basis basis = ckks_get64(content);
+    st = check_basis(c, r, basis);
+    if (!st) st = check_length(r, length, PUBLIC_HEAD_BYTES + packed_bytes(c, basis));
+    if (st) return st;
+    ckks_public_key *pk;
+    FHOLA_TRY(ckks_public_key_allocate(&pk, c, basis));
+    memcpy(pk->seed, content + 8, sizeof pk->seed);
+    ckks_poly_expand(c, &pk->a, pk->seed);
+    st = unpack_poly(c, r, &pk->b, content + PUBLIC_HEAD_BYTES);
+    if (st)
+        ckks_public_key_destroy(pk);
+    else
+        *out = pk;
+    return st;
+}
+
+/* ---- evaluation keys ---- */
+
+/* A key: the seed of its a parts, the primes of each digit, then its b parts, digit by digit. */
+static size_t key_head_bytes(const ckks_switch_key *key)
+{
+    return CKKS_SEED_BYTES + 8 * (size_t)key->digits;
+}
+
+static size_t key_bytes(const ckks_context *c, const ckks_switch_key *key)
+{
+    return key_head_bytes(key) + key->digits * packed_bytes(c, key->request.q | key->request.p);
+}
+
+/* One limb of a key's b parts. */
+typedef struct key_limb {
+    unsigned digit, prime;
+    size_t offset; /* in the packed key */
+} key_limb;
+
+static key_limb locate(const ckks_context *c, const ckks_switch_key *key, const unsigned index[],
+                       unsigned limbs, unsigned k)
+{
+    ckks_basis basis = key->request.q | key->request.p;
+    key_limb at = {k / limbs, index[k % limbs], 0};
+    at.offset =
+        key_head_bytes(key) + at.digit * packed_bytes(c, basis) + packed_offset(c, basis, at.prime);
+    return at;
+}
+
+static void pack_key(const ckks_context *c, unsigned char *out, const ckks_switch_key *key)
+{
+    unsigned index[CKKS_MAX_PRIMES],
+        limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
+    memcpy(out, key->seed, CKKS_SEED_BYTES);
+    for (unsigned d = 0; d < key->digits; d++)
+        ckks_put64(out + CKKS_SEED_BYTES + 8 * d, key->digit[d]);
+#pragma omp parallel for schedule(dynamic)
+    for (unsigned k = 0; k < key->digits * limbs; k++) {
+        key_limb at = locate(c, key, index, limbs, k);
+        const ckks_modulus *p = &c->modulus[at.prime];
+        ckks_pack_bits(out + at.offset, ckks_switch_key_limb(c, key, at.digit, at.prime, 0),
+                       p->width, c->n, p->bits);
+    }
+}
+
+static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks_switch_key *key,
+                               const unsigned char *in)
+{
+    unsigned index[CKKS_MAX_PRIMES],
+        limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
+    size_t bad = 0;
+    for (unsigned d = 0; d < key->digits; d++)
+        if (ckks_get64(in + CKKS_SEED_BYTES + 8 * d) != key->digit[d])
+            return ckks_reader_fail(r, FHOLA_FORMAT, "digit %u has the primes %#llx, must be %#llx",
+                                    d, (unsigned long long)ckks_get64(in + CKKS_SEED_BYTES + 8 * d),
+                                    (unsigned long long)key->digit[d]);
+    memcpy(key->seed, in, CKKS_SEED_BYTES);
+#pragma omp parallel for schedule(dynamic) reduction(+ : bad)
+    for (unsigned k = 0; k < key->digits * limbs; k++) {
+        key_limb at = locate(c, key, index, limbs, k);
+        const ckks_modulus *p = &c->modulus[at.prime];
+        const unsigned char *limb = ckks_switch_key_limb(c, key, at.digit, at.prime, 0);
+        bad += ckks_unpack_bits(key->data + (limb - key->data), p->width, in + at.offset, c->n,
+                                p->bits, p->p);
+    }
+    return bad ? not_residues(r, bad) : FHOLA_OK;
+}
+
+static fhola_status write_list(ckks_writer *w, const ckks_key_request *request, size_t count)
+{
+    size_t bytes = count * LIST_ENTRY_BYTES;
+    if (count > MAX_KEYS)
+        return fhola_fail(FHOLA_PARAM, "%zu keys, a file holds at most %u", count, MAX_KEYS);
+    unsigned char *content = malloc(bytes + 1);
+    if (!content) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", count);
+    for (size_t i = 0; i < count; i++) {
+        unsigned char *entry = content + i * LIST_ENTRY_BYTES;
+        ckks_put32(entry, (uint32_t)request[i].kind);
+        ckks_put32(entry + 4, request[i].rotation);
+        ckks_put64(entry + 8, request[i].q);
+        ckks_put64(entry + 16, request[i].p);
+    }
+    fhola_status st = ckks_writer_chunk(w, LIST_TAG, content, bytes);
+    free(content);
+    return st;
+}
+
+/* What the functions that write keys share. */
+typedef struct key_output {
+    ckks_writer *writer;
+    const ckks_context *context;
+    ckks_progress_fn progress;
+    void *arg;
+    size_t done, total;
+    unsigned char *packed; /* a key's chunk */
+    size_t capacity;
+} key_output;
+
+static fhola_status tell(key_output *o)
+{
+    if (!o->progress || !o->progress(o->arg, o->done, o->total)) return FHOLA_OK;
+    return fhola_fail(FHOLA_IO, "writing the evaluation keys was interrupted");
+}
+
+static fhola_status write_keys(key_output *o, const ckks_eval_keys *keys)
+{
+    fhola_status st = FHOLA_OK;
+    for (size_t i = 0; i < keys->count && !st; i++) {
+        const ckks_switch_key *key = &keys->key[i];
+        size_t bytes = key_bytes(o->context, key);
+        st = tell(o);
+        if (!st && bytes > o->capacity) {
+            ckks_free(o->packed);
+            o->packed = ckks_alloc(bytes);
+            o->capacity = o->packed ? bytes : 0;
+            if (!o->packed)
+                st = fhola_fail(FHOLA_NOMEM, "no memory to write a key of %zu bytes", bytes);
+        }
+        if (st) break;
+        pack_key(o->context, o->packed, key);
+        st = ckks_writer_chunk(o->writer, KEY_TAG, o->packed, bytes);
+        o->done++;
+    }
+    return st;
+}
+
+fhola_status ckks_eval_keys_write(ckks_writer *w, const ckks_eval_keys *keys,
+                                  ckks_progress_fn progress, void *arg)
+{
+    key_output o = {.writer = w,
+                    .context = keys->context,
+                    .progress = progress,
+                    .arg = arg,
+                    .total = keys->count};
+    ckks_key_request *request = calloc(keys->count + 1, sizeof *request);
+    if (!request) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", keys->count);
+    for (size_t i = 0; i < keys->count; i++) request[i] = keys->key[i].request;
+    fhola_status st = write_list(w, request, keys->count);
+    free(request);
+    if (!st) st = write_keys(&o, keys);
+    if (!st) st = tell(&o);
+    ckks_free(o.packed);
+    return st;
+}
+
+static fhola_status generate_some(key_output *o, const ckks_secret_key *secret,
+                                  ckks_key_request *request, size_t count, ckks_rng *rng)
+{
+    ckks_key_list list = {request, count, count};
+    ckks_eval_keys *keys = NULL;
+    fhola_status st = tell(o);
+    if (!st) st = ckks_eval_keys_create(&keys, o->context, secret, &list, rng, NULL, NULL);
+    if (!st) st = write_keys(o, keys);
+    ckks_eval_keys_destroy(keys);
+    return st;
+}
+
+/* The keys of the ephemeral secret first: they are made together, since the secret ends with the
+ * call that makes them. */
+static size_t encapsulation_first(ckks_key_request *out, const ckks_key_list *list)
+{
+    size_t first = 0, n = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->request[i].kind >= CKKS_KEY_DENSE_TO_SPARSE) out[n++] = list->request[i];
+    first = n;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->request[i].kind < CKKS_KEY_DENSE_TO_SPARSE) out[n++] = list->request[i];
+    return first;
+}
+
+fhola_status ckks_eval_keys_generate(ckks_writer *w, const ckks_context *c,
+                                     const ckks_secret_key *secret, const ckks_key_list *list,
+                                     ckks_rng *rng, ckks_progress_fn progress, void *arg)
+{
+    key_output o = {
+        .writer = w, .context = c, .progress = progress, .arg = arg, .total = list->count};
+    fhola_status st = ckks_key_list_check(list, ckks_context_params(c));
+    if (st) return st;
+    ckks_key_request *request = calloc(list->count + 1, sizeof *request);
+    if (!request) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", list->count);
+    size_t next = encapsulation_first(request, list);
+    st = write_list(w, request, list->count);
+    if (!st && next) st = generate_some(&o, secret, request, next, rng);
+    for (; next < list->count && !st; next++)
+        st = generate_some(&o, secret, request + next, 1, rng);
+    if (!st) st = tell(&o);
+    ckks_free(o.packed);
+    free(request);
+    return st;
+}
+
+/* A failure found in what a file asks for. */
+static fhola_status refuse(const ckks_reader *r, fhola_status st)
+{
+    return ckks_reader_fail(r, st == FHOLA_SECURITY || st == FHOLA_NOMEM ? st : FHOLA_FORMAT, "%s",
+                            fhola_detail());
+}
+
+/* *request belongs to the caller (free). */
+static fhola_status read_list(const ckks_context *c, ckks_reader *r, ckks_key_request **request,
+                              size_t *count)
+{
+    const unsigned char *content;
+    size_t length;
+    fhola_status st =
+        ckks_reader_chunk(r, LIST_TAG, 0, MAX_KEYS * LIST_ENTRY_BYTES, &content, &length);
+    if (st) return st;
+    if (length % LIST_ENTRY_BYTES)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu bytes are no whole number of entries",
+                                length);
+    size_t n = length / LIST_ENTRY_BYTES;
+    ckks_key_request *list = malloc((n + 1) * sizeof *list);
+    if (!list) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", n);
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char *entry = content + i * LIST_ENTRY_BYTES;
+        list[i] = (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4),
+                                     ckks_get64(entry + 8), ckks_get64(entry + 16)};
+    }
+    st = ckks_key_list_check(&(ckks_key_list){list, n, n}, ckks_context_params(c));
+    if (st) {
+        free(list);
+        return refuse(r, st);
+    }
+    *request = list;
+    *count = n;
+    return FHOLA_OK;
+}
+
+static fhola_status read_key(ckks_eval_keys *keys, size_t i, const ckks_key_request *request,
+                             ckks_reader *r)
+{
+    const ckks_context *c = keys->context;
+    const unsigned char *content;
+    fhola_status st = ckks_eval_keys_prepare(keys, i, request);
+    if (st) return refuse(r, st);
+    size_t bytes = key_bytes(c, &keys->key[i]);
+    st = ckks_reader_chunk(r, KEY_TAG, bytes, bytes, &content, NULL);
+    if (!st) st = unpack_key(c, r, &keys->key[i], content);
+    return st ? st : ckks_switch_key_expand(c, &keys->key[i]);
+}
+
+fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ckks_reader *r,
+                                 ckks_progress_fn progress, void *arg)
+{
+    ckks_key_request *request = NULL;
+    ckks_eval_keys *keys = NULL;
+    size_t count = 0;
+    fhola_status st = read_list(c, r, &request, &count);
+    if (!st) st = ckks_eval_keys_allocate(&keys, c, count);
+    for (size_t i = 0; i < count && !st; i++) {
+        if (progress && progress(arg, i, count))
+            st = fhola_fail(FHOLA_IO, "reading the evaluation keys was interrupted");
+        if (!st) st = read_key(keys, i, &request[i], r);
+    }
+    free(request);
+    if (st) {
+        ckks_eval_keys_destroy(keys);
+        return st;
+    }
+    if (progress) (void)progress(arg, count, count);
+    *out = keys;
+    return FHOLA_OK;
+}
+
+/* ---- ciphertexts ---- */
+
+/* Basis, scale, 1 or 0 for seeded; a seed or the packed second polynomial after the packed first
+ * one. */
+static size_t ciphertext_bytes(const ckks_context *c, ckks_basis basis, int seeded)
+{
+    return CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis) +
+           (seeded ? CKKS_SEED_BYTES : packed_bytes(c, basis));
+}
+
+fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
+{
+    const ckks_context *c = ct->context;
+    fhola_status st = ckks_ciphertext_check(c, ct, "the ciphertext");
+    if (st) return st;
+    ckks_basis basis = ckks_ciphertext_basis(ct);
+    size_t bytes = ciphertext_bytes(c, basis, ct->seeded),
+           second = CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
+    unsigned char *content = ckks_alloc(bytes);
+    if (!content) return fhola_fail(FHOLA_NOMEM, "no memory to write a ciphertext");
+    ckks_put64(content, basis);
+    ckks_put_double(content + 8, ct->scale);
+    ckks_put64(content + 16, ct->seeded != 0);
+    pack_poly(c, content + CIPHERTEXT_HEAD_BYTES, &ct->poly[0]);
+    if (ct->seeded)
+        memcpy(content + second, ct->seed, CKKS_SEED_BYTES);
+    else
+        pack_poly(c, content + second, &ct->poly[1]);
+    st = ckks_writer_chunk(w, CIPHERTEXT_TAG, content, bytes);
+    ckks_free(content);
+    return st;
+}
+
+static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r,
+                                    const unsigned char *content, ckks_basis basis, int seeded)
+{
+    const ckks_context *c = ct->context;
+    const unsigned char *second = content + CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
+    ckks_poly room[2];
+    ckks_ciphertext_set(ct, 0, 0); /* empty, should anything below fail */
+    FHOLA_TRY(ckks_ciphertext_reserve(ct, basis, room));
+    FHOLA_TRY(unpack_poly(c, r, &room[0], content + CIPHERTEXT_HEAD_BYTES));
+    if (seeded)
+        ckks_poly_expand(c, &room[1], second);
+    else
+        FHOLA_TRY(unpack_poly(c, r, &room[1], second));
+    ckks_ciphertext_set(ct, basis, ckks_get_double(content + 8));
+    ct->seeded = seeded;
+    if (seeded) memcpy(ct->seed, second, CKKS_SEED_BYTES);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *c, ckks_reader *r)
+{
+    const unsigned char *content;
+    size_t length;
+    if (out->context != c)
+        return fhola_fail(FHOLA_PARAM, "the ciphertext belongs to another context");
+    fhola_status st = ckks_reader_chunk(r, CIPHERTEXT_TAG, CIPHERTEXT_HEAD_BYTES,
+                                        ciphertext_bytes(c, c->chain, 0), &content, &length);
+    if (st) return st;
+    ckks_basis basis = ckks_get64(content);
+    double scale = ckks_get_double(content + 8);
+    uint64_t seeded = ckks_get64(content + 16);
+    st = check_basis(c, r, basis);
+    if (!st && !(isnormal(scale) && scale > 0))
+        st = ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is no positive number", scale);
+    if (!st && seeded > 1)
+        st = ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %llu of a ciphertext",
+                              (unsigned long long)seeded);
+    if (!st) st = check_length(r, length, ciphertext_bytes(c, basis, seeded == 1));
+    return st ? st : fill_ciphertext(out, r, content, basis, seeded == 1);
+}
