@@ -42,36 +42,56 @@ typedef uint64_t ckks_basis;
  *   base (1) | slots_to_coeffs | residual | eval_mod | coeffs_to_slots || special.
  * A set without bootstrapping has only base and residual primes (the other level counts 0). Bit
  * sizes are log2 of the prime sought; the prime nearest to 2^bits that is 1 mod 2N and not yet
- * taken is used. */
+ * taken is used.
+ *
+ * The one list of the fields: of the struct, the hash, the file and the program's text form. Each
+ * has its kind (a whole number, the length of the list of scales, a real number, two, the list),
+ * name, slot among whole or real numbers of a file, and who must give it: every set, sets that
+ * bootstrap, nobody (then it is 0; a set without bootstrapping has a Hamming weight of 0).
+ * Neighbouring chain primes share a limb while their product is
+ * below 2^limb_bits. */
+#define CKKS_PARAMS_FIELDS(WHOLE, COUNT, REAL, PAIR, SCALES)                                       \
+    WHOLE(log_n, 0, ALWAYS)         /* ring degree N = 2^log_n, 4..17 */                           \
+    REAL(base_bits, 0, ALWAYS)      /* prime 0 */                                                  \
+    WHOLE(stc_levels, 1, BOOTSTRAP) /* slots-to-coefficients levels */                             \
+    REAL(stc_bits, 1, BOOTSTRAP)                                                                   \
+    WHOLE(residual_levels, 2, ALWAYS) /* levels of the computation between bootstraps */           \
+    REAL(residual_bits, 2, ALWAYS)                                                                 \
+    PAIR(residual_low_bits, 8, OPTIONAL) /* the two lowest residual primes; 0: residual_bits */    \
+    /* working scale between bootstraps, 2^scale_bits; 0: residual_bits */                         \
+    REAL(scale_bits, 7, OPTIONAL)                                                                  \
+    COUNT(eval_mod_levels, 3, DERIVED) /* 1 + ceil(log2(degree / 2 + 1)) + double_angles */        \
+    /* log2 of the scale at depth 0, 1, ...; prime at depth l has 2 S_l - S_(l+1) bits */          \
+    SCALES(eval_mod_scale_bits, BOOTSTRAP)                                                         \
+    WHOLE(cts_levels, 4, BOOTSTRAP) /* coefficients-to-slots levels */                             \
+    REAL(cts_bits, 3, BOOTSTRAP)                                                                   \
+    WHOLE(special_primes, 5, ALWAYS)                                                               \
+    REAL(special_bits, 4, ALWAYS)                                                                  \
+    REAL(eps, 5, BOOTSTRAP)              /* |message| / q0: w in [-1, 1] is raised as eps q0 w */  \
+    WHOLE(eval_mod_range, 6, BOOTSTRAP)  /* K: overflows |I| <= K are covered */                   \
+    WHOLE(eval_mod_degree, 7, BOOTSTRAP) /* even degree of the cosine polynomial */                \
+    WHOLE(double_angles, 8, BOOTSTRAP)   /* r */                                                   \
+    REAL(eval_mod_power, 6, BOOTSTRAP)   /* exponent of P(I) in the fit's weight */                \
+    WHOLE(hamming_weight, 9, BOOTSTRAP)  /* of the ephemeral secret: 32..N/2 */                    \
+    WHOLE(limb_bits, 10, OPTIONAL)       /* neighbours share a limb of fewer bits; 0: never */
+
+#define CKKS_FIELD_WHOLE(name, slot, need) unsigned name;
+#define CKKS_FIELD_COUNT(name, slot, need) unsigned name;
+#define CKKS_FIELD_REAL(name, slot, need)  double name;
+#define CKKS_FIELD_PAIR(name, slot, need)  double name[2];
+#define CKKS_FIELD_SCALES(name, need)      double name[CKKS_MAX_EVAL_MOD_LEVELS];
+
 typedef struct ckks_params_spec {
-    unsigned log_n;      /* ring degree N = 2^log_n, 4..17 */
-    double base_bits;    /* prime 0 */
-    unsigned stc_levels; /* slots-to-coefficients levels */
-    double stc_bits;
-    unsigned residual_levels; /* levels of the computation between bootstraps */
-    double residual_bits;
-    double residual_low_bits[2]; /* the lowest residual prime and the next; 0: residual_bits */
-    /* working scale between bootstraps, 2^scale_bits; 0: residual_bits */
-    double scale_bits;
-    unsigned eval_mod_levels; /* 1 + ceil(log2(degree / 2 + 1)) + double_angles */
-    /* log2 of the scale at depth 0, 1, ...; prime at depth l has 2 S_l - S_(l+1) bits */
-    double eval_mod_scale_bits[CKKS_MAX_EVAL_MOD_LEVELS];
-    unsigned cts_levels; /* coefficients-to-slots levels */
-    double cts_bits;
-    unsigned special_primes;
-    double special_bits;
-    /* |message| / q0 of the bootstrap: w in [-1, 1] is raised as eps q0 w */
-    double eps;
-    unsigned eval_mod_range;  /* K: overflows |I| <= K are covered */
-    unsigned eval_mod_degree; /* even degree of the cosine polynomial */
-    unsigned double_angles;   /* r */
-    double eval_mod_power;    /* exponent of P(I) in the fit's weight */
-    /* of the ephemeral sparse secret of bootstrapping: 32..N/2; 0 without bootstrapping */
-    unsigned hamming_weight;
-    /* neighbouring chain primes share a limb while their product is below 2^limb_bits; 0: never */
-    unsigned limb_bits;
+    CKKS_PARAMS_FIELDS(CKKS_FIELD_WHOLE, CKKS_FIELD_COUNT, CKKS_FIELD_REAL, CKKS_FIELD_PAIR,
+                       CKKS_FIELD_SCALES)
     int insecure; /* nonzero: skip the security checks (toy rings in tests) */
 } ckks_params_spec;
+
+#undef CKKS_FIELD_WHOLE
+#undef CKKS_FIELD_COUNT
+#undef CKKS_FIELD_REAL
+#undef CKKS_FIELD_PAIR
+#undef CKKS_FIELD_SCALES
 
 typedef struct ckks_params ckks_params;
 

@@ -13,12 +13,6 @@
     0.995 /* between the points of the grid an error may exceed theirs by less than the rest */
 #define GOLDEN 0.61803398874989484820
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 void ola_grid_fill(ola_grid *grid, const ola_problem *p)
 {
     double breaks[OLA_MAX_BREAKS], centre = p->interval.centre, half_width = p->interval.half_width;
@@ -28,7 +22,7 @@ void ola_grid_fill(ola_grid *grid, const ola_problem *p)
     for (unsigned i = 0; i < OLA_GRID; i++) grid->X[grid->count++] = -cos(PI * i / (OLA_GRID - 1));
     for (size_t i = 0; i < break_count; i++)
         grid->X[grid->count++] = ola_variable(p->eps, (breaks[i] - centre) / half_width);
-    qsort(grid->X, grid->count, sizeof *grid->X, compare_doubles);
+    ola_sort(grid->X, grid->count);
     for (size_t i = 0; i < grid->count; i++) grid->target[i] = ola_problem_target(p, grid->X[i]);
 }
 

@@ -163,6 +163,11 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void ola_sort(double *value, size_t count)
+{
+    qsort(value, count, sizeof *value, compare_doubles);
+}
+
 /* Panel ends in w: -1, 1, the function's breaks, and for a normal density every deviation from its
  * mean within its reach. */
 #define MAX_CUTS (OLA_MAX_BREAKS + 2u * NORMAL_REACH + 3u)
@@ -181,7 +186,7 @@ static size_t panel_cuts(const ola_problem *p, bool normal, double *cuts)
         cuts[count++] = (p->mean + k * p->deviation - centre) / half_width;
     cuts[count++] = from;
     cuts[count++] = to;
-    qsort(cuts, count, sizeof *cuts, compare_doubles);
+    ola_sort(cuts, count);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
         if (cuts[i] >= from && cuts[i] <= to && (kept == 0 || cuts[i] > cuts[kept - 1]))

@@ -25,6 +25,9 @@ void ola_points_destroy(ola_points *points);
 #define OLA_MAX_BREAKS 256u
 size_t ola_function_breaks(const ola_function *f, double lo, double hi, double *breaks);
 
+/* Sorts numbers into rising order. */
+void ola_sort(double *value, size_t count);
+
 /* Checks everything in a problem but the contents of its histogram. */
 fhola_status ola_problem_check(const ola_problem *problem);
 

@@ -68,12 +68,6 @@ static double signed_error(const remez *r, double X)
                     (long double)function_at(r, X));
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The i-th of n + 1 points spaced like Chebyshev extrema: on [-1, 1] in X; for odd polynomials, X
  * times a polynomial in X^2, in X^2. */
 static double spaced(const remez *r, unsigned i, unsigned n)
@@ -157,7 +151,7 @@ static void scan_errors(remez *r)
     memcpy(r->scan, r->fixed, r->fixed_count * sizeof *r->scan);
     memcpy(r->scan + r->fixed_count, r->reference, r->reference_count * sizeof *r->scan);
     r->scan_count = r->fixed_count + r->reference_count;
-    qsort(r->scan, r->scan_count, sizeof *r->scan, compare_doubles);
+    ola_sort(r->scan, r->scan_count);
     for (size_t i = 0; i < r->scan_count; i++) r->errors[i] = signed_error(r, r->scan[i]);
 }
 

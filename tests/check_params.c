@@ -448,12 +448,17 @@ START_TEST(not_finite)
 {
     static const double wrong[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
     for (int plain = 0; plain < 2; plain++)
-        for (unsigned i = 0; i < CKKS_SPEC_REALS + CKKS_MAX_EVAL_MOD_LEVELS; i++)
+        for (unsigned i = 0, fields = 1; i < fields; i++)
             for (int k = 0; k < 3; k++) {
                 ckks_params *p = NULL;
                 ckks_params_spec spec = plain ? plain_spec() : named_spec("R15");
-                *(i < CKKS_SPEC_REALS ? ckks_spec_fields_of(&spec).real[i]
-                                      : &spec.eval_mod_scale_bits[i - CKKS_SPEC_REALS]) = wrong[k];
+#define SKIP(...)
+#define REAL(name, slot, need) &spec.name,
+#define PAIR(name, slot, need) &spec.name[0], &spec.name[1],
+#define SCALES(name, need)     &spec.name[0], &spec.name[CKKS_MAX_EVAL_MOD_LEVELS - 1],
+                double *field[] = {CKKS_PARAMS_FIELDS(SKIP, SKIP, REAL, PAIR, SCALES)};
+                fields = sizeof field / sizeof field[0];
+                *field[i] = wrong[k];
                 ck_assert_fails(ckks_params_create(&p, &spec), FHOLA_PARAM);
                 ck_assert_ptr_null(p);
             }

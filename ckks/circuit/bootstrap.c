@@ -15,13 +15,12 @@
  * Order and structure: Chen, Han (Eurocrypt 2018); Bossuat, Troncoso-Pastoriza, Hubaux (ACNS 2022)
  * for the sparse secret's encapsulation; double angles: Han, Ki (CT-RSA 2020). The sine itself is
  * the output: the caller's next polynomial absorbs it. */
-#define _POSIX_C_SOURCE 199309L
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ckks/alloc.h"
+#include "ckks/clock.h"
 #include "ckks/ring/elementary.h"
 #include "ckks/ring/rns.h"
 #include "ckks/scheme/evaluate.h"
@@ -665,17 +664,10 @@ static fhola_status eval_mod_complex(run *r)
     return st ? st : ckks_add(r->c, &r->a, &r->a, &r->imaginary);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static double end_stage(const ckks_workspace *ws, ckks_stage stage)
 {
     if (ws->stage_ended) ws->stage_ended(ws->stage_arg, stage);
-    return now();
+    return ckks_seconds();
 }
 
 static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
@@ -704,13 +696,13 @@ static fhola_status bootstrap(run *r, const ckks_ciphertext *in)
 {
     const ckks_bootstrap *bs = r->bs;
     ckks_workspace *ws = r->ws;
-    double start = now(), end;
+    double start = ckks_seconds(), end;
     FHOLA_TRY(bs->complex ? ckks_ciphertext_copy(&r->a, in) : merge_halves(r, in));
     FHOLA_TRY(transforms(r, bs->stc, bs->stc_count));
     end = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
     ws->times.slots_to_coeffs += end - start;
     FHOLA_TRY(switch_and_raise(r));
-    start = now();
+    start = ckks_seconds();
     ws->times.switch_and_raise += start - end;
     FHOLA_TRY(trace(r));
     end = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);

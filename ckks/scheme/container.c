@@ -114,26 +114,38 @@ size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, si
 
 /* ---- specification of parameters ---- */
 
+/* Where its parts start: whole numbers at 0, whether it is insecure, real numbers, scales. */
+#define SPEC_INSECURE 44u
+#define SPEC_REALS    48u
+#define SPEC_SCALES   128u
+
 void ckks_spec_to_bytes(unsigned char out[CKKS_SPEC_BYTES], const ckks_params_spec *spec)
 {
-    ckks_params_spec s = *spec;
-    ckks_spec_fields f = ckks_spec_fields_of(&s);
+    unsigned char *real = out + SPEC_REALS;
     memset(out, 0, CKKS_SPEC_BYTES);
-    for (unsigned i = 0; i < CKKS_SPEC_INTEGERS; i++) ckks_put32(out + 4 * i, *f.integer[i]);
-    ckks_put32(out + 44, s.insecure != 0);
-    for (unsigned i = 0; i < CKKS_SPEC_REALS; i++) ckks_put_double(out + 48 + 8 * i, *f.real[i]);
-    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
-        ckks_put_double(out + 128 + 8 * i, s.eval_mod_scale_bits[i]);
+#define PUT_WHOLE(name, slot, need) ckks_put32(out + 4 * (slot), spec->name);
+#define PUT_REAL(name, slot, need)  ckks_put_double(real + 8 * (slot), spec->name);
+#define PUT_PAIR(name, slot, need)                                                                 \
+    for (unsigned i = 0; i < 2; i++) ckks_put_double(real + 8 * ((slot) + i), spec->name[i]);
+#define PUT_SCALES(name, need)                                                                     \
+    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)                                        \
+        ckks_put_double(out + SPEC_SCALES + 8 * i, spec->name[i]);
+    CKKS_PARAMS_FIELDS(PUT_WHOLE, PUT_WHOLE, PUT_REAL, PUT_PAIR, PUT_SCALES)
+    ckks_put32(out + SPEC_INSECURE, spec->insecure != 0);
 }
 
 void ckks_spec_from_bytes(ckks_params_spec *spec, const unsigned char in[CKKS_SPEC_BYTES])
 {
-    ckks_spec_fields f = ckks_spec_fields_of(spec);
-    for (unsigned i = 0; i < CKKS_SPEC_INTEGERS; i++) *f.integer[i] = ckks_get32(in + 4 * i);
-    spec->insecure = ckks_get32(in + 44) != 0;
-    for (unsigned i = 0; i < CKKS_SPEC_REALS; i++) *f.real[i] = ckks_get_double(in + 48 + 8 * i);
-    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
-        spec->eval_mod_scale_bits[i] = ckks_get_double(in + 128 + 8 * i);
+    const unsigned char *real = in + SPEC_REALS;
+#define GET_WHOLE(name, slot, need) spec->name = ckks_get32(in + 4 * (slot));
+#define GET_REAL(name, slot, need)  spec->name = ckks_get_double(real + 8 * (slot));
+#define GET_PAIR(name, slot, need)                                                                 \
+    for (unsigned i = 0; i < 2; i++) spec->name[i] = ckks_get_double(real + 8 * ((slot) + i));
+#define GET_SCALES(name, need)                                                                     \
+    for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)                                        \
+        spec->name[i] = ckks_get_double(in + SPEC_SCALES + 8 * i);
+    CKKS_PARAMS_FIELDS(GET_WHOLE, GET_WHOLE, GET_REAL, GET_PAIR, GET_SCALES)
+    spec->insecure = ckks_get32(in + SPEC_INSECURE) != 0;
 }
 
 /* ---- writing ---- */

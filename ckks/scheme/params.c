@@ -22,40 +22,64 @@
  * levels, with 21 bits of precision: K 12, degree 62, r 1. R16-6: six residual levels in the same
  * ring, its other sizes near those of R15. Toy sets keep every structural feature (same roles and
  * levels) in a ring small enough for exact oracles. */
-#define EVAL_MOD_A                                                                                 \
-    {                                                                                              \
-        36, 40, 38, 36, 36, 35, 34                                                                 \
-    }
-#define EVAL_MOD_B                                                                                 \
-    {                                                                                              \
-        42, 46, 44, 42, 42, 41, 39                                                                 \
-    }
-#define EVAL_MOD_16                                                                                \
-    {                                                                                              \
-        45, 47, 46, 46, 45.5, 45, 42                                                               \
-    }
+/* clang-format off: one field after the other, as many as fit a line */
+#define COSINE(levels, range, degree, doubles, ...)                                                \
+    .eval_mod_levels = levels, .eval_mod_scale_bits = {__VA_ARGS__}, .eval_mod_range = range,      \
+    .eval_mod_degree = degree, .double_angles = doubles, .eval_mod_power = 0.3,                    \
+    .hamming_weight = 32
+#define QUARTER_TURN      .eps = 0.25, COSINE(7, 11, 30, 2, 36, 40, 38, 36, 36, 35, 34)
+#define FINE_QUARTER_TURN .eps = 0.25, COSINE(7, 11, 30, 2, 42, 46, 44, 42, 42, 41, 39)
+#define EIGHTH_TURN       .eps = 0.125, COSINE(7, 12, 62, 1, 45, 47, 46, 46, 45.5, 45, 42)
 static const struct {
     const char *name;
     ckks_params_spec spec;
 } named[] = {
-    {"R15", {15, 22, 2,    22, 5,  28, {25.6, 19.6}, 28, 7,  EVAL_MOD_A, 4, 24,
-             6,  48, 0.25, 11, 30, 2,  0.3,          32, 48, 0}},
-    {"R15-28", {15, 28, 2,  24,   5,  28, {0, 0}, 28,  7,  EVAL_MOD_A, 3,
-                28, 6,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
-    {"R15-A3", {15, 28, 3,  28,   5,  28, {0, 0}, 28,  7,  EVAL_MOD_A, 3,
-                34, 5,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
-    {"R15-A2", {15, 28, 2,  28,   5,  28, {0, 0}, 28,  7,  EVAL_MOD_A, 2,
-                34, 6,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
-    {"R15-B", {15, 32, 2,  32,   5,  32, {0, 0}, 32,  7,  EVAL_MOD_B, 2,
-               40, 4,  48, 0.25, 11, 30, 2,      0.3, 32, 0,          0}},
-    {"R16", {16, 36, 3,  32,    15, 36, {0, 0}, 36,  7,  EVAL_MOD_16, 3,
-             38, 12, 48, 0.125, 12, 62, 1,      0.3, 32, 0,           0}},
-    {"R16-6", {16, 24, 3,    22.3, 6,  28, {25.6, 19.6}, 28, 7,  EVAL_MOD_A, 4, 24,
-               7,  48, 0.25, 11,   30, 2,  0.3,          32, 48, 0}},
-    {"toy", {8, 28, 0, 0, 6, 28, {0, 0}, 28, 0, {0}, 0, 0, 3, 48, 0, 0, 0, 0, 0, 0, 0, 1}},
-    {"toy-boot", {10, 22, 2,    22, 5,  28, {25.6, 19.6}, 28, 7,  EVAL_MOD_A, 3, 24,
-                  6,  48, 0.25, 11, 30, 2,  0.3,          32, 48, 1}},
+    {"R15",
+     {QUARTER_TURN, .log_n = 15, .base_bits = 22, .stc_levels = 2, .stc_bits = 22,
+      .residual_levels = 5, .residual_bits = 28, .residual_low_bits = {25.6, 19.6},
+      .scale_bits = 28, .cts_levels = 4, .cts_bits = 24, .special_primes = 6, .special_bits = 48,
+      .limb_bits = 48}},
+    {"R15-28",
+     {QUARTER_TURN, .log_n = 15, .base_bits = 28, .stc_levels = 2, .stc_bits = 24,
+      .residual_levels = 5, .residual_bits = 28, .scale_bits = 28, .cts_levels = 3, .cts_bits = 28,
+      .special_primes = 6, .special_bits = 48}},
+    {"R15-A3",
+     {QUARTER_TURN, .log_n = 15, .base_bits = 28, .stc_levels = 3, .stc_bits = 28,
+      .residual_levels = 5, .residual_bits = 28, .scale_bits = 28, .cts_levels = 3, .cts_bits = 34,
+      .special_primes = 5, .special_bits = 48}},
+    {"R15-A2",
+     {QUARTER_TURN, .log_n = 15, .base_bits = 28, .stc_levels = 2, .stc_bits = 28,
+      .residual_levels = 5, .residual_bits = 28, .scale_bits = 28, .cts_levels = 2, .cts_bits = 34,
+      .special_primes = 6, .special_bits = 48}},
+    {"R15-B",
+     {FINE_QUARTER_TURN, .log_n = 15, .base_bits = 32, .stc_levels = 2, .stc_bits = 32,
+      .residual_levels = 5, .residual_bits = 32, .scale_bits = 32, .cts_levels = 2, .cts_bits = 40,
+      .special_primes = 4, .special_bits = 48}},
+    {"R16",
+     {EIGHTH_TURN, .log_n = 16, .base_bits = 36, .stc_levels = 3, .stc_bits = 32,
+      .residual_levels = 15, .residual_bits = 36, .scale_bits = 36, .cts_levels = 3, .cts_bits = 38,
+      .special_primes = 12, .special_bits = 48}},
+    {"R16-6",
+     {QUARTER_TURN, .log_n = 16, .base_bits = 24, .stc_levels = 3, .stc_bits = 22.3,
+      .residual_levels = 6, .residual_bits = 28, .residual_low_bits = {25.6, 19.6},
+      .scale_bits = 28, .cts_levels = 4, .cts_bits = 24, .special_primes = 7, .special_bits = 48,
+      .limb_bits = 48}},
+    {"toy",
+     {.log_n = 8,
+      .base_bits = 28,
+      .residual_levels = 6,
+      .residual_bits = 28,
+      .scale_bits = 28,
+      .special_primes = 3,
+      .special_bits = 48,
+      .insecure = 1}},
+    {"toy-boot",
+     {QUARTER_TURN, .log_n = 10, .base_bits = 22, .stc_levels = 2, .stc_bits = 22,
+      .residual_levels = 5, .residual_bits = 28, .residual_low_bits = {25.6, 19.6},
+      .scale_bits = 28, .cts_levels = 3, .cts_bits = 24, .special_primes = 6, .special_bits = 48,
+      .limb_bits = 48, .insecure = 1}},
 };
+/* clang-format on */
 #define NAMED_COUNT (sizeof named / sizeof named[0])
 
 /* `count` bits from bit `from` up. */
@@ -220,26 +244,18 @@ ckks_basis ckks_basis_partner(const ckks_params *p, ckks_basis basis)
     return (basis & p->shared) << 1 | (basis & p->shared << 1) >> 1;
 }
 
-ckks_spec_fields ckks_spec_fields_of(ckks_params_spec *s)
-{
-    return (ckks_spec_fields){
-        {&s->log_n, &s->stc_levels, &s->residual_levels, &s->eval_mod_levels, &s->cts_levels,
-         &s->special_primes, &s->eval_mod_range, &s->eval_mod_degree, &s->double_angles,
-         &s->hamming_weight, &s->limb_bits},
-        {&s->base_bits, &s->stc_bits, &s->residual_bits, &s->cts_bits, &s->special_bits, &s->eps,
-         &s->eval_mod_power, &s->scale_bits, &s->residual_low_bits[0], &s->residual_low_bits[1]},
-    };
-}
-
 static bool all_finite(const ckks_params_spec *s)
 {
-    ckks_params_spec copy = *s;
-    ckks_spec_fields f = ckks_spec_fields_of(&copy);
-    for (unsigned i = 0; i < CKKS_SPEC_REALS; i++)
-        if (!isfinite(*f.real[i])) return false;
+    bool finite = true;
+#define SKIP(...)
+#define FINITE(name, slot, need) finite = finite && isfinite(s->name);
+#define BOTH(name, slot, need)   finite = finite && isfinite(s->name[0]) && isfinite(s->name[1]);
+    CKKS_PARAMS_FIELDS(SKIP, SKIP, FINITE, BOTH, SKIP)
+#undef FINITE
+#undef BOTH
     for (unsigned i = 0; i < CKKS_MAX_EVAL_MOD_LEVELS; i++)
-        if (!isfinite(s->eval_mod_scale_bits[i])) return false;
-    return true;
+        finite = finite && isfinite(s->eval_mod_scale_bits[i]);
+    return finite;
 }
 
 static fhola_status check_eval_mod(const ckks_params_spec *s)
@@ -449,10 +465,10 @@ uint64_t ckks_params_hash_make(const ckks_params *p)
 {
     const ckks_params_spec *s = &p->spec;
     uint64_t word[CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + CKKS_MAX_DIGITS + 16], n = 0;
-    unsigned small[] = {s->log_n,         s->stc_levels,     s->residual_levels, s->eval_mod_levels,
-                        s->cts_levels,    s->special_primes, s->eval_mod_range,  s->eval_mod_degree,
-                        s->double_angles, s->hamming_weight, s->limb_bits};
-    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) word[n++] = small[i];
+#define ADD(name, slot, need) word[n++] = s->name;
+    CKKS_PARAMS_FIELDS(ADD, ADD, SKIP, SKIP, SKIP)
+#undef ADD
+    /* the sizes of primes stand in the primes */
     word[n++] = double_bits(s->eps);
     word[n++] = double_bits(s->eval_mod_power);
     word[n++] = double_bits(s->scale_bits);

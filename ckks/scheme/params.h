@@ -26,16 +26,6 @@ struct ckks_params {
     uint64_t hash;
 };
 
-/* Pointers to the fields of a specification but `insecure` and eval_mod_scale_bits, in the order in
- * which files have them. */
-#define CKKS_SPEC_INTEGERS 11u
-#define CKKS_SPEC_REALS    10u
-typedef struct ckks_spec_fields {
-    unsigned *integer[CKKS_SPEC_INTEGERS];
-    double *real[CKKS_SPEC_REALS];
-} ckks_spec_fields;
-ckks_spec_fields ckks_spec_fields_of(ckks_params_spec *spec);
-
 /* The hash from primes, roles and digits as they are. */
 uint64_t ckks_params_hash_make(const ckks_params *params);
 

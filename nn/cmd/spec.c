@@ -23,29 +23,14 @@ typedef struct field {
     need need;
 } field;
 
-#define AT(member) offsetof(ckks_params_spec, member)
+#define SKIP(...)
+#define LINE(name, kind, need)       {#name, kind, offsetof(ckks_params_spec, name), need},
+#define LINE_WHOLE(name, slot, need) LINE(name, WHOLE, need)
+#define LINE_REAL(name, slot, need)  LINE(name, REAL, need)
+#define LINE_PAIR(name, slot, need)  LINE(name, PAIR, need)
+#define LINE_SCALES(name, need)      LINE(name, SCALES, need)
 static const field fields[] = {
-    {"log_n", WHOLE, AT(log_n), ALWAYS},
-    {"base_bits", REAL, AT(base_bits), ALWAYS},
-    {"stc_levels", WHOLE, AT(stc_levels), BOOTSTRAP},
-    {"stc_bits", REAL, AT(stc_bits), BOOTSTRAP},
-    {"residual_levels", WHOLE, AT(residual_levels), ALWAYS},
-    {"residual_bits", REAL, AT(residual_bits), ALWAYS},
-    {"residual_low_bits", PAIR, AT(residual_low_bits), OPTIONAL},
-    {"scale_bits", REAL, AT(scale_bits), OPTIONAL},
-    {"eval_mod_scale_bits", SCALES, AT(eval_mod_scale_bits), BOOTSTRAP},
-    {"cts_levels", WHOLE, AT(cts_levels), BOOTSTRAP},
-    {"cts_bits", REAL, AT(cts_bits), BOOTSTRAP},
-    {"special_primes", WHOLE, AT(special_primes), ALWAYS},
-    {"special_bits", REAL, AT(special_bits), ALWAYS},
-    {"eps", REAL, AT(eps), BOOTSTRAP},
-    {"eval_mod_range", WHOLE, AT(eval_mod_range), BOOTSTRAP},
-    {"eval_mod_degree", WHOLE, AT(eval_mod_degree), BOOTSTRAP},
-    {"double_angles", WHOLE, AT(double_angles), BOOTSTRAP},
-    {"eval_mod_power", REAL, AT(eval_mod_power), BOOTSTRAP},
-    {"hamming_weight", WHOLE, AT(hamming_weight), BOOTSTRAP},
-    {"limb_bits", WHOLE, AT(limb_bits), OPTIONAL},
-};
+    CKKS_PARAMS_FIELDS(LINE_WHOLE, SKIP, LINE_REAL, LINE_PAIR, LINE_SCALES)};
 #define FIELDS (sizeof fields / sizeof fields[0])
 
 /* One number from *text on; false if there is none. */
