@@ -113,6 +113,8 @@ fhola_status ckks_params_spec_named(ckks_params_spec *out, const char *name) FHO
 void ckks_params_destroy(ckks_params *params);
 
 const ckks_params_spec *ckks_params_get_spec(const ckks_params *params);
+/* The working scale between bootstraps, 2^scale_bits, the same on every machine. */
+double ckks_params_scale(const ckks_params *params);
 unsigned ckks_params_chain(const ckks_params *params);   /* number of chain primes */
 unsigned ckks_params_special(const ckks_params *params); /* number of special primes */
 uint64_t ckks_params_prime(const ckks_params *params, unsigned index);

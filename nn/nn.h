@@ -536,15 +536,17 @@ FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context,
                                                   ckks_workspace *workspace, ckks_ciphertext *out,
                                                   const nn_client *client, const double *rgb,
                                                   const ckks_secret_key *secret, ckks_rng *rng);
-/* Decrypts a result: one score per class, the mean over all copies of it in the slots. RANGE:
- * scores beyond what the modulus holds, or a result computed under another key; both show where a
+/* Decrypts a result: one score per class, the mean over all copies of it in the slots. LEVEL: not
+ * on the primes of a result. SCALE: not the scale that follows from the parameters, within 2^-30.
+ * RANGE: scores beyond what the modulus holds, or a result computed under another key; both show where a
  * sound result is zero. */
 FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores(const ckks_context *context,
                                                  ckks_workspace *workspace, double *scores,
                                                  const nn_client *client, const ckks_ciphertext *in,
                                                  const ckks_secret_key *secret);
 /* The same with noise flooding (ckks_decrypt_flooded): independent noise of standard deviation
- * `deviation` on every score. RANGE: the deviation is not positive or too large. */
+ * `deviation` on every score, which no number in the ciphertext changes. RANGE: the deviation is not
+ * positive or too large. */
 FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores_flooded(
     const ckks_context *context, ckks_workspace *workspace, double *scores, const nn_client *client,
     const ckks_ciphertext *in, const ckks_secret_key *secret, double deviation, ckks_rng *rng);
@@ -647,7 +649,7 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *ou
  * (nn_flood_deviation); 0: none. */
 void nn_owner_flood(nn_owner *owner, double deviation);
 /* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended.
- * FHOLA_LEVEL: not a result. */
+ * FHOLA_LEVEL, FHOLA_SCALE: not a result. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in,
                                                 int *more);
 

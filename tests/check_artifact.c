@@ -199,6 +199,7 @@ START_TEST(bad_clients)
                  {AT_ROWS, 0, "0 rows"},
                  {AT_ROWS, 15, "15 rows"},
                  {AT_ROWS, 2, "2 rows"},
+                 {AT_ROWS, 32, "32 rows of scores for 3 classes"},
                  {AT_ROWS, 1u << 30, "rows of scores"},
                  {AT_CLASSES, 0, "0 classes"},
                  {AT_CLASSES, 1, "1 classes"},
@@ -489,6 +490,21 @@ static int stop_at_once(void *arg, size_t done, size_t total)
     return done == 1;
 }
 
+/* Multiplies the scale that a file of one result says it has. */
+static void declare_scale(const char *path, double factor)
+{
+    static unsigned char data[1 << 20];
+    FILE *f = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(f);
+    bytes b = {data, fread(data, 1, sizeof data, f)};
+    unsigned char *scale = chunk_content(b, 2) + 8;
+    ckks_put_double(scale, factor * ckks_get_double(scale));
+    fix_chunk(b, 2);
+    rewind(f);
+    ck_assert_uint_eq(fwrite(data, 1, b.length, f), b.length);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
 START_TEST(two_parties)
 {
     test_seed(36);
@@ -583,6 +599,11 @@ START_TEST(two_parties)
     }
     printf("largest score %.3f, largest error %.4f\n", size, error);
     ck_assert_double_lt(error, 0.05 * size);
+    declare_scale(in_folder("y.ct"), 0x1p-10);
+    ck_assert_fails(decrypt_from(owner, in_folder("y.ct"), scores), FHOLA_SCALE);
+    ck_assert_detail("y.ct: chunk 2 'CIPH' at byte ");
+    ck_assert_detail("the result says its scale is ");
+    declare_scale(in_folder("y.ct"), 0x1p10);
     ck_assert_fails(decrypt_from(owner, in_folder("x.ct"), scores), FHOLA_LEVEL);
     ck_assert_detail("an encrypted picture, not a result");
     ck_assert_fails(infer_from(server, in_folder("y.ct"), in_folder("z.ct"), &done), FHOLA_LEVEL);

@@ -84,6 +84,47 @@ START_TEST(scores)
 }
 END_TEST
 
+/* The scale of a result follows from the parameters: what a ciphertext says of it must not decide
+ * how many digits of the error a score shows, or how much noise drowns it. */
+START_TEST(scales)
+{
+    static const double near[] = {1, 1 + 0x1p-31, 1 - 0x1p-31},
+                        far[] = {1 + 0x1p-29, 1 - 0x1p-29, 0x1p-10, 0x1p10, 0x1p-1000, -1};
+    ring r = toy_ring();
+    nn_client client = make_client(&r);
+    double score[CLASSES] = {1, -2, 3}, got[CLASSES], scale = nn_result_scale(r.params);
+    ck_assert_double_eq(scale, score_scale(&r));
+    ckks_ciphertext *ct = result(&r, score);
+    for (int k = 0; k < 3; k++) {
+        ckks_ciphertext_set_scale(ct, near[k] * scale);
+        ck_assert_ok(nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret));
+        ck_assert_double_eq_tol(got[0], 1, 1e-6);
+        ck_assert_ok(
+            nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0.1, r.rng));
+    }
+    for (int k = 0; k < 6; k++) {
+        ckks_ciphertext_set_scale(ct, far[k] * scale);
+        got[0] = 7;
+        ck_assert_fails(nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret),
+                        FHOLA_SCALE);
+        ck_assert_fails(
+            nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0.1, r.rng),
+            FHOLA_SCALE);
+        ck_assert_double_eq(got[0], 7);
+    }
+    ckks_ciphertext_destroy(ct);
+    /* other primes */
+    ct = encrypt(&r, &(ckks_complex){1, 0}, 1, scale, 3);
+    ck_assert_fails(nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret), FHOLA_LEVEL);
+    ck_assert_fails(
+        nn_decrypt_scores_flooded(r.context, r.ws, got, &client, ct, r.secret, 0.1, r.rng),
+        FHOLA_LEVEL);
+    ckks_ciphertext_destroy(ct);
+    nn_client_clear(&client);
+    ring_close(&r);
+}
+END_TEST
+
 /* Every size of wrap, up to values that wrap many times: never a wrong result. */
 START_TEST(wrapped_scores)
 {
@@ -232,6 +273,7 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, scores);
+    tcase_add_test(tcase, scales);
     tcase_add_test(tcase, wrapped_scores);
     tcase_add_test(tcase, another_key);
     tcase_add_test(tcase, flooding);

@@ -164,6 +164,10 @@ static void decrypt_once(party *p, const ckks_ciphertext *ct)
     ckks_complex z[SLOTS];
     ok("decrypt", ckks_decrypt(p->context, p->ws, z, SLOTS, ct, p->key));
     assert_secret("decrypted values", z, sizeof z);
+    ckks_complex noisy[SLOTS];
+    ok("decrypt with noise",
+       ckks_decrypt_flooded(p->context, p->ws, noisy, SLOTS, ct, p->key, 1e4, p->rng));
+    assert_secret("decrypted values with noise", noisy, sizeof noisy);
     /* and they are right */
     published(z, sizeof z);
     for (size_t i = 0; i < SLOTS; i++)
@@ -254,6 +258,21 @@ static void test_secret_file(void)
 
 /* ---- pictures and scores ---- */
 
+/* Scores as a server returns them: on the primes and at the scale of a result. */
+static void make_result(party *p, ckks_ciphertext *ct)
+{
+    ckks_complex z[16] = {{1, 0}, {2, 0}, {3, 0}};
+    ckks_plaintext *plain = NULL;
+    secret(z, sizeof z);
+    ok("plaintext", ckks_plaintext_create(&plain, p->context));
+    ok("encode",
+       ckks_encode(p->context, p->ws, plain, z, 16, nn_result_scale(p->params), p->chain));
+    ok("encrypt", ckks_encrypt(p->context, p->ws, ct, plain, p->key, p->rng));
+    publish_ciphertext(ct);
+    ok("drop", ckks_drop(p->context, ct, ct, nn_result_basis(p->params)));
+    ckks_plaintext_destroy(plain);
+}
+
 static void test_picture(void)
 {
     static double rgb[3 * 32 * 32];
@@ -278,8 +297,15 @@ static void test_picture(void)
     ok("ciphertext", ckks_ciphertext_create(&ct, p.context));
     ok("encrypt", nn_encrypt_picture(p.context, p.ws, ct, &client, rgb, p.key, p.rng));
     publish_ciphertext(ct);
+    make_result(&p, ct);
     ok("decrypt", nn_decrypt_scores(p.context, p.ws, scores, &client, ct, p.key));
     assert_secret("scores", scores, sizeof scores);
+    /* noise from a table alone, and by several steps */
+    for (double deviation = 1e-5; deviation < 1; deviation *= 1000) {
+        ok("decrypt with noise", nn_decrypt_scores_flooded(p.context, p.ws, scores, &client, ct,
+                                                           p.key, deviation, p.rng));
+        assert_secret("scores with noise", scores, sizeof scores);
+    }
     ckks_ciphertext_destroy(ct);
     nn_client_clear(&client);
     party_close(&p);
@@ -324,7 +350,8 @@ int main(int argc, char **argv)
     test_encryption();
     test_secret_file();
     test_picture();
-    printf("keys, encryption, decryption, secret key file, pictures: no branch and no address from "
+    printf("keys, encryption, decryption, flooding, secret key file, pictures: no branch and no "
+           "address from "
            "a secret; %u declassified\n",
            declassified);
     return EXIT_SUCCESS;

@@ -533,6 +533,11 @@ const ckks_params_spec *ckks_params_get_spec(const ckks_params *params)
     return &params->spec;
 }
 
+double ckks_params_scale(const ckks_params *params)
+{
+    return ckks_exp2(params->spec.scale_bits);
+}
+
 unsigned ckks_params_chain(const ckks_params *params)
 {
     return params->chain;

@@ -11,6 +11,11 @@ static uint32_t power_of_two_from(uint32_t x)
     return p;
 }
 
+uint32_t nn_layout_score_rows(unsigned classes)
+{
+    return power_of_two_from(classes < 16 ? 16 : classes);
+}
+
 nn_layout nn_layout_of(unsigned channels, unsigned side)
 {
     unsigned gap = NN_GRID / side;
@@ -242,7 +247,7 @@ fhola_status nn_linear_pad(nn_linear *out, unsigned channels, unsigned side, con
 fhola_status nn_linear_scores(nn_linear *out, nn_layout in, unsigned classes, const double *weight,
                               const double *in_scale)
 {
-    uint32_t rows = power_of_two_from(classes < 16 ? 16 : classes);
+    uint32_t rows = nn_layout_score_rows(classes);
     if (rows > in.slots)
         return fhola_fail(FHOLA_PARAM, "%u classes do not fit into %u slots", classes,
                           (unsigned)in.slots);

@@ -35,6 +35,10 @@ typedef struct nn_layout {
 nn_layout nn_layout_of(unsigned channels, unsigned side);
 uint32_t nn_layout_slot(nn_layout layout, unsigned channel, unsigned y, unsigned x);
 
+/* Period of a network's scores in the slots: the least power of two that is not below 16 or the
+ * number of classes. */
+uint32_t nn_layout_score_rows(unsigned classes);
+
 /* What slot `slot` (below layout.slots) holds. A channel >= layout.channels means padding: always
  * zero. */
 nn_place nn_layout_place(nn_layout layout, uint32_t slot);

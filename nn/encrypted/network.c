@@ -68,7 +68,7 @@ static void choose_bases(const compiler *c)
     n->score_basis = nn_score_basis(params);
     n->score_input_basis = n->score_basis | conv;
     n->result_basis = nn_result_basis(params);
-    n->scale = exp2(ckks_params_get_spec(params)->scale_bits);
+    n->scale = ckks_params_scale(params);
     n->linear_scale = fmax(n->scale, n->scale * n->scale /
                                          prime_of(params, ckks_basis_residual(params, 2) & ~conv) /
                                          QUOTIENT_LOSS);

@@ -244,11 +244,6 @@ fhola_status nn_description_write(ckks_writer *writer, const nn_description *des
     return ckks_writer_chunk(writer, CLIENT_TAG, description->bytes, description->length);
 }
 
-static int power_of_two(uint64_t x)
-{
-    return x && !(x & (x - 1));
-}
-
 static fhola_status check_normalisation(const nn_client *c, const ckks_reader *r)
 {
     for (int i = 0; i < 3; i++)
@@ -274,7 +269,8 @@ static fhola_status check_shape(const nn_client *c, const ckks_context *context,
     if (channels != 3 || side != NN_IMAGE_SIDE)
         return ckks_reader_fail(
             r, FHOLA_FORMAT, "pictures of %u planes of side %u are not supported", channels, side);
-    if (!power_of_two(c->rows) || c->rows < c->classes || c->rows > ckks_slots(context))
+    if (c->classes > NN_MAX_CLASSES || c->rows != nn_layout_score_rows((unsigned)c->classes) ||
+        c->rows > ckks_slots(context))
         return ckks_reader_fail(r, FHOLA_FORMAT, "%zu rows of scores for %zu classes", c->rows,
                                 c->classes);
     if (c->input.slots > ckks_slots(context))

@@ -10,6 +10,9 @@
 #define ROUNDING 1e-6                 /* of a resampled pixel */
 #define UNSOUND  (NN_SCORE_BOUND / 8) /* where a sound result is zero */
 
+/* Relative, of a result's scale: what is summed up for it agrees as closely. */
+#define SCALE_TOLERANCE 0x1p-30
+
 /* Rounding to a result's primes moves a score by about 2^13 over its scale (N = 2^15): a base prime
  * that leaves less than this does not hold a result alone. */
 #define LEAST_RESULT_SCALE 0x1p17
@@ -24,6 +27,27 @@ ckks_basis nn_result_basis(const ckks_params *params)
 {
     double scale = (double)ckks_params_prime(params, 0) / 2 / NN_SCORE_BOUND;
     return scale < LEAST_RESULT_SCALE ? nn_score_basis(params) : ckks_basis_base(params);
+}
+
+double nn_result_scale(const ckks_params *params)
+{
+    double scale = (double)ckks_params_prime(params, 0) / 2 / NN_SCORE_BOUND;
+    ckks_basis above = nn_result_basis(params) & ~ckks_basis_base(params);
+    return above ? scale * (double)ckks_params_prime(params, 1) : scale;
+}
+
+fhola_status nn_result_check(const ckks_params *params, const nn_client *client,
+                             const ckks_ciphertext *in)
+{
+    ckks_basis basis = ckks_ciphertext_basis(in);
+    if (basis != nn_result_basis(params))
+        return fhola_fail(FHOLA_LEVEL, "this is %s, not a result",
+                          basis == client->basis ? "an encrypted picture" : "something else");
+    double scale = ckks_ciphertext_scale(in), wanted = nn_result_scale(params);
+    if (!(fabs(scale / wanted - 1) <= SCALE_TOLERANCE))
+        return fhola_fail(FHOLA_SCALE, "the result says its scale is %.9g, not %.9g", scale,
+                          wanted);
+    return FHOLA_OK;
 }
 
 static fhola_status copy_names(nn_client *client, const char *const *class_name, size_t classes)
@@ -171,9 +195,11 @@ fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *work
                                const ckks_secret_key *secret)
 {
     size_t slots = ckks_slots(context), bytes = (slots + client->rows) * sizeof(ckks_complex);
+    fhola_status status = nn_result_check(ckks_context_params(context), client, in);
+    if (status != FHOLA_OK) return status;
     ckks_complex *values = malloc(bytes);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", slots);
-    fhola_status status = ckks_decrypt(context, workspace, values, slots, in, secret);
+    status = ckks_decrypt(context, workspace, values, slots, in, secret);
     ckks_complex *mean = values + slots;
     if (status == FHOLA_OK) {
         average_copies(mean, client->rows, values, slots);
@@ -185,17 +211,22 @@ fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *work
 }
 
 /* A score is the real part of one of `rows` slots, which share 2 rows coefficients: noise of
- * deviation d on each coefficient is noise of sqrt(rows) d / scale on a score. */
+ * deviation d on each coefficient is noise of sqrt(rows) d / scale on a score. The scale is the
+ * one that follows from the parameters: with one that a ciphertext names, whoever made it would say
+ * how much noise there is. */
 fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspace *workspace,
                                        double *scores, const nn_client *client,
                                        const ckks_ciphertext *in, const ckks_secret_key *secret,
                                        double deviation, ckks_rng *rng)
 {
+    const ckks_params *params = ckks_context_params(context);
+    fhola_status status = nn_result_check(params, client, in);
+    if (status != FHOLA_OK) return status;
     ckks_complex *values = malloc(client->rows * sizeof *values);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", client->rows);
-    double coefficients = deviation * ckks_ciphertext_scale(in) / sqrt((double)client->rows);
-    fhola_status status = ckks_decrypt_flooded(context, workspace, values, client->rows, in, secret,
-                                               coefficients, rng);
+    double coefficients = deviation * nn_result_scale(params) / sqrt((double)client->rows);
+    status = ckks_decrypt_flooded(context, workspace, values, client->rows, in, secret,
+                                  coefficients, rng);
     /* judged by what is handed out, the noise included: nothing else may depend on the error */
     if (status == FHOLA_OK) status = check_result(client, values, UNSOUND + 10 * deviation);
     for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = values[k].re;

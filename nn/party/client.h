@@ -28,5 +28,13 @@ void nn_client_clear(nn_client *client);
 /* Primes of the scores while they are summed up, and those of the result that is sent. */
 ckks_basis nn_score_basis(const ckks_params *params);
 ckks_basis nn_result_basis(const ckks_params *params);
+/* The scale of a result: a score of NN_SCORE_BOUND is half the product of its primes, where that is
+ * the base prime alone, and the same times its next prime otherwise. */
+double nn_result_scale(const ckks_params *params);
+/* Whether a ciphertext has the form of a result. LEVEL: other primes, whose values would be no
+ * scores. SCALE: another scale than the parameters imply (relative difference above 2^-30), which
+ * would show more of the error than a score has, or hide a score in it. */
+fhola_status nn_result_check(const ckks_params *params, const nn_client *client,
+                             const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 
 #endif

@@ -209,17 +209,14 @@ fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
     return status;
 }
 
-/* On other primes than a result's, a ciphertext would decrypt to other values than scores. */
 static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reader *in)
 {
     fhola_status status = nn_network_id_check(in, o->description.network);
     if (status == FHOLA_OK) status = ckks_ciphertext_read(result, o->context, in);
-    if (status == FHOLA_OK && ckks_ciphertext_basis(result) != nn_result_basis(nn_owner_params(o)))
-        status = ckks_reader_fail(in, FHOLA_LEVEL, "this is %s, not a result",
-                                  ckks_ciphertext_basis(result) == nn_owner_client(o)->basis
-                                      ? "an encrypted picture"
-                                      : "something else");
-    return status == FHOLA_OK ? ckks_reader_end(in) : status;
+    if (status != FHOLA_OK) return status;
+    status = nn_result_check(nn_owner_params(o), nn_owner_client(o), result);
+    if (status != FHOLA_OK) return ckks_reader_fail(in, status, "%s", fhola_detail());
+    return ckks_reader_end(in);
 }
 
 void nn_owner_flood(nn_owner *o, double deviation)
