@@ -32,6 +32,7 @@ void ckks_plaintext_destroy(ckks_plaintext *pt)
 {
     if (!pt) return;
     release_block(pt);
+    ckks_wipe(pt, sizeof *pt); /* nothing of a plaintext stays, not even its shape */
     free(pt);
 }
 
