@@ -6,78 +6,39 @@
 
 #define GROUP NN_CONVOLVE_GROUP
 
-typedef float vector __attribute__((vector_size(4 * GROUP), aligned(4), may_alias));
+#define NAME(x) x##_portable
+#define TARGET
+#define LANES  4
+#define PIXELS 2
+#include "nn/plain/convolve_kernel.h"
 
-/* A hot loop is written once, as an inline function, and compiled once for each instruction set
- * worth having; all give the same bits. */
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__)
-#define AVX2   __attribute__((target("avx2")))
-#define AVX512 __attribute__((target("avx512f")))
-#endif
+#ifdef NN_SIMD_X86
+#define NAME(x) x##_avx2
+#define TARGET  NN_SIMD_TARGET_AVX2
+#define LANES   8
+#define PIXELS  4
+#include "nn/plain/convolve_kernel.h"
 
-/* Output channels run along the vector, so each sum is taken in the same order whatever the vector
- * length: bias, then ky, kx, in. `pitch`: pixels per row of `in`. `pixels` (2, 4 or 8: as many as
- * the registers hold) divides the output's side. */
-INLINE void convolve_any(float *out, const nn_fast_conv *conv, const float *in, size_t pitch,
-                         const size_t pixels)
-{
-    const size_t depth = conv->in, step = conv->stride * depth, size = conv->out_size;
-    for (size_t group = 0; group < conv->out / GROUP; group++) {
-        const vector bias = *(const vector *)(conv->bias + group * GROUP);
-        const float *weights = conv->weight + group * GROUP * depth * conv->kernel * conv->kernel;
-        for (size_t place = 0; place < size * size; place += pixels) {
-            const size_t y = place / size, x = place % size;
-            const float *weight = weights;
-            vector sum[8];
-#pragma GCC unroll 8
-            for (size_t p = 0; p < pixels; p++) sum[p] = bias;
-            for (size_t ky = 0; ky < conv->kernel; ky++) {
-                const float *from = in + (y * conv->stride + ky) * pitch * depth + x * step;
-                for (size_t i = 0; i < conv->kernel * depth; i++, weight += GROUP) {
-                    const vector w = *(const vector *)weight;
-#pragma GCC unroll 8
-                    for (size_t p = 0; p < pixels; p++) sum[p] += from[i + p * step] * w;
-                }
-            }
-#pragma GCC unroll 8
-            for (size_t p = 0; p < pixels; p++)
-                *(vector *)(out + (place + p) * conv->out + group * GROUP) = sum[p];
-        }
-    }
-}
-
-static void convolve_generic(float *out, const nn_fast_conv *conv, const float *in, size_t pitch)
-{
-    convolve_any(out, conv, in, pitch, 2);
-}
-
-#if defined(__x86_64__)
-AVX2 static void convolve_avx2(float *out, const nn_fast_conv *conv, const float *in, size_t pitch)
-{
-    convolve_any(out, conv, in, pitch, 4);
-}
-
-AVX512 static void convolve_avx512(float *out, const nn_fast_conv *conv, const float *in,
-                                   size_t pitch)
-{
-    convolve_any(out, conv, in, pitch, 8);
-}
+#define NAME(x) x##_avx512
+#define TARGET  NN_SIMD_TARGET_AVX512
+#define LANES   16
+#define PIXELS  8
+#include "nn/plain/convolve_kernel.h"
 #endif
 
 static void convolve(float *out, const nn_fast_conv *conv, const float *in, size_t pitch)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) {
+#ifdef NN_SIMD_X86
+    if (conv->simd == NN_SIMD_AVX512) {
         convolve_avx512(out, conv, in, pitch);
         return;
     }
-    if (__builtin_cpu_supports("avx2")) {
+    if (conv->simd == NN_SIMD_AVX2) {
         convolve_avx2(out, conv, in, pitch);
         return;
     }
 #endif
-    convolve_generic(out, conv, in, pitch);
+    convolve_portable(out, conv, in, pitch);
 }
 
 /* Copies a picture into a frame of zeros one pixel wide. */
@@ -106,8 +67,11 @@ void nn_fast_conv_apply(float *out, const nn_fast_conv *conv, const float *in, f
 
 static fhola_status allocate(nn_fast_conv *conv)
 {
-    conv->weight =
-        malloc(conv->out * conv->in * conv->kernel * conv->kernel * sizeof *conv->weight);
+    fhola_status status = nn_simd_select(&conv->simd, NULL);
+    if (status != FHOLA_OK) return status;
+    /* no vector of weights across two cache lines */
+    conv->weight = aligned_alloc(64, conv->out * conv->in * conv->kernel * conv->kernel *
+                                         sizeof *conv->weight);
     conv->bias = calloc(conv->out, sizeof *conv->bias);
     if (!conv->weight || !conv->bias)
         return fhola_fail(FHOLA_NOMEM, "no memory for a convolution of %zu x %zu channels",

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "nn/graph/model.h"
+#include "nn/plain/simd.h"
 #include "status.h"
 
 #define NN_CONVOLVE_GROUP                                                                          \
@@ -20,11 +21,12 @@
 
 typedef struct nn_fast_conv {
     size_t in, out, kernel, stride, in_size, out_size;
-    float *weight; /* [out / 16][kernel][kernel][in][16] */
+    float *weight; /* [out / 16][kernel][kernel][in][16], 64-byte aligned */
     float *bias;
+    nn_simd simd; /* set by the functions below to what nn_simd_select says */
 } nn_fast_conv;
 
-/* nn_fast_conv_clear releases what was made, also after a failure; it accepts an all-zero
+/* FHOLA_PARAM: as nn_simd_select. nn_fast_conv_clear releases what was made, also after a failure; it accepts an all-zero
  * struct. */
 fhola_status nn_fast_conv_create(nn_fast_conv *conv, const nn_conv *from) FHOLA_WARN_UNUSED;
 void nn_fast_conv_clear(nn_fast_conv *conv);

@@ -33,6 +33,7 @@ typedef struct plain_activation {
 } plain_activation;
 
 struct nn_plain {
+    nn_simd simd; /* of activations */
     nn_fast_conv first;
     plain_block *blocks;
     size_t block_count;
@@ -42,14 +43,6 @@ struct nn_plain {
     const ola_function *function; /* the model's */
     double *fc_weight, *fc_bias;
 };
-
-/* A hot loop is written once, as an inline function, and compiled once for each instruction set
- * worth having; all give the same bits. */
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__)
-#define AVX2   __attribute__((target("avx2")))
-#define AVX512 __attribute__((target("avx512f")))
-#endif
 
 /* ---- activation ---- */
 
@@ -75,28 +68,38 @@ static void add_noise(float *w, const nn_noise *noise, size_t activation, size_t
     }
 }
 
+/* condition ? a : b without a branch, which would keep gcc from making vectors of the loop. */
+NN_SIMD_INLINE float choose(bool condition, float a, float b)
+{
+    uint32_t mask = -(uint32_t)condition, x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    x = (x & mask) | (y & ~mask);
+    memcpy(&a, &x, sizeof a);
+    return a;
+}
+
 /* t = sin(2 pi eps t) * gain. Whole turns off, folded to a quarter turn, then the Taylor polynomial
  * of degree 11: within 2e-7. What is too large to reduce counts as a whole number of turns,
  * infinite becomes NaN, NaN stays. */
-INLINE void sine_variable(float *restrict t, float eps, float gain)
+NN_SIMD_INLINE void sine_variable(float *restrict t, float eps, float gain)
 {
     static const float c1 = 6.28318531f, c3 = -41.3417022f, c5 = 81.6052493f, c7 = -76.7058597f,
                        c9 = 42.0586939f, c11 = -15.0946426f;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
     for (size_t j = 0; j < PERIOD; j++) {
         float turns = t[j] * eps;
-        float part = turns - ((turns + magic) - magic);
-        float r = fabsf(turns) >= 4.0e6f ? turns - turns : part;
-        float folded = (r > 0.0f ? 0.5f : -0.5f) - r;
-        r = fabsf(r) > 0.25f ? folded : r;
+        float whole = (turns + magic) - magic;
+        float r = turns - choose(fabsf(turns) >= 4.0e6f, turns, whole);
+        r = choose(fabsf(r) > 0.25f, copysignf(0.5f, r) - r, r);
         float q = r * r;
         t[j] = r * (c1 + q * (c3 + q * (c5 + q * (c7 + q * (c9 + q * c11))))) * gain;
     }
 }
 
 /* out = sum coeff[k] T_k(t), Clenshaw. */
-INLINE void clenshaw(float *restrict out, const float *restrict t, const float *restrict coeff,
-                     unsigned degree)
+NN_SIMD_INLINE void clenshaw(float *restrict out, const float *restrict t,
+                             const float *restrict coeff, unsigned degree)
 {
     float b1[PERIOD], b2[PERIOD] = {0};
     memcpy(b1, coeff + degree * PERIOD, sizeof b1);
@@ -116,7 +119,7 @@ INLINE void clenshaw(float *restrict out, const float *restrict t, const float *
 }
 
 /* out *= 1 + s(t), s the composition; t is overwritten. */
-INLINE void multiply_sign(const plain_activation *a, float *restrict out, float *restrict t)
+NN_SIMD_INLINE void multiply_sign(const plain_activation *a, float *restrict out, float *restrict t)
 {
     const float *coeff = a->stage;
     for (unsigned stage = 0; stage < a->stages; coeff += a->stage_degree[stage++] + 1) {
@@ -141,8 +144,8 @@ static float largest(const float *values)
 }
 
 /* PERIOD values from `at` on; raises max to their |w|. */
-INLINE void activate_any(const plain_activation *a, float *restrict out, float *restrict w,
-                         float *restrict max)
+NN_SIMD_INLINE void activate_any(const plain_activation *a, float *restrict out, float *restrict w,
+                                 float *restrict max)
 {
     for (size_t j = 0; j < PERIOD; j++) max[j] = fabsf(w[j]) > max[j] ? fabsf(w[j]) : max[j];
     if (a->eps > 0.0f) sine_variable(w, a->eps, a->gain);
@@ -150,21 +153,21 @@ INLINE void activate_any(const plain_activation *a, float *restrict out, float *
     if (a->stages) multiply_sign(a, out, w);
 }
 
-static void activate_generic(const plain_activation *a, float *restrict out, float *restrict w,
-                             float *restrict max)
+static void activate_portable(const plain_activation *a, float *restrict out, float *restrict w,
+                              float *restrict max)
 {
     activate_any(a, out, w, max);
 }
 
-#if defined(__x86_64__)
-AVX2 static void activate_avx2(const plain_activation *a, float *restrict out, float *restrict w,
-                               float *restrict max)
+#ifdef NN_SIMD_X86
+NN_SIMD_TARGET_AVX2 static void activate_avx2(const plain_activation *a, float *restrict out,
+                                              float *restrict w, float *restrict max)
 {
     activate_any(a, out, w, max);
 }
 
-AVX512 static void activate_avx512(const plain_activation *a, float *restrict out,
-                                   float *restrict w, float *restrict max)
+NN_SIMD_TARGET_AVX512 static void activate_avx512(const plain_activation *a, float *restrict out,
+                                                  float *restrict w, float *restrict max)
 {
     activate_any(a, out, w, max);
 }
@@ -173,19 +176,21 @@ AVX512 static void activate_avx512(const plain_activation *a, float *restrict ou
 typedef void activate_function(const plain_activation *a, float *restrict out, float *restrict w,
                                float *restrict max);
 
-static activate_function *select_activate(void)
+static activate_function *activate_for(nn_simd simd)
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) return activate_avx512;
-    if (__builtin_cpu_supports("avx2")) return activate_avx2;
+#ifdef NN_SIMD_X86
+    if (simd == NN_SIMD_AVX512) return activate_avx512;
+    if (simd == NN_SIMD_AVX2) return activate_avx2;
 #endif
-    return activate_generic;
+    (void)simd;
+    return activate_portable;
 }
 
-static float activate_polynomial(const plain_activation *a, size_t i, float *out, const float *pre,
+static float activate_polynomial(const nn_plain *plain, size_t i, float *out, const float *pre,
                                  const nn_noise *noise)
 {
-    activate_function *activate = select_activate();
+    const plain_activation *a = &plain->activations[i];
+    activate_function *activate = activate_for(plain->simd);
     float max[PERIOD] = {0};
     for (size_t at = 0; at < a->count; at += PERIOD) {
         float w[PERIOD], y[PERIOD];
@@ -210,7 +215,7 @@ float nn_plain_activate(const nn_plain *plain, size_t i, float *out, const float
                         const nn_noise *noise)
 {
     const plain_activation *a = &plain->activations[i];
-    if (a->polynomial) return activate_polynomial(a, i, out, pre, noise);
+    if (a->polynomial) return activate_polynomial(plain, i, out, pre, noise);
     nn_plain_exact(plain->function, out, pre, a->count);
     return 0.0f;
 }
@@ -334,7 +339,8 @@ fhola_status nn_plain_create(nn_plain **plain, const nn_model *model, const nn_p
     if (status != FHOLA_OK) return status;
     nn_plain *result = calloc(1, sizeof *result);
     if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
-    status = convert(result, model, plan);
+    status = nn_simd_select(&result->simd, NULL);
+    if (status == FHOLA_OK) status = convert(result, model, plan);
     if (status != FHOLA_OK) {
         nn_plain_free(result);
         return status;
