@@ -478,6 +478,29 @@ FHOLA_WARN_UNUSED fhola_status nn_evaluate(nn_evaluation *result, const nn_model
                                            const nn_plan *plan, const nn_batch *batch, double noise,
                                            uint64_t seed, nn_progress progress, void *user);
 
+/* A convolution of the engine, as ResNets have them: kernel 1 or 3, stride 1 or 2, square pictures
+ * of side 8 to 32. */
+typedef struct nn_bench_shape {
+    unsigned in, out; /* channels; out: a multiple of 16 */
+    unsigned kernel, stride, side;
+} nn_bench_shape;
+
+typedef struct nn_bench_time {
+    const char *isa; /* instruction set: "portable", "avx2" or "avx512f" */
+    /* of one convolution on each thread: until the last has finished */
+    double median_us, min_us;
+    double gmacs; /* multiplications with an addition, 10^9 a second and thread, at the median */
+} nn_bench_time;
+
+/* Times a convolution on made-up values, on `threads` (1..256) threads at once, each with values of
+ * its own; takes some 30 ms. isa: NULL for the one networks use, else one of the above or a kernel
+ * table's name. FHOLA_PARAM: no such convolution, instruction set or number of threads. */
+FHOLA_WARN_UNUSED fhola_status nn_bench_convolution(nn_bench_time *time,
+                                                    const nn_bench_shape *shape, const char *isa,
+                                                    unsigned threads);
+/* The i-th instruction set this machine can run, best first; NULL past the end. */
+const char *nn_bench_isa(size_t i);
+
 /* ---- encrypted engine ---- */
 
 /* Objects of <fhola/ckks.h>. */

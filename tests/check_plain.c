@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The single-precision engine against the double-precision trace. */
+/* The single-precision engine against the double-precision trace, and under every instruction
+ * set. */
+#define _POSIX_C_SOURCE 200809L
 #include "nn/plain/plain.h"
 
 #include "check_nn_support.h"
 #include "nn/graph/model_io.h"
 #include "nn/nn.h"
+#include "nn/plain/simd.h"
 #include "nn/plain/trace.h"
 #include "ola/ola.h"
 
@@ -217,6 +220,94 @@ START_TEST(activations_can_be_replaced)
 }
 END_TEST
 
+/* Scores, largest w and one activation of values of every kind, under FHOLA_ISA = isa. */
+typedef struct outcome {
+    float scores[3], max_w[7], out[NN_PLAIN_MAX_VALUES], max;
+} outcome;
+
+static void run_under(outcome *o, const char *isa, const nn_model *model, nn_plan *plan)
+{
+    float planes[NN_PICTURE_VALUES];
+    static float pre[NN_PLAIN_MAX_VALUES];
+    uint64_t random = test_seed + 8;
+    nn_plain *plain;
+    nn_scratch *scratch;
+    size_t count;
+    ck_assert_int_eq(setenv("FHOLA_ISA", isa, 1), 0);
+    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) planes[i] = (float)uniform(&random, -2, 2);
+    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++) {
+        uint32_t bits = (uint32_t)next_random(&random);
+        if (i % 2)
+            pre[i] = (float)uniform(&random, -20, 20);
+        else
+            memcpy(&pre[i], &bits, sizeof bits);
+    }
+    succeed(nn_plain_create(&plain, model, plan));
+    succeed(nn_scratch_create(&scratch, &count));
+    nn_plain_run(plain, scratch, o->scores, o->max_w, planes, NULL);
+    o->max = nn_plain_activate(plain, 0, o->out, pre, NULL);
+    nn_scratch_free(scratch, count);
+    nn_plain_free(plain);
+    unsetenv("FHOLA_ISA");
+}
+
+/* Bit by bit, except for which NaN it is. */
+static bool same(const float *a, const float *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(&a[i], &b[i], sizeof *a) != 0 && !(isnan(a[i]) && isnan(b[i]))) return false;
+    return true;
+}
+
+START_TEST(instruction_sets_agree)
+{
+    static outcome portable, other;
+    nn_model *model;
+    succeed(nn_model_load(&model, write_network("n", 1, "down", test_seed), NULL));
+    for (unsigned k = 0; k < 4; k++) {
+        nn_plan *plan = tame_plan(model, k == 1 ? 0 : 0.25);
+        if (k == 2) compose(plan);
+        run_under(&portable, "portable", model, k < 3 ? plan : NULL);
+        for (nn_simd simd = NN_SIMD_PORTABLE; simd < NN_SIMD_SETS; simd++) {
+            if (!nn_simd_can_run(simd)) continue;
+            run_under(&other, nn_simd_name(simd), model, k < 3 ? plan : NULL);
+            ck_assert_msg(same(other.scores, portable.scores, 3) &&
+                              (k == 3 || same(other.max_w, portable.max_w, 7)) &&
+                              same(other.out, portable.out, NN_PLAIN_MAX_VALUES) &&
+                              same(&other.max, &portable.max, 1),
+                          "%s, plan %u: not the portable results", nn_simd_name(simd), k);
+        }
+        nn_plan_free(plan);
+    }
+    nn_model_free(model);
+}
+END_TEST
+
+START_TEST(instruction_sets_are_chosen_by_name)
+{
+    nn_model *model;
+    nn_plain *plain = NULL;
+    nn_simd simd;
+    succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
+    ck_assert_int_eq(setenv("FHOLA_ISA", "abacus", 1), 0);
+    fail_with(nn_plain_create(&plain, model, NULL), FHOLA_PARAM, "FHOLA_ISA");
+    ck_assert_ptr_null(plain);
+    unsetenv("FHOLA_ISA");
+    fail_with(nn_simd_select(&simd, "abacus"), FHOLA_PARAM, "abacus");
+    for (nn_simd i = NN_SIMD_PORTABLE; i < NN_SIMD_SETS; i++) {
+        const char *name = i == NN_SIMD_AVX512 ? "avx512ifma" : nn_simd_name(i);
+        if (nn_simd_can_run(i)) {
+            succeed(nn_simd_select(&simd, name));
+            ck_assert_int_eq(simd, i);
+        } else {
+            fail_with(nn_simd_select(&simd, name), FHOLA_PARAM, "cannot run");
+        }
+    }
+    ck_assert(nn_simd_can_run(NN_SIMD_PORTABLE));
+    nn_model_free(model);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("plain");
@@ -224,5 +315,7 @@ int main(void)
     tcase_add_test(tcase, sine_is_the_sine);
     tcase_add_test(tcase, noise_is_normal);
     tcase_add_test(tcase, activations_can_be_replaced);
+    tcase_add_test(tcase, instruction_sets_agree);
+    tcase_add_test(tcase, instruction_sets_are_chosen_by_name);
     return run_tests("plain", tcase, 120);
 }

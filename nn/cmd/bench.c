@@ -96,7 +96,7 @@ static const nn_cmd_option options[] = {
                 "paper: CIFAR records to classify, which measure accuracy too\n(default: bundled "
                 "pictures, no accuracy)"),
     NN_CMD_WHOLE("threads", 0, "N", nn_cmd_bench_options, threads, 1, 256,
-                 "functions on limbs: N threads at once, each on limbs of its own (default 1);\n"
+                 "functions on limbs and plain: N threads at once, each on its own (default 1);\n"
                  "whole operations: N threads share the work (default: all)"),
     NN_CMD_FLAG("calibrate", 0, nn_cmd_bench_options, calibrate,
                 "measure the table of costs that 'fhola plan' counts with: one encrypted\npicture "
@@ -125,6 +125,7 @@ static const struct {
     {"net", nn_cmd_bench_net, false},
     {"ntt", bench_ntt, true},
     {"paper", nn_cmd_bench_paper, false},
+    {"plain", nn_cmd_bench_plain, false},
 };
 
 static int run(int argc, char **argv)
@@ -141,8 +142,8 @@ static int run(int argc, char **argv)
     if (o.calibrate) return nn_cmd_bench_calibrate(&o);
     if (argc < 2)
         return nn_cmd_wrong_use(
-            "bench",
-            "what to measure is missing: ntt, keyswitch, bootstrap, net, paper or --calibrate");
+            "bench", "what to measure is missing: ntt, keyswitch, bootstrap, net, plain, paper or "
+                     "--calibrate");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strcmp(argv[1], parts[i].name) != 0) continue;
         if (!o.json && parts[i].figures)
@@ -151,25 +152,26 @@ static int run(int argc, char **argv)
         return nn_cmd_finish_caught("bench", parts[i].run(&o));
     }
     return nn_cmd_wrong_use(
-        "bench", "nothing called '%s' to measure: ntt, keyswitch, bootstrap, net or paper",
+        "bench", "nothing called '%s' to measure: ntt, keyswitch, bootstrap, net, plain or paper",
         argv[1]);
 }
 
 const nn_cmd_command nn_cmd_bench = {
     .name = "bench",
     .run = run,
-    .usage = "ntt|keyswitch|bootstrap|net|paper|--calibrate",
+    .usage = "ntt|keyswitch|bootstrap|net|plain|paper|--calibrate",
     .purpose = "measure the arithmetic on this machine",
     .options = options,
     .least = 0,
     .most = 1,
-    .operands = "what to measure: ntt, keyswitch, bootstrap, net or paper",
+    .operands = "what to measure: ntt, keyswitch, bootstrap, net, plain or paper",
     .notes = "Kernel tables are compared with the portable one, which is therefore measured too, "
              "except by 'bootstrap --isa'.",
     .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
                 "fhola bench bootstrap --json\n"
                 "fhola bench bootstrap --params R16 --log-values 14\n"
                 "fhola bench net --threads 1 --pictures 10\n"
+                "fhola bench plain --threads 2\n"
                 "fhola bench --calibrate -o cost.json\n"
                 "fhola bench paper --configs 1,4 --test test_batch.bin",
 };

@@ -34,6 +34,8 @@ typedef struct nn_cmd_bench_options {
  * table asked for. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *options);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_options *options);
+/* Convolutions of the plaintext engine: prints on its own. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_plain(const nn_cmd_bench_options *options);
 /* A whole network on encrypted pictures. Catches signals. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_bench_net(const nn_cmd_bench_options *options);
 

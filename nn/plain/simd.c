@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/plain/simd.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +11,7 @@ const char *nn_simd_name(nn_simd simd)
     return names[simd];
 }
 
-/* What the processor offers and the system saves. */
-static bool can_run(nn_simd simd)
+bool nn_simd_can_run(nn_simd simd)
 {
 #ifdef NN_SIMD_X86
     if (simd == NN_SIMD_AVX512) return __builtin_cpu_supports("avx512f");
@@ -22,10 +20,11 @@ static bool can_run(nn_simd simd)
     return simd == NN_SIMD_PORTABLE;
 }
 
-nn_simd nn_simd_best(nn_simd most)
+static nn_simd best(void)
 {
-    while (!can_run(most)) most--;
-    return most;
+    nn_simd simd = NN_SIMD_SETS - 1;
+    while (!nn_simd_can_run(simd)) simd--;
+    return simd;
 }
 
 fhola_status nn_simd_select(nn_simd *simd, const char *name)
@@ -36,13 +35,13 @@ fhola_status nn_simd_select(nn_simd *simd, const char *name)
         origin = "FHOLA_ISA: ";
     }
     if (!name || !*name) {
-        *simd = nn_simd_best(NN_SIMD_AVX512);
+        *simd = best();
         return FHOLA_OK;
     }
     const char *sought = strcmp(name, "avx512ifma") == 0 ? names[NN_SIMD_AVX512] : name;
     for (nn_simd i = NN_SIMD_PORTABLE; i < NN_SIMD_SETS; i++) {
         if (strcmp(sought, names[i]) != 0) continue;
-        if (!can_run(i))
+        if (!nn_simd_can_run(i))
             return fhola_fail(FHOLA_PARAM, "%sthis machine cannot run \"%s\"", origin, name);
         *simd = i;
         return FHOLA_OK;

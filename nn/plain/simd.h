@@ -6,7 +6,7 @@
 #ifndef NN_SIMD_H
 #define NN_SIMD_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #include "status.h"
 
@@ -22,8 +22,8 @@ typedef enum nn_simd { NN_SIMD_PORTABLE, NN_SIMD_AVX2, NN_SIMD_AVX512, NN_SIMD_S
 /* "portable", "avx2", "avx512f" */
 const char *nn_simd_name(nn_simd simd);
 
-/* The best set up to `most` that this machine can run. */
-nn_simd nn_simd_best(nn_simd most);
+/* What the processor offers and the system saves; NN_SIMD_PORTABLE always. */
+bool nn_simd_can_run(nn_simd simd);
 
 /* A set by its name ("avx512ifma", the kernel table, means AVX-512 here), NULL: that of the
  * environment's FHOLA_ISA, or the best one. FHOLA_PARAM: unknown, or this machine cannot run it. */

@@ -10,6 +10,7 @@
 #include "nn/plain/plain.h"
 
 #define CHUNK                64u /* pictures whose arrivals are laid out by channel at a time */
+#define MAX_CHANNELS         64u
 #define BINS                 4096u /* of a histogram that has just grown: at least half of them lie in the range */
 #define VALUES               ((size_t)NN_PLAIN_MAX_VALUES)
 #define FACTOR_ERROR         0x1p-20 /* of the factor of a composition, in units of the half-width */
@@ -217,7 +218,7 @@ static fhola_status add_chunk(nn_arrivals *arrivals, nn_passage *p, size_t i, si
                               size_t end)
 {
     size_t side = nn_activation_size(p->model, i), pixels = side * side;
-    bool fine[NN_IMAGE_SIDE * 2];
+    bool fine[MAX_CHANNELS];
     NN_PARALLEL_FOR
     for (size_t picture = first; picture < end; picture++)
         load_picture(p, i, picture, picture - first, pixels, arrivals->channels);
@@ -468,6 +469,26 @@ static fhola_status fit_composition(nn_plan *plan, size_t i, const ola_interval 
     return status;
 }
 
+/* A polynomial for each channel; one that fails is fitted again, since messages belong to
+ * threads. */
+static fhola_status fit_each_channel(nn_activation *a, size_t i, const nn_arrivals *arrivals,
+                                     const ola_interval *intervals, const nn_plan_options *options)
+{
+    bool fine[MAX_CHANNELS];
+    NN_PARALLEL_FOR
+    for (unsigned c = 0; c < arrivals->channels; c++)
+        fine[c] = fit_channels(a, c, c + 1, arrivals->function, &arrivals->histograms[c],
+                               &intervals[c], options) == FHOLA_OK;
+    for (unsigned c = 0; c < arrivals->channels; c++) {
+        if (fine[c]) continue;
+        fhola_status status = fit_channels(a, c, c + 1, arrivals->function,
+                                           &arrivals->histograms[c], &intervals[c], options);
+        if (status != FHOLA_OK)
+            return fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
+    }
+    return FHOLA_OK;
+}
+
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals,
                                const nn_plan_options *options)
 {
@@ -486,12 +507,8 @@ fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arriv
         if (status != FHOLA_OK)
             status = fhola_fail(status, "activation %zu: %s", i, fhola_detail());
     }
-    for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK && !options->per_layer; c++) {
-        status = fit_channels(a, c, c + 1, arrivals->function, &arrivals->histograms[c],
-                              &intervals[c], options);
-        if (status != FHOLA_OK)
-            status = fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
-    }
+    if (status == FHOLA_OK && !options->per_layer)
+        status = fit_each_channel(a, i, arrivals, intervals, options);
     free(intervals);
     return status;
 }

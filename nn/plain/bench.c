@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Times of the plaintext engine's convolutions, on values that are made up. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "nn/base/parallel.h"
+#include "nn/nn.h"
+#include "nn/plain/convolve.h"
+#include "nn/plain/plain.h"
+
+enum { LEAST_RUNS = 11, MOST_RUNS = 101, MOST_THREADS = 256 };
+
+#define FIGURE_US 25e3 /* after LEAST_RUNS, a figure takes no longer */
+#define RUN_MACS  4e6  /* of a run: as many convolutions as it takes, so that a clock can tell */
+#define ROOM      (NN_CONVOLVE_PADDED + 2 * (size_t)NN_PLAIN_MAX_VALUES) /* of a thread */
+
+static double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+const char *nn_bench_isa(size_t i)
+{
+    for (nn_simd simd = NN_SIMD_SETS; simd-- > NN_SIMD_PORTABLE;)
+        if (nn_simd_can_run(simd) && i-- == 0) return nn_simd_name(simd);
+    return NULL;
+}
+
+static double macs(const nn_bench_shape *s)
+{
+    double side = (double)s->side / s->stride, taps = (double)s->kernel * s->kernel;
+    return side * side * taps * s->in * s->out;
+}
+
+static fhola_status check(const nn_bench_shape *s, unsigned threads)
+{
+    bool fits = s->in > 0 && s->out > 0 && s->out % NN_CONVOLVE_GROUP == 0 &&
+                (s->kernel == 1 || s->kernel == 3) && (s->stride == 1 || s->stride == 2) &&
+                s->side % (8 * s->stride) == 0 && s->side > 0 && s->side <= NN_IMAGE_SIDE;
+    size_t padded = (size_t)(s->side + 2) * (s->side + 2), pixels = (size_t)s->side * s->side;
+    if (!fits || padded * s->in > NN_CONVOLVE_PADDED ||
+        pixels / (s->stride * s->stride) * s->out > NN_PLAIN_MAX_VALUES)
+        return fhola_fail(FHOLA_PARAM,
+                          "no convolution of the engine has %u to %u channels, kernel %u, stride "
+                          "%u, side %u",
+                          s->in, s->out, s->kernel, s->stride, s->side);
+#ifdef _OPENMP
+    if (threads >= 1 && threads <= MOST_THREADS) return FHOLA_OK;
+#else
+    if (threads == 1) return FHOLA_OK;
+#endif
+    return fhola_fail(FHOLA_PARAM, "%u threads are outside 1..%d, or the library has none", threads,
+                      MOST_THREADS);
+}
+
+/* Weights and inputs are small multiples of a power of two. */
+static fhola_status make(nn_fast_conv *fast, float **room, const nn_bench_shape *s, const char *isa,
+                         unsigned threads)
+{
+    size_t weights = (size_t)s->in * s->out * s->kernel * s->kernel;
+    nn_conv conv = {.in = s->in,
+                    .out = s->out,
+                    .kernel = s->kernel,
+                    .stride = s->stride,
+                    .in_size = s->side,
+                    .weight = malloc(weights * sizeof *conv.weight),
+                    .bias = calloc(s->out, sizeof *conv.bias)};
+    *room = malloc(threads * ROOM * sizeof **room);
+    fhola_status status = *room && conv.weight && conv.bias
+                              ? FHOLA_OK
+                              : fhola_fail(FHOLA_NOMEM, "no memory for a convolution");
+    for (size_t i = 0; !status && i < weights; i++) conv.weight[i] = ((double)(i % 61) - 30) / 64;
+    for (size_t i = 0; !status && i < threads * ROOM; i++) (*room)[i] = ((float)(i % 53) - 26) / 64;
+    if (!status) status = nn_fast_conv_create(fast, &conv);
+    if (!status) status = nn_simd_select(&fast->simd, isa);
+    free(conv.weight);
+    free(conv.bias);
+    return status;
+}
+
+/* A run on each of the threads at once: from the first start to the last end. */
+static double time_run(const nn_fast_conv *conv, float *room, unsigned threads, size_t repeats)
+{
+    double begin[MOST_THREADS], end[MOST_THREADS], first, last;
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads) if (threads > 1)
+#endif
+    {
+        size_t t = nn_thread_index();
+        float *padded = room + t * ROOM, *in = padded + NN_CONVOLVE_PADDED,
+              *out = in + NN_PLAIN_MAX_VALUES;
+#ifdef _OPENMP
+#pragma omp barrier
+#endif
+        begin[t] = now_us();
+        for (size_t i = 0; i < repeats; i++) nn_fast_conv_apply(out, conv, in, padded);
+        end[t] = now_us();
+    }
+    first = begin[0];
+    last = end[0];
+    for (unsigned t = 1; t < threads; t++) {
+        first = begin[t] < first ? begin[t] : first;
+        last = end[t] > last ? end[t] : last;
+    }
+    return (last - first) / (double)repeats;
+}
+
+fhola_status nn_bench_convolution(nn_bench_time *result, const nn_bench_shape *shape,
+                                  const char *isa, unsigned threads)
+{
+    nn_fast_conv conv = {0};
+    float *room = NULL;
+    double time[MOST_RUNS], spent = 0;
+    size_t runs = 0, repeats = 1 + (size_t)(RUN_MACS / macs(shape));
+    fhola_status status = check(shape, threads);
+    if (status) return status;
+    status = make(&conv, &room, shape, isa, threads);
+    for (int warm = 0; !status && warm < 3; warm++) (void)time_run(&conv, room, threads, repeats);
+    for (; !status && runs < MOST_RUNS && (runs < LEAST_RUNS || spent < FIGURE_US); runs++) {
+        time[runs] = time_run(&conv, room, threads, repeats);
+        spent += time[runs] * (double)repeats;
+    }
+    if (!status) {
+        qsort(time, runs, sizeof *time, compare);
+        *result = (nn_bench_time){.isa = nn_simd_name(conv.simd),
+                                  .median_us = time[runs / 2],
+                                  .min_us = time[0],
+                                  .gmacs = macs(shape) / time[runs / 2] * 1e-3};
+    }
+    nn_fast_conv_clear(&conv);
+    free(room);
+    return status;
+}
