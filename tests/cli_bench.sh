@@ -10,11 +10,11 @@ line="^\\{\"name\": \"[a-z_0-9]+\", \"isa\": \"(portable|avx2|avx512ifma|none)\"
 line="$line\"prime_bits\": [0-9]+, \"hot\": (true|false), \"median_us\": $number, \"min_us\": $number, \"kcycles\": $number, "
 line="$line\"gb_per_s\": $positive, \"ratio\": $positive\\}\$"
 
-# shape FILE COUNT: COUNT lines, all of that shape, the shortest time not above the median, no time of zero.
+# shape FILE COUNT [LINE]: COUNT lines, all of that shape (or of LINE), the shortest time not above the median, no time of zero.
 shape()
 {
     [ "$(wc -l < "$1")" -eq "$2" ] || wrong "$1: $(wc -l < "$1") lines, not $2"
-    if grep -vE "$line" "$1"; then wrong "$1: a line is no figure"; fi
+    if grep -vE "${3:-$line}" "$1"; then wrong "$1: a line is no figure"; fi
     awk -F'[:,]' '{
         for (i = 1; i < NF; i++) {
             if ($i ~ /"median_us"/) median = $(i + 1)
@@ -55,6 +55,23 @@ shape "$work/copies.json" 16
 "$fhola" bench bootstrap --params toy-boot --log-values 7 --complex --isa portable --json > "$work/bootstrap.json"
 shape "$work/bootstrap.json" 6
 
+# The plaintext engine: every instruction set of the machine, the portable one with ratio 1; one of them; the same for people.
+plain_line="^\\{\"name\": \"[a-z_0-9]+\", \"isa\": \"(portable|avx2|avx512f)\", \"threads\": [1-9], \"in\": [0-9]+, \"out\": [0-9]+, "
+plain_line="$plain_line\"kernel\": [13], \"stride\": [12], \"side\": [0-9]+, \"median_us\": $number, \"min_us\": $number, "
+plain_line="$plain_line\"gmac_per_s\": $number, \"ratio\": $number\\}\$"
+"$fhola" bench plain --json > "$work/plain.json"
+sets=$(grep -o '"isa": "[a-z0-9]*"' "$work/plain.json" | sort -u | wc -l)
+shape "$work/plain.json" $((5 * sets)) "$plain_line"
+for name in convolve_3_16 convolve_16_16 convolve_32_32 convolve_64_64 project_16_32; do
+    found=$(grep "\"name\": \"$name\"" "$work/plain.json" | grep -c '"isa": "portable".*"ratio": 1.000}' || :)
+    [ "$found" -eq 1 ] || wrong "$name: $found portable figures with ratio 1: $(cat "$work/plain.json")"
+done
+"$fhola" bench plain --json --isa portable --threads 2 --only project > "$work/plain.json"
+shape "$work/plain.json" 1 "$plain_line"
+grep -q '"threads": 2, "in": 16, "out": 32, "kernel": 1, "stride": 2, "side": 32' "$work/plain.json" || wrong "not what was asked for: $(cat "$work/plain.json")"
+"$fhola" bench plain --only convolve_3 > "$work/plain.text"
+[ "$(wc -l < "$work/plain.text")" -eq $((1 + sets)) ] || wrong "the table has $(wc -l < "$work/plain.text") lines"
+
 # A table of costs, measured for one degree, beside another one's sets, is one that plans count with: of pictures of noise.
 models=$top_srcdir/nn/models
 "$fhola" bench --calibrate --max-degree 3 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
@@ -73,7 +90,7 @@ found=0
 [ $found -ne 0 ] && [ ! -f "$work/plan2" ] || wrong "a layer cost nothing: $(cat "$work/cost.json")"
 
 # Wrong use.
-for arguments in "" "abacus" "--calibrate" "ntt --calibrate -o x" "--calibrate -o x --repeat 0" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
+for arguments in "" "abacus" "plain plain" "--calibrate" "ntt --calibrate -o x" "--calibrate -o x --repeat 0" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
     found=0
     # shellcheck disable=SC2086
     "$fhola" bench $arguments > "$work/out" 2> "$work/err" || found=$?
