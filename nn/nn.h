@@ -176,6 +176,10 @@ FHOLA_WARN_UNUSED fhola_status nn_model_set_function(nn_model *model, const char
 
 void nn_model_describe(const nn_model *model, nn_model_info *info);
 
+/* values = (pixels - mean) / std: the network's input. Both have as many values as the input, and
+ * may be the same. */
+void nn_model_normalise(const nn_model *model, double *values, const double *pixels);
+
 /* Name of class `index` < classes, printable. */
 const char *nn_model_class(const nn_model *model, size_t index);
 
@@ -200,19 +204,33 @@ FHOLA_WARN_UNUSED fhola_status nn_picture_resample(double *rgb, const unsigned c
 void nn_picture_normalise(double *values, const double *rgb, const double mean[3],
                           const double std[3]);
 
-/* Pictures and labels of a CIFAR binary file: CIFAR-10 records of 3,073 bytes (label, planes),
- * CIFAR-100 records of 3,074 (coarse label, fine label, planes; the fine one counts). */
+/* A set of labelled pictures (or other inputs) of one shape. */
 typedef struct nn_batch nn_batch;
 
-/* Loads `count` records from number `first` on (count = 0: all that follow). FHOLA_FORMAT: the
- * length is no multiple of a record; FHOLA_RANGE: the file has fewer records. */
+/* Loads `count` records from number `first` on (count = 0: all that follow) of a CIFAR binary file:
+ * CIFAR-10 records of 3,073 bytes (label, planes), CIFAR-100 records of 3,074 (coarse label, fine
+ * label, planes; the fine one counts). FHOLA_FORMAT: the length is no multiple of a record;
+ * FHOLA_RANGE: the file has fewer records. */
 FHOLA_WARN_UNUSED fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first,
                                              size_t count);
+
+typedef enum nn_batch_type {
+    NN_BATCH_BYTES, /* 0 to 255 stand for [0, 1] */
+    NN_BATCH_FLOATS
+} nn_batch_type;
+
+/* Copies `count` pictures, one after the other, each with its values in the order of a tensor's.
+ * Pixels are from 0 to 1. labels NULL: all 0. FHOLA_PARAM: a shape without values; FHOLA_RANGE: a
+ * value that is not finite, named. */
+FHOLA_WARN_UNUSED fhola_status nn_batch_create(nn_batch **batch, nn_shape shape, size_t count,
+                                               nn_batch_type type, const void *values,
+                                               const unsigned *labels);
 void nn_batch_free(nn_batch *batch);
+nn_shape nn_batch_shape(const nn_batch *batch);
 size_t nn_batch_count(const nn_batch *batch);
 unsigned nn_batch_label(const nn_batch *batch, size_t index);
-/* as from nn_picture_read */
-void nn_batch_picture(const nn_batch *batch, size_t index, double *rgb);
+/* All values of a picture, in the order of a tensor's. */
+void nn_batch_picture(const nn_batch *batch, size_t index, double *pixels);
 
 /* ---- plans ---- */
 

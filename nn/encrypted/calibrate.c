@@ -118,12 +118,12 @@ static int compare_numbers(const void *a, const void *b)
 
 /* Seconds of a stage's usual layer (the median) and of its first one. */
 static void summarise_stage(double *usual, double *first, const double *least,
-                            const nn_model *model, unsigned channels, double *room)
+                            const nn_model *model, size_t stage, double *room)
 {
     size_t count = 0;
     *first = 0;
     for (size_t i = 0; i < nn_model_activations(model); i++) {
-        if (nn_activation_channels(model, i) != channels) continue;
+        if (nn_cost_stage(model, i) != stage) continue;
         if (nn_cost_is_first(model, i))
             *first = least[i];
         else
@@ -142,7 +142,7 @@ static void enter_degree(nn_cost_set *set, unsigned degree, const double *values
     set->degree[k] = degree;
     for (size_t stage = 0; stage < NN_COST_STAGES; stage++) {
         double usual, first;
-        summarise_stage(&usual, &first, values, model, 16u << stage, room);
+        summarise_stage(&usual, &first, values, model, stage, room);
         /* noise must not make it fall */
         set->seconds[stage][k] = k ? fmax(usual, set->seconds[stage][k - 1]) : usual;
         set->change[stage] += (first - usual) / (double)degrees;
@@ -202,18 +202,31 @@ static fhola_status keep_sets(nn_cost *cost, const nn_cost *other)
     return FHOLA_OK;
 }
 
+/* Every stage needs a layer that is not its first. */
+static fhola_status check_stages(const nn_model *model)
+{
+    size_t usual[NN_COST_STAGES] = {0};
+    for (size_t i = 0; i < nn_model_activations(model); i++)
+        usual[nn_cost_stage(model, i)] += !nn_cost_is_first(model, i);
+    if (usual[0] > 0 && usual[1] > 0 && usual[2] > 0) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "costs are measured with a network that has several layers of "
+                                   "2^14, of 2^13 and of 2^12 values, such as a CIFAR ResNet");
+}
+
 fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine,
                              const nn_model *model, unsigned max_degree, unsigned repeats,
                              const nn_cost *kept, nn_progress progress, void *user)
 {
     ckks_params_spec spec;
     ckks_params *params = NULL;
+    fhola_status status = check_stages(model);
+    if (status != FHOLA_OK) return status;
     if (repeats == 0 || repeats > MAX_REPEATS || !*machine || strlen(machine) >= MACHINE_ROOM)
         return fhola_fail(
             FHOLA_PARAM,
             "%u runs, machine \"%s\": 1 to %u runs and a name of 1 to %zu bytes are possible",
             repeats, machine, MAX_REPEATS, MACHINE_ROOM - 1);
-    fhola_status status = ckks_params_spec_named(&spec, params_name);
+    status = ckks_params_spec_named(&spec, params_name);
     if (status == FHOLA_OK) status = ckks_params_named(&params, params_name);
     if (status != FHOLA_OK) return status;
     nn_cost *result = calloc(1, sizeof *result);

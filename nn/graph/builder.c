@@ -10,6 +10,7 @@
 
 #include "nn/graph/model.h"
 
+#define MAX_NAME 255u   /* bytes */
 #define MAX_SIDE 65535u /* of kernels, strides, dilations and pads */
 
 /* ---- memory ---- */
@@ -58,9 +59,18 @@ static void *copy_of(const void *from, size_t bytes)
     return copy;
 }
 
+/* Names end up on terminals and pages: what cannot be printed becomes question marks. */
 static char *copy_name(const char *name)
 {
-    return copy_of(name ? name : "?", strlen(name ? name : "?") + 1);
+    size_t length = name ? strlen(name) : 0;
+    if (length == 0) return copy_name("?");
+    char *copy = copy_of(name, length < MAX_NAME ? length : MAX_NAME);
+    if (!copy) return NULL;
+    if (length > MAX_NAME) length = MAX_NAME;
+    copy[length] = 0;
+    for (size_t k = 0; k < length && !fhola_is_printable(copy, length); k++)
+        if ((unsigned char)copy[k] < 0x20 || (unsigned char)copy[k] > 0x7e) copy[k] = '?';
+    return copy;
 }
 
 /* ---- checks ---- */

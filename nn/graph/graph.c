@@ -22,6 +22,43 @@ const nn_node *nn_graph_scores(const nn_graph *graph)
     return &graph->nodes[graph->count - 1];
 }
 
+bool nn_graph_is_output(const nn_graph *graph, size_t i)
+{
+    size_t readers = 0;
+    for (size_t j = i + 2; j < graph->count; j++)
+        for (size_t k = 0; k < graph->nodes[j].edge_count; k++)
+            readers += graph->nodes[j].edges[k].node == i + 1;
+    return nn_graph_layer(graph, i)->edge_count > 1 || readers > 1;
+}
+
+void nn_graph_last_readers(const nn_graph *graph, size_t *last)
+{
+    for (size_t i = 0; i < graph->count; i++) {
+        last[i] = i;
+        for (size_t k = 0; k < graph->nodes[i].edge_count; k++)
+            last[graph->nodes[i].edges[k].node] = i;
+    }
+}
+
+fhola_status nn_graph_slots(const nn_graph *graph, size_t *slot, size_t *slots)
+{
+    size_t n = graph->count;
+    size_t *last = malloc(2 * n * sizeof *last);
+    if (!last) return fhola_fail(FHOLA_NOMEM, "no memory for a network of %zu layers", n);
+    size_t *free_from = last + n; /* of each slot: the node that may write to it */
+    nn_graph_last_readers(graph, last);
+    *slots = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+        size_t k = 0;
+        while (k < *slots && free_from[k] > i) k++;
+        if (k == *slots) ++*slots;
+        slot[i] = k;
+        free_from[k] = last[i];
+    }
+    free(last);
+    return FHOLA_OK;
+}
+
 void nn_node_clear(nn_node *node)
 {
     for (size_t k = 0; k < node->edge_count; k++) nn_map_clear(&node->edges[k].map);

@@ -63,11 +63,21 @@ size_t nn_graph_layers(const nn_graph *graph); /* count - 2 */
 const nn_node *nn_graph_layer(const nn_graph *graph, size_t i);
 const nn_node *nn_graph_scores(const nn_graph *graph); /* the last node */
 
+/* Whether layer i ends a sum, or several nodes read it: outputs of blocks, rather than what is
+ * inside of them. */
+bool nn_graph_is_output(const nn_graph *graph, size_t i);
+
 static inline double nn_node_bias(const nn_node *node, size_t value)
 {
     return node
         ->bias[node->full_bias ? value : value / ((size_t)node->shape.height * node->shape.width)];
 }
+
+/* last[j]: the last node that reads node j. */
+void nn_graph_last_readers(const nn_graph *graph, size_t *last);
+/* Gives each node but the last a slot for its values: none that a value of another node in it is
+ * still to be read from afterwards. *slots gets their number. */
+fhola_status nn_graph_slots(const nn_graph *graph, size_t *slot, size_t *slots) FHOLA_WARN_UNUSED;
 
 void nn_node_clear(nn_node *node);
 

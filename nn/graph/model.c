@@ -550,6 +550,16 @@ void nn_model_describe(const nn_model *model, nn_model_info *info)
     info->hash = model->hash;
 }
 
+void nn_model_normalise(const nn_model *model, double *values, const double *pixels)
+{
+    nn_shape input = model->graph->nodes[0].shape;
+    size_t plane = (size_t)input.height * input.width;
+    for (size_t k = 0; k < nn_shape_values(input); k++) {
+        size_t channel = input.channels <= 3 ? k / plane : 0;
+        values[k] = (pixels[k] - model->mean[channel]) / model->std[channel];
+    }
+}
+
 const char *nn_model_class(const nn_model *model, size_t index)
 {
     return model->class_names[index];

@@ -23,8 +23,7 @@ typedef struct evaluation {
     nn_plain *plain;
     nn_scratch *scratch;
     size_t threads, classes, activations;
-    double *rgb;
-    float *values, *scores, *max_w;
+    float *scores, *max_w;
     outcome *outcomes;
 } evaluation;
 
@@ -48,19 +47,14 @@ static void judge(outcome *o, const float *scores, size_t classes, unsigned labe
     }
 }
 
-static void run_one(evaluation *e, const nn_model *model, const nn_batch *batch, size_t index,
-                    outcome *o, nn_noise noise)
+static void run_one(evaluation *e, const nn_batch *batch, size_t index, outcome *o, nn_noise noise)
 {
     size_t thread = nn_thread_index();
-    double *rgb = e->rgb + thread * NN_PICTURE_VALUES;
-    float *values = e->values + thread * NN_PICTURE_VALUES,
-          *scores = e->scores + thread * e->classes;
-    float *max_w = e->max_w + thread * e->activations;
-    nn_batch_picture(batch, index, rgb);
-    nn_picture_normalise(rgb, rgb, model->mean, model->std);
-    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) values[i] = (float)rgb[i];
+    float *scores = e->scores + thread * e->classes, *max_w = e->max_w + thread * e->activations;
     noise.seed += index * 0xd1342543de82ef95u;
-    nn_plain_run(e->plain, &e->scratch[thread], scores, max_w, values, &noise);
+    nn_scratch *scratch = &e->scratch[thread];
+    nn_plain_run(e->plain, scratch, scores, max_w, nn_plain_load(e->plain, scratch, batch, index),
+                 &noise);
     judge(o, scores, e->classes, nn_batch_label(batch, index), max_w, e->activations);
 }
 
@@ -84,14 +78,12 @@ static fhola_status set_up(evaluation *e, const nn_model *model, const nn_plan *
     e->classes = model->classes;
     e->activations = nn_model_activations(model);
     fhola_status status = nn_plain_create(&e->plain, model, plan);
-    if (status == FHOLA_OK) status = nn_scratch_create(&e->scratch, &e->threads);
+    if (status == FHOLA_OK) status = nn_scratch_create(&e->scratch, &e->threads, e->plain);
     if (status != FHOLA_OK) return status;
-    e->rgb = malloc(e->threads * NN_PICTURE_VALUES * sizeof *e->rgb);
-    e->values = malloc(e->threads * NN_PICTURE_VALUES * sizeof *e->values);
     e->scores = malloc(e->threads * e->classes * sizeof *e->scores);
     e->max_w = malloc(e->threads * e->activations * sizeof *e->max_w);
     e->outcomes = malloc(CHUNK * sizeof *e->outcomes);
-    if (!e->rgb || !e->values || !e->scores || !e->max_w || !e->outcomes)
+    if (!e->scores || !e->max_w || !e->outcomes)
         return fhola_fail(FHOLA_NOMEM, "no memory to evaluate with %zu threads", e->threads);
     return FHOLA_OK;
 }
@@ -100,8 +92,6 @@ static void tear_down(evaluation *e)
 {
     nn_plain_free(e->plain);
     nn_scratch_free(e->scratch, e->threads);
-    free(e->rgb);
-    free(e->values);
     free(e->scores);
     free(e->max_w);
     free(e->outcomes);
@@ -114,21 +104,18 @@ fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_
     size_t count = nn_batch_count(batch);
     if (!(noise >= 0) || !isfinite(noise))
         return fhola_fail(FHOLA_PARAM, "noise %g is no standard deviation", noise);
-    for (size_t i = 0; i < count; i++)
-        if (nn_batch_label(batch, i) >= model->classes)
-            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i,
-                              nn_batch_label(batch, i), model->classes - 1);
+    fhola_status status = nn_plain_check_labels(model, batch, count);
+    if (status != FHOLA_OK) return status;
     evaluation e;
     memset(&e, 0, sizeof e);
-    fhola_status status = set_up(&e, model, plan);
+    status = set_up(&e, model, plan);
     nn_evaluation total;
     memset(&total, 0, sizeof total);
     for (size_t first = 0; first < count && status == FHOLA_OK; first += CHUNK) {
         size_t end = count - first < CHUNK ? count : first + CHUNK;
         nn_noise common = {(float)noise, seed};
         NN_PARALLEL_FOR
-        for (size_t i = first; i < end; i++)
-            run_one(&e, model, batch, i, &e.outcomes[i - first], common);
+        for (size_t i = first; i < end; i++) run_one(&e, batch, i, &e.outcomes[i - first], common);
         sum_up(&total, e.outcomes, end - first);
         if (progress) progress(user, "pictures", end, count);
     }

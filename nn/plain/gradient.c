@@ -9,25 +9,19 @@
 #include "nn/plain/convolve.h"
 #include "nn/plain/plain.h"
 
-#define CHUNK       64u /* pictures between two sums */
-#define FEATURES    64u
-#define LAST_PIXELS 64u /* of the last stage, 8 x 8 */
-
-typedef struct adjoint_block {
-    nn_fast_conv conv1, conv2, projection;
-} adjoint_block;
+#define CHUNK 64u /* pictures between two sums */
 
 struct nn_gradient {
     const nn_model *model;
     nn_plain *plain;
-    adjoint_block *blocks;
-    size_t block_count;
+    nn_fast_map **adjoint; /* of each layer's edges; NULL from the picture */
+    size_t count;          /* layers */
+    size_t room, values;   /* largest numbers of any map and layer */
 };
 
 static size_t value_count(const nn_model *model, size_t i)
 {
-    size_t side = nn_activation_size(model, i);
-    return side * side * nn_activation_channels(model, i);
+    return nn_shape_values(nn_graph_layer(model->graph, i)->shape);
 }
 
 /* ---- memory ---- */
@@ -35,28 +29,31 @@ static size_t value_count(const nn_model *model, size_t i)
 void nn_gradient_free(nn_gradient *gradient)
 {
     if (!gradient) return;
-    for (size_t k = 0; gradient->blocks && k < gradient->block_count; k++) {
-        nn_fast_conv_clear(&gradient->blocks[k].conv1);
-        nn_fast_conv_clear(&gradient->blocks[k].conv2);
-        nn_fast_conv_clear(&gradient->blocks[k].projection);
+    for (size_t i = 0; gradient->adjoint && i < gradient->count; i++) {
+        const nn_node *node = nn_graph_layer(gradient->model->graph, i);
+        for (size_t k = 0; gradient->adjoint[i] && k < node->edge_count; k++)
+            nn_fast_map_clear(&gradient->adjoint[i][k]);
+        free(gradient->adjoint[i]);
     }
-    free(gradient->blocks);
+    free(gradient->adjoint);
     nn_plain_free(gradient->plain);
     free(gradient);
 }
 
-static fhola_status transpose(nn_gradient *g)
+static fhola_status transpose_layer(nn_gradient *g, size_t i)
 {
-    fhola_status status = FHOLA_OK;
-    for (size_t k = 0; k < g->block_count && status == FHOLA_OK; k++) {
-        const nn_block *block = &g->model->blocks[k];
-        status = nn_fast_conv_create_adjoint(&g->blocks[k].conv1, &block->conv1);
-        if (status == FHOLA_OK)
-            status = nn_fast_conv_create_adjoint(&g->blocks[k].conv2, &block->conv2);
-        if (status == FHOLA_OK && block->shortcut == NN_SHORTCUT_PROJECTION)
-            status = nn_fast_conv_create_adjoint(&g->blocks[k].projection, &block->projection);
+    const nn_node *node = nn_graph_layer(g->model->graph, i);
+    g->adjoint[i] = calloc(node->edge_count, sizeof **g->adjoint);
+    if (!g->adjoint[i]) return fhola_fail(FHOLA_NOMEM, "no memory for %s", node->name);
+    if (value_count(g->model, i) > g->values) g->values = value_count(g->model, i);
+    for (size_t k = 0; k < node->edge_count; k++) {
+        if (node->edges[k].node == 0) continue;
+        fhola_status status = nn_fast_map_create_adjoint(&g->adjoint[i][k], &node->edges[k].map);
+        if (status != FHOLA_OK) return status;
+        size_t room = nn_fast_map_room(&g->adjoint[i][k]);
+        if (room > g->room) g->room = room;
     }
-    return status;
+    return FHOLA_OK;
 }
 
 fhola_status nn_gradient_create(nn_gradient **gradient, const nn_model *model)
@@ -64,11 +61,11 @@ fhola_status nn_gradient_create(nn_gradient **gradient, const nn_model *model)
     nn_gradient *g = calloc(1, sizeof *g);
     if (!g) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
     g->model = model;
-    g->block_count = 3 * (size_t)model->blocks_per_stage;
-    g->blocks = calloc(g->block_count, sizeof *g->blocks);
-    fhola_status status = g->blocks ? nn_plain_create(&g->plain, model, NULL)
-                                    : fhola_fail(FHOLA_NOMEM, "no memory for a network");
-    if (status == FHOLA_OK) status = transpose(g);
+    g->count = nn_graph_layers(model->graph);
+    g->adjoint = calloc(g->count, sizeof *g->adjoint);
+    fhola_status status = g->adjoint ? nn_plain_create(&g->plain, model, NULL)
+                                     : fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    for (size_t i = 0; i < g->count && status == FHOLA_OK; i++) status = transpose_layer(g, i);
     if (status != FHOLA_OK) {
         nn_gradient_free(g);
         return status;
@@ -86,36 +83,34 @@ void nn_gradient_trace_clear(nn_gradient_trace *trace)
     free(trace->pre);
     free(trace->gradient);
     free(trace->scores);
-    free(trace->padded);
+    free(trace->room);
     nn_scratch_free(trace->scratch, trace->scratch_count);
     memset(trace, 0, sizeof *trace);
 }
 
-static fhola_status allocate_trace(nn_gradient_trace *trace, const nn_model *model)
+static fhola_status allocate_trace(nn_gradient_trace *trace, const nn_gradient *g)
 {
-    size_t count = nn_model_activations(model);
-    trace->pre = calloc(count, sizeof *trace->pre);
-    trace->gradient = calloc(count, sizeof *trace->gradient);
-    trace->scores = calloc(model->classes, sizeof *trace->scores);
-    trace->padded =
-        malloc((NN_CONVOLVE_ADJOINT_PADDED + 2 * NN_PLAIN_MAX_VALUES) * sizeof *trace->padded);
-    if (!trace->pre || !trace->gradient || !trace->scores || !trace->padded)
+    trace->pre = calloc(g->count, sizeof *trace->pre);
+    trace->gradient = calloc(g->count, sizeof *trace->gradient);
+    trace->scores = calloc(g->model->classes, sizeof *trace->scores);
+    trace->room = malloc((g->room + g->values + NN_CONVOLVE_SLACK) * sizeof *trace->room);
+    if (!trace->pre || !trace->gradient || !trace->scores || !trace->room)
         return fhola_fail(FHOLA_NOMEM, "no memory for gradients");
-    trace->wide = trace->padded + NN_CONVOLVE_ADJOINT_PADDED;
-    trace->count = count;
-    for (size_t i = 0; i < count; i++) {
-        trace->pre[i] = malloc(value_count(model, i) * sizeof **trace->pre);
-        trace->gradient[i] = malloc(value_count(model, i) * sizeof **trace->gradient);
+    trace->count = g->count;
+    for (size_t i = 0; i < g->count; i++) {
+        size_t values = value_count(g->model, i) + NN_CONVOLVE_SLACK;
+        trace->pre[i] = malloc(values * sizeof **trace->pre);
+        trace->gradient[i] = malloc(values * sizeof **trace->gradient);
         if (!trace->pre[i] || !trace->gradient[i])
             return fhola_fail(FHOLA_NOMEM, "no memory for the gradients of activation %zu", i);
     }
-    return nn_scratch_create(&trace->scratch, &trace->scratch_count);
+    return nn_scratch_create(&trace->scratch, &trace->scratch_count, g->plain);
 }
 
-fhola_status nn_gradient_trace_create(nn_gradient_trace *trace, const nn_model *model)
+fhola_status nn_gradient_trace_create(nn_gradient_trace *trace, const nn_gradient *gradient)
 {
     nn_gradient_trace result = {0};
-    fhola_status status = allocate_trace(&result, model);
+    fhola_status status = allocate_trace(&result, gradient);
     if (status == FHOLA_OK)
         *trace = result;
     else
@@ -124,21 +119,6 @@ fhola_status nn_gradient_trace_create(nn_gradient_trace *trace, const nn_model *
 }
 
 /* ---- one picture ---- */
-
-static void forward(const nn_gradient *g, nn_gradient_trace *t, float *scores, const float *planes)
-{
-    nn_scratch *scratch = t->scratch;
-    nn_plain_first(g->plain, scratch, t->pre[0], planes);
-    nn_plain_activate(g->plain, 0, scratch->state, t->pre[0], NULL);
-    for (size_t k = 0; k < g->block_count; k++) {
-        size_t inside = 2 * k + 1, output = 2 * k + 2;
-        nn_plain_inside(g->plain, k, scratch, t->pre[inside], scratch->state);
-        nn_plain_activate(g->plain, inside, scratch->middle, t->pre[inside], NULL);
-        nn_plain_output(g->plain, k, scratch, t->pre[output], scratch->middle, scratch->state);
-        nn_plain_activate(g->plain, output, scratch->state, t->pre[output], NULL);
-    }
-    nn_plain_linear(g->plain, scores, scratch->state);
-}
 
 /* The loss, and softmax(scores) - (1 at the label). */
 static void differentiate_loss(nn_gradient_trace *t, const float *scores, size_t classes,
@@ -152,14 +132,34 @@ static void differentiate_loss(nn_gradient_trace *t, const float *scores, size_t
         t->scores[k] = t->scores[k] / sum - (k == label ? 1.0 : 0.0);
 }
 
-static void back_through_linear(float *gradient, const double *scores, const nn_model *model)
+/* The transpose of an entry of the scores' map: gradient[from] += score[to] * weight. */
+typedef struct transposed {
+    const nn_map *map;
+    const double *score;
+    double *gradient;
+} transposed;
+
+static void add_entry(void *arg, nn_place o, nn_place i, double weight)
 {
-    for (size_t c = 0; c < FEATURES; c++) {
-        double sum = 0;
-        for (size_t k = 0; k < model->classes; k++)
-            sum += scores[k] * model->fc_weight[k * FEATURES + c];
-        for (size_t j = 0; j < LAST_PIXELS; j++)
-            gradient[j * FEATURES + c] = (float)(sum / LAST_PIXELS);
+    const transposed *t = arg;
+    nn_shape in = t->map->in;
+    t->gradient[((size_t)i.y * in.width + i.x) * in.channels + i.channel] +=
+        t->score[o.channel] * weight;
+}
+
+static void back_through_scores(nn_gradient_trace *t, const nn_model *model)
+{
+    const nn_node *node = nn_graph_scores(model->graph);
+    double *sum = t->scratch->planar;
+    for (size_t k = 0; k < node->edge_count; k++) {
+        const nn_edge *edge = &node->edges[k];
+        size_t count = nn_shape_values(edge->map.in);
+        if (edge->node == 0) continue;
+        memset(sum, 0, count * sizeof *sum);
+        transposed entry = {&edge->map, t->scores, sum};
+        nn_map_for_each(&edge->map, add_entry, &entry);
+        float *to = t->gradient[edge->node - 1];
+        for (size_t j = 0; j < count; j++) to[j] += (float)sum[j];
     }
 }
 
@@ -173,73 +173,31 @@ static void back_through_function(float *out, const ola_function *f, const float
             out[j] = (float)(ola_function_slope(f, (double)pre[j]) * (double)gradient[j]);
 }
 
-/* A picture of side `size` to every second pixel of one of twice the side, zero elsewhere. */
-static void spread(float *out, const float *in, size_t size, size_t channels)
+/* From the gradient by layer i's output to those by its inputs. */
+static void back_through_layer(const nn_gradient *g, nn_gradient_trace *t, size_t i)
 {
-    memset(out, 0, 4 * size * size * channels * sizeof *out);
-    for (size_t y = 0; y < size; y++)
-        for (size_t x = 0; x < size; x++)
-            memcpy(out + (4 * y * size + 2 * x) * channels, in + (y * size + x) * channels,
-                   channels * sizeof *out);
-}
-
-/* Adds, for every second pixel, `channels` values from `in`, which has `pitch` per pixel, starting
- * at `offset`. */
-static void add_spread(float *to, const float *in, size_t size, size_t channels, size_t pitch,
-                       size_t offset)
-{
-    for (size_t y = 0; y < size; y++)
-        for (size_t x = 0; x < size; x++)
-            for (size_t c = 0; c < channels; c++)
-                to[(4 * y * size + 2 * x) * channels + c] +=
-                    in[(y * size + x) * pitch + offset + c];
-}
-
-/* Adds to the gradient by the block's input what goes through its shortcut. `room` is disjoint from
- * the others. */
-static void back_through_shortcut(float *to, const nn_gradient *g, size_t k,
-                                  const float *pre_gradient, float *room)
-{
-    const nn_block *block = &g->model->blocks[k];
-    size_t size = block->conv2.in_size, channels = block->conv1.in;
-    if (block->shortcut == NN_SHORTCUT_IDENTITY) {
-        for (size_t j = 0; j < size * size * channels; j++) to[j] += pre_gradient[j];
-    } else if (block->shortcut == NN_SHORTCUT_PAD) {
-        add_spread(to, pre_gradient, size, channels, 2 * channels, channels / 2);
-    } else {
-        nn_fast_conv_apply(room, &g->blocks[k].projection, pre_gradient, NULL);
-        add_spread(to, room, size, channels, channels, 0);
+    const nn_node *node = nn_graph_layer(g->model->graph, i);
+    float *pre_gradient = t->room + g->room;
+    back_through_function(pre_gradient, &node->function, t->gradient[i], t->pre[i],
+                          value_count(g->model, i));
+    for (size_t k = 0; k < node->edge_count; k++) {
+        size_t from = node->edges[k].node;
+        if (from > 0)
+            nn_fast_map_apply(t->gradient[from - 1], &g->adjoint[i][k], pre_gradient, t->room,
+                              true);
     }
-}
-
-static void back_through_block(const nn_gradient *g, nn_gradient_trace *t, size_t k)
-{
-    const nn_block *block = &g->model->blocks[k];
-    const ola_function *f = &g->model->function;
-    nn_scratch *scratch = t->scratch;
-    size_t inside = 2 * k + 1, output = 2 * k + 2;
-    float *pre_gradient = scratch->state, *inner = scratch->middle, *spread_inner = inner;
-    back_through_function(pre_gradient, f, t->gradient[output], t->pre[output],
-                          value_count(g->model, output));
-    nn_fast_conv_apply(t->gradient[inside], &g->blocks[k].conv2, pre_gradient, t->padded);
-    back_through_function(inner, f, t->gradient[inside], t->pre[inside],
-                          value_count(g->model, inside));
-    if (block->conv1.stride == 2) {
-        spread_inner = t->wide;
-        spread(spread_inner, inner, block->conv2.in_size, block->conv1.out);
-    }
-    nn_fast_conv_apply(t->gradient[2 * k], &g->blocks[k].conv1, spread_inner, t->padded);
-    back_through_shortcut(t->gradient[2 * k], g, k, pre_gradient, scratch->pre);
 }
 
 void nn_gradient_run(const nn_gradient *g, nn_gradient_trace *t, const float *planes,
                      unsigned label)
 {
     float scores[NN_MAX_CLASSES];
-    forward(g, t, scores, planes);
+    nn_plain_run_keeping(g->plain, t->scratch, scores, t->pre, planes);
     differentiate_loss(t, scores, g->model->classes, label);
-    back_through_linear(t->gradient[t->count - 1], t->scores, g->model);
-    for (size_t k = g->block_count; k-- > 0;) back_through_block(g, t, k);
+    for (size_t i = 0; i < t->count; i++)
+        memset(t->gradient[i], 0, value_count(g->model, i) * sizeof **t->gradient);
+    back_through_scores(t, g->model);
+    for (size_t i = g->count; i-- > 0;) back_through_layer(g, t, i);
 }
 
 /* ---- many pictures ---- */
@@ -263,11 +221,7 @@ static void run_picture(const pass *p, const nn_batch *batch, size_t index, doub
 {
     const nn_model *model = p->gradient->model;
     nn_gradient_trace *trace = &p->traces[nn_thread_index()];
-    double rgb[NN_PICTURE_VALUES];
-    float planes[NN_PICTURE_VALUES];
-    nn_batch_picture(batch, index, rgb);
-    nn_picture_normalise(rgb, rgb, model->mean, model->std);
-    for (size_t j = 0; j < NN_PICTURE_VALUES; j++) planes[j] = (float)rgb[j];
+    const float *planes = nn_plain_load(p->gradient->plain, trace->scratch, batch, index);
     nn_gradient_run(p->gradient, trace, planes, nn_batch_label(batch, index));
     memset(squares, 0, p->row * sizeof *squares);
     for (size_t i = 0; i < trace->count; i++) {
@@ -290,7 +244,7 @@ static fhola_status set_up(pass *p, const nn_model *model)
     p->threads = threads;
     fhola_status status = nn_gradient_create(&p->gradient, model);
     for (size_t t = 0; t < threads && status == FHOLA_OK; t++)
-        status = nn_gradient_trace_create(&p->traces[t], model);
+        status = nn_gradient_trace_create(&p->traces[t], p->gradient);
     return status;
 }
 
@@ -307,11 +261,7 @@ static fhola_status check_batch(const nn_model *model, const nn_batch *batch, si
     if (pictures == 0 || pictures > nn_batch_count(batch))
         return fhola_fail(FHOLA_PARAM, "importances of %zu pictures: there are %zu", pictures,
                           nn_batch_count(batch));
-    for (size_t i = 0; i < pictures; i++)
-        if (nn_batch_label(batch, i) >= model->classes)
-            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i,
-                              nn_batch_label(batch, i), model->classes - 1);
-    return FHOLA_OK;
+    return nn_plain_check_labels(model, batch, pictures);
 }
 
 static fhola_status share_out(double *const *importance, double *score_square, const double *total,

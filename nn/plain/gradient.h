@@ -9,7 +9,7 @@
 #include "nn/graph/model_io.h"
 #include "nn/nn.h"
 
-/* A network with the transposes of its convolutions. The model must outlive it. */
+/* A network with the transposes of its linear maps. The model must outlive it. */
 typedef struct nn_gradient nn_gradient;
 
 fhola_status nn_gradient_create(nn_gradient **gradient, const nn_model *model) FHOLA_WARN_UNUSED;
@@ -22,17 +22,16 @@ typedef struct nn_gradient_trace {
     float **gradient; /* the loss differentiated by what comes out of it */
     double *scores;   /* the loss differentiated by the scores: one per class */
     double loss;
-    float *wide;   /* a gradient spread over twice the side */
-    float *padded; /* of convolutions; the scratch's are too small going backwards */
+    float *room; /* of the transposes */
     struct nn_scratch *scratch;
     size_t scratch_count;
 } nn_gradient_trace;
 
 fhola_status nn_gradient_trace_create(nn_gradient_trace *trace,
-                                      const nn_model *model) FHOLA_WARN_UNUSED;
+                                      const nn_gradient *gradient) FHOLA_WARN_UNUSED;
 void nn_gradient_trace_clear(nn_gradient_trace *trace);
 
-/* Forward and back. `planes`: NN_PICTURE_VALUES normalised values, planar; label < classes. */
+/* Forward and back. `planes`: the picture, normalised, channels first; label < classes. */
 void nn_gradient_run(const nn_gradient *gradient, nn_gradient_trace *trace, const float *planes,
                      unsigned label);
 

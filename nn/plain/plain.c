@@ -1,346 +1,150 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/plain/plain.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/base/parallel.h"
 #include "nn/graph/model_io.h"
 #include "nn/plain/convolve.h"
-#include "ola/ola.h"
 
-#define TWO_PI 6.283185307179586476925286766559
-#define PERIOD                                                                                     \
-    64u /* per-channel constants are repeated to this length; every picture has a multiple of it */
-#define FEATURES 64u
+/* What goes into a layer: maps of earlier nodes, one of which may bring the bias. */
+typedef struct plain_layer {
+    const nn_node *node;
+    nn_fast_map *maps; /* of node->edges */
+    size_t main;       /* the map that writes all values first; node->edge_count: none does */
+    float *bias;       /* a value each; NULL: in the main map */
+    nn_fast_activation polynomial;
+} plain_layer;
 
-typedef struct plain_block {
-    nn_fast_conv conv1, conv2, projection;
-    nn_shortcut shortcut;
-} plain_block;
-
-typedef struct plain_activation {
-    size_t count; /* values of a picture */
-    bool polynomial;
-    unsigned degree;
-    float eps, gain;      /* X = sin(2 pi eps w) * gain; X = w for eps = 0 */
-    float *scale, *shift; /* w = x * scale + shift: PERIOD each */
-    float *coeff;         /* (degree + 1) * PERIOD */
-    unsigned stages;      /* polynomials of the composition that approximates the sign; 0: none */
-    unsigned stage_degree[OLA_MAX_STAGES];
-    float *stage; /* their coefficients, one after the other */
-} plain_activation;
+/* The last layer, in double precision. A map that takes the mean of each channel first (`mean` not
+ * NULL: its weights, classes x channels) is computed so. */
+typedef struct plain_scores {
+    const nn_node *node;
+    double *mean;
+} plain_scores;
 
 struct nn_plain {
-    nn_simd simd; /* of activations */
-    nn_fast_conv first;
-    plain_block *blocks;
-    size_t block_count;
-    plain_activation *activations;
-    size_t activation_count;
-    size_t classes;
-    const ola_function *function; /* the model's */
-    double *fc_weight, *fc_bias;
+    const nn_model *model;
+    nn_simd simd;
+    size_t count; /* layers */
+    plain_layer *layers;
+    plain_scores scores;
+    size_t *slot; /* of each node's values in nn_plain_run */
+    size_t slots;
+    size_t room, values; /* largest numbers of any map and node */
 };
 
-/* ---- activation ---- */
+/* ---- conversion ---- */
 
-static uint64_t mix(uint64_t x)
+/* The map that writes all of a layer: the one of most weights. */
+static size_t find_main(const plain_layer *layer)
 {
-    /* the output function of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) */
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-static void add_noise(float *w, const nn_noise *noise, size_t activation, size_t at)
-{
-    uint64_t stream = mix(noise->seed + 0x9e3779b97f4a7c15u * (activation + 1));
-    /* eight uniforms on [0, 65536): variance 8 / 12 * 65536^2 */
-    float scale = noise->deviation * (float)(sqrt(1.5) / 65536.0);
-    for (size_t j = 0; j < PERIOD; j++) {
-        uint64_t a = mix(stream + 2 * (at + j) + 1), b = mix(stream + 2 * (at + j) + 2);
-        int sum = -4 * 65535;
-        for (unsigned part = 0; part < 64; part += 16)
-            sum += (int)(a >> part & 0xffff) + (int)(b >> part & 0xffff);
-        w[j] += scale * (float)sum;
-    }
-}
-
-/* condition ? a : b without a branch, which would keep gcc from making vectors of the loop. */
-NN_SIMD_INLINE float choose(bool condition, float a, float b)
-{
-    uint32_t mask = -(uint32_t)condition, x, y;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    x = (x & mask) | (y & ~mask);
-    memcpy(&a, &x, sizeof a);
-    return a;
-}
-
-/* t = sin(2 pi eps t) * gain. Whole turns off, folded to a quarter turn, then the Taylor polynomial
- * of degree 11: within 2e-7. What is too large to reduce counts as a whole number of turns,
- * infinite becomes NaN, NaN stays. */
-NN_SIMD_INLINE void sine_variable(float *restrict t, float eps, float gain)
-{
-    static const float c1 = 6.28318531f, c3 = -41.3417022f, c5 = 81.6052493f, c7 = -76.7058597f,
-                       c9 = 42.0586939f, c11 = -15.0946426f;
-    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
-    for (size_t j = 0; j < PERIOD; j++) {
-        float turns = t[j] * eps;
-        float whole = (turns + magic) - magic;
-        float r = turns - choose(fabsf(turns) >= 4.0e6f, turns, whole);
-        r = choose(fabsf(r) > 0.25f, copysignf(0.5f, r) - r, r);
-        float q = r * r;
-        t[j] = r * (c1 + q * (c3 + q * (c5 + q * (c7 + q * (c9 + q * c11))))) * gain;
-    }
-}
-
-/* out = sum coeff[k] T_k(t), Clenshaw. */
-NN_SIMD_INLINE void clenshaw(float *restrict out, const float *restrict t,
-                             const float *restrict coeff, unsigned degree)
-{
-    float b1[PERIOD], b2[PERIOD] = {0};
-    memcpy(b1, coeff + degree * PERIOD, sizeof b1);
-    if (degree == 0) {
-        memcpy(out, b1, sizeof b1);
-        return;
-    }
-    for (unsigned k = degree - 1; k > 0; k--) {
-        const float *c = coeff + k * PERIOD;
-        for (size_t j = 0; j < PERIOD; j++) {
-            float next = c[j] + 2.0f * t[j] * b1[j] - b2[j];
-            b2[j] = b1[j];
-            b1[j] = next;
+    size_t main = layer->node->edge_count, most = 0;
+    for (size_t k = 0; k < layer->node->edge_count; k++) {
+        size_t weights = layer->node->edges[k].map.kind == NN_MAP_CONVOLUTION
+                             ? nn_convolution_weights(&layer->node->edges[k].map.convolution)
+                             : 0;
+        if (nn_fast_map_is_whole(&layer->maps[k]) && weights > most) {
+            main = k;
+            most = weights;
         }
     }
-    for (size_t j = 0; j < PERIOD; j++) out[j] = coeff[j] + t[j] * b1[j] - b2[j];
+    return main;
 }
 
-/* out *= 1 + s(t), s the composition; t is overwritten. */
-NN_SIMD_INLINE void multiply_sign(const plain_activation *a, float *restrict out, float *restrict t)
+static fhola_status set_bias(plain_layer *layer)
 {
-    const float *coeff = a->stage;
-    for (unsigned stage = 0; stage < a->stages; coeff += a->stage_degree[stage++] + 1) {
-        float b1[PERIOD], b2[PERIOD] = {0};
-        for (size_t j = 0; j < PERIOD; j++) b1[j] = coeff[a->stage_degree[stage]];
-        for (unsigned k = a->stage_degree[stage] - 1; k > 0; k--)
-            for (size_t j = 0; j < PERIOD; j++) {
-                float next = coeff[k] + 2.0f * t[j] * b1[j] - b2[j];
-                b2[j] = b1[j];
-                b1[j] = next;
-            }
-        for (size_t j = 0; j < PERIOD; j++) t[j] = coeff[0] + t[j] * b1[j] - b2[j];
-    }
-    for (size_t j = 0; j < PERIOD; j++) out[j] *= 1.0f + t[j];
-}
-
-static float largest(const float *values)
-{
-    float result = 0.0f;
-    for (size_t j = 0; j < PERIOD; j++) result = values[j] > result ? values[j] : result;
-    return result;
-}
-
-/* PERIOD values from `at` on; raises max to their |w|. */
-NN_SIMD_INLINE void activate_any(const plain_activation *a, float *restrict out, float *restrict w,
-                                 float *restrict max)
-{
-    for (size_t j = 0; j < PERIOD; j++) max[j] = fabsf(w[j]) > max[j] ? fabsf(w[j]) : max[j];
-    if (a->eps > 0.0f) sine_variable(w, a->eps, a->gain);
-    clenshaw(out, w, a->coeff, a->degree);
-    if (a->stages) multiply_sign(a, out, w);
-}
-
-static void activate_portable(const plain_activation *a, float *restrict out, float *restrict w,
-                              float *restrict max)
-{
-    activate_any(a, out, w, max);
-}
-
-#ifdef NN_SIMD_X86
-NN_SIMD_TARGET_AVX2 static void activate_avx2(const plain_activation *a, float *restrict out,
-                                              float *restrict w, float *restrict max)
-{
-    activate_any(a, out, w, max);
-}
-
-NN_SIMD_TARGET_AVX512 static void activate_avx512(const plain_activation *a, float *restrict out,
-                                                  float *restrict w, float *restrict max)
-{
-    activate_any(a, out, w, max);
-}
-#endif
-
-typedef void activate_function(const plain_activation *a, float *restrict out, float *restrict w,
-                               float *restrict max);
-
-static activate_function *activate_for(nn_simd simd)
-{
-#ifdef NN_SIMD_X86
-    if (simd == NN_SIMD_AVX512) return activate_avx512;
-    if (simd == NN_SIMD_AVX2) return activate_avx2;
-#endif
-    (void)simd;
-    return activate_portable;
-}
-
-static float activate_polynomial(const nn_plain *plain, size_t i, float *out, const float *pre,
-                                 const nn_noise *noise)
-{
-    const plain_activation *a = &plain->activations[i];
-    activate_function *activate = activate_for(plain->simd);
-    float max[PERIOD] = {0};
-    for (size_t at = 0; at < a->count; at += PERIOD) {
-        float w[PERIOD], y[PERIOD];
-        for (size_t j = 0; j < PERIOD; j++) w[j] = pre[at + j] * a->scale[j] + a->shift[j];
-        if (noise && noise->deviation > 0.0f) add_noise(w, noise, i, at);
-        activate(a, y, w, max);
-        memcpy(out + at, y, sizeof y);
-    }
-    return largest(max);
-}
-
-void nn_plain_exact(const ola_function *f, float *out, const float *pre, size_t count)
-{
-    if (f->kind == OLA_RELU)
-        for (size_t j = 0; j < count; j++)
-            out[j] = pre[j] < 0.0f ? 0.0f : pre[j]; /* NaN stays NaN */
-    else
-        for (size_t j = 0; j < count; j++) out[j] = (float)ola_function_eval(f, (double)pre[j]);
-}
-
-float nn_plain_activate(const nn_plain *plain, size_t i, float *out, const float *pre,
-                        const nn_noise *noise)
-{
-    const plain_activation *a = &plain->activations[i];
-    if (a->polynomial) return activate_polynomial(plain, i, out, pre, noise);
-    nn_plain_exact(plain->function, out, pre, a->count);
-    return 0.0f;
-}
-
-static void clear_activation(plain_activation *a)
-{
-    free(a->scale);
-    free(a->coeff);
-    free(a->stage);
-    a->scale = a->shift = a->coeff = a->stage = NULL;
-    a->stages = 0;
-    a->polynomial = false;
-}
-
-static size_t stage_values(const ola_composite *sign)
-{
-    size_t count = 0;
-    for (unsigned k = 0; sign && k < sign->count; k++) count += sign->degree[k] + 1;
-    return count;
-}
-
-/* `stage`: room for all coefficients. */
-static void set_sign(plain_activation *a, float *stage, const ola_composite *sign)
-{
-    a->stage = stage;
-    a->stages = sign->count;
-    for (unsigned k = 0; k < sign->count; k++) {
-        a->stage_degree[k] = sign->degree[k];
-        for (unsigned j = 0; j <= sign->degree[k]; j++) *stage++ = (float)sign->coeff[k][j];
-    }
-}
-
-fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activation *activation,
-                                     double eps)
-{
-    plain_activation *a = &plain->activations[i];
-    if (!activation) {
-        clear_activation(a);
+    const nn_node *node = layer->node;
+    size_t channels = node->shape.channels, count = nn_shape_values(node->shape),
+           plane = count / channels;
+    if (layer->main < node->edge_count && !node->full_bias) {
+        for (size_t c = 0; c < channels; c++)
+            layer->maps[layer->main].bias[c] = (float)node->bias[c];
         return FHOLA_OK;
     }
-    size_t channels = activation->channels;
-    float *scale = malloc(2 * PERIOD * sizeof *scale);
-    float *coeff = malloc((activation->degree + 1) * (size_t)PERIOD * sizeof *coeff);
-    size_t values = stage_values(activation->sign);
-    float *stage = values ? malloc(values * sizeof *stage) : NULL;
-    if (!scale || !coeff || (values && !stage)) {
-        free(scale);
-        free(coeff);
-        free(stage);
-        return fhola_fail(FHOLA_NOMEM, "no memory for an activation of degree %u",
-                          activation->degree);
-    }
-    clear_activation(a);
-    a->polynomial = true;
-    a->degree = activation->degree;
-    a->eps = (float)eps;
-    a->gain = eps > 0 ? (float)(1.0 / sin(TWO_PI * eps)) : 1.0f;
-    a->scale = scale;
-    a->shift = scale + PERIOD;
-    a->coeff = coeff;
-    if (stage) set_sign(a, stage, activation->sign);
-    for (size_t j = 0; j < PERIOD; j++) {
-        size_t c = j % channels;
-        a->scale[j] = (float)(1.0 / activation->half_width[c]);
-        a->shift[j] = (float)(-activation->centre[c] / activation->half_width[c]);
-        for (size_t k = 0; k <= a->degree; k++)
-            coeff[k * PERIOD + j] = (float)activation->coeff[k * channels + c];
-    }
+    layer->bias = malloc(count * sizeof *layer->bias);
+    if (!layer->bias) return fhola_fail(FHOLA_NOMEM, "no memory for the bias of %s", node->name);
+    for (size_t k = 0; k < count; k++)
+        layer->bias[k % plane * channels + k / plane] = (float)nn_node_bias(node, k);
     return FHOLA_OK;
 }
 
-/* ---- the network ---- */
-
-static fhola_status convert_block(plain_block *block, const nn_block *from)
+static fhola_status convert_layer(nn_plain *plain, plain_layer *layer, const nn_node *node)
 {
-    block->shortcut = from->shortcut;
-    fhola_status status = nn_fast_conv_create(&block->conv1, &from->conv1);
-    if (status == FHOLA_OK) status = nn_fast_conv_create(&block->conv2, &from->conv2);
-    if (status == FHOLA_OK && from->shortcut == NN_SHORTCUT_PROJECTION)
-        status = nn_fast_conv_create(&block->projection, &from->projection);
-    return status;
+    layer->node = node;
+    layer->maps = calloc(node->edge_count, sizeof *layer->maps);
+    if (!layer->maps) return fhola_fail(FHOLA_NOMEM, "no memory for %s", node->name);
+    for (size_t k = 0; k < node->edge_count; k++) {
+        fhola_status status = nn_fast_map_create(&layer->maps[k], &node->edges[k].map, NULL);
+        if (status != FHOLA_OK) return status;
+        size_t room = nn_fast_map_room(&layer->maps[k]);
+        if (room > plain->room) plain->room = room;
+    }
+    layer->main = find_main(layer);
+    return set_bias(layer);
 }
 
-static fhola_status convert_linear(nn_plain *plain, const nn_model *model)
+/* Whether the scores are linear in the means of channels. */
+static bool takes_means(const nn_node *node)
 {
-    plain->classes = model->classes;
-    plain->function = &model->function;
-    plain->fc_weight = malloc(plain->classes * FEATURES * sizeof *plain->fc_weight);
-    plain->fc_bias = malloc(plain->classes * sizeof *plain->fc_bias);
-    if (!plain->fc_weight || !plain->fc_bias)
-        return fhola_fail(FHOLA_NOMEM, "no memory for %zu classes", plain->classes);
-    memcpy(plain->fc_weight, model->fc_weight,
-           plain->classes * FEATURES * sizeof *plain->fc_weight);
-    memcpy(plain->fc_bias, model->fc_bias, plain->classes * sizeof *plain->fc_bias);
+    const nn_map *map = &node->edges[0].map;
+    const nn_convolution *c = &map->convolution;
+    if (node->edge_count != 1 || map->kind != NN_MAP_CONVOLUTION || c->groups != 1 ||
+        c->in_channels != map->in.channels || c->out_channels != map->out.channels ||
+        c->kernel_y != map->in.height || c->kernel_x != map->in.width || c->pad_y != 0 ||
+        c->pad_x != 0 || c->dilation_y != 1 || c->dilation_x != 1)
+        return false;
+    size_t plane = (size_t)map->in.height * map->in.width, count = nn_convolution_weights(c);
+    for (size_t k = 0; k < count; k++)
+        if (c->weight[k] != c->weight[k / plane * plane]) return false;
+    return true;
+}
+
+static fhola_status convert_scores(nn_plain *plain, const nn_node *node)
+{
+    plain->scores.node = node;
+    if (!takes_means(node)) return FHOLA_OK;
+    const nn_map *map = &node->edges[0].map;
+    size_t plane = (size_t)map->in.height * map->in.width,
+           count = (size_t)map->out.channels * map->in.channels;
+    plain->scores.mean = malloc(count * sizeof *plain->scores.mean);
+    if (!plain->scores.mean) return fhola_fail(FHOLA_NOMEM, "no memory for %s", node->name);
+    for (size_t k = 0; k < count; k++)
+        plain->scores.mean[k] = map->convolution.weight[k * plane] * (double)plane;
     return FHOLA_OK;
 }
 
-static fhola_status convert(nn_plain *plain, const nn_model *model, const nn_plan *plan)
+static fhola_status convert(nn_plain *plain, const nn_plan *plan)
 {
-    plain->blocks = calloc(3 * (size_t)model->blocks_per_stage, sizeof *plain->blocks);
-    plain->activations = calloc(nn_model_activations(model), sizeof *plain->activations);
-    if (!plain->blocks || !plain->activations)
-        return fhola_fail(FHOLA_NOMEM, "no memory for a network of depth %u", model->depth);
-    plain->block_count = 3 * (size_t)model->blocks_per_stage;
-    plain->activation_count = nn_model_activations(model);
-    fhola_status status = nn_fast_conv_create(&plain->first, &model->first);
-    for (size_t k = 0; k < plain->block_count && status == FHOLA_OK; k++)
-        status = convert_block(&plain->blocks[k], &model->blocks[k]);
-    for (size_t i = 0; i < plain->activation_count && status == FHOLA_OK; i++) {
-        size_t size = nn_activation_size(model, i);
-        plain->activations[i].count = size * size * nn_activation_channels(model, i);
-        if (plan) status = nn_plain_set_activation(plain, i, &plan->activations[i], plan->eps);
+    const nn_graph *graph = plain->model->graph;
+    plain->layers = calloc(nn_graph_layers(graph), sizeof *plain->layers);
+    plain->slot = malloc(graph->count * sizeof *plain->slot);
+    if (!plain->layers || !plain->slot)
+        return fhola_fail(FHOLA_NOMEM, "no memory for a network of %zu layers", graph->count);
+    plain->count = nn_graph_layers(graph);
+    for (size_t i = 0; i < graph->count; i++) {
+        size_t values = nn_shape_values(graph->nodes[i].shape);
+        if (values > plain->values) plain->values = values;
     }
-    return status == FHOLA_OK ? convert_linear(plain, model) : status;
+    fhola_status status = nn_graph_slots(graph, plain->slot, &plain->slots);
+    for (size_t i = 0; i < plain->count && status == FHOLA_OK; i++) {
+        status = convert_layer(plain, &plain->layers[i], nn_graph_layer(graph, i));
+        if (status == FHOLA_OK && plan)
+            status = nn_plain_set_activation(plain, i, &plan->activations[i], plan->eps);
+    }
+    return status == FHOLA_OK ? convert_scores(plain, nn_graph_scores(graph)) : status;
 }
 
 fhola_status nn_plain_create(nn_plain **plain, const nn_model *model, const nn_plan *plan)
 {
-    fhola_status status = nn_model_check_blocks(model);
-    if (status == FHOLA_OK && plan) status = nn_plan_check(plan, model);
+    fhola_status status = plan ? nn_plan_check(plan, model) : FHOLA_OK;
     if (status != FHOLA_OK) return status;
     nn_plain *result = calloc(1, sizeof *result);
     if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    result->model = model;
     status = nn_simd_select(&result->simd, NULL);
-    if (status == FHOLA_OK) status = convert(result, model, plan);
+    if (status == FHOLA_OK) status = convert(result, plan);
     if (status != FHOLA_OK) {
         nn_plain_free(result);
         return status;
@@ -349,37 +153,67 @@ fhola_status nn_plain_create(nn_plain **plain, const nn_model *model, const nn_p
     return FHOLA_OK;
 }
 
+static void clear_layer(plain_layer *layer)
+{
+    for (size_t k = 0; layer->maps && k < layer->node->edge_count; k++)
+        nn_fast_map_clear(&layer->maps[k]);
+    free(layer->maps);
+    free(layer->bias);
+    nn_fast_activation_clear(&layer->polynomial);
+}
+
 void nn_plain_free(nn_plain *plain)
 {
     if (!plain) return;
-    nn_fast_conv_clear(&plain->first);
-    for (size_t k = 0; k < plain->block_count; k++) {
-        nn_fast_conv_clear(&plain->blocks[k].conv1);
-        nn_fast_conv_clear(&plain->blocks[k].conv2);
-        nn_fast_conv_clear(&plain->blocks[k].projection);
-    }
-    for (size_t i = 0; i < plain->activation_count; i++) clear_activation(&plain->activations[i]);
-    free(plain->blocks);
-    free(plain->activations);
-    free(plain->fc_weight);
-    free(plain->fc_bias);
+    for (size_t i = 0; i < plain->count; i++) clear_layer(&plain->layers[i]);
+    free(plain->layers);
+    free(plain->scores.mean);
+    free(plain->slot);
     free(plain);
 }
 
-fhola_status nn_scratch_create(nn_scratch **scratch, size_t *count)
+fhola_status nn_plain_set_activation(nn_plain *plain, size_t i, const nn_activation *activation,
+                                     double eps)
+{
+    nn_fast_activation *polynomial = &plain->layers[i].polynomial;
+    if (activation) return nn_fast_activation_set(polynomial, activation, eps);
+    nn_fast_activation_clear(polynomial);
+    return FHOLA_OK;
+}
+
+/* ---- working memory ---- */
+
+static fhola_status create_scratch(nn_scratch *s, const nn_plain *plain)
+{
+    size_t values = plain->values + NN_CONVOLVE_SLACK;
+    size_t picture = nn_shape_values(plain->model->graph->nodes[0].shape);
+    s->room = malloc((plain->room + 2 * values + picture) * sizeof *s->room);
+    s->planar = malloc(plain->values * sizeof *s->planar);
+    s->values = calloc(plain->count + 2, sizeof *s->values);
+    s->slot = calloc(plain->slots + 1, sizeof *s->slot);
+    if (!s->room || !s->planar || !s->values || !s->slot)
+        return fhola_fail(FHOLA_NOMEM, "no memory to run a network");
+    s->pre = s->room + plain->room;
+    s->out = s->pre + values;
+    s->planes = s->out + values;
+    for (size_t k = 0; k < plain->slots; k++) {
+        s->slot[k] = malloc(values * sizeof **s->slot);
+        if (!s->slot[k]) return fhola_fail(FHOLA_NOMEM, "no memory to run a network");
+    }
+    return FHOLA_OK;
+}
+
+fhola_status nn_scratch_create(nn_scratch **scratch, size_t *count, const nn_plain *plain)
 {
     size_t threads = nn_thread_count();
     nn_scratch *result = calloc(threads, sizeof *result);
-    if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", threads);
-    for (size_t i = 0; i < threads; i++) {
-        result[i].padded = malloc((NN_CONVOLVE_PADDED + 3 * NN_PLAIN_MAX_VALUES) * sizeof(float));
-        if (!result[i].padded) {
-            nn_scratch_free(result, i);
-            return fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", threads);
-        }
-        result[i].state = result[i].padded + NN_CONVOLVE_PADDED;
-        result[i].middle = result[i].state + NN_PLAIN_MAX_VALUES;
-        result[i].pre = result[i].middle + NN_PLAIN_MAX_VALUES;
+    fhola_status status =
+        result ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", threads);
+    for (size_t t = 0; t < threads && status == FHOLA_OK; t++)
+        status = create_scratch(&result[t], plain);
+    if (status != FHOLA_OK) {
+        nn_scratch_free(result, threads);
+        return status;
     }
     *scratch = result;
     *count = threads;
@@ -389,84 +223,169 @@ fhola_status nn_scratch_create(nn_scratch **scratch, size_t *count)
 void nn_scratch_free(nn_scratch *scratch, size_t count)
 {
     if (!scratch) return;
-    for (size_t i = 0; i < count; i++) free(scratch[i].padded);
+    for (size_t t = 0; t < count; t++) {
+        for (size_t k = 0; scratch[t].slot && scratch[t].slot[k]; k++) free(scratch[t].slot[k]);
+        free(scratch[t].slot);
+        free(scratch[t].values);
+        free(scratch[t].planar);
+        free(scratch[t].room);
+    }
     free(scratch);
 }
 
-void nn_plain_first(const nn_plain *plain, nn_scratch *scratch, float *pre, const float *planes)
+/* ---- pictures ---- */
+
+void nn_plain_channels_last(float *values, const float *planes, nn_shape shape)
 {
-    const size_t plane = NN_IMAGE_SIDE * NN_IMAGE_SIDE;
-    for (size_t i = 0; i < plane; i++)
-        for (size_t c = 0; c < 3; c++) pre[3 * i + c] = planes[c * plane + i];
-    nn_fast_conv_apply(pre, &plain->first, pre, scratch->padded);
+    size_t plane = (size_t)shape.height * shape.width;
+    for (size_t c = 0; c < shape.channels; c++)
+        for (size_t p = 0; p < plane; p++) values[p * shape.channels + c] = planes[c * plane + p];
 }
 
-void nn_plain_inside(const nn_plain *plain, size_t k, nn_scratch *scratch, float *pre,
-                     const float *in)
+static void to_planar(double *planar, const float *values, nn_shape shape)
 {
-    nn_fast_conv_apply(pre, &plain->blocks[k].conv1, in, scratch->padded);
+    size_t plane = (size_t)shape.height * shape.width;
+    for (size_t c = 0; c < shape.channels; c++)
+        for (size_t p = 0; p < plane; p++)
+            planar[c * plane + p] = (double)values[p * shape.channels + c];
 }
 
-static void add_values(float *to, const float *values, size_t count)
+const float *nn_plain_load(const nn_plain *plain, nn_scratch *scratch, const nn_batch *batch,
+                           size_t index)
+{
+    nn_batch_picture(batch, index, scratch->planar);
+    nn_model_normalise(plain->model, scratch->planar, scratch->planar);
+    for (size_t i = 0; i < nn_shape_values(plain->model->graph->nodes[0].shape); i++)
+        scratch->planes[i] = (float)scratch->planar[i];
+    return scratch->planes;
+}
+
+fhola_status nn_plain_check_pictures(const nn_model *model, const nn_batch *batch)
+{
+    nn_shape is = nn_batch_shape(batch), should = model->graph->nodes[0].shape;
+    if (nn_shape_equal(is, should)) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "pictures of %u x %u x %u values for a network of %u x %u x %u",
+                      is.channels, is.height, is.width, should.channels, should.height,
+                      should.width);
+}
+
+fhola_status nn_plain_check_labels(const nn_model *model, const nn_batch *batch, size_t count)
+{
+    fhola_status status = nn_plain_check_pictures(model, batch);
+    for (size_t i = 0; i < count && status == FHOLA_OK; i++)
+        if (nn_batch_label(batch, i) >= model->classes)
+            status = fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i,
+                                nn_batch_label(batch, i), model->classes - 1);
+    return status;
+}
+
+/* ---- steps ---- */
+
+static void add_values(float *restrict to, const float *restrict values, size_t count)
 {
     for (size_t i = 0; i < count; i++) to[i] += values[i];
 }
 
-/* Every second pixel of every second row; `in` channels go to the middle of the twice as many of
- * `to`. */
-static void add_subsampled(float *to, const float *in, size_t channels, size_t size)
+void nn_plain_pre(const nn_plain *plain, size_t i, nn_scratch *scratch, float *pre,
+                  const float *const *values)
 {
-    for (size_t y = 0; y < size; y++)
-        for (size_t x = 0; x < size; x++)
-            add_values(to + (y * size + x) * 2 * channels + channels / 2,
-                       in + (4 * y * size + 2 * x) * channels, channels);
-}
-
-void nn_plain_output(const nn_plain *plain, size_t k, nn_scratch *scratch, float *pre,
-                     const float *middle, const float *in)
-{
-    const plain_block *block = &plain->blocks[k];
-    size_t size = block->conv2.out_size, count = size * size * block->conv2.out;
-    nn_fast_conv_apply(pre, &block->conv2, middle, scratch->padded);
-    if (block->shortcut == NN_SHORTCUT_IDENTITY) {
-        add_values(pre, in, count);
-    } else if (block->shortcut == NN_SHORTCUT_PAD) {
-        add_subsampled(pre, in, block->conv1.in, size);
+    const plain_layer *layer = &plain->layers[i];
+    const nn_edge *edges = layer->node->edges;
+    size_t count = nn_shape_values(layer->node->shape), main = layer->main;
+    if (main < layer->node->edge_count) {
+        nn_fast_map_apply(pre, &layer->maps[main], values[edges[main].node], scratch->room, false);
+        if (layer->bias) add_values(pre, layer->bias, count);
     } else {
-        nn_fast_conv_apply(scratch->padded, &block->projection, in, NULL);
-        add_values(pre, scratch->padded, count);
+        memcpy(pre, layer->bias, count * sizeof *pre);
     }
+    for (size_t k = 0; k < layer->node->edge_count; k++)
+        if (k != main)
+            nn_fast_map_apply(pre, &layer->maps[k], values[edges[k].node], scratch->room, true);
 }
 
-void nn_plain_linear(const nn_plain *plain, float *scores, const float *in)
+void nn_plain_exact(const ola_function *f, float *out, const float *pre, size_t count)
 {
-    double mean[FEATURES];
-    const size_t pixels = 64; /* the last stage is 8 x 8 */
-    for (size_t c = 0; c < FEATURES; c++) {
+    if (f->kind == OLA_RELU)
+        for (size_t j = 0; j < count; j++)
+            out[j] = pre[j] < 0.0f ? 0.0f : pre[j]; /* NaN stays NaN */
+    else if (f->kind == OLA_IDENTITY)
+        memmove(out, pre, count * sizeof *out);
+    else
+        for (size_t j = 0; j < count; j++) out[j] = (float)ola_function_eval(f, (double)pre[j]);
+}
+
+float nn_plain_activate(const nn_plain *plain, size_t i, float *out, const float *pre,
+                        const nn_noise *noise)
+{
+    const plain_layer *layer = &plain->layers[i];
+    size_t count = nn_shape_values(layer->node->shape);
+    if (layer->polynomial.pitch > 0)
+        return nn_fast_activation_apply(&layer->polynomial, plain->simd, i, out, pre, count, noise);
+    nn_plain_exact(&layer->node->function, out, pre, count);
+    return 0.0f;
+}
+
+/* Scores from the means of channels. */
+static void finish_means(const nn_plain *plain, double *mean, float *scores, const float *in)
+{
+    const nn_node *node = plain->scores.node;
+    nn_shape shape = node->edges[0].map.in;
+    size_t channels = shape.channels, pixels = (size_t)shape.height * shape.width;
+    for (size_t c = 0; c < channels; c++) {
         mean[c] = 0;
-        for (size_t i = 0; i < pixels; i++) mean[c] += (double)in[i * FEATURES + c];
+        for (size_t i = 0; i < pixels; i++) mean[c] += (double)in[i * channels + c];
         mean[c] /= (double)pixels;
     }
-    for (size_t k = 0; k < plain->classes; k++) {
-        double sum = plain->fc_bias[k];
-        for (size_t c = 0; c < FEATURES; c++) sum += plain->fc_weight[k * FEATURES + c] * mean[c];
+    for (size_t k = 0; k < node->shape.channels; k++) {
+        double sum = node->bias[k];
+        for (size_t c = 0; c < channels; c++) sum += plain->scores.mean[k * channels + c] * mean[c];
         scores[k] = (float)sum;
     }
+}
+
+void nn_plain_finish(const nn_plain *plain, nn_scratch *scratch, float *scores,
+                     const float *const *values)
+{
+    const nn_node *node = plain->scores.node;
+    double sum[NN_MAX_CLASSES];
+    if (plain->scores.mean) {
+        finish_means(plain, scratch->planar, scores, values[node->edges[0].node]);
+        return;
+    }
+    for (size_t k = 0; k < node->shape.channels; k++) sum[k] = node->bias[k];
+    for (size_t k = 0; k < node->edge_count; k++) {
+        const nn_edge *edge = &node->edges[k];
+        to_planar(scratch->planar, values[edge->node], edge->map.in);
+        nn_map_add(sum, &edge->map, scratch->planar);
+    }
+    for (size_t k = 0; k < node->shape.channels; k++) scores[k] = (float)sum[k];
+}
+
+/* pre and max_w may be NULL. */
+static void run(const nn_plain *plain, nn_scratch *s, float *scores, float *max_w,
+                float *const *pre, const float *planes, const nn_noise *noise)
+{
+    float *picture = s->slot[plain->slot[0]];
+    nn_plain_channels_last(picture, planes, plain->model->graph->nodes[0].shape);
+    s->values[0] = picture;
+    for (size_t i = 0; i < plain->count; i++) {
+        float *out = s->slot[plain->slot[i + 1]], *in = pre ? pre[i] : s->pre;
+        nn_plain_pre(plain, i, s, in, s->values);
+        float most = nn_plain_activate(plain, i, out, in, noise);
+        if (max_w) max_w[i] = most;
+        s->values[i + 1] = out;
+    }
+    nn_plain_finish(plain, s, scores, s->values);
 }
 
 void nn_plain_run(const nn_plain *plain, nn_scratch *scratch, float *scores, float *max_w,
                   const float *planes, const nn_noise *noise)
 {
-    float *state = scratch->state, *middle = scratch->middle, *pre = scratch->pre;
-    float ignored = 0, *max = max_w ? max_w : &ignored;
-    size_t step = max_w ? 1 : 0;
-    nn_plain_first(plain, scratch, pre, planes);
-    max[0] = nn_plain_activate(plain, 0, state, pre, noise);
-    for (size_t k = 0; k < plain->block_count; k++) {
-        nn_plain_inside(plain, k, scratch, pre, state);
-        max[(2 * k + 1) * step] = nn_plain_activate(plain, 2 * k + 1, middle, pre, noise);
-        nn_plain_output(plain, k, scratch, pre, middle, state);
-        max[(2 * k + 2) * step] = nn_plain_activate(plain, 2 * k + 2, state, pre, noise);
-    }
-    nn_plain_linear(plain, scores, state);
+    run(plain, scratch, scores, max_w, NULL, planes, noise);
+}
+
+void nn_plain_run_keeping(const nn_plain *plain, nn_scratch *scratch, float *scores,
+                          float *const *pre, const float *planes)
+{
+    run(plain, scratch, scores, NULL, pre, planes, NULL);
 }

@@ -20,12 +20,8 @@ static double margin_of(const float *scores, size_t classes, unsigned label)
 static double run_picture(const nn_plain *plain, nn_scratch *scratch, const nn_model *model,
                           const nn_batch *batch, size_t index)
 {
-    double rgb[NN_PICTURE_VALUES];
-    float planes[NN_PICTURE_VALUES], scores[NN_MAX_CLASSES];
-    nn_batch_picture(batch, index, rgb);
-    nn_picture_normalise(rgb, rgb, model->mean, model->std);
-    for (size_t j = 0; j < NN_PICTURE_VALUES; j++) planes[j] = (float)rgb[j];
-    nn_plain_run(plain, scratch, scores, NULL, planes, NULL);
+    float scores[NN_MAX_CLASSES];
+    nn_plain_run(plain, scratch, scores, NULL, nn_plain_load(plain, scratch, batch, index), NULL);
     return margin_of(scores, model->classes, nn_batch_label(batch, index));
 }
 
@@ -34,11 +30,7 @@ static fhola_status check_labels(const nn_model *model, const nn_batch *batch)
     if (nn_batch_count(batch) == 0 || model->classes < 2)
         return fhola_fail(FHOLA_PARAM, "%zu pictures and %u classes leave nothing to predict",
                           nn_batch_count(batch), model->classes);
-    for (size_t i = 0; i < nn_batch_count(batch); i++)
-        if (nn_batch_label(batch, i) >= model->classes)
-            return fhola_fail(FHOLA_RANGE, "record %zu has label %u, the model knows 0 to %u", i,
-                              nn_batch_label(batch, i), model->classes - 1);
-    return FHOLA_OK;
+    return nn_plain_check_labels(model, batch, nn_batch_count(batch));
 }
 
 fhola_status nn_margins_create(nn_margins *margins, const nn_model *model, const nn_batch *batch)
@@ -53,7 +45,7 @@ fhola_status nn_margins_create(nn_margins *margins, const nn_model *model, const
     if (!result.margin)
         return fhola_fail(FHOLA_NOMEM, "no memory for the margins of %zu pictures", result.count);
     status = nn_plain_create(&plain, model, NULL);
-    if (status == FHOLA_OK) status = nn_scratch_create(&scratch, &threads);
+    if (status == FHOLA_OK) status = nn_scratch_create(&scratch, &threads, plain);
     if (status == FHOLA_OK) {
         NN_PARALLEL_FOR
         for (size_t i = 0; i < result.count; i++)

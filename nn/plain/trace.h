@@ -6,13 +6,14 @@
 
 #include <stddef.h>
 
+#include "nn/graph/graph.h"
 #include "nn/graph/model.h"
 #include "status.h"
 
-/* What one picture does in every layer, planar, in double precision. */
+/* What one picture does in every layer, channels first. */
 typedef struct nn_trace_layer {
-    unsigned channels, size;
-    double *x; /* channels * size * size values that go into the activation */
+    nn_shape shape;
+    double *x; /* what goes into the activation */
     double *w; /* the same, normalised: (x - centre) / half_width; NULL for the exact network */
     double *y; /* what comes out */
 } nn_trace_layer;
@@ -24,13 +25,9 @@ typedef struct nn_trace {
     double *scores;
 } nn_trace;
 
-/* plan NULL: the exact network. `values`: NN_PICTURE_VALUES normalised values, planar. */
+/* plan NULL: the exact network. `values`: the picture, normalised. */
 fhola_status nn_trace_create(nn_trace **trace, const nn_model *model, const nn_plan *plan,
                              const double *values) FHOLA_WARN_UNUSED;
 void nn_trace_free(nn_trace *trace);
-
-/* The convolution of model.h in double precision: `out` is planar, conv->out pictures of side
- * in_size / stride. */
-void nn_conv_apply(double *out, const nn_conv *conv, const double *in);
 
 #endif

@@ -9,6 +9,7 @@
 #include "nn/base/document.h"
 #include "nn/base/file.h"
 #include "nn/base/json.h"
+#include "nn/graph/graph.h"
 
 #define MAX_FILE    ((size_t)1 << 20)
 #define MAX_SECONDS 1e6
@@ -184,16 +185,34 @@ fhola_status nn_cost_find(const nn_cost_set **set, const nn_cost *cost, const ch
                       names);
 }
 
+/* The stage of node i; NN_COST_STAGES for the picture. */
+static size_t stage_of(const nn_graph *graph, size_t i)
+{
+    size_t values = nn_shape_values(graph->nodes[i].shape);
+    if (i == 0) return NN_COST_STAGES;
+    return values > 8192 ? 0 : values > 4096 ? 1 : 2;
+}
+
+size_t nn_cost_stage(const nn_model *model, size_t i)
+{
+    return stage_of(model->graph, i + 1);
+}
+
 bool nn_cost_is_first(const nn_model *model, size_t i)
 {
-    return i == 0 || (i % 2 == 1 && nn_activation_conv(model, i)->stride == 2);
+    const nn_node *node = nn_graph_layer(model->graph, i);
+    for (size_t k = 0; k < node->edge_count; k++)
+        if (stage_of(model->graph, node->edges[k].node) == nn_cost_stage(model, i)) return false;
+    return true;
 }
 
 double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree)
 {
-    unsigned channels = nn_activation_channels(model, i);
-    size_t stage = channels >= 64 ? 2 : channels / 32, k = 0;
+    size_t stage = nn_cost_stage(model, i), k = 0;
+    double ciphertexts =
+        ceil((double)nn_shape_values(nn_graph_layer(model->graph, i)->shape) / 16384);
     while (k < set->degree_count && set->degree[k] < degree) k++;
     if (k == set->degree_count) return (double)INFINITY;
-    return set->seconds[stage][k] + (nn_cost_is_first(model, i) ? set->change[stage] : 0);
+    return ciphertexts * set->seconds[stage][k] +
+           (nn_cost_is_first(model, i) ? set->change[stage] : 0);
 }

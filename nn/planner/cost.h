@@ -19,8 +19,10 @@ typedef struct nn_cost_set {
     char params[16];
     bool estimated; /* not measured */
     size_t degree_count;
-    unsigned degree[NN_COST_MAX_DEGREES];                /* rising */
-    double seconds[NN_COST_STAGES][NN_COST_MAX_DEGREES]; /* stages with 16, 32, 64 channels */
+    unsigned degree[NN_COST_MAX_DEGREES]; /* rising */
+    /* layers of 2^14, 2^13 and up to 2^12 values: the stages with 16, 32, 64 channels of a CIFAR
+     * ResNet */
+    double seconds[NN_COST_STAGES][NN_COST_MAX_DEGREES];
     /* what the first activation of a stage costs more (or less) */
     double change[NN_COST_STAGES];
     /* beside all activations: pooling and linear layer */
@@ -41,7 +43,10 @@ fhola_status nn_cost_parse(nn_cost **cost, const char *text, size_t length,
 fhola_status nn_cost_find(const nn_cost_set **set, const nn_cost *cost,
                           const char *params) FHOLA_WARN_UNUSED;
 
-/* Activation i is the first of its stage: after the first convolution, or after one of stride 2. */
+/* The stage whose times activation i has, by the number of its values. */
+size_t nn_cost_stage(const nn_model *model, size_t i);
+
+/* Activation i is the first of its stage: none of the layers it reads belongs to the same one. */
 bool nn_cost_is_first(const nn_model *model, size_t i);
 
 /* Seconds of activation i with that degree; infinite if the set cannot do it. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/graph/graph.h"
+
 #define CHOICES NN_PROFILE_DEGREES
 
 /* ---- losses ---- */
@@ -82,11 +84,13 @@ static fhola_status add_channel_errors(double loss[CHOICES], const ola_function 
     return status;
 }
 
-fhola_status nn_degrees_errors(double loss[CHOICES], const ola_function *function,
+fhola_status nn_degrees_errors(double loss[CHOICES], const nn_model *model,
                                const nn_profile_layer *layer, size_t i,
                                const nn_plan_options *options)
 {
-    ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output,
+    const ola_function *function = &nn_graph_layer(model->graph, i)->function;
+    bool output = nn_graph_is_output(model->graph, i);
+    ola_interval_rule rule = {.margin = output ? options->margin_output : options->margin_inside,
                               .floor = options->floor};
     double sum[CHOICES] = {0};
     fhola_status status = options->per_layer
@@ -135,7 +139,7 @@ static fhola_status fill(nn_degrees *d, const nn_model *model, const nn_plan_opt
         double loss[CHOICES];
         memcpy(loss, layer->sensitivity, sizeof loss);
         if (options->importance == NN_IMPORTANCE_GRADIENT)
-            status = nn_degrees_errors(loss, &model->function, layer, i, options);
+            status = nn_degrees_errors(loss, model, layer, i, options);
         for (size_t k = 0; k < d->choices && status == FHOLA_OK; k++) {
             double cost =
                 set ? nn_cost_seconds(set, model, i, d->degree[k]) : ola_depth(d->degree[k]);

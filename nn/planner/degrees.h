@@ -33,7 +33,7 @@ void nn_degrees_clear(nn_degrees *degrees);
 /* Mean square error of every degree at one activation under the options' weight, weighted over
  * channels as their importances are: the E_i(d) of the paper; `loss` gets importance times
  * error. */
-fhola_status nn_degrees_errors(double loss[NN_PROFILE_DEGREES], const ola_function *function,
+fhola_status nn_degrees_errors(double loss[NN_PROFILE_DEGREES], const nn_model *model,
                                const nn_profile_layer *layer, size_t i,
                                const nn_plan_options *options) FHOLA_WARN_UNUSED;
 

@@ -10,9 +10,7 @@
 #include "nn/plain/plain.h"
 
 #define CHUNK                64u /* pictures whose arrivals are laid out by channel at a time */
-#define MAX_CHANNELS         64u
 #define BINS                 4096u /* of a histogram that has just grown: at least half of them lie in the range */
-#define VALUES               ((size_t)NN_PLAIN_MAX_VALUES)
 #define FACTOR_ERROR         0x1p-20 /* of the factor of a composition, in units of the half-width */
 #define LARGEST_FACTOR_ERROR 0x1p-12
 #define MAX_GROWTH           32.0 /* of a layer's range behind polynomials over that of the exact network */
@@ -53,6 +51,17 @@ static fhola_status allocate_arrivals(nn_arrivals *arrivals, unsigned channels)
 
 /* ---- passage ---- */
 
+/* What a picture keeps in front of an activation: the values of nodes that are still to be read,
+ * one after the other, then, if that takes no more room than what it is made of, what goes into the
+ * activation. */
+typedef struct front {
+    size_t nodes;
+    size_t *node, *place; /* which, and where their values start */
+    bool ready;           /* what goes in is there, */
+    size_t pre;           /* here */
+    size_t values;        /* in all */
+} front;
+
 struct nn_passage {
     const nn_model *model;
     nn_plain *exact, *approximate;
@@ -60,37 +69,120 @@ struct nn_passage {
     size_t threads;
     size_t calibration, all; /* pictures: calibration first, then held out */
     bool conditional;
-    /* all * VALUES: input of the block, or in front of its last activation what goes into that
-     * (polynomial network) */
-    float *state;
-    float *exact_state; /* calibration * VALUES: the same of the exact network */
-    float *arriving;    /* CHUNK * VALUES: by channel, then picture, then pixel */
+    size_t layers;
+    front *fronts;      /* layers + 1; the last one in front of the scores */
+    size_t at;          /* the front of all pictures */
+    size_t values;      /* of the largest front */
+    size_t largest;     /* node */
+    float *state;       /* all * values, of the polynomial network */
+    float *exact_state; /* calibration * values, of the exact network */
+    float *arriving;    /* CHUNK * largest: by channel, then picture, then pixel */
     float *targets;     /* the same, of the exact network's activation outputs */
 };
 
+/* Values of the nodes that only node i reads from here on. */
+static size_t dying_values(const nn_graph *graph, const size_t *last, size_t i)
+{
+    size_t sum = 0;
+    for (size_t j = 0; j < i; j++)
+        if (last[j] == i) sum += nn_shape_values(graph->nodes[j].shape);
+    return sum;
+}
+
+/* The front of node i, which is layer i - 1 or the scores. */
+static fhola_status make_front(front *f, const nn_graph *graph, const size_t *last, size_t i)
+{
+    size_t own = nn_shape_values(graph->nodes[i].shape);
+    f->node = malloc(2 * i * sizeof *f->node);
+    if (!f->node) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    f->place = f->node + i;
+    f->ready = i + 1 < graph->count && own <= dying_values(graph, last, i);
+    if (i == 1) f->ready = true;
+    for (size_t j = 0; j < i; j++) {
+        if (last[j] < i || (f->ready && last[j] == i)) continue;
+        f->node[f->nodes] = j;
+        f->place[f->nodes++] = f->values;
+        f->values += nn_shape_values(graph->nodes[j].shape);
+    }
+    f->pre = f->values;
+    if (f->ready) f->values += own;
+    return FHOLA_OK;
+}
+
+static fhola_status make_fronts(nn_passage *p)
+{
+    const nn_graph *graph = p->model->graph;
+    size_t *last = malloc(graph->count * sizeof *last);
+    p->fronts = calloc(p->layers + 1, sizeof *p->fronts);
+    fhola_status status =
+        last && p->fronts ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    if (status == FHOLA_OK) nn_graph_last_readers(graph, last);
+    for (size_t i = 0; i <= p->layers && status == FHOLA_OK; i++) {
+        size_t values = nn_shape_values(graph->nodes[i].shape);
+        status = make_front(&p->fronts[i], graph, last, i + 1);
+        if (p->fronts[i].values > p->values) p->values = p->fronts[i].values;
+        if (values > p->largest) p->largest = values;
+    }
+    free(last);
+    return status;
+}
+
+/* Points to what the picture keeps. */
+static void find_values(const nn_passage *p, nn_scratch *scratch, const float *state)
+{
+    const front *f = &p->fronts[p->at];
+    for (size_t k = 0; k < f->nodes; k++) scratch->values[f->node[k]] = state + f->place[k];
+}
+
+/* What goes into the activation for one picture of one network. */
+static const float *going_in(const nn_passage *p, const nn_plain *plain, nn_scratch *scratch,
+                             const float *state)
+{
+    if (p->fronts[p->at].ready) return state + p->fronts[p->at].pre;
+    find_values(p, scratch, state);
+    nn_plain_pre(plain, p->at, scratch, scratch->pre, scratch->values);
+    return scratch->pre;
+}
+
+/* Writes the front behind node `made`, whose values are scratch->values[made], to `next`. */
+static void keep(const nn_passage *p, const nn_plain *plain, nn_scratch *scratch, float *next,
+                 size_t made)
+{
+    const nn_graph *graph = p->model->graph;
+    const front *f = &p->fronts[made];
+    for (size_t k = 0; k < f->nodes; k++)
+        memcpy(next + f->place[k], scratch->values[f->node[k]],
+               nn_shape_values(graph->nodes[f->node[k]].shape) * sizeof *next);
+    if (!f->ready) return;
+    nn_plain_pre(plain, made, scratch, scratch->pre, scratch->values);
+    memcpy(next + f->pre, scratch->pre,
+           nn_shape_values(graph->nodes[made + 1].shape) * sizeof *next);
+}
+
 static void start_picture(nn_passage *p, const nn_batch *batch, size_t from, size_t to)
 {
-    double rgb[NN_PICTURE_VALUES];
-    float planes[NN_PICTURE_VALUES];
-    nn_batch_picture(batch, from, rgb);
-    nn_picture_normalise(rgb, rgb, p->model->mean, p->model->std);
-    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) planes[i] = (float)rgb[i];
-    nn_plain_first(p->exact, &p->scratch[nn_thread_index()], p->state + to * VALUES, planes);
+    nn_scratch *scratch = &p->scratch[nn_thread_index()];
+    const float *planes = nn_plain_load(p->exact, scratch, batch, from);
+    nn_plain_channels_last(scratch->out, planes, p->model->graph->nodes[0].shape);
+    scratch->values[0] = scratch->out;
+    keep(p, p->exact, scratch, p->state + to * p->values, 0);
     if (p->conditional && to < p->calibration)
-        memcpy(p->exact_state + to * VALUES, p->state + to * VALUES, VALUES * sizeof *p->state);
+        memcpy(p->exact_state + to * p->values, p->state + to * p->values,
+               p->values * sizeof *p->state);
 }
 
 static fhola_status allocate_passage(nn_passage *p)
 {
     fhola_status status = nn_plain_create(&p->exact, p->model, NULL);
     if (status == FHOLA_OK) status = nn_plain_create(&p->approximate, p->model, NULL);
-    if (status == FHOLA_OK) status = nn_scratch_create(&p->scratch, &p->threads);
+    if (status == FHOLA_OK) status = nn_scratch_create(&p->scratch, &p->threads, p->exact);
+    if (status == FHOLA_OK) status = make_fronts(p);
     if (status != FHOLA_OK) return status;
-    p->state = malloc(p->all * VALUES * sizeof *p->state);
+    p->state = malloc(p->all * p->values * sizeof *p->state);
     p->exact_state =
-        malloc((p->conditional ? p->calibration : 1) * VALUES * sizeof *p->exact_state);
-    p->arriving = malloc(CHUNK * VALUES * sizeof *p->arriving);
-    p->targets = malloc(CHUNK * VALUES * sizeof *p->targets);
+        malloc((p->conditional ? p->calibration : 1) * p->values * sizeof *p->exact_state);
+    p->arriving = malloc(CHUNK * p->largest * sizeof *p->arriving);
+    p->targets = malloc(CHUNK * p->largest * sizeof *p->targets);
     if (!p->state || !p->exact_state || !p->arriving || !p->targets)
         return fhola_fail(FHOLA_NOMEM, "no memory for the activations of %zu pictures", p->all);
     return FHOLA_OK;
@@ -100,13 +192,17 @@ fhola_status nn_passage_create(nn_passage **passage, const nn_model *model,
                                const nn_batch *calibration, size_t calibration_count,
                                const nn_batch *held_out, size_t held_count, bool conditional)
 {
+    fhola_status status = nn_plain_check_pictures(model, calibration);
+    if (status == FHOLA_OK && held_count > 0) status = nn_plain_check_pictures(model, held_out);
+    if (status != FHOLA_OK) return status;
     nn_passage *p = calloc(1, sizeof *p);
     if (!p) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
     p->model = model;
     p->conditional = conditional;
     p->calibration = calibration_count;
     p->all = calibration_count + held_count;
-    fhola_status status = allocate_passage(p);
+    p->layers = nn_graph_layers(model->graph);
+    status = allocate_passage(p);
     if (status != FHOLA_OK) {
         nn_passage_free(p);
         return status;
@@ -126,6 +222,8 @@ void nn_passage_free(nn_passage *p)
     nn_plain_free(p->exact);
     nn_plain_free(p->approximate);
     nn_scratch_free(p->scratch, p->threads);
+    for (size_t i = 0; p->fronts && i <= p->layers; i++) free(p->fronts[i].node);
+    free(p->fronts);
     free(p->state);
     free(p->exact_state);
     free(p->arriving);
@@ -135,20 +233,11 @@ void nn_passage_free(nn_passage *p)
 
 void nn_passage_copy(nn_passage *to, const nn_passage *from)
 {
-    memcpy(to->state, from->state, from->all * VALUES * sizeof *to->state);
+    to->at = from->at;
+    memcpy(to->state, from->state, from->all * from->values * sizeof *to->state);
     if (from->conditional)
         memcpy(to->exact_state, from->exact_state,
-               from->calibration * VALUES * sizeof *to->exact_state);
-}
-
-/* What goes into activation i for one picture of one network: stored already in front of a block's
- * end, computed inside of it. */
-static const float *going_in(const nn_plain *plain, size_t i, nn_scratch *scratch,
-                             const float *state)
-{
-    if (i % 2 == 0) return state;
-    nn_plain_inside(plain, i / 2, scratch, scratch->pre, state);
-    return scratch->pre;
+               from->calibration * from->values * sizeof *to->exact_state);
 }
 
 /* Channels-last to one run of pixels per channel, `stride` apart. */
@@ -158,16 +247,15 @@ static void spread(float *out, size_t stride, const float *in, size_t pixels, si
         for (size_t j = 0; j < pixels; j++) out[c * stride + j] = in[j * channels + c];
 }
 
-static void load_picture(nn_passage *p, size_t i, size_t picture, size_t slot, size_t pixels,
-                         size_t channels)
+static void load_picture(nn_passage *p, size_t picture, size_t slot, size_t pixels, size_t channels)
 {
     nn_scratch *scratch = &p->scratch[nn_thread_index()];
     float *to = p->arriving + slot * pixels, *target = p->targets + slot * pixels;
     size_t stride = CHUNK * pixels;
-    spread(to, stride, going_in(p->approximate, i, scratch, p->state + picture * VALUES), pixels,
+    spread(to, stride, going_in(p, p->approximate, scratch, p->state + picture * p->values), pixels,
            channels);
     if (p->conditional && picture < p->calibration)
-        spread(target, stride, going_in(p->exact, i, scratch, p->exact_state + picture * VALUES),
+        spread(target, stride, going_in(p, p->exact, scratch, p->exact_state + picture * p->values),
                pixels, channels);
 }
 
@@ -213,39 +301,45 @@ static bool add_held_out(nn_arrivals *arrivals, const nn_passage *p, unsigned ch
     return all_finite(x, pictures * pixels);
 }
 
-/* Pictures first to end - 1, at most CHUNK, all calibration or all held out. */
-static fhola_status add_chunk(nn_arrivals *arrivals, nn_passage *p, size_t i, size_t first,
+/* Pictures first to end - 1, at most CHUNK, all calibration or all held out. `fine` has room for
+ * all channels. */
+static fhola_status add_chunk(nn_arrivals *arrivals, nn_passage *p, bool *fine, size_t first,
                               size_t end)
 {
-    size_t side = nn_activation_size(p->model, i), pixels = side * side;
-    bool fine[MAX_CHANNELS];
+    const nn_node *node = nn_graph_layer(p->model->graph, p->at);
+    size_t pixels = (size_t)node->shape.height * node->shape.width;
     NN_PARALLEL_FOR
     for (size_t picture = first; picture < end; picture++)
-        load_picture(p, i, picture, picture - first, pixels, arrivals->channels);
+        load_picture(p, picture, picture - first, pixels, arrivals->channels);
     NN_PARALLEL_FOR
     for (unsigned c = 0; c < arrivals->channels; c++)
         fine[c] = first < p->calibration ? add_channel(arrivals, p, c, end - first, pixels)
                                          : add_held_out(arrivals, p, c, end - first, pixels);
     for (unsigned c = 0; c < arrivals->channels; c++)
         if (!fine[c])
-            return fhola_fail(
-                FHOLA_RANGE,
-                "activation %zu, channel %u: values of pictures %zu to %zu are not finite", i, c,
-                first, end - 1);
+            return fhola_fail(FHOLA_RANGE,
+                              "activation %zu (%s), channel %u: values of pictures %zu to %zu are "
+                              "not finite",
+                              p->at, node->name, c, first, end - 1);
     return FHOLA_OK;
 }
 
 fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *p, size_t i)
 {
+    const nn_node *node = nn_graph_layer(p->model->graph, i);
     nn_arrivals result;
-    fhola_status status = allocate_arrivals(&result, nn_activation_channels(p->model, i));
-    result.function = &p->model->function;
+    fhola_status status = allocate_arrivals(&result, node->shape.channels);
+    bool *fine = malloc(node->shape.channels * sizeof *fine);
+    if (status == FHOLA_OK && !fine) status = fhola_fail(FHOLA_NOMEM, "no memory for arrivals");
+    result.function = &node->function;
+    result.output = nn_graph_is_output(p->model->graph, i);
     for (size_t first = 0; first < p->all && status == FHOLA_OK;) {
         size_t limit = first < p->calibration ? p->calibration : p->all;
         size_t end = limit - first < CHUNK ? limit : first + CHUNK;
-        status = add_chunk(&result, p, i, first, end);
+        status = add_chunk(&result, p, fine, first, end);
         first = end;
     }
+    free(fine);
     if (status != FHOLA_OK) {
         nn_arrivals_clear(&result);
         return status;
@@ -254,43 +348,48 @@ fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *p, size_t i)
     return FHOLA_OK;
 }
 
-static void advance_picture(const nn_plain *plain, nn_scratch *scratch, size_t i, float *state,
-                            size_t values)
+/* `next`: room for a front. */
+static void advance_picture(const nn_passage *p, const nn_plain *plain, nn_scratch *scratch,
+                            float *state, float *next)
 {
-    if (i % 2 == 0) {
-        nn_plain_activate(plain, i, state, state, NULL);
-        return;
-    }
-    nn_plain_inside(plain, i / 2, scratch, scratch->pre, state);
-    nn_plain_activate(plain, i, scratch->middle, scratch->pre, NULL);
-    nn_plain_output(plain, i / 2, scratch, scratch->pre, scratch->middle, state);
-    memcpy(state, scratch->pre, values * sizeof *state);
+    const float *pre = going_in(p, plain, scratch, state);
+    nn_plain_activate(plain, p->at, scratch->out, pre, NULL);
+    find_values(p, scratch, state);
+    scratch->values[p->at + 1] = scratch->out;
+    keep(p, plain, scratch, next, p->at + 1);
+    memcpy(state, next, p->fronts[p->at + 1].values * sizeof *state);
 }
 
 fhola_status nn_passage_advance(nn_passage *p, size_t i, const nn_activation *activation,
                                 double eps)
 {
-    size_t side = nn_activation_size(p->model, i),
-           values = side * side * nn_activation_channels(p->model, i);
     fhola_status status =
         nn_plain_set_activation(p->approximate, i, p->conditional ? activation : NULL, eps);
     if (status != FHOLA_OK) return status;
+    float *next = malloc(p->threads * p->values * sizeof *next);
+    if (!next) return fhola_fail(FHOLA_NOMEM, "no memory for %zu threads", p->threads);
     NN_PARALLEL_FOR
     for (size_t picture = 0; picture < p->all; picture++) {
         nn_scratch *scratch = &p->scratch[nn_thread_index()];
-        advance_picture(p->approximate, scratch, i, p->state + picture * VALUES, values);
+        float *room = next + nn_thread_index() * p->values;
+        advance_picture(p, p->approximate, scratch, p->state + picture * p->values, room);
         if (p->conditional && picture < p->calibration)
-            advance_picture(p->exact, scratch, i, p->exact_state + picture * VALUES, values);
+            advance_picture(p, p->exact, scratch, p->exact_state + picture * p->values, room);
     }
+    free(next);
+    p->at++;
     return FHOLA_OK;
 }
 
 void nn_passage_scores(float *scores, nn_passage *p)
 {
     NN_PARALLEL_FOR
-    for (size_t picture = 0; picture < p->all; picture++)
-        nn_plain_linear(p->approximate, scores + picture * p->model->classes,
-                        p->state + picture * VALUES);
+    for (size_t picture = 0; picture < p->all; picture++) {
+        nn_scratch *scratch = &p->scratch[nn_thread_index()];
+        find_values(p, scratch, p->state + picture * p->values);
+        nn_plain_finish(p->approximate, scratch, scores + picture * p->model->classes,
+                        scratch->values);
+    }
 }
 
 /* ---- fitting ---- */
@@ -353,7 +452,7 @@ static fhola_status select_observed(ola_interval *intervals, const nn_arrivals *
 static fhola_status select_intervals(ola_interval *intervals, double *max_w, const nn_arrivals *a,
                                      size_t i, const nn_plan_options *options)
 {
-    ola_interval_rule rule = {.margin = i % 2 ? options->margin_inside : options->margin_output,
+    ola_interval_rule rule = {.margin = a->output ? options->margin_output : options->margin_inside,
                               .floor = options->floor,
                               .symmetric = options->sign != NULL};
     fhola_status status = options->unguarded ? FHOLA_OK : check_growth(a, i);
@@ -474,19 +573,22 @@ static fhola_status fit_composition(nn_plan *plan, size_t i, const ola_interval 
 static fhola_status fit_each_channel(nn_activation *a, size_t i, const nn_arrivals *arrivals,
                                      const ola_interval *intervals, const nn_plan_options *options)
 {
-    bool fine[MAX_CHANNELS];
+    bool *fine = malloc(arrivals->channels * sizeof *fine);
+    if (!fine) return fhola_fail(FHOLA_NOMEM, "no memory for %u channels", arrivals->channels);
     NN_PARALLEL_FOR
     for (unsigned c = 0; c < arrivals->channels; c++)
         fine[c] = fit_channels(a, c, c + 1, arrivals->function, &arrivals->histograms[c],
                                &intervals[c], options) == FHOLA_OK;
-    for (unsigned c = 0; c < arrivals->channels; c++) {
+    fhola_status status = FHOLA_OK;
+    for (unsigned c = 0; c < arrivals->channels && status == FHOLA_OK; c++) {
         if (fine[c]) continue;
-        fhola_status status = fit_channels(a, c, c + 1, arrivals->function,
-                                           &arrivals->histograms[c], &intervals[c], options);
+        status = fit_channels(a, c, c + 1, arrivals->function, &arrivals->histograms[c],
+                              &intervals[c], options);
         if (status != FHOLA_OK)
-            return fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
+            status = fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
     }
-    return FHOLA_OK;
+    free(fine);
+    return status;
 }
 
 fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arrivals,

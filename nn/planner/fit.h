@@ -14,7 +14,8 @@
 /* What arrives at one activation. Arrays have one entry per channel. */
 typedef struct nn_arrivals {
     unsigned channels;
-    const ola_function *function; /* the model's */
+    bool output;                  /* of a block: see nn_graph_is_output */
+    const ola_function *function; /* the layer's */
     /* of the calibration pictures; the target is the exact network's activation */
     ola_histogram *histograms;
     /* of the calibration pictures, polynomial and exact network together */
@@ -32,8 +33,9 @@ void nn_arrivals_clear(nn_arrivals *arrivals);
 typedef struct nn_passage nn_passage;
 
 /* Starts in front of activation 0, with the first pictures of each batch. `conditional` false: only
- * one network, whose activations stay exact. FHOLA_NOMEM: pictures take 64 KiB each, calibration
- * pictures twice that if `conditional`. held_out may be NULL. */
+ * one network, whose activations stay exact. FHOLA_NOMEM: a picture takes what
+ * its largest few live tensors do (64 KiB in a CIFAR ResNet), calibration pictures twice that if
+ * `conditional`. held_out may be NULL. FHOLA_PARAM: pictures of another shape. */
 fhola_status nn_passage_create(nn_passage **passage, const nn_model *model,
                                const nn_batch *calibration, size_t calibration_count,
                                const nn_batch *held_out, size_t held_count,

@@ -9,12 +9,12 @@
 #include "nn/base/document.h"
 #include "nn/base/file.h"
 #include "nn/base/json.h"
+#include "nn/graph/graph.h"
 #include "ola/ola.h"
 
-#define FORMAT_VERSION  1u
-#define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
-#define MAX_CHANNELS    64u
-#define MAX_EPS         0.25
+#define FORMAT_VERSION 1u
+#define MAX_CHANNELS   65536u
+#define MAX_EPS        0.25
 
 /* ---- memory ---- */
 
@@ -372,7 +372,7 @@ static fhola_status parse_outline(nn_plan **plan, const nn_json *root, const cha
     if (!eps || eps->type != NN_JSON_NUMBER || !(eps->number >= 0 && eps->number <= MAX_EPS))
         return nn_json_reject(eps, root, name, "\"eps\" must be a number in [0, 0.25]");
     if (!activations || activations->type != NN_JSON_ARRAY || activations->count == 0 ||
-        activations->count > MAX_ACTIVATIONS)
+        activations->count > NN_GRAPH_MAX_NODES)
         return nn_json_reject(activations, root, name,
                               "\"activations\" must be an array of the activations");
     *plan = allocate_plan(activations->count);

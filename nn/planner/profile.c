@@ -9,16 +9,16 @@
 #include "nn/base/file.h"
 #include "nn/base/json.h"
 #include "nn/base/parallel.h"
+#include "nn/graph/graph.h"
 #include "nn/nn.h"
 #include "nn/plain/gradient.h"
 #include "nn/plain/plain.h"
 #include "nn/plain/predict.h"
 #include "nn/planner/fit.h"
 
-#define FORMAT_VERSION  2u
-#define MAX_ACTIVATIONS (6u * NN_MAX_BLOCKS_PER_STAGE + 1u)
-#define MAX_CHANNELS    64u
-#define DEGREES         NN_PROFILE_DEGREES
+#define FORMAT_VERSION 2u
+#define MAX_CHANNELS   65536u
+#define DEGREES        NN_PROFILE_DEGREES
 #define GRADIENT_SHARE                                                                             \
     5u /* gradients are taken of so many times the pictures that measure sensitivities */
 
@@ -211,13 +211,9 @@ static void score_pictures(const trial *t, const nn_plain *plain, float *scores)
 {
     NN_PARALLEL_FOR
     for (size_t i = 0; i < t->pictures; i++) {
-        double rgb[NN_PICTURE_VALUES];
-        float planes[NN_PICTURE_VALUES];
-        nn_batch_picture(t->batch, i, rgb);
-        nn_picture_normalise(rgb, rgb, t->model->mean, t->model->std);
-        for (size_t j = 0; j < NN_PICTURE_VALUES; j++) planes[j] = (float)rgb[j];
-        nn_plain_run(plain, &t->scratch[nn_thread_index()], scores + i * t->model->classes, NULL,
-                     planes, NULL);
+        nn_scratch *scratch = &t->scratch[nn_thread_index()];
+        nn_plain_run(plain, scratch, scores + i * t->model->classes, NULL,
+                     nn_plain_load(plain, scratch, t->batch, i), NULL);
     }
 }
 
@@ -235,13 +231,18 @@ static fhola_status try_layer(nn_profile_layer *layer, const trial *t, nn_plain 
     return nn_plain_set_activation(plain, i, NULL, 0);
 }
 
-static fhola_status measure_sensitivities(nn_profile *profile, const trial *t,
+static fhola_status measure_sensitivities(nn_profile *profile, trial *t,
                                           nn_plan *const plans[DEGREES], nn_progress progress,
                                           void *user)
 {
     nn_plain *plain;
     fhola_status status = nn_plain_create(&plain, t->model, NULL);
     if (status != FHOLA_OK) return status;
+    status = nn_scratch_create(&t->scratch, &t->threads, plain);
+    if (status != FHOLA_OK) {
+        nn_plain_free(plain);
+        return status;
+    }
     score_pictures(t, plain, t->exact_scores);
     for (size_t i = 0; i < profile->count && status == FHOLA_OK; i++) {
         status = try_layer(&profile->layers[i], t, plain, i, plans);
@@ -271,7 +272,6 @@ static fhola_status measure(nn_profile *profile, nn_plan *plans[DEGREES], trial 
     if (!t->exact_scores || !t->scores)
         return fhola_fail(FHOLA_NOMEM, "no memory for the scores of %zu pictures", t->pictures);
     fhola_status status = create_plans(plans, t->model, options->eps);
-    if (status == FHOLA_OK) status = nn_scratch_create(&t->scratch, &t->threads);
     if (status == FHOLA_OK)
         status = observe(profile, plans, t->model, t->batch, options, progress, user);
     if (status == FHOLA_OK)
@@ -471,7 +471,7 @@ static fhola_status parse_outline(nn_profile **profile, const nn_json *root, con
                               "\"score_square\" must be a number of at least 0");
     score_square = square_value->number;
     if (!activations || activations->type != NN_JSON_ARRAY || activations->count == 0 ||
-        activations->count > MAX_ACTIVATIONS)
+        activations->count > NN_GRAPH_MAX_NODES)
         return nn_json_reject(activations, root, name,
                               "\"activations\" must be an array of the activations");
     *profile = allocate_profile(activations->count);

@@ -7,6 +7,7 @@
 
 #include "nn/base/file.h"
 #include "nn/base/json.h"
+#include "nn/graph/graph.h"
 #include "nn/graph/model_io.h"
 #include "nn/nn.h"
 #include "nn/plain/predict.h"
@@ -120,10 +121,11 @@ static void write_head(const report *r)
     add(r, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
            "name=\"viewport\" content=\"width=device-width, "
            "initial-scale=1\">\n");
-    nn_text_format(r->out, "<title>Plan for ResNet-%u</title>\n", r->model->depth);
+    char network[40] = "a network";
+    if (r->model->depth > 0) snprintf(network, sizeof network, "ResNet-%u", r->model->depth);
+    nn_text_format(r->out, "<title>Plan for %s</title>\n", network);
     add(r, style);
-    nn_text_format(r->out, "</head><body><main>\n<h1>Polynomials for ResNet-%u</h1>\n",
-                   r->model->depth);
+    nn_text_format(r->out, "</head><body><main>\n<h1>Polynomials for %s</h1>\n", network);
     nn_text_format(r->out, "<p>%zu activations, weights %016llx, %s, sine of the bootstrap: eps = ",
                    r->plan->count, (unsigned long long)r->model->hash,
                    r->options->per_layer ? "one polynomial per layer"
@@ -252,14 +254,17 @@ static void write_frontier(const report *r)
 
 /* ---- per activation ---- */
 
+/* A layer's name may be anything; it is cut where it would not fit. */
 static void place_name(char *name, size_t room, const report *r, size_t i)
 {
-    const char *where = i == 0 ? "first convolution" : i % 2 ? "inside block" : "after block";
-    if (i == 0)
-        snprintf(name, room, "%s, %u channels", where, nn_activation_channels(r->model, i));
-    else
-        snprintf(name, room, "%s %zu, %u channels", where, (i - 1) / 2 + 1,
-                 nn_activation_channels(r->model, i));
+    const nn_node *node = nn_graph_layer(r->model->graph, i);
+    snprintf(name, room, "%.48s%s, %u channels", node->name,
+             node->function.kind == OLA_IDENTITY ? " (linear)" : "", node->shape.channels);
+}
+
+static const char *bar_class(const report *r, size_t i)
+{
+    return nn_graph_is_output(r->model->graph, i) ? "fa" : "fc";
 }
 
 static nn_plot activation_plot(const report *r, double y_min, double y_max)
@@ -284,8 +289,8 @@ static void write_degrees(const report *r)
            "number is the degree.</p>\n<div "
            "class=\"card\" "
            "id=\"degrees\">\n<div>");
-    key(r, "a", "after the first convolution and after blocks");
-    key(r, "c", "inside blocks");
+    key(r, "a", "read by several layers, or a sum");
+    key(r, "c", "other layers");
     add(r, "</div>\n");
     nn_svg_begin(r->out, 1070, 250, "Degree of every activation");
     nn_plot_axes(&p, "activation", "levels");
@@ -294,7 +299,7 @@ static void write_degrees(const report *r)
         place_name(place, sizeof place, r, i);
         snprintf(number, sizeof number, "%u", r->degrees[i]);
         snprintf(title, sizeof title, "activation %zu, %s: degree %u", i, place, r->degrees[i]);
-        nn_plot_bar(&p, i % 2 ? "fc" : "fa", (double)i, 0.7, ola_depth(r->degrees[i]), title);
+        nn_plot_bar(&p, bar_class(r, i), (double)i, 0.7, ola_depth(r->degrees[i]), title);
         nn_svg_text(r->out, nn_plot_x(&p, (double)i), nn_plot_y(&p, ola_depth(r->degrees[i])) - 5,
                     "label mid", number);
     }
@@ -317,7 +322,7 @@ static void write_ranges(const report *r)
         double w = r->plan->activations[i].max_w;
         place_name(place, sizeof place, r, i);
         snprintf(title, sizeof title, "activation %zu, %s: %s", i, place, nn_fixed(number, w, 3));
-        nn_plot_bar(&p, i % 2 ? "fc" : "fa", (double)i, 0.7, w, title);
+        nn_plot_bar(&p, bar_class(r, i), (double)i, 0.7, w, title);
     }
     nn_plot_level(&p, "limit", 1, "edge of the interval");
     nn_plot_level(&p, "dash", r->options->limit_w, NULL);
@@ -331,7 +336,7 @@ static fhola_status importance_at_7(double *measured, double *gradient, const re
     for (size_t i = 0; i < r->profile->count; i++) {
         double loss[NN_PROFILE_DEGREES];
         fhola_status status =
-            nn_degrees_errors(loss, &r->model->function, &r->profile->layers[i], i, r->options);
+            nn_degrees_errors(loss, r->model, &r->profile->layers[i], i, r->options);
         if (status != FHOLA_OK) return status;
         measured[i] = r->profile->layers[i].sensitivity[1];
         gradient[i] = r->profile->score_square > 0 ? loss[1] / r->profile->score_square : 0;
@@ -398,7 +403,7 @@ static fhola_status measure_channel(ola_fit_result *result, const report *r, siz
     ola_histogram histogram;
     fhola_status status = nn_profile_histogram(&histogram, &r->profile->layers[i], channel);
     if (status != FHOLA_OK) return status;
-    ola_problem problem = {.function = r->model->function,
+    ola_problem problem = {.function = nn_graph_layer(r->model->graph, i)->function,
                            .interval = {a->centre[channel], a->half_width[channel]},
                            .eps = r->plan->eps,
                            .weight = OLA_WEIGHT_EMPIRICAL,
@@ -450,13 +455,14 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
     const nn_activation *a = &r->plan->activations[i];
     double x[CURVE], y[CURVE], target[CURVE], error[CURVE], coeff[NN_MAX_DEGREE + 1],
         largest = 1e-9, low = 0;
+    const ola_function *f = &nn_graph_layer(r->model->graph, i)->function;
     char place[80];
     coefficients(coeff, a, channel);
     for (size_t k = 0; k < CURVE; k++) {
         double w = 2 * (double)k / (CURVE - 1) - 1;
         x[k] = a->centre[channel] + a->half_width[channel] * w;
         y[k] = ola_chebyshev_eval(coeff, a->degree, ola_variable(r->plan->eps, w));
-        target[k] = ola_function_eval(&r->model->function, x[k]);
+        target[k] = ola_function_eval(f, x[k]);
         error[k] = y[k] - target[k];
         largest = fmax(largest, fabs(error[k]));
         low = fmin(low, y[k]);
@@ -476,10 +482,9 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
     e.y_min = -largest;
     e.y_max = largest;
     place_name(place, sizeof place, r, i);
-    nn_text_format(
-        r->out,
-        "<div class=\"card fit\"><h3>%zu: degree %u</h3><small>%s; channel %u shown</small>\n", i,
-        a->degree, place, channel);
+    nn_text_format(r->out, "<div class=\"card fit\"><h3>%zu: degree %u</h3><small>", i, a->degree);
+    nn_html_text(r->out, place);
+    nn_text_format(r->out, "; channel %u shown</small>\n", channel);
     nn_svg_begin(r->out, 250, 212, "Polynomial over its histogram");
     plot_histogram(&p, &r->profile->layers[i], channel);
     nn_plot_axes(&p, NULL, NULL);
@@ -501,11 +506,10 @@ static void write_fit(const report *r, size_t i, unsigned channel, const ola_fit
 
 static fhola_status write_fits(const report *r)
 {
-    const char *f = ola_function_title(&r->model->function);
     add(r, "<h2>Fits</h2>\n<p>Of each activation the channel whose error counts most. Grey: how "
            "often a value arrives in the exact "
            "network. ");
-    nn_text_format(r->out, "Thin: %s. Below: polynomial minus %s. ", f, f);
+    add(r, "Thin: the activation function. Below: polynomial minus that. ");
     add(r, "A polynomial that aims at the exact network's output given what arrives behind other "
            "polynomials keeps some distance from "
            "it on purpose.</p>\n<div class=\"fits\" id=\"fits\">\n");
