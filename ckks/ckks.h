@@ -596,7 +596,7 @@ double ckks_cost_predict(const ckks_cost *cost, const ckks_work *work, ckks_cost
 
 /* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to
  * sigma^-1(s). 3: primes share limbs. */
-#define CKKS_FILE_VERSION 3u
+#define CKKS_FILE_VERSION 4u
 
 typedef enum ckks_file_kind {
     CKKS_FILE_ANY = 0, /* only as an expectation */

@@ -539,34 +539,39 @@ typedef struct nn_network nn_network;
 typedef struct nn_client nn_client;
 
 /* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer
- * refuses. The parameters need bootstrapping, at least 2^14 slots, and one residual level more than
- * the deepest polynomial; the plan's eps must be theirs. FHOLA_PARAM says which of these fails, or
- * where the plan does not fit the model. Model and plan may be released afterwards; the context
- * must outlive the network. */
+ * refuses. The parameters need bootstrapping, as many slots as the largest layer takes (at most
+ * 2^14, which is also the most values a tensor may have), and one residual level more than the
+ * deepest polynomial; the plan's eps must be theirs. FHOLA_PARAM says which of these fails, for
+ * which layer, or where the plan does not fit the model. Model and plan may be released afterwards;
+ * the context must outlive the network. */
 FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context,
                                                  ckks_workspace *workspace, const nn_model *model,
                                                  const nn_plan *plan, int encode);
 void nn_network_destroy(nn_network *network);
-size_t nn_network_layers(const nn_network *network); /* activations */
+size_t nn_network_layers(const nn_network *network); /* bootstraps, of a picture */
 size_t nn_network_bytes(const nn_network *network);  /* of memory for encoded weights */
 const ckks_key_list *nn_network_keys(const nn_network *network);
 const nn_client *nn_network_client(const nn_network *network); /* lives as long as the network */
 
-/* Per linear layer: how the encrypted matrix is split. */
+/* What is in front of layer `layer` (layer = nn_network_layers: of the scores): its name, the number
+ * of values it is bootstrapped with, and the number of earlier layers whose values it adds up. */
+const char *nn_network_layer_name(const nn_network *network, size_t layer);
+size_t nn_network_layer_slots(const nn_network *network, size_t layer);
+size_t nn_network_edges(const nn_network *network, size_t layer);
+/* How the matrix of one of these is split. One diagonal without rotations is a factor, not counted
+ * in bytes. */
 typedef struct nn_linear_cost {
     size_t diagonals; /* plaintext products, each with a vector of `period` values */
     size_t period;
-    unsigned babies, giants; /* rotations: of the input, of partial sums */
-    size_t bytes;            /* encoded */
+    unsigned babies, giants, folds; /* rotations: of the input, of partial sums, of the result */
+    size_t bytes;                   /* encoded */
 } nn_linear_cost;
-/* The convolution in front of activation `layer` (layer = nn_network_layers: pooling and linear
- * layer), and with `shortcut` nonzero the stage change applied with it. All zeros where there is
- * none. */
-nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, int shortcut);
+nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, size_t edge);
 
-/* Slot values of a picture (as from nn_picture_read): the network's input, nn_client_input_values()
- * of them. */
-void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *rgb);
+/* Slot values of a picture (one in [0, 1] for every value of the shape, in row order, as from
+ * nn_picture_read): the network's input, nn_client_input_values() of them. */
+void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *picture);
+nn_shape nn_client_shape(const nn_client *client);
 size_t nn_client_input_values(const nn_client *client);
 size_t nn_client_classes(const nn_client *client);
 const char *nn_client_class(const nn_client *client, size_t index);
@@ -575,7 +580,7 @@ const ckks_key_list *nn_client_keys(const nn_client *client);
 /* RANGE: a value of the picture is outside [0, 1]; the bootstraps behind would be out of range. */
 FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context,
                                                   ckks_workspace *workspace, ckks_ciphertext *out,
-                                                  const nn_client *client, const double *rgb,
+                                                  const nn_client *client, const double *picture,
                                                   const ckks_secret_key *secret, ckks_rng *rng);
 /* Decrypts a result: one score per class, the mean over all copies of it in the slots. LEVEL: not
  * on the primes of a result. SCALE: not the scale that follows from the parameters, within 2^-30.
@@ -618,7 +623,8 @@ typedef struct nn_infer_hooks {
     /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION
      * of every layer, NN_STEP_SCORES. An error stops. */
     fhola_status (*observe)(void *user, size_t layer, nn_step step, const ckks_ciphertext *value);
-    /* nn_network_layers + 1 of them (the last: pooling and linear layer), overwritten */
+    /* nn_network_layers + 1 of them (the last: of the scores), overwritten. What is done with a
+     * layer's values counts for the one after it. */
     nn_stage_times *times;
 } nn_infer_hooks;
 

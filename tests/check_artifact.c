@@ -31,14 +31,15 @@ static nn_client some_client(const ring *r, size_t classes)
                                    (ckks_key_request){CKKS_KEY_ROTATE, 5, r->chain, r->special}));
     ck_assert_ok(ckks_key_list_add(&keys, r->context,
                                    (ckks_key_request){CKKS_KEY_CONJUGATE, 0, 1, r->special}));
+    const double mean[3] = {0.4, 0.41, 0.42}, std[3] = {0.2, 0.21, 0.22};
+    nn_layout input;
+    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
     ck_assert_ok(nn_client_init(&c, r->context, names, classes, &keys));
+    memcpy(c.mean, mean, sizeof mean);
+    memcpy(c.std, std, sizeof std);
+    c.input = input;
     ckks_key_list_clear(&keys);
-    for (int i = 0; i < 3; i++) {
-        c.mean[i] = 0.4 + 0.01 * i;
-        c.std[i] = 0.2 + 0.01 * i;
-    }
-    c.input_bound = nn_input_bound(c.mean, c.std);
-    c.input = nn_layout_of(3, 32);
+    c.input_bound = nn_input_bound(3, mean, std);
     c.basis = r->chain;
     c.scale = 0x1p28;
     c.rows = 16;
@@ -91,7 +92,7 @@ START_TEST(client_round_trip)
     ck_assert_double_eq(back.scale, c.scale);
     ck_assert_uint_eq(back.basis, c.basis);
     ck_assert_uint_eq(back.rows, c.rows);
-    ck_assert_uint_eq(back.input.slots, 4096);
+    ck_assert(nn_layout_equal(back.input, c.input));
     ck_assert_uint_eq(back.classes, c.classes);
     for (size_t i = 0; i < c.classes; i++) ck_assert_str_eq(back.class_name[i], c.class_name[i]);
     ck_assert_uint_eq(back.keys.count, c.keys.count);
@@ -142,16 +143,17 @@ END_TEST
 /* Offsets in the chunk of a client. */
 enum {
     AT_PARAMS = 0,
-    AT_MEAN = 16,
-    AT_STD = 40,
-    AT_BOUND = 64,
-    AT_SCALE = 72,
-    AT_BASIS = 80,
-    AT_CHANNELS = 88,
-    AT_SIDE = 92,
-    AT_ROWS = 96,
-    AT_CLASSES = 100,
-    AT_NAMES = 104
+    AT_BOUND = 16,
+    AT_SCALE = 24,
+    AT_BASIS = 32,
+    AT_CHANNELS = 40,
+    AT_HEIGHT = 44,
+    AT_WIDTH = 48,
+    AT_MEAN = 52,
+    AT_STD = 76,
+    AT_ROWS = 100,
+    AT_CLASSES = 104,
+    AT_NAMES = 108
 };
 
 static void refuse_client(const ring *r, bytes b, const char *text)
@@ -194,8 +196,13 @@ START_TEST(bad_clients)
     } whole[] = {{AT_PARAMS, 1, "other parameters"},
                  {AT_BASIS, 0, "basis 0 does not fit"},
                  {AT_BASIS, 0xff, "does not fit"},
-                 {AT_CHANNELS, 4, "4 planes of side 32"},
-                 {AT_SIDE, 64, "planes of side 64"},
+                 {AT_CHANNELS, 0, "0 x 32 x 32"},
+                 {AT_CHANNELS, 5, "takes 8192 slots, there are 4096"},
+                 {AT_CHANNELS, 16, "takes 16384 slots, there are 4096"},
+                 {AT_CHANNELS, 17, "17408 values"},
+                 {AT_CHANNELS, 0xffffffff, "4294967295 x 32 x 32"},
+                 {AT_HEIGHT, 128, "takes 16384 slots"},
+                 {AT_WIDTH, 0x10000, "3 x 32 x 65536"},
                  {AT_ROWS, 0, "0 rows"},
                  {AT_ROWS, 15, "15 rows"},
                  {AT_ROWS, 2, "2 rows"},
@@ -272,59 +279,117 @@ static void same_doubles(const double *a, const double *b, size_t count)
     ck_assert_mem_eq(a, b, count * sizeof *a);
 }
 
-static void same_conv(const nn_conv *a, const nn_conv *b)
+static void same_map(const nn_map *a, const nn_map *b)
 {
-    ck_assert(a->in == b->in && a->out == b->out && a->kernel == b->kernel &&
-              a->stride == b->stride && a->in_size == b->in_size);
-    same_doubles(a->weight, b->weight, (size_t)a->in * a->out * a->kernel * a->kernel);
-    same_doubles(a->bias, b->bias, a->out);
+    ck_assert_int_eq((int)a->kind, (int)b->kind);
+    ck_assert(nn_shape_equal(a->in, b->in) && nn_shape_equal(a->out, b->out));
+    if (a->kind == NN_MAP_CONVOLUTION) {
+        const nn_convolution *x = &a->convolution, *y = &b->convolution;
+        ck_assert_mem_eq(x, y, offsetof(nn_convolution, pad_x) + sizeof x->pad_x);
+        same_doubles(x->weight, y->weight, nn_convolution_weights(x));
+        return;
+    }
+    size_t rows = nn_shape_values(a->out), entries = a->sparse.row[rows];
+    ck_assert_mem_eq(a->sparse.row, b->sparse.row, (rows + 1) * sizeof *a->sparse.row);
+    ck_assert_mem_eq(a->sparse.column, b->sparse.column, entries * sizeof *a->sparse.column);
+    same_doubles(a->sparse.weight, b->sparse.weight, entries);
+}
+
+static void same_node(const nn_node *a, const nn_node *b)
+{
+    ck_assert_str_eq(a->name, b->name);
+    ck_assert(nn_shape_equal(a->shape, b->shape));
+    ck_assert_uint_eq(a->edge_count, b->edge_count);
+    for (size_t e = 0; e < a->edge_count; e++) {
+        ck_assert_uint_eq(a->edges[e].node, b->edges[e].node);
+        same_map(&a->edges[e].map, &b->edges[e].map);
+    }
+    ck_assert_int_eq(a->full_bias, b->full_bias);
+    if (a->edge_count)
+        same_doubles(a->bias, b->bias,
+                     a->full_bias ? nn_shape_values(a->shape) : a->shape.channels);
+    const ola_function *f = &a->function, *g = &b->function;
+    ck_assert_int_eq((int)f->kind, (int)g->kind);
+    ck_assert(f->a == g->a && f->b == g->b);
+    if (f->kind != OLA_TABLE) return;
+    ck_assert_uint_eq(f->count, g->count);
+    same_doubles(f->x, g->x, f->count);
+    same_doubles(f->y, g->y, f->count);
+}
+
+static void same_plan(const nn_plan *a, const nn_plan *b)
+{
+    ck_assert_uint_eq(a->count, b->count);
+    ck_assert_double_eq(a->eps, b->eps);
+    for (size_t i = 0; i < a->count; i++) {
+        const nn_activation *x = &a->activations[i], *y = &b->activations[i];
+        ck_assert(x->degree == y->degree && x->channels == y->channels);
+        same_doubles(x->centre, y->centre, x->channels);
+        same_doubles(x->half_width, y->half_width, x->channels);
+        same_doubles(x->coeff, y->coeff, (size_t)(x->degree + 1) * x->channels);
+    }
+}
+
+/* Sparse maps (pooling that leaves out the padding), biases of the full shape, functions with
+ * parameters and tables. */
+static void make_motley(small_network *n, uint64_t seed)
+{
+    static const double x[] = {-2, 0, 1}, y[] = {0, 0.25, 3};
+    const nn_activation_spec elu = {.kind = "elu", .a = 0.7},
+                             table = {.kind = "table", .count = 3, .x = x, .y = y};
+    const nn_pool_spec pool = {.kernel_y = 3,
+                               .kernel_x = 3,
+                               .stride_y = 2,
+                               .stride_x = 2,
+                               .pad_top = 1,
+                               .pad_left = 1,
+                               .pad_bottom = 1,
+                               .pad_right = 1};
+    nn_tensor t;
+    small_begin(n, (nn_shape){2, 12, 9}, seed);
+    nn_graph *graph = n->model.graph;
+    double *shift = small_vector(n, 2 * 12 * 9, 1);
+    ck_assert_ok(nn_graph_affine_full(graph, &t, "shift", 0, NULL, shift));
+    ck_assert_ok(nn_graph_activation(graph, &t, "elu", small_conv(n, t, 4, 3, 1), &elu));
+    ck_assert_ok(nn_graph_average_pool(graph, &t, "pool", t, &pool));
+    ck_assert_ok(nn_graph_activation(graph, &t, "table", t, &table));
+    small_end(n, small_dense(n, t, 7));
+    free(shift);
+}
+
+static void make_some(small_network *n, int which)
+{
+    if (which == 4)
+        make_motley(n, random_word());
+    else
+        small_network_init(n, 1 + (unsigned)which / 2, 7, which % 2, random_word());
 }
 
 START_TEST(network_round_trip)
 {
     test_seed(34);
     ring r = small_ring();
-    for (int pad = 0; pad < 2; pad++)
-        for (unsigned blocks = 1; blocks < 3; blocks++) {
-            small_network s;
-            nn_model *m;
-            nn_plan *p;
-            small_network_init(&s, blocks, 7, pad, random_word());
-            if (pad) s.model.test_accuracy = (double)NAN;
-            bytes b = network_bytes(&r, &s.model, &s.plan);
-            ck_assert_ok(read_network(b, &m, &p));
-            ck_assert_uint_eq(m->depth, s.model.depth);
-            ck_assert_uint_eq(m->classes, 7);
-            ck_assert_uint_eq(m->hash, s.model.hash);
-            same_doubles(m->mean, s.model.mean, 3);
-            same_doubles(m->std, s.model.std, 3);
-            ck_assert(pad ? isnan(m->test_accuracy) : m->test_accuracy == 50);
-            same_conv(&m->first, &s.model.first);
-            for (unsigned k = 0; k < 3 * blocks; k++) {
-                same_conv(&m->blocks[k].conv1, &s.model.blocks[k].conv1);
-                same_conv(&m->blocks[k].conv2, &s.model.blocks[k].conv2);
-                ck_assert_int_eq((int)m->blocks[k].shortcut, (int)s.model.blocks[k].shortcut);
-                if (m->blocks[k].shortcut == NN_SHORTCUT_PROJECTION)
-                    same_conv(&m->blocks[k].projection, &s.model.blocks[k].projection);
-            }
-            same_doubles(m->fc_weight, s.model.fc_weight, 7 * 64);
-            same_doubles(m->fc_bias, s.model.fc_bias, 7);
-            for (unsigned i = 0; i < 7; i++)
-                ck_assert_str_eq(m->class_names[i], s.model.class_names[i]);
-            ck_assert_uint_eq(p->count, s.plan.count);
-            ck_assert_double_eq(p->eps, s.plan.eps);
-            for (size_t i = 0; i < p->count; i++) {
-                const nn_activation *x = &p->activations[i], *y = &s.plan.activations[i];
-                ck_assert(x->degree == y->degree && x->channels == y->channels);
-                same_doubles(x->centre, y->centre, x->channels);
-                same_doubles(x->half_width, y->half_width, x->channels);
-                same_doubles(x->coeff, y->coeff, (size_t)(x->degree + 1) * x->channels);
-            }
-            nn_model_free(m);
-            nn_plan_free(p);
-            free(b.data);
-            small_network_clear(&s);
-        }
+    small_network s;
+    nn_model *m;
+    nn_plan *p;
+    make_some(&s, _i);
+    if (_i % 2) s.model.test_accuracy = (double)NAN;
+    bytes b = network_bytes(&r, &s.model, &s.plan);
+    ck_assert_ok(read_network(b, &m, &p));
+    ck_assert_uint_eq(m->classes, 7);
+    ck_assert_uint_eq(m->hash, s.model.hash);
+    same_doubles(m->mean, s.model.mean, 3);
+    same_doubles(m->std, s.model.std, 3);
+    ck_assert(_i % 2 ? isnan(m->test_accuracy) : m->test_accuracy == 50);
+    ck_assert_uint_eq(m->graph->count, s.model.graph->count);
+    for (size_t i = 0; i < m->graph->count; i++)
+        same_node(&m->graph->nodes[i], &s.model.graph->nodes[i]);
+    for (unsigned i = 0; i < 7; i++) ck_assert_str_eq(m->class_names[i], s.model.class_names[i]);
+    same_plan(p, &s.plan);
+    nn_model_free(m);
+    nn_plan_free(p);
+    free(b.data);
+    small_network_clear(&s);
     ring_close(&r);
 }
 END_TEST
@@ -338,13 +403,21 @@ static void refuse_network(bytes b, unsigned chunk, const char *text)
     ck_assert_detail(text);
 }
 
-START_TEST(bad_networks)
+/* The number of the first chunk with this tag from chunk `first` on. */
+static unsigned find_chunk(bytes b, unsigned first, const char *tag)
+{
+    while (memcmp(b.data + chunk_at(b, 0, first), tag, 4) != 0) first++;
+    return first;
+}
+
+/* The chunk of a model: hash, accuracy, then these. */
+enum { AT_INPUT = 16, AT_MODEL_MEAN = 28, AT_NODES = 76, AT_MODEL_CLASSES = 80 };
+
+START_TEST(bad_models)
 {
     test_seed(35);
     ring r = small_ring();
     small_network s;
-    nn_model *m;
-    nn_plan *p;
     small_network_init(&s, 1, 10, 0, 1);
     bytes good = network_bytes(&r, &s.model, &s.plan), b = bytes_copy(good);
     unsigned char *at = chunk_content(b, 1);
@@ -352,32 +425,146 @@ START_TEST(bad_networks)
         unsigned offset;
         uint32_t value;
         const char *text;
-    } whole[] = {{0, 0, "0 blocks"},
-                 {0, 51, "51 blocks"},
-                 {0, 0xffffffff, "blocks a stage"},
-                 {0, 2, ""},
-                 {4, 1, "1 classes"},
-                 {4, 0xffffffff, "classes are not"},
-                 {4, 9, "too many"},
-                 {4, 11, "too short"},
-                 {8, 2, "shortcut"},
-                 {12, 0xffffffff, "shortcut"},
-                 {8, 0, "the length is"}};
+    } whole[] = {{AT_INPUT, 0, "a tensor of 0 x 32 x 32"},
+                 {AT_INPUT, 0x10000000, "a tensor of"},
+                 {AT_INPUT + 4, 0xffffffff, "a tensor of"},
+                 {AT_INPUT, 2, "does not fit its tensors"},
+                 {AT_NODES, 2, "2 nodes"},
+                 {AT_NODES, 4097, "4097 nodes"},
+                 {AT_NODES, 0xffffffff, "nodes are not"},
+                 {AT_NODES, 8, "the last node does not give 10 scores"},
+                 {AT_NODES, 10, "chunk 'NODE' must come here"},
+                 {AT_MODEL_CLASSES, 1, "1 classes"},
+                 {AT_MODEL_CLASSES, 0xffffffff, "classes are not"},
+                 {AT_MODEL_CLASSES, 9, "too many"},
+                 {AT_MODEL_CLASSES, 11, "too short"}};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         ckks_put32(at + whole[i].offset, whole[i].value);
         refuse_network(b, 1, whole[i].text);
         memcpy(b.data, good.data, b.length);
     }
-    ckks_put_double(at + 24, (double)INFINITY);
+    ckks_put_double(at + AT_MODEL_MEAN, (double)INFINITY);
     refuse_network(b, 1, "no normalisation");
-    memcpy(b.data, good.data, b.length);
-    for (unsigned chunk = 2; chunk < 2 + 9 + 1; chunk += 3) {
-        ckks_put_double(chunk_content(b, chunk) + 8, (double)NAN);
-        refuse_network(b, chunk, "value 1 is not finite");
+    free(b.data);
+    free(good.data);
+    small_network_clear(&s);
+    ring_close(&r);
+}
+END_TEST
+
+/* The chunk of the first node: a name, then these. */
+enum {
+    AT_SHAPE = 0,
+    AT_FULL_BIAS = 12,
+    AT_FUNCTION = 16, /* length and "relu" */
+    AT_POINTS = 40,
+    AT_EDGES = 44,
+    AT_FROM = 48,
+    AT_KIND = 52,
+    AT_GEOMETRY = 56 /* 13 numbers: first and number of channels twice, groups, kernel, ... */
+};
+
+START_TEST(bad_nodes)
+{
+    test_seed(37);
+    ring r = small_ring();
+    small_network s;
+    small_network_init(&s, 1, 10, 0, 1);
+    bytes good = network_bytes(&r, &s.model, &s.plan), b = bytes_copy(good);
+    unsigned char *at = chunk_content(b, 2);
+    at += 4 + ckks_get32(at);
+    ck_assert_mem_eq(at + AT_FUNCTION + 4, "relu", 4);
+    static const struct {
+        unsigned offset;
+        uint32_t value;
+        const char *text;
+    } whole[] = {{AT_SHAPE, 0, "a tensor of 0 x 32 x 32"},
+                 {AT_SHAPE, 15, "does not fit its tensors"},
+                 {AT_SHAPE + 8, 0x80000000, "a tensor of"},
+                 {AT_FULL_BIAS, 2, "unknown kind of bias"},
+                 {AT_FULL_BIAS, 1, "the length is 128"},
+                 {AT_FUNCTION, 3, "\"rel\" is no function"},
+                 {AT_POINTS, 5, "\"relu\" is no function"},
+                 {AT_EDGES, 0, "reads 0 nodes"},
+                 {AT_EDGES, 7, "reads 7 nodes"},
+                 {AT_EDGES, 2, "chunk 2 'NODE'"},
+                 {AT_FROM, 1, "reads node 1 out of order"},
+                 {AT_FROM, 0xffffffff, "out of order"},
+                 {AT_KIND, 2, "unknown kind 2"},
+                 {AT_KIND, 1, "are too many"},
+                 {AT_GEOMETRY, 1, "does not fit"},
+                 {AT_GEOMETRY, 0xffffffff, "does not fit"},
+                 {AT_GEOMETRY + 4, 0, "does not fit"},
+                 {AT_GEOMETRY + 4, 2, "the length is"},
+                 {AT_GEOMETRY + 8, 1, "does not fit"},
+                 {AT_GEOMETRY + 12, 17, "does not fit"},
+                 {AT_GEOMETRY + 16, 0, "does not fit"},
+                 {AT_GEOMETRY + 16, 2, "does not fit"},
+                 {AT_GEOMETRY + 20, 0, "does not fit"},
+                 {AT_GEOMETRY + 20, 1u << 20, "does not fit"},
+                 {AT_GEOMETRY + 24, 0xffffffff, "does not fit"},
+                 {AT_GEOMETRY + 28, 0, "does not fit"},
+                 {AT_GEOMETRY + 32, 1u << 20, "does not fit"},
+                 {AT_GEOMETRY + 36, 0, "does not fit"},
+                 {AT_GEOMETRY + 40, 1u << 24, "does not fit"},
+                 {AT_GEOMETRY + 44, 0x80000000, "does not fit"},
+                 {AT_GEOMETRY + 48, 0x7fffffff, "does not fit"}};
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        ckks_put32(at + whole[i].offset, whole[i].value);
+        refuse_network(b, 2, whole[i].text);
         memcpy(b.data, good.data, b.length);
     }
-    unsigned last = 0;
-    while (memcmp(b.data + chunk_at(b, 0, last), "PLAN", 4) != 0) last++;
+    memcpy(at + AT_FUNCTION + 4, "rulu", 4);
+    refuse_network(b, 2, "\"rulu\" is no function");
+    memcpy(b.data, good.data, b.length);
+    at[-1] = 7;
+    refuse_network(b, 2, "the name of a node has control characters");
+    free(b.data);
+    free(good.data);
+    small_network_clear(&s);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(bad_numbers)
+{
+    test_seed(38);
+    ring r = small_ring();
+    small_network s;
+    make_motley(&s, 1);
+    bytes good = network_bytes(&r, &s.model, &s.plan), b = bytes_copy(good);
+    unsigned weights = find_chunk(b, 0, "WGHT"), entries = find_chunk(b, 0, "SPRS");
+    ckks_put_double(chunk_content(b, weights) + 8, (double)NAN);
+    refuse_network(b, weights, "value 1 is not finite");
+    memcpy(b.data, good.data, b.length);
+    unsigned char *at = chunk_content(b, entries);
+    static const struct {
+        unsigned offset;
+        uint32_t value;
+    } whole[] = {{0, 1}, {0, 0xffffffff}, {4, 0xffff}, {16, 9999}, {20, 0}, {12, 0x7ff00000}};
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        ckks_put32(at + whole[i].offset, whole[i].value);
+        refuse_network(b, entries, "is out of place or not finite");
+        memcpy(b.data, good.data, b.length);
+    }
+    free(b.data);
+    free(good.data);
+    small_network_clear(&s);
+    ring_close(&r);
+}
+END_TEST
+
+/* The plan, and damage anywhere. */
+START_TEST(bad_networks)
+{
+    test_seed(39);
+    ring r = small_ring();
+    small_network s;
+    nn_model *m;
+    nn_plan *p;
+    small_network_init(&s, 1, 10, 0, 1);
+    bytes good = network_bytes(&r, &s.model, &s.plan), b = bytes_copy(good);
+    unsigned last = find_chunk(b, 0, "PLAN");
     char *plan = (char *)chunk_content(b, last), *hash = strstr(plan, "000000000000002a");
     ck_assert_ptr_nonnull(hash);
     hash[15] = 'b';
@@ -385,11 +572,10 @@ START_TEST(bad_networks)
     hash[15] = '?';
     refuse_network(b, last, "'PLAN' at byte");
     memcpy(b.data, good.data, b.length);
-    /* truncation anywhere, damage in places */
-    for (b.length = 0; b.length < good.length; b.length += b.length < 600 ? 1 : 4999)
+    for (b.length = 0; b.length < good.length; b.length += b.length < 800 ? 1 : 4999)
         ck_assert_fails(read_network(b, &m, &p), FHOLA_FORMAT);
     b.length = good.length;
-    for (size_t i = 0; i < b.length; i += i < 600 ? 1 : 4999) {
+    for (size_t i = 0; i < b.length; i += i < 800 ? 1 : 4999) {
         b.data[i] ^= 1;
         ck_assert_fails(read_network(b, &m, &p), FHOLA_FORMAT);
         b.data[i] ^= 1;
@@ -717,7 +903,10 @@ static void file_cases(TCase *t)
     tcase_add_test(t, client_round_trip);
     tcase_add_test(t, client_damage);
     tcase_add_test(t, bad_clients);
-    tcase_add_test(t, network_round_trip);
+    tcase_add_loop_test(t, network_round_trip, 0, 5);
+    tcase_add_test(t, bad_models);
+    tcase_add_test(t, bad_nodes);
+    tcase_add_test(t, bad_numbers);
     tcase_add_test(t, bad_networks);
 }
 

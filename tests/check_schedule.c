@@ -9,55 +9,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/slots_support.h"
 #include "tests/small_network.h"
 
-#define SLOTS 16384u
+#define MAX_LAYERS 16
 
 static uint64_t seed;
 
 typedef struct simulator {
-    ckks_complex x[SLOTS], kept[SLOTS], other[SLOTS];
+    ckks_complex x[MAX_LAYERS + 1][SLOTS]; /* node i */
+    ckks_complex sum[SLOTS], part[SLOTS];
 } simulator;
 
-static void apply(nn_linear *l, ckks_complex *out, const ckks_complex *in)
+/* `halves`: in front of a bootstrap. */
+static void add_bias(const nn_recipe *r, ckks_complex *x, bool halves)
 {
-    ckks_complex *diagonal = malloc(l->period * sizeof *diagonal);
-    ck_assert_ptr_nonnull(diagonal);
-    memset(out, 0, SLOTS * sizeof *out);
-    for (size_t d = 0; d < l->count; d++) {
-        ck_assert_int_eq(nn_linear_diagonal(l, l->offset[d], diagonal), 0);
+    ckks_complex *v = malloc(r->layout.slots * sizeof *v);
+    ck_assert_ptr_nonnull(v);
+    nn_layout_spread(r->layout, v, r->bias, r->full_bias, halves);
+    for (uint32_t s = 0; s < SLOTS; s++) {
+        x[s].re += v[s % r->layout.slots].re;
+        x[s].im += v[s % r->layout.slots].im;
+    }
+    free(v);
+}
+
+static void add_up(simulator *m, nn_recipe *r, bool halves)
+{
+    memset(m->sum, 0, sizeof m->sum);
+    for (size_t e = 0; e < r->count; e++) {
+        apply_linear(&r->contribution[e].linear, m->part, m->x[r->contribution[e].from]);
         for (uint32_t s = 0; s < SLOTS; s++) {
-            ckks_complex w = diagonal[s % l->period], x = in[(s + (uint32_t)l->offset[d]) % SLOTS];
-            out[s].re += w.re * x.re - w.im * x.im;
-            out[s].im += w.re * x.im + w.im * x.re;
+            m->sum[s].re += m->part[s].re;
+            m->sum[s].im += m->part[s].im;
         }
     }
-    free(diagonal);
-}
-
-static void add_channels(nn_layout layout, ckks_complex *x, const double *channel_value)
-{
-    ckks_complex *v = malloc(layout.slots * sizeof *v);
-    ck_assert_ptr_nonnull(v);
-    nn_layout_spread(layout, v, channel_value, 1);
-    for (uint32_t s = 0; s < SLOTS; s++) {
-        x[s].re += v[s % layout.slots].re;
-        x[s].im += v[s % layout.slots].im;
-    }
-    free(v);
-}
-
-static void add_skip(nn_layout layout, ckks_complex *x, const ckks_complex *kept,
-                     const double *factor)
-{
-    ckks_complex *v = malloc(layout.slots * sizeof *v);
-    ck_assert_ptr_nonnull(v);
-    nn_layout_spread(layout, v, factor, 1);
-    for (uint32_t s = 0; s < SLOTS; s++) {
-        x[s].re += v[s % layout.slots].re * kept[s].re;
-        x[s].im += v[s % layout.slots].im * kept[s].re;
-    }
-    free(v);
+    add_bias(r, m->sum, halves);
 }
 
 /* What the bootstrap does to its slots: add the halves, average the copies, take the sine. Real
@@ -79,97 +66,103 @@ static void sine(nn_layout layout, double eps, ckks_complex *x)
     }
 }
 
-static void polynomial(const nn_recipe *r, ckks_complex *x)
+static void polynomial(const nn_recipe *r, ckks_complex *out, const ckks_complex *x)
 {
     for (uint32_t s = 0; s < SLOTS; s++) {
-        unsigned c = nn_layout_place(r->layout, s % r->layout.slots).channel;
-        double t0 = 1, t1 = x[s].re, sum = r->coeff[c];
+        nn_place p;
+        out[s] = (ckks_complex){0, 0};
+        if (!nn_layout_place(&p, r->layout, s)) continue;
+        double t0 = 1, t1 = x[s].re, sum = r->coeff[p.channel];
         for (unsigned k = 1; k <= r->degree; k++) {
-            sum += r->coeff[k * r->layout.channels + c] * t1;
+            sum += r->coeff[k * r->layout.shape.channels + p.channel] * t1;
             double t = 2 * x[s].re * t1 - t0;
             t0 = t1;
             t1 = t;
         }
         /* the gain bounds the output */
         if (fabs(x[s].re) <= 1) ck_assert_double_le(fabs(sum), 1.001);
-        x[s].re = sum;
+        out[s].re = sum;
     }
-}
-
-static void run_layer(simulator *m, nn_schedule *s, size_t i)
-{
-    nn_recipe *r = &s->layer[i];
-    if (r->opens && r->stage_change) apply(&r->shortcut, m->kept, m->x);
-    if (r->opens && !r->stage_change) memcpy(m->kept, m->x, sizeof m->x);
-    apply(&r->linear, m->other, m->x);
-    memcpy(m->x, m->other, sizeof m->x);
-    if (r->closes && r->skip) add_skip(r->layout, m->x, m->kept, r->skip);
-    for (uint32_t k = 0; r->closes && !r->skip && k < SLOTS; k++) {
-        m->x[k].re += m->kept[k].re;
-        m->x[k].im += m->kept[k].im;
-    }
-    add_channels(r->layout, m->x, r->bias);
-    sine(r->layout, s->eps, m->x);
-    polynomial(r, m->x);
 }
 
 static void start(simulator *m, const nn_schedule *s, const double *picture)
 {
     for (uint32_t k = 0; k < SLOTS; k++) {
-        nn_place p = nn_layout_place(s->input, k % s->input.slots);
-        m->x[k] = (ckks_complex){
-            p.channel < 3 ? picture[(p.channel * 32 + p.y) * 32 + p.x] / s->input_bound : 0, 0};
-        ck_assert_double_le(fabs(m->x[k].re), 1);
+        m->x[0][k] = (ckks_complex){slot_value(s->input, picture, k) / s->input_bound, 0};
+        ck_assert_double_le(fabs(m->x[0][k].re), 1);
     }
 }
 
-static void finish(simulator *m, nn_schedule *s, double *scores)
+/* ---- networks ---- */
+
+static void resnet(small_network *n)
 {
-    apply(&s->scores, m->other, m->x);
-    for (uint32_t r = s->scores.rows; r < s->scores.in.slots; r *= 2) {
-        memcpy(m->x, m->other, sizeof m->x);
-        for (uint32_t k = 0; k < SLOTS; k++) m->other[k].re += m->x[(k + r) % SLOTS].re;
-    }
-    for (unsigned r = 0; r < s->classes; r++) scores[r] = m->other[r].re + s->score_bias[r];
+    small_network_init(n, 1, 10, 0, seed);
 }
 
-static const struct {
-    unsigned blocks_per_stage, classes;
-    int pad;
-} networks[] = {{1, 10, 0}, {1, 10, 1}, {2, 17, 0}};
+static void padded_resnet(small_network *n)
+{
+    small_network_init(n, 1, 17, 1, seed + 1);
+}
+
+/* One of everything: a grey picture of 28, valid and depthwise convolution, branches of different
+ * strides joined, pooling, a hidden layer. */
+static void mixture(small_network *n)
+{
+    small_begin(n, (nn_shape){1, 28, 28}, seed + 2);
+    nn_tensor x = small_relu(
+        n, small_convolution(n, 0,
+                             (nn_convolution_spec){.channels = 6, .kernel_y = 5, .kernel_x = 5}));
+    nn_tensor y = small_relu(n, small_convolution(n, x,
+                                                  (nn_convolution_spec){.channels = 6,
+                                                                        .groups = 6,
+                                                                        .kernel_y = 3,
+                                                                        .kernel_x = 3,
+                                                                        .pad_top = 1,
+                                                                        .pad_left = 1,
+                                                                        .pad_bottom = 1,
+                                                                        .pad_right = 1}));
+    x = small_relu(n, small_conv(n, small_concat(n, x, y), 8, 3, 2));
+    x = small_max(n, x, 2, 2);
+    x = small_relu(n, small_dense(n, x, 40));
+    small_end(n, small_dense(n, x, 10));
+}
+
+static void (*const networks[])(small_network *) = {resnet, padded_resnet, mixture};
 
 START_TEST(schedule_computes_the_network)
 {
     small_network n;
     nn_schedule s;
     static simulator m;
-    static double picture[3072], layers[13 * 16384], tensor[16384];
+    static double pixels[SLOTS], picture[SLOTS], layers[MAX_LAYERS * SMALL_VALUES], tensor[SLOTS];
     double scores[32], direct[32];
-    small_network_init(&n, networks[_i].blocks_per_stage, networks[_i].classes, networks[_i].pad,
-                       seed + (unsigned)_i);
-    for (unsigned i = 0; i < 3072; i++) {
-        double pixel = (small_uniform(&n) + 1) / 2;
-        picture[i] = (pixel - n.model.mean[i / 1024]) / n.model.std[i / 1024];
-    }
+    networks[_i](&n);
+    small_picture(&n, pixels, picture);
     direct_network(&n, direct, picture, NULL, 1);
     double max_w = direct_network(&n, direct, picture, layers, 0);
+    ck_assert_double_le(max_w, 1);
     ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan), FHOLA_OK);
     ck_assert_uint_eq(s.count, n.plan.count);
+    ck_assert_uint_le(s.count, MAX_LAYERS);
     start(&m, &s, picture);
     for (size_t i = 0; i < s.count; i++) {
-        run_layer(&m, &s, i);
-        nn_layout l = s.layer[i].layout;
-        nn_layout_gather(l, tensor, m.x);
-        for (unsigned k = 0; k < 16384 && k < l.channels * l.side * l.side; k++) {
-            double value = tensor[k] * s.layer[i].gain[k / (l.side * l.side)];
-            ck_assert_double_eq_tol(value, layers[i * 16384 + k], 1e-8);
-        }
+        nn_recipe *r = &s.layer[i];
+        size_t plane = (size_t)r->layout.shape.height * r->layout.shape.width;
+        add_up(&m, r, true);
+        sine(r->layout, s.eps, m.sum);
+        polynomial(r, m.x[i + 1], m.sum);
+        nn_layout_gather(r->layout, tensor, m.x[i + 1]);
+        for (size_t k = 0; k < nn_shape_values(r->layout.shape); k++)
+            ck_assert_double_eq_tol(tensor[k] * r->gain[k / plane], layers[i * SMALL_VALUES + k],
+                                    1e-8);
     }
-    finish(&m, &s, scores);
+    add_up(&m, &s.layer[s.count], false);
+    nn_layout_gather(nn_schedule_scores(&s)->layout, scores, m.sum);
     for (unsigned r = 0; r < n.model.classes; r++)
         ck_assert_double_eq_tol(scores[r], direct[r], 1e-7);
-    printf("network %d: largest |w| %.2f, first score %.3f\n", _i, max_w, scores[0]);
-    ck_assert_double_le(max_w, 1);
+    printf("network %d: %zu layers, largest |w| %.2f, first score %.3f\n", _i, s.count, max_w,
+           scores[0]);
     nn_schedule_clear(&s);
     small_network_clear(&n);
 }
@@ -191,6 +184,21 @@ START_TEST(wrong_plan)
 }
 END_TEST
 
+/* The message says which node, and how many values it has. */
+START_TEST(too_many_values)
+{
+    small_network n;
+    nn_schedule s;
+    small_begin(&n, (nn_shape){3, 64, 64}, seed);
+    nn_tensor x = small_relu(&n, small_conv(&n, 0, 8, 3, 1));
+    small_end(&n, small_dense(&n, small_global(&n, x), 10));
+    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan), FHOLA_PARAM);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "8 x 64 x 64 are 32768 values"));
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), nn_graph_layer(n.model.graph, 0)->name));
+    small_network_clear(&n);
+}
+END_TEST
+
 int main(void)
 {
     const char *text = getenv("FHOLA_TEST_SEED");
@@ -199,8 +207,10 @@ int main(void)
     Suite *suite = suite_create("schedule");
     TCase *tcase = tcase_create("schedule");
     tcase_set_timeout(tcase, 240);
-    tcase_add_loop_test(tcase, schedule_computes_the_network, 0, 3);
+    tcase_add_loop_test(tcase, schedule_computes_the_network, 0,
+                        sizeof networks / sizeof networks[0]);
     tcase_add_test(tcase, wrong_plan);
+    tcase_add_test(tcase, too_many_values);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

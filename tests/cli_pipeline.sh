@@ -148,11 +148,11 @@ cmp -s scores.ct changed.ct && change 5000 377
 refused 7 keys/secret.key changed.ct << 'END'
 fhola decrypt: malformed data: changed.ct: chunk 2 'CIPH' at byte 336: the content does not match its checksum
 END
-change 8 002
+change 8 003
 refused 7 keys/secret.key changed.ct << 'END'
-fhola decrypt: malformed data: changed.ct: byte 0: format version 2 is older than version 3, the one this program reads
+fhola decrypt: malformed data: changed.ct: byte 0: format version 3 is older than version 4, the one this program reads: compile the network and make the keys anew
 END
-change 8 004
+change 8 005
 refused 7 keys/secret.key changed.ct << 'END'
-fhola decrypt: malformed data: changed.ct: byte 0: format version 4 is newer than version 3, the one this program reads
+fhola decrypt: malformed data: changed.ct: byte 0: format version 5 is newer than version 4, the one this program reads
 END

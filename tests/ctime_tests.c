@@ -285,10 +285,14 @@ static void test_picture(void)
     double scores[3];
     party_open(&p, &spec);
     make_secret_key(&p);
+    const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
+    nn_layout input;
+    ok("layout", nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
     ok("client", nn_client_init(&client, p.context, names, 3, &none));
-    for (int i = 0; i < 3; i++) client.mean[i] = 0.5, client.std[i] = 0.25;
-    client.input_bound = nn_input_bound(client.mean, client.std);
-    client.input = nn_layout_of(3, 32);
+    memcpy(client.mean, mean, sizeof mean);
+    memcpy(client.std, std, sizeof std);
+    client.input = input;
+    client.input_bound = nn_input_bound(3, mean, std);
     client.basis = p.chain;
     client.scale = 0x1p28;
     client.rows = 16;

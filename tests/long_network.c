@@ -106,8 +106,8 @@ static fhola_status observe(void *user, size_t layer, nn_step step, const ckks_c
         ckks_decrypt(b->context, b->workspace, b->values, r->layout.slots, value, b->secret);
     if (status != FHOLA_OK) return status;
     nn_layout_gather(r->layout, b->tensor, b->values);
-    size_t pixels = (size_t)r->layout.side * r->layout.side;
-    for (size_t i = 0; i < r->layout.channels * pixels; i++) {
+    size_t pixels = (size_t)r->layout.shape.height * r->layout.shape.width;
+    for (size_t i = 0; i < r->layout.shape.channels * pixels; i++) {
         if (step == NN_STEP_BOOTSTRAP)
             add_error(&b->variable[layer], b->tensor[i], sine_variable(t->w[i], b->plan->eps));
         else
@@ -177,17 +177,14 @@ static void prepare(bench *b)
 
 static void print_linear_layers(const bench *b)
 {
-    size_t layers = nn_network_layers(b->network);
-    printf("%-6s %9s %7s %7s %7s %9s\n", "layer", "diagonals", "period", "babies", "giants", "MiB");
-    for (size_t i = 0; i <= layers; i++)
-        for (int shortcut = 0; shortcut < 2; shortcut++) {
-            nn_linear_cost c = nn_network_linear_cost(b->network, i, shortcut);
-            if (c.diagonals)
-                printf("%2zu%-4s %9zu %7zu %7u %7u %9.1f\n", i,
-                       shortcut      ? " +sc"
-                       : i == layers ? " fc"
-                                     : "",
-                       c.diagonals, c.period, c.babies, c.giants, (double)c.bytes / 0x1p20);
+    printf("%-5s %-24s %9s %7s %7s %7s %7s %9s\n", "layer", "name", "diagonals", "period", "babies",
+           "giants", "folds", "MiB");
+    for (size_t i = 0; i <= nn_network_layers(b->network); i++)
+        for (size_t e = 0; e < nn_network_edges(b->network, i); e++) {
+            nn_linear_cost c = nn_network_linear_cost(b->network, i, e);
+            printf("%5zu %-24s %9zu %7zu %7u %7u %7u %9.1f\n", i,
+                   nn_network_layer_name(b->network, i), c.diagonals, c.period, c.babies, c.giants,
+                   c.folds, (double)c.bytes / 0x1p20);
         }
 }
 

@@ -221,11 +221,15 @@ static nn_client toy_client(const ring *r)
             (ckks_key_request){CKKS_KEY_ROTATE, (uint32_t)k, r->chain, r->special}));
     ck_assert_ok(ckks_key_list_add(
         &keys, r->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, r->chain, r->special}));
+    const double mean[3] = {0}, std[3] = {1, 1, 1};
+    nn_layout input;
+    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
     ck_assert_ok(nn_client_init(&c, r->context, names, 10, &keys));
+    memcpy(c.mean, mean, sizeof mean);
+    memcpy(c.std, std, sizeof std);
+    c.input = input;
     ckks_key_list_clear(&keys);
-    for (int i = 0; i < 3; i++) c.std[i] = 1;
     c.input_bound = 1;
-    c.input = nn_layout_of(3, 32);
     c.basis = r->chain;
     c.scale = 0x1p28;
     c.rows = 16;

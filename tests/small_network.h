@@ -1,24 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small random ResNet with a random plan, and the definition of what it computes: the reference
+/* Small random networks with random plans, and the definition of what they compute: the reference
  * of the network tests. */
 #ifndef TESTS_SMALL_NETWORK_H
 #define TESTS_SMALL_NETWORK_H
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/graph/graph.h"
 #include "nn/graph/model.h"
 #include "nn/graph/model_io.h"
-#include "nn/graph/resnet.h"
+#include "nn/nn.h"
 
-#define SMALL_EPS 0.25
+#define SMALL_EPS    0.25
+#define SMALL_VALUES 16384u /* of a tensor, at most */
 
 typedef struct small_network {
     nn_model model;
     nn_plan plan;
     uint64_t state; /* of the random numbers */
 } small_network;
+
+static inline void small_must(fhola_status status)
+{
+    if (status == FHOLA_OK) return;
+    fprintf(stderr, "a small network: %s: %s\n", fhola_strerror(status), fhola_detail());
+    abort();
+}
 
 static inline double small_uniform(small_network *n)
 {
@@ -34,17 +44,123 @@ static inline double *small_vector(small_network *n, size_t count, double size)
     return v;
 }
 
-static inline nn_conv small_conv(small_network *n, unsigned in, unsigned out, unsigned kernel,
-                                 unsigned stride, unsigned in_size)
+/* ---- layers: each takes a tensor and gives one ---- */
+
+static inline void small_begin(small_network *n, nn_shape input, uint64_t seed)
 {
-    nn_conv c = {.in = in, .out = out, .kernel = kernel, .stride = stride, .in_size = in_size};
-    size_t fan_in = (size_t)in * kernel * kernel;
-    c.weight = small_vector(n, out * fan_in, 1.5 / sqrt((double)fan_in));
-    c.bias = small_vector(n, out, 0.2);
-    return c;
+    *n = (small_network){.state = seed};
+    small_must(nn_graph_create(&n->model.graph, input));
 }
 
-static inline void small_activation(small_network *n, nn_activation *a, unsigned channels,
+/* Random weights and biases for a geometry. */
+static inline nn_tensor small_convolution(small_network *n, nn_tensor in, nn_convolution_spec spec)
+{
+    nn_tensor out;
+    unsigned groups = spec.groups ? spec.groups : 1;
+    size_t fan_in = (size_t)nn_graph_shape(n->model.graph, in).channels / groups * spec.kernel_y *
+                    spec.kernel_x;
+    double *weight = small_vector(n, spec.channels * fan_in, 1.5 / sqrt((double)fan_in)),
+           *bias = small_vector(n, spec.channels, 0.2);
+    spec.weight = weight;
+    spec.bias = bias;
+    small_must(nn_graph_convolution(n->model.graph, &out, "convolution", in, &spec));
+    free(weight);
+    free(bias);
+    return out;
+}
+
+/* Square, padded to keep the side up to its stride. */
+static inline nn_tensor small_conv(small_network *n, nn_tensor in, unsigned channels,
+                                   unsigned kernel, unsigned stride)
+{
+    unsigned pad = kernel / 2;
+    return small_convolution(n, in,
+                             (nn_convolution_spec){.channels = channels,
+                                                   .kernel_y = kernel,
+                                                   .kernel_x = kernel,
+                                                   .stride_y = stride,
+                                                   .stride_x = stride,
+                                                   .pad_top = pad,
+                                                   .pad_left = pad,
+                                                   .pad_bottom = pad,
+                                                   .pad_right = pad});
+}
+
+static inline nn_tensor small_dense(small_network *n, nn_tensor in, size_t count)
+{
+    nn_tensor out;
+    nn_shape s = nn_graph_shape(n->model.graph, in);
+    size_t inputs = (size_t)s.channels * s.height * s.width;
+    double *weight = small_vector(n, count * inputs, 1.5 / sqrt((double)inputs)),
+           *bias = small_vector(n, count, 0.2);
+    small_must(nn_graph_dense(n->model.graph, &out, "dense", in, count, weight, bias));
+    free(weight);
+    free(bias);
+    return out;
+}
+
+static inline nn_tensor small_activation(small_network *n, nn_tensor in, const char *kind)
+{
+    nn_tensor out;
+    const nn_activation_spec spec = {.kind = kind};
+    small_must(nn_graph_activation(n->model.graph, &out, kind, in, &spec));
+    return out;
+}
+
+static inline nn_tensor small_relu(small_network *n, nn_tensor in)
+{
+    return small_activation(n, in, "relu");
+}
+
+static inline nn_tensor small_add(small_network *n, nn_tensor x, nn_tensor y)
+{
+    nn_tensor out;
+    small_must(nn_graph_add(n->model.graph, &out, "add", x, y));
+    return out;
+}
+
+static inline nn_tensor small_concat(small_network *n, nn_tensor x, nn_tensor y)
+{
+    nn_tensor out;
+    const nn_tensor parts[] = {x, y};
+    small_must(nn_graph_concat(n->model.graph, &out, "concat", parts, 2));
+    return out;
+}
+
+static inline nn_pool_spec small_pool_spec(unsigned kernel, unsigned stride)
+{
+    return (nn_pool_spec){
+        .kernel_y = kernel, .kernel_x = kernel, .stride_y = stride, .stride_x = stride};
+}
+
+static inline nn_tensor small_average(small_network *n, nn_tensor in, unsigned kernel,
+                                      unsigned stride)
+{
+    nn_tensor out;
+    const nn_pool_spec spec = small_pool_spec(kernel, stride);
+    small_must(nn_graph_average_pool(n->model.graph, &out, "average", in, &spec));
+    return out;
+}
+
+static inline nn_tensor small_max(small_network *n, nn_tensor in, unsigned kernel, unsigned stride)
+{
+    nn_tensor out;
+    const nn_pool_spec spec = small_pool_spec(kernel, stride);
+    small_must(nn_graph_max_pool(n->model.graph, &out, "max", in, &spec));
+    return out;
+}
+
+static inline nn_tensor small_global(small_network *n, nn_tensor in)
+{
+    nn_tensor out;
+    small_must(nn_graph_global_average_pool(n->model.graph, &out, "global", in));
+    return out;
+}
+
+/* ---- the end: a model and its plan ---- */
+
+/* Coefficients that fall with the degree, as those of activations do. */
+static inline void small_polynomial(small_network *n, nn_activation *a, unsigned channels,
                                     unsigned degree)
 {
     *a = (nn_activation){.degree = degree, .channels = channels};
@@ -52,43 +168,15 @@ static inline void small_activation(small_network *n, nn_activation *a, unsigned
     a->half_width = small_vector(n, channels, 1);
     a->coeff = small_vector(n, (size_t)(degree + 1) * channels, 1);
     for (unsigned c = 0; c < channels; c++) a->half_width[c] = 3;
+    for (unsigned k = 2; k <= degree; k++)
+        for (unsigned c = 0; c < channels; c++) a->coeff[k * channels + c] /= k * k;
+    for (unsigned c = 0; c < channels; c++)
+        a->coeff[channels + c] += copysign(0.5, a->coeff[channels + c]);
 }
 
-/* `pad`: zero-padded shortcuts instead of projections. Degrees run 3, 5, 7, 15, 3, ... */
-static inline void small_network_init(small_network *n, unsigned blocks_per_stage, unsigned classes,
-                                      int pad, uint64_t seed)
+static inline void small_classes(nn_model *m, unsigned classes)
 {
-    static const unsigned degrees[] = {3, 5, 7, 15};
-    *n = (small_network){.state = seed};
-    nn_model *m = &n->model;
-    m->blocks_per_stage = blocks_per_stage;
-    m->depth = 6 * blocks_per_stage + 2;
-    m->first = small_conv(n, 3, 16, 3, 1, 32);
-    m->blocks = calloc(3 * blocks_per_stage, sizeof *m->blocks);
-    n->plan.eps = SMALL_EPS;
-    n->plan.count = 6 * blocks_per_stage + 1;
-    n->plan.activations = calloc(n->plan.count, sizeof *n->plan.activations);
-    if (!m->blocks || !n->plan.activations) abort();
-    small_activation(n, &n->plan.activations[0], 16, 7);
-    for (unsigned k = 0; k < 3 * blocks_per_stage; k++) {
-        unsigned stage = k / blocks_per_stage, change = stage > 0 && k % blocks_per_stage == 0;
-        unsigned out = 16u << stage, in = change ? out / 2 : out, size = 32u >> stage;
-        nn_block *b = &m->blocks[k];
-        b->conv1 = small_conv(n, in, out, 3, 1 + change, size << change);
-        b->conv2 = small_conv(n, out, out, 3, 1, size);
-        b->shortcut = !change ? NN_SHORTCUT_IDENTITY
-                      : pad   ? NN_SHORTCUT_PAD
-                              : NN_SHORTCUT_PROJECTION;
-        if (b->shortcut == NN_SHORTCUT_PROJECTION)
-            b->projection = small_conv(n, in, out, 1, 2, 2 * size);
-        small_activation(n, &n->plan.activations[2 * k + 1], out, degrees[2 * k % 4]);
-        small_activation(n, &n->plan.activations[2 * k + 2], out, degrees[(2 * k + 1) % 4]);
-    }
     m->classes = classes;
-    m->fc_weight = small_vector(n, (size_t)classes * 64, 1);
-    m->fc_bias = small_vector(n, classes, 1);
-    for (int i = 0; i < 3; i++) m->mean[i] = 0.45, m->std[i] = 0.2 + 0.02 * i;
-    m->test_accuracy = 50;
     m->class_names = calloc(classes, sizeof *m->class_names);
     if (!m->class_names) abort();
     for (unsigned i = 0; i < classes; i++) {
@@ -97,63 +185,87 @@ static inline void small_network_init(small_network *n, unsigned blocks_per_stag
         m->class_names[i][0] = (char)('a' + i % 26);
         m->class_names[i][1] = 0;
     }
-    m->hash = n->plan.model_hash = 42;
-    if (nn_resnet_graph(&m->graph, m) != FHOLA_OK) abort();
 }
 
-static inline void small_conv_clear(nn_conv *c)
+/* Degrees run 7, 3, 5, 7, 15, 3, ... */
+static inline void small_end(small_network *n, nn_tensor scores)
 {
-    free(c->weight);
-    free(c->bias);
+    static const unsigned degrees[] = {3, 5, 7, 15};
+    nn_model *m = &n->model;
+    small_must(nn_graph_finish(m->graph, scores));
+    n->plan.eps = SMALL_EPS;
+    n->plan.count = nn_graph_layers(m->graph);
+    n->plan.activations = calloc(n->plan.count, sizeof *n->plan.activations);
+    if (!n->plan.activations) abort();
+    for (size_t i = 0; i < n->plan.count; i++)
+        small_polynomial(n, &n->plan.activations[i], nn_graph_layer(m->graph, i)->shape.channels,
+                         i ? degrees[(i - 1) % 4] : 7);
+    for (int i = 0; i < 3; i++) m->mean[i] = 0.45, m->std[i] = 0.2 + 0.02 * i;
+    m->test_accuracy = 50;
+    small_classes(m, nn_graph_scores(m->graph)->shape.channels);
+    m->hash = n->plan.model_hash = 42;
 }
 
 static inline void small_network_clear(small_network *n)
 {
-    nn_graph_destroy(n->model.graph);
-    small_conv_clear(&n->model.first);
-    for (unsigned k = 0; k < 3 * n->model.blocks_per_stage; k++) {
-        small_conv_clear(&n->model.blocks[k].conv1);
-        small_conv_clear(&n->model.blocks[k].conv2);
-        small_conv_clear(&n->model.blocks[k].projection);
-    }
+    nn_model *m = &n->model;
     for (size_t i = 0; i < n->plan.count; i++) {
         free(n->plan.activations[i].centre);
         free(n->plan.activations[i].half_width);
         free(n->plan.activations[i].coeff);
     }
-    for (unsigned i = 0; i < n->model.classes; i++) free(n->model.class_names[i]);
-    free(n->model.class_names);
-    free(n->model.blocks);
-    free(n->model.fc_weight);
-    free(n->model.fc_bias);
     free(n->plan.activations);
+    for (unsigned i = 0; i < m->classes; i++) free(m->class_names[i]);
+    free(m->class_names);
+    nn_graph_destroy(m->graph);
 }
 
-static inline void direct_conv(const nn_conv *c, double *out, const double *in)
+/* ---- a residual network for 3 x 32 x 32 ---- */
+
+/* Every second pixel, between zero channels. */
+static inline nn_tensor small_padded_shortcut(small_network *n, nn_tensor in, unsigned channels)
 {
-    unsigned side = c->in_size / c->stride;
-    int half = (int)(c->kernel / 2), size = (int)c->in_size;
-    for (unsigned o = 0; o < c->out; o++)
-        for (unsigned y = 0; y < side; y++)
-            for (unsigned x = 0; x < side; x++) {
-                double sum = c->bias[o];
-                for (unsigned i = 0; i < c->in; i++)
-                    for (int ky = 0; ky < (int)c->kernel; ky++)
-                        for (int kx = 0; kx < (int)c->kernel; kx++) {
-                            int yy = (int)(y * c->stride) + ky - half,
-                                xx = (int)(x * c->stride) + kx - half;
-                            if (yy >= 0 && yy < size && xx >= 0 && xx < size)
-                                sum += c->weight[((o * c->in + i) * c->kernel + (unsigned)ky) *
-                                                     c->kernel +
-                                                 (unsigned)kx] *
-                                       in[((int)i * size + yy) * size + xx];
-                        }
-                out[(o * side + y) * side + x] = sum;
-            }
+    nn_tensor out;
+    double *weight = calloc((size_t)channels * channels / 2, sizeof *weight);
+    if (!weight) abort();
+    for (unsigned c = 0; c < channels / 2; c++) weight[(c + channels / 4) * (channels / 2) + c] = 1;
+    const nn_convolution_spec spec = {.channels = channels,
+                                      .kernel_y = 1,
+                                      .kernel_x = 1,
+                                      .stride_y = 2,
+                                      .stride_x = 2,
+                                      .weight = weight};
+    small_must(nn_graph_convolution(n->model.graph, &out, "shortcut", in, &spec));
+    free(weight);
+    return out;
 }
 
-/* values (channels * pixels) through the activation; *max_w: the largest |w| so far. With `fit`
- * half-widths are set to what the values need first. */
+static inline nn_tensor small_block(small_network *n, nn_tensor x, unsigned channels, int change,
+                                    int pad)
+{
+    nn_tensor inside = small_relu(n, small_conv(n, x, channels, 3, 1 + (unsigned)change)),
+              kept = !change ? x
+                     : pad   ? small_padded_shortcut(n, x, channels)
+                             : small_conv(n, x, channels, 1, 2);
+    return small_relu(n, small_add(n, small_conv(n, inside, channels, 3, 1), kept));
+}
+
+/* `pad`: zero-padded shortcuts instead of projections. */
+static inline void small_network_init(small_network *n, unsigned blocks_per_stage, unsigned classes,
+                                      int pad, uint64_t seed)
+{
+    small_begin(n, (nn_shape){3, 32, 32}, seed);
+    nn_tensor x = small_relu(n, small_conv(n, 0, 16, 3, 1));
+    for (unsigned k = 0; k < 3 * blocks_per_stage; k++)
+        x = small_block(n, x, 16u << k / blocks_per_stage,
+                        k >= blocks_per_stage && k % blocks_per_stage == 0, pad);
+    small_end(n, small_dense(n, small_global(n, x), classes));
+}
+
+/* ---- the definition ---- */
+
+/* Values of one node through its activation; *max_w: the largest |w| so far. With `fit` half-widths
+ * are set to what the values need first. */
 static inline void direct_activation(const nn_activation *a, double eps, double *values,
                                      size_t pixels, double *max_w, int fit)
 {
@@ -179,53 +291,57 @@ static inline void direct_activation(const nn_activation *a, double eps, double 
     }
 }
 
-static inline void direct_shortcut(const nn_block *b, double *out, const double *in)
+/* The sum of the maps, and the bias, of node i. */
+static inline double *direct_sum(const nn_graph *graph, size_t i, double *const *values)
 {
-    unsigned channels = b->conv1.in, size = b->conv1.in_size, half = size / 2;
-    if (b->shortcut == NN_SHORTCUT_IDENTITY) {
-        memcpy(out, in, (size_t)channels * size * size * sizeof *out);
-    } else if (b->shortcut == NN_SHORTCUT_PROJECTION) {
-        direct_conv(&b->projection, out, in);
-    } else {
-        memset(out, 0, (size_t)2 * channels * half * half * sizeof *out);
-        for (unsigned c = 0; c < channels; c++)
-            for (unsigned y = 0; y < half; y++)
-                for (unsigned x = 0; x < half; x++)
-                    out[((c + channels / 2) * half + y) * half + x] =
-                        in[(c * size + 2 * y) * size + 2 * x];
-    }
+    const nn_node *node = &graph->nodes[i];
+    size_t count = nn_shape_values(node->shape);
+    double *sum = malloc(count * sizeof *sum);
+    if (!sum) abort();
+    for (size_t k = 0; k < count; k++) sum[k] = nn_node_bias(node, k);
+    for (size_t e = 0; e < node->edge_count; e++)
+        nn_map_add(sum, &node->edges[e].map, values[node->edges[e].node]);
+    return sum;
 }
 
-/* Scores of a normalised picture. `layers` (may be NULL) gets the output of every activation, 16384
- * doubles apart. Returns the largest |w|. With `fit` the plan's half-widths are changed to suit
- * this picture. */
+/* Scores of a normalised picture. `layers` (may be NULL) gets the output of every layer,
+ * SMALL_VALUES doubles apart. Returns the largest |w|. With `fit` the plan's half-widths are changed
+ * to suit this picture. */
 static inline double direct_network(const small_network *n, double *scores, const double *picture,
                                     double *layers, int fit)
 {
-    static double x[16384], y[16384], z[16384], kept[16384];
-    const nn_model *m = &n->model;
-    const nn_activation *a = n->plan.activations;
-    double max_w = 0;
-    direct_conv(&m->first, x, picture);
-    direct_activation(&a[0], n->plan.eps, x, 1024, &max_w, fit);
-    if (layers) memcpy(layers, x, sizeof x);
-    for (unsigned k = 0; k < 3 * m->blocks_per_stage; k++) {
-        const nn_block *b = &m->blocks[k];
-        size_t pixels = (size_t)b->conv2.in_size * b->conv2.in_size;
-        direct_shortcut(b, kept, x);
-        direct_conv(&b->conv1, y, x);
-        direct_activation(&a[2 * k + 1], n->plan.eps, y, pixels, &max_w, fit);
-        if (layers) memcpy(layers + (2 * k + 1) * 16384, y, sizeof y);
-        direct_conv(&b->conv2, z, y);
-        for (size_t i = 0; i < b->conv2.out * pixels; i++) x[i] = z[i] + kept[i];
-        direct_activation(&a[2 * k + 2], n->plan.eps, x, pixels, &max_w, fit);
-        if (layers) memcpy(layers + (2 * k + 2) * 16384, x, sizeof x);
+    const nn_graph *graph = n->model.graph;
+    double max_w = 0, **values = calloc(graph->count, sizeof *values);
+    if (!values) abort();
+    values[0] = malloc(nn_shape_values(graph->nodes[0].shape) * sizeof **values);
+    if (!values[0]) abort();
+    memcpy(values[0], picture, nn_shape_values(graph->nodes[0].shape) * sizeof **values);
+    for (size_t i = 1; i < graph->count; i++) {
+        nn_shape shape = graph->nodes[i].shape;
+        values[i] = direct_sum(graph, i, values);
+        if (i + 1 == graph->count) break;
+        direct_activation(&n->plan.activations[i - 1], n->plan.eps, values[i],
+                          (size_t)shape.height * shape.width, &max_w, fit);
+        if (layers)
+            memcpy(layers + (i - 1) * SMALL_VALUES, values[i],
+                   nn_shape_values(shape) * sizeof **values);
     }
-    for (unsigned r = 0; r < m->classes; r++) {
-        scores[r] = m->fc_bias[r];
-        for (unsigned i = 0; i < 4096; i++) scores[r] += m->fc_weight[r * 64 + i / 64] * x[i] / 64;
-    }
+    memcpy(scores, values[graph->count - 1], n->model.classes * sizeof *scores);
+    for (size_t i = 0; i < graph->count; i++) free(values[i]);
+    free(values);
     return max_w;
+}
+
+/* A random picture, as its owner has it (in [0, 1]) and as the network takes it. */
+static inline void small_picture(small_network *n, double *pixels, double *normalised)
+{
+    nn_shape shape = n->model.graph->nodes[0].shape;
+    size_t plane = (size_t)shape.height * shape.width;
+    for (size_t k = 0; k < nn_shape_values(shape); k++) {
+        pixels[k] = (small_uniform(n) + 1) / 2;
+        unsigned i = nn_normalised_by(shape.channels, (unsigned)(k / plane));
+        normalised[k] = (pixels[k] - n->model.mean[i]) / n->model.std[i];
+    }
 }
 
 #endif

@@ -555,10 +555,16 @@ static fhola_status read_head(ckks_reader *r, int *more)
         return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu",
                                 (unsigned long long)r->offset);
     uint32_t version = ckks_get32(bytes + 8);
-    if (version != CKKS_FILE_VERSION)
-        return ckks_reader_fail(
-            r, FHOLA_FORMAT, "format version %u is %s than version %u, the one this program reads",
-            version, version > CKKS_FILE_VERSION ? "newer" : "older", CKKS_FILE_VERSION);
+    if (version < CKKS_FILE_VERSION)
+        return ckks_reader_fail(r, FHOLA_FORMAT,
+                                "format version %u is older than version %u, the one this program "
+                                "reads: compile the network and make the keys anew",
+                                version, CKKS_FILE_VERSION);
+    if (version > CKKS_FILE_VERSION)
+        return ckks_reader_fail(r, FHOLA_FORMAT,
+                                "format version %u is newer than version %u, the one this program "
+                                "reads",
+                                version, CKKS_FILE_VERSION);
     if (got < sizeof bytes)
         return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu",
                                 (unsigned long long)r->offset);

@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 199309L
 #include "nn/encrypted/network.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 /* One inference under way. */
@@ -14,7 +15,10 @@ typedef struct run {
     const nn_infer_hooks *hooks; /* may be NULL */
     ckks_ciphertext *x;          /* the running value */
     ckks_ciphertext *next;       /* becomes x */
-    ckks_ciphertext *kept;       /* the block's other branch */
+    ckks_ciphertext **sum;       /* what layer i has got so far, and the scores; NULL: nothing */
+    ckks_ciphertext *part;       /* one contribution, if `sum` has another already */
+    ckks_ciphertext **spare;     /* sums that have been used, for their memory */
+    size_t spares;
     size_t layer;
     size_t done, total;  /* units of work */
     double mark;         /* seconds at the beginning of the step */
@@ -74,57 +78,91 @@ static void advance(run *r)
     r->next = swap;
 }
 
-/* ---- the steps of a layer ---- */
+/* ---- linear maps ---- */
 
-/* The first convolution of a block, with the stage change applied to the same input, or a copy of
- * the input, as the other branch. */
-static fhola_status open_block(run *r, const nn_layer *layer)
+/* The values of a node are read once, as soon as they are there: every layer that reads them gets
+ * its part of the sum then. So no value outlives its own layer, and what is kept is a sum for each
+ * layer that has begun. */
+
+static ckks_basis landing_basis(const run *r, size_t target)
 {
     const nn_network *n = r->network;
-    if (layer->shortcut) {
-        const ckks_lintrans *transform[] = {layer->linear, layer->shortcut};
-        ckks_ciphertext *out[] = {r->next, r->kept};
-        return ckks_lintrans_apply(r->context, r->workspace, r->keys, 2, transform, out, r->x,
-                                   n->bootstrap_basis);
+    return target < n->count ? n->bootstrap_basis : n->score_basis;
+}
+
+static fhola_status multiply(run *r, const nn_transform *t, ckks_ciphertext *out, ckks_basis basis)
+{
+    fhola_status status = ckks_mul_plain(r->context, out, r->x, t->factor);
+    return status == FHOLA_OK ? ckks_rescale(r->context, r->workspace, out, out, basis) : status;
+}
+
+/* Every slot becomes the sum of the slots a multiple of `fold` away. */
+static fhola_status fold(run *r, const nn_transform *t, ckks_ciphertext *x)
+{
+    fhola_status status = FHOLA_OK;
+    for (uint32_t k = t->fold; status == FHOLA_OK && k < t->fold_end; k *= 2) {
+        status = ckks_rotate(r->context, r->workspace, r->keys, r->next, x, (int32_t)k);
+        if (status == FHOLA_OK) status = ckks_add(r->context, x, x, r->next);
     }
-    const ckks_lintrans *transform[] = {layer->linear};
-    fhola_status status = ckks_ciphertext_copy(r->kept, r->x);
-    if (status == FHOLA_OK)
-        status = ckks_lintrans_apply(r->context, r->workspace, r->keys, 1, transform, &r->next,
-                                     r->x, n->bootstrap_basis);
     return status;
 }
 
-static fhola_status convolve(run *r, const nn_layer *layer)
+static fhola_status open_sum(run *r, size_t target)
 {
-    if (layer->opens) return open_block(r, layer);
-    const ckks_lintrans *transform[] = {layer->linear};
-    return ckks_lintrans_apply(r->context, r->workspace, r->keys, 1, transform, &r->next, r->x,
-                               r->network->bootstrap_basis);
+    if (!r->spares) return ckks_ciphertext_create(&r->sum[target], r->context);
+    r->sum[target] = r->spare[--r->spares];
+    return FHOLA_OK;
 }
 
-/* Adds the other branch: as it is after a stage change, times its factors in a plain block. */
-static fhola_status close_block(run *r, const nn_layer *layer)
+/* One contribution of x to `target`. */
+static fhola_status contribute(run *r, const nn_transform *t, size_t target)
 {
-    fhola_status status = FHOLA_OK;
-    if (layer->skip) {
-        status = ckks_mul_plain(r->context, r->kept, r->kept, layer->skip);
-        if (status == FHOLA_OK)
-            status = ckks_rescale(r->context, r->workspace, r->kept, r->kept,
-                                  r->network->bootstrap_basis);
-    }
-    return status == FHOLA_OK ? ckks_add(r->context, r->next, r->next, r->kept) : status;
+    const ckks_lintrans *linear[] = {t->linear};
+    ckks_basis basis = landing_basis(r, target);
+    bool first = !r->sum[target];
+    fhola_status status = first ? open_sum(r, target) : FHOLA_OK;
+    if (status != FHOLA_OK) return status;
+    ckks_ciphertext *out = first ? r->sum[target] : r->part;
+    status = t->factor ? multiply(r, t, out, basis)
+                       : ckks_lintrans_apply(r->context, r->workspace, r->keys, 1, linear, &out,
+                                             r->x, basis);
+    if (status == FHOLA_OK) status = fold(r, t, out);
+    return status == FHOLA_OK && !first ? ckks_add(r->context, r->sum[target], r->sum[target], out)
+                                        : status;
 }
+
+/* x, the values of node `from`, to all that read them: the scores last. */
+static fhola_status distribute(run *r, size_t from)
+{
+    const nn_network *n = r->network;
+    fhola_status status = FHOLA_OK;
+    for (size_t i = from; i <= n->count; i++)
+        for (size_t e = 0; status == FHOLA_OK && e < n->layer[i].count; e++) {
+            const nn_transform *t = &n->layer[i].transform[e];
+            if (t->from != from) continue;
+            if (i == n->count) status = ckks_drop(r->context, r->x, r->x, n->score_input_basis);
+            if (status == FHOLA_OK) status = contribute(r, t, i);
+        }
+    return status;
+}
+
+/* The values in front of layer `layer` (or the scores): all contributions are there. */
+static fhola_status collect(run *r, const nn_layer *layer)
+{
+    r->spare[r->spares++] = r->x;
+    r->x = r->sum[r->layer];
+    r->sum[r->layer] = NULL;
+    return ckks_add_plain(r->context, r->x, r->x, layer->bias);
+}
+
+/* ---- the steps of a layer ---- */
 
 static fhola_status linear_step(run *r, const nn_layer *layer)
 {
     fhola_status status = begin(r, NN_STEP_CONVOLUTION);
-    if (status == FHOLA_OK) status = convolve(r, layer);
-    if (status == FHOLA_OK && layer->closes) status = close_block(r, layer);
-    if (status == FHOLA_OK) status = ckks_add_plain(r->context, r->next, r->next, layer->bias);
-    if (status != FHOLA_OK) return status;
-    advance(r);
-    return end(r, NN_STEP_CONVOLUTION, &r->time.convolution, NULL);
+    if (status == FHOLA_OK) status = distribute(r, r->layer);
+    if (status == FHOLA_OK) status = collect(r, layer);
+    return status == FHOLA_OK ? end(r, NN_STEP_CONVOLUTION, &r->time.convolution, NULL) : status;
 }
 
 static void take_bootstrap_times(run *r, const ckks_bootstrap_times *before)
@@ -174,33 +212,12 @@ static fhola_status run_layer(run *r, const nn_layer *layer)
     return status;
 }
 
-/* ---- from the last activation to the scores ---- */
-
-/* Every slot becomes the sum of the slots a multiple of `rows` away. */
-static fhola_status rotate_and_sum(run *r)
-{
-    const nn_linear *l = &r->network->schedule.scores;
-    fhola_status status = FHOLA_OK;
-    for (uint32_t k = l->rows; status == FHOLA_OK && k < l->in.slots; k *= 2) {
-        status = ckks_rotate(r->context, r->workspace, r->keys, r->next, r->x, (int32_t)k);
-        if (status == FHOLA_OK) status = ckks_add(r->context, r->x, r->x, r->next);
-    }
-    return status;
-}
-
 static fhola_status score_step(run *r)
 {
     const nn_network *n = r->network;
-    const ckks_lintrans *transform[] = {n->scores};
     fhola_status status = begin(r, NN_STEP_SCORES);
-    if (status == FHOLA_OK) status = ckks_drop(r->context, r->x, r->x, n->score_input_basis);
-    if (status == FHOLA_OK)
-        status = ckks_lintrans_apply(r->context, r->workspace, r->keys, 1, transform, &r->next,
-                                     r->x, n->score_basis);
-    if (status != FHOLA_OK) return status;
-    advance(r);
-    status = rotate_and_sum(r);
-    if (status == FHOLA_OK) status = ckks_add_plain(r->context, r->x, r->x, n->score_bias);
+    if (status == FHOLA_OK) status = distribute(r, n->count);
+    if (status == FHOLA_OK) status = collect(r, &n->layer[n->count]);
     if (status == FHOLA_OK)
         status = ckks_rescale(r->context, r->workspace, r->x, r->x, n->result_basis);
     if (status == FHOLA_OK) status = end(r, NN_STEP_SCORES, &r->time.convolution, r->x);
@@ -227,10 +244,24 @@ static fhola_status prepare(run *r, const ckks_ciphertext *in)
     r->total = r->network->count * (work_of(NN_STEP_CONVOLUTION) + work_of(NN_STEP_BOOTSTRAP) +
                                     work_of(NN_STEP_ACTIVATION)) +
                work_of(NN_STEP_SCORES);
+    r->sum = calloc(2 * (r->network->count + 1), sizeof(ckks_ciphertext *));
+    if (!r->sum)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the sums of %zu layers", r->network->count);
+    r->spare = r->sum + r->network->count + 1;
     fhola_status status = ckks_ciphertext_create(&r->x, r->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->next, r->context);
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->kept, r->context);
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->part, r->context);
     return status == FHOLA_OK ? ckks_ciphertext_copy(r->x, in) : status;
+}
+
+static void release(run *r)
+{
+    ckks_ciphertext_destroy(r->x);
+    ckks_ciphertext_destroy(r->next);
+    ckks_ciphertext_destroy(r->part);
+    for (size_t i = 0; r->sum && i <= r->network->count; i++) ckks_ciphertext_destroy(r->sum[i]);
+    for (size_t i = 0; i < r->spares; i++) ckks_ciphertext_destroy(r->spare[i]);
+    free(r->sum);
 }
 
 fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
@@ -248,8 +279,6 @@ fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ck
         status = run_layer(&r, &network->layer[i]);
     if (status == FHOLA_OK) status = score_step(&r);
     if (status == FHOLA_OK) status = ckks_ciphertext_copy(out, r.x);
-    ckks_ciphertext_destroy(r.x);
-    ckks_ciphertext_destroy(r.next);
-    ckks_ciphertext_destroy(r.kept);
+    release(&r);
     return status;
 }

@@ -1,115 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a picture's values sit in the slots, and linear layers as diagonals over those slots.
- * Internal to nn/.
+/* Where the values of a tensor sit in the slots. Internal to nn/.
  *
  * Multiplexed layout (Lee et al., "Low-complexity deep convolutional neural networks on fully
- * homomorphic encryption using multiplexed parallel convolutions", ICML 2022, section 4): a tensor
- * of C channels of side H keeps the 32 x 32 grid of the picture. With the gap g = 32 / H, g * g
- * channels interleave on one grid (a block of 1024 slots):
+ * homomorphic encryption using multiplexed parallel convolutions", ICML 2022, section 4): a layer
+ * of stride 2 keeps the grid of its input and spreads its pixels over it with a gap, and the
+ * channels of a block of gap_y * gap_x interleave on one grid:
  *
- *     channel c = b g^2 + i g + j, pixel (y, x)  ->  slot b * 1024 + (y g + i) * 32 + (x g + j).
+ *     channel c = (b gap_y + i) gap_x + j, pixel (y, x)
+ *         ->  slot b * block + (y gap_y + i) * pitch + (x gap_x + j).
  *
- * All blocks together, rounded up to a power of two, are the n slots of the layout; the vector
- * repeats with period n. */
+ * So the distance of two slots whose values a kernel brings together is the same for every pixel.
+ * Grids have sides that are powers of two where that fits: the distances of all channels then
+ * coincide best. A vector (height and width 1) lies in contiguous slots.
+ *
+ * All values have to fit into one ciphertext for now. Slot numbers leave room for more: those of
+ * ciphertext k will begin at k * NN_MAX_SLOTS. */
 #ifndef NN_LAYOUT_H
 #define NN_LAYOUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ckks/ckks.h"
 #include "nn/graph/map.h"
-#include "nn/graph/model.h"
 
-#define NN_GRID        32u   /* side of the grid of a block */
-#define NN_BLOCK_SLOTS 1024u /* NN_GRID squared */
+#define NN_LOG_MIN_SLOTS 12u /* log2 of the smallest and largest n that is bootstrapped */
+#define NN_LOG_MAX_SLOTS 14u
+#define NN_MIN_SLOTS     (1u << NN_LOG_MIN_SLOTS)
+#define NN_MAX_SLOTS     (1u << NN_LOG_MAX_SLOTS)
+#define NN_MIN_ROWS      16u /* of the scores */
 
 typedef struct nn_layout {
-    unsigned channels; /* > 0 */
-    unsigned side;     /* 32, 16 or 8 */
-    unsigned gap;      /* NN_GRID / side */
-    uint32_t slots;    /* n */
+    nn_shape shape;
+    unsigned gap_y, gap_x;
+    unsigned pitch;  /* slots from a row of the grid to the next */
+    unsigned block;  /* slots from a block of channels to the next */
+    uint32_t period; /* the values repeat with it: a power of two */
+    uint32_t slots;  /* n, what a bootstrap takes: the period, but at least NN_MIN_SLOTS */
 } nn_layout;
 
-/* `side` divides 32. */
-nn_layout nn_layout_of(unsigned channels, unsigned side);
-uint32_t nn_layout_slot(nn_layout layout, unsigned channel, unsigned y, unsigned x);
+/* Gap 1 on the smallest grid whose sides are powers of two; where the channels do not fit on such
+ * grids, row after row without any room between them. PARAM, naming the node: more than NN_MAX_SLOTS
+ * values. */
+fhola_status nn_layout_fresh(nn_layout *out, nn_shape shape, const char *node) FHOLA_WARN_UNUSED;
+/* The layout of `map`'s result that keeps the grid of its input; false if it does not fit. */
+bool nn_layout_behind(nn_layout *out, nn_layout in, const nn_map *map);
+/* A vector with at least NN_MIN_ROWS slots: what a result is, without a bootstrap. */
+nn_layout nn_layout_scores(unsigned count);
+bool nn_layout_equal(nn_layout a, nn_layout b);
 
-/* Period of a network's scores in the slots: the least power of two that is not below 16 or the
- * number of classes. */
-uint32_t nn_layout_score_rows(unsigned classes);
-
-/* What slot `slot` (below layout.slots) holds. A channel >= layout.channels means padding: always
- * zero. */
-nn_place nn_layout_place(nn_layout layout, uint32_t slot);
+uint32_t nn_layout_slot(nn_layout layout, nn_place place);
+/* What a slot holds (any slot: modulo the period). False: padding, `place` is then 0, 0, 0. */
+bool nn_layout_place(nn_place *place, nn_layout layout, uint32_t slot);
 
 /* The factor of a slot before slots_to_coeffs: 1 on the first half of each n slots, i on the
  * second. */
 ckks_complex nn_layout_half_factor(nn_layout layout, uint32_t slot);
 
-/* values[slot] for the n slots: the value of the slot's channel, 0 for padding; with `halves` times
- * the half factor. */
-void nn_layout_spread(nn_layout layout, ckks_complex *values, const double *channel_value,
-                      int halves);
+/* values[slot] for the n slots: the tensor's value, 0 for padding; with `halves` times the half
+ * factor. `value`: one per channel, or with `full` one per value of the tensor. */
+void nn_layout_spread(nn_layout layout, ckks_complex *values, const double *value, bool full,
+                      bool halves);
 /* tensor[channel][y][x] from the real parts of n slots. */
 void nn_layout_gather(nn_layout layout, double *tensor, const ckks_complex *values);
-
-/* ---- linear layers ---- */
-
-typedef enum nn_linear_kind {
-    NN_LINEAR_CONVOLUTION, /* weight[out][in][kernel][kernel] */
-    /* every `stride`-th pixel, input channel c to output channel c + (out - in) / 2 times
-     * weight[c] */
-    NN_LINEAR_PAD,
-    NN_LINEAR_SCORES /* weight[row][channel] times the sum over all pixels; see nn_linear_scores */
-} nn_linear_kind;
-
-/* A linear map from one layout to another as a set of diagonals: out[s] = sum_d diagonal_d[s] in[s
- * + d], the input repeated with its n_in.
- *
- * In front of a bootstrap. The bootstrap adds the two halves of each n_out slots and projects onto
- * vectors that repeat with n_out, which means that it takes
- *     w_j + i w_(j + n_out / 2) = (mean over all copies of n_out slots) of out[j] + out[j + n_out / 2],   j < n_out / 2.
- * Only these sums have to be right, so each entry of the matrix needs one place among all slots
- * that are j modulo n_out / 2, and the weights of rows j and j + n_out / 2 share one complex
- * number: offsets count modulo m = min(n_in, n_out / 2) instead of n_in, which halves the diagonals
- * of a layer that keeps its layout and quarters those of one of stride 2. With offsets in [0, m),
- *     diagonal_d[s] = (M[j][c] + i M[j + n_out / 2][c]) n_in / (2 m),   j = s mod n_out / 2,   c = (s + d) mod n_in;
- * the factor is the number of copies over the number of places at which the pair (j, c) meets. */
-typedef struct nn_linear {
-    nn_linear_kind kind;
-    nn_layout in, out;
-    unsigned kernel, stride;
-    unsigned rows; /* NN_LINEAR_SCORES: a power of two, at least 16 and the classes */
-    double *weight;
-    uint32_t modulus; /* m, a power of two: of the offsets */
-    uint32_t period;  /* of the diagonals: the larger n of the two layouts */
-    size_t count;     /* diagonals */
-    int32_t *offset;  /* count of them in [0, modulus), ascending */
-    /* a power of two: offset = giant + baby, giant a multiple of it, 0 <= baby < baby_step */
-    uint32_t baby_step;
-    unsigned babies, giants; /* rotations other than 0 */
-} nn_linear;
-
-/* A convolution with weights scaled per channel: weight[o][i] = conv.weight[o][i] * in_scale[i] /
- * out_scale[o]. */
-fhola_status nn_linear_convolution(nn_linear *out, const nn_conv *conv, const double *in_scale,
-                                   const double *out_scale) FHOLA_WARN_UNUSED;
-/* The parameter-free shortcut from `channels` channels of side `side` to twice as many of half the
- * side. */
-fhola_status nn_linear_pad(nn_linear *out, unsigned channels, unsigned side, const double *in_scale,
-                           const double *out_scale) FHOLA_WARN_UNUSED;
-/* Average pooling and a fully connected layer in generalised diagonals: with R rows (classes
- * rounded up, at least 16),
- *     y[s] = sum_(d = 0)^(R-1) W[s mod R][channel of slot (s + d) mod n] / pixels * in[s + d];
- * the sum of y over all rotations by multiples of R below n then holds score s mod R in every slot
- * s (0 past the classes). */
-fhola_status nn_linear_scores(nn_linear *out, nn_layout in, unsigned classes, const double *weight,
-                              const double *in_scale) FHOLA_WARN_UNUSED;
-void nn_linear_clear(nn_linear *linear);
-
-/* The diagonal of `offset` (one of linear->offset): linear->period values. Has the type of
- * ckks_lintrans_spec.diagonal; returns 0. */
-int nn_linear_diagonal(void *linear, int32_t offset, ckks_complex *values);
 
 #endif

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/graph/model_io.h"
-
 /* What every compiling function works with. */
 typedef struct compiler {
     nn_network *network;
@@ -30,6 +28,15 @@ static double convolution_prime(const compiler *c)
                     ckks_basis_residual(ckks_context_params(c->context), 1));
 }
 
+static fhola_status check_slots(const compiler *c, nn_layout layout, const char *node)
+{
+    size_t slots = ckks_slots(c->context);
+    return layout.slots <= slots
+               ? FHOLA_OK
+               : fhola_fail(FHOLA_PARAM, "%s takes %u slots, the parameter set has %zu", node,
+                            (unsigned)layout.slots, slots);
+}
+
 static fhola_status check_parameters(const compiler *c)
 {
     const ckks_params *params = ckks_context_params(c->context);
@@ -37,19 +44,21 @@ static fhola_status check_parameters(const compiler *c)
     const nn_schedule *s = &c->network->schedule;
     if (!spec->stc_levels || !spec->cts_levels || !spec->eval_mod_levels)
         return fhola_fail(FHOLA_PARAM, "the parameter set cannot bootstrap");
-    if (ckks_slots(c->context) < 1u << NN_LOG_MAX_VALUES)
-        return fhola_fail(FHOLA_PARAM, "%zu slots, but a layer has 2^%u values",
-                          ckks_slots(c->context), NN_LOG_MAX_VALUES);
     if (fabs(s->eps - spec->eps) > 1e-12)
         return fhola_fail(FHOLA_PARAM, "the plan was fitted with eps %g, the parameter set has %g",
                           s->eps, spec->eps);
-    for (size_t i = 0; i < s->count; i++)
-        if (1 + s->layer[i].depth > spec->residual_levels)
-            return fhola_fail(
+    fhola_status status = check_slots(c, s->input, "the input");
+    for (size_t i = 0; status == FHOLA_OK && i < s->count; i++) {
+        const nn_recipe *r = &s->layer[i];
+        status = check_slots(c, r->layout, r->name);
+        if (status == FHOLA_OK && 1 + r->depth > spec->residual_levels)
+            status = fhola_fail(
                 FHOLA_PARAM,
-                "activation %zu of degree %u needs %u residual levels, the parameter set has %u", i,
-                s->layer[i].degree, 1 + s->layer[i].depth, spec->residual_levels);
-    return FHOLA_OK;
+                "%s: its activation, of degree %u, needs %u residual levels, the parameter set has "
+                "%u",
+                r->name, r->degree, 1 + r->depth, spec->residual_levels);
+    }
+    return status;
 }
 
 /* An activation is a product of a quotient at scale q and a power at about the working scale w,
@@ -76,38 +85,116 @@ static void choose_bases(const compiler *c)
         prime_of(params, base) / 2 / NN_SCORE_BOUND * prime_of(params, n->score_basis & ~base);
 }
 
-/* ---- linear layers ---- */
+/* ---- linear maps ---- */
+
+/* Where the result of a layer's linear maps is: what differs between layers and scores. */
+typedef struct landing {
+    ckks_basis input, output; /* bases */
+    double scale;
+} landing;
+
+static landing layer_landing(const nn_network *n)
+{
+    return (landing){n->convolution_basis, n->bootstrap_basis, n->scale};
+}
+
+static landing score_landing(const nn_network *n)
+{
+    return (landing){n->score_input_basis, n->score_basis, n->score_scale};
+}
+
+/* So that rescaling leads to the landing's scale. */
+static double plain_scale(const compiler *c, landing to)
+{
+    return to.scale * convolution_prime(c) / c->network->linear_scale;
+}
 
 static fhola_status compile_linear(const compiler *c, ckks_lintrans **out, nn_linear *linear,
-                                   ckks_basis basis, double out_scale)
+                                   landing to)
 {
     ckks_lintrans_spec spec = {
-        .basis = basis,
-        .special = ckks_basis_special_for(ckks_context_params(c->context), basis),
+        .basis = to.input,
+        .special = ckks_basis_special_for(ckks_context_params(c->context), to.input),
         .count = linear->count,
         .offset = linear->offset,
         .diagonal = c->network->encoded ? nn_linear_diagonal : NULL,
         .arg = linear,
         .period = linear->period,
-        .plain_scale = out_scale * convolution_prime(c) / c->network->linear_scale,
+        .plain_scale = plain_scale(c, to),
         .baby_step = linear->baby_step,
     };
     fhola_status status = ckks_lintrans_create(out, c->context, c->workspace, &spec);
     return status == FHOLA_OK ? ckks_lintrans_keys(*out, c->context, &c->network->keys) : status;
 }
 
-/* ---- plaintexts: a value per channel ---- */
+static fhola_status encode(const compiler *c, ckks_plaintext **out, const ckks_complex *values,
+                           size_t count, double scale, ckks_basis basis)
+{
+    fhola_status status = ckks_plaintext_create(out, c->context);
+    return status == FHOLA_OK
+               ? ckks_encode(c->context, c->workspace, *out, values, count, scale, basis)
+               : status;
+}
 
-static fhola_status compile_channels(const compiler *c, ckks_plaintext **out, nn_layout layout,
-                                     const double *channel_value, double scale, ckks_basis basis)
+static fhola_status compile_factor(const compiler *c, ckks_plaintext **out, nn_linear *linear,
+                                   landing to)
 {
     if (!c->network->encoded) return FHOLA_OK;
-    ckks_complex *values = malloc(layout.slots * sizeof *values);
-    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %u slots", (unsigned)layout.slots);
-    nn_layout_spread(layout, values, channel_value, 1);
-    fhola_status status = ckks_plaintext_create(out, c->context);
-    if (status == FHOLA_OK)
-        status = ckks_encode(c->context, c->workspace, *out, values, layout.slots, scale, basis);
+    ckks_complex *values = malloc(linear->period * sizeof *values);
+    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %u slots", (unsigned)linear->period);
+    (void)nn_linear_diagonal(linear, 0, values);
+    fhola_status status = encode(c, out, values, linear->period, plain_scale(c, to), to.input);
+    free(values);
+    return status;
+}
+
+static fhola_status compile_folds(const compiler *c, nn_transform *t, const nn_linear *linear,
+                                  landing to)
+{
+    ckks_basis special = ckks_basis_special_for(ckks_context_params(c->context), to.output);
+    fhola_status status = FHOLA_OK;
+    t->fold = linear->modulus;
+    t->fold_end = linear->span;
+    for (uint32_t r = t->fold; status == FHOLA_OK && r < t->fold_end; r *= 2)
+        status = ckks_key_list_add(&c->network->keys, c->context,
+                                   (ckks_key_request){CKKS_KEY_ROTATE, r, to.output, special});
+    return status;
+}
+
+static fhola_status compile_transform(const compiler *c, nn_transform *t, nn_contribution *edge,
+                                      landing to)
+{
+    nn_linear *linear = &edge->linear;
+    t->from = edge->from;
+    fhola_status status = nn_linear_is_factor(linear) ? compile_factor(c, &t->factor, linear, to)
+                                                      : compile_linear(c, &t->linear, linear, to);
+    return status == FHOLA_OK ? compile_folds(c, t, linear, to) : status;
+}
+
+/* All transforms of the values of node `from`. Keys are listed in the order of their use. */
+static fhola_status compile_readers(const compiler *c, size_t from)
+{
+    nn_network *n = c->network;
+    fhola_status status = FHOLA_OK;
+    for (size_t i = from; i <= n->count; i++) {
+        nn_recipe *r = &n->schedule.layer[i];
+        landing to = i < n->count ? layer_landing(n) : score_landing(n);
+        for (size_t e = 0; status == FHOLA_OK && e < r->count; e++)
+            if (r->contribution[e].from == from)
+                status = compile_transform(c, &n->layer[i].transform[e], &r->contribution[e], to);
+    }
+    return status;
+}
+
+static fhola_status compile_bias(const compiler *c, nn_layer *layer, const nn_recipe *r, landing to,
+                                 bool halves)
+{
+    if (!c->network->encoded) return FHOLA_OK;
+    ckks_complex *values = malloc(r->layout.slots * sizeof *values);
+    if (!values)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %u slots", (unsigned)r->layout.slots);
+    nn_layout_spread(r->layout, values, r->bias, r->full_bias, halves);
+    fhola_status status = encode(c, &layer->bias, values, r->layout.slots, to.scale, to.output);
     free(values);
     return status;
 }
@@ -125,7 +212,7 @@ static fhola_status compile_bootstrap(const compiler *c, const ckks_bootstrap **
                                       nn_layout layout)
 {
     nn_network *n = c->network;
-    ckks_bootstrap **b = &n->bootstrap[log_values(layout) - NN_LOG_MIN_VALUES];
+    ckks_bootstrap **b = &n->bootstrap[log_values(layout) - NN_LOG_MIN_SLOTS];
     fhola_status status = FHOLA_OK;
     if (!*b) {
         status = ckks_bootstrap_create(b, c->context, c->workspace, log_values(layout), n->scale,
@@ -136,14 +223,17 @@ static fhola_status compile_bootstrap(const compiler *c, const ckks_bootstrap **
     return status;
 }
 
+/* Coefficient k of slot s at k * period + s; 0 for padding, which so stays small. */
 static double *spread_coefficients(const nn_recipe *r)
 {
-    size_t n = r->layout.slots;
-    double *coeff = malloc((r->degree + 1) * n * sizeof *coeff);
+    size_t n = r->layout.period, channels = r->layout.shape.channels;
+    double *coeff = calloc((r->degree + 1) * n, sizeof *coeff);
     for (size_t k = 0; coeff && k <= r->degree; k++)
-        for (uint32_t s = 0; s < n; s++)
-            coeff[k * n + s] =
-                r->coeff[k * r->layout.channels + nn_layout_place(r->layout, s).channel];
+        for (uint32_t s = 0; s < n; s++) {
+            nn_place p;
+            if (nn_layout_place(&p, r->layout, s))
+                coeff[k * n + s] = r->coeff[k * channels + p.channel];
+        }
     return coeff;
 }
 
@@ -173,10 +263,10 @@ static fhola_status create_activation(const compiler *c, nn_layer *layer, const 
 {
     double scale_in = ckks_bootstrap_scale_out(layer->bootstrap),
            scale_out = c->network->linear_scale;
-    nn_composition_spec composition = {r->sign, r->degree, r->layout.slots, coeff,
+    nn_composition_spec composition = {r->sign, r->degree, r->layout.period, coeff,
                                        basis,   scale_in,  scale_out};
     ckks_polynomial_spec polynomial = {
-        r->degree, r->layout.slots, coeff, basis, c->network->convolution_basis,
+        r->degree, r->layout.period, coeff, basis, c->network->convolution_basis,
         scale_in,  scale_out};
     return r->sign
                ? nn_composition_create(&layer->composition, c->context, c->workspace, &composition)
@@ -200,53 +290,40 @@ static fhola_status compile_activation(const compiler *c, nn_layer *layer, const
 
 /* ---- layers ---- */
 
-static fhola_status compile_layer(const compiler *c, nn_layer *layer, nn_recipe *r)
+static fhola_status allocate_layers(nn_network *n)
 {
-    nn_network *n = c->network;
-    /* so that rescaling leads to the bootstrap's scale */
-    double skip_scale = n->scale * convolution_prime(c) / n->linear_scale;
-    layer->opens = r->opens;
-    layer->closes = r->closes;
-    fhola_status s = compile_bootstrap(c, &layer->bootstrap, r->layout);
-    if (s == FHOLA_OK)
-        s = compile_linear(c, &layer->linear, &r->linear, n->convolution_basis, n->scale);
-    if (s == FHOLA_OK && r->opens && r->stage_change)
-        s = compile_linear(c, &layer->shortcut, &r->shortcut, n->convolution_basis, n->scale);
-    if (s == FHOLA_OK && r->skip)
-        s = compile_channels(c, &layer->skip, r->layout, r->skip, skip_scale, n->convolution_basis);
-    if (s == FHOLA_OK)
-        s = compile_channels(c, &layer->bias, r->layout, r->bias, n->scale, n->bootstrap_basis);
-    if (s == FHOLA_OK) s = compile_activation(c, layer, r);
-    return s;
+    n->count = n->schedule.count;
+    n->layer = calloc(n->count + 1, sizeof *n->layer);
+    if (!n->layer) return fhola_fail(FHOLA_NOMEM, "no memory for %zu layers", n->count);
+    for (size_t i = 0; i <= n->count; i++) {
+        const nn_recipe *r = &n->schedule.layer[i];
+        n->layer[i].transform = calloc(r->count, sizeof *n->layer[i].transform);
+        if (!n->layer[i].transform)
+            return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu inputs", r->name, r->count);
+        n->layer[i].count = r->count;
+    }
+    return FHOLA_OK;
 }
 
-/* Score s mod rows in every slot s. */
-static fhola_status compile_score_bias(const compiler *c)
+/* Layer i, and what is done with the values of node i: those in front of it. */
+static fhola_status compile_layer(const compiler *c, size_t i)
 {
     nn_network *n = c->network;
-    size_t rows = n->schedule.scores.rows;
-    if (!n->encoded) return FHOLA_OK;
-    ckks_complex *values = calloc(rows, sizeof *values);
-    if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", rows);
-    for (size_t i = 0; i < n->schedule.classes; i++) values[i].re = n->schedule.score_bias[i];
-    fhola_status status = ckks_plaintext_create(&n->score_bias, c->context);
-    if (status == FHOLA_OK)
-        status = ckks_encode(c->context, c->workspace, n->score_bias, values, rows, n->score_scale,
-                             n->score_basis);
-    free(values);
-    return status;
+    nn_layer *layer = &n->layer[i];
+    const nn_recipe *r = &n->schedule.layer[i];
+    fhola_status s = compile_bootstrap(c, &layer->bootstrap, r->layout);
+    if (s == FHOLA_OK) s = compile_readers(c, i);
+    if (s == FHOLA_OK) s = compile_bias(c, layer, r, layer_landing(n), true);
+    return s == FHOLA_OK ? compile_activation(c, layer, r) : s;
 }
 
 static fhola_status compile_scores(const compiler *c)
 {
     nn_network *n = c->network;
-    nn_linear *l = &n->schedule.scores;
-    ckks_basis special = ckks_basis_special_for(ckks_context_params(c->context), n->score_basis);
-    fhola_status status = compile_linear(c, &n->scores, l, n->score_input_basis, n->score_scale);
-    for (uint32_t r = l->rows; status == FHOLA_OK && r < l->in.slots; r *= 2)
-        status = ckks_key_list_add(&n->keys, c->context,
-                                   (ckks_key_request){CKKS_KEY_ROTATE, r, n->score_basis, special});
-    return status == FHOLA_OK ? compile_score_bias(c) : status;
+    fhola_status s = compile_readers(c, n->count);
+    return s == FHOLA_OK ? compile_bias(c, &n->layer[n->count], nn_schedule_scores(&n->schedule),
+                                        score_landing(n), false)
+                         : s;
 }
 
 static fhola_status make_client(const compiler *c, const nn_model *model)
@@ -255,13 +332,13 @@ static fhola_status make_client(const compiler *c, const nn_model *model)
     const char *const *names = (const char *const *)model->class_names;
     fhola_status status = nn_client_init(&n->client, c->context, names, model->classes, &n->keys);
     if (status != FHOLA_OK) return status;
-    memcpy(n->client.mean, model->mean, sizeof model->mean);
-    memcpy(n->client.std, model->std, sizeof model->std);
-    n->client.input_bound = n->schedule.input_bound;
+    memcpy(n->client.mean, model->mean, sizeof n->client.mean);
+    memcpy(n->client.std, model->std, sizeof n->client.std);
     n->client.input = n->schedule.input;
+    n->client.input_bound = n->schedule.input_bound;
     n->client.basis = n->convolution_basis;
     n->client.scale = n->linear_scale;
-    n->client.rows = n->schedule.scores.rows;
+    n->client.rows = nn_schedule_scores(&n->schedule)->layout.period;
     return FHOLA_OK;
 }
 
@@ -272,12 +349,10 @@ static fhola_status compile(const compiler *c, const nn_model *model, const nn_p
     if (status == FHOLA_OK) status = check_parameters(c);
     if (status != FHOLA_OK) return status;
     choose_bases(c);
-    n->count = n->schedule.count;
-    n->layer = calloc(n->count, sizeof *n->layer);
-    if (!n->layer) return fhola_fail(FHOLA_NOMEM, "no memory for %zu layers", n->count);
-    for (size_t i = 0; status == FHOLA_OK && i < n->count; i++)
-        status = compile_layer(c, &n->layer[i], &n->schedule.layer[i]);
+    status = allocate_layers(n);
+    for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) status = compile_layer(c, i);
     if (status == FHOLA_OK) status = compile_scores(c);
+    nn_schedule_release_weights(&n->schedule);
     return status == FHOLA_OK ? make_client(c, model) : status;
 }
 
@@ -285,7 +360,6 @@ fhola_status nn_network_create(nn_network **network, const ckks_context *context
                                ckks_workspace *workspace, const nn_model *model,
                                const nn_plan *plan, int encode)
 {
-    if (nn_model_check_blocks(model) != FHOLA_OK) return FHOLA_PARAM;
     nn_network *n = calloc(1, sizeof *n);
     if (!n) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
     n->encoded = encode != 0;
@@ -298,22 +372,24 @@ fhola_status nn_network_create(nn_network **network, const ckks_context *context
     return status;
 }
 
+static void clear_layer(nn_layer *layer)
+{
+    for (size_t e = 0; layer->transform && e < layer->count; e++) {
+        ckks_lintrans_destroy(layer->transform[e].linear);
+        ckks_plaintext_destroy(layer->transform[e].factor);
+    }
+    free(layer->transform);
+    ckks_plaintext_destroy(layer->bias);
+    ckks_polynomial_destroy(layer->activation);
+    nn_composition_destroy(layer->composition);
+}
+
 void nn_network_destroy(nn_network *network)
 {
     if (!network) return;
-    for (size_t i = 0; network->layer && i < network->count; i++) {
-        nn_layer *layer = &network->layer[i];
-        ckks_lintrans_destroy(layer->linear);
-        ckks_lintrans_destroy(layer->shortcut);
-        ckks_plaintext_destroy(layer->skip);
-        ckks_plaintext_destroy(layer->bias);
-        ckks_polynomial_destroy(layer->activation);
-        nn_composition_destroy(layer->composition);
-    }
+    for (size_t i = 0; network->layer && i <= network->count; i++) clear_layer(&network->layer[i]);
     free(network->layer);
     for (size_t i = 0; i < NN_BOOTSTRAPS; i++) ckks_bootstrap_destroy(network->bootstrap[i]);
-    ckks_lintrans_destroy(network->scores);
-    ckks_plaintext_destroy(network->score_bias);
     ckks_key_list_clear(&network->keys);
     nn_client_clear(&network->client);
     nn_schedule_clear(&network->schedule);
@@ -337,17 +413,18 @@ const nn_client *nn_network_client(const nn_network *network)
     return &network->client;
 }
 
-static size_t linear_bytes(const ckks_lintrans *linear)
+static size_t linear_bytes(const nn_layer *layer, size_t edge)
 {
+    const ckks_lintrans *linear = layer->transform[edge].linear;
     return linear ? ckks_lintrans_bytes(linear) : 0;
 }
 
 size_t nn_network_bytes(const nn_network *network)
 {
-    size_t bytes = linear_bytes(network->scores);
-    for (size_t i = 0; i < network->count; i++) {
+    size_t bytes = 0;
+    for (size_t i = 0; i <= network->count; i++) {
         const nn_layer *layer = &network->layer[i];
-        bytes += linear_bytes(layer->linear) + linear_bytes(layer->shortcut);
+        for (size_t e = 0; e < layer->count; e++) bytes += linear_bytes(layer, e);
         if (layer->activation) bytes += ckks_polynomial_bytes(layer->activation);
         if (layer->composition) bytes += nn_composition_bytes(layer->composition);
     }
@@ -356,14 +433,28 @@ size_t nn_network_bytes(const nn_network *network)
     return bytes;
 }
 
-nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, int shortcut)
+const char *nn_network_layer_name(const nn_network *network, size_t layer)
 {
-    if (layer > network->count || (layer == network->count && shortcut)) return (nn_linear_cost){0};
-    int last = layer == network->count;
-    const nn_recipe *r = last ? NULL : &network->schedule.layer[layer];
-    const nn_linear *l = last ? &network->schedule.scores : shortcut ? &r->shortcut : &r->linear;
-    const ckks_lintrans *t = last       ? network->scores
-                             : shortcut ? network->layer[layer].shortcut
-                                        : network->layer[layer].linear;
-    return (nn_linear_cost){l->count, l->period, l->babies, l->giants, linear_bytes(t)};
+    return network->schedule.layer[layer].name;
+}
+
+size_t nn_network_layer_slots(const nn_network *network, size_t layer)
+{
+    return network->schedule.layer[layer].layout.slots;
+}
+
+size_t nn_network_edges(const nn_network *network, size_t layer)
+{
+    return network->layer[layer].count;
+}
+
+nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, size_t edge)
+{
+    const nn_linear *l = &network->schedule.layer[layer].contribution[edge].linear;
+    return (nn_linear_cost){.diagonals = l->count,
+                            .period = l->period,
+                            .babies = l->babies,
+                            .giants = l->giants,
+                            .folds = l->folds,
+                            .bytes = linear_bytes(&network->layer[layer], edge)};
 }

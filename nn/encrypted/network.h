@@ -3,10 +3,12 @@
  * nn/.
  *
  * Bases, from the roles of the parameters' primes (d the degree of a layer's polynomial):
- *     activation input    base + slots_to_coeffs + residual (1 + depth(d))     as the bootstrap leaves it
- *     convolution input   base + slots_to_coeffs + residual (1)                as the polynomial leaves it, and the encrypted
- * picture
- *     bootstrap input     base + slots_to_coeffs                               sums of convolution, skip and bias
+ *     activation input    base + slots_to_coeffs + residual (1 + depth(d))
+ *                         as the bootstrap leaves it
+ *     linear map's input  base + slots_to_coeffs + residual (1)
+ *                         as the polynomial leaves it, and the encrypted picture
+ *     bootstrap input     base + slots_to_coeffs
+ *                         sums of linear maps and bias
  *     scores              base + lowest slots_to_coeffs prime, then base alone
  * All values in front of a bootstrap have one scale, and so have all outputs of activations. */
 #ifndef NN_NETWORK_H
@@ -21,16 +23,21 @@
 /* Scores of magnitude below this fit into the result. */
 #define NN_SCORE_BOUND 512.0
 
-#define NN_LOG_MIN_VALUES 12u /* log2 of the smallest and largest n that is bootstrapped */
-#define NN_LOG_MAX_VALUES 14u
-#define NN_BOOTSTRAPS     (NN_LOG_MAX_VALUES - NN_LOG_MIN_VALUES + 1)
+#define NN_BOOTSTRAPS (NN_LOG_MAX_SLOTS - NN_LOG_MIN_SLOTS + 1)
 
-typedef struct nn_layer {
+/* A contribution: a transform, or where it only multiplies, a plaintext. */
+typedef struct nn_transform {
+    size_t from; /* node: 0 the input, i + 1 layer i */
     ckks_lintrans *linear;
-    /* towards the other branch; NULL: the branch is the input itself, or no block opens here */
-    ckks_lintrans *shortcut;
-    ckks_plaintext *skip; /* factor of the kept branch; NULL: none */
-    int opens, closes;    /* a block begins, ends with this layer */
+    ckks_plaintext *factor;
+    uint32_t fold,
+        fold_end; /* the result is summed over rotations by fold, 2 fold, .. < fold_end */
+} nn_transform;
+
+/* Layer i, or the scores: those have no bootstrap and no activation. */
+typedef struct nn_layer {
+    size_t count;
+    nn_transform *transform;
     ckks_plaintext *bias;
     const ckks_bootstrap *bootstrap;
     unsigned residual_levels; /* 1 + depth of the activation */
@@ -45,11 +52,9 @@ struct nn_network {
     double scale;        /* in front of bootstraps and behind them */
     double linear_scale; /* of the input and of activations: what linear layers take */
     double score_scale;  /* on score_basis */
-    size_t count;
-    nn_layer *layer;
+    size_t count;        /* layers */
+    nn_layer *layer;     /* count, and the scores behind them */
     ckks_bootstrap *bootstrap[NN_BOOTSTRAPS]; /* of n = 2^12, 2^13, 2^14 values */
-    ckks_lintrans *scores;
-    ckks_plaintext *score_bias;
     ckks_key_list keys;
     nn_client client;
 };

@@ -12,10 +12,13 @@
  * T_63. */
 #define GAIN_SAMPLES 1024u
 
-double nn_input_bound(const double mean[3], const double std[3])
+double nn_input_bound(unsigned channels, const double mean[3], const double std[3])
 {
     double bound = 0;
-    for (int i = 0; i < 3; i++) bound = fmax(bound, fmax(mean[i], 1 - mean[i]) / std[i]);
+    for (unsigned c = 0; c < channels; c++) {
+        unsigned i = nn_normalised_by(channels, c);
+        bound = fmax(bound, fmax(mean[i], 1 - mean[i]) / std[i]);
+    }
     return bound;
 }
 
@@ -29,10 +32,12 @@ static double polynomial_bound(const nn_activation *a, unsigned channel)
     return bound > 0 ? bound : 1;
 }
 
-static double *per_channel(size_t count)
+static double *numbers(size_t count)
 {
     return calloc(count, sizeof(double));
 }
+
+/* ---- one node ---- */
 
 static fhola_status activation_of(nn_recipe *r, const nn_activation *a)
 {
@@ -43,8 +48,8 @@ static fhola_status activation_of(nn_recipe *r, const nn_activation *a)
         if (!r->sign) return fhola_fail(FHOLA_NOMEM, "no memory for a composition");
         *r->sign = *a->sign;
     }
-    r->gain = per_channel(a->channels);
-    r->coeff = per_channel((size_t)(a->degree + 1) * a->channels);
+    r->gain = numbers(a->channels);
+    r->coeff = numbers((size_t)(a->degree + 1) * a->channels);
     if (!r->gain || !r->coeff)
         return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of %u channels", a->channels);
     for (unsigned c = 0; c < a->channels; c++) r->gain[c] = polynomial_bound(a, c);
@@ -56,94 +61,153 @@ static fhola_status activation_of(nn_recipe *r, const nn_activation *a)
     return FHOLA_OK;
 }
 
-static fhola_status bias_of(nn_recipe *r, const nn_activation *a, const double *bias,
-                            const double *shortcut_bias)
+/* `a` NULL: the scores. */
+static fhola_status bias_of(nn_recipe *r, const nn_node *node, const nn_activation *a)
 {
-    r->bias = per_channel(a->channels);
-    if (!r->bias)
-        return fhola_fail(FHOLA_NOMEM, "no memory for the bias of %u channels", a->channels);
-    for (unsigned c = 0; c < a->channels; c++)
-        r->bias[c] =
-            (bias[c] + (shortcut_bias ? shortcut_bias[c] : 0) - a->centre[c]) / a->half_width[c];
+    size_t pixels = node->full_bias ? (size_t)node->shape.height * node->shape.width : 1,
+           count = node->shape.channels * pixels;
+    r->full_bias = node->full_bias;
+    r->bias = numbers(count);
+    if (!r->bias) return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu biases", r->name, count);
+    for (size_t k = 0; k < count; k++) {
+        size_t c = k / pixels;
+        r->bias[k] = a ? (node->bias[k] - a->centre[c]) / a->half_width[c] : node->bias[k];
+    }
     return FHOLA_OK;
 }
 
-static fhola_status skip_of(nn_recipe *r, const nn_activation *a, const double *in_gain)
+static void clear_contributions(nn_recipe *r)
 {
-    r->skip = per_channel(a->channels);
-    if (!r->skip)
-        return fhola_fail(FHOLA_NOMEM, "no memory for the skip of %u channels", a->channels);
-    for (unsigned c = 0; c < a->channels; c++) r->skip[c] = in_gain[c] / a->half_width[c];
+    for (size_t e = 0; r->contribution && e < r->count; e++)
+        nn_linear_clear(&r->contribution[e].linear);
+    free(r->contribution);
+    r->contribution = NULL;
+}
+
+/* The node's linear maps into `layout`. */
+static fhola_status contributions_of(nn_recipe *r, const nn_schedule *s, const nn_node *node,
+                                     nn_layout layout, const nn_activation *a)
+{
+    fhola_status status = FHOLA_OK;
+    r->layout = layout;
+    r->count = node->edge_count;
+    r->contribution = calloc(r->count, sizeof *r->contribution);
+    if (!r->contribution)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu inputs", r->name, r->count);
+    for (size_t e = 0; status == FHOLA_OK && e < r->count; e++) {
+        size_t from = node->edges[e].node;
+        r->contribution[e].from = from;
+        status = nn_linear_init(
+            &r->contribution[e].linear, &node->edges[e].map, nn_schedule_layout(s, from), layout,
+            a ? NN_LINEAR_BOOTSTRAP : NN_LINEAR_SCORES,
+            from ? s->layer[from - 1].gain : s->input_gain, a ? a->half_width : NULL, r->name);
+    }
+    return status;
+}
+
+static double work_of(const nn_recipe *r)
+{
+    double work = 0;
+    for (size_t e = 0; e < r->count; e++) work += nn_linear_work(&r->contribution[e].linear);
+    return work;
+}
+
+/* Takes the maps into `layout` unless those *r already has are as cheap. PARAM: there are too many
+ * diagonals, which may not be so with another layout. */
+static fhola_status try_layout(nn_recipe *r, const nn_schedule *s, const nn_node *node,
+                               nn_layout layout, const nn_activation *a)
+{
+    nn_recipe tried = {.name = r->name};
+    if (r->contribution && nn_layout_equal(layout, r->layout)) return FHOLA_OK;
+    fhola_status status = contributions_of(&tried, s, node, layout, a);
+    if (status == FHOLA_OK && (!r->contribution || work_of(&tried) < work_of(r))) {
+        clear_contributions(r);
+        r->layout = tried.layout;
+        r->count = tried.count;
+        r->contribution = tried.contribution;
+    } else {
+        clear_contributions(&tried);
+    }
+    return status;
+}
+
+/* The grid of an input, if a convolution leads from it, else the cheaper of an input's and a fresh
+ * one. */
+static fhola_status choose_layout(nn_recipe *r, const nn_schedule *s, const nn_node *node,
+                                  const nn_activation *a)
+{
+    nn_layout layout;
+    fhola_status status = nn_layout_fresh(&layout, node->shape, r->name);
+    bool grid = false;
+    for (int kind = NN_MAP_CONVOLUTION; kind <= NN_MAP_SPARSE && !grid; kind++)
+        for (size_t e = 0; status == FHOLA_OK && e < node->edge_count; e++) {
+            const nn_edge *edge = &node->edges[e];
+            nn_layout behind;
+            if ((int)edge->map.kind != kind ||
+                !nn_layout_behind(&behind, nn_schedule_layout(s, edge->node), &edge->map))
+                continue;
+            status = try_layout(r, s, node, behind, a);
+            grid |= status == FHOLA_OK && kind == NN_MAP_CONVOLUTION;
+            if (status == FHOLA_PARAM) status = FHOLA_OK;
+        }
+    if (status == FHOLA_OK && !grid) status = try_layout(r, s, node, layout, a);
+    return status == FHOLA_PARAM && r->contribution ? FHOLA_OK : status;
+}
+
+static fhola_status copy_name(nn_recipe *r, const nn_node *node)
+{
+    size_t bytes = strlen(node->name) + 1;
+    r->name = malloc(bytes);
+    if (!r->name) return fhola_fail(FHOLA_NOMEM, "%s: no memory", node->name);
+    memcpy(r->name, node->name, bytes);
     return FHOLA_OK;
 }
 
-static fhola_status shortcut_of(nn_linear *out, const nn_block *b, const double *in_gain,
-                                const double *half_width)
+static fhola_status layer_of(nn_recipe *r, const nn_schedule *s, const nn_node *node,
+                             const nn_activation *a)
 {
-    if (b->shortcut == NN_SHORTCUT_PROJECTION)
-        return nn_linear_convolution(out, &b->projection, in_gain, half_width);
-    return nn_linear_pad(out, b->conv1.in, b->conv1.in_size, in_gain, half_width);
+    fhola_status status = copy_name(r, node);
+    if (status == FHOLA_OK) status = activation_of(r, a);
+    if (status == FHOLA_OK) status = bias_of(r, node, a);
+    return status == FHOLA_OK ? choose_layout(r, s, node, a) : status;
 }
 
-/* The block between `in` (the layer before it) and its two layers. */
-static fhola_status block_of(const nn_recipe *in, nn_recipe *first, nn_recipe *second,
-                             const nn_block *b, const nn_activation a[2])
+static fhola_status scores_of(nn_recipe *r, const nn_schedule *s, const nn_node *node)
 {
-    int change = b->shortcut != NN_SHORTCUT_IDENTITY;
-    const double *shortcut_bias = b->shortcut == NN_SHORTCUT_PROJECTION ? b->projection.bias : NULL;
-    first->opens = second->closes = 1;
-    first->stage_change = second->stage_change = change;
-    first->layout = nn_layout_of(b->conv1.out, b->conv1.in_size / b->conv1.stride);
-    second->layout = nn_layout_of(b->conv2.out, b->conv2.in_size / b->conv2.stride);
-    fhola_status s = activation_of(first, &a[0]);
-    if (s == FHOLA_OK) s = activation_of(second, &a[1]);
-    if (s == FHOLA_OK) s = bias_of(first, &a[0], b->conv1.bias, NULL);
-    if (s == FHOLA_OK) s = bias_of(second, &a[1], b->conv2.bias, shortcut_bias);
-    if (s == FHOLA_OK)
-        s = nn_linear_convolution(&first->linear, &b->conv1, in->gain, a[0].half_width);
-    if (s == FHOLA_OK)
-        s = nn_linear_convolution(&second->linear, &b->conv2, first->gain, a[1].half_width);
-    if (s == FHOLA_OK && change) s = shortcut_of(&first->shortcut, b, in->gain, a[1].half_width);
-    if (s == FHOLA_OK && !change) s = skip_of(second, &a[1], in->gain);
-    return s;
+    fhola_status status = copy_name(r, node);
+    if (status == FHOLA_OK) status = bias_of(r, node, NULL);
+    return status == FHOLA_OK
+               ? contributions_of(r, s, node, nn_layout_scores(node->shape.channels), NULL)
+               : status;
 }
 
-static fhola_status first_of(nn_recipe *r, const nn_model *model, const nn_activation *a,
-                             double input_bound)
-{
-    double in_scale[3] = {input_bound, input_bound, input_bound};
-    r->layout = nn_layout_of(model->first.out, model->first.in_size);
-    fhola_status s = activation_of(r, a);
-    if (s == FHOLA_OK) s = bias_of(r, a, model->first.bias, NULL);
-    if (s == FHOLA_OK)
-        s = nn_linear_convolution(&r->linear, &model->first, in_scale, a->half_width);
-    return s;
-}
+/* ---- the whole ---- */
 
-static fhola_status scores_of(nn_schedule *s, const nn_model *model)
+static fhola_status input_of(nn_schedule *s, const nn_model *model)
 {
-    const nn_recipe *last = &s->layer[s->count - 1];
-    s->classes = model->classes;
-    s->score_bias = per_channel(model->classes);
-    if (!s->score_bias) return fhola_fail(FHOLA_NOMEM, "no memory for %u scores", model->classes);
-    memcpy(s->score_bias, model->fc_bias, model->classes * sizeof *s->score_bias);
-    return nn_linear_scores(&s->scores, last->layout, model->classes, model->fc_weight, last->gain);
+    nn_shape shape = model->graph->nodes[0].shape;
+    fhola_status status = nn_layout_fresh(&s->input, shape, model->graph->nodes[0].name);
+    if (status != FHOLA_OK) return status;
+    s->input_bound = nn_input_bound(shape.channels, model->mean, model->std);
+    s->input_gain = numbers(shape.channels);
+    if (!s->input_gain)
+        return fhola_fail(FHOLA_NOMEM, "no memory for an input of %u channels", shape.channels);
+    for (unsigned c = 0; c < shape.channels; c++) s->input_gain[c] = s->input_bound;
+    return FHOLA_OK;
 }
 
 static fhola_status fill(nn_schedule *s, const nn_model *model, const nn_plan *plan)
 {
+    const nn_graph *graph = model->graph;
     s->eps = plan->eps;
-    s->input_bound = nn_input_bound(model->mean, model->std);
-    s->input = nn_layout_of(model->first.in, model->first.in_size);
     s->count = plan->count;
-    s->layer = calloc(s->count, sizeof *s->layer);
+    s->layer = calloc(s->count + 1, sizeof *s->layer);
     if (!s->layer) return fhola_fail(FHOLA_NOMEM, "no memory for %zu layers", s->count);
-    fhola_status status = first_of(&s->layer[0], model, &plan->activations[0], s->input_bound);
-    for (size_t k = 0; status == FHOLA_OK && 2 * k + 2 < s->count; k++) {
-        nn_recipe *r = &s->layer[2 * k];
-        status = block_of(r, r + 1, r + 2, &model->blocks[k], &plan->activations[2 * k + 1]);
-    }
-    return status == FHOLA_OK ? scores_of(s, model) : status;
+    fhola_status status = input_of(s, model);
+    for (size_t i = 0; status == FHOLA_OK && i < s->count; i++)
+        status = layer_of(&s->layer[i], s, nn_graph_layer(graph, i), &plan->activations[i]);
+    return status == FHOLA_OK ? scores_of(&s->layer[s->count], s, &graph->nodes[graph->count - 1])
+                              : status;
 }
 
 fhola_status nn_schedule_init(nn_schedule *out, const nn_model *model, const nn_plan *plan)
@@ -155,20 +219,38 @@ fhola_status nn_schedule_init(nn_schedule *out, const nn_model *model, const nn_
     return status;
 }
 
+void nn_schedule_release_weights(nn_schedule *schedule)
+{
+    for (size_t i = 0; i <= schedule->count; i++)
+        for (size_t e = 0; e < schedule->layer[i].count; e++) {
+            nn_linear *l = &schedule->layer[i].contribution[e].linear;
+            l->map = NULL;
+            l->in_scale = l->out_scale = NULL;
+        }
+}
+
 void nn_schedule_clear(nn_schedule *schedule)
 {
-    for (size_t i = 0; schedule->layer && i < schedule->count; i++) {
+    for (size_t i = 0; schedule->layer && i <= schedule->count; i++) {
         nn_recipe *r = &schedule->layer[i];
-        nn_linear_clear(&r->linear);
-        nn_linear_clear(&r->shortcut);
-        free(r->skip);
+        clear_contributions(r);
+        free(r->name);
         free(r->bias);
         free(r->coeff);
         free(r->gain);
         free(r->sign);
     }
     free(schedule->layer);
-    nn_linear_clear(&schedule->scores);
-    free(schedule->score_bias);
+    free(schedule->input_gain);
     *schedule = (nn_schedule){0};
+}
+
+const nn_recipe *nn_schedule_scores(const nn_schedule *schedule)
+{
+    return &schedule->layer[schedule->count];
+}
+
+nn_layout nn_schedule_layout(const nn_schedule *schedule, size_t node)
+{
+    return node ? schedule->layer[node - 1].layout : schedule->input;
 }

@@ -25,6 +25,13 @@ const nn_conv *nn_activation_conv(const nn_model *model, size_t i);
 /* FHOLA_PARAM unless the model has blocks. */
 fhola_status nn_model_check_blocks(const nn_model *model) FHOLA_WARN_UNUSED;
 
+/* Which of a model's three means and deviations is a channel's: its own, or if there are more
+ * channels than three, the first. */
+static inline unsigned nn_normalised_by(unsigned channels, unsigned channel)
+{
+    return channels > 3 ? 0 : channel;
+}
+
 /* What binds a profile to the exact network: model->hash, changed by any activation function but
  * ReLU. */
 uint64_t nn_model_exact_hash(const nn_model *model);

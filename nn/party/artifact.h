@@ -6,12 +6,13 @@
  *     secret key         CLNT, then ckks_secret_key_write
  *     evaluation keys    NETW, then ckks_eval_keys_write
  *     ciphertext         NETW, then ckks_ciphertext_write
- *     compiled network   CLNT, MODL, WGHT for every layer, PLAN */
+ *     compiled network   CLNT, MODL, for every node NODE and its numbers (WGHT, SPRS), PLAN */
 #ifndef NN_ARTIFACT_H
 #define NN_ARTIFACT_H
 
 #include "ckks/ckks.h"
 #include "nn/graph/model.h"
+#include "nn/party/bytes.h"
 #include "nn/party/client.h"
 
 /* A client as the bytes of its chunk. */
@@ -35,6 +36,12 @@ void nn_description_clear(nn_description *description);
 
 /* KEY unless the chunk that comes next says `network`. */
 fhola_status nn_network_id_check(ckks_reader *reader, uint64_t network) FHOLA_WARN_UNUSED;
+
+fhola_status nn_take_normalisation(double mean[3], double std[3], nn_cursor *c,
+                                   const ckks_reader *r) FHOLA_WARN_UNUSED;
+/* 2 to NN_MAX_CLASSES names; array and names belong to the caller. */
+fhola_status nn_take_class_names(char ***name, nn_cursor *c, const ckks_reader *r,
+                                 size_t count) FHOLA_WARN_UNUSED;
 
 fhola_status nn_model_write(ckks_writer *writer, const nn_model *model) FHOLA_WARN_UNUSED;
 fhola_status nn_model_read(nn_model **model, ckks_reader *reader) FHOLA_WARN_UNUSED;

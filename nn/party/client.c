@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/encrypted/network.h"
+#include "nn/graph/model_io.h"
 
 #define ROUNDING 1e-6                 /* of a resampled pixel */
 #define UNSOUND  (NN_SCORE_BOUND / 8) /* where a sound result is zero */
@@ -86,9 +87,14 @@ void nn_client_clear(nn_client *client)
     *client = (nn_client){0};
 }
 
+nn_shape nn_client_shape(const nn_client *client)
+{
+    return client->input.shape;
+}
+
 size_t nn_client_input_values(const nn_client *client)
 {
-    return client->input.slots;
+    return client->input.period;
 }
 
 size_t nn_client_classes(const nn_client *client)
@@ -106,15 +112,16 @@ const ckks_key_list *nn_client_keys(const nn_client *client)
     return &client->keys;
 }
 
-void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *rgb)
+void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *picture)
 {
     nn_layout l = client->input;
-    for (uint32_t s = 0; s < l.slots; s++) {
-        nn_place p = nn_layout_place(l, s);
+    for (uint32_t s = 0; s < l.period; s++) {
+        nn_place p;
         double v = 0;
-        if (p.channel < l.channels) {
-            double pixel = rgb[(p.channel * l.side + p.y) * l.side + p.x];
-            v = (pixel - client->mean[p.channel]) / client->std[p.channel] / client->input_bound;
+        if (nn_layout_place(&p, l, s)) {
+            double pixel = picture[(p.channel * l.shape.height + p.y) * l.shape.width + p.x];
+            unsigned i = nn_normalised_by(l.shape.channels, p.channel);
+            v = (pixel - client->mean[i]) / client->std[i] / client->input_bound;
         }
         values[s] = (ckks_complex){v, 0};
     }
@@ -127,22 +134,23 @@ static void wipe_free(void *memory, size_t bytes)
 }
 
 fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace,
-                                ckks_ciphertext *out, const nn_client *client, const double *rgb,
-                                const ckks_secret_key *secret, ckks_rng *rng)
+                                ckks_ciphertext *out, const nn_client *client,
+                                const double *picture, const ckks_secret_key *secret, ckks_rng *rng)
 {
-    size_t count = nn_client_input_values(client);
+    size_t pixels = nn_shape_values(client->input.shape), count = client->input.period;
     ckks_plaintext *plain = NULL;
     unsigned misfits = 0;
-    for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
-        misfits += (unsigned)(!(rgb[i] >= -ROUNDING)) | (unsigned)(!(rgb[i] <= 1 + ROUNDING));
+    for (size_t i = 0; i < pixels; i++)
+        misfits +=
+            (unsigned)(!(picture[i] >= -ROUNDING)) | (unsigned)(!(picture[i] <= 1 + ROUNDING));
     ckks_declassify(&misfits, sizeof misfits); /* whether it is a picture */
-    for (size_t i = 0; misfits && i < NN_PICTURE_VALUES; i++)
-        if (!(rgb[i] >= -ROUNDING && rgb[i] <= 1 + ROUNDING))
+    for (size_t i = 0; misfits && i < pixels; i++)
+        if (!(picture[i] >= -ROUNDING && picture[i] <= 1 + ROUNDING))
             return fhola_fail(FHOLA_RANGE, "value %zu of the picture is %g, not in [0, 1]", i,
-                              rgb[i]);
+                              picture[i]);
     ckks_complex *values = malloc(count * sizeof *values);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for the %zu values of a picture", count);
-    nn_encode_picture(values, client, rgb);
+    nn_encode_picture(values, client, picture);
     fhola_status status = ckks_plaintext_create(&plain, context);
     if (status == FHOLA_OK)
         status =

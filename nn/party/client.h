@@ -8,10 +8,10 @@
 #include "nn/nn.h"
 
 struct nn_client {
-    double mean[3], std[3];
-    double input_bound; /* the normalised picture is divided by it */
     nn_layout input;
-    ckks_basis basis; /* of the encrypted picture */
+    double mean[3], std[3]; /* as those of a model */
+    double input_bound;     /* the normalised picture is divided by it */
+    ckks_basis basis;       /* of the encrypted picture */
     double scale;
     size_t classes;
     size_t rows; /* period of the scores in the slots */

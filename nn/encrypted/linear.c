@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/encrypted/linear.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DIAGONALS 4096u /* of one transform */
+
+/* ---- diagonals ---- */
+
+static double weight_at(const nn_linear *l, nn_place o, nn_place i)
+{
+    double w = nn_map_entry(l->map, o, i) * l->in_scale[i.channel];
+    return l->out_scale ? w / l->out_scale[o.channel] : w;
+}
+
+/* The weight from the input's place to what the result's slot `slot` holds. */
+static double slot_weight(const nn_linear *l, uint32_t slot, nn_place i)
+{
+    nn_place o;
+    return nn_layout_place(&o, l->out, slot) ? weight_at(l, o, i) : 0;
+}
+
+int nn_linear_diagonal(void *linear, int32_t offset, ckks_complex *values)
+{
+    const nn_linear *l = linear;
+    uint32_t half = l->out.slots / 2;
+    double factor = (double)l->in.period / (2.0 * l->span);
+    for (uint32_t s = 0; s < l->period; s++) {
+        nn_place i;
+        if (!nn_layout_place(&i, l->in, s + (uint32_t)offset))
+            values[s] = (ckks_complex){0, 0};
+        else if (l->target == NN_LINEAR_SCORES)
+            values[s] = (ckks_complex){slot_weight(l, s, i), 0};
+        else
+            values[s] = (ckks_complex){factor * slot_weight(l, s % half, i),
+                                       factor * slot_weight(l, s % half + half, i)};
+    }
+    return 0;
+}
+
+/* ---- which diagonals there are ---- */
+
+typedef struct marker {
+    const nn_linear *linear;
+    uint32_t modulus;
+    unsigned char *marked; /* modulus */
+} marker;
+
+static void mark_entry(void *arg, nn_place o, nn_place i, double weight)
+{
+    const marker *m = arg;
+    if (weight == 0) return;
+    m->marked[(nn_layout_slot(m->linear->in, i) - nn_layout_slot(m->linear->out, o)) % m->modulus] =
+        1;
+}
+
+/* The offset between two channels at a kernel distance does not depend on the pixel. */
+static bool same_for_all_pixels(const nn_linear *l)
+{
+    if (l->map->kind != NN_MAP_CONVOLUTION) return false;
+    const nn_convolution *c = &l->map->convolution;
+    return l->in.pitch * l->in.gap_y * c->stride_y == l->out.pitch * l->out.gap_y &&
+           l->in.gap_x * c->stride_x == l->out.gap_x;
+}
+
+/* Whether some output coordinate finds its input at kernel distance `tap` inside. */
+static bool reaches(unsigned out, unsigned stride, int tap, unsigned in)
+{
+    for (unsigned k = 0; k < out; k++) {
+        int at = (int)(k * stride) + tap;
+        if (at >= 0 && at < (int)in) return true;
+    }
+    return false;
+}
+
+/* Marks the offsets between all channels at kernel distance (dy, dx), in input pixels. */
+static void mark_tap(const marker *m, size_t kernel_place, int dy, int dx)
+{
+    const nn_linear *l = m->linear;
+    const nn_convolution *c = &l->map->convolution;
+    unsigned inputs = c->in_channels / c->groups, outputs = c->out_channels / c->groups;
+    size_t taps = (size_t)c->kernel_y * c->kernel_x;
+    uint32_t tap = (uint32_t)(dy * (int)(l->in.gap_y * l->in.pitch) + dx * (int)l->in.gap_x);
+    for (unsigned o = 0; o < c->out_channels; o++)
+        for (unsigned i = 0; i < inputs; i++) {
+            if (c->weight[((size_t)o * inputs + i) * taps + kernel_place] == 0) continue;
+            nn_place to = {c->out_first + o, 0, 0},
+                     from = {c->in_first + o / outputs * inputs + i, 0, 0};
+            m->marked[(nn_layout_slot(l->in, from) - nn_layout_slot(l->out, to) + tap) %
+                      m->modulus] = 1;
+        }
+}
+
+static void mark_taps(const marker *m)
+{
+    const nn_map *map = m->linear->map;
+    const nn_convolution *c = &map->convolution;
+    for (unsigned ky = 0; ky < c->kernel_y; ky++)
+        for (unsigned kx = 0; kx < c->kernel_x; kx++) {
+            int dy = (int)(ky * c->dilation_y) - c->pad_y,
+                dx = (int)(kx * c->dilation_x) - c->pad_x;
+            if (reaches(map->out.height, c->stride_y, dy, map->in.height) &&
+                reaches(map->out.width, c->stride_x, dx, map->in.width))
+                mark_tap(m, (size_t)ky * c->kernel_x + kx, dy, dx);
+        }
+}
+
+static void mark_offsets(marker *m)
+{
+    if (same_for_all_pixels(m->linear))
+        mark_taps(m);
+    else
+        nn_map_for_each(m->linear->map, mark_entry, m);
+    if (!memchr(m->marked, 1, m->modulus)) m->marked[0] = 1; /* a transform has a diagonal */
+}
+
+/* ---- how to split them ---- */
+
+/* `marked` repeats with `modulus`; offsets are those below l->modulus. */
+static void count_rotations(const nn_linear *l, const marker *m, uint32_t step, unsigned *babies,
+                            unsigned *giants)
+{
+    *babies = *giants = 0;
+    for (uint32_t baby = 1; baby < step; baby++) {
+        bool used = false;
+        for (uint32_t d = baby; d < l->modulus && !used; d += step)
+            used = m->marked[d % m->modulus];
+        *babies += used;
+    }
+    for (uint32_t giant = step; giant < l->modulus; giant += step) {
+        bool used = false;
+        for (uint32_t d = giant; d < giant + step && !used; d++) used = m->marked[d % m->modulus];
+        *giants += used;
+    }
+}
+
+/* A rotation of the input costs about two of a partial sum: it needs its own division by the
+ * special primes, which the partial sums share. */
+static unsigned split_cost(unsigned babies, unsigned giants)
+{
+    return 2 * babies + giants;
+}
+
+static void choose_split(nn_linear *l, const marker *m)
+{
+    for (uint32_t step = 1; step <= l->modulus; step *= 2) {
+        unsigned babies, giants;
+        count_rotations(l, m, step, &babies, &giants);
+        if (step > 1 && split_cost(babies, giants) >= split_cost(l->babies, l->giants)) continue;
+        l->baby_step = step;
+        l->babies = babies;
+        l->giants = giants;
+    }
+}
+
+/* A fold pays for all that a baby and a giant pay for. */
+double nn_linear_work(const nn_linear *l)
+{
+    return split_cost(l->babies, l->giants) + 3.0 * l->folds + (double)l->count / 16;
+}
+
+/* Every modulus from the rows up to the span, the cheapest one last of all in *l. */
+static void choose_modulus(nn_linear *l, const marker *m)
+{
+    nn_linear best = *l;
+    size_t marked = 0;
+    for (uint32_t d = 0; d < m->modulus; d++) marked += m->marked[d];
+    for (uint32_t modulus = m->modulus; modulus <= l->span; modulus *= 2) {
+        nn_linear tried = *l;
+        tried.modulus = modulus;
+        tried.count = marked * (modulus / m->modulus);
+        for (uint32_t r = modulus; r < l->span; r *= 2) tried.folds++;
+        choose_split(&tried, m);
+        if (modulus == m->modulus || nn_linear_work(&tried) < nn_linear_work(&best)) best = tried;
+    }
+    *l = best;
+}
+
+static fhola_status list_offsets(nn_linear *l, const marker *m, const char *node)
+{
+    if (l->count > MAX_DIAGONALS)
+        return fhola_fail(FHOLA_PARAM,
+                          "%s: a linear map of %zu diagonals, at most %u are possible: put a layer "
+                          "with fewer values in front of it",
+                          node, l->count, MAX_DIAGONALS);
+    l->offset = malloc(l->count * sizeof *l->offset);
+    if (!l->offset) return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu offsets", node, l->count);
+    size_t k = 0;
+    for (uint32_t d = 0; d < l->modulus; d++)
+        if (m->marked[d % m->modulus]) l->offset[k++] = (int32_t)d;
+    return FHOLA_OK;
+}
+
+fhola_status nn_linear_init(nn_linear *out, const nn_map *map, nn_layout in, nn_layout to,
+                            nn_linear_target target, const double *in_scale,
+                            const double *out_scale, const char *node)
+{
+    bool scores = target == NN_LINEAR_SCORES;
+    uint32_t half = to.slots / 2;
+    nn_linear l = {.target = target,
+                   .in = in,
+                   .out = to,
+                   .map = map,
+                   .in_scale = in_scale,
+                   .out_scale = out_scale,
+                   .span = scores || in.period < half ? in.period : half,
+                   .period = in.period > to.period ? in.period : to.period};
+    uint32_t rows = scores || to.period < half ? to.period : half;
+    marker m = {.linear = &l, .modulus = rows < l.span ? rows : l.span};
+    *out = (nn_linear){0};
+    m.marked = calloc(m.modulus, 1);
+    if (!m.marked)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for %u offsets of a linear map", node,
+                          (unsigned)m.modulus);
+    mark_offsets(&m);
+    choose_modulus(&l, &m);
+    fhola_status status = list_offsets(&l, &m, node);
+    free(m.marked);
+    if (status == FHOLA_OK) *out = l;
+    return status;
+}
+
+void nn_linear_clear(nn_linear *linear)
+{
+    free(linear->offset);
+    *linear = (nn_linear){0};
+}
+
+bool nn_linear_is_factor(const nn_linear *l)
+{
+    return l->count == 1 && l->offset[0] == 0 && l->folds == 0;
+}
