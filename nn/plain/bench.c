@@ -14,7 +14,9 @@ enum { LEAST_RUNS = 11, MOST_RUNS = 101, MOST_THREADS = 256 };
 
 #define FIGURE_US 25e3 /* after LEAST_RUNS, a figure takes no longer */
 #define RUN_MACS  4e6  /* of a run: as many convolutions as it takes, so that a clock can tell */
-#define ROOM      (NN_CONVOLVE_PADDED + 2 * (size_t)NN_PLAIN_MAX_VALUES) /* of a thread */
+#define VALUES    ((size_t)16384)                          /* of an input or a result */
+#define FRAME     ((size_t)34 * 34 * 16)                   /* of a padded input */
+#define ROOM      (FRAME + 2 * VALUES + NN_CONVOLVE_SLACK) /* of a thread */
 
 static double now_us(void)
 {
@@ -46,10 +48,9 @@ static fhola_status check(const nn_bench_shape *s, unsigned threads)
 {
     bool fits = s->in > 0 && s->out > 0 && s->out % NN_CONVOLVE_GROUP == 0 &&
                 (s->kernel == 1 || s->kernel == 3) && (s->stride == 1 || s->stride == 2) &&
-                s->side % (8 * s->stride) == 0 && s->side > 0 && s->side <= NN_IMAGE_SIDE;
+                s->side % (8 * s->stride) == 0 && s->side > 0 && s->side <= 32;
     size_t padded = (size_t)(s->side + 2) * (s->side + 2), pixels = (size_t)s->side * s->side;
-    if (!fits || padded * s->in > NN_CONVOLVE_PADDED ||
-        pixels / (s->stride * s->stride) * s->out > NN_PLAIN_MAX_VALUES)
+    if (!fits || padded * s->in > FRAME || pixels / (s->stride * s->stride) * s->out > VALUES)
         return fhola_fail(FHOLA_PARAM,
                           "no convolution of the engine has %u to %u channels, kernel %u, stride "
                           "%u, side %u",
@@ -64,32 +65,44 @@ static fhola_status check(const nn_bench_shape *s, unsigned threads)
 }
 
 /* Weights and inputs are small multiples of a power of two. */
-static fhola_status make(nn_fast_conv *fast, float **room, const nn_bench_shape *s, const char *isa,
+static fhola_status make(nn_fast_map *fast, float **room, const nn_bench_shape *s, const char *isa,
                          unsigned threads)
 {
     size_t weights = (size_t)s->in * s->out * s->kernel * s->kernel;
-    nn_conv conv = {.in = s->in,
-                    .out = s->out,
-                    .kernel = s->kernel,
-                    .stride = s->stride,
-                    .in_size = s->side,
-                    .weight = malloc(weights * sizeof *conv.weight),
-                    .bias = calloc(s->out, sizeof *conv.bias)};
+    unsigned out_side = s->side / s->stride;
+    nn_convolution convolution = {.in_channels = s->in,
+                                  .out_channels = s->out,
+                                  .groups = 1,
+                                  .kernel_y = s->kernel,
+                                  .kernel_x = s->kernel,
+                                  .stride_y = s->stride,
+                                  .stride_x = s->stride,
+                                  .dilation_y = 1,
+                                  .dilation_x = 1,
+                                  .pad_y = (int)s->kernel / 2,
+                                  .pad_x = (int)s->kernel / 2,
+                                  .weight = malloc(weights * sizeof *convolution.weight)};
+    double *bias = calloc(s->out, sizeof *bias);
+    nn_map map = {.kind = NN_MAP_CONVOLUTION,
+                  .in = {s->in, s->side, s->side},
+                  .out = {s->out, out_side, out_side},
+                  .convolution = convolution};
     *room = malloc(threads * ROOM * sizeof **room);
-    fhola_status status = *room && conv.weight && conv.bias
+    fhola_status status = *room && convolution.weight && bias
                               ? FHOLA_OK
                               : fhola_fail(FHOLA_NOMEM, "no memory for a convolution");
-    for (size_t i = 0; !status && i < weights; i++) conv.weight[i] = ((double)(i % 61) - 30) / 64;
+    for (size_t i = 0; !status && i < weights; i++)
+        convolution.weight[i] = ((double)(i % 61) - 30) / 64;
     for (size_t i = 0; !status && i < threads * ROOM; i++) (*room)[i] = ((float)(i % 53) - 26) / 64;
-    if (!status) status = nn_fast_conv_create(fast, &conv);
+    if (!status) status = nn_fast_map_create(fast, &map, bias);
     if (!status) status = nn_simd_select(&fast->simd, isa);
-    free(conv.weight);
-    free(conv.bias);
+    free(convolution.weight);
+    free(bias);
     return status;
 }
 
 /* A run on each of the threads at once: from the first start to the last end. */
-static double time_run(const nn_fast_conv *conv, float *room, unsigned threads, size_t repeats)
+static double time_run(const nn_fast_map *conv, float *room, unsigned threads, size_t repeats)
 {
     double begin[MOST_THREADS], end[MOST_THREADS], first, last;
 #ifdef _OPENMP
@@ -97,13 +110,12 @@ static double time_run(const nn_fast_conv *conv, float *room, unsigned threads, 
 #endif
     {
         size_t t = nn_thread_index();
-        float *padded = room + t * ROOM, *in = padded + NN_CONVOLVE_PADDED,
-              *out = in + NN_PLAIN_MAX_VALUES;
+        float *padded = room + t * ROOM, *in = padded + FRAME, *out = in + VALUES;
 #ifdef _OPENMP
 #pragma omp barrier
 #endif
         begin[t] = now_us();
-        for (size_t i = 0; i < repeats; i++) nn_fast_conv_apply(out, conv, in, padded);
+        for (size_t i = 0; i < repeats; i++) nn_fast_map_apply(out, conv, in, padded, false);
         end[t] = now_us();
     }
     first = begin[0];
@@ -118,7 +130,7 @@ static double time_run(const nn_fast_conv *conv, float *room, unsigned threads, 
 fhola_status nn_bench_convolution(nn_bench_time *result, const nn_bench_shape *shape,
                                   const char *isa, unsigned threads)
 {
-    nn_fast_conv conv = {0};
+    nn_fast_map conv = {0};
     float *room = NULL;
     double time[MOST_RUNS], spent = 0;
     size_t runs = 0, repeats = 1 + (size_t)(RUN_MACS / macs(shape));
@@ -137,7 +149,7 @@ fhola_status nn_bench_convolution(nn_bench_time *result, const nn_bench_shape *s
                                   .min_us = time[0],
                                   .gmacs = macs(shape) / time[runs / 2] * 1e-3};
     }
-    nn_fast_conv_clear(&conv);
+    nn_fast_map_clear(&conv);
     free(room);
     return status;
 }
