@@ -5,7 +5,8 @@
 #include "check_nn_support.h"
 #include "nn/nn.h"
 
-#define MOST 16384u /* values of a picture */
+#define MOST 16384u            /* values of a picture */
+#define ROOM (40u * 40u * 64u) /* of a frame around one */
 
 /* Channels in, out; kernel, stride, side: every convolution of the networks. */
 static const unsigned shapes[][5] = {
@@ -21,86 +22,105 @@ static void fill(float *values, size_t count, uint64_t *random)
 
 /* Output channel o at pixel (y, x): the bias, then by row and column of the kernel and by channel;
  * each product and each sum is rounded to single precision. What is outside adds a product, too. */
-static float sum_up(const nn_conv *conv, const float *in, size_t o, size_t y, size_t x)
+static float sum_up(const nn_map *map, const double *bias, const float *in, size_t o, size_t y,
+                    size_t x)
 {
-    const size_t kernel = conv->kernel, size = conv->in_size, edge = kernel / 2;
-    volatile float sum = (float)conv->bias[o]; /* no more precision than that */
+    const nn_convolution *conv = &map->convolution;
+    const size_t kernel = conv->kernel_y, size = map->in.height, edge = kernel / 2;
+    volatile float sum = (float)bias[o]; /* no more precision than that */
     for (size_t ky = 0; ky < kernel; ky++)
         for (size_t kx = 0; kx < kernel; kx++)
-            for (size_t i = 0; i < conv->in; i++) {
-                size_t row = y * conv->stride + ky - edge, column = x * conv->stride + kx - edge;
+            for (size_t i = 0; i < conv->in_channels; i++) {
+                size_t row = y * conv->stride_y + ky - edge,
+                       column = x * conv->stride_x + kx - edge;
                 bool inside = row < size && column < size; /* -1 is a large number */
-                float value = inside ? in[(row * size + column) * conv->in + i] : 0.0f;
+                float value = inside ? in[(row * size + column) * conv->in_channels + i] : 0.0f;
                 volatile float product =
-                    value * (float)conv->weight[((o * conv->in + i) * kernel + ky) * kernel + kx];
+                    value *
+                    (float)conv->weight[((o * conv->in_channels + i) * kernel + ky) * kernel + kx];
                 sum = sum + product;
             }
     return sum;
 }
 
-static void make(nn_conv *conv, const unsigned *s, uint64_t *random)
+static void make(nn_map *map, double *bias, const unsigned *s, uint64_t *random)
 {
     size_t count = (size_t)s[0] * s[1] * s[2] * s[2];
-    *conv = (nn_conv){.in = s[0], .out = s[1], .kernel = s[2], .stride = s[3], .in_size = s[4]};
-    conv->weight = calloc(count, sizeof *conv->weight);
-    conv->bias = calloc(s[1], sizeof *conv->bias);
-    ck_assert(conv->weight && conv->bias);
-    for (size_t i = 0; i < count; i++) conv->weight[i] = uniform(random, -1, 1);
-    for (size_t o = 0; o < s[1]; o++) conv->bias[o] = uniform(random, -1, 1);
+    double *weight = calloc(count, sizeof *weight);
+    ck_assert_ptr_nonnull(weight);
+    for (size_t i = 0; i < count; i++) weight[i] = uniform(random, -1, 1);
+    for (size_t o = 0; o < s[1]; o++) bias[o] = uniform(random, -1, 1);
+    nn_convolution conv = {.in_channels = s[0],
+                           .out_channels = s[1],
+                           .groups = 1,
+                           .kernel_y = s[2],
+                           .kernel_x = s[2],
+                           .stride_y = s[3],
+                           .stride_x = s[3],
+                           .dilation_y = 1,
+                           .dilation_x = 1,
+                           .pad_y = (int)s[2] / 2,
+                           .pad_x = (int)s[2] / 2,
+                           .weight = weight};
+    nn_shape in = {s[0], s[4], s[4]}, out = {s[1], s[4] / s[3], s[4] / s[3]};
+    succeed(nn_map_convolution(map, in, out, &conv));
+    free(weight);
 }
 
 START_TEST(sums_are_those_written_out)
 {
-    static float in[MOST], expected[MOST], out[MOST], padded[NN_CONVOLVE_PADDED];
+    static float in[MOST], expected[MOST], out[MOST + NN_CONVOLVE_SLACK], padded[ROOM];
     uint64_t random = test_seed + (uint64_t)_i;
-    nn_conv conv;
-    nn_fast_conv fast;
-    make(&conv, shapes[_i], &random);
-    size_t size = conv.in_size / conv.stride, count = size * size * conv.out;
-    fill(in, (size_t)conv.in_size * conv.in_size * conv.in, &random);
+    double bias[64];
+    nn_map map;
+    nn_fast_map fast;
+    make(&map, bias, shapes[_i], &random);
+    size_t size = map.out.height, channels = map.out.channels, count = nn_shape_values(map.out);
+    fill(in, nn_shape_values(map.in), &random);
     for (size_t j = 0; j < count; j++)
-        expected[j] = sum_up(&conv, in, j % conv.out, j / conv.out / size, j / conv.out % size);
-    succeed(nn_fast_conv_create(&fast, &conv));
+        expected[j] =
+            sum_up(&map, bias, in, j % channels, j / channels / size, j / channels % size);
+    succeed(nn_fast_map_create(&fast, &map, bias));
+    ck_assert_uint_le(nn_fast_map_room(&fast), ROOM);
     for (nn_simd simd = NN_SIMD_PORTABLE; simd < NN_SIMD_SETS; simd++) {
         if (!nn_simd_can_run(simd)) continue;
         fast.simd = simd;
         memset(out, 0xff, sizeof out);
-        fill(padded, NN_CONVOLVE_PADDED, &random);
-        nn_fast_conv_apply(out, &fast, in, padded);
+        fill(padded, ROOM, &random);
+        nn_fast_map_apply(out, &fast, in, padded, false);
         for (size_t j = 0; j < count; j++)
             ck_assert_msg(memcmp(&out[j], &expected[j], sizeof *out) == 0,
                           "%s, value %zu: %a instead of %a", nn_simd_name(simd), j, (double)out[j],
                           (double)expected[j]);
     }
-    nn_fast_conv_clear(&fast);
-    free(conv.weight);
-    free(conv.bias);
+    nn_fast_map_clear(&fast);
+    nn_map_clear(&map);
 }
 END_TEST
 
 START_TEST(adjoints_agree)
 {
-    static float in[2 * MOST], portable[2 * MOST], out[2 * MOST],
-        padded[NN_CONVOLVE_ADJOINT_PADDED];
+    static float in[2 * MOST], portable[2 * MOST], out[2 * MOST], padded[ROOM];
     uint64_t random = test_seed + (uint64_t)_i;
-    nn_conv conv;
-    nn_fast_conv fast;
+    double bias[64];
+    nn_map map;
+    nn_fast_map fast;
     if (shapes[_i][0] == 3) return; /* nothing goes back through the first one */
-    make(&conv, shapes[_i], &random);
+    make(&map, bias, shapes[_i], &random);
     fill(in, 2 * MOST, &random);
-    succeed(nn_fast_conv_create_adjoint(&fast, &conv));
+    succeed(nn_fast_map_create_adjoint(&fast, &map));
+    ck_assert_uint_le(nn_fast_map_room(&fast), ROOM);
     fast.simd = NN_SIMD_PORTABLE;
-    nn_fast_conv_apply(portable, &fast, in, padded);
+    nn_fast_map_apply(portable, &fast, in, padded, false);
     for (nn_simd simd = NN_SIMD_AVX2; simd < NN_SIMD_SETS; simd++) {
         if (!nn_simd_can_run(simd)) continue;
         fast.simd = simd;
-        nn_fast_conv_apply(out, &fast, in, padded);
+        nn_fast_map_apply(out, &fast, in, padded, false);
         ck_assert_msg(memcmp(out, portable, sizeof out) == 0, "%s: not the portable results",
                       nn_simd_name(simd));
     }
-    nn_fast_conv_clear(&fast);
-    free(conv.weight);
-    free(conv.bias);
+    nn_fast_map_clear(&fast);
+    nn_map_clear(&map);
 }
 END_TEST
 
