@@ -2,6 +2,7 @@
 #include "nn/planner/degrees.h"
 
 #include "check_nn_support.h"
+#include "nn/graph/graph.h"
 #include "nn/plain/predict.h"
 #include "report_page.h"
 
@@ -176,8 +177,9 @@ START_TEST(refuses_bad_inputs)
     plan = NULL;
     nn_batch_free(one);
     /* A channel that never changes. */
-    nn_conv *conv = &s.model->blocks[0].conv1;
-    memset(conv->weight + (size_t)5 * conv->in * 9, 0, (size_t)conv->in * 9 * sizeof *conv->weight);
+    const nn_convolution *conv = &s.model->graph->nodes[2].edges[0].map.convolution;
+    memset(conv->weight + (size_t)5 * conv->in_channels * 9, 0,
+           (size_t)conv->in_channels * 9 * sizeof *conv->weight);
     fail_with(nn_profile_make(&profile, s.model, s.calibration, &s.options, NULL, NULL),
               FHOLA_RANGE, "activation 1: channel 5 is constant");
     /* A weight that is no number. */

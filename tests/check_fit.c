@@ -2,6 +2,7 @@
 #include "nn/planner/fit.h"
 
 #include "check_nn_support.h"
+#include "nn/graph/graph.h"
 #include "nn/plain/trace.h"
 
 #define PICTURES 66u /* more than one chunk */
@@ -74,7 +75,7 @@ static void compare_arrivals(const setting *s, const nn_arrivals *arrivals, size
         nn_trace *trace, *exact;
         trace_of(&trace, s, plan, held ? s->held_out : s->calibration, held ? p - PICTURES : p);
         trace_of(&exact, s, NULL, held ? s->held_out : s->calibration, held ? p - PICTURES : p);
-        plane = (size_t)trace->layers[i].size * trace->layers[i].size;
+        plane = (size_t)trace->layers[i].shape.height * trace->layers[i].shape.width;
         for (unsigned c = 0; c < channels; c++) {
             for (size_t j = c * plane; j < (c + 1) * plane; j++) {
                 double x = trace->layers[i].x[j], x_exact = exact->layers[i].x[j];
@@ -169,7 +170,7 @@ START_TEST(refuses_values_that_are_not_finite)
     setting s = set_up("down");
     nn_passage *passage;
     nn_arrivals arrivals = {0};
-    s.model->first.bias[5] = 1e300;
+    s.model->graph->nodes[1].bias[5] = 1e300;
     succeed(nn_passage_create(&passage, s.model, s.calibration, PICTURES, NULL, 0, true));
     fail_with(nn_passage_arrivals(&arrivals, passage, 0), FHOLA_RANGE, "activation 0, channel 5");
     ck_assert_ptr_null(arrivals.histograms);

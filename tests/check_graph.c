@@ -48,7 +48,7 @@ START_TEST(test_networks)
     twin_mobile(&t, "relu6");
     check_scores(&t, 5);
     twin_init(&t, (nn_shape){3, 16, 12}, test_seed);
-    twin_vgg(&t);
+    twin_vgg(&t, "relu");
     check_scores(&t, 2 + 2 * 2 + 1);
     twin_init(&t, (nn_shape){3, 8, 8}, test_seed);
     twin_dense_net(&t);

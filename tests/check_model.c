@@ -2,10 +2,10 @@
 #include "nn/graph/model.h"
 
 #include "check_nn_support.h"
+#include "nn/graph/graph.h"
 #include "nn/graph/model_io.h"
 #include "nn/graph/safetensors.h"
 #include "nn/nn.h"
-#include "nn/plain/trace.h"
 
 /* A network of depth 8 with something changed; returns the status of loading it. */
 typedef struct change {
@@ -55,60 +55,51 @@ START_TEST(loads_the_bundled_network)
 }
 END_TEST
 
-/* Every convolution with its batch norm, done one after the other from the file's own tensors,
- * against the folded one. */
-static void compare_folded(const nn_conv *conv, const nn_safetensors *file, const char *name,
-                           const char *norm, double eps, uint64_t *random)
+/* A convolution with its batch norm, from the file's own tensors, against what node `to` of the
+ * graph does with the values of node `from`. `alone`: the node's bias is this layer's. */
+static void compare_folded(const nn_model *model, size_t to, size_t from,
+                           const nn_safetensors *file, const char *name, const char *norm,
+                           bool alone, double eps)
 {
     const char *const parts[4] = {"weight", "bias", "running_mean", "running_var"};
+    const nn_node *node = &model->graph->nodes[to];
+    const nn_edge *edge = node->edges;
+    while (edge->node != from) edge++;
+    const nn_convolution *c = &edge->map.convolution;
     char full[96];
-    double *weight, norms[4][64], *in, *plain, *folded;
-    size_t out_size = conv->in_size / conv->stride, plane = out_size * out_size,
-           values = conv->out * plane;
+    double norms[4][64];
     snprintf(full, sizeof full, "%s.weight", name);
     const nn_weight_tensor *tensor = nn_safetensors_find(file, full);
-    weight = malloc(tensor->count * sizeof *weight);
+    ck_assert_int_eq(edge->map.kind, NN_MAP_CONVOLUTION);
+    ck_assert_uint_eq(tensor->count, nn_convolution_weights(c));
+    double *weight = malloc(tensor->count * sizeof *weight);
     succeed(nn_tensor_values(weight, tensor, "file"));
     for (int i = 0; i < 4; i++) {
         snprintf(full, sizeof full, "%s.%s", norm, parts[i]);
         succeed(nn_tensor_values(norms[i], nn_safetensors_find(file, full), "file"));
     }
-    in = malloc(conv->in * conv->in_size * conv->in_size * sizeof *in);
-    plain = malloc(values * sizeof *plain);
-    folded = malloc(values * sizeof *folded);
-    for (size_t i = 0; i < (size_t)conv->in * conv->in_size * conv->in_size; i++)
-        in[i] = uniform(random, -1, 1);
-    double no_bias[64] = {0};
-    nn_conv unfolded = *conv;
-    unfolded.weight = weight;
-    unfolded.bias = no_bias;
-    nn_conv_apply(plain, &unfolded, in);
-    nn_conv_apply(folded, conv, in);
-    for (size_t i = 0; i < values; i++) {
-        size_t c = i / plane;
-        double expected =
-            (plain[i] - norms[2][c]) / sqrt(norms[3][c] + eps) * norms[0][c] + norms[1][c];
-        assert_close(folded[i], expected, 1e-12);
+    for (size_t k = 0; k < tensor->count; k++) {
+        size_t o = k / (tensor->count / c->out_channels);
+        assert_close(c->weight[k], weight[k] / sqrt(norms[3][o] + eps) * norms[0][o], 1e-14);
     }
+    for (size_t o = 0; o < c->out_channels && alone; o++)
+        assert_close(node->bias[o],
+                     norms[1][o] - norms[2][o] / sqrt(norms[3][o] + eps) * norms[0][o], 1e-14);
     free(weight);
-    free(in);
-    free(plain);
-    free(folded);
 }
 
 START_TEST(folds_batch_norm)
 {
     nn_model *model;
     nn_safetensors *file;
-    uint64_t random = test_seed;
     const char *path = write_network("folded.safetensors", 1, "shortcut", test_seed);
     succeed(nn_model_load(&model, path, NULL));
     succeed(nn_safetensors_open(&file, path));
-    compare_folded(&model->first, file, "conv1", "bn1", 1e-5, &random);
-    compare_folded(&model->blocks[0].conv2, file, "layer1.0.conv2", "layer1.0.bn2", 1e-5, &random);
-    compare_folded(&model->blocks[1].conv1, file, "layer2.0.conv1", "layer2.0.bn1", 1e-5, &random);
-    compare_folded(&model->blocks[2].projection, file, "layer3.0.shortcut.0", "layer3.0.shortcut.1",
-                   1e-5, &random);
+    compare_folded(model, 1, 0, file, "conv1", "bn1", true, 1e-5);
+    compare_folded(model, 3, 2, file, "layer1.0.conv2", "layer1.0.bn2", true, 1e-5);
+    compare_folded(model, 4, 3, file, "layer2.0.conv1", "layer2.0.bn1", true, 1e-5);
+    compare_folded(model, 7, 5, file, "layer3.0.shortcut.0", "layer3.0.shortcut.1", false, 1e-5);
+    ck_assert(nn_map_is_identity(&model->graph->nodes[3].edges[0].map));
     nn_safetensors_close(file);
     nn_model_free(model);
 }
@@ -323,8 +314,8 @@ START_TEST(batch_norm_epsilon_of_the_file)
     ck_assert_uint_ne(model->hash, usual);
     uint64_t other = model->hash;
     succeed(nn_safetensors_open(&file, changed_path));
-    compare_folded(&model->first, file, "conv1", "bn1", 0.125, &random);
-    compare_folded(&model->blocks[2].conv2, file, "layer3.0.conv2", "layer3.0.bn2", 0.125, &random);
+    compare_folded(model, 1, 0, file, "conv1", "bn1", true, 0.125);
+    compare_folded(model, 4, 3, file, "layer2.0.conv1", "layer2.0.bn1", true, 0.125);
     nn_safetensors_close(file);
     nn_model_free(model);
     options.batch_norm_eps = 0.125; /* in place of the file's */

@@ -4,12 +4,15 @@
 #define _POSIX_C_SOURCE 200809L
 #include "nn/plain/plain.h"
 
-#include "check_nn_support.h"
 #include "nn/graph/model_io.h"
 #include "nn/nn.h"
+#include "nn/plain/convolve.h"
 #include "nn/plain/simd.h"
 #include "nn/plain/trace.h"
 #include "ola/ola.h"
+#include "twin_graph.h"
+
+#define VALUES 16384u /* of the first layer of a CIFAR ResNet */
 
 /* A plan whose polynomials stay tame: leaning lines plus a little of everything else. */
 static nn_plan *tame_plan(const nn_model *model, double eps)
@@ -55,39 +58,127 @@ static void compose(nn_plan *plan)
 static double largest_w(const nn_trace_layer *layer)
 {
     double max = 0;
-    for (size_t i = 0; i < (size_t)layer->channels * layer->size * layer->size; i++)
-        max = fmax(max, fabs(layer->w[i]));
+    for (size_t i = 0; i < nn_shape_values(layer->shape); i++) max = fmax(max, fabs(layer->w[i]));
     return max;
 }
 
 static void compare(const nn_model *model, const nn_plan *plan)
 {
-    double values[NN_PICTURE_VALUES];
-    float planes[NN_PICTURE_VALUES], scores[3], max_w[64];
+    size_t values = nn_shape_values(model->graph->nodes[0].shape), count;
+    double *picture = malloc(values * sizeof *picture);
+    float *planes = malloc(values * sizeof *planes), scores[8], max_w[64];
     uint64_t random = test_seed + 3;
     nn_trace *trace;
     nn_plain *plain;
     nn_scratch *scratch;
-    size_t count;
-    for (size_t i = 0; i < NN_PICTURE_VALUES; i++) {
+    ck_assert(picture && planes);
+    for (size_t i = 0; i < values; i++) {
         planes[i] = (float)uniform(&random, -2, 2);
-        values[i] = (double)planes[i];
+        picture[i] = (double)planes[i];
     }
-    succeed(nn_trace_create(&trace, model, plan, values));
+    succeed(nn_trace_create(&trace, model, plan, picture));
     succeed(nn_plain_create(&plain, model, plan));
-    succeed(nn_scratch_create(&scratch, &count));
+    succeed(nn_scratch_create(&scratch, &count, plain));
     nn_plain_run(plain, scratch, scores, max_w, planes, NULL);
-    for (size_t k = 0; k < 3; k++)
+    for (size_t k = 0; k < model->classes; k++)
         assert_close(scores[k], trace->scores[k], 2e-5 * (1 + fabs(trace->scores[k])));
     for (size_t i = 0; plan && i < trace->count; i++)
         assert_close(max_w[i], largest_w(&trace->layers[i]), 2e-5 * (1 + (double)max_w[i]));
-    float again[3];
+    float again[8];
     nn_plain_run(plain, &scratch[count - 1], again, NULL, planes, NULL);
-    ck_assert_int_eq(memcmp(again, scores, sizeof scores), 0);
+    ck_assert_int_eq(memcmp(again, scores, model->classes * sizeof *scores), 0);
     nn_scratch_free(scratch, count);
     nn_plain_free(plain);
     nn_trace_free(trace);
+    free(picture);
+    free(planes);
 }
+
+/* Every kind of network, exact and with polynomials. */
+START_TEST(networks_of_any_kind)
+{
+    twin t;
+    nn_model *model;
+    twin_kind(&t, (unsigned)_i, test_seed);
+    succeed(nn_model_create(&model, t.graph, NULL));
+    t.graph = NULL;
+    compare(model, NULL);
+    nn_plan *plan = tame_plan(model, 0.25);
+    compare(model, plan);
+    nn_plan_free(plan);
+    nn_model_free(model);
+    twin_clear(&t);
+}
+END_TEST
+
+/* Maps of every geometry against double precision, and their transposes: <A x, g> = <x, A' g>. */
+START_TEST(maps_and_transposes)
+{
+    static const struct {
+        nn_shape in, out;
+        nn_convolution c;
+    } maps[] = {
+        {{3, 32, 32}, {16, 32, 32}, {0, 3, 0, 16, 1, 3, 3, 1, 1, 1, 1, 1, 1, NULL}},
+        {{16, 16, 16}, {32, 8, 8}, {0, 16, 0, 32, 1, 3, 3, 2, 2, 1, 1, 1, 1, NULL}},
+        {{16, 8, 8}, {32, 4, 4}, {0, 16, 0, 32, 1, 1, 1, 2, 2, 1, 1, 0, 0, NULL}},
+        {{5, 7, 9}, {21, 7, 9}, {0, 5, 0, 21, 1, 3, 3, 1, 1, 1, 1, 1, 1, NULL}},
+        {{6, 11, 6}, {8, 4, 5}, {0, 6, 0, 8, 2, 3, 2, 3, 1, 2, 2, 2, 1, NULL}},
+        {{24, 9, 9}, {24, 5, 5}, {0, 24, 0, 24, 24, 5, 5, 2, 2, 1, 1, 2, 2, NULL}},
+        {{12, 6, 6}, {20, 3, 4}, {2, 7, 5, 9, 1, 2, 3, 2, 1, 1, 1, -1, 0, NULL}},
+        {{8, 6, 6}, {20, 6, 6}, {0, 8, 4, 8, 8, 1, 1, 1, 1, 1, 1, 0, 0, NULL}},
+        {{33, 4, 5}, {17, 1, 1}, {0, 33, 0, 17, 1, 4, 5, 1, 1, 1, 1, 0, 0, NULL}},
+    };
+    uint64_t random = test_seed + (uint64_t)_i;
+    nn_shape in = maps[_i].in, out = maps[_i].out;
+    nn_convolution c = maps[_i].c;
+    size_t ins = nn_shape_values(in), outs = nn_shape_values(out),
+           count = nn_convolution_weights(&c);
+    double *weight = malloc(count * sizeof *weight), *x = malloc(ins * sizeof *x),
+           *y = calloc(outs, sizeof *y);
+    float *xf = malloc(ins * sizeof *xf), *gf = malloc(outs * sizeof *gf),
+          *yf = calloc(outs + NN_CONVOLVE_SLACK, sizeof *yf),
+          *back = calloc(ins + NN_CONVOLVE_SLACK, sizeof *back);
+    ck_assert(weight && x && y && xf && gf && yf && back);
+    for (size_t k = 0; k < count; k++) weight[k] = (float)uniform(&random, -1, 1);
+    for (size_t k = 0; k < ins; k++) {
+        size_t plane = (size_t)in.height * in.width;
+        x[k] = (float)uniform(&random, -1, 1);
+        xf[k % plane * in.channels + k / plane] = (float)x[k];
+    }
+    c.weight = weight;
+    nn_map map;
+    nn_fast_map forward, adjoint;
+    succeed(nn_map_convolution(&map, in, out, &c));
+    succeed(nn_fast_map_create(&forward, &map, NULL));
+    succeed(nn_fast_map_create_adjoint(&adjoint, &map));
+    float *room = malloc((nn_fast_map_room(&forward) + nn_fast_map_room(&adjoint)) * sizeof *room);
+    ck_assert_ptr_nonnull(room);
+    nn_map_add(y, &map, x);
+    nn_fast_map_apply(yf, &forward, xf, room, true);
+    double left = 0, right = 0, size = sqrt((double)count / out.channels);
+    for (size_t k = 0; k < outs; k++) {
+        size_t plane = (size_t)out.height * out.width;
+        float value = yf[k % plane * out.channels + k / plane];
+        assert_close(value, y[k], 1e-6 * (1 + size));
+        gf[k] = (float)uniform(&random, -1, 1);
+        left += (double)yf[k] * (double)gf[k];
+    }
+    if (nn_fast_map_is_whole(&forward)) { /* written instead of added: the same bits */
+        float *whole = malloc((outs + NN_CONVOLVE_SLACK) * sizeof *whole);
+        ck_assert_ptr_nonnull(whole);
+        nn_fast_map_apply(whole, &forward, xf, room, false);
+        ck_assert_int_eq(memcmp(whole, yf, outs * sizeof *whole), 0);
+        free(whole);
+    }
+    nn_fast_map_apply(back, &adjoint, gf, room, true);
+    for (size_t k = 0; k < ins; k++) right += (double)xf[k] * (double)back[k];
+    assert_close(left, right, 1e-6 * sqrt((double)outs) * (1 + size) * 4);
+    nn_fast_map_clear(&forward);
+    nn_fast_map_clear(&adjoint);
+    nn_map_clear(&map);
+    free(weight), free(x), free(y), free(xf), free(gf), free(yf), free(back), free(room);
+}
+END_TEST
 
 START_TEST(agrees_with_double_precision)
 {
@@ -135,14 +226,14 @@ static nn_plan *identity_plan(const nn_model *model, double eps)
 START_TEST(sine_is_the_sine)
 {
     nn_model *model;
-    static float pre[NN_PLAIN_MAX_VALUES], out[NN_PLAIN_MAX_VALUES];
+    static float pre[VALUES], out[VALUES];
     const double two_pi = 2 * acos(-1);
     float max_w;
     succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
     nn_plan *plan = identity_plan(model, 0.125);
-    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++) pre[i] = (float)(((double)i - 8192) / 1000);
+    for (size_t i = 0; i < VALUES; i++) pre[i] = (float)(((double)i - 8192) / 1000);
     activate(model, plan, out, pre, NULL, &max_w);
-    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++)
+    for (size_t i = 0; i < VALUES; i++)
         assert_close(out[i], sin(two_pi * 0.125 * (double)pre[i]) / sin(two_pi * 0.125), 1e-6);
     ck_assert_float_eq(max_w, 8.192f);
     memset(pre, 0, sizeof pre);
@@ -162,15 +253,15 @@ END_TEST
 START_TEST(noise_is_normal)
 {
     nn_model *model;
-    static float pre[NN_PLAIN_MAX_VALUES], out[NN_PLAIN_MAX_VALUES], other[NN_PLAIN_MAX_VALUES];
-    const double deviation = 0.01, count = NN_PLAIN_MAX_VALUES;
+    static float pre[VALUES], out[VALUES], other[VALUES];
+    const double deviation = 0.01, count = VALUES;
     float max_w;
     double sum = 0, square = 0, fourth = 0, lag = 0;
     nn_noise noise = {(float)deviation, test_seed};
     succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
     nn_plan *plan = identity_plan(model, 0);
     activate(model, plan, out, pre, &noise, &max_w);
-    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++) {
+    for (size_t i = 0; i < VALUES; i++) {
         double x = (double)out[i] / deviation;
         sum += x;
         square += x * x;
@@ -195,12 +286,12 @@ END_TEST
 START_TEST(activations_can_be_replaced)
 {
     nn_model *model;
-    static float pre[NN_PLAIN_MAX_VALUES], out[NN_PLAIN_MAX_VALUES];
+    static float pre[VALUES], out[VALUES];
     nn_plain *plain = NULL;
     succeed(nn_model_load(&model, write_network("n", 1, NULL, test_seed), NULL));
     nn_plan *plan = identity_plan(model, 0);
     succeed(nn_plain_create(&plain, model, NULL));
-    for (size_t i = 0; i < NN_PLAIN_MAX_VALUES; i++) pre[i] = i % 2 ? 0.5f : -0.5f;
+    for (size_t i = 0; i < VALUES; i++) pre[i] = i % 2 ? 0.5f : -0.5f;
     nn_plain_activate(plain, 0, out, pre, NULL);
     ck_assert_float_eq(out[1], 0.5f);
     ck_assert_float_eq(out[2], 0);
@@ -312,6 +403,8 @@ int main(void)
 {
     TCase *tcase = tcase_create("plain");
     tcase_add_loop_test(tcase, agrees_with_double_precision, 0, 2);
+    tcase_add_loop_test(tcase, networks_of_any_kind, 0, TWIN_KINDS);
+    tcase_add_loop_test(tcase, maps_and_transposes, 0, 9);
     tcase_add_test(tcase, sine_is_the_sine);
     tcase_add_test(tcase, noise_is_normal);
     tcase_add_test(tcase, activations_can_be_replaced);

@@ -62,7 +62,7 @@ START_TEST(describes_the_exact_network)
         nn_batch_picture(s.calibration, p, rgb);
         nn_picture_normalise(rgb, rgb, s.model->mean, s.model->std);
         succeed(nn_trace_create(&trace, s.model, NULL, rgb));
-        size_t plane = (size_t)trace->layers[i].size * trace->layers[i].size;
+        size_t plane = (size_t)trace->layers[i].shape.height * trace->layers[i].shape.width;
         count += (double)plane;
         for (unsigned c = 0; c < layer->channels; c++) {
             for (size_t j = 0; j < plane; j++) {

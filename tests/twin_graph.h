@@ -344,13 +344,13 @@ static inline void twin_mobile(twin *t, const char *kind)
     twin_finish(t, twin_dense(t, twin_global(t, twin_layer(t, x, 20, 1, 1, 1, kind)), 5));
 }
 
-static inline void twin_vgg(twin *t)
+static inline void twin_vgg(twin *t, const char *kind)
 {
-    nn_tensor x = twin_layer(t, 0, 6, 3, 1, 1, "relu");
+    nn_tensor x = twin_layer(t, 0, 6, 3, 1, 1, kind);
     x = twin_max_pool(t, x, 2, 2);
-    x = twin_max_pool(t, twin_layer(t, x, 9, 3, 1, 1, "relu"), 2, 2);
+    x = twin_max_pool(t, twin_layer(t, x, 9, 3, 1, 1, kind), 2, 2);
     x = twin_reshape(t, x, (nn_shape){(unsigned)nn_shape_values(t->shape[x]), 1, 1});
-    twin_finish(t, twin_dense(t, twin_activation(t, twin_dense(t, x, 16), "relu"), 4));
+    twin_finish(t, twin_dense(t, twin_activation(t, twin_dense(t, x, 16), kind), 4));
 }
 
 static inline void twin_dense_net(twin *t)
@@ -394,6 +394,27 @@ static inline void twin_tensorflow(twin *t)
     x = twin_reshape(t, x, (nn_shape){(unsigned)nn_shape_values(t->shape[x]), 1, 1});
     x = twin_activation(t, twin_dense(t, x, 12), "tanh");
     twin_finish(t, twin_dense(t, x, 3));
+}
+
+#define TWIN_KINDS 9
+static const char *const twin_kind_names[TWIN_KINDS] = {
+    "mobile relu6", "mobile silu", "vgg",        "concatenation", "preactivation gelu",
+    "full biases",  "tensorflow",  "28x28 grey", "64x64 colour"};
+
+static inline void twin_kind(twin *t, unsigned kind, uint64_t seed)
+{
+    static const nn_shape shapes[TWIN_KINDS] = {{3, 16, 16}, {3, 13, 15}, {3, 16, 12},
+                                                {3, 8, 8},   {3, 9, 9},   {1, 9, 9},
+                                                {1, 10, 14}, {1, 28, 28}, {3, 64, 64}};
+    twin_init(t, shapes[kind], seed);
+    if (kind == 0 || kind == 8) twin_mobile(t, "relu6");
+    if (kind == 1) twin_mobile(t, "silu");
+    if (kind == 2) twin_vgg(t, "relu");
+    if (kind == 7) twin_vgg(t, "silu");
+    if (kind == 3) twin_dense_net(t);
+    if (kind == 4) twin_preactivation(t, "gelu", false);
+    if (kind == 5) twin_preactivation(t, "leaky_relu", true);
+    if (kind == 6) twin_tensorflow(t);
 }
 
 #endif

@@ -168,6 +168,9 @@ static void back_through_function(float *out, const ola_function *f, const float
 {
     if (f->kind == OLA_RELU)
         for (size_t j = 0; j < count; j++) out[j] = pre[j] > 0.0f ? gradient[j] : 0.0f;
+    else if (f->kind == OLA_ABS) /* where both sides of a maximum are equal, each has half of it */
+        for (size_t j = 0; j < count; j++)
+            out[j] = pre[j] > 0.0f ? gradient[j] : pre[j] < 0.0f ? -gradient[j] : 0.0f;
     else
         for (size_t j = 0; j < count; j++)
             out[j] = (float)(ola_function_slope(f, (double)pre[j]) * (double)gradient[j]);
@@ -272,7 +275,8 @@ static fhola_status share_out(double *const *importance, double *score_square, c
         for (unsigned c = 0; c < nn_activation_channels(model, i); c++, at++)
             if (!isfinite(total[at]))
                 return fhola_fail(FHOLA_RANGE,
-                                  "activation %zu, channel %u: the gradient is not finite", i, c);
+                                  "activation %zu, channel %u (%s): the gradient is not finite", i,
+                                  c, nn_graph_layer(model->graph, i)->name);
     at = 0;
     for (size_t i = 0; i < nn_model_activations(model); i++)
         for (unsigned c = 0; c < nn_activation_channels(model, i); c++, at++)

@@ -96,7 +96,9 @@ fhola_status nn_degrees_errors(double loss[CHOICES], const nn_model *model,
     fhola_status status = options->per_layer
                               ? add_layer_errors(sum, function, layer, &rule, options)
                               : add_channel_errors(sum, function, layer, &rule, options);
-    if (status != FHOLA_OK) return fhola_fail(status, "activation %zu: %s", i, fhola_detail());
+    if (status != FHOLA_OK)
+        return fhola_fail(status, "activation %zu: %s (layer %s)", i, fhola_detail(),
+                          nn_graph_layer(model->graph, i)->name);
     memcpy(loss, sum, sizeof sum);
     return FHOLA_OK;
 }

@@ -318,9 +318,9 @@ static fhola_status add_chunk(nn_arrivals *arrivals, nn_passage *p, bool *fine, 
     for (unsigned c = 0; c < arrivals->channels; c++)
         if (!fine[c])
             return fhola_fail(FHOLA_RANGE,
-                              "activation %zu (%s), channel %u: values of pictures %zu to %zu are "
+                              "activation %zu, channel %u (%s): values of pictures %zu to %zu are "
                               "not finite",
-                              p->at, node->name, c, first, end - 1);
+                              p->at, c, node->name, first, end - 1);
     return FHOLA_OK;
 }
 
@@ -331,6 +331,7 @@ fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *p, size_t i)
     fhola_status status = allocate_arrivals(&result, node->shape.channels);
     bool *fine = malloc(node->shape.channels * sizeof *fine);
     if (status == FHOLA_OK && !fine) status = fhola_fail(FHOLA_NOMEM, "no memory for arrivals");
+    result.name = node->name;
     result.function = &node->function;
     result.output = nn_graph_is_output(p->model->graph, i);
     for (size_t first = 0; first < p->all && status == FHOLA_OK;) {
@@ -419,11 +420,12 @@ static fhola_status check_growth(const nn_arrivals *a, size_t i)
         now = fmax(now, half);
     }
     if (now <= MAX_GROWTH * exact) return FHOLA_OK;
-    return fhola_fail(FHOLA_RANGE,
-                      "activation %zu, channel %u: values spread %.3g times as far as in the exact "
-                      "network: the polynomials before it diverge; "
-                      "allow more depth or wider margins",
-                      i, worst, now / exact);
+    return fhola_fail(
+        FHOLA_RANGE,
+        "activation %zu, channel %u (%s): values spread %.3g times as far as in the exact "
+        "network: the polynomials before it diverge; "
+        "allow more depth or wider margins",
+        i, worst, a->name, now / exact);
 }
 
 static void merge_ranges(double *min, double *max, const double *mins, const double *maxs,
@@ -458,7 +460,8 @@ static fhola_status select_intervals(ola_interval *intervals, double *max_w, con
     fhola_status status = options->unguarded ? FHOLA_OK : check_growth(a, i);
     if (status != FHOLA_OK) return status;
     status = select_observed(intervals, a, &rule, options->per_layer);
-    if (status != FHOLA_OK) return fhola_fail(status, "activation %zu: %s", i, fhola_detail());
+    if (status != FHOLA_OK)
+        return fhola_fail(status, "activation %zu: %s (layer %s)", i, fhola_detail(), a->name);
     double low, high;
     merge_ranges(&low, &high, a->held_min, a->held_max, a->channels);
     *max_w = 0;
@@ -585,7 +588,8 @@ static fhola_status fit_each_channel(nn_activation *a, size_t i, const nn_arriva
         status = fit_channels(a, c, c + 1, arrivals->function, &arrivals->histograms[c],
                               &intervals[c], options);
         if (status != FHOLA_OK)
-            status = fhola_fail(status, "activation %zu, channel %u: %s", i, c, fhola_detail());
+            status = fhola_fail(status, "activation %zu, channel %u (%s): %s", i, c, arrivals->name,
+                                fhola_detail());
     }
     free(fine);
     return status;
@@ -607,7 +611,8 @@ fhola_status nn_fit_activation(nn_plan *plan, size_t i, const nn_arrivals *arriv
     if (status == FHOLA_OK && options->per_layer) {
         status = fit_layer(a, arrivals, intervals, options);
         if (status != FHOLA_OK)
-            status = fhola_fail(status, "activation %zu: %s", i, fhola_detail());
+            status = fhola_fail(status, "activation %zu: %s (layer %s)", i, fhola_detail(),
+                                arrivals->name);
     }
     if (status == FHOLA_OK && !options->per_layer)
         status = fit_each_channel(a, i, arrivals, intervals, options);

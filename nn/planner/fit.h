@@ -14,6 +14,7 @@
 /* What arrives at one activation. Arrays have one entry per channel. */
 typedef struct nn_arrivals {
     unsigned channels;
+    const char *name;             /* of the layer */
     bool output;                  /* of a block: see nn_graph_is_output */
     const ola_function *function; /* the layer's */
     /* of the calibration pictures; the target is the exact network's activation */

@@ -187,7 +187,8 @@ static fhola_status observe(nn_profile *profile, nn_plan *const plans[DEGREES],
         status = nn_passage_arrivals(&arrivals, passage, i);
         if (status == FHOLA_OK) status = describe_layer(&profile->layers[i], &arrivals);
         if (status == FHOLA_RANGE && profile->layers[i].channels)
-            status = fhola_fail(status, "activation %zu: %s", i, fhola_detail());
+            status = fhola_fail(status, "activation %zu: %s (layer %s)", i, fhola_detail(),
+                                nn_graph_layer(model->graph, i)->name);
         for (size_t k = 0; k < DEGREES && status == FHOLA_OK; k++)
             status = nn_fit_activation(plans[k], i, &arrivals, options);
         nn_arrivals_clear(&arrivals);
