@@ -237,6 +237,9 @@ void ckks_declassify(const void *memory, size_t bytes);
  * released. `memory` may be NULL if `bytes` is 0. */
 void ckks_wipe(void *memory, size_t bytes);
 
+/* Belongs to one caller at a time. One from the operating system takes a new key from there at each
+ * encryption, key generation and flooded decryption, so that processes which share it after a
+ * fork() draw different secrets; if the system gives none, the operation fails with IO. */
 typedef struct ckks_rng ckks_rng;
 /* from the operating system */
 fhola_status ckks_rng_create(ckks_rng **out) FHOLA_WARN_UNUSED;
@@ -712,7 +715,7 @@ fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *con
 fhola_status ckks_secret_key_write(ckks_writer *writer,
                                    const ckks_secret_key *key) FHOLA_WARN_UNUSED;
 /* A random id for a new secret key, never 0. */
-uint64_t ckks_key_id(ckks_rng *rng);
+fhola_status ckks_key_id(uint64_t *out, ckks_rng *rng) FHOLA_WARN_UNUSED;
 
 fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *context,
                                   ckks_reader *reader) FHOLA_WARN_UNUSED;

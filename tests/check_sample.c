@@ -109,16 +109,44 @@ END_TEST
 
 START_TEST(test_from_os_fails)
 {
-    static const uint8_t erased[sizeof(ckks_rng)];
+    static const uint8_t erased[sizeof(ckks_chacha20)];
     ckks_rng rng = seeded_rng(0);
     system_calls = 0;
     system_mood = REFUSED;
     ck_assert_int_eq(ckks_rng_from_os(&rng), FHOLA_IO);
     ck_assert_ptr_nonnull(strstr(fhola_detail(), "5 of 32 bytes"));
-    ck_assert_mem_eq(&rng, erased, sizeof rng);
+    ck_assert_mem_eq(&rng.stream, erased, sizeof erased);
     system_mood = EMPTY;
     ck_assert_int_eq(ckks_rng_from_os(&rng), FHOLA_IO);
     system_mood = HONEST;
+}
+END_TEST
+
+/* A new key from the system, or no further use; a caller's seed goes on. */
+START_TEST(test_renew)
+{
+    uint8_t a[64], b[64];
+    ckks_rng rng, copy;
+    system_mood = HONEST;
+    ck_assert_int_eq(ckks_rng_from_os(&rng), FHOLA_OK);
+    copy = rng;
+    ck_assert_int_eq(ckks_rng_renew(&rng), FHOLA_OK);
+    ckks_rng_bytes(&rng, a, sizeof a);
+    ckks_rng_bytes(&copy, b, sizeof b);
+    ck_assert_mem_ne(a, b, sizeof a);
+    system_mood = EMPTY;
+    for (int k = 0; k < 2; k++) ck_assert_int_eq(ckks_rng_renew(&rng), FHOLA_IO);
+    system_mood = HONEST;
+    ck_assert_int_eq(ckks_rng_renew(&rng), FHOLA_OK);
+    ckks_rng_bytes(&rng, b, sizeof b);
+    ck_assert_mem_ne(a, b, sizeof a);
+    system_calls = 0;
+    rng = copy = seeded_rng(3);
+    ck_assert_int_eq(ckks_rng_renew(&rng), FHOLA_OK);
+    ckks_rng_bytes(&rng, a, sizeof a);
+    ckks_rng_bytes(&copy, b, sizeof b);
+    ck_assert_mem_eq(a, b, sizeof a);
+    ck_assert_uint_eq(system_calls, 0);
 }
 END_TEST
 
@@ -133,9 +161,9 @@ START_TEST(test_generator_is_the_key_stream)
     ckks_rng_from_seed(&rng, seed);
     ckks_rng_bytes(&rng, got, sizeof got);
     ck_assert_mem_eq(got, expected, sizeof got);
-    static const uint8_t erased[sizeof(ckks_rng)];
+    static const uint8_t erased[sizeof(ckks_chacha20)];
     ckks_rng_clear(&rng);
-    ck_assert_mem_eq(&rng, erased, sizeof rng);
+    ck_assert_mem_eq(&rng.stream, erased, sizeof erased);
 }
 END_TEST
 
@@ -505,6 +533,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_from_os);
     tcase_add_test(tcase, test_from_os_fails);
+    tcase_add_test(tcase, test_renew);
     tcase_add_test(tcase, test_generator_is_the_key_stream);
     tcase_add_test(tcase, test_child);
     tcase_add_loop_test(tcase, test_uniform_known_answers, 0, (int)(sizeof known / sizeof *known));

@@ -225,7 +225,8 @@ static void test_secret_file(void)
     ok("toy", ckks_params_spec_named(&spec, "toy"));
     party_open(&p, &spec);
     make_secret_key(&p);
-    uint64_t id = ckks_key_id(p.rng);
+    uint64_t id = 0;
+    ok("id", ckks_key_id(&id, p.rng));
     FILE *out = open_memstream(&data, &length);
     if (!out) exit(EXIT_FAILURE);
     ok("writer", ckks_writer_create(&writer, out, "memory"));

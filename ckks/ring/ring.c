@@ -6,6 +6,7 @@
 
 #ifdef _OPENMP
 #include <omp.h>
+#include <pthread.h>
 #endif
 
 #include "ckks/alloc.h"
@@ -15,6 +16,30 @@
  * CPPFLAGS=-DCKKS_STAGGER=0 builds without. */
 #ifndef CKKS_STAGGER
 #define CKKS_STAGGER 9u
+#endif
+
+/* A child of fork() has none of its parent's threads, but libgomp would wait for them: with one
+ * thread it does not. LLVM's library, which clang links, starts threads anew by itself. */
+#if defined(_OPENMP) && !defined(__clang__)
+static void in_child(void)
+{
+    omp_set_num_threads(1);
+}
+
+static void register_in_child(void)
+{
+    (void)pthread_atfork(NULL, NULL, in_child);
+}
+
+static void prepare_for_fork(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, register_in_child);
+}
+#else
+static void prepare_for_fork(void)
+{
+}
 #endif
 
 /* The smallest primitive 2n-th root of unity: every odd power of one root is another. */
@@ -108,6 +133,7 @@ fhola_status ckks_ring_create(ckks_context **out, const ckks_ring_primes *primes
 {
     ckks_context *c = calloc(1, sizeof *c);
     if (!c) return fhola_fail(FHOLA_NOMEM, "no memory for a context");
+    prepare_for_fork();
     c->log_n = primes->log_n;
     c->n = (size_t)1 << c->log_n;
     c->log_slots = c->log_n - 1;

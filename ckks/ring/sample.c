@@ -16,6 +16,7 @@ fhola_status ckks_rng_from_os(ckks_rng *rng)
 {
     uint8_t key[CKKS_SEED_BYTES];
     size_t have = 0;
+    rng->from_system = true; /* also when it fails: to be keyed before any use, not forgotten */
     while (have < sizeof key) {
         ssize_t got = getrandom(key + have, sizeof key - have, 0);
         if (got > 0) {
@@ -29,12 +30,19 @@ fhola_status ckks_rng_from_os(ckks_rng *rng)
         }
     }
     ckks_rng_from_seed(rng, key);
+    rng->from_system = true;
     ckks_wipe(key, sizeof key);
     return FHOLA_OK;
 }
 
+fhola_status ckks_rng_renew(ckks_rng *rng)
+{
+    return rng->from_system ? ckks_rng_from_os(rng) : FHOLA_OK;
+}
+
 void ckks_rng_from_seed(ckks_rng *rng, const uint8_t seed[CKKS_SEED_BYTES])
 {
+    rng->from_system = false;
     ckks_chacha20_init(&rng->stream, seed, zero_nonce, 0);
 }
 

@@ -7,6 +7,7 @@
 #ifndef CKKS_SAMPLE_H
 #define CKKS_SAMPLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,11 +23,18 @@
  * one caller at a time. */
 typedef struct ckks_rng {
     ckks_chacha20 stream;
+    bool from_system; /* its key, not a caller's seed */
 } ckks_rng;
 
 /* Keys the generator with 32 bytes of getrandom(2). IO if the system gives none; the generator is
  * then erased. */
 fhola_status ckks_rng_from_os(ckks_rng *rng) FHOLA_WARN_UNUSED;
+
+/* Keys a generator that the system has keyed anew, and leaves one of a caller's seed as it is. Each
+ * operation that draws secrets begins with it: the processes on both sides of a fork() then draw
+ * different ones, and who learns a generator's state learns nothing of later operations. IO if the
+ * system gives no bytes; the operation must fail then. */
+fhola_status ckks_rng_renew(ckks_rng *rng) FHOLA_WARN_UNUSED;
 
 /* Keys the generator with the given seed. Equal seeds give equal bytes: for tests only, never for
  * keys in use. */

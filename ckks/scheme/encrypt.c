@@ -40,6 +40,8 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     if (st) return st;
     if (secret->context != c)
         return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
+    st = ckks_rng_renew(rng);
+    if (st) return st;
     ckks_basis basis = plain->poly.basis;
     ckks_poly room[2];
     ckks_mark mark = ckks_workspace_mark(ws);
@@ -96,6 +98,8 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     ckks_basis basis = plain->poly.basis;
     if (basis & ~key->b.basis)
         return fhola_fail(FHOLA_LEVEL, "the public key does not cover the plaintext's primes");
+    st = ckks_rng_renew(rng);
+    if (st) return st;
     ckks_poly room[2];
     ckks_mark mark = ckks_workspace_mark(ws);
     int8_t *small = ckks_workspace_take(ws, c->n);
@@ -272,5 +276,6 @@ fhola_status ckks_decrypt_flooded(const ckks_context *c, ckks_workspace *ws, ckk
                           period, c->slots);
     ckks_gaussian gaussian;
     fhola_status st = ckks_gaussian_init(&gaussian, deviation);
+    if (!st) st = ckks_rng_renew(rng);
     return st ? st : decrypt(c, ws, values, period, in, secret, &(flood){period, &gaussian, rng});
 }

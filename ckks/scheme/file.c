@@ -88,14 +88,19 @@ static fhola_status check_length(const ckks_reader *r, size_t length, size_t exp
 
 /* ---- secret keys ---- */
 
-uint64_t ckks_key_id(ckks_rng *rng)
+fhola_status ckks_key_id(uint64_t *out, ckks_rng *rng)
 {
+    unsigned char bytes[8];
     uint64_t id = 0;
+    fhola_status st = ckks_rng_renew(rng);
+    if (st) return st;
     while (!id) {
-        ckks_rng_bytes(rng, &id, sizeof id);
+        ckks_rng_bytes(rng, bytes, sizeof bytes);
+        id = ckks_get64(bytes);
         ckks_declassify(&id, sizeof id); /* stands in every file made with the key */
     }
-    return id;
+    *out = id;
+    return FHOLA_OK;
 }
 
 /* Two bits a coefficient: 0, 1, and 3 for -1. No branch and no index depends on the values. */

@@ -90,7 +90,8 @@ static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, 
 fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context,
                                     ckks_rng *rng)
 {
-    return secret_create(out, context, rng, 0);
+    fhola_status st = ckks_rng_renew(rng);
+    return st ? st : secret_create(out, context, rng, 0);
 }
 
 void ckks_secret_key_destroy(ckks_secret_key *sk)
@@ -168,6 +169,8 @@ fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *c
         return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
     if (!basis || basis & ~c->chain)
         return fhola_fail(FHOLA_LEVEL, "a public key needs a basis of chain primes");
+    fhola_status st = ckks_rng_renew(rng);
+    if (st) return st;
     FHOLA_TRY(ckks_public_key_allocate(&pk, c, basis));
     fhola_status status = fill_public_key(pk, secret, rng);
     if (status) {
@@ -535,6 +538,7 @@ fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c,
     if (secret->context != c)
         return fhola_fail(FHOLA_KEY, "the secret key belongs to another context");
     fhola_status st = ckks_key_list_check(list, c->params);
+    if (!st) st = ckks_rng_renew(rng);
     if (st) return st;
     ckks_eval_keys *keys = NULL;
     ckks_secret_key *sparse = NULL;

@@ -165,8 +165,9 @@ fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char 
 {
     ckks_secret_key *secret = NULL;
     ckks_writer *secret_file = NULL, *keys_file = NULL;
-    uint64_t key = ckks_key_id(o->rng);
-    fhola_status status = ckks_secret_key_create(&secret, o->context, o->rng);
+    uint64_t key = 0;
+    fhola_status status = ckks_key_id(&key, o->rng);
+    if (status == FHOLA_OK) status = ckks_secret_key_create(&secret, o->context, o->rng);
     if (status == FHOLA_OK)
         status = open_files(o, &secret_file, secret_path, &keys_file, keys_path);
     if (status == FHOLA_OK) status = write_secret(o, secret_file, secret, key);
