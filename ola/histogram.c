@@ -50,6 +50,7 @@ fhola_status ola_histogram_init(ola_histogram *h, double lo, double hi, size_t b
 
 void ola_histogram_clear(ola_histogram *h)
 {
+    if (!h) return;
     free(h->weight);
     free(h->sum_x);
     free(h->sum_target);

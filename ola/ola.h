@@ -146,7 +146,7 @@ typedef struct ola_histogram {
 
 /* An empty histogram. PARAM unless lo < hi are finite with a finite difference and 1 <= bins <=
  * 2^24, even if growing. The caller releases it with ola_histogram_clear (also allowed on an
- * all-zero struct). */
+ * all-zero struct, and on NULL). */
 FHOLA_WARN_UNUSED fhola_status ola_histogram_init(ola_histogram *h, double lo, double hi,
                                                   size_t bins, unsigned flags);
 void ola_histogram_clear(ola_histogram *h);

@@ -2,6 +2,7 @@
 /* The client's end: what is refused at encryption, scores out of a result, results that are not
  * readable, noise flooding. On a toy ring: a result is a block of 16 slots, ten of them scores, at
  * a scale of q0 / 1024. */
+#define _POSIX_C_SOURCE 200809L /* mkstemp */
 #include "nn/party/client.h"
 
 #include "nn/encrypted/network.h"
@@ -282,6 +283,46 @@ START_TEST(wiped)
 }
 END_TEST
 
+/* Nor of the files and pixels of pictures. */
+START_TEST(wiped_files)
+{
+    static double rgb[NN_PICTURE_VALUES];
+    static unsigned char pixels[3 * 300 * 300];
+    char path[] = "/tmp/fhola-wiped-XXXXXX";
+    nn_batch *batch = NULL;
+    memset(pixels, 77, sizeof pixels);
+    FILE *file = fdopen(mkstemp(path), "wb");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "P6\n300 300\n255\n");
+    ck_assert_uint_eq(fwrite(pixels, 1, sizeof pixels, file), sizeof pixels);
+    ck_assert_int_eq(fclose(file), 0);
+    released = dirty = 0;
+    watching = 1;
+    fhola_status read = nn_picture_read(rgb, path);
+    int blocks = released;
+    fhola_status misread = nn_batch_load(&batch, path, 0, 1);
+    watching = 0;
+    ck_assert_ok(read);
+    ck_assert_int_eq(misread, FHOLA_FORMAT);
+    ck_assert_int_ge(blocks, 4); /* the file as it grew, and its pixels */
+    ck_assert_int_ge(released, blocks + 3);
+    ck_assert_int_eq(dirty, 0);
+    file = fopen(path, "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(pixels, 1, 2 * 3073, file), 2 * 3073);
+    ck_assert_int_eq(fclose(file), 0);
+    released = 0;
+    watching = 1;
+    fhola_status loaded = nn_batch_load(&batch, path, 1, 1);
+    nn_batch_free(batch);
+    watching = 0;
+    ck_assert_ok(loaded);
+    ck_assert_int_ge(released, 1);
+    ck_assert_int_eq(dirty, 0);
+    ck_assert_int_eq(remove(path), 0);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, scores);
@@ -291,6 +332,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, flooding);
     tcase_add_test(tcase, pictures);
     tcase_add_test(tcase, wiped);
+    tcase_add_test(tcase, wiped_files);
 }
 
 int main(void)

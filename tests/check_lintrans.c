@@ -279,6 +279,38 @@ START_TEST(several)
 }
 END_TEST
 
+/* A baby that is not rotated costs no key: the diagonals 0 to 3 are three rotations, whether babies
+ * stay over P or not. */
+START_TEST(counted_keys)
+{
+    ring r = toy_ring(28);
+    matrix m = {.period = SLOTS, .count = 4, .offset = {0, 1, 2, 3}, .missing = INT32_MIN};
+    ckks_complex x[SLOTS];
+    uint64_t switches[2], bytes[2];
+    random_complex(x, SLOTS, 1);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
+    for (int hoist = 0; hoist < 2; hoist++) {
+        ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, basis_product(&r, 0x80), 4, hoist);
+        ckks_lintrans *lt = create(&r, &spec);
+        ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+        ring_keys(&r);
+        ckks_counters before = *ckks_workspace_counters(r.ws);
+        const ckks_lintrans *one = lt;
+        ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, 0x7f));
+        switches[hoist] = ckks_workspace_counters(r.ws)->key_switches - before.key_switches;
+        bytes[hoist] = ckks_workspace_counters(r.ws)->key_bytes - before.key_bytes;
+        ckks_lintrans_destroy(lt);
+    }
+    ck_assert_uint_eq(r.list.count, 3);
+    ck_assert_uint_eq(switches[0], 3);
+    ck_assert_uint_eq(switches[1], 3);
+    ck_assert_uint_eq(bytes[0], bytes[1]);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
 /* Without diagonals: the same keys, and no application. */
 START_TEST(structure_only)
 {
@@ -402,6 +434,7 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, shared_limbs, 0, 2);
     tcase_add_loop_test(tcase, shapes, 0, 2);
     tcase_add_test(tcase, several);
+    tcase_add_test(tcase, counted_keys);
     tcase_add_test(tcase, structure_only);
     tcase_add_loop_test(tcase, mixed_keys, 0, 2);
     tcase_add_test(tcase, errors);

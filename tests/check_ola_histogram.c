@@ -79,6 +79,7 @@ START_TEST(test_bulk_and_single)
     check_contents(&bulk, 1e-9);
     ola_histogram_clear(&bulk);
     ola_histogram_clear(&single);
+    ola_histogram_clear(NULL);
 }
 END_TEST
 

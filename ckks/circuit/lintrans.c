@@ -470,6 +470,13 @@ static void babies_double_limb(const application *a, unsigned i, uint64_t *room,
     }
 }
 
+static size_t rotated_babies(const application *a)
+{
+    size_t rotated = 0;
+    for (unsigned b = 0; b < a->lt->babies; b++) rotated += a->baby_key[b] != NULL;
+    return rotated;
+}
+
 static fhola_status babies_double(application *a)
 {
     unsigned threads = ckks_threads(), babies = a->lt->babies;
@@ -479,7 +486,7 @@ static fhola_status babies_double(application *a)
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (unsigned i = 0; i < a->total->limbs; i++)
         babies_double_limb(a, i, room + thread_number() * words, range);
-    if (a->d.digits) ckks_switch_count(a->c, a->ws, &a->d, babies);
+    if (a->d.digits) ckks_switch_count(a->c, a->ws, &a->d, rotated_babies(a));
     return FHOLA_OK;
 }
 

@@ -461,10 +461,20 @@ static uint64_t double_bits(double x)
     return b;
 }
 
+#define HASH_WORDS (CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + CKKS_MAX_DIGITS + 16u)
+
+/* Of words as little-endian bytes, as files have them, on every machine. */
+static uint64_t hash_words(const uint64_t *word, size_t count)
+{
+    unsigned char bytes[8 * HASH_WORDS];
+    for (size_t i = 0; i < 8 * count; i++) bytes[i] = (unsigned char)(word[i / 8] >> (8 * (i % 8)));
+    return XXH3_64bits(bytes, 8 * count);
+}
+
 uint64_t ckks_params_hash_make(const ckks_params *p)
 {
     const ckks_params_spec *s = &p->spec;
-    uint64_t word[CKKS_MAX_PRIMES + CKKS_MAX_EVAL_MOD_LEVELS + CKKS_MAX_DIGITS + 16], n = 0;
+    uint64_t word[HASH_WORDS], n = 0;
 #define ADD(name, slot, need) word[n++] = s->name;
     CKKS_PARAMS_FIELDS(ADD, ADD, SKIP, SKIP, SKIP)
 #undef ADD
@@ -476,7 +486,7 @@ uint64_t ckks_params_hash_make(const ckks_params *p)
         word[n++] = double_bits(s->eval_mod_scale_bits[i]);
     for (unsigned i = 0; i < p->chain + p->special; i++) word[n++] = p->prime[i];
     for (unsigned i = 0; i < p->digits; i++) word[n++] = p->digit[i];
-    return XXH3_64bits(word, n * sizeof word[0]);
+    return hash_words(word, n);
 }
 
 fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec)

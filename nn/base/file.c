@@ -9,9 +9,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "ckks/ckks.h"
 #include "ckks/output.h"
 
 #define READ_STEP ((size_t)1 << 16)
+
+void nn_file_free(unsigned char *bytes, size_t length)
+{
+    if (bytes) ckks_wipe(bytes, length);
+    free(bytes);
+}
 
 /* Reads to the end of the stream. The buffer grows with what really arrives, never with what a
  * header promises. */
@@ -23,17 +30,17 @@ static fhola_status read_stream(unsigned char **bytes, size_t *length, FILE *str
     for (;;) {
         if (capacity - used < READ_STEP) {
             capacity = capacity ? 2 * capacity : 2 * READ_STEP;
-            unsigned char *larger = realloc(buffer, capacity);
-            if (!larger) {
-                free(buffer);
+            unsigned char *larger = malloc(capacity);
+            if (larger && used) memcpy(larger, buffer, used);
+            nn_file_free(buffer, used);
+            if (!larger)
                 return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu bytes", path, capacity);
-            }
             buffer = larger;
         }
         size_t got = fread(buffer + used, 1, capacity - used - 1, stream);
         used += got;
         if (used > limit) {
-            free(buffer);
+            nn_file_free(buffer, used);
             return fhola_fail(FHOLA_FORMAT,
                               "%s: longer than %zu bytes, the most such a file may have", path,
                               limit);
@@ -41,7 +48,7 @@ static fhola_status read_stream(unsigned char **bytes, size_t *length, FILE *str
         if (got == 0) break;
     }
     if (ferror(stream)) {
-        free(buffer);
+        nn_file_free(buffer, used);
         return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
     }
     buffer[used] = 0;
@@ -54,6 +61,7 @@ fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *pat
 {
     FILE *stream = fopen(path, "rb");
     if (!stream) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
+    (void)setvbuf(stream, NULL, _IONBF, 0); /* no copy of a picture stays in a buffer */
     struct stat info;
     if (fstat(fileno(stream), &info) == 0 && S_ISDIR(info.st_mode)) {
         fclose(stream);

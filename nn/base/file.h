@@ -8,10 +8,14 @@
 #include "status.h"
 
 /* Reads the whole file `path` of at most `limit` bytes. *bytes has length + 1 bytes, the last one
- * 0, and belongs to the caller (free). FHOLA_IO: cannot be opened or read; FHOLA_FORMAT: longer
+ * 0, and belongs to the caller (nn_file_free, or free where
+ * nothing in it is secret). FHOLA_IO: cannot be opened or read; FHOLA_FORMAT: longer
  * than `limit`. */
 fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *path,
                           size_t limit) FHOLA_WARN_UNUSED;
+
+/* Releases what was read, wiped: it may be somebody's picture. `bytes` may be NULL. */
+void nn_file_free(unsigned char *bytes, size_t length);
 
 /* Writes a file of `length` bytes, complete or not at all; through symbolic links. FHOLA_IO leaves
  * `path` as it was. A device or a pipe is written to directly. */

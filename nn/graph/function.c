@@ -15,17 +15,37 @@
 #define MAX_FILE   ((size_t)1 << 22)
 #define MAX_POINTS 65536u
 
+/* Of numbers as little-endian bytes, on every machine. */
+static uint64_t hash_numbers(const double *values, size_t count, uint64_t seed)
+{
+    unsigned char bytes[512];
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset_withSeed(&state, seed);
+    for (size_t done = 0; done < count;) {
+        size_t n = 0;
+        for (; done < count && n < sizeof bytes; done++) {
+            uint64_t bits;
+            memcpy(&bits, &values[done], sizeof bits);
+            for (unsigned b = 0; b < 64; b += 8) bytes[n++] = (unsigned char)(bits >> b);
+        }
+        XXH3_64bits_update(&state, bytes, n);
+    }
+    return XXH3_64bits_digest(&state);
+}
+
 uint64_t nn_model_exact_hash(const nn_model *model)
 {
     const ola_function *f = &model->function;
-    uint64_t hash = model->hash, kind = (uint64_t)f->kind;
+    uint64_t hash = model->hash;
+    const unsigned char kind[8] = {(unsigned char)f->kind}; /* little-endian */
     if (f->kind == OLA_RELU && (model->depth > 0 || !model->replaced)) return hash;
-    hash = XXH3_64bits_withSeed(&kind, sizeof kind, hash);
+    hash = XXH3_64bits_withSeed(kind, sizeof kind, hash);
     if (ola_function_parameters(f) > 0) {
         const double parameters[2] = {f->a, f->b};
-        hash = XXH3_64bits_withSeed(parameters, sizeof parameters, hash);
+        hash = hash_numbers(parameters, 2, hash);
     }
-    if (f->kind == OLA_TABLE) hash = XXH3_64bits_withSeed(f->x, 2 * f->count * sizeof *f->x, hash);
+    if (f->kind == OLA_TABLE) hash = hash_numbers(f->x, 2 * f->count, hash);
     return hash;
 }
 

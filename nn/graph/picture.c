@@ -113,7 +113,7 @@ fhola_status nn_image_decode_ppm(nn_image *image, const unsigned char *bytes, si
     fhola_status status = binary ? read_binary(pixels, samples, &r, maxval)
                                  : read_decimal(pixels, samples, &r, maxval);
     if (status != FHOLA_OK) {
-        free(pixels);
+        nn_file_free(pixels, samples);
         return status;
     }
     image->width = width;
@@ -172,7 +172,7 @@ fhola_status nn_picture_decode(double *rgb, const unsigned char *bytes, size_t l
     fhola_status status = nn_image_decode_ppm(&image, bytes, length, name);
     if (status != FHOLA_OK) return status;
     status = nn_picture_resample(rgb, image.pixels, image.width, image.height);
-    free(image.pixels);
+    nn_file_free(image.pixels, 3 * image.width * image.height);
     return status;
 }
 
@@ -183,7 +183,7 @@ fhola_status nn_picture_read(double *rgb, const char *path)
     fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
     if (status != FHOLA_OK) return status;
     status = nn_picture_decode(rgb, bytes, length, path);
-    free(bytes);
+    nn_file_free(bytes, length);
     return status;
 }
 
