@@ -685,6 +685,9 @@ void ckks_reader_allow_insecure(ckks_reader *reader);
  * secret key where something else belongs, or parameters below 128-bit security. */
 fhola_status ckks_reader_begin(ckks_reader *reader, int *more, ckks_file_kind kind,
                                const ckks_context *context, uint64_t key) FHOLA_WARN_UNUSED;
+/* Reads only the head of the next container (ckks_reader_head), which then can still be begun. */
+fhola_status ckks_reader_peek(ckks_reader *reader, int *more,
+                              ckks_file_kind kind) FHOLA_WARN_UNUSED;
 ckks_file_head ckks_reader_head(const ckks_reader *reader);
 /* until the next ckks_reader_begin */
 const ckks_params *ckks_reader_params(const ckks_reader *reader);
@@ -705,6 +708,10 @@ typedef struct ckks_chunk_info {
     uint64_t offset, length; /* of the content */
 } ckks_chunk_info;
 fhola_status ckks_reader_skip(ckks_reader *reader, ckks_chunk_info *info) FHOLA_WARN_UNUSED;
+/* Which chunk comes next; it is still there to be read. */
+fhola_status ckks_reader_next(ckks_reader *reader, ckks_chunk_info *info) FHOLA_WARN_UNUSED;
+/* Bytes and chunks of the current container, or the last one, that have been read. */
+void ckks_reader_extent(const ckks_reader *reader, uint64_t *bytes, uint32_t *chunks);
 
 /* ---- objects ---- */
 

@@ -165,6 +165,11 @@ FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path,
  * finished. */
 FHOLA_WARN_UNUSED fhola_status nn_model_create(nn_model **model, nn_graph *graph,
                                                const nn_model_options *options);
+/* The same from the bytes of such a file; `name` goes into messages. So with everything that is called
+ * decode. */
+FHOLA_WARN_UNUSED fhola_status nn_model_decode(nn_model **model, const unsigned char *bytes,
+                                               size_t length, const char *name,
+                                               const nn_model_options *options);
 void nn_model_free(nn_model *model);
 
 /* Replaces the exact network's activation function, in all layers that have one (but not |x| and
@@ -213,6 +218,10 @@ typedef struct nn_batch nn_batch;
  * FHOLA_RANGE: the file has fewer records. */
 FHOLA_WARN_UNUSED fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first,
                                              size_t count);
+/* The same from the bytes of such a file. */
+FHOLA_WARN_UNUSED fhola_status nn_batch_decode(nn_batch **batch, const unsigned char *bytes,
+                                               size_t length, const char *name, size_t first,
+                                               size_t count);
 
 typedef enum nn_batch_type {
     NN_BATCH_BYTES, /* 0 to 255 stand for [0, 1] */
@@ -225,6 +234,9 @@ typedef enum nn_batch_type {
 FHOLA_WARN_UNUSED fhola_status nn_batch_create(nn_batch **batch, nn_shape shape, size_t count,
                                                nn_batch_type type, const void *values,
                                                const unsigned *labels);
+/* Some records of a batch as one, counted from its own first one: to be freed before `whole` is. */
+FHOLA_WARN_UNUSED fhola_status nn_batch_part(nn_batch **part, const nn_batch *whole, size_t first,
+                                             size_t count);
 void nn_batch_free(nn_batch *batch);
 nn_shape nn_batch_shape(const nn_batch *batch);
 size_t nn_batch_count(const nn_batch *batch);
@@ -242,6 +254,9 @@ typedef enum nn_document {
     NN_DOCUMENT_COST = 2
 } nn_document;
 FHOLA_WARN_UNUSED fhola_status nn_document_load_kind(nn_document *kind, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_document_decode_kind(nn_document *kind,
+                                                       const unsigned char *bytes, size_t length,
+                                                       const char *name);
 const char *nn_document_name(nn_document kind); /* "a plan", "a profile", "a table of costs" */
 
 /* One polynomial per activation and channel, fitted to one model. */
@@ -252,6 +267,9 @@ typedef struct nn_plan nn_plan;
  * model. */
 FHOLA_WARN_UNUSED fhola_status nn_plan_load(nn_plan **plan, const char *path,
                                             const nn_model *model);
+FHOLA_WARN_UNUSED fhola_status nn_plan_decode(nn_plan **plan, const unsigned char *bytes,
+                                              size_t length, const char *name,
+                                              const nn_model *model);
 FHOLA_WARN_UNUSED fhola_status nn_plan_save(const nn_plan *plan, const char *path);
 void nn_plan_free(nn_plan *plan);
 
@@ -284,6 +302,8 @@ const char *nn_cost_params(const nn_cost *cost, size_t i); /* i < nn_cost_sets *
 /* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of
  * its range. */
 FHOLA_WARN_UNUSED fhola_status nn_cost_load(nn_cost **cost, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_cost_decode(nn_cost **cost, const unsigned char *bytes,
+                                              size_t length, const char *name);
 void nn_cost_free(nn_cost *cost);
 FHOLA_WARN_UNUSED fhola_status nn_cost_save(const nn_cost *cost, const char *path);
 
@@ -390,6 +410,9 @@ FHOLA_WARN_UNUSED fhola_status nn_profile_make(nn_profile **profile, const nn_mo
 /* as nn_plan_load */
 FHOLA_WARN_UNUSED fhola_status nn_profile_load(nn_profile **profile, const char *path,
                                                const nn_model *model);
+FHOLA_WARN_UNUSED fhola_status nn_profile_decode(nn_profile **profile, const unsigned char *bytes,
+                                                 size_t length, const char *name,
+                                                 const nn_model *model);
 FHOLA_WARN_UNUSED fhola_status nn_profile_save(const nn_profile *profile, const char *path);
 void nn_profile_free(nn_profile *profile);
 
@@ -659,6 +682,9 @@ FHOLA_WARN_UNUSED fhola_status nn_compiled_save(const char *path, const char *cl
                                                 const nn_plan *plan);
 FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan,
                                                 ckks_params **params, const char *path);
+/* The same from a stream, which ends with it. So with everything that is called read. */
+FHOLA_WARN_UNUSED fhola_status nn_compiled_read(nn_model **model, nn_plan **plan,
+                                                ckks_params **params, ckks_reader *reader);
 
 /* ---- owner of the pictures ---- */
 
@@ -668,6 +694,8 @@ typedef struct nn_owner nn_owner;
  * a model: what its client file would do. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_client(nn_owner **owner, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_secret(nn_owner **owner, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_owner_read_client(nn_owner **owner, ckks_reader *reader);
+FHOLA_WARN_UNUSED fhola_status nn_owner_read_secret(nn_owner **owner, ckks_reader *reader);
 FHOLA_WARN_UNUSED fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params,
                                                const nn_model *model, const nn_plan *plan);
 void nn_owner_destroy(nn_owner *owner); /* wipes */
@@ -707,6 +735,7 @@ typedef struct nn_server nn_server;
 /* From a compiled network. Its weights are encoded by nn_server_prepare, or else by the first
  * nn_server_infer with a picture. */
 FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_server_read(nn_server **server, ckks_reader *reader);
 FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
 /* From a model, at once. Model and plan may be released afterwards. */
 FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params,
@@ -718,10 +747,16 @@ const ckks_params *nn_server_params(const nn_server *server);
 const nn_network *nn_server_network(const nn_server *server);
 uint64_t nn_server_network_id(const nn_server *server);
 const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet */
+/* What a compiled network was made from, until nn_server_prepare or the first nn_server_infer; NULL
+ * afterwards. */
+const nn_model *nn_server_model(const nn_server *server);
+const nn_plan *nn_server_plan(const nn_server *server);
 
 /* Reads evaluation keys, in place of earlier ones. FHOLA_KEY: of another network. FHOLA_SECURITY:
  * it is a secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char *path,
+                                                   nn_count_progress progress, void *arg);
+FHOLA_WARN_UNUSED fhola_status nn_server_read_keys(nn_server *server, ckks_reader *reader,
                                                    nn_count_progress progress, void *arg);
 /* Runs the network on the next encrypted picture of a stream and appends the result to another.
  * *more = 0: the stream has ended, nothing was written. FHOLA_PARAM: the result would replace a file
@@ -729,6 +764,19 @@ FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char
  * another secret key. FHOLA_LEVEL: it is no encrypted picture. */
 FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in,
                                                int *more, const nn_infer_hooks *hooks);
+
+/* The two halves of nn_server_infer, for a server that goes on while a picture arrives slowly, or
+ * never: nn_server_receive may run in any number of threads at once, and beside nn_server_answer, of
+ * which there may be one at a time; both after nn_server_prepare. *picture is to be destroyed; with
+ * *more = 0 there is none. */
+FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server, ckks_ciphertext **picture,
+                                                 ckks_reader *in, int *more);
+FHOLA_WARN_UNUSED fhola_status nn_server_answer(nn_server *server, ckks_writer *out,
+                                                const ckks_ciphertext *picture,
+                                                const nn_infer_hooks *hooks);
+
+/* The primes that a result is on. */
+uint64_t nn_result_basis(const ckks_params *params);
 
 /* The id of the network a ciphertext or a file of evaluation keys belongs to: comes right after
  * ckks_reader_begin. */

@@ -11,10 +11,10 @@ if ! command -v pkg-config > /dev/null 2>&1; then
     exit 77
 fi
 
-server=
+server= silent=
 clean_up()
 {
-    [ -z "$server" ] || kill "$server" 2> /dev/null || :
+    [ -z "$server$silent" ] || kill $server $silent 2> /dev/null || :
 }
 PKG_CONFIG_PATH=
 export PKG_CONFIG_PATH
@@ -72,10 +72,21 @@ run_examples()
     done
     port=$(sed -n 's/^port //p' listening)
     [ -n "$port" ] || fail "no port after $wait waits"
-    ./client ask "$port" "$@" | tee answers
+    # a client that says nothing, and one that stops within a picture, keep nobody waiting
+    "$top_builddir/fhola" encrypt secret.key "$1" > part.ct
+    ${PYTHON:-python3} -c 'import socket, sys, time
+silent = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for i in range(2)]
+silent[1].sendall(open("part.ct", "rb").read()[:1000])
+time.sleep(1000)' "$port" &
+    silent=$!
+    sleep 0.5
+    timeout 300 ./client ask "$port" "$@" > answers || fail 'a silent client keeps others waiting'
+    cat answers
     kill $server
     wait $server 2> /dev/null || :
-    server=
+    kill $silent
+    wait $silent 2> /dev/null || :
+    server= silent=
     [ "$(sed 's/.*: //' answers | grep -c '^[a-j]$')" -eq $# ] || fail 'not every picture has a class'
     [ ! -s complaints ] || fail "the server complains: $(cat complaints)"
     cd "$work"

@@ -24,6 +24,11 @@ static const unsigned char magic[8] = {0x89, 'F', 'H', 'O', 'L', 'A', '\r', '\n'
 #define END_TAG    "END "
 #define SKIP_STEP  ((size_t)1 << 16)
 
+/* A chunk's head, taken apart. */
+typedef struct chunk_head {
+    uint64_t length, hash;
+} chunk_head;
+
 struct ckks_writer {
     FILE *stream; /* of the caller; NULL: `output` */
     ckks_output output;
@@ -40,6 +45,7 @@ struct ckks_reader {
     char *name;
     int allow_insecure;
     int inside; /* between begin and end */
+    int peeked; /* `head` is that of a container that has not been begun */
     ckks_file_head head;
     ckks_params *params;
     unsigned char spec[CKKS_SPEC_BYTES]; /* what `params` was made from */
@@ -47,15 +53,12 @@ struct ckks_reader {
     /* heads read in this container; number of the current chunk */
     uint32_t chunks, chunk;
     uint64_t chunk_offset; /* of its head */
+    int ahead;             /* its head has been read, but nobody has asked for the chunk */
+    chunk_head ahead_head;
     uint64_t offset;
     unsigned char *buffer;
     size_t capacity;
 };
-
-/* A chunk's head, taken apart. */
-typedef struct chunk_head {
-    uint64_t length, hash;
-} chunk_head;
 
 const char *ckks_file_kind_name(ckks_file_kind kind)
 {
@@ -158,7 +161,7 @@ static char *copy_string(const char *string)
     return copy;
 }
 
-fhola_status ckks_writer_create(ckks_writer **out, FILE *stream, const char *name)
+static fhola_status new_writer(ckks_writer **out, FILE *stream, const char *name)
 {
     ckks_writer *w = calloc(1, sizeof *w);
     char *copy = copy_string(name);
@@ -173,10 +176,16 @@ fhola_status ckks_writer_create(ckks_writer **out, FILE *stream, const char *nam
     return FHOLA_OK;
 }
 
+fhola_status ckks_writer_create(ckks_writer **out, FILE *stream, const char *name)
+{
+    return stream ? new_writer(out, stream, name)
+                  : fhola_fail(FHOLA_PARAM, "%s: no stream to write to", name);
+}
+
 fhola_status ckks_writer_open(ckks_writer **out, const char *path, unsigned flags)
 {
     ckks_writer *w = NULL;
-    fhola_status st = ckks_writer_create(&w, NULL, path);
+    fhola_status st = new_writer(&w, NULL, path);
     if (!st) st = ckks_output_open(&w->output, path, flags);
     if (st)
         ckks_writer_destroy(w);
@@ -319,6 +328,7 @@ fhola_status ckks_writer_end(ckks_writer *w)
 
 fhola_status ckks_reader_create(ckks_reader **out, FILE *stream, const char *name)
 {
+    if (!stream) return fhola_fail(FHOLA_PARAM, "%s: no stream to read from", name);
     ckks_reader *r = calloc(1, sizeof *r);
     char *copy = copy_string(name);
     if (!r || !copy) {
@@ -428,6 +438,11 @@ static fhola_status read_chunk_head(ckks_reader *r, chunk_head *head)
 {
     unsigned char bytes[CKKS_CHUNK_HEAD_BYTES];
     if (!r->inside) return fhola_fail(FHOLA_PARAM, "%s: no container has been begun", r->name);
+    if (r->ahead) {
+        *head = r->ahead_head;
+        r->ahead = 0;
+        return FHOLA_OK;
+    }
     r->chunk_offset = r->offset;
     r->chunk = r->chunks++;
     memcpy(r->tag, "head", 5);
@@ -490,6 +505,25 @@ fhola_status ckks_reader_chunk(ckks_reader *r, const char *tag, size_t min, size
     return FHOLA_OK;
 }
 
+fhola_status ckks_reader_next(ckks_reader *r, ckks_chunk_info *info)
+{
+    chunk_head head;
+    fhola_status st = read_chunk_head(r, &head);
+    if (st) return st;
+    r->ahead = 1;
+    r->ahead_head = head;
+    memcpy(info->tag, r->tag, sizeof info->tag);
+    info->offset = r->offset;
+    info->length = head.length;
+    return FHOLA_OK;
+}
+
+void ckks_reader_extent(const ckks_reader *r, uint64_t *bytes, uint32_t *chunks)
+{
+    *bytes = r->offset - r->head.offset;
+    *chunks = r->chunks;
+}
+
 fhola_status ckks_reader_skip(ckks_reader *r, ckks_chunk_info *info)
 {
     chunk_head head;
@@ -534,6 +568,13 @@ fhola_status ckks_reader_finish(ckks_reader *r)
 
 /* ---- reading: heads ---- */
 
+/* The magic as a transfer as text leaves it: CR LF as LF, LF as CR LF, or only 7 bits. */
+static int lines_changed(const unsigned char *bytes, size_t length)
+{
+    if (length < 7 || memcmp(bytes + 1, magic + 1, 5) != 0) return 0;
+    return bytes[0] == magic[0] || bytes[0] == (magic[0] & 0x7f);
+}
+
 static fhola_status read_head(ckks_reader *r, int *more)
 {
     unsigned char bytes[CKKS_HEAD_BYTES];
@@ -550,7 +591,11 @@ static fhola_status read_head(ckks_reader *r, int *more)
         return fhola_fail(FHOLA_FORMAT, "%s: %s", r->name,
                           r->offset ? "ends where another object should follow" : "empty");
     if (memcmp(bytes, magic, got < sizeof magic ? got : sizeof magic) != 0)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "not a fhola file");
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%s",
+                                lines_changed(bytes, got)
+                                    ? "a fhola file that was damaged by a transfer as text, which "
+                                      "changes line ends: transfer it as binary"
+                                    : "not a fhola file");
     if (got < 12)
         return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu",
                                 (unsigned long long)r->offset);
@@ -638,9 +683,27 @@ fhola_status ckks_reader_begin(ckks_reader *r, int *more, ckks_file_kind kind,
     if (r->inside)
         return fhola_fail(FHOLA_PARAM, "%s: the last container was not read to its end", r->name);
     int found = 1;
-    fhola_status st = read_head(r, more ? &found : NULL);
+    fhola_status st = FHOLA_OK;
+    if (r->peeked)
+        r->inside = 1;
+    else
+        st = read_head(r, more ? &found : NULL);
+    r->peeked = 0;
     if (!st && found) st = check_head(r, kind, context, key);
     if (!st && found) st = read_params(r);
+    if (!st && more) *more = found;
+    return st;
+}
+
+fhola_status ckks_reader_peek(ckks_reader *r, int *more, ckks_file_kind kind)
+{
+    if (r->inside)
+        return fhola_fail(FHOLA_PARAM, "%s: the last container was not read to its end", r->name);
+    int found = 1;
+    fhola_status st = r->peeked ? FHOLA_OK : read_head(r, more ? &found : NULL);
+    r->peeked = !st && found;
+    r->inside = 0;
+    if (!st && found) st = check_head(r, kind, NULL, 0);
     if (!st && more) *more = found;
     return st;
 }

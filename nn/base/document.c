@@ -96,11 +96,18 @@ fhola_status nn_document_load_kind(nn_document *kind, const char *path)
 {
     unsigned char *bytes;
     size_t length;
-    nn_json *root = NULL;
     fhola_status status = nn_file_read(&bytes, &length, path, NN_DOCUMENT_MAX_BYTES);
     if (status != FHOLA_OK) return status;
-    status = nn_json_parse(&root, (const char *)bytes, length, path);
+    status = nn_document_decode_kind(kind, bytes, length, path);
     free(bytes);
+    return status;
+}
+
+fhola_status nn_document_decode_kind(nn_document *kind, const unsigned char *bytes, size_t length,
+                                     const char *path)
+{
+    nn_json *root = NULL;
+    fhola_status status = nn_json_parse(&root, (const char *)bytes, length, path);
     if (status == FHOLA_OK && !find_kind(kind, root))
         status = nn_json_reject(
             nn_json_get(root, "format"), root, path,

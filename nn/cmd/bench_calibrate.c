@@ -42,7 +42,7 @@ int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
     find_machine(machine);
     fhola_status status = nn_cmd_check_output(o->output);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&model, o->model, NULL);
-    if (status == FHOLA_OK && o->keep) status = nn_cost_load(&kept, o->keep);
+    if (status == FHOLA_OK && o->keep) status = nn_cmd_load_cost(&kept, o->keep);
     if (status == FHOLA_OK)
         status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model,
                                  (unsigned)o->max_degree, (unsigned)o->repeat, kept,

@@ -72,13 +72,12 @@ static fhola_status load(session *s, int k)
 {
     char path[PATH_ROOM];
     const char *suffix = configuration[k].suffix;
-    fhola_status status = nn_cmd_find_model(&s->model, s->o->model, NULL);
+    fhola_status status = FHOLA_OK;
     if (s->o->plans)
         snprintf(path, sizeof path, "%s%s", s->o->plans, suffix);
     else
         nn_cmd_bundled(path, sizeof path, "models", s->o->model, suffix);
     if (status == FHOLA_OK) status = nn_plan_load(&s->plan, path, s->model);
-    if (status == FHOLA_OK && s->o->test) status = nn_batch_load(&s->batch, s->o->test, 0, 0);
     return status;
 }
 
@@ -238,7 +237,8 @@ static fhola_status measure_accuracy(session *s, result *r)
 {
     nn_batch *judged = NULL;
     nn_evaluation e;
-    fhola_status status = nn_batch_load(&judged, s->o->test, 0, (size_t)s->o->judged);
+    size_t all = nn_batch_count(s->batch), count = (size_t)s->o->judged;
+    fhola_status status = nn_batch_part(&judged, s->batch, 0, count < all ? count : all);
     if (status == FHOLA_OK) status = nn_evaluate(&e, s->model, s->plan, judged, 0, 0, NULL, NULL);
     if (status == FHOLA_OK) {
         r->judged = e.pictures;
@@ -263,25 +263,29 @@ static fhola_status measure(session *s, result *r, int k)
     if (status == FHOLA_OK && s->o->test) status = measure_accuracy(s, r);
     free(s->times);
     free(s->scores);
-    nn_batch_free(s->batch);
     nn_plan_free(s->plan);
-    nn_model_free(s->model);
     return status;
 }
 
 /* ---- the parent ---- */
 
+/* Read once, for all children. */
+typedef struct inputs {
+    nn_model *model;
+    nn_batch *batch;
+} inputs;
+
 /* The exit code. */
-static int run_child(const nn_cmd_bench_options *o, int k, int to)
+static int run_child(const nn_cmd_bench_options *o, const inputs *in, int k, int to)
 {
-    session s = {.o = o};
+    session s = {.o = o, .model = in->model, .batch = in->batch};
     result r = {.done = 1};
     r.status = measure(&s, &r, k);
     if (r.status != FHOLA_OK) snprintf(r.detail, sizeof r.detail, "%s", fhola_detail());
     return write(to, &r, sizeof r) != (ssize_t)sizeof r;
 }
 
-static fhola_status run(result *r, const nn_cmd_bench_options *o, int k)
+static fhola_status run(result *r, const nn_cmd_bench_options *o, const inputs *in, int k)
 {
     int ends[2], code;
     struct rusage usage;
@@ -291,7 +295,7 @@ static fhola_status run(result *r, const nn_cmd_bench_options *o, int k)
     if (child < 0) return fhola_fail(FHOLA_IO, "no process: %s", strerror(errno));
     if (child == 0) {
         close(ends[0]);
-        exit(run_child(o, k, ends[1]));
+        exit(run_child(o, in, k, ends[1]));
     }
     close(ends[1]);
     ssize_t got = read(ends[0], r, sizeof *r); /* less than a pipe holds: written at once */
@@ -446,13 +450,18 @@ fhola_status nn_cmd_bench_paper(const nn_cmd_bench_options *o)
     bool chosen[CONFIGURATIONS] = {false};
     memset(r, 0, sizeof r);
     nn_cmd_set_threads(o->threads);
+    inputs in = {NULL, NULL};
     fhola_status status = choose(chosen, o->configs);
+    if (status == FHOLA_OK) status = nn_cmd_find_model(&in.model, o->model, NULL);
+    if (status == FHOLA_OK && o->test) status = nn_cmd_load_batch(&in.batch, o->test, 0, 0);
     if (status == FHOLA_OK && !o->json) print_header(o);
     for (int k = 0; k < CONFIGURATIONS && status == FHOLA_OK; k++) {
-        if (chosen[k]) status = run(&r[k], o, k);
+        if (chosen[k]) status = run(&r[k], o, &in, k);
         if (r[k].done && !o->json) print_one(&r[k], k);
         fflush(stdout);
     }
+    nn_batch_free(in.batch);
+    nn_model_free(in.model);
     if (status != FHOLA_OK) return status;
     if (o->json)
         print_json(o, r);

@@ -10,8 +10,9 @@
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
 
-#define PATH_ROOM 4096u
-#define NAMES     64u
+#define PATH_ROOM   4096u
+#define MAX_WEIGHTS ((size_t)1 << 30)
+#define NAMES       64u
 
 /* Whether this program is an installed one; or the source tree is gone, then it must be. *root:
  * what stands before the folders it was configured for, where it was installed below another root
@@ -46,7 +47,7 @@ void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *nam
 
 bool nn_cmd_is_bundled(const char *name)
 {
-    return *name && !strpbrk(name, "/.");
+    return *name && strcmp(name, "-") != 0 && !strpbrk(name, "/.");
 }
 
 /* Names of the bundled models, sorted; the number of them. */
@@ -91,38 +92,56 @@ static fhola_status no_such_model(const char *name)
                       name);
 }
 
-static bool is_compiled(const char *name)
+static bool is_given(const nn_cmd_metadata *m)
 {
-    unsigned char first = 0;
-    FILE *file = fopen(name, "rb");
-    bool found = file && fread(&first, 1, 1, file) == 1 && first == 0x89;
-    if (file) (void)fclose(file);
-    return found;
+    return m && (m->mean || m->std || m->classes || m->bn_eps > 0);
+}
+
+/* Weights or a compiled network, whichever the file holds. */
+static fhola_status load_file(nn_cmd_network *n, const char *path, const nn_cmd_metadata *metadata)
+{
+    nn_cmd_source source;
+    fhola_status status = nn_cmd_check_input(path);
+    if (status != FHOLA_OK) return status;
+    status = nn_cmd_source_open(&source, path, MAX_WEIGHTS);
+    if (status == FHOLA_OK && source.reader && is_given(metadata))
+        status = fhola_fail(
+            FHOLA_PARAM, "%s: a compiled network has its mean, deviation and class names already",
+            source.name);
+    else if (status == FHOLA_OK && source.reader)
+        status = nn_compiled_read(&n->model, &n->plan, &n->params, source.reader);
+    else if (status == FHOLA_OK)
+        status =
+            nn_cmd_decode_weights(&n->model, source.bytes, source.length, source.name, metadata);
+    nn_cmd_source_close(&source);
+    return status;
+}
+
+static fhola_status load_any(nn_cmd_network *n, const char *name, const nn_cmd_metadata *metadata)
+{
+    char path[PATH_ROOM];
+    if (!nn_cmd_is_bundled(name)) return load_file(n, name, metadata);
+    nn_cmd_bundled(path, sizeof path, "models", name, ".safetensors");
+    return access(path, F_OK) == 0 ? load_file(n, path, metadata) : no_such_model(name);
 }
 
 fhola_status nn_cmd_find_model(nn_model **model, const char *name, const nn_cmd_metadata *metadata)
 {
-    char path[PATH_ROOM];
-    if (nn_cmd_is_bundled(name)) {
-        nn_cmd_bundled(path, sizeof path, "models", name, ".safetensors");
-        return access(path, F_OK) == 0 ? nn_cmd_load_weights(model, path, metadata)
-                                       : no_such_model(name);
-    }
-    if (!is_compiled(name)) return nn_cmd_load_weights(model, name, metadata);
-    if (metadata && (metadata->mean || metadata->std || metadata->classes || metadata->bn_eps > 0))
-        return fhola_fail(FHOLA_PARAM,
-                          "%s: a compiled network has its mean, deviation, class names and folded "
-                          "batch norms already",
-                          name);
     nn_cmd_network n = {NULL, NULL, NULL};
-    fhola_status status = nn_cmd_check_input(name);
-    if (status == FHOLA_OK) status = nn_compiled_load(&n.model, &n.plan, &n.params, name);
+    fhola_status status = load_any(&n, name, metadata);
     if (status == FHOLA_OK) {
         *model = n.model;
         n.model = NULL;
     }
     nn_cmd_network_clear(&n);
     return status;
+}
+
+fhola_status nn_cmd_set_function(nn_model *model, const char *name)
+{
+    if (strcmp(name, "-") != 0) return nn_model_set_function(model, name);
+    fhola_status status = nn_cmd_take_standard_input();
+    return status == FHOLA_OK ? nn_model_set_function(model, "/dev/stdin") : status;
 }
 
 /* The plan's usual place: the model's path with .plan for its suffix. */
@@ -137,47 +156,29 @@ static void plan_beside(char *path, size_t room, const char *name)
     snprintf(path, room, "%.*s.plan", stem, name);
 }
 
-fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path, const char *name,
-                              const nn_model *model)
+fhola_status nn_cmd_find_network(nn_cmd_network *network, const char *name,
+                                 const nn_cmd_metadata *metadata, const char *plan_path)
 {
     char beside[PATH_ROOM];
-    if (plan_path) return nn_plan_load(plan, plan_path, model);
-    if (nn_cmd_is_bundled(name) || !is_compiled(name)) {
-        plan_beside(beside, sizeof beside, name);
-        if (access(beside, F_OK) != 0) return FHOLA_OK;
-        fhola_status status = nn_cmd_check_input(beside);
-        return status == FHOLA_OK ? nn_plan_load(plan, beside, model) : status;
+    *network = (nn_cmd_network){NULL, NULL, NULL};
+    fhola_status status = load_any(network, name, metadata);
+    if (status != FHOLA_OK) return status;
+    if (plan_path) {
+        nn_plan_free(network->plan);
+        network->plan = NULL;
+        return nn_cmd_load_plan(&network->plan, plan_path, network->model);
     }
-    nn_cmd_network n = {NULL, NULL, NULL};
-    fhola_status status = nn_compiled_load(&n.model, &n.plan, &n.params, name);
-    if (status == FHOLA_OK) {
-        *plan = n.plan;
-        n.plan = NULL;
-    }
-    nn_cmd_network_clear(&n);
-    return status;
-}
-
-/* ---- with parameters ---- */
-
-static fhola_status find_params(ckks_params **params, const char *name)
-{
-    if (nn_cmd_is_bundled(name) || !is_compiled(name))
-        return ckks_params_named(params, NN_CMD_PARAMS);
-    nn_cmd_network n = {NULL, NULL, NULL};
-    fhola_status status = nn_compiled_load(&n.model, &n.plan, params, name);
-    nn_cmd_network_clear(&n);
-    return status;
+    plan_beside(beside, sizeof beside, name);
+    if (network->plan || strcmp(name, "-") == 0 || access(beside, F_OK) != 0) return FHOLA_OK;
+    status = nn_cmd_check_input(beside);
+    return status == FHOLA_OK ? nn_plan_load(&network->plan, beside, network->model) : status;
 }
 
 fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
                                  const nn_cmd_metadata *metadata, const char *plan_path,
                                  const char *params_name)
 {
-    *network = (nn_cmd_network){NULL, NULL, NULL};
-    fhola_status status = nn_cmd_find_model(&network->model, name, metadata);
-    if (status == FHOLA_OK)
-        status = nn_cmd_find_plan(&network->plan, plan_path, name, network->model);
+    fhola_status status = nn_cmd_find_network(network, name, metadata, plan_path);
     if (status == FHOLA_OK && !network->plan) {
         char beside[PATH_ROOM];
         plan_beside(beside, sizeof beside, name);
@@ -185,8 +186,10 @@ fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
                             name, beside);
     }
     if (status != FHOLA_OK) return status;
-    return params_name ? ckks_params_named(&network->params, params_name)
-                       : find_params(&network->params, name);
+    if (!params_name && network->params) return FHOLA_OK;
+    ckks_params_destroy(network->params);
+    network->params = NULL;
+    return ckks_params_named(&network->params, params_name ? params_name : NN_CMD_PARAMS);
 }
 
 void nn_cmd_network_clear(nn_cmd_network *network)

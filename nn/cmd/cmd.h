@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "ckks/ckks.h"
 #include "nn/nn.h"
 #include "status.h"
 
@@ -179,20 +180,18 @@ typedef struct nn_cmd_metadata {
         NN_CMD_TEXT("input", 0, "CxHxW", type, field.input,                                        \
                     "the picture an ONNX network takes, where its file has values in a row")
 
-/* nn_model_load with metadata (NULL: none). FHOLA_PARAM or FHOLA_IO: they are malformed. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
-                                                   const nn_cmd_metadata *metadata);
+/* nn_model_decode with metadata (NULL: none). FHOLA_PARAM or FHOLA_IO: they are malformed. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_decode_weights(nn_model **model, const unsigned char *bytes,
+                                                     size_t length, const char *name,
+                                                     const nn_cmd_metadata *metadata);
 
 /* A model: a file of weights, a compiled network, or a bundled model by its name. `metadata` (may
  * be NULL) is for weights only. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_find_model(nn_model **model, const char *name,
                                                  const nn_cmd_metadata *metadata);
 
-/* Its plan: that of plan_path, or with NULL the one that comes with the model: inside of the
- * compiled network, or in the file with the suffix .plan beside the weights. *plan is left alone if
- * there is none. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_find_plan(nn_plan **plan, const char *plan_path,
-                                                const char *name, const nn_model *model);
+/* nn_model_set_function; "-" is a table on standard input. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_set_function(nn_model *model, const char *name);
 
 /* What 'fhola compile' puts into a file. */
 typedef struct nn_cmd_network {
@@ -201,8 +200,15 @@ typedef struct nn_cmd_network {
     ckks_params *params;
 } nn_cmd_network;
 
-/* Both, and the parameters: the set of that name, or with NULL the compiled network's own,
- * otherwise NN_CMD_PARAMS. Here it is an error if there is no plan. Clear it in any case. */
+/* A model and its plan: that of plan_path, or with NULL the one that comes with the model: inside of
+ * the compiled network, or in the file with the suffix .plan beside the weights, or none. The
+ * parameters are those of a compiled network, or NULL. Clear it in any case. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_find_network(nn_cmd_network *network, const char *name,
+                                                   const nn_cmd_metadata *metadata,
+                                                   const char *plan_path);
+
+/* The same with parameters: the set of that name, or with NULL the compiled network's own,
+ * otherwise NN_CMD_PARAMS. Here it is an error if there is no plan. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
                                                    const nn_cmd_metadata *metadata,
                                                    const char *plan_path, const char *params_name);
@@ -212,6 +218,33 @@ void nn_cmd_network_clear(nn_cmd_network *network);
  * be freed, after ckks_wipe if it is secret. FHOLA_IO; FHOLA_FORMAT: longer than `limit`. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_input(unsigned char **bytes, size_t *length,
                                                  const char *path, size_t limit);
+
+/* How messages call an input: "standard input" for "-". */
+const char *nn_cmd_input_name(const char *path);
+/* PARAM if standard input has another use in this command, or is a terminal. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_take_standard_input(void);
+
+/* An input that may be of several kinds, opened once: its first byte tells. */
+typedef struct nn_cmd_source {
+    const char *name;    /* for messages */
+    ckks_reader *reader; /* of a container's stream; NULL: it is none, but these bytes */
+    unsigned char *bytes;
+    size_t length;
+    FILE *file; /* nn_cmd_source_close's */
+} nn_cmd_source;
+/* `path` as for nn_cmd_read_input. To be closed in any case. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_source_open(nn_cmd_source *source, const char *path,
+                                                  size_t limit);
+void nn_cmd_source_close(nn_cmd_source *source);
+
+/* As the nn_..._load functions, with paths as for nn_cmd_read_input. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_plan(nn_plan **plan, const char *path,
+                                                const nn_model *model);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_profile(nn_profile **profile, const char *path,
+                                                   const nn_model *model);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_cost(nn_cost **cost, const char *path);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_batch(nn_batch **batch, const char *path, double first,
+                                                 double count);
 
 /* Reads a picture of any format the program knows; with record >= 0, that record of a CIFAR
  * batch. */

@@ -55,7 +55,7 @@ static fhola_status decrypt(const decrypt_options *o, const char *secret, const 
 {
     nn_owner *owner = NULL;
     ckks_reader *in = NULL;
-    fhola_status status = nn_owner_open_secret(&owner, secret);
+    fhola_status status = nn_cmd_open_secret(&owner, secret);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK && !isnan(o->flood)) {
         double deviation =

@@ -88,7 +88,7 @@ static int run(int argc, char **argv)
     ckks_writer *out = NULL;
     if (!nn_cmd_parse(&nn_cmd_encrypt, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
-    fhola_status status = nn_owner_open_secret(&owner, argv[1]);
+    fhola_status status = nn_cmd_open_secret(&owner, argv[1]);
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o.output);
     if (status == FHOLA_OK) status = encrypt_all(&o, owner, out, argc - 2, argv + 2);
     ckks_writer_destroy(out);

@@ -73,41 +73,37 @@ static void print_text(const nn_model_info *info, const nn_evaluation *exact,
 }
 
 static fhola_status evaluate(const eval_options *o, const char *name, const char *pictures,
-                             nn_model **model, nn_plan **plan, nn_batch **batch)
+                             nn_cmd_network *n, nn_batch **batch)
 {
     static char command[] = "eval";
     nn_evaluation exact, polynomial = {0};
     nn_model_info info;
-    fhola_status status = nn_cmd_find_model(model, name, &o->metadata);
-    if (status == FHOLA_OK && o->function) status = nn_model_set_function(*model, o->function);
-    if (status == FHOLA_OK) status = nn_cmd_find_plan(plan, o->plan, name, *model);
+    fhola_status status = nn_cmd_find_network(n, name, &o->metadata, o->plan);
+    if (status == FHOLA_OK && o->function) status = nn_cmd_set_function(n->model, o->function);
+    if (status == FHOLA_OK) status = nn_cmd_load_batch(batch, pictures, o->first, o->count);
     if (status == FHOLA_OK)
-        status = nn_batch_load(batch, pictures, (size_t)o->first, (size_t)o->count);
-    if (status == FHOLA_OK)
-        status = nn_evaluate(&exact, *model, NULL, *batch, 0, 0, nn_cmd_progress, command);
-    if (status == FHOLA_OK && *plan) {
+        status = nn_evaluate(&exact, n->model, NULL, *batch, 0, 0, nn_cmd_progress, command);
+    if (status == FHOLA_OK && n->plan) {
         double noise = isnan(o->noise_bits) ? 0 : exp2(-o->noise_bits);
         status =
-            nn_evaluate(&polynomial, *model, *plan, *batch, noise, 1, nn_cmd_progress, command);
+            nn_evaluate(&polynomial, n->model, n->plan, *batch, noise, 1, nn_cmd_progress, command);
     }
     nn_cmd_progress_end();
     if (status != FHOLA_OK) return status;
-    nn_model_describe(*model, &info);
-    (o->json ? print_json : print_text)(&info, &exact, &polynomial, *plan);
+    nn_model_describe(n->model, &info);
+    (o->json ? print_json : print_text)(&info, &exact, &polynomial, n->plan);
     return FHOLA_OK;
 }
 
 static int run(int argc, char **argv)
 {
     eval_options o = {.noise_bits = (double)NAN};
-    nn_model *model = NULL;
-    nn_plan *plan = NULL;
+    nn_cmd_network n = {NULL, NULL, NULL};
     nn_batch *batch = NULL;
     if (!nn_cmd_parse(&nn_cmd_eval, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    fhola_status status = evaluate(&o, argv[1], argv[2], &model, &plan, &batch);
+    fhola_status status = evaluate(&o, argv[1], argv[2], &n, &batch);
     nn_batch_free(batch);
-    nn_plan_free(plan);
-    nn_model_free(model);
+    nn_cmd_network_clear(&n);
     return nn_cmd_finish("eval", status);
 }
 

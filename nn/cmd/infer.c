@@ -3,8 +3,6 @@
  * refuses a file that does. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "nn/cmd/stream.h"
@@ -54,7 +52,13 @@ static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t 
 /* Of a compiled network, or of a bundled model. */
 static fhola_status open_server(nn_server **server, const char *name)
 {
-    if (!nn_cmd_is_bundled(name)) return nn_server_open(server, name);
+    if (!nn_cmd_is_bundled(name)) {
+        ckks_reader *reader = NULL;
+        fhola_status status = nn_cmd_open_input(&reader, name);
+        if (status == FHOLA_OK) status = nn_server_read(server, reader);
+        ckks_reader_destroy(reader);
+        return status;
+    }
     nn_cmd_network n;
     fhola_status status = nn_cmd_load_network(&n, name, NULL, NULL, NULL);
     if (status == FHOLA_OK) status = nn_server_create(server, n.params, n.model, n.plan);
@@ -62,19 +66,20 @@ static fhola_status open_server(nn_server **server, const char *name)
     return status;
 }
 
-/* Reading keys takes time: first a look at the beginning of the files, to refuse a wrong one at
- * once. What is no file on a disk (a pipe) can be read only once, and is left alone. */
-static fhola_status look_at(const char *path, ckks_file_kind kind)
+/* Reading keys takes time: first a look at the head of both files, to refuse at once what does not
+ * belong together. A stream of pictures may be silent until the keys are in use, and is not waited
+ * for. */
+static fhola_status look_at(ckks_reader *keys, ckks_reader *pictures, const char *name)
 {
-    ckks_reader *reader = NULL;
-    struct stat info;
-    int more;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return FHOLA_OK;
-    fhola_status status = ckks_reader_open(&reader, path);
-    if (status == FHOLA_OK)
-        status =
-            ckks_reader_begin(reader, kind == CKKS_FILE_CIPHERTEXT ? &more : NULL, kind, NULL, 0);
-    ckks_reader_destroy(reader);
+    int more = 1;
+    fhola_status status = ckks_reader_peek(keys, NULL, CKKS_FILE_EVAL_KEYS);
+    if (status != FHOLA_OK || !ckks_reader_file(pictures).inode) return status;
+    status = ckks_reader_peek(pictures, &more, CKKS_FILE_CIPHERTEXT);
+    uint64_t key = ckks_reader_head(keys).key, wanted = ckks_reader_head(pictures).key;
+    if (status == FHOLA_OK && more && key != wanted)
+        status = fhola_fail(FHOLA_KEY, "%s: %s of another key (%016llx, not %016llx)",
+                            nn_cmd_input_name(name), ckks_file_kind_name(CKKS_FILE_CIPHERTEXT),
+                            (unsigned long long)wanted, (unsigned long long)key);
     return status;
 }
 
@@ -96,19 +101,19 @@ static fhola_status infer_all(nn_server *server, ckks_writer *out, ckks_reader *
     return status == FHOLA_OK ? ckks_writer_commit(out) : status;
 }
 
-static fhola_status infer(const infer_options *o, const char *network, const char *keys,
+static fhola_status infer(const infer_options *o, const char *network, const char *keys_path,
                           const char *input)
 {
     nn_server *server = NULL;
-    ckks_reader *in = NULL;
+    ckks_reader *in = NULL, *keys = NULL;
     ckks_writer *out = NULL;
-    fhola_status status = look_at(keys, CKKS_FILE_EVAL_KEYS);
-    if (status == FHOLA_OK && input && strcmp(input, "-") != 0)
-        status = look_at(input, CKKS_FILE_CIPHERTEXT);
+    fhola_status status = nn_cmd_open_input(&keys, keys_path);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
+    if (status == FHOLA_OK) status = look_at(keys, in, input ? input : "-");
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
     if (status == FHOLA_OK) status = open_server(&server, network);
-    if (status == FHOLA_OK) status = nn_server_load_keys(server, keys, show_keys, NULL);
+    if (status == FHOLA_OK) status = nn_server_read_keys(server, keys, show_keys, NULL);
+    ckks_reader_destroy(keys);
     if (status == FHOLA_OK) status = infer_all(server, out, in, !o->output);
     nn_cmd_progress_end();
     ckks_writer_destroy(out);

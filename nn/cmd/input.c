@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole files as bytes in memory: opened once and read to the end, so that a pipe will do. */
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
 
-#define STEP ((size_t)1 << 16)
+#define STEP           ((size_t)1 << 16)
+#define CONTAINER_BYTE 0x89 /* that a container begins with */
+#define MAX_DOCUMENT   ((size_t)1 << 26)
+#define MAX_BATCH      ((size_t)1 << 30)
 
 /* Twice the room, the bytes moved and wiped where they were: they may be somebody's picture. */
 static unsigned char *grow(unsigned char *bytes, size_t used, size_t *capacity)
@@ -50,13 +55,133 @@ static fhola_status read_all(unsigned char **bytes, size_t *length, FILE *file, 
     return FHOLA_OK;
 }
 
+/* ---- files and standard input ---- */
+
+static bool is_standard(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+const char *nn_cmd_input_name(const char *path)
+{
+    return is_standard(path) ? "standard input" : path;
+}
+
+fhola_status nn_cmd_take_standard_input(void)
+{
+    static bool taken;
+    if (taken) return fhola_fail(FHOLA_PARAM, "standard input can be read only once");
+    taken = true;
+    if (isatty(STDIN_FILENO))
+        return fhola_fail(FHOLA_PARAM,
+                          "ciphertexts, keys and the like are not typed at a terminal: use a pipe "
+                          "or name a FILE");
+    return FHOLA_OK;
+}
+
+/* Without a buffer, in which a copy of a secret would stay. To be closed by close_file. */
+static fhola_status open_file(FILE **file, const char *path)
+{
+    bool standard = is_standard(path);
+    fhola_status status = standard ? nn_cmd_take_standard_input() : FHOLA_OK;
+    if (status != FHOLA_OK) return status;
+    *file = standard ? stdin : fopen(path, "rb");
+    if (!*file) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
+    (void)setvbuf(*file, NULL, _IONBF, 0);
+    return FHOLA_OK;
+}
+
+static void close_file(FILE *file)
+{
+    if (file && file != stdin) (void)fclose(file);
+}
+
 fhola_status nn_cmd_read_input(unsigned char **bytes, size_t *length, const char *path,
                                size_t limit)
 {
-    bool standard = strcmp(path, "-") == 0;
-    FILE *file = standard ? stdin : fopen(path, "rb");
-    if (!file) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    fhola_status status = read_all(bytes, length, file, standard ? "standard input" : path, limit);
-    if (!standard) (void)fclose(file);
+    FILE *file = NULL;
+    fhola_status status = open_file(&file, path);
+    if (status == FHOLA_OK) status = read_all(bytes, length, file, nn_cmd_input_name(path), limit);
+    close_file(file);
+    return status;
+}
+
+/* ---- one of several kinds ---- */
+
+fhola_status nn_cmd_source_open(nn_cmd_source *source, const char *path, size_t limit)
+{
+    *source = (nn_cmd_source){.name = nn_cmd_input_name(path)};
+    fhola_status status = open_file(&source->file, path);
+    if (status != FHOLA_OK) return status;
+    errno = 0;
+    int first = getc(source->file);
+    if (first == EOF && ferror(source->file))
+        return fhola_fail(FHOLA_IO, "%s: %s", source->name, strerror(errno));
+    if (first != EOF) (void)ungetc(first, source->file);
+    if (first == CONTAINER_BYTE)
+        return ckks_reader_create(&source->reader, source->file, source->name);
+    return read_all(&source->bytes, &source->length, source->file, source->name, limit);
+}
+
+void nn_cmd_source_close(nn_cmd_source *source)
+{
+    ckks_reader_destroy(source->reader);
+    if (source->bytes) ckks_wipe(source->bytes, source->length);
+    free(source->bytes);
+    close_file(source->file);
+    *source = (nn_cmd_source){0};
+}
+
+/* ---- of a known kind ---- */
+
+/* Gives back what nn_cmd_read_input made. */
+static void release(unsigned char *bytes, size_t length)
+{
+    ckks_wipe(bytes, length);
+    free(bytes);
+}
+
+fhola_status nn_cmd_load_plan(nn_plan **plan, const char *path, const nn_model *model)
+{
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_DOCUMENT);
+    if (status != FHOLA_OK) return status;
+    status = nn_plan_decode(plan, bytes, length, nn_cmd_input_name(path), model);
+    release(bytes, length);
+    return status;
+}
+
+fhola_status nn_cmd_load_profile(nn_profile **profile, const char *path, const nn_model *model)
+{
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_DOCUMENT);
+    if (status != FHOLA_OK) return status;
+    status = nn_profile_decode(profile, bytes, length, nn_cmd_input_name(path), model);
+    release(bytes, length);
+    return status;
+}
+
+fhola_status nn_cmd_load_cost(nn_cost **cost, const char *path)
+{
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_DOCUMENT);
+    if (status != FHOLA_OK) return status;
+    status = nn_cost_decode(cost, bytes, length, nn_cmd_input_name(path));
+    release(bytes, length);
+    return status;
+}
+
+fhola_status nn_cmd_load_batch(nn_batch **batch, const char *path, double first, double count)
+{
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_BATCH);
+    if (status != FHOLA_OK) return status;
+    status = nn_batch_decode(batch, bytes, length, nn_cmd_input_name(path), (size_t)first,
+                             (size_t)count);
+    release(bytes, length);
     return status;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola inspect: what a file is, whether it is whole, and what it belongs to. Never prints anything
  * secret. */
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/cmd/stream.h"
+#include "nn/cmd/cmd.h"
+
+#define MAX_FILE ((size_t)1 << 30) /* but for containers, which are read as streams */
 
 /* A report: "name  value" lines, or the members of one JSON object. */
 typedef struct report {
@@ -130,162 +131,146 @@ static void report_model(report *r, const nn_model *model)
 
 /* ---- containers ---- */
 
-/* What a first pass over a container finds; that pass verifies every checksum. */
-typedef struct outline {
+/* What is found in a container, which is read once, to its end, before anything is printed: what is
+ * damaged has no report. */
+typedef struct content {
     ckks_file_head head;
-    uint64_t bytes;
-    size_t chunks, keys;
-    bool has_network; /* made for a network: its id comes first */
-} outline;
+    uint64_t bytes, network;
+    uint32_t chunks;
+    size_t keys;
+    bool has_network; /* made for a network, whose id this is */
+    nn_owner *owner;
+    nn_server *server;
+    ckks_ciphertext *ciphertext;
+} content;
 
-static fhola_status scan(outline *o, ckks_reader *reader)
+static void content_clear(content *c)
 {
-    *o = (outline){.head = ckks_reader_head(reader)};
-    for (;;) {
-        ckks_chunk_info info;
-        fhola_status status = ckks_reader_skip(reader, &info);
-        if (status != FHOLA_OK) return status;
-        o->chunks++;
-        o->keys += strcmp(info.tag, "KEY ") == 0;
-        o->has_network |= strcmp(info.tag, "NETW") == 0;
-        if (strcmp(info.tag, "END ") == 0) {
-            o->bytes = info.offset + info.length - o->head.offset;
-            return FHOLA_OK;
-        }
-    }
+    ckks_ciphertext_destroy(c->ciphertext);
+    nn_server_destroy(c->server);
+    nn_owner_destroy(c->owner);
+    *c = (content){0};
 }
 
-/* The second pass: on a reader of its own. */
+/* A reader, and the context of its last ciphertext. */
 typedef struct inspector {
-    const char *path;
+    const char *name;
     ckks_reader *reader;
-    ckks_context *context; /* of the last ciphertext */
+    ckks_context *context;
 } inspector;
 
-static fhola_status report_ciphertext(report *r, inspector *in)
+static fhola_status read_ciphertext(content *c, inspector *in)
 {
-    ckks_ciphertext *ct = NULL;
     const ckks_params *params = ckks_reader_params(in->reader);
     fhola_status status = FHOLA_OK;
+    ckks_ciphertext_destroy(c->ciphertext);
+    c->ciphertext = NULL;
     if (!in->context ||
         ckks_params_hash(ckks_context_params(in->context)) != ckks_params_hash(params)) {
         ckks_context_destroy(in->context);
         in->context = NULL;
         status = ckks_context_create(&in->context, params, NULL);
     }
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&ct, in->context);
-    if (status == FHOLA_OK) status = ckks_ciphertext_read(ct, in->context, in->reader);
-    if (status == FHOLA_OK) {
-        ckks_basis basis = ckks_ciphertext_basis(ct);
-        number_member(r, "primes", ckks_basis_count(basis));
-        number_member(r, "log2_q", round(100 * ckks_params_log2(params, basis)) / 100);
-        number_member(r, "log2_scale", log2(ckks_ciphertext_scale(ct)));
-        bool_member(r, "result", basis == ckks_basis_base(params));
-    }
-    ckks_ciphertext_destroy(ct);
-    return status;
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&c->ciphertext, in->context);
+    return status == FHOLA_OK ? ckks_ciphertext_read(c->ciphertext, in->context, in->reader)
+                              : status;
 }
 
-static fhola_status report_owner(report *r, const char *path, bool secret)
-{
-    nn_owner *owner = NULL;
-    fhola_status status =
-        secret ? nn_owner_open_secret(&owner, path) : nn_owner_open_client(&owner, path);
-    if (status != FHOLA_OK) return status;
-    id_member(r, "network", nn_owner_network(owner));
-    report_client(r, nn_owner_client(owner));
-    nn_owner_destroy(owner);
-    return FHOLA_OK;
-}
-
-static fhola_status report_network(report *r, const char *path)
-{
-    nn_model *model = NULL;
-    nn_plan *plan = NULL;
-    ckks_params *params = NULL;
-    nn_server *server = NULL;
-    fhola_status status = nn_server_open(&server, path);
-    if (status == FHOLA_OK) status = nn_compiled_load(&model, &plan, &params, path);
-    if (status == FHOLA_OK) {
-        id_member(r, "network", nn_server_network_id(server));
-        report_model(r, model);
-        report_plan(r, plan);
-    }
-    ckks_params_destroy(params);
-    nn_plan_free(plan);
-    nn_model_free(model);
-    nn_server_destroy(server);
-    return status;
-}
-
-static fhola_status report_content(report *r, inspector *in, const outline *o)
-{
-    uint64_t network;
-    fhola_status status = FHOLA_OK;
-    if (o->has_network) {
-        status = nn_network_id_read(&network, in->reader);
-        if (status == FHOLA_OK) id_member(r, "network", network);
-    }
-    if (status != FHOLA_OK) return status;
-    switch (o->head.kind) {
-    case CKKS_FILE_SECRET_KEY: return report_owner(r, in->path, true);
-    case CKKS_FILE_CLIENT: return report_owner(r, in->path, false);
-    case CKKS_FILE_NETWORK: return report_network(r, in->path);
-    case CKKS_FILE_CIPHERTEXT: return report_ciphertext(r, in);
-    case CKKS_FILE_EVAL_KEYS: number_member(r, "keys", (double)o->keys); return FHOLA_OK;
-    case CKKS_FILE_PUBLIC_KEY:
-    case CKKS_FILE_ANY: break;
-    }
-    return FHOLA_OK;
-}
-
-static fhola_status report_container(report *r, inspector *in, const outline *o)
-{
-    begin(r);
-    text_member(r, "file", in->path);
-    text_member(r, "kind", ckks_file_kind_name(o->head.kind));
-    number_member(r, "version", CKKS_FILE_VERSION);
-    number_member(r, "offset", (double)o->head.offset);
-    number_member(r, "bytes", (double)o->bytes);
-    number_member(r, "chunks", (double)o->chunks);
-    report_params(r, ckks_reader_params(in->reader));
-    if (o->head.key) id_member(r, "key", o->head.key);
-    fhola_status status = report_content(r, in, o);
-    finish(r);
-    return status;
-}
-
-/* Skips what a report has not read, to the next container. */
-static fhola_status catch_up(inspector *in, const outline *o)
+/* Chunk by chunk; keys are too many to be kept. */
+static fhola_status read_chunks(content *c, inspector *in)
 {
     ckks_chunk_info info = {"", 0, 0};
-    uint64_t end = o->head.offset + o->bytes;
-    fhola_status status = FHOLA_OK;
-    while (status == FHOLA_OK && info.offset + info.length != end)
-        status = ckks_reader_skip(in->reader, &info);
+    fhola_status status = ckks_reader_begin(in->reader, NULL, CKKS_FILE_ANY, NULL, 0);
+    while (status == FHOLA_OK && strcmp(info.tag, "END ") != 0) {
+        status = ckks_reader_next(in->reader, &info);
+        if (status != FHOLA_OK) break;
+        if (strcmp(info.tag, "NETW") == 0) {
+            c->has_network = true;
+            status = nn_network_id_read(&c->network, in->reader);
+        } else if (strcmp(info.tag, "CIPH") == 0) {
+            status = read_ciphertext(c, in);
+        } else {
+            c->keys += strcmp(info.tag, "KEY ") == 0;
+            status = ckks_reader_skip(in->reader, &info);
+        }
+    }
     return status;
 }
 
-static fhola_status inspect_containers(report *r, const char *path)
+static fhola_status read_content(content *c, inspector *in, int *more)
 {
-    ckks_reader *scanner = NULL;
-    inspector in = {path, NULL, NULL};
-    outline o;
+    *c = (content){0};
+    fhola_status status = ckks_reader_peek(in->reader, more, CKKS_FILE_ANY);
+    if (status != FHOLA_OK || (more && !*more)) return status;
+    c->head = ckks_reader_head(in->reader);
+    switch (c->head.kind) {
+    case CKKS_FILE_SECRET_KEY: status = nn_owner_read_secret(&c->owner, in->reader); break;
+    case CKKS_FILE_CLIENT: status = nn_owner_read_client(&c->owner, in->reader); break;
+    case CKKS_FILE_NETWORK: status = nn_server_read(&c->server, in->reader); break;
+    case CKKS_FILE_CIPHERTEXT:
+    case CKKS_FILE_EVAL_KEYS:
+    case CKKS_FILE_PUBLIC_KEY:
+    case CKKS_FILE_ANY: status = read_chunks(c, in); break;
+    }
+    ckks_reader_extent(in->reader, &c->bytes, &c->chunks);
+    return status;
+}
+
+static void report_ciphertext(report *r, const content *c, const ckks_params *params)
+{
+    ckks_basis basis = ckks_ciphertext_basis(c->ciphertext);
+    number_member(r, "primes", ckks_basis_count(basis));
+    number_member(r, "log2_q", round(100 * ckks_params_log2(params, basis)) / 100);
+    number_member(r, "log2_scale", log2(ckks_ciphertext_scale(c->ciphertext)));
+    bool_member(r, "result", basis == nn_result_basis(params));
+}
+
+static void report_content(report *r, const content *c, const ckks_params *params)
+{
+    if (c->has_network) id_member(r, "network", c->network);
+    if (c->owner) {
+        id_member(r, "network", nn_owner_network(c->owner));
+        report_client(r, nn_owner_client(c->owner));
+    }
+    if (c->server) {
+        id_member(r, "network", nn_server_network_id(c->server));
+        report_model(r, nn_server_model(c->server));
+        report_plan(r, nn_server_plan(c->server));
+    }
+    if (c->ciphertext) report_ciphertext(r, c, params);
+    if (c->head.kind == CKKS_FILE_EVAL_KEYS) number_member(r, "keys", (double)c->keys);
+}
+
+static void report_container(report *r, const inspector *in, const content *c)
+{
+    begin(r);
+    text_member(r, "file", in->name);
+    text_member(r, "kind", ckks_file_kind_name(c->head.kind));
+    number_member(r, "version", CKKS_FILE_VERSION);
+    number_member(r, "offset", (double)c->head.offset);
+    number_member(r, "bytes", (double)c->bytes);
+    number_member(r, "chunks", (double)c->chunks - 1); /* without the parameters */
+    report_params(r, ckks_reader_params(in->reader));
+    if (c->head.key) id_member(r, "key", c->head.key);
+    report_content(r, c, ckks_reader_params(in->reader));
+    finish(r);
+}
+
+static fhola_status inspect_containers(report *r, const nn_cmd_source *source)
+{
+    inspector in = {source->name, source->reader, NULL};
+    content c;
     int more = 1;
-    fhola_status status = ckks_reader_open(&scanner, path);
-    if (status == FHOLA_OK) status = ckks_reader_open(&in.reader, path);
-    for (size_t containers = 0; status == FHOLA_OK; containers++) {
-        status = ckks_reader_begin(scanner, containers ? &more : NULL, CKKS_FILE_ANY, NULL, 0);
-        if (status != FHOLA_OK || !more) break;
-        if (containers && !r->json) printf("\n");
-        status = scan(&o, scanner);
-        if (status == FHOLA_OK) status = ckks_reader_begin(in.reader, NULL, CKKS_FILE_ANY, NULL, 0);
-        if (status == FHOLA_OK) status = report_container(r, &in, &o);
-        if (status == FHOLA_OK) status = catch_up(&in, &o);
+    fhola_status status = FHOLA_OK;
+    for (size_t containers = 0; status == FHOLA_OK && more; containers++) {
+        status = read_content(&c, &in, containers ? &more : NULL);
+        if (status == FHOLA_OK && more) {
+            if (containers && !r->json) printf("\n");
+            report_container(r, &in, &c);
+        }
+        content_clear(&c);
     }
     ckks_context_destroy(in.context);
-    ckks_reader_destroy(in.reader);
-    ckks_reader_destroy(scanner);
     return status;
 }
 
@@ -298,12 +283,12 @@ static void begin_document(report *r, const char *path, nn_document kind)
     text_member(r, "kind", nn_document_name(kind));
 }
 
-static fhola_status inspect_plan(report *r, const char *path)
+static fhola_status inspect_plan(report *r, const nn_cmd_source *source)
 {
     nn_plan *plan = NULL;
-    fhola_status status = nn_plan_load(&plan, path, NULL);
+    fhola_status status = nn_plan_decode(&plan, source->bytes, source->length, source->name, NULL);
     if (status != FHOLA_OK) return status;
-    begin_document(r, path, NN_DOCUMENT_PLAN);
+    begin_document(r, source->name, NN_DOCUMENT_PLAN);
     id_member(r, "weights", nn_plan_model(plan));
     number_member(r, "eps", nn_plan_eps(plan));
     report_plan(r, plan);
@@ -328,14 +313,15 @@ static fhola_status report_arrivals(report *r, const nn_profile *profile, size_t
     return FHOLA_OK;
 }
 
-static fhola_status inspect_profile(report *r, const char *path)
+static fhola_status inspect_profile(report *r, const nn_cmd_source *source)
 {
     nn_profile *profile = NULL;
     nn_profile_info info;
-    fhola_status status = nn_profile_load(&profile, path, NULL);
+    fhola_status status =
+        nn_profile_decode(&profile, source->bytes, source->length, source->name, NULL);
     if (status != FHOLA_OK) return status;
     nn_profile_describe(profile, &info);
-    begin_document(r, path, NN_DOCUMENT_PROFILE);
+    begin_document(r, source->name, NN_DOCUMENT_PROFILE);
     id_member(r, "weights", info.hash);
     number_member(r, "eps", info.eps);
     number_member(r, "activations", (double)info.activations);
@@ -346,12 +332,12 @@ static fhola_status inspect_profile(report *r, const char *path)
     return status;
 }
 
-static fhola_status inspect_cost(report *r, const char *path)
+static fhola_status inspect_cost(report *r, const nn_cmd_source *source)
 {
     nn_cost *cost = NULL;
-    fhola_status status = nn_cost_load(&cost, path);
+    fhola_status status = nn_cost_decode(&cost, source->bytes, source->length, source->name);
     if (status != FHOLA_OK) return status;
-    begin_document(r, path, NN_DOCUMENT_COST);
+    begin_document(r, source->name, NN_DOCUMENT_COST);
     text_member(r, "machine", nn_cost_machine(cost));
     number_member(r, "threads", nn_cost_threads(cost));
     name_member(r, "sets");
@@ -369,33 +355,36 @@ static fhola_status inspect_cost(report *r, const char *path)
     return FHOLA_OK;
 }
 
-static fhola_status inspect_document(report *r, const char *path)
+static fhola_status inspect_document(report *r, const nn_cmd_source *source)
 {
     nn_document kind;
-    fhola_status status = nn_document_load_kind(&kind, path);
+    fhola_status status =
+        nn_document_decode_kind(&kind, source->bytes, source->length, source->name);
     if (status != FHOLA_OK) return status;
     switch (kind) {
-    case NN_DOCUMENT_PLAN: return inspect_plan(r, path);
-    case NN_DOCUMENT_PROFILE: return inspect_profile(r, path);
-    case NN_DOCUMENT_COST: return inspect_cost(r, path);
+    case NN_DOCUMENT_PLAN: return inspect_plan(r, source);
+    case NN_DOCUMENT_PROFILE: return inspect_profile(r, source);
+    case NN_DOCUMENT_COST: return inspect_cost(r, source);
     }
     return FHOLA_OK;
 }
 
-static fhola_status inspect_model(report *r, const char *path)
+static fhola_status inspect_model(report *r, const nn_cmd_source *source)
 {
     static const double zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
     static const nn_model_options neutral = {.mean = zero, .std = one};
     nn_model *model = NULL;
-    fhola_status status = nn_model_load(&model, path, NULL);
+    fhola_status status =
+        nn_model_decode(&model, source->bytes, source->length, source->name, NULL);
     bool normalised = status == FHOLA_OK;
-    if (status == FHOLA_FORMAT && nn_model_load(&model, path, &neutral) == FHOLA_OK)
+    if (status == FHOLA_FORMAT &&
+        nn_model_decode(&model, source->bytes, source->length, source->name, &neutral) == FHOLA_OK)
         status = FHOLA_OK;
     if (status != FHOLA_OK)
-        return fhola_fail(status, "%s: neither a file of fhola nor weights: %s", path,
+        return fhola_fail(status, "%s: neither a file of fhola nor weights: %s", source->name,
                           fhola_detail());
     begin(r);
-    text_member(r, "file", path);
+    text_member(r, "file", source->name);
     text_member(r, "kind", "weights");
     report_model(r, model);
     bool_member(r, "has_mean_std", normalised);
@@ -405,18 +394,22 @@ static fhola_status inspect_model(report *r, const char *path)
 }
 
 /* By its first bytes. Weights begin with a length of 8 bytes, then a brace. */
+static fhola_status inspect_source(report *r, const nn_cmd_source *source)
+{
+    if (source->reader) return inspect_containers(r, source);
+    if (!source->length) return fhola_fail(FHOLA_FORMAT, "%s: empty", source->name);
+    if (source->length > 8 && source->bytes[8] == '{') return inspect_model(r, source);
+    if (source->bytes[0] == '{') return inspect_document(r, source);
+    return fhola_fail(FHOLA_FORMAT, "%s: byte 0: not a fhola file", source->name);
+}
+
 static fhola_status inspect(report *r, const char *path)
 {
-    unsigned char start[9] = {0};
-    errno = 0;
-    FILE *file = fopen(path, "rb");
-    size_t got = file ? fread(start, 1, sizeof start, file) : 0;
-    bool failed = !file || ferror(file);
-    int error = errno;
-    if (file) (void)fclose(file);
-    if (failed) return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(error));
-    if (got == sizeof start && start[8] == '{' && start[0] != 0x89) return inspect_model(r, path);
-    return start[0] == '{' ? inspect_document(r, path) : inspect_containers(r, path);
+    nn_cmd_source source;
+    fhola_status status = nn_cmd_source_open(&source, path, MAX_FILE);
+    if (status == FHOLA_OK) status = inspect_source(r, &source);
+    nn_cmd_source_close(&source);
+    return status;
 }
 
 static const nn_cmd_option options[] = {

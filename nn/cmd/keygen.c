@@ -36,7 +36,13 @@ static char *path_in(const char *directory, const char *name)
 /* Of a client file, or of a bundled model. */
 static fhola_status open_owner(nn_owner **owner, const char *client)
 {
-    if (!nn_cmd_is_bundled(client)) return nn_owner_open_client(owner, client);
+    if (!nn_cmd_is_bundled(client)) {
+        ckks_reader *reader = NULL;
+        fhola_status status = nn_cmd_open_input(&reader, client);
+        if (status == FHOLA_OK) status = nn_owner_read_client(owner, reader);
+        ckks_reader_destroy(reader);
+        return status;
+    }
     nn_cmd_network n;
     fhola_status status = nn_cmd_load_network(&n, client, NULL, NULL, NULL);
     if (status == FHOLA_OK) status = nn_owner_create(owner, n.params, n.model, n.plan);

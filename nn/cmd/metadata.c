@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weights with what their file does not say: --mean, --std, --classes and --bn-eps. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,22 +53,22 @@ typedef struct class_names {
     size_t count;
 } class_names;
 
+/* `text` has room for MAX_TEXT bytes and a NUL. */
 static fhola_status read_text(char *text, const char *path)
 {
-    errno = 0;
-    FILE *file = fopen(path, "rb");
-    size_t length = file ? fread(text, 1, MAX_TEXT + 1, file) : 0;
-    fhola_status status = FHOLA_OK;
-    if (!file || ferror(file))
-        status = fhola_fail(
-            FHOLA_IO,
-            "--classes takes names separated by commas, or a file with one name a line; '%s': %s",
-            path, strerror(errno));
-    else if (length > MAX_TEXT)
-        status = fhola_fail(FHOLA_FORMAT, "%s: more than %u bytes of class names", path, MAX_TEXT);
-    if (file) (void)fclose(file);
-    if (status == FHOLA_OK) text[length] = 0;
-    return status;
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_TEXT);
+    if (status == FHOLA_IO)
+        return fhola_fail(FHOLA_IO,
+                          "--classes takes names separated by commas, or a file with one name a "
+                          "line; %s",
+                          fhola_detail());
+    if (status != FHOLA_OK) return status;
+    memcpy(text, bytes, length);
+    text[length] = 0;
+    free(bytes);
+    return FHOLA_OK;
 }
 
 /* Cuts the text at every separator; a carriage return and an empty end do not count. */
@@ -106,36 +105,38 @@ static fhola_status parse_classes(class_names *names, const char *text)
 
 /* ---- formats of models ---- */
 
-static bool is_onnx(const char *path)
+/* By name, or by its first field; there weights have the length of a header. */
+static bool is_onnx(const unsigned char *bytes, size_t length, const char *name)
 {
-    unsigned char start[2];
-    const char *dot = strrchr(path, '.');
+    const char *dot = strrchr(name, '.');
     if (dot && strcmp(dot, ".onnx") == 0) return true;
-    FILE *file = fopen(path, "rb");
-    bool found = file && fread(start, 1, 2, file) == 2 && start[0] == 0x08 && start[1] < 0x80;
-    if (file) (void)fclose(file);
-    return found;
+    return length > 8 && bytes[0] == 0x08 && bytes[1] < 0x80 && bytes[8] != '{';
 }
 
-static fhola_status load_onnx(nn_model **model, const char *path, nn_shape input,
-                              const nn_model_options *options)
+static fhola_status decode_onnx(nn_model **model, const unsigned char *bytes, size_t length,
+                                const char *name, nn_shape input, const nn_model_options *options)
 {
 #ifdef HAVE_ONNX
     const char *note = NULL;
-    fhola_status status = nn_onnx_load(model, path, input, options, &note);
-    if (status == FHOLA_OK && note) fprintf(stderr, "%s: %s\n", path, note);
+    fhola_status status = nn_onnx_parse(model, bytes, length, name, input, options, &note);
+    if (status == FHOLA_OK && note) {
+        nn_cmd_show(stderr, name);
+        fprintf(stderr, ": %s\n", note);
+    }
     return status;
 #else
     (void)model;
+    (void)bytes;
+    (void)length;
     (void)input;
     (void)options;
     return fhola_fail(FHOLA_FORMAT,
-                      "%s: an ONNX file, but this program was built without protobuf-c", path);
+                      "%s: an ONNX file, but this program was built without protobuf-c", name);
 #endif
 }
 
 /* Three numbers for a picture of one channel are a mistake that nobody else would see. */
-static fhola_status check_channels(nn_model **model, const char *path, size_t most)
+static fhola_status check_channels(nn_model **model, const char *name, size_t most)
 {
     nn_model_info info;
     nn_model_describe(*model, &info);
@@ -143,12 +144,12 @@ static fhola_status check_channels(nn_model **model, const char *path, size_t mo
     nn_model_free(*model);
     *model = NULL;
     return fhola_fail(FHOLA_PARAM,
-                      "%s: its pictures have %u channels: --mean and --std take one number", path,
+                      "%s: its pictures have %u channels: --mean and --std take one number", name,
                       info.input.channels);
 }
 
-fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
-                                 const nn_cmd_metadata *metadata)
+fhola_status nn_cmd_decode_weights(nn_model **model, const unsigned char *bytes, size_t length,
+                                   const char *name, const nn_cmd_metadata *metadata)
 {
     static const nn_cmd_metadata none = {.mean = NULL};
     const nn_cmd_metadata *m = metadata ? metadata : &none;
@@ -158,10 +159,10 @@ fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
     class_names names = {NULL, NULL, 0};
     nn_model_options options = {
         .mean = m->mean ? mean : NULL, .std = m->std ? std : NULL, .batch_norm_eps = m->bn_eps};
-    bool onnx = is_onnx(path);
+    bool onnx = is_onnx(bytes, length, name);
     fhola_status status = parse_shape(&input, m->input);
     if (status == FHOLA_OK && m->input && !onnx)
-        status = fhola_fail(FHOLA_PARAM, "%s: --input is for ONNX networks", path);
+        status = fhola_fail(FHOLA_PARAM, "%s: --input is for ONNX networks", name);
     if (status == FHOLA_OK && m->mean) status = parse_channels(mean, &means, "--mean", m->mean);
     if (status == FHOLA_OK && m->std) status = parse_channels(std, &stds, "--std", m->std);
     if (status == FHOLA_OK && m->classes) {
@@ -169,12 +170,11 @@ fhola_status nn_cmd_load_weights(nn_model **model, const char *path,
         options.class_names = names.name;
         options.class_count = names.count;
     }
-    if (status == FHOLA_OK) status = nn_cmd_check_input(path);
     nn_model *loaded = NULL;
     if (status == FHOLA_OK)
-        status = onnx ? load_onnx(&loaded, path, input, &options)
-                      : nn_model_load(&loaded, path, &options);
-    if (status == FHOLA_OK) status = check_channels(&loaded, path, means > stds ? means : stds);
+        status = onnx ? decode_onnx(&loaded, bytes, length, name, input, &options)
+                      : nn_model_decode(&loaded, bytes, length, name, &options);
+    if (status == FHOLA_OK) status = check_channels(&loaded, name, means > stds ? means : stds);
     if (status == FHOLA_OK) *model = loaded;
     free(names.name);
     free(names.text);

@@ -2,6 +2,7 @@
 /* Pictures: PNG and JPEG through libraries where the program is built with them (decode.h), PPM and
  * records of CIFAR batches by fhola's own. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
@@ -16,10 +17,10 @@ void nn_cmd_pixels_clear(nn_cmd_pixels *image)
     *image = (nn_cmd_pixels){0};
 }
 
-static fhola_status read_record(double *rgb, const char *path, size_t record)
+static fhola_status read_record(double *rgb, const char *path, double record)
 {
     nn_batch *batch = NULL;
-    fhola_status status = nn_batch_load(&batch, path, record, 1);
+    fhola_status status = nn_cmd_load_batch(&batch, path, record, 1);
     if (status == FHOLA_OK) nn_batch_picture(batch, 0, rgb);
     nn_batch_free(batch);
     return status;
@@ -31,11 +32,23 @@ static bool is_batch(size_t length)
     return length > 0 && (length % 3073 == 0 || length % 3074 == 0);
 }
 
+/* The signature of PNG files has been made to show it. */
+static bool lines_changed(const unsigned char *bytes, size_t length)
+{
+    return length >= 5 && (bytes[0] & 0x7f) == 9 && memcmp(bytes + 1, "PNG", 3) == 0 &&
+           (bytes[4] == '\r' || bytes[4] == '\n');
+}
+
 static fhola_status decode(double *rgb, const unsigned char *bytes, size_t length, const char *path)
 {
     nn_cmd_pixels image = {0};
     if (!nn_cmd_is_png(bytes, length) && !nn_cmd_is_jpeg(bytes, length))
-        return nn_picture_decode(rgb, bytes, length, path);
+        return lines_changed(bytes, length)
+                   ? fhola_fail(FHOLA_FORMAT,
+                                "%s: a PNG file that was damaged by a transfer as text, which "
+                                "changes line ends: transfer it as binary",
+                                path)
+                   : nn_picture_decode(rgb, bytes, length, path);
     fhola_status status = nn_cmd_is_png(bytes, length)
                               ? nn_cmd_decode_png(&image, bytes, length, path)
                               : nn_cmd_decode_jpeg(&image, bytes, length, path);
@@ -49,9 +62,10 @@ fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record)
 {
     unsigned char *bytes = NULL;
     size_t length = 0;
-    if (record >= 0) return read_record(rgb, path, (size_t)record);
+    if (record >= 0) return read_record(rgb, path, record);
     fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_FILE);
     if (status != FHOLA_OK) return status;
+    path = nn_cmd_input_name(path);
     status = decode(rgb, bytes, length, path);
     if (status == FHOLA_FORMAT && is_batch(length))
         status =

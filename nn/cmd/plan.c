@@ -246,6 +246,7 @@ typedef struct plan_work {
     nn_model *model;
     nn_profile *profile;
     nn_cost *cost;
+    nn_batch *pictures; /* whole, of which the others may be parts */
     nn_batch *calibration, *held_out, *compared, *judged;
     nn_plan *plan;
     nn_comparison *ablation, *frontier;
@@ -256,15 +257,14 @@ typedef struct plan_work {
 /* Without a held-out file the last fifth of the calibration records is held out. */
 static fhola_status load_pictures(plan_work *w, const plan_options *o)
 {
-    fhola_status status = nn_batch_load(&w->calibration, o->calibration, 0, (size_t)o->count);
+    fhola_status status = nn_cmd_load_batch(&w->pictures, o->calibration, 0, o->count);
+    if (status == FHOLA_OK && o->held_out)
+        status = nn_cmd_load_batch(&w->held_out, o->held_out, 0, 0);
     if (status != FHOLA_OK) return status;
-    if (o->held_out) return nn_batch_load(&w->held_out, o->held_out, 0, 0);
-    size_t count = nn_batch_count(w->calibration), held = count / 5;
-    nn_batch_free(w->calibration);
-    w->calibration = NULL;
-    status = nn_batch_load(&w->calibration, o->calibration, 0, count - held);
+    size_t count = nn_batch_count(w->pictures), held = o->held_out ? 0 : count / 5;
+    status = nn_batch_part(&w->calibration, w->pictures, 0, count - held);
     if (status == FHOLA_OK && held)
-        status = nn_batch_load(&w->held_out, o->calibration, count - held, held);
+        status = nn_batch_part(&w->held_out, w->pictures, count - held, held);
     return status;
 }
 
@@ -273,11 +273,11 @@ static fhola_status load_compared(plan_work *w, const plan_options *o)
 {
     size_t count = nn_batch_count(w->calibration);
     if (o->compared < (double)count) count = (size_t)o->compared;
-    fhola_status status = nn_batch_load(&w->compared, o->calibration, 0, count);
+    fhola_status status = nn_batch_part(&w->compared, w->calibration, 0, count);
     if (status == FHOLA_OK && o->judge)
-        status = nn_batch_load(&w->judged, o->judge, 0, (size_t)o->judged);
+        status = nn_cmd_load_batch(&w->judged, o->judge, 0, o->judged);
     if (status == FHOLA_OK && !o->judge && !w->held_out)
-        status = nn_batch_load(&w->judged, o->calibration, 0, count);
+        status = nn_batch_part(&w->judged, w->calibration, 0, count);
     return status;
 }
 
@@ -295,7 +295,7 @@ static fhola_status load_cost(plan_work *w, const plan_options *o)
     char path[PATH_ROOM];
     nn_cmd_bundled(path, sizeof path, "models", "cost", ".json");
     fhola_status status = nn_cmd_check_input(path);
-    if (status == FHOLA_OK) status = nn_cost_load(&w->cost, o->cost ? o->cost : path);
+    if (status == FHOLA_OK) status = nn_cmd_load_cost(&w->cost, o->cost ? o->cost : path);
     if (status != FHOLA_OK) return status;
     if (cost_knows(w->cost, w->options.params))
         w->options.cost = w->cost;
@@ -313,10 +313,10 @@ static fhola_status load(plan_work *w, const plan_options *o)
     fhola_status status = nn_cmd_check_output(o->output);
     if (status == FHOLA_OK) status = nn_cmd_check_output(o->report);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
-    if (status == FHOLA_OK && o->function) status = nn_model_set_function(w->model, o->function);
+    if (status == FHOLA_OK && o->function) status = nn_cmd_set_function(w->model, o->function);
     if (status == FHOLA_OK) status = load_cost(w, o);
     if (status == FHOLA_OK && o->profile)
-        status = nn_profile_load(&w->profile, o->profile, w->model);
+        status = nn_cmd_load_profile(&w->profile, o->profile, w->model);
     if (status == FHOLA_OK) status = load_pictures(w, o);
     if (status == FHOLA_OK && (o->report || o->max_loss > 0) && !w->held_out)
         status = fhola_fail(FHOLA_PARAM, "%s has too few records to hold some out: add --heldout",
@@ -416,6 +416,7 @@ static void release(plan_work *w)
     nn_batch_free(w->compared);
     nn_batch_free(w->held_out);
     nn_batch_free(w->calibration);
+    nn_batch_free(w->pictures);
     nn_cost_free(w->cost);
     nn_profile_free(w->profile);
     nn_model_free(w->model);

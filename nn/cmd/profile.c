@@ -33,8 +33,8 @@ static int run(int argc, char **argv)
     if (o.eps >= 0) plan.eps = o.eps;
     fhola_status status = nn_cmd_check_output(o.output);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&model, argv[1], &o.metadata);
-    if (status == FHOLA_OK && o.function) status = nn_model_set_function(model, o.function);
-    if (status == FHOLA_OK) status = nn_batch_load(&calibration, argv[2], 0, (size_t)o.count);
+    if (status == FHOLA_OK && o.function) status = nn_cmd_set_function(model, o.function);
+    if (status == FHOLA_OK) status = nn_cmd_load_batch(&calibration, argv[2], 0, o.count);
     if (status == FHOLA_OK)
         status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);
     nn_cmd_progress_end();

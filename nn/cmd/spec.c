@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/cmd/cmd.h"
+
 #define LINE_ROOM 1024
 
 /* Where a key's value goes: a whole number, a real one, two of them, or the list of scales. */
@@ -136,10 +138,13 @@ fhola_status nn_cmd_spec_read(ckks_params_spec *spec, const char *path)
 {
     ckks_params_spec result;
     memset(&result, 0, sizeof result);
-    FILE *file = fopen(path, "r");
+    bool standard = strcmp(path, "-") == 0;
+    fhola_status status = standard ? nn_cmd_take_standard_input() : FHOLA_OK;
+    if (status != FHOLA_OK) return status;
+    FILE *file = standard ? stdin : fopen(path, "r");
     if (!file) return fhola_fail(FHOLA_IO, "cannot open %s: %s", path, strerror(errno));
-    fhola_status status = read_stream(&result, file, path);
-    fclose(file);
+    status = read_stream(&result, file, nn_cmd_input_name(path));
+    if (!standard) fclose(file);
     if (status == FHOLA_OK) *spec = result;
     return status;
 }

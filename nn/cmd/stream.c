@@ -18,10 +18,10 @@ static bool is_standard(const char *path)
 fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path)
 {
     if (!is_standard(path)) return ckks_reader_open(reader, path);
-    if (isatty(STDIN_FILENO))
-        return fhola_fail(FHOLA_PARAM,
-                          "ciphertexts are not typed at a terminal: use a pipe or name a FILE");
-    return ckks_reader_create(reader, stdin, "standard input");
+    fhola_status status = nn_cmd_take_standard_input();
+    if (status != FHOLA_OK) return status;
+    (void)setvbuf(stdin, NULL, _IONBF, 0); /* no copy of a secret stays there */
+    return ckks_reader_create(reader, stdin, nn_cmd_input_name("-"));
 }
 
 fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
@@ -36,6 +36,15 @@ fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
     if (!output) return fhola_fail(FHOLA_IO, "standard output: %s", strerror(errno));
     (void)setvbuf(output, NULL, _IONBF, 0); /* containers are written in big pieces */
     return ckks_writer_create(writer, output, "standard output");
+}
+
+fhola_status nn_cmd_open_secret(nn_owner **owner, const char *path)
+{
+    ckks_reader *reader = NULL;
+    fhola_status status = nn_cmd_open_input(&reader, path);
+    if (status == FHOLA_OK) status = nn_owner_read_secret(owner, reader);
+    ckks_reader_destroy(reader);
+    return status;
 }
 
 /* ---- signals ---- */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server for encrypted pictures: whoever connects sends them, and gets encrypted scores. It never
- * holds a secret key.
- *
- *     cc -o server server.c $(pkg-config --cflags --libs fhola)
+/* Encrypted pictures in, encrypted scores out, a thread for every client. Holds no secret key.
+ *     cc -o server server.c $(pkg-config --cflags --libs fhola) -pthread
  *     ./server resnet20.fhola eval.keys 7000 */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,66 +14,66 @@
 #include <fhola/ckks.h>
 #include <fhola/nn.h>
 
-/* A socket that waits for connections from this machine; port 0: any free one. The port is
- * printed. */
-static int listen_on(const char *port)
+static nn_server *server;
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER; /* one picture after the other */
+
+/* Computes in memory, so that no client is waited for in its turn; then sends the scores. */
+static fhola_status answer(const ckks_ciphertext *picture, FILE *to)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((unsigned short)atoi(port))};
-    socklen_t length = sizeof address;
-    int yes = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    (void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(listener, 4) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &length) != 0) {
-        perror("cannot listen");
-        exit(1);
-    }
-    printf("port %d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return listener;
+    char *scores = NULL;
+    size_t length = 0;
+    FILE *memory = open_memstream(&scores, &length);
+    ckks_writer *out = NULL;
+    fhola_status status = ckks_writer_create(&out, memory, "memory");
+    pthread_mutex_lock(&turn);
+    if (status == FHOLA_OK) status = nn_server_answer(server, out, picture, NULL);
+    pthread_mutex_unlock(&turn);
+    ckks_writer_destroy(out);
+    int complete = memory && fclose(memory) == 0;
+    if (status == FHOLA_OK && (!complete || fwrite(scores, 1, length, to) < length || fflush(to)))
+        status = fhola_fail(FHOLA_IO, "its scores cannot be sent");
+    free(scores);
+    return status;
 }
 
-/* Answers picture by picture until the client has no more. */
-static fhola_status answer(nn_server *server, int connection)
+/* The thread of a client: picture by picture, until it has no more. */
+static void *serve(void *connection)
 {
-    FILE *from = fdopen(connection, "rb"), *to = fdopen(dup(connection), "wb");
+    FILE *from = connection, *to = fdopen(dup(fileno(from)), "wb");
     ckks_reader *in = NULL;
-    ckks_writer *out = NULL;
-    int more = 1;
-    fhola_status status = from && to ? ckks_reader_create(&in, from, "client") : FHOLA_IO;
-    if (status == FHOLA_OK) status = ckks_writer_create(&out, to, "client");
-    while (status == FHOLA_OK && more) {
-        status = nn_server_infer(server, out, in, &more, NULL);
-        if (status == FHOLA_OK) status = ckks_writer_commit(out);
+    fhola_status status = ckks_reader_create(&in, to ? from : NULL, "client");
+    for (int more = 1; status == FHOLA_OK && more;) {
+        ckks_ciphertext *picture = NULL;
+        status = nn_server_receive(server, &picture, in, &more);
+        if (status == FHOLA_OK && more) status = answer(picture, to);
+        ckks_ciphertext_destroy(picture);
     }
-    ckks_writer_destroy(out);
+    if (status != FHOLA_OK) fprintf(stderr, "a client failed: %s\n", fhola_detail());
     ckks_reader_destroy(in);
     if (to) fclose(to);
-    if (from) fclose(from);
-    return status;
+    fclose(from);
+    return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    nn_server *server = NULL;
-    if (argc != 4) {
-        fprintf(stderr, "usage: server NETWORK.fhola EVAL.KEYS PORT\n");
-        return 1;
-    }
     signal(SIGPIPE, SIG_IGN); /* a client that hangs up is an error of the write, not the end */
-    fhola_status status = nn_server_open(&server, argv[1]);
+    fhola_status status = argc == 4 ? nn_server_open(&server, argv[1]) : FHOLA_PARAM;
     if (status == FHOLA_OK) status = nn_server_load_keys(server, argv[2], NULL, NULL);
     if (status == FHOLA_OK) status = nn_server_prepare(server);
-    if (status != FHOLA_OK) {
-        fprintf(stderr, "%s: %s\n", fhola_strerror(status), fhola_detail());
-        nn_server_destroy(server);
-        return 1;
-    }
-    for (int listener = listen_on(argv[3]);;) {
-        int connection = accept(listener, NULL, NULL);
-        if (connection >= 0 && answer(server, connection) != FHOLA_OK)
-            fprintf(stderr, "a client failed: %s\n", fhola_detail());
+    if (status != FHOLA_OK)
+        return fprintf(stderr, "server NETWORK.fhola EVAL.KEYS PORT: %s\n", fhola_detail()), 1;
+    struct sockaddr_in local = {AF_INET, htons(atoi(argv[3])), {htonl(INADDR_LOOPBACK)}, {0}};
+    socklen_t length = sizeof local;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(listener, (struct sockaddr *)&local, length) || listen(listener, 4) ||
+        getsockname(listener, (struct sockaddr *)&local, &length))
+        return perror("cannot listen"), 1;
+    printf("port %d\n", ntohs(local.sin_port)); /* port 0 is any free one */
+    for (fflush(stdout);;) {
+        FILE *from = fdopen(accept(listener, NULL, NULL), "rb");
+        pthread_t thread;
+        if (from && pthread_create(&thread, NULL, serve, from) == 0) pthread_detach(thread);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sets of labelled pictures. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct nn_batch {
     unsigned *label;
     unsigned char *bytes; /* count * values, or NULL: then */
     float *floats;
+    bool part; /* the arrays belong to another batch */
 };
 
 static fhola_status allocate(nn_batch **batch, nn_shape shape, size_t count, nn_batch_type type)
@@ -85,24 +87,50 @@ static fhola_status check_records(size_t *record, size_t *count, const char *pat
     return FHOLA_OK;
 }
 
-fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first, size_t count)
+fhola_status nn_batch_decode(nn_batch **batch, const unsigned char *bytes, size_t length,
+                             const char *name, size_t first, size_t count)
 {
     const nn_shape colour = {3, NN_PICTURE_SIDE, NN_PICTURE_SIDE};
-    unsigned char *bytes;
-    size_t length, record;
+    size_t record;
     nn_batch *b = NULL;
-    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
-    if (status != FHOLA_OK) return status;
-    status = check_records(&record, &count, path, length, first);
+    fhola_status status = check_records(&record, &count, name, length, first);
     if (status == FHOLA_OK) status = allocate(&b, colour, count, NN_BATCH_BYTES);
-    for (size_t i = 0; i < count && status == FHOLA_OK; i++) {
+    if (status != FHOLA_OK) return status;
+    for (size_t i = 0; i < count; i++) {
         const unsigned char *planes = bytes + (first + i + 1) * record - NN_PICTURE_VALUES;
         b->label[i] = planes[-1];
         memcpy(b->bytes + i * NN_PICTURE_VALUES, planes, NN_PICTURE_VALUES);
     }
-    free(bytes);
-    if (status == FHOLA_OK) *batch = b;
+    *batch = b;
+    return FHOLA_OK;
+}
+
+fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first, size_t count)
+{
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
+    if (status != FHOLA_OK) return status;
+    status = nn_batch_decode(batch, bytes, length, path, first, count);
+    nn_file_free(bytes, length);
     return status;
+}
+
+fhola_status nn_batch_part(nn_batch **part, const nn_batch *whole, size_t first, size_t count)
+{
+    if (first >= whole->count || count > whole->count - first)
+        return fhola_fail(FHOLA_RANGE, "records %zu to %zu of %zu", first,
+                          first + (count ? count - 1 : 0), whole->count);
+    nn_batch *result = malloc(sizeof *result);
+    if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a part of a batch");
+    *result = *whole;
+    result->part = true;
+    result->count = count ? count : whole->count - first;
+    result->label += first;
+    if (result->bytes) result->bytes += first * whole->values;
+    if (result->floats) result->floats += first * whole->values;
+    *part = result;
+    return FHOLA_OK;
 }
 
 /* ---- reading ---- */
@@ -110,9 +138,11 @@ fhola_status nn_batch_load(nn_batch **batch, const char *path, size_t first, siz
 void nn_batch_free(nn_batch *batch)
 {
     if (!batch) return;
-    free(batch->label);
-    free(batch->bytes);
-    free(batch->floats);
+    if (!batch->part) {
+        free(batch->label);
+        nn_file_free(batch->bytes, batch->count * batch->values);
+        free(batch->floats);
+    }
     free(batch);
 }
 

@@ -444,28 +444,29 @@ static fhola_status load_metadata(nn_model *model, const loader *l, const nn_mod
 
 static fhola_status load_from(nn_model *model, loader *l, const nn_model_options *options)
 {
-    fhola_status status = nn_safetensors_open(&l->file, l->path);
-    if (status != FHOLA_OK) return status;
     l->used = calloc(nn_safetensors_count(l->file) + 1, sizeof *l->used);
     if (!l->used) return fhola_fail(FHOLA_NOMEM, "%s: no memory", l->path);
     find_prefix(l);
     XXH3_64bits_reset(&l->hash);
-    status = read_eps(l, options);
+    fhola_status status = read_eps(l, options);
     if (status == FHOLA_OK) status = load_network(model, l);
     model->hash = XXH3_64bits_digest(&l->hash);
     if (status == FHOLA_OK) status = load_metadata(model, l, options);
     return status == FHOLA_OK ? nn_resnet_graph(&model->graph, model) : status;
 }
 
-fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options)
+/* Closes `file` in any case. */
+static fhola_status load(nn_model **model, nn_safetensors *file, const char *path,
+                         const nn_model_options *options)
 {
     static const nn_model_options none = {.mean = NULL};
     nn_model *result = calloc(1, sizeof *result);
-    if (!result) return fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
     loader l;
     memset(&l, 0, sizeof l);
     l.path = path;
-    fhola_status status = load_from(result, &l, options ? options : &none);
+    l.file = file;
+    fhola_status status = result ? load_from(result, &l, options ? options : &none)
+                                 : fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
     nn_safetensors_close(l.file);
     free(l.used);
     if (status != FHOLA_OK) {
@@ -474,6 +475,21 @@ fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_op
     }
     *model = result;
     return FHOLA_OK;
+}
+
+fhola_status nn_model_load(nn_model **model, const char *path, const nn_model_options *options)
+{
+    nn_safetensors *file;
+    fhola_status status = nn_safetensors_open(&file, path);
+    return status == FHOLA_OK ? load(model, file, path, options) : status;
+}
+
+fhola_status nn_model_decode(nn_model **model, const unsigned char *bytes, size_t length,
+                             const char *name, const nn_model_options *options)
+{
+    nn_safetensors *file;
+    fhola_status status = nn_safetensors_decode(&file, bytes, length, name);
+    return status == FHOLA_OK ? load(model, file, name, options) : status;
 }
 
 /* ---- from a graph ---- */

@@ -15,7 +15,8 @@
 #define LENGTH_BYTES 8u
 
 struct nn_safetensors {
-    unsigned char *bytes; /* the whole file */
+    const unsigned char *bytes; /* the whole file */
+    unsigned char *owned;       /* the same, if it is to be freed */
     nn_json *header;
     nn_weight_tensor *tensors; /* sorted by begin */
     size_t count;
@@ -186,16 +187,16 @@ static fhola_status header_length(size_t *length, const unsigned char *bytes, si
     return FHOLA_OK;
 }
 
-fhola_status nn_safetensors_open(nn_safetensors **file, const char *path)
+fhola_status nn_safetensors_decode(nn_safetensors **file, const unsigned char *bytes, size_t length,
+                                   const char *path)
 {
     nn_safetensors *result = calloc(1, sizeof *result);
     if (!result) return fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
-    size_t length, header = 0;
-    fhola_status status = nn_file_read(&result->bytes, &length, path, MAX_FILE);
-    if (status == FHOLA_OK) status = header_length(&header, result->bytes, length, path);
+    size_t header = 0;
+    result->bytes = bytes;
+    fhola_status status = header_length(&header, bytes, length, path);
     if (status == FHOLA_OK)
-        status = nn_json_parse(&result->header, (const char *)result->bytes + LENGTH_BYTES, header,
-                               path);
+        status = nn_json_parse(&result->header, (const char *)bytes + LENGTH_BYTES, header, path);
     if (status == FHOLA_OK) status = read_header(result, header, length, path);
     if (status != FHOLA_OK) {
         nn_safetensors_close(result);
@@ -205,12 +206,26 @@ fhola_status nn_safetensors_open(nn_safetensors **file, const char *path)
     return FHOLA_OK;
 }
 
+fhola_status nn_safetensors_open(nn_safetensors **file, const char *path)
+{
+    unsigned char *bytes;
+    size_t length;
+    fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
+    if (status != FHOLA_OK) return status;
+    status = nn_safetensors_decode(file, bytes, length, path);
+    if (status == FHOLA_OK)
+        (*file)->owned = bytes;
+    else
+        free(bytes);
+    return status;
+}
+
 void nn_safetensors_close(nn_safetensors *file)
 {
     if (!file) return;
     nn_json_free(file->header);
     free(file->tensors);
-    free(file->bytes);
+    free(file->owned);
     free(file);
 }
 

@@ -29,6 +29,9 @@ typedef struct nn_safetensors nn_safetensors;
  * range, and that the ranges fill the data without gap or overlap (which a truncated file
  * violates). FHOLA_FORMAT names the file and the tensor. */
 fhola_status nn_safetensors_open(nn_safetensors **file, const char *path) FHOLA_WARN_UNUSED;
+/* The same from the bytes of a file, which must outlive *file. */
+fhola_status nn_safetensors_decode(nn_safetensors **file, const unsigned char *bytes, size_t length,
+                                   const char *path) FHOLA_WARN_UNUSED;
 void nn_safetensors_close(nn_safetensors *file);
 
 size_t nn_safetensors_count(const nn_safetensors *file);

@@ -27,7 +27,6 @@ void nn_client_clear(nn_client *client);
 
 /* Primes of the scores while they are summed up, and those of the result that is sent. */
 ckks_basis nn_score_basis(const ckks_params *params);
-ckks_basis nn_result_basis(const ckks_params *params);
 /* The scale of a result: a score of NN_SCORE_BOUND is half the product of its primes, where that is
  * the base prime alone, and the same times its next prime otherwise. */
 double nn_result_scale(const ckks_params *params);

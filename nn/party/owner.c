@@ -56,20 +56,36 @@ static fhola_status read_file(nn_owner *o, ckks_reader *reader, ckks_file_kind k
     return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
 }
 
-static fhola_status open_file(nn_owner **owner, const char *path, ckks_file_kind kind)
+static fhola_status read_owner(nn_owner **owner, ckks_reader *reader, ckks_file_kind kind)
 {
-    ckks_reader *reader = NULL;
     nn_owner *o = calloc(1, sizeof *o);
-    if (!o) return fhola_fail(FHOLA_NOMEM, "%s: no memory", path);
-    fhola_status status = ckks_reader_open(&reader, path);
-    if (status == FHOLA_OK) status = read_file(o, reader, kind);
-    if (status == FHOLA_OK) o->source = ckks_reader_file(reader);
-    ckks_reader_destroy(reader);
+    if (!o) return fhola_fail(FHOLA_NOMEM, "no memory for the keys' owner");
+    fhola_status status = read_file(o, reader, kind);
+    o->source = ckks_reader_file(reader);
     if (status != FHOLA_OK)
         nn_owner_destroy(o);
     else
         *owner = o;
     return status;
+}
+
+static fhola_status open_file(nn_owner **owner, const char *path, ckks_file_kind kind)
+{
+    ckks_reader *reader = NULL;
+    fhola_status status = ckks_reader_open(&reader, path);
+    if (status == FHOLA_OK) status = read_owner(owner, reader, kind);
+    ckks_reader_destroy(reader);
+    return status;
+}
+
+fhola_status nn_owner_read_client(nn_owner **owner, ckks_reader *reader)
+{
+    return read_owner(owner, reader, CKKS_FILE_CLIENT);
+}
+
+fhola_status nn_owner_read_secret(nn_owner **owner, ckks_reader *reader)
+{
+    return read_owner(owner, reader, CKKS_FILE_SECRET_KEY);
 }
 
 fhola_status nn_owner_open_client(nn_owner **owner, const char *path)

@@ -16,7 +16,6 @@ typedef struct compiled {
     nn_model *model;
     nn_plan *plan;
     uint64_t id;
-    ckks_file_id file;
 } compiled;
 
 struct nn_server {
@@ -135,28 +134,27 @@ static fhola_status read_compiled(compiled *c, ckks_reader *reader)
     return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
 }
 
-static fhola_status compiled_open(compiled *c, const char *path)
+fhola_status nn_compiled_read(nn_model **model, nn_plan **plan, ckks_params **params,
+                              ckks_reader *reader)
 {
-    ckks_reader *reader = NULL;
-    *c = (compiled){0};
-    fhola_status status = ckks_reader_open(&reader, path);
-    if (status == FHOLA_OK) status = read_compiled(c, reader);
-    if (status == FHOLA_OK) c->file = ckks_reader_file(reader);
-    ckks_reader_destroy(reader);
-    if (status != FHOLA_OK) compiled_clear(c);
-    return status;
-}
-
-fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **params,
-                              const char *path)
-{
-    compiled c;
-    fhola_status status = compiled_open(&c, path);
+    compiled c = {0};
+    fhola_status status = read_compiled(&c, reader);
+    if (status != FHOLA_OK) compiled_clear(&c);
     if (status != FHOLA_OK) return status;
     *model = c.model;
     *plan = c.plan;
     *params = c.params;
     return FHOLA_OK;
+}
+
+fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **params,
+                              const char *path)
+{
+    ckks_reader *reader = NULL;
+    fhola_status status = ckks_reader_open(&reader, path);
+    if (status == FHOLA_OK) status = nn_compiled_read(model, plan, params, reader);
+    ckks_reader_destroy(reader);
+    return status;
 }
 
 /* ---- servers ---- */
@@ -192,23 +190,32 @@ fhola_status nn_server_create(nn_server **server, const ckks_params *params, con
     return status;
 }
 
-fhola_status nn_server_open(nn_server **server, const char *path)
+fhola_status nn_server_read(nn_server **server, ckks_reader *reader)
 {
     nn_server *s = calloc(1, sizeof *s);
     if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
     compiled *c = &s->source;
-    fhola_status status = compiled_open(c, path);
-    s->network_file = c->file;
+    fhola_status status = read_compiled(c, reader);
+    s->network_file = ckks_reader_file(reader);
     if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan, 0);
     if (status == FHOLA_OK && s->id != c->id)
-        status = fhola_fail(FHOLA_FORMAT,
-                            "%s: compiled by another version of the program; its client files have "
-                            "the id %016llx, they now need %016llx",
-                            path, (unsigned long long)c->id, (unsigned long long)s->id);
+        status = ckks_reader_fail(reader, FHOLA_FORMAT,
+                                  "compiled by another version of the program; its client files "
+                                  "have the id %016llx, they now need %016llx",
+                                  (unsigned long long)c->id, (unsigned long long)s->id);
     if (status != FHOLA_OK)
         nn_server_destroy(s);
     else
         *server = s;
+    return status;
+}
+
+fhola_status nn_server_open(nn_server **server, const char *path)
+{
+    ckks_reader *reader = NULL;
+    fhola_status status = ckks_reader_open(&reader, path);
+    if (status == FHOLA_OK) status = nn_server_read(server, reader);
+    ckks_reader_destroy(reader);
     return status;
 }
 
@@ -253,6 +260,16 @@ uint64_t nn_server_network_id(const nn_server *s)
     return s->id;
 }
 
+const nn_model *nn_server_model(const nn_server *s)
+{
+    return s->source.model;
+}
+
+const nn_plan *nn_server_plan(const nn_server *s)
+{
+    return s->source.plan;
+}
+
 const ckks_eval_keys *nn_server_keys(const nn_server *s)
 {
     return s->keys;
@@ -272,13 +289,11 @@ static fhola_status read_keys(nn_server *s, ckks_eval_keys **keys, ckks_reader *
     return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
 }
 
-fhola_status nn_server_load_keys(nn_server *s, const char *path, nn_count_progress progress,
+fhola_status nn_server_read_keys(nn_server *s, ckks_reader *reader, nn_count_progress progress,
                                  void *arg)
 {
-    ckks_reader *reader = NULL;
     ckks_eval_keys *keys = NULL;
-    fhola_status status = ckks_reader_open(&reader, path);
-    if (status == FHOLA_OK) status = read_keys(s, &keys, reader, progress, arg);
+    fhola_status status = read_keys(s, &keys, reader, progress, arg);
     if (status == FHOLA_OK) {
         ckks_eval_keys_destroy(s->keys);
         s->keys = keys;
@@ -287,26 +302,35 @@ fhola_status nn_server_load_keys(nn_server *s, const char *path, nn_count_progre
     } else {
         ckks_eval_keys_destroy(keys);
     }
+    return status;
+}
+
+fhola_status nn_server_load_keys(nn_server *s, const char *path, nn_count_progress progress,
+                                 void *arg)
+{
+    ckks_reader *reader = NULL;
+    fhola_status status = ckks_reader_open(&reader, path);
+    if (status == FHOLA_OK) status = nn_server_read_keys(s, reader, progress, arg);
     ckks_reader_destroy(reader);
     return status;
 }
 
 /* ---- inference ---- */
 
-static fhola_status read_picture(nn_server *s, ckks_reader *in)
+/* After ckks_reader_begin. */
+static fhola_status read_picture(const nn_server *s, ckks_ciphertext *picture, ckks_reader *in)
 {
     const nn_client *client = nn_network_client(s->network);
     fhola_status status = nn_network_id_check(in, s->id);
-    if (status == FHOLA_OK) status = ckks_ciphertext_read(s->picture, s->context, in);
-    if (status == FHOLA_OK && ckks_ciphertext_basis(s->picture) != client->basis)
-        status = ckks_reader_fail(in, FHOLA_LEVEL,
-                                  "this is no encrypted picture: its primes are %#llx, not %#llx",
-                                  (unsigned long long)ckks_ciphertext_basis(s->picture),
-                                  (unsigned long long)client->basis);
+    if (status == FHOLA_OK) status = ckks_ciphertext_read(picture, s->context, in);
+    if (status == FHOLA_OK && ckks_ciphertext_basis(picture) != client->basis)
+        status = ckks_reader_fail(
+            in, FHOLA_LEVEL, "this is no encrypted picture: its primes are %#llx, not %#llx",
+            (unsigned long long)ckks_ciphertext_basis(picture), (unsigned long long)client->basis);
     if (status == FHOLA_OK &&
-        fabs(ckks_ciphertext_scale(s->picture) / client->scale - 1) > SCALE_TOLERANCE)
+        fabs(ckks_ciphertext_scale(picture) / client->scale - 1) > SCALE_TOLERANCE)
         status = ckks_reader_fail(in, FHOLA_SCALE, "the scale is %g, not %g",
-                                  ckks_ciphertext_scale(s->picture), client->scale);
+                                  ckks_ciphertext_scale(picture), client->scale);
     return status == FHOLA_OK ? ckks_reader_end(in) : status;
 }
 
@@ -318,20 +342,61 @@ static fhola_status write_result(const nn_server *s, ckks_writer *out)
     return status == FHOLA_OK ? ckks_writer_end(out) : status;
 }
 
+static fhola_status check_keys(const nn_server *s)
+{
+    return s->keys ? FHOLA_OK : fhola_fail(FHOLA_KEY, "there are no evaluation keys yet");
+}
+
+/* No result goes where the pictures (`in` NULL: nobody knows), the network or the keys came from. */
+static fhola_status spare_inputs(const nn_server *s, const ckks_writer *out, const ckks_reader *in)
+{
+    fhola_status status = in ? ckks_writer_spare(out, ckks_reader_file(in)) : FHOLA_OK;
+    if (status == FHOLA_OK) status = ckks_writer_spare(out, s->network_file);
+    return status == FHOLA_OK ? ckks_writer_spare(out, s->keys_file) : status;
+}
+
+static fhola_status answer(nn_server *s, ckks_writer *out, const ckks_ciphertext *picture,
+                           const nn_infer_hooks *hooks)
+{
+    fhola_status status = nn_server_prepare(s);
+    if (status == FHOLA_OK)
+        status = nn_infer(s->context, s->workspace, s->result, s->network, s->keys, picture, hooks);
+    return status == FHOLA_OK ? write_result(s, out) : status;
+}
+
 fhola_status nn_server_infer(nn_server *s, ckks_writer *out, ckks_reader *in, int *more,
                              const nn_infer_hooks *hooks)
 {
-    if (!s->keys) return fhola_fail(FHOLA_KEY, "there are no evaluation keys yet");
-    fhola_status status = ckks_writer_spare(out, ckks_reader_file(in));
-    if (status == FHOLA_OK) status = ckks_writer_spare(out, s->network_file);
-    if (status == FHOLA_OK) status = ckks_writer_spare(out, s->keys_file);
-    if (status != FHOLA_OK) return status;
-    status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
-    if (status != FHOLA_OK || !*more) return status;
-    status = read_picture(s, in);
-    if (status == FHOLA_OK) status = nn_server_prepare(s);
+    fhola_status status = check_keys(s);
+    if (status == FHOLA_OK) status = spare_inputs(s, out, in);
     if (status == FHOLA_OK)
-        status =
-            nn_infer(s->context, s->workspace, s->result, s->network, s->keys, s->picture, hooks);
-    return status == FHOLA_OK ? write_result(s, out) : status;
+        status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
+    if (status != FHOLA_OK || !*more) return status;
+    status = read_picture(s, s->picture, in);
+    return status == FHOLA_OK ? answer(s, out, s->picture, hooks) : status;
+}
+
+fhola_status nn_server_receive(const nn_server *s, ckks_ciphertext **picture, ckks_reader *in,
+                               int *more)
+{
+    ckks_ciphertext *result = NULL;
+    fhola_status status = check_keys(s);
+    if (status == FHOLA_OK)
+        status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
+    if (status != FHOLA_OK || !*more) return status;
+    status = ckks_ciphertext_create(&result, s->context);
+    if (status == FHOLA_OK) status = read_picture(s, result, in);
+    if (status != FHOLA_OK)
+        ckks_ciphertext_destroy(result);
+    else
+        *picture = result;
+    return status;
+}
+
+fhola_status nn_server_answer(nn_server *s, ckks_writer *out, const ckks_ciphertext *picture,
+                              const nn_infer_hooks *hooks)
+{
+    fhola_status status = check_keys(s);
+    if (status == FHOLA_OK) status = spare_inputs(s, out, NULL);
+    return status == FHOLA_OK ? answer(s, out, picture, hooks) : status;
 }

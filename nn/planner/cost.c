@@ -140,9 +140,15 @@ fhola_status nn_cost_load(nn_cost **cost, const char *path)
     size_t length;
     fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
     if (status != FHOLA_OK) return status;
-    status = nn_cost_parse(cost, (const char *)bytes, length, path);
+    status = nn_cost_decode(cost, bytes, length, path);
     free(bytes);
     return status;
+}
+
+fhola_status nn_cost_decode(nn_cost **cost, const unsigned char *bytes, size_t length,
+                            const char *name)
+{
+    return nn_cost_parse(cost, (const char *)bytes, length, name);
 }
 
 const char *nn_cost_machine(const nn_cost *cost)

@@ -408,14 +408,21 @@ fhola_status nn_plan_load(nn_plan **plan, const char *path, const nn_model *mode
 {
     unsigned char *bytes;
     size_t length;
-    nn_plan *result;
     fhola_status status = nn_file_read(&bytes, &length, path, NN_DOCUMENT_MAX_BYTES);
     if (status != FHOLA_OK) return status;
-    status = nn_plan_parse(&result, (const char *)bytes, length, path);
+    status = nn_plan_decode(plan, bytes, length, path, model);
     free(bytes);
+    return status;
+}
+
+fhola_status nn_plan_decode(nn_plan **plan, const unsigned char *bytes, size_t length,
+                            const char *name, const nn_model *model)
+{
+    nn_plan *result;
+    fhola_status status = nn_plan_parse(&result, (const char *)bytes, length, name);
     if (status == FHOLA_OK && model && nn_plan_check(result, model) != FHOLA_OK) {
         nn_plan_free(result);
-        return fhola_fail(FHOLA_PARAM, "%s: %s", path, fhola_detail());
+        return fhola_fail(FHOLA_PARAM, "%s: %s", name, fhola_detail());
     }
     if (status == FHOLA_OK) *plan = result;
     return status;

@@ -509,18 +509,25 @@ fhola_status nn_profile_load(nn_profile **profile, const char *path, const nn_mo
 {
     unsigned char *bytes;
     size_t length;
-    nn_profile *result;
     fhola_status status = nn_file_read(&bytes, &length, path, NN_DOCUMENT_MAX_BYTES);
     if (status != FHOLA_OK) return status;
-    status = nn_profile_parse(&result, (const char *)bytes, length, path);
+    status = nn_profile_decode(profile, bytes, length, path, model);
     free(bytes);
+    return status;
+}
+
+fhola_status nn_profile_decode(nn_profile **profile, const unsigned char *bytes, size_t length,
+                               const char *name, const nn_model *model)
+{
+    nn_profile *result;
+    fhola_status status = nn_profile_parse(&result, (const char *)bytes, length, name);
     if (status == FHOLA_OK && model &&
         (result->model_hash != nn_model_exact_hash(model) ||
          result->count != nn_model_activations(model))) {
         status = fhola_fail(FHOLA_PARAM,
                             "%s: the profile is of another model or activation function: %016llx, "
                             "the model's is %016llx",
-                            path, (unsigned long long)result->model_hash,
+                            name, (unsigned long long)result->model_hash,
                             (unsigned long long)nn_model_exact_hash(model));
         nn_profile_free(result);
     }

@@ -338,15 +338,3 @@ fhola_status nn_onnx_parse(nn_model **model, const unsigned char *bytes, size_t 
     clear(&import);
     return status;
 }
-
-fhola_status nn_onnx_load(nn_model **model, const char *path, nn_shape input,
-                          const nn_model_options *options, const char **note)
-{
-    unsigned char *bytes = NULL;
-    size_t length = 0;
-    fhola_status status = nn_cmd_read_input(&bytes, &length, path, ONNX_MAX_FILE);
-    if (status == FHOLA_OK)
-        status = nn_onnx_parse(model, bytes, length, path, input, options, note);
-    free(bytes);
-    return status;
-}
