@@ -28,19 +28,19 @@
  * Inverse transform, X + Y and (X - Y) w. In two layers, sums of four inputs reach 4c, their
  * products T(4c), sums of two products 2 T(2c).
  *     narrow: sums of four are reduced: c -> 2 T(2c), from c = 1 at most 1.2. A block with an odd
- *         number of single layers ends with one that reduces nothing: 2c = 2.4, and what comes after
- *         has at most 2 T(4.8) = 1.3. The last pass stores T(4c) <= T(9.6) = 0.8.
+ *         number of single layers ends with one that reduces nothing: 2c = 2.4, and what comes
+ *         after has at most 2 T(4.8) = 1.3. The last pass stores T(4c) <= T(9.6) = 0.8.
  *     wide:   sums of four, sums of two products, and all sums of single layers are reduced.
- *         T(4) = 1.25 after the lanes, T(4c) = 1.13 after the blocks of 16 words, T(2c) = 0.79 after
- *         a single layer, then T(4c) = 1/2 + c/2 < 1 after every pass and after the last one.
+ *         T(4) = 1.25 after the lanes, T(4c) = 1.13 after the blocks of 16 words, T(2c) = 0.79
+ *         after a single layer, then T(4c) = 1/2 + c/2 < 1 after every pass and after the last one.
  * The last pass multiplies by 1/n. Results are reduced if needed and made canonical.
  *
- * Passes of radix 4 (one layer of radix 2 at the top of the smallest ring) lead to blocks of at most
- * 2^BLOCK_LOG words, which stay in the first-level cache: there single layers down to blocks of 16,
- * one layer after the other over the whole block. Within a block of 64 words, with the bits i5..i0
- * of a position, layers i5, i4 and the pair (i3 i2) work across vectors of four lanes (i1 i0); a
- * 4 x 4 transpose exchanges (i4 i3) with (i1 i0); the pair (i1 i0) has lanes (i4 i3) and its results
- * are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h.
+ * Passes of radix 4 (one layer of radix 2 at the top of the smallest ring) lead to blocks of at
+ * most 2^BLOCK_LOG words, which stay in the first-level cache: there single layers down to blocks
+ * of 16, one layer after the other over the whole block. Within a block of 64 words, with the bits
+ * i5..i0 of a position, layers i5, i4 and the pair (i3 i2) work across vectors of four lanes
+ * (i1 i0); a 4 x 4 transpose exchanges (i4 i3) with (i1 i0); the pair (i1 i0) has lanes (i4 i3) and
+ * its results are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h.
  *
  * A product takes 17 cycles from its factors to its use, a butterfly eight operations, and an AMD
  * Zen core starts four of them a cycle but looks only some 64 ahead. So four products go side by
@@ -85,16 +85,24 @@ typedef struct twiddle {
     double w, over; /* a residue, centred, and that over p */
 } twiddle;
 
+/* How many products a sum of two doubles holds, 2^log, and what its high part starts at: s and C of
+ * "Sums of products" below. */
+typedef struct capacity {
+    unsigned log;
+    double bias;
+} capacity;
+
 typedef struct avx2_tables {
     scalar_modulus m;
-    ckks_prime portable;   /* the same prime under the portable table, for small rings */
-    double two32;          /* 2^32 mod p, centred */
-    double two63;          /* 2^63 mod p */
-    twiddle scale;         /* 1/n */
-    twiddle scale_last;    /* 1/n times the inverse twiddle of the last layer */
-    twiddle *forward;      /* n/4: psi^br(i) */
-    twiddle *inverse;      /* n/4: psi^-br(i) */
-    double *forward_lanes; /* n/64 blocks of [i5 i2][w of node k, 2k, 2k+1][lane i4 i3] */
+    capacity products, combination; /* of residues; of a residue and y < 2^50 */
+    ckks_prime portable;            /* the same prime under the portable table, for small rings */
+    double two32;                   /* 2^32 mod p, centred */
+    double two63;                   /* 2^63 mod p */
+    twiddle scale;                  /* 1/n */
+    twiddle scale_last;             /* 1/n times the inverse twiddle of the last layer */
+    twiddle *forward;               /* n/4: psi^br(i) */
+    twiddle *inverse;               /* n/4: psi^-br(i) */
+    double *forward_lanes;          /* n/64 blocks of [i5 i2][w of node k, 2k, 2k+1][lane i4 i3] */
     double *inverse_lanes;
 } avx2_tables;
 
@@ -180,6 +188,25 @@ static void fill_twiddles(twiddle *scalars, double *lanes, const uint64_t *w, si
                 }
 }
 
+static capacity room_of(unsigned bits, unsigned log)
+{
+    capacity r = {log, 1.5};
+    for (unsigned i = 0; i < bits + log + 1; i++) r.bias *= 2;
+    return r;
+}
+
+static capacity product_room(const ckks_prime *p)
+{
+    unsigned s = (103 - 2 * p->bits) / 2;
+    return room_of(2 * p->bits, s < 12 ? s : 12);
+}
+
+static capacity combine_room(const ckks_prime *p)
+{
+    unsigned s = p->bits >= 50 ? 2 : (105 - 49 - p->bits) / 2;
+    return room_of(49 + p->bits, s < 5 ? s : 5);
+}
+
 static void prime_clear(ckks_prime *p)
 {
     avx2_tables *t = p->tables;
@@ -199,6 +226,8 @@ static fhola_status prime_init(ckks_prime *p)
         return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu",
                           (unsigned long long)p->p);
     scalar_modulus_set(&t->m, p->p);
+    t->products = product_room(p);
+    t->combination = combine_room(p);
     t->two32 = centred(((uint64_t)1 << 32) % p->p, p->p);
     t->two63 = (double)(((uint64_t)1 << 63) % p->p);
     if (p->log_n < NATIVE_LOG_N) {
@@ -905,9 +934,7 @@ static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_
     inverse_limb(&t, out, in, p);
 }
 
-/* ---- Element-wise functions
- * --------------------------------------------------------------------------------------------------
- * *
+/* ---- Element-wise functions ----
  *
  * Products of canonical residues: c = 1 and |w| <= p, that is twice (1): |r| <= (1/2 + 3/8) p even
  * if p is wide, so one lift makes them canonical. Quotients are below 2^50: always the fused
@@ -1085,9 +1112,7 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
     }
 }
 
-/* ---- Sums of products
- * --------------------------------------------------------------------------------------------------------
- * *
+/* ---- Sums of products ----
  *
  * Primes of at most 30 bits, factors below 2^30: sums of 64-bit integers, at most 15 products and a
  * residue below 2^64; for b bits 2^(63-2b) products.
@@ -1095,44 +1120,23 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
  * Others: a pair (high, low). high starts at C = 1.5 * 2^E, so that its unit in the last place
  * stays u = 2^(E-52) while the sum of the products is within 2^(E-1); each product x w is split
  * exactly into a multiple of u, which goes to high, and a rest of at most u/2, which goes to low.
- * With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low is exact while k u/2 = 2^(B+2s-52)
- * <= 2^53, that is s <= (105 - B) / 2. At the end q = high / p, rounded to an integer, is off by at
- * most 1/2 + |q| 2^-52 with |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p.
- * The results are canonical by (4) if high - q p, low (reduced to p/2 if need be) and what is
- * carried over (at most p) add up to 2^52 - p at most:
- *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51: 1.5 p; low <= 2^50, which is reduced if b > 48. The sum is
- *       below 2^51 for b <= 48, else at most 3 p <= 2^52 - p.
- *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2: 8.5 p for b <= 46, 4.5 p for b = 48, 2.5 p for b = 49 and
- *       1.5 p for b = 50; low is reduced. The sum is at most 10 p, 6 p, 4 p, 3 p. */
+ * With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low gains k u/2 = 2^(B+2s-52). At the
+ * end q = high / p, rounded to an integer, is off by at most 1/2 + |q| 2^-52 with
+ * |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p. The results are canonical
+ * by (4) if high - q p, low (reduced to p/2 if need be) and what was carried over, less (p - 1)/2,
+ * stay below 2^52 in magnitude.
+ *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51: 1.5 p. low takes the
+ *       residue that is accumulated, what is carried over, at most p/2, and -(p - 1)/2: with
+ *       k u/2 <= 2^50 at most 2^50 + 1.5 p < 2^52, exact. It is reduced if b > 48. The sum is at
+ *       most 2^50 + 3 p < 2^51 for b <= 48, else 2 p <= 2^51.
+ *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2: 8.5 p for b <= 46, 4.5 p
+ *       for b = 48, 2.5 p for b = 49 and 1.5 p for b = 50. k = 2^s - 1, one less, leaves u/2 >= p
+ *       (or low far below 2^53) for -(p - 1)/2 and what is carried over, at most p/2: low <= 2^53
+ *       is exact. It is always reduced. The sum is at most 9 p, 5 p, 3 p, 2 p. */
 
 typedef struct sum {
     V high, low;
 } sum;
-
-/* s of the comment, and C. */
-typedef struct capacity {
-    unsigned log;
-    double bias;
-} capacity;
-
-static capacity room_of(unsigned bits, unsigned log)
-{
-    capacity r = {log, 1.5};
-    for (unsigned i = 0; i < bits + log + 1; i++) r.bias *= 2;
-    return r;
-}
-
-static capacity product_room(const ckks_prime *p)
-{
-    unsigned s = (103 - 2 * p->bits) / 2;
-    return room_of(2 * p->bits, s < 12 ? s : 12);
-}
-
-static capacity combine_room(const ckks_prime *p)
-{
-    unsigned s = p->bits >= 50 ? 2 : (105 - 49 - p->bits) / 2;
-    return room_of(49 + p->bits, s < 5 ? s : 5);
-}
 
 ALWAYS void accumulate_product(sum *s, V x, V w)
 {
@@ -1153,27 +1157,187 @@ ALWAYS V settle(const sum *s, int reduce_low, V bias, const constants *c)
  * four of one. */
 enum { SUMS = 4 };
 
-ALWAYS void start(sum s[SUMS], V bias)
+/* Sums on a block of 64 positions, less (p - 1)/2: what makes them canonical takes longer than the
+ * products, and the processor does not look far enough ahead to do both at once unless all blocks
+ * go through one and then all through the other. */
+enum { PATCH = 64 };
+typedef struct patch {
+    double high[2][PATCH], low[2][PATCH];
+} patch;
+
+/* Canonical words of four sums less (p - 1)/2; low as small as the comment above says. */
+ALWAYS void finish4(uint64_t *out, const V high[ABREAST], const V low[ABREAST], V bias,
+                    const constants *c)
 {
-    UNROLL
-    for (int v = 0; v < SUMS; v++) s[v].high = bias, s[v].low = _mm256_setzero_pd();
+    V x[ABREAST], q[ABREAST];
+    EACH
+    {
+        x[i] = SUB(high[i], bias);
+        HERE(x[i]);
+    }
+    EACH
+    {
+        q[i] = MUL(x[i], c->inverse);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        q[i] = ROUND(q[i]);
+        HERE(q[i]);
+    }
+    EACH
+    {
+        x[i] = FNMA(q[i], c->p, x[i]);
+        within(x[i], 8.5, c);
+        HERE(x[i]);
+    }
+    EACH
+    {
+        x[i] = ADD(x[i], low[i]);
+        HERE(x[i]);
+    }
+    lower4(out, 4, x, c);
 }
 
-/* Between as many products as there is room for: everything goes to `carry`, at most p. */
-ALWAYS void carry_over(V carry[SUMS], sum s[SUMS], int reduce_low, V bias, const constants *c)
+ALWAYS void finish(const patch *s, uint64_t *out, int k, int reduce_low, V bias, const constants *c)
 {
-    UNROLL
-    for (int v = 0; v < SUMS; v++)
-        carry[v] = reduce(ADD(settle(&s[v], reduce_low, bias, c), carry[v]), c);
-    start(s, bias);
+    for (size_t j = 0; j < PATCH; j += 4 * ABREAST) {
+        V high[ABREAST], low[ABREAST];
+        EACH
+        {
+            high[i] = _mm256_load_pd(s->high[k] + j + 4 * i);
+            low[i] = _mm256_load_pd(s->low[k] + j + 4 * i);
+            if (reduce_low) low[i] = reduce(low[i], c);
+        }
+        finish4(out + j, high, low, bias, c);
+    }
 }
 
-/* The factors of one block of 64 positions: digits with their key limbs, and limbs that are
- * multiplied by the factor. */
+/* A product goes to both sums: one factor is shared, the others are the sums' own. Addresses for
+ * position 0 of the block. */
+typedef struct product {
+    const void *shared, *own[2];
+} product;
+
+/* How the words of factors are packed: bytes of a word, and log_gap of shared ones (kernel.h);
+ * factors that come from memory, in more streams than the processor follows, are fetched early. */
+typedef struct packing {
+    unsigned shared, own, log_gap;
+    int fetch_shared, fetch_own;
+} packing;
+
+#define AHEAD 512 /* bytes */
+
+/* Where the packed vector of eight words for position j starts; it covers 2^log_gap vectors. */
+ALWAYS size_t packed_position(size_t j, unsigned log_gap)
+{
+    return (j >> 3 >> log_gap) << 3;
+}
+
+ALWAYS void fetch(const void *limb, size_t word, unsigned width)
+{
+    _mm_prefetch((const char *)limb + word * width + AHEAD, _MM_HINT_T0);
+}
+
+/* Two products side by side: more would not leave registers for the sums. */
+ALWAYS void accumulate2(sum s[2], const V x[2], V w0, V w1)
+{
+    V high0 = FMA(x[0], w0, s[0].high), high1 = FMA(x[1], w1, s[1].high);
+    HERE(high0);
+    HERE(high1);
+    V part0 = SUB(high0, s[0].high), part1 = SUB(high1, s[1].high);
+    HERE(part0);
+    HERE(part1);
+    part0 = FMS(x[0], w0, part0), part1 = FMS(x[1], w1, part1);
+    HERE(part0);
+    HERE(part1);
+    s[0].high = high0, s[1].high = high1;
+    s[0].low = ADD(s[0].low, part0), s[1].low = ADD(s[1].low, part1);
+    HERE(s[0].low);
+    HERE(s[1].low);
+}
+
+ALWAYS void start(patch *sums, uint64_t *const out[2], int accumulate, V bias, const constants *c)
+{
+    for (int k = 0; k < 2; k++)
+        for (size_t j = 0; j < PATCH; j += 4) {
+            V x = accumulate ? load(out[k] + j) : _mm256_setzero_pd();
+            _mm256_store_pd(sums->high[k] + j, bias);
+            _mm256_store_pd(sums->low[k] + j, SUB(x, c->half));
+        }
+}
+
+/* Makes room for as many products as a sum holds. */
+ALWAYS void relieve(patch *sums, int wide, V bias, const constants *c)
+{
+    for (int k = 0; k < 2; k++)
+        for (size_t j = 0; j < PATCH; j += 4) {
+            sum s = {_mm256_load_pd(sums->high[k] + j), _mm256_load_pd(sums->low[k] + j)};
+            _mm256_store_pd(sums->high[k] + j, bias);
+            _mm256_store_pd(sums->low[k] + j, reduce(settle(&s, wide, bias, c), c));
+        }
+}
+
+/* `count` products, a constant: their addresses stay in registers and the sums for the length of a
+ * turn as well. */
+ALWAYS void batch(patch *sums, const product *f, size_t count, packing k)
+{
+    for (size_t j = 0; j < PATCH; j += 8) {
+        const size_t word = packed_position(j, k.log_gap);
+        sum s[SUMS];
+        UNROLL
+        for (size_t v = 0; v < SUMS; v++) {
+            s[v].high = _mm256_load_pd(sums->high[v / 2] + j + 4 * (v % 2));
+            s[v].low = _mm256_load_pd(sums->low[v / 2] + j + 4 * (v % 2));
+        }
+        UNROLL
+        for (size_t i = 0; i < count; i++) {
+            const void *shared = f[i].shared, *own0 = f[i].own[0], *own1 = f[i].own[1];
+            if (k.fetch_shared) fetch(shared, word, k.shared);
+            if (k.fetch_own) fetch(own0, j, k.own), fetch(own1, j, k.own);
+            const V x[2] = {to_double(load_packed(shared, k.shared, word)),
+                            to_double(load_packed(shared, k.shared, word + 4))};
+            accumulate2(s, x, to_double(load_packed(own0, k.own, j)),
+                        to_double(load_packed(own0, k.own, j + 4)));
+            accumulate2(s + 2, x, to_double(load_packed(own1, k.own, j)),
+                        to_double(load_packed(own1, k.own, j + 4)));
+        }
+        UNROLL
+        for (size_t v = 0; v < SUMS; v++) {
+            _mm256_store_pd(sums->high[v / 2] + j + 4 * (v % 2), s[v].high);
+            _mm256_store_pd(sums->low[v / 2] + j + 4 * (v % 2), s[v].low);
+        }
+    }
+}
+
+enum { BATCH = 3 }; /* at most */
+
+/* Any number of products, after `used` others; returns how many the sums hold then. */
+ALWAYS size_t add_products(patch *sums, const product *f, size_t count, size_t used, capacity r,
+                           packing k, int wide, const constants *c)
+{
+    const V bias = all(r.bias);
+    const size_t most = (size_t)1 << r.log, largest = most < BATCH ? most : BATCH;
+    for (size_t n; count; count -= n, f += n, used += n) {
+        n = count < largest ? count : count == largest + 1 && largest > 2 ? 2 : largest;
+        if (used + n > most) {
+            relieve(sums, wide, bias, c);
+            used = 0;
+        }
+        switch (n) {
+        case 1: batch(sums, f, 1, k); break;
+        case 2: batch(sums, f, 2, k); break;
+        default: batch(sums, f, BATCH, k); break;
+        }
+    }
+    return used;
+}
+
+/* The factors of one block of 64 positions: digits (shared) with their key limbs, and limbs that
+ * are multiplied by the factor. */
 typedef struct inner_block {
     size_t terms, adds[2];
-    const uint64_t *x[CKKS_MAX_TERMS];
-    const unsigned char *key[2][CKKS_MAX_TERMS];
+    product term[CKKS_MAX_TERMS];
     const uint64_t *add[2][CKKS_MAX_SWITCHES];
     uint64_t factor;
 } inner_block;
@@ -1203,8 +1367,8 @@ ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *o
             s[2 * k + 1] = _mm256_add_epi64(s[2 * k + 1], _mm256_mul_epu32(load_words(add + 4), f));
         }
     for (size_t d = 0; d < o->terms; d++, left--) {
-        const unsigned char *k0 = o->key[0][d], *k1 = o->key[1][d];
-        I x = load_words(o->x[d] + j), y = load_words(o->x[d] + j + 4);
+        const void *k0 = o->term[d].own[0], *k1 = o->term[d].own[1];
+        I x = load_packed(o->term[d].shared, 8, j), y = load_packed(o->term[d].shared, 8, j + 4);
         MAKE_ROOM
         s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(x, load_packed(k0, 4, j)));
         s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(y, load_packed(k0, 4, j + 4)));
@@ -1218,68 +1382,56 @@ ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *o
         store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
 }
 
-/* Eight words of both sums. */
-ALWAYS void inner_real(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j,
-                       unsigned width, int wide, size_t most, V bias, int accumulate,
-                       const constants *c)
+/* What joins sum k without a key, times the factor. */
+ALWAYS size_t inner_adds(const inner_block *o, patch *sums, int k, size_t used, capacity r,
+                         int wide, const constants *c)
 {
-    const V f = all((double)o->factor), zero = _mm256_setzero_pd();
-    sum s[SUMS];
-    V carry[SUMS] = {zero, zero, zero, zero};
-    size_t left = most;
-    start(s, bias);
-    if (accumulate)
-        carry[0] = load(out0 + j), carry[1] = load(out0 + j + 4), carry[2] = load(out1 + j),
-        carry[3] = load(out1 + j + 4);
-    for (int k = 0; k < 2; k++)
-        for (size_t i = 0; i < o->adds[k]; i++, left--) {
-            const uint64_t *add = o->add[k][i] + j;
-            if (!left) {
-                carry_over(carry, s, wide, bias, c);
-                left = most;
-            }
-            accumulate_product(&s[2 * k], load(add), f);
-            accumulate_product(&s[2 * k + 1], load(add + 4), f);
+    const V f = all((double)o->factor), bias = all(r.bias);
+    for (size_t i = 0; i < o->adds[k]; i++, used++) {
+        if (used >> r.log) {
+            relieve(sums, wide, bias, c);
+            used = 0;
         }
-    for (size_t d = 0; d < o->terms; d++, left--) {
-        const unsigned char *k0 = o->key[0][d], *k1 = o->key[1][d];
-        V x = load(o->x[d] + j), y = load(o->x[d] + j + 4);
-        if (!left) {
-            carry_over(carry, s, wide, bias, c);
-            left = most;
+        for (size_t j = 0; j < PATCH; j += 4) {
+            double *high = sums->high[k] + j, *low = sums->low[k] + j;
+            sum s = {_mm256_load_pd(high), _mm256_load_pd(low)};
+            accumulate_product(&s, load(o->add[k][i] + j), f);
+            _mm256_store_pd(high, s.high);
+            _mm256_store_pd(low, s.low);
         }
-        accumulate_product(&s[0], x, to_double(load_packed(k0, width, j)));
-        accumulate_product(&s[1], y, to_double(load_packed(k0, width, j + 4)));
-        accumulate_product(&s[2], x, to_double(load_packed(k1, width, j)));
-        accumulate_product(&s[3], y, to_double(load_packed(k1, width, j + 4)));
     }
-    store_canonical(out0 + j, ADD(settle(&s[0], wide, bias, c), carry[0]), c);
-    store_canonical(out0 + j + 4, ADD(settle(&s[1], wide, bias, c), carry[1]), c);
-    store_canonical(out1 + j, ADD(settle(&s[2], wide, bias, c), carry[2]), c);
-    store_canonical(out1 + j + 4, ADD(settle(&s[3], wide, bias, c), carry[3]), c);
+    return used;
+}
+
+ALWAYS void inner_real(const inner_block *o, const ckks_prime *p, uint64_t *const out[2],
+                       unsigned width, int wide, int accumulate, const constants *c)
+{
+    const packing k = {8, width, 0, 0, 1};
+    const capacity r = ((const avx2_tables *)p->tables)->products;
+    const V bias = all(r.bias);
+    patch sums __attribute__((aligned(64)));
+    start(&sums, out, accumulate, bias, c);
+    size_t used = add_products(&sums, o->term, o->terms, 0, r, k, wide, c);
+    used = inner_adds(o, &sums, 0, used, r, wide, c);
+    inner_adds(o, &sums, 1, used, r, wide, c);
+    for (int i = 0; i < 2; i++) finish(&sums, out[i], i, wide, bias, c);
 }
 
 /* Both sums of one block of 64. */
 static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1,
                        int accumulate, const constants *c)
 {
+    uint64_t *const out[2] = {out0, out1};
     if (p->bits <= INTEGER_BITS) {
         size_t most = (size_t)1 << (63 - 2 * p->bits);
         for (size_t j = 0; j < 64; j += 8) inner_integer(o, p, out0, out1, j, most, accumulate, c);
-        return;
+    } else if (p->width == 4) {
+        inner_real(o, p, out, 4, 0, accumulate, c);
+    } else if (p->bits <= NARROW_BITS) {
+        inner_real(o, p, out, 8, 0, accumulate, c);
+    } else {
+        inner_real(o, p, out, 8, 1, accumulate, c);
     }
-    const capacity r = product_room(p);
-    const V bias = all(r.bias);
-    const size_t most = (size_t)1 << r.log;
-    if (p->width == 4)
-        for (size_t j = 0; j < 64; j += 8)
-            inner_real(o, out0, out1, j, 4, 0, most, bias, accumulate, c);
-    else if (p->bits <= NARROW_BITS)
-        for (size_t j = 0; j < 64; j += 8)
-            inner_real(o, out0, out1, j, 8, 0, most, bias, accumulate, c);
-    else
-        for (size_t j = 0; j < 64; j += 8)
-            inner_real(o, out0, out1, j, 8, 1, most, bias, accumulate, c);
 }
 
 /* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
@@ -1313,9 +1465,10 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
         for (size_t i = 0; i < terms; i++) {
             const ckks_switch_term *s = &term[i];
             for (size_t d = 0; d < s->digits; d++, o.terms++) {
-                o.x[o.terms] = inner_operand(s, s->digit[d], at, &room);
-                o.key[0][o.terms] = (const unsigned char *)s->key0[d] + at * p->width;
-                o.key[1][o.terms] = (const unsigned char *)s->key1[d] + at * p->width;
+                product *f = &o.term[o.terms];
+                f->shared = inner_operand(s, s->digit[d], at, &room);
+                f->own[0] = (const unsigned char *)s->key0[d] + at * p->width;
+                f->own[1] = (const unsigned char *)s->key1[d] + at * p->width;
             }
             if (s->add0) o.add[0][o.adds[0]++] = inner_operand(s, s->add0, at, &room);
             if (s->add1) o.add[1][o.adds[1]++] = inner_operand(s, s->add1, at, &room);
@@ -1326,9 +1479,7 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 
 /* ---- Plaintext products ---- */
 
-/* Each plaintext is a stream of its own, read a line at a time: too many for the processor to
- * foresee. */
-#define PLAIN_AHEAD 512 /* bytes */
+enum { PLAIN_ROUND = 12 }; /* terms whose addresses are made at once */
 
 typedef struct plain_operands {
     size_t terms;
@@ -1336,12 +1487,6 @@ typedef struct plain_operands {
     unsigned log_gap;
     const uint64_t *const *x0, *const *x1; /* x1 NULL: one sum */
 } plain_operands;
-
-/* Where the packed vector of eight words for position j starts; it covers 2^log_gap vectors. */
-ALWAYS size_t packed_position(size_t j, unsigned log_gap)
-{
-    return (j >> 3 >> log_gap) << 3;
-}
 
 /* Eight words of both sums. */
 ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1,
@@ -1363,7 +1508,7 @@ ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1,
         end = o->terms - b > most ? b + most : o->terms;
         for (size_t i = b; i < end; i++) {
             I w = load_packed(o->plain[i], 4, word), z = load_packed(o->plain[i], 4, word + 4);
-            _mm_prefetch((const char *)o->plain[i] + word * 4 + PLAIN_AHEAD, _MM_HINT_T0);
+            fetch(o->plain[i], word, 4);
             s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(load_words(o->x0[i] + j), w));
             s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(load_words(o->x0[i] + j + 4), z));
             if (!both) continue;
@@ -1378,59 +1523,47 @@ ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1,
             store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
 }
 
-ALWAYS void plain_real(uint64_t *out0, uint64_t *out1, const plain_operands *o, int accumulate,
-                       size_t j, unsigned width, int wide, size_t most, V bias, int both,
+/* One block: few terms at a time, whose streams the processor foresees. A single sum is made twice:
+ * nothing asks for it often. */
+ALWAYS void plain_real(const ckks_prime *p, uint64_t *const out[2], const plain_operands *o,
+                       size_t at, unsigned width, int wide, unsigned log_gap, int accumulate,
                        const constants *c)
 {
-    const size_t word = packed_position(j, o->log_gap);
-    const V zero = _mm256_setzero_pd();
-    V carry[SUMS] = {zero, zero, zero, zero};
-    sum s[SUMS];
-    start(s, bias);
-    if (accumulate) carry[0] = load(out0 + j), carry[1] = load(out0 + j + 4);
-    if (accumulate && both) carry[2] = load(out1 + j), carry[3] = load(out1 + j + 4);
-    for (size_t b = 0, end; b < o->terms; b = end) {
-        if (b) carry_over(carry, s, wide, bias, c);
-        end = o->terms - b > most ? b + most : o->terms;
-        for (size_t i = b; i < end; i++) {
-            V w = to_double(load_packed(o->plain[i], width, word)),
-              z = to_double(load_packed(o->plain[i], width, word + 4));
-            _mm_prefetch((const char *)o->plain[i] + word * width + PLAIN_AHEAD, _MM_HINT_T0);
-            accumulate_product(&s[0], load(o->x0[i] + j), w);
-            accumulate_product(&s[1], load(o->x0[i] + j + 4), z);
-            if (!both) continue;
-            accumulate_product(&s[2], load(o->x1[i] + j), w);
-            accumulate_product(&s[3], load(o->x1[i] + j + 4), z);
+    const packing k = {width, 8, log_gap, 1, 0};
+    const capacity r = ((const avx2_tables *)p->tables)->products;
+    uint64_t *const to[2] = {out[0] + at, (o->x1 ? out[1] : out[0]) + at};
+    patch sums __attribute__((aligned(64)));
+    start(&sums, to, accumulate, all(r.bias), c);
+    for (size_t b = 0, used = 0, n; b < o->terms; b += n) {
+        product f[PLAIN_ROUND];
+        n = o->terms - b < PLAIN_ROUND ? o->terms - b : PLAIN_ROUND;
+        for (size_t i = 0; i < n; i++) {
+            const unsigned char *words = o->plain[b + i];
+            f[i].shared = words + packed_position(at, o->log_gap) * width;
+            f[i].own[0] = o->x0[b + i] + at;
+            f[i].own[1] = (o->x1 ? o->x1 : o->x0)[b + i] + at;
         }
+        used = add_products(&sums, f, n, used, r, k, wide, c);
     }
-    store_canonical(out0 + j, ADD(settle(&s[0], wide, bias, c), carry[0]), c);
-    store_canonical(out0 + j + 4, ADD(settle(&s[1], wide, bias, c), carry[1]), c);
-    if (!both) return;
-    store_canonical(out1 + j, ADD(settle(&s[2], wide, bias, c), carry[2]), c);
-    store_canonical(out1 + j + 4, ADD(settle(&s[3], wide, bias, c), carry[3]), c);
+    finish(&sums, to[0], 0, wide, all(r.bias), c);
+    if (o->x1) finish(&sums, to[1], 1, wide, all(r.bias), c);
 }
 
-ALWAYS void plain_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
-                        const plain_operands *o, int accumulate, int both)
+ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count,
+                        const plain_operands *o, int accumulate, const constants *c)
 {
-    const constants c = constants_of(p);
-    if (p->bits <= INTEGER_BITS) {
+    if (p->bits <= INTEGER_BITS)
         for (size_t j = 0; j < count; j += 8)
-            plain_integer(p, out0, out1, o, accumulate, j, both, &c);
-        return;
-    }
-    const capacity r = product_room(p);
-    const V bias = all(r.bias);
-    const size_t most = (size_t)1 << r.log;
-    if (p->width == 4)
-        for (size_t j = 0; j < count; j += 8)
-            plain_real(out0, out1, o, accumulate, j, 4, 0, most, bias, both, &c);
+            plain_integer(p, out[0], out[1], o, accumulate, j, o->x1 != NULL, c);
+    else if (p->width == 4)
+        for (size_t j = 0; j < count; j += PATCH)
+            plain_real(p, out, o, j, 4, 0, o->log_gap, accumulate, c);
     else if (p->bits <= NARROW_BITS)
-        for (size_t j = 0; j < count; j += 8)
-            plain_real(out0, out1, o, accumulate, j, 8, 0, most, bias, both, &c);
+        for (size_t j = 0; j < count; j += PATCH)
+            plain_real(p, out, o, j, 8, 0, o->log_gap, accumulate, c);
     else
-        for (size_t j = 0; j < count; j += 8)
-            plain_real(out0, out1, o, accumulate, j, 8, 1, most, bias, both, &c);
+        for (size_t j = 0; j < count; j += PATCH)
+            plain_real(p, out, o, j, 8, 1, o->log_gap, accumulate, c);
 }
 
 static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
@@ -1439,42 +1572,48 @@ static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 {
     const avx2_tables *t = p->tables;
     const plain_operands o = {terms, plain, log_gap, x0, x1};
+    const constants c = constants_of(p);
+    uint64_t *const out[2] = {out0, out1};
     if (p->log_n < NATIVE_LOG_N)
         ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap,
                                            x0, x1, accumulate);
-    else if (x1)
-        plain_range(p, out0, out1, count, &o, accumulate, 1);
     else
-        plain_range(p, out0, out1, count, &o, accumulate, 0);
+        plain_range(p, out, count, &o, accumulate, &c);
 }
 
 /* ---- Linear combinations ---- */
 
 enum { COMBINE_BLOCK = 128 };
 
-/* One output over 16 coefficients (8, if `half`) from j on, already converted. */
+/* One output over 16 coefficients (8, if `half`) from j on, already converted. low also takes
+ * -(p - 1)/2 and what does not fit any more, at most p/2. */
 ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOCK],
                             const double w[], size_t most, V bias, size_t j, int half,
                             const constants *c)
 {
-    const V zero = _mm256_setzero_pd();
+    const V less = SUB(_mm256_setzero_pd(), c->half);
     const int vectors = half ? 2 : SUMS;
-    V carry[SUMS] = {zero, zero, zero, zero};
     sum s[SUMS];
-    start(s, bias);
+    UNROLL
+    for (int v = 0; v < SUMS; v++) s[v].high = bias, s[v].low = less;
     for (size_t b = 0, end; b < terms; b = end) {
-        if (b) carry_over(carry, s, 1, bias, c);
+        if (b) {
+            UNROLL
+            for (int v = 0; v < SUMS; v++) {
+                s[v].low = reduce(settle(&s[v], 1, bias, c), c);
+                s[v].high = bias;
+            }
+        }
         end = terms - b > most ? b + most : terms;
         for (size_t i = b; i < end; i++) {
-            V f = all(w[i]);
+            const V f = all(w[i]);
             UNROLL
             for (int v = 0; v < vectors; v++)
                 accumulate_product(&s[v], _mm256_load_pd(y[i] + j + 4 * v), f);
         }
     }
     UNROLL
-    for (int v = 0; v < vectors; v++)
-        store_canonical(out + j + 4 * v, ADD(settle(&s[v], 1, bias, c), carry[v]), c);
+    for (int v = 0; v < vectors; v++) store_lowered(out + j + 4 * v, settle(&s[v], 1, bias, c), c);
 }
 
 /* One output over `count` (a multiple of 8) coefficients. Weights are centred: products below
@@ -1483,14 +1622,14 @@ static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms,
                            double y[][COMBINE_BLOCK], const uint64_t weight[], size_t count)
 {
     const constants c = constants_of(p);
-    const capacity r = combine_room(p);
+    const capacity r = ((const avx2_tables *)p->tables)->combination;
     const V bias = all(r.bias);
+    const size_t most = ((size_t)1 << r.log) - 1;
     double w[CKKS_MAX_TERMS];
     size_t j = 0;
     for (size_t i = 0; i < terms; i++) w[i] = centred(weight[i], p->p);
-    for (; j + 16 <= count; j += 16)
-        combine_vectors(out, terms, y, w, (size_t)1 << r.log, bias, j, 0, &c);
-    if (j < count) combine_vectors(out, terms, y, w, (size_t)1 << r.log, bias, j, 1, &c);
+    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, most, bias, j, 0, &c);
+    if (j < count) combine_vectors(out, terms, y, w, most, bias, j, 1, &c);
 }
 
 static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],

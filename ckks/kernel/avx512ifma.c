@@ -8,38 +8,48 @@
  *
  * Multiplication by a constant w < p with companion w' = floor(w 2^52 / p) (Shoup; Harvey, J. Symb.
  * Comp. 60, 2014):
- *     q = HI(0, y, w'),  T = y w - q p = LO(LO(0, y, w), q, 2^52 - p),   0 <= T < p + y p / 2^52 < 2p  for any y < 2^52.   (1)
- * Barrett "clean" with floor(2^52 / p): any x < 2^52 goes to [0, 2p).                                                       (2)
+ *     q = HI(0, y, w'),  T = y w - q p = LO(LO(0, y, w), q, 2^52 - p),
+ *     0 <= T < p + y p / 2^52 < 2p  for any y < 2^52.                                           (1)
+ * Barrett "clean" with floor(2^52 / p): any x < 2^52 goes to [0, 2p).              (2)
  * Twiddles of single lanes have no companion, which halves their tables; they are multiplied by W =
  * w 2^52 mod p (Montgomery):
- *     q = LO(0, LO(0, y, W), 1/p mod 2^52),  T = HI(0, y, W) - HI(0, q, p),   -p < T < p  for any y < 2^52.                (3)
+ *     q = LO(0, LO(0, y, W), 1/p mod 2^52),  T = HI(0, y, W) - HI(0, q, p),
+ *     -p < T < p  for any y < 2^52.                                                             (3)
  * Where T must not be negative, p is added to the start value of the accumulation. The proofs below
  * are for (1); with (3) values move up and down by at most p a layer.
  *
  * Forward transform, butterflies X' = X + T, Y' = X - T: the upper bound of the values grows by at
  * most max T per layer, and since nothing is added to Y', the lower bound falls by the same. The X
  * inputs are therefore lifted by a multiple of p, once:
- *   class A, p < 2^45: the X inputs of the first layer are lifted by 26p; 17 layers. While values stay below 53p < 2^50.73, (1)
- *       gives T < 1.415p, so they stay in [26p - 17 * 1.415p, 27p + 17 * 1.415p] = [1.9p, 51.1p]. No reduction before the end.
- *   class B, p < 2^48, 2^52 > 16p: in the first pass the X inputs (canonical) are lifted by 7p. Up to four layers: T < 1.0625p, 1.567p,
- *       1.665p, 1.769p, values in [0.9p, 14.07p]. Every later pass, of at most three layers, first cleans its X inputs (2) and
- *       lifts them by 6p: values in [0, 14p).
- *   class C, p < 2^50, 2^52 > 4p: X is cleaned before every layer and Y' = X - T + 2p (in lanes X' = X + T + p, Y' = X - T + p):
- *       values in [0, 4p).
+ *   class A, p < 2^45: the X inputs of the first layer are lifted by 26p; 17 layers. While values
+ *       stay below 53p < 2^50.73, (1) gives T < 1.415p, so they stay in
+ *       [26p - 17 * 1.415p, 27p + 17 * 1.415p] = [1.9p, 51.1p]. No reduction before the end.
+ *   class B, p < 2^48, 2^52 > 16p: in the first pass the X inputs (canonical) are lifted by 7p. Up
+ *       to four layers: T < 1.0625p, 1.567p, 1.665p, 1.769p, values in [0.9p, 14.07p]. Every later
+ *       pass, of at most three layers, first cleans its X inputs (2) and lifts them by 6p: values
+ *       in [0, 14p).
+ *   class C, p < 2^50, 2^52 > 4p: X is cleaned before every layer and Y' = X - T + 2p (in lanes
+ *       X' = X + T + p, Y' = X - T + p): values in [0, 4p).
  * The last step makes values canonical. Class A, x < 2^51: the exact quotient is floor(x m /
  * 2^(51+b)) with m = ceil(2^(51+b)/p) < 2^52 for a prime of b bits, because x (m p - 2^(51+b)) < x
  * p < 2^(51+b). Classes B and C: (2), then one subtraction.
  *
  * Inverse transform, butterflies X' = X + Y, Y' = T(X - Y); X - Y must not be negative. Passes of
  * up to three layers:
- *   class A, p < 2^43, 2^52 > 512p: values entering a pass are below B = 16p. Radix 8 lifts x0, x2, x4, x6 by 5B, 3B, 3B, B:
- *       layer 1   x0+x1 in [5B, 7B), x2+x3 in [3B, 5B), x4+x5 in [3B, 5B), x6+x7 in [B, 3B);  T01+6p, T23, T45+2p, T67
- *       layer 2   sums in [8B, 12B) and [4B, 8B), their differences positive;  T01+T23 in [6p, 10p), T45+T67 in [2p, 6p)
- *       layer 3   sum in [12B, 20B), 20B = 320p < 2^52; difference positive;  sums of T below 16p, differences positive
- *       The multiples of p added to T cost nothing: they are the start value of its accumulation. The one sum of all eight
- *       inputs is cleaned; everything leaving the pass is below 16p. Radix 4 lifts x0, x2 by 3B, B; radix 2 adds B to X - Y.
- *   class B, p < 2^48, 2^52 > 16p: B = 4p. Differences are lifted by the bound of Y. Radix 8: sums grow to 8p, 16p, are cleaned
- *       before layer 3; T01+T23 < 4p, their sum < 8p is cleaned. Leaving values are below 4p.
+ *   class A, p < 2^43, 2^52 > 512p: values entering a pass are below B = 16p. Radix 8 lifts x0,
+ *       x2, x4, x6 by 5B, 3B, 3B, B:
+ *       layer 1   x0+x1 in [5B, 7B), x2+x3 in [3B, 5B), x4+x5 in [3B, 5B), x6+x7 in [B, 3B);
+ *                 T01+6p, T23, T45+2p, T67
+ *       layer 2   sums in [8B, 12B) and [4B, 8B), their differences positive;
+ *                 T01+T23 in [6p, 10p), T45+T67 in [2p, 6p)
+ *       layer 3   sum in [12B, 20B), 20B = 320p < 2^52; difference positive;
+ *                 sums of T below 16p, differences positive
+ *       The multiples of p added to T cost nothing: they are the start value of its accumulation.
+ *       The one sum of all eight inputs is cleaned; everything leaving the pass is below 16p.
+ *       Radix 4 lifts x0, x2 by 3B, B; radix 2 adds B to X - Y.
+ *   class B, p < 2^48, 2^52 > 16p: B = 4p. Differences are lifted by the bound of Y. Radix 8: sums
+ *       grow to 8p, 16p, are cleaned before layer 3; T01+T23 < 4p, their sum < 8p is cleaned.
+ *       Leaving values are below 4p.
  *   class C: all sums are cleaned; values in [0, 2p), differences lifted by 2p.
  * The last pass multiplies by 1/n in its last layer and makes values canonical.
  *
@@ -770,13 +780,12 @@ static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_
     inverse_limb(&t, out, in, p->log_n);
 }
 
-/* ---- Sums of products
- * -------------------------------------------------------------------------------------------------------
- * *
+/* ---- Sums of products ----
  *
  * An accumulator is a pair (low, high) of sums of LO and HI: its value is high 2^52 + low. It is
  * folded to one canonical residue
- *     r = low' + high' (2^52 mod p) - (q1 + q2) p,   low' = low mod 2^52, high' = high + floor(low / 2^52),
+ *     r = low' + high' (2^52 mod p) - (q1 + q2) p,
+ *     low' = low mod 2^52,  high' = high + floor(low / 2^52),
  * with q1, q2 the quotients of (1) and (2): each leaves a remainder below 2p, so r < 4p <= 2^52, as
  * long as high' < 2^52 and low < 2^64. For k products below 2^(2b) and a residue in `low`: k
  * (2^(2b-52) + 1) + 1 < 2^52 and k < 4095; `sums` is below both. Longer sums are folded in between.
@@ -977,15 +986,14 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
     }
 }
 
-/* ---- Automorphisms
- * ----------------------------------------------------------------------------------------------------------
- * *
+/* ---- Automorphisms ----
  *
  * Position 64 b + 8 v + l of the evaluation form belongs to the exponent 2 (m 2^(log_n-6) + r_b) +
  * 1 with m = 8 br3(v) + br3(l). X -> X^g therefore fills a block b' from one block b, position m of
  * it from position g m + c mod 64 of b. With m = 8 mv + ml:
- *     (g m + c) mod 8 = (g ml + c) mod 8                     the same permutation of lanes in all eight vectors, and
- *     floor((g m + c) / 8) = g mv + floor((g ml + c) / 8)    for each lane, a rotation of the vectors' order.
+ *     (g m + c) mod 8 = (g ml + c) mod 8: the same permutation of lanes in all eight vectors, and
+ *     floor((g m + c) / 8) = g mv + floor((g ml + c) / 8): for each lane, a rotation of the
+ *     vectors' order.
  * So eight lane permutations and three stages of masked moves (by 1, 2, 4 vectors) do what gathers
  * would. */
 

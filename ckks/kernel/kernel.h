@@ -9,14 +9,17 @@
  * Data order of the evaluation (NTT) form, the same for every table. Let br(i, k) reverse the k low
  * bits of i.
  *   log_n <  6: position i holds a(psi^(2 br(i, log_n) + 1)).
- *   log_n >= 6: inside each aligned block of 64 positions an 8 x 8 transpose follows: position 64 b + 8 v + l holds what plain
- *               bit-reversed order has at 64 b + 8 l + v.
+ *   log_n >= 6: inside each aligned block of 64 positions an 8 x 8 transpose follows: position
+ *               64 b + 8 v + l holds what plain bit-reversed order has at 64 b + 8 l + v.
  *
  *     plain order in a block      stored order in a block
- *        0  1  2 ..  7               0  8 16 .. 56        so a polynomial in X^g (g = 2, 4, 8) has equal values in g
- *        8  9 10 .. 15               1  9 17 .. 57        consecutive vectors of 8 positions, and a packed limb of
- *        ..                          ..                   such a polynomial keeps one vector of each g
+ *        0  1  2 ..  7               0  8 16 .. 56
+ *        8  9 10 .. 15               1  9 17 .. 57
+ *        ..                          ..
  *       56 57 58 .. 63               7 15 23 .. 63
+ *
+ * So a polynomial in X^g (g = 2, 4, 8) has equal values in g consecutive vectors of 8 positions,
+ * and a packed limb of such a polynomial keeps one vector of each g.
  *
  * ckks_ntt_exponent() below is the normative formula.
  *
@@ -130,7 +133,8 @@ typedef struct ckks_kernel {
     /* Key-switch inner product on the positions from .. from + count - 1 of a limb, which are whole
      * blocks of 64 (or the whole limb, log_n < 6). Limbs of the terms are whole limbs; out0 and
      * out1 hold the `count` results only. k = 0, 1:
-     *   out_k[j] = (accumulate ? out_k[j] : 0) + sum_t ( sum_d sigma_t(digit_td) * key_ktd + sigma_t(add_kt) * factor )[from + j].
+     *   out_k[j] = (accumulate ? out_k[j] : 0)
+     *       + sum_t ( sum_d sigma_t(digit_td) * key_ktd + sigma_t(add_kt) * factor )[from + j].
      * At most CKKS_MAX_SWITCHES terms with CKKS_MAX_TERMS digits in all. Key limbs are packed:
      * uint32_t words when p->width is 4, uint64_t words when it is 8. The outputs are disjoint from
      * everything else. */
@@ -151,7 +155,8 @@ typedef struct ckks_kernel {
 
     /* Linear combination with scalar weights, the heart of base conversion and of polynomial
      * evaluation:
-     *   out[t][j] = sum_i weight[t][i] * y[i][j] mod primes[t],  weight[t][i] < p_t, y below 2^50 (any modulus), terms <= 32.
+     *   out[t][j] = sum_i weight[t][i] * y[i][j] mod primes[t],
+     * weight[t][i] < p_t, y below 2^50 (any modulus), terms <= 32.
      * out[t] is disjoint from every y. */
     void (*combine)(const ckks_modulus *const primes[], size_t targets, uint64_t *const out[],
                     size_t terms, const uint64_t *const y[], const uint64_t *const weight[],

@@ -5,11 +5,13 @@
  * Bounds, for an odd prime p < 2^50 of b bits (2^(b-1) < p < 2^b):
  *   mu    = floor(2^(b+63) / p), in (2^63, 2^64)
  *   mu64  = floor(2^64 / p)
- * Barrett, x < 2^64:      q = floor(x mu64 / 2^64) loses x (2^64/p - mu64) / 2^64 < 1 and a floor, so x - q p is in [0, 2p).
- * Barrett, x < 2^(2b):    x1 = floor(x / 2^(b-1)) < 2^(b+1), q = floor(x1 mu / 2^64). The three roundings lose less than
- *                         mu/2^64 + x1/2^64 + 1 < 3, so x - q p is in [0, 3p).
- * Shoup, any x < 2^64:    companion w' = floor(w 2^64 / p), q = floor(x w' / 2^64): x w - q p is in [0, p + x p / 2^64),
- *                         inside [0, 2p). */
+ * Barrett, x < 2^64:    q = floor(x mu64 / 2^64) loses x (2^64/p - mu64) / 2^64 < 1 and a floor, so
+ *                       x - q p is in [0, 2p).
+ * Barrett, x < 2^(2b):  x1 = floor(x / 2^(b-1)) < 2^(b+1), q = floor(x1 mu / 2^64). The three
+ *                       roundings lose less than mu/2^64 + x1/2^64 + 1 < 3, so x - q p is in
+ *                       [0, 3p).
+ * Shoup, any x < 2^64:  companion w' = floor(w 2^64 / p), q = floor(x w' / 2^64): x w - q p is in
+ *                       [0, p + x p / 2^64), inside [0, 2p). */
 #ifndef CKKS_KERNEL_SCALAR_H
 #define CKKS_KERNEL_SCALAR_H
 
