@@ -1310,7 +1310,7 @@ ALWAYS void batch(patch *sums, const product *f, size_t count, packing k)
     }
 }
 
-enum { BATCH = 3 }; /* at most */
+enum { BATCH = 4 }; /* at most */
 
 /* Any number of products, after `used` others; returns how many the sums hold then. */
 ALWAYS size_t add_products(patch *sums, const product *f, size_t count, size_t used, capacity r,
@@ -1319,7 +1319,7 @@ ALWAYS size_t add_products(patch *sums, const product *f, size_t count, size_t u
     const V bias = all(r.bias);
     const size_t most = (size_t)1 << r.log, largest = most < BATCH ? most : BATCH;
     for (size_t n; count; count -= n, f += n, used += n) {
-        n = count < largest ? count : count == largest + 1 && largest > 2 ? 2 : largest;
+        n = count < largest ? count : count == largest + 1 && largest > 2 ? 3 : largest;
         if (used + n > most) {
             relieve(sums, wide, bias, c);
             used = 0;
@@ -1327,6 +1327,7 @@ ALWAYS size_t add_products(patch *sums, const product *f, size_t count, size_t u
         switch (n) {
         case 1: batch(sums, f, 1, k); break;
         case 2: batch(sums, f, 2, k); break;
+        case 3: batch(sums, f, 3, k); break;
         default: batch(sums, f, BATCH, k); break;
         }
     }
