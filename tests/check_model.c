@@ -302,7 +302,7 @@ START_TEST(batch_norm_epsilon_of_the_file)
                          "\"batch_norm_epsilon\": \"" text "\"}"}
     nn_model *model = NULL;
     nn_safetensors *file;
-    uint64_t random = test_seed, usual;
+    uint64_t usual;
     nn_model_options options = {.batch_norm_eps = 0};
     succeed(load_changed(&model, WITH_EPS("1e-5"), NULL));
     usual = model->hash;

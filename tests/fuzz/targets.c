@@ -12,6 +12,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "ckks/ring/modular.h"
 #include "ckks/scheme/container.h"
 #include "ckks/scheme/params.h"
 #include "nn/cmd/cmd.h"
