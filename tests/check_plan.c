@@ -188,7 +188,7 @@ static const struct {
     {START "[{\"degree\": 64, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], "
            "\"coeff\": []}]}",
      "\"degree\" must be"},
-    {START "[{\"degree\": 1, \"channels\": 65, \"centre\": [0, 0], \"half_width\": [1, 1], "
+    {START "[{\"degree\": 1, \"channels\": 65537, \"centre\": [0, 0], \"half_width\": [1, 1], "
            "\"coeff\": []}]}",
      "\"channels\" must be"},
     {START

@@ -69,7 +69,7 @@ done
 "$fhola" bench plain --json --isa portable --threads 2 --only project > "$work/plain.json"
 shape "$work/plain.json" 1 "$plain_line"
 grep -q '"threads": 2, "in": 16, "out": 32, "kernel": 1, "stride": 2, "side": 32' "$work/plain.json" || wrong "not what was asked for: $(cat "$work/plain.json")"
-"$fhola" bench plain --only convolve_3 > "$work/plain.text"
+"$fhola" bench plain --only convolve_16 > "$work/plain.text"
 [ "$(wc -l < "$work/plain.text")" -eq $((1 + sets)) ] || wrong "the table has $(wc -l < "$work/plain.text") lines"
 
 # A table of costs, measured for one degree, beside another one's sets, is one that plans count with: of pictures of noise.

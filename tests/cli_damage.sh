@@ -146,9 +146,9 @@ END
     flip x.bad 330 2
     refuse 7 $kind "x.bad: chunk 1 '$tag' at byte 296: the content does not match its checksum"
     "$fhola" inspect --json $kind > ../shown
-    [ "$(wc -l < ../shown)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 3, .*}\$" ../shown ||
+    [ "$(wc -l < ../shown)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 4, .*}\$" ../shown ||
         wrong "inspect --json $kind: $(cat ../shown)"
-    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 3 ] || wrong "inspect $kind"
+    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 4 ] || wrong "inspect $kind"
     rm -f x.bad sound
 done
 

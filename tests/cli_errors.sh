@@ -126,7 +126,7 @@ expect 3 "$fhola" classify "$picture" --std 1,1,1,1 << 'END'
 fhola classify: invalid parameter: --std must be three numbers or one, not '1,1,1,1'
 END
 expect 8 "$fhola" compile resnet20 -o x.fhola --classes none.txt << 'END'
-fhola compile: input/output error: --classes takes names separated by commas, or a file with one name a line; 'none.txt': No such file or directory
+fhola compile: input/output error: --classes takes names separated by commas, or a file with one name a line; none.txt: No such file or directory
 END
 expect 3 "$fhola" compile resnet20 -o x.fhola --classes cat,dog << END
 fhola compile: invalid parameter: 2 class names given, $model has 10 classes

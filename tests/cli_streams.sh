@@ -114,7 +114,7 @@ works picture.ct infer -q small.fhola eval.keys IN -o x.ct
 expect 3 "$fhola" infer small.fhola - -o y << 'END'
 fhola infer: invalid parameter: standard input can be read only once
 END
-expect 3 "$fhola" eval - - << 'END'
+expect 7 "$fhola" eval - - << 'END'
 fhola eval: malformed data: standard input: not a safetensors file: 0 bytes are too few
 END
 

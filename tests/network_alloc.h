@@ -11,6 +11,7 @@
 #include <limits.h>
 
 #include "nn/party/artifact.h"
+#include "nn/party/client.h"
 #include "tests/failing_alloc.h"
 
 static served_network n;
@@ -267,7 +268,8 @@ static void make_result(ring *r, const nn_description *d)
     ckks_reader_destroy(reader);
     nn_description_clear(&own);
     nn_client_clear(&c);
-    ckks_ciphertext *ct = encrypt(r, scores, 16, 0x1p18, ckks_basis_base(r->params));
+    ckks_ciphertext *ct =
+        encrypt(r, scores, 16, nn_result_scale(r->params), nn_result_basis(r->params));
     memory_open(&m);
     ck_assert_ok(ckks_writer_begin(m.writer, CKKS_FILE_CIPHERTEXT, r->params, key));
     ck_assert_ok(nn_network_id_write(m.writer, d->network));

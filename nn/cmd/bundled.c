@@ -106,7 +106,9 @@ static fhola_status load_file(nn_cmd_network *n, const char *path, const nn_cmd_
     status = nn_cmd_source_open(&source, path, MAX_WEIGHTS);
     if (status == FHOLA_OK && source.reader && is_given(metadata))
         status = fhola_fail(
-            FHOLA_PARAM, "%s: a compiled network has its mean, deviation and class names already",
+            FHOLA_PARAM,
+            "%s: a compiled network has its mean, deviation, class names and folded batch norms "
+            "already",
             source.name);
     else if (status == FHOLA_OK && source.reader)
         status = nn_compiled_read(&n->model, &n->plan, &n->params, source.reader);
