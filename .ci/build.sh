@@ -9,7 +9,8 @@ jobs=$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 1)
 
 if [ ! -x configure ] || [ ! -f Makefile.in ]; then ./bootstrap; fi
 mkdir -p "$directory"
-source=$PWD
+# A relative path to the sources: configure takes no absolute one with a space in it.
+source=$(echo "$directory" | sed 's|[^/][^/]*|..|g')
 cd "$directory"
 if [ ! -f Makefile ]; then "$source/configure" "$@"; fi
 make -j"$jobs"

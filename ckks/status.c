@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ckks/status.h"
 
+/* Here for the whole library, which is compiled with the same flags. */
+#if defined __FAST_MATH__ || __FINITE_MATH_ONLY__ || defined __ASSOCIATIVE_MATH__
+#error "no -Ofast, no -ffast-math: NaN and infinity in files must be found, sums keep their order"
+#endif
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>

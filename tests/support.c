@@ -7,10 +7,8 @@
 #include <omp.h>
 #endif
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "ckks/alloc.h"
+#include "tests/little_endian.h"
 
 /* ---- random numbers ---- */
 
@@ -203,9 +201,9 @@ uint64_t ciphertext_hash(const ckks_ciphertext *ct)
     memcpy(&word[1], &ct->scale, sizeof word[1]);
     for (unsigned i = 0; i < 2 * limbs; i++) {
         const uint64_t *limb = ct->poly[i % 2].limb[i / 2];
-        word[2 + i] = XXH3_64bits(limb, c->n * sizeof *limb);
+        word[2 + i] = numbers_hash(limb, c->n, sizeof *limb);
     }
-    return XXH3_64bits(word, (2 * limbs + 2) * sizeof word[0]);
+    return numbers_hash(word, 2 * limbs + 2, sizeof word[0]);
 }
 
 /* ---- slots ---- */

@@ -124,10 +124,13 @@ fhola_status nn_gradient_trace_create(nn_gradient_trace *trace, const nn_gradien
 static void differentiate_loss(nn_gradient_trace *t, const float *scores, size_t classes,
                                unsigned label)
 {
-    double largest = scores[0], sum = 0;
-    for (size_t k = 1; k < classes; k++) largest = fmax(largest, (double)scores[k]);
-    for (size_t k = 0; k < classes; k++) sum += t->scores[k] = exp((double)scores[k] - largest);
-    t->loss = log(sum) + largest - (double)scores[label];
+    /* a largest float, not double: gcc 12 for aarch64 fails at that */
+    float largest = scores[0];
+    double sum = 0;
+    for (size_t k = 1; k < classes; k++) largest = fmaxf(largest, scores[k]);
+    for (size_t k = 0; k < classes; k++)
+        sum += t->scores[k] = exp((double)scores[k] - (double)largest);
+    t->loss = log(sum) + (double)largest - (double)scores[label];
     for (size_t k = 0; k < classes; k++)
         t->scores[k] = t->scores[k] / sum - (k == label ? 1.0 : 0.0);
 }
