@@ -14,15 +14,18 @@
 static inline void hash_numbers(XXH3_state_t *state, const void *numbers, size_t count,
                                 size_t width)
 {
+    unsigned char bytes[4096];
+    size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        unsigned char bytes[8];
         uint32_t half;
         uint64_t whole;
         memcpy(&half, (const unsigned char *)numbers + width * i, sizeof half);
         whole = half;
         if (width == 8) memcpy(&whole, (const unsigned char *)numbers + 8 * i, sizeof whole);
-        for (unsigned b = 0; b < width; b++) bytes[b] = (unsigned char)(whole >> (8 * b));
-        (void)XXH3_64bits_update(state, bytes, width);
+        for (unsigned b = 0; b < width; b++) bytes[used++] = (unsigned char)(whole >> (8 * b));
+        if (used < sizeof bytes && i + 1 < count) continue;
+        (void)XXH3_64bits_update(state, bytes, used);
+        used = 0;
     }
 }
 
