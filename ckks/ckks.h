@@ -651,8 +651,8 @@ fhola_status ckks_writer_open(ckks_writer **out, const char *path,
 fhola_status ckks_writer_commit(ckks_writer *writer) FHOLA_WARN_UNUSED;
 /* The same for two named files: both, or none. */
 fhola_status ckks_writer_commit_both(ckks_writer *first, ckks_writer *second) FHOLA_WARN_UNUSED;
-/* PARAM if the writer would replace `file`, or writes into it: that is a file something is read from,
- * and whoever holds both asks before it writes. */
+/* PARAM if the writer would replace `file`, or writes into it: that is a file something is read
+ * from, and whoever holds both asks before it writes. */
 fhola_status ckks_writer_spare(const ckks_writer *writer, ckks_file_id file) FHOLA_WARN_UNUSED;
 /* Without a commit nothing of a named file remains. Accepts NULL. */
 void ckks_writer_destroy(ckks_writer *writer);

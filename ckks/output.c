@@ -311,8 +311,8 @@ fhola_status ckks_output_commit(ckks_output *o)
     return status == FHOLA_OK ? close_descriptor(o) : status;
 }
 
-/* Gives what is in the place of `o` a second name, that of `kept`; where there are no hard links, the
- * only one. */
+/* Gives what is in the place of `o` a second name, that of `kept`; where there are no hard links,
+ * the only one. */
 static fhola_status keep_old(const ckks_output *o, ckks_output *kept)
 {
     struct stat info;

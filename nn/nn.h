@@ -165,18 +165,19 @@ FHOLA_WARN_UNUSED fhola_status nn_model_load(nn_model **model, const char *path,
  * finished. */
 FHOLA_WARN_UNUSED fhola_status nn_model_create(nn_model **model, nn_graph *graph,
                                                const nn_model_options *options);
-/* The same from the bytes of such a file; `name` goes into messages. So with everything that is called
- * decode. */
+/* The same from the bytes of such a file; `name` goes into messages. So with everything that is
+ * called decode. */
 FHOLA_WARN_UNUSED fhola_status nn_model_decode(nn_model **model, const unsigned char *bytes,
                                                size_t length, const char *name,
                                                const nn_model_options *options);
 void nn_model_free(nn_model *model);
 
 /* Replaces the exact network's activation function, in all layers that have one (but not |x| and
- * maximum pooling): a name of ola_function_find (<fhola/ola.h>), or the path of a JSON file with an array of [x, y] points, x rising, joined by straight lines that continue beyond the
- * first and the last one. A model has what its metadata "activation" names, or ReLU. Plans stay
- * bound to the weights only, profiles to the function as well. FHOLA_IO, FHOLA_FORMAT: no such
- * file, or no table. */
+ * maximum pooling): a name of ola_function_find (<fhola/ola.h>), or the path of a JSON file with an
+ * array of [x, y] points, x rising, joined by straight lines that continue beyond the first and the
+ * last one. A model has what its metadata "activation" names, or ReLU. Plans stay bound to the
+ * weights only, profiles to the function as well. FHOLA_IO, FHOLA_FORMAT: no such file, or no
+ * table. */
 FHOLA_WARN_UNUSED fhola_status nn_model_set_function(nn_model *model, const char *name);
 
 void nn_model_describe(const nn_model *model, nn_model_info *info);
@@ -576,8 +577,9 @@ size_t nn_network_bytes(const nn_network *network);  /* of memory for encoded we
 const ckks_key_list *nn_network_keys(const nn_network *network);
 const nn_client *nn_network_client(const nn_network *network); /* lives as long as the network */
 
-/* What is in front of layer `layer` (layer = nn_network_layers: of the scores): its name, the number
- * of values it is bootstrapped with, and the number of earlier layers whose values it adds up. */
+/* What is in front of layer `layer` (layer = nn_network_layers: of the scores): its name, the
+ * number of values it is bootstrapped with, and the number of earlier layers whose values it adds
+ * up. */
 const char *nn_network_layer_name(const nn_network *network, size_t layer);
 size_t nn_network_layer_slots(const nn_network *network, size_t layer);
 size_t nn_network_edges(const nn_network *network, size_t layer);
@@ -607,15 +609,15 @@ FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context,
                                                   const ckks_secret_key *secret, ckks_rng *rng);
 /* Decrypts a result: one score per class, the mean over all copies of it in the slots. LEVEL: not
  * on the primes of a result. SCALE: not the scale that follows from the parameters, within 2^-30.
- * RANGE: scores beyond what the modulus holds, or a result computed under another key; both show where a
- * sound result is zero. */
+ * RANGE: scores beyond what the modulus holds, or a result computed under another key; both show
+ * where a sound result is zero. */
 FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores(const ckks_context *context,
                                                  ckks_workspace *workspace, double *scores,
                                                  const nn_client *client, const ckks_ciphertext *in,
                                                  const ckks_secret_key *secret);
 /* The same with noise flooding (ckks_decrypt_flooded): independent noise of standard deviation
- * `deviation` on every score, which no number in the ciphertext changes. RANGE: the deviation is not
- * positive or too large. */
+ * `deviation` on every score, which no number in the ciphertext changes. RANGE: the deviation is
+ * not positive or too large. */
 FHOLA_WARN_UNUSED fhola_status nn_decrypt_scores_flooded(
     const ckks_context *context, ckks_workspace *workspace, double *scores, const nn_client *client,
     const ckks_ciphertext *in, const ckks_secret_key *secret, double deviation, ckks_rng *rng);
@@ -706,15 +708,15 @@ uint64_t nn_owner_network(const nn_owner *owner); /* id of the network */
 uint64_t nn_owner_key(const nn_owner *owner);     /* id of the secret key; 0: none yet */
 
 /* Makes a secret key and writes its file (readable by its owner only, holds the client file too)
- * and the evaluation keys. Afterwards the owner has the secret key. On failure neither file has been
- * made, and what was in their places is there unchanged. FHOLA_PARAM: there is a file in one of the
- * places, or it is the one the owner was opened from. FHOLA_IO: also if another call, in any
+ * and the evaluation keys. Afterwards the owner has the secret key. On failure neither file has
+ * been made, and what was in their places is there unchanged. FHOLA_PARAM: there is a file in one
+ * of the places, or it is the one the owner was opened from. FHOLA_IO: also if another call, in any
  * process, makes keys in the folder of `secret_path`. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path,
                                                  const char *keys_path, nn_count_progress progress,
                                                  void *arg);
-/* From now on nn_owner_generate replaces files. What was encrypted under a secret key that is replaced
- * can never be decrypted. */
+/* From now on nn_owner_generate replaces files. What was encrypted under a secret key that is
+ * replaced can never be decrypted. */
 void nn_owner_overwrite(nn_owner *owner);
 /* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key.
  * FHOLA_PARAM: the stream would replace the file of the secret key. */
@@ -759,16 +761,16 @@ FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char
 FHOLA_WARN_UNUSED fhola_status nn_server_read_keys(nn_server *server, ckks_reader *reader,
                                                    nn_count_progress progress, void *arg);
 /* Runs the network on the next encrypted picture of a stream and appends the result to another.
- * *more = 0: the stream has ended, nothing was written. FHOLA_PARAM: the result would replace a file
- * that the pictures, the network or the keys come from. FHOLA_KEY: no evaluation keys, or those of
- * another secret key. FHOLA_LEVEL: it is no encrypted picture. */
+ * *more = 0: the stream has ended, nothing was written. FHOLA_PARAM: the result would replace a
+ * file that the pictures, the network or the keys come from. FHOLA_KEY: no evaluation keys, or
+ * those of another secret key. FHOLA_LEVEL: it is no encrypted picture. */
 FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in,
                                                int *more, const nn_infer_hooks *hooks);
 
 /* The two halves of nn_server_infer, for a server that goes on while a picture arrives slowly, or
- * never: nn_server_receive may run in any number of threads at once, and beside nn_server_answer, of
- * which there may be one at a time; both after nn_server_prepare. *picture is to be destroyed; with
- * *more = 0 there is none. */
+ * never: nn_server_receive may run in any number of threads at once, and beside nn_server_answer,
+ * of which there may be one at a time; both after nn_server_prepare. *picture is to be destroyed;
+ * with *more = 0 there is none. */
 FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server, ckks_ciphertext **picture,
                                                  ckks_reader *in, int *more);
 FHOLA_WARN_UNUSED fhola_status nn_server_answer(nn_server *server, ckks_writer *out,

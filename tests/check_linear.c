@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear maps of every kind between layouts of every kind: their diagonals applied to a slot vector,
- * with the folds behind them, against the map itself on tensors, and how many there are. */
+/* Linear maps of every kind between layouts of every kind: their diagonals applied to a slot
+ * vector, with the folds behind them, against the map itself on tensors, and how many there are. */
 #include "nn/encrypted/linear.h"
 
 #include "tests/slots_support.h"

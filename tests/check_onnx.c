@@ -249,7 +249,8 @@ static double pixel(long channels, long side, long c, long y, long x)
 
 START_TEST(convolution_in_groups)
 {
-    /* 4 channels of 6 x 6; 2 groups, 3 x 2 kernel, stride 2 and 1, dilation 1 and 2, uneven padding */
+    /* 4 channels of 6 x 6; 2 groups, 3 x 2 kernel, stride 2 and 1, dilation 1 and 2, uneven
+     * padding */
     file f;
     double wanted[1000];
     size_t k = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tensors and linear maps on plain slots, without ciphertexts: for the tests of layouts, linear maps
- * and schedules. */
+/* Tensors and linear maps on plain slots, without ciphertexts: for the tests of layouts, linear
+ * maps and schedules. */
 #ifndef TESTS_SLOTS_SUPPORT_H
 #define TESTS_SLOTS_SUPPORT_H
 

@@ -305,8 +305,8 @@ static inline double *direct_sum(const nn_graph *graph, size_t i, double *const 
 }
 
 /* Scores of a normalised picture. `layers` (may be NULL) gets the output of every layer,
- * SMALL_VALUES doubles apart. Returns the largest |w|. With `fit` the plan's half-widths are changed
- * to suit this picture. */
+ * SMALL_VALUES doubles apart. Returns the largest |w|. With `fit` the plan's half-widths are
+ * changed to suit this picture. */
 static inline double direct_network(const small_network *n, double *scores, const double *picture,
                                     double *layers, int fit)
 {

@@ -133,7 +133,8 @@ double nn_cmd_now(void); /* seconds, from some fixed point on */
 /* An nn_progress; user: name of the command. */
 void nn_cmd_progress(void *user, const char *step, size_t done, size_t total);
 
-/* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard output goes,
+/* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard
+ * output goes,
  * too. */
 void nn_cmd_report_file(const char *path, const char *what);
 
@@ -200,8 +201,8 @@ typedef struct nn_cmd_network {
     ckks_params *params;
 } nn_cmd_network;
 
-/* A model and its plan: that of plan_path, or with NULL the one that comes with the model: inside of
- * the compiled network, or in the file with the suffix .plan beside the weights, or none. The
+/* A model and its plan: that of plan_path, or with NULL the one that comes with the model: inside
+ * of the compiled network, or in the file with the suffix .plan beside the weights, or none. The
  * parameters are those of a compiled network, or NULL. Clear it in any case. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_find_network(nn_cmd_network *network, const char *name,
                                                    const nn_cmd_metadata *metadata,
@@ -214,8 +215,8 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, cons
                                                    const char *plan_path, const char *params_name);
 void nn_cmd_network_clear(nn_cmd_network *network);
 
-/* A whole file, or with "-" standard input: opened once and read to its end, pipes too. *bytes is to
- * be freed, after ckks_wipe if it is secret. FHOLA_IO; FHOLA_FORMAT: longer than `limit`. */
+/* A whole file, or with "-" standard input: opened once and read to its end, pipes too. *bytes is
+ * to be freed, after ckks_wipe if it is secret. FHOLA_IO; FHOLA_FORMAT: longer than `limit`. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_input(unsigned char **bytes, size_t *length,
                                                  const char *path, size_t limit);
 
@@ -268,8 +269,8 @@ double nn_cmd_peak_mib(void);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_print_scores(const nn_client *client, const double *scores,
                                                    double top, bool json);
 
-/* For JSON: a number (null if it is not finite); a string with its quotes, valid for any bytes: those
- * of no character become U+FFFD. */
+/* For JSON: a number (null if it is not finite); a string with its quotes, valid for any bytes:
+ * those of no character become U+FFFD. */
 void nn_cmd_json_number(double number);
 void nn_cmd_json_string(const char *string);
 

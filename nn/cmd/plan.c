@@ -13,7 +13,8 @@
 #define NO_PARAMS       "none"
 /* of the largest degree chosen by default, 31 */
 #define MAX_CHOSEN_DEPTH 5u
-#define COMPARED         1000u /* calibration pictures that --ablation and the report's frontier fit to */
+/* calibration pictures that --ablation and the report's frontier fit to */
+#define COMPARED 1000u
 
 typedef struct plan_options {
     const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight,

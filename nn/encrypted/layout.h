@@ -41,8 +41,8 @@ typedef struct nn_layout {
 } nn_layout;
 
 /* Gap 1 on the smallest grid whose sides are powers of two; where the channels do not fit on such
- * grids, row after row without any room between them. PARAM, naming the node: more than NN_MAX_SLOTS
- * values. */
+ * grids, row after row without any room between them. PARAM, naming the node: more than
+ * NN_MAX_SLOTS values. */
 fhola_status nn_layout_fresh(nn_layout *out, nn_shape shape, const char *node) FHOLA_WARN_UNUSED;
 /* The layout of `map`'s result that keeps the grid of its input; false if it does not fit. */
 bool nn_layout_behind(nn_layout *out, nn_layout in, const nn_map *map);

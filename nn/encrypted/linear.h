@@ -10,9 +10,9 @@
  *     w_j + i w_(j + n / 2) = (mean over all copies of n slots) of out[j] + out[j + n / 2],
  *     j < n / 2.
  * Only these sums have to be right, so each entry of the matrix needs one place among all slots
- * that are j modulo n / 2, and the weights of rows j and j + n / 2 share one complex number: offsets
- * count modulo `span` = min(P, n / 2) instead of P, which halves the diagonals of a layer that keeps
- * its layout and quarters those of one of stride 2. With offsets in [0, span),
+ * that are j modulo n / 2, and the weights of rows j and j + n / 2 share one complex number:
+ * offsets count modulo `span` = min(P, n / 2) instead of P, which halves the diagonals of a layer
+ * that keeps its layout and quarters those of one of stride 2. With offsets in [0, span),
  *     diagonal_d[s] = (M[j][c] + i M[j + n / 2][c]) P / (2 span),
  *     j = s mod n / 2,   c = (s + d) mod P;
  * the factor is the number of copies over the number of places at which the pair (j, c) meets.
@@ -20,8 +20,8 @@
  * Few rows. Where the output repeats with fewer than `span` slots, the same diagonals may stop at
  * any multiple `modulus` of the rows: the sum of the result over all rotations by multiples of
  * `modulus` below `span` is then what all diagonals would have given. Fully connected layers and
- * scores become generalised diagonals by it (Halevi, Shoup, Crypto 2014), at the price of
- * log2(span / modulus) rotations, the *folds*. No level is spent on either. */
+ * scores become generalised diagonals by it (Halevi, Shoup, Crypto 2014), at the price of log2(span
+ * / modulus) rotations, the *folds*. No level is spent on either. */
 #ifndef NN_LINEAR_H
 #define NN_LINEAR_H
 
@@ -35,8 +35,8 @@ typedef enum nn_linear_target {
 typedef struct nn_linear {
     nn_linear_target target;
     nn_layout in, out;
-    /* What the weights are: entry(o, i) * in_scale[channel of i] / out_scale[channel of o], out_scale
-     * NULL: 1. They belong to others and are needed by nn_linear_diagonal only. */
+    /* What the weights are: entry(o, i) * in_scale[channel of i] / out_scale[channel of o],
+     * out_scale NULL: 1. They belong to others and are needed by nn_linear_diagonal only. */
     const nn_map *map;
     const double *in_scale, *out_scale;
     uint32_t span, modulus; /* powers of two */

@@ -2,7 +2,7 @@
 /* A client of server.c: encrypts pictures, sends them, decrypts the scores that come back.
  *
  *     cc -o client client.c $(pkg-config --cflags --libs fhola)
- *     ./client keys resnet20.client         makes secret.key, which stays here, and eval.keys for the server
+ *     ./client keys resnet20.client       makes secret.key, to stay here, and eval.keys to send
  *     ./client ask 7000 cat.ppm ship.ppm */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>

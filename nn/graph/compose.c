@@ -236,8 +236,8 @@ static bool inside(long place, unsigned length)
     return place >= 0 && place < (long)length;
 }
 
-/* Where `second` reads beyond the middle tensor it must find zeros; so must the product, which reads
- * the input there. */
+/* Where `second` reads beyond the middle tensor it must find zeros; so must the product, which
+ * reads the input there. */
 static bool borders_agree(axis second, axis first)
 {
     for (unsigned p = 0; p < second.out; p++)

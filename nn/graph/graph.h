@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A feed-forward network in normal form: v_i = f_i(sum over inputs j of A_ij v_j + b_i). Internal to
- * nn/; the builder is in nn.h. */
+/* A feed-forward network in normal form: v_i = f_i(sum over inputs j of A_ij v_j + b_i). Internal
+ * to nn/; the builder is in nn.h. */
 #ifndef NN_GRAPH_H
 #define NN_GRAPH_H
 
@@ -35,7 +35,8 @@ typedef struct nn_node {
 } nn_node;
 
 /* A tensor under construction: the sum of maps of earlier nodes, and a constant (NULL: 0), as
- * `inner` values; `shape` and with `view` not NULL a selection of these are what the caller sees. */
+ * `inner` values; `shape` and with `view` not NULL a selection of these are what the caller
+ * sees. */
 typedef struct nn_expression {
     char *name;
     nn_shape shape, inner;
@@ -46,9 +47,9 @@ typedef struct nn_expression {
 } nn_expression;
 
 /* Node 0 is the picture (no edges, identity). The last node gives the scores: shape K x 1 x 1, its
- * function identity; it has no bootstrap. The nodes between are the *layers*: layer i is node i + 1,
- * each with one activation (a polynomial of the plan; of a linear node, one that undoes the sine)
- * and one bootstrap. Nodes are in topological order and each is used. A ResNet has 6 b + 1
+ * function identity; it has no bootstrap. The nodes between are the *layers*: layer i is node i +
+ * 1, each with one activation (a polynomial of the plan; of a linear node, one that undoes the
+ * sine) and one bootstrap. Nodes are in topological order and each is used. A ResNet has 6 b + 1
  * layers. */
 struct nn_graph {
     size_t count;

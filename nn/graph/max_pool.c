@@ -115,7 +115,7 @@ static unsigned gcd(unsigned a, unsigned b)
 static fhola_status reduce(nn_graph *graph, nn_tensor *tensor, const char *name, bool vertical,
                            unsigned kernel, unsigned stride, unsigned pad, unsigned places)
 {
-    unsigned distance[32], step[32], rounds = 0;
+    unsigned distance[32], step[32] = {0}, rounds = 0;
     for (unsigned width = 1; width < kernel; rounds++) {
         distance[rounds] = 2 * width <= kernel ? width : kernel - width;
         width += distance[rounds];

@@ -347,7 +347,8 @@ static fhola_status check_keys(const nn_server *s)
     return s->keys ? FHOLA_OK : fhola_fail(FHOLA_KEY, "there are no evaluation keys yet");
 }
 
-/* No result goes where the pictures (`in` NULL: nobody knows), the network or the keys came from. */
+/* No result goes where the pictures (`in` NULL: nobody knows), the network or the keys came
+ * from. */
 static fhola_status spare_inputs(const nn_server *s, const ckks_writer *out, const ckks_reader *in)
 {
     fhola_status status = in ? ckks_writer_spare(out, ckks_reader_file(in)) : FHOLA_OK;

@@ -9,11 +9,14 @@
 #include "nn/base/parallel.h"
 #include "nn/plain/plain.h"
 
-#define CHUNK                64u /* pictures whose arrivals are laid out by channel at a time */
-#define BINS                 4096u /* of a histogram that has just grown: at least half of them lie in the range */
-#define FACTOR_ERROR         0x1p-20 /* of the factor of a composition, in units of the half-width */
+#define CHUNK 64u /* pictures whose arrivals are laid out by channel at a time */
+/* of a histogram that has just grown: at least half of them lie in the range */
+#define BINS 4096u
+/* of the factor of a composition, in units of the half-width */
+#define FACTOR_ERROR         0x1p-20
 #define LARGEST_FACTOR_ERROR 0x1p-12
-#define MAX_GROWTH           32.0 /* of a layer's range behind polynomials over that of the exact network */
+/* of a layer's range behind polynomials over that of the exact network */
+#define MAX_GROWTH 32.0
 
 /* ---- arrivals ---- */
 

@@ -117,8 +117,8 @@ fhola_status onnx_node(onnx_import *import)
             status =
                 onnx_refuse(import, "its input '%s' is made by no node before it", node->input[i]);
     if (status == FHOLA_OK && is_final(node->op_type)) return pass_final(import);
-    fhola_status (*const steps[])(onnx_import *, bool *) = {onnx_fold, onnx_shape_node,
-                                                            onnx_pointwise_node, onnx_linear_node};
+    static fhola_status (*const steps[])(onnx_import *, bool *) = {
+        onnx_fold, onnx_shape_node, onnx_pointwise_node, onnx_linear_node};
     for (size_t i = 0; status == FHOLA_OK && !done && i < sizeof steps / sizeof *steps; i++)
         status = steps[i](import, &done);
     return status == FHOLA_OK && !done ? refuse_operator(import) : status;

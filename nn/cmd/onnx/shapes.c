@@ -54,7 +54,7 @@ static fhola_status reshape(onnx_import *import)
     if (status != FHOLA_OK) return status;
     dims.rank = (unsigned)rank;
     for (unsigned i = 0; i < rank; i++) {
-        bool keep = to[i] == 0 && i < in->dims.rank && !onnx_int(import, "allowzero", 0);
+        bool keep = i < in->dims.rank && to[i] == 0 && !onnx_int(import, "allowzero", 0);
         if (to[i] < -1 || (to[i] == -1 && open >= 0))
             return onnx_refuse(import, "its shape is unusable");
         if (to[i] == -1) open = (int)i;
@@ -242,7 +242,8 @@ static int64_t within(int64_t x, int64_t low, int64_t high)
 static fhola_status slice(onnx_import *import)
 {
     const onnx_value *in = onnx_input(import, 0);
-    int64_t start[ONNX_MAX_RANK], end[ONNX_MAX_RANK], axes[ONNX_MAX_RANK], step[ONNX_MAX_RANK];
+    int64_t start[ONNX_MAX_RANK] = {0}, end[ONNX_MAX_RANK] = {0}, axes[ONNX_MAX_RANK] = {0},
+            step[ONNX_MAX_RANK] = {0};
     size_t n = 0, m = 0, a = 0, k = 0;
     part p = whole_of(in);
     fhola_status status = onnx_ints(start, &n, ONNX_MAX_RANK, import, "starts", 1);
