@@ -24,13 +24,14 @@ START_TEST(test_against_scan)
         succeed(ola_histogram_add(&h, uniform(&state, -1, 2), uniform(&state, 0, 1),
                                   uniform(&state, 0, 2)));
     for (int trial = 0; trial < 24; trial++) {
-        ola_problem p = {.function = {(ola_function_kind)(trial % 4), 5, x, y},
-                         .interval = {uniform(&state, -0.5, 0.5), 1.2},
-                         .eps = trial % 3 * 0.1,
-                         .weight = OLA_WEIGHT_GUARDED,
-                         .histogram = &h,
-                         .guard = 1,
-                         .conditional = trial % 5 == 0};
+        ola_problem p = {
+            .function = {.kind = (ola_function_kind)(trial % 4), .count = 5, .x = x, .y = y},
+            .interval = {uniform(&state, -0.5, 0.5), 1.2},
+            .eps = trial % 3 * 0.1,
+            .weight = OLA_WEIGHT_GUARDED,
+            .histogram = &h,
+            .guard = 1,
+            .conditional = trial % 5 == 0};
         unsigned degree = (unsigned)(next_random(&state) % 64);
         double coeff[OLA_MAX_DEGREE + 1], sum = 0, inside = 0;
         for (unsigned k = 0; k <= degree; k++) coeff[k] = uniform(&state, -1, 1) / (1 + k);
