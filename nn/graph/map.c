@@ -215,7 +215,7 @@ fhola_status nn_map_from_entries(nn_map *map, nn_shape in, nn_shape out, const n
         nn_map_clear(&result);
         return fhola_fail(FHOLA_NOMEM, "no memory for a linear map of %zu entries", count);
     }
-    memcpy(sorted, entries, count * sizeof *sorted);
+    if (count) memcpy(sorted, entries, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, by_place);
     size_t used = 0;
     for (size_t k = 0; k < count; k++) {
