@@ -172,7 +172,7 @@ static bool axis_fits(unsigned out, unsigned kernel, unsigned stride, unsigned d
     return kernel >= 1 && stride >= 1 && dilation >= 1 && kernel <= MAX_REACH &&
            stride <= MAX_REACH && dilation <= MAX_REACH &&
            (uint64_t)(out - 1) * stride + (uint64_t)(kernel - 1) * dilation <= MAX_REACH &&
-           (uint64_t)out * kernel <= MAX_REACH && pad <= (int)MAX_REACH && -pad <= (int)MAX_REACH;
+           (uint64_t)out * kernel <= MAX_REACH && pad <= (int)MAX_REACH && pad >= -(int)MAX_REACH;
 }
 
 static bool convolution_fits(const nn_map *map)
