@@ -13,13 +13,17 @@
 /* 2^-46: coefficients up to 2^46 times the error, whose rounding then matches the error */
 #define RIDGE       1.4210854715202004e-14L
 #define MAX_COLUMNS (OLA_MAX_DEGREE + 1u)
+/* columns reflected together: their sums wait for each other's additions, not for their own; as
+ * many as the stack of the x87 holds */
+#define TOGETHER 4u
 
 typedef struct least_squares {
     size_t rows;
     unsigned columns;
-    /* column after column, `rows` each; R in its upper triangle after factorise() */
+    /* column after column, `rows` each, the last one the right-hand side; R in its upper triangle
+     * and Q^T rhs after factorise() */
     long double *matrix;
-    long double *rhs; /* rows; Q^T rhs after factorise() */
+    long double *rhs;
     long double diagonal[MAX_COLUMNS];
 } least_squares;
 
@@ -27,12 +31,12 @@ static fhola_status build(least_squares *s, const ola_points *points, unsigned d
 {
     s->columns = degree + 1;
     s->rows = points->count + s->columns;
-    s->matrix = calloc(s->rows * s->columns, sizeof *s->matrix);
-    s->rhs = calloc(s->rows, sizeof *s->rhs);
-    if (s->matrix == NULL || s->rhs == NULL)
+    s->matrix = calloc(s->rows * (s->columns + 1u), sizeof *s->matrix);
+    if (s->matrix == NULL)
         return fhola_fail(FHOLA_NOMEM,
                           "no memory for a least-squares problem of %zu rows, %u columns", s->rows,
                           s->columns);
+    s->rhs = s->matrix + s->rows * s->columns;
     for (size_t i = 0; i < points->count; i++) {
         long double root = sqrtl((long double)points->weight[i]), X = (long double)points->X[i];
         long double previous = root * X, current = root; /* T_(-1) = T_1 */
@@ -62,6 +66,19 @@ static void reflect(long double *x, const long double *v, size_t n, long double 
     for (size_t i = 0; i < n; i++) x[i] -= factor * v[i];
 }
 
+/* The same for TOGETHER vectors, `stride` apart: the same sums in the same order. */
+static void reflect_together(long double *x, size_t stride, const long double *v, size_t n,
+                             long double scale)
+{
+    long double sum[TOGETHER] = {0};
+    for (size_t i = 0; i < n; i++)
+        for (unsigned c = 0; c < TOGETHER; c++) sum[c] += v[i] * x[c * stride + i];
+    for (unsigned c = 0; c < TOGETHER; c++) {
+        long double factor = scale * sum[c];
+        for (size_t i = 0; i < n; i++) x[c * stride + i] -= factor * v[i];
+    }
+}
+
 /* QR factorisation. No column can vanish, because of its ridge row. */
 static void factorise(least_squares *s)
 {
@@ -71,9 +88,10 @@ static void factorise(least_squares *s)
         long double norm = sqrtl(dot(v, v, n)), pivot = v[0] > 0 ? -norm : norm;
         long double scale = 1 / (norm * (norm + fabsl(v[0])));
         v[0] -= pivot;
-        for (unsigned j = k + 1; j < s->columns; j++)
-            reflect(s->matrix + j * s->rows + k, v, n, scale);
-        reflect(s->rhs + k, v, n, scale);
+        unsigned j = k + 1;
+        for (; j + TOGETHER <= s->columns + 1; j += TOGETHER)
+            reflect_together(s->matrix + j * s->rows + k, s->rows, v, n, scale);
+        for (; j < s->columns + 1; j++) reflect(s->matrix + j * s->rows + k, v, n, scale);
         s->diagonal[k] = pivot;
     }
 }
@@ -125,7 +143,6 @@ static fhola_status solve_degrees(ola_fit_result *results, const ola_problem *pr
         }
     }
     free(s.matrix);
-    free(s.rhs);
     return status;
 }
 

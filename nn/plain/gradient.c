@@ -219,8 +219,9 @@ typedef struct pass {
 
 static void add_squares(double *squares, const float *values, size_t count, size_t channels)
 {
-    for (size_t j = 0; j < count; j++)
-        squares[j % channels] += (double)values[j] * (double)values[j];
+    for (size_t j = 0; j < count; j += channels)
+        for (size_t c = 0; c < channels; c++)
+            squares[c] += (double)values[j + c] * (double)values[j + c];
 }
 
 static void run_picture(const pass *p, const nn_batch *batch, size_t index, double *squares)

@@ -361,6 +361,16 @@ void nn_plain_finish(const nn_plain *plain, nn_scratch *scratch, float *scores,
     for (size_t k = 0; k < node->shape.channels; k++) scores[k] = (float)sum[k];
 }
 
+/* Activation i of what goes in, its largest |w|, and the node's values for what follows. */
+static float run_activation(const nn_plain *plain, nn_scratch *s, size_t i, const float *pre,
+                            const nn_noise *noise)
+{
+    float *out = s->slot[plain->slot[i + 1]];
+    float most = nn_plain_activate(plain, i, out, pre, noise);
+    s->values[i + 1] = out;
+    return most;
+}
+
 /* pre and max_w may be NULL. */
 static void run(const nn_plain *plain, nn_scratch *s, float *scores, float *max_w,
                 float *const *pre, const float *planes, const nn_noise *noise)
@@ -369,11 +379,10 @@ static void run(const nn_plain *plain, nn_scratch *s, float *scores, float *max_
     nn_plain_channels_last(picture, planes, plain->model->graph->nodes[0].shape);
     s->values[0] = picture;
     for (size_t i = 0; i < plain->count; i++) {
-        float *out = s->slot[plain->slot[i + 1]], *in = pre ? pre[i] : s->pre;
+        float *in = pre ? pre[i] : s->pre;
         nn_plain_pre(plain, i, s, in, s->values);
-        float most = nn_plain_activate(plain, i, out, in, noise);
+        float most = run_activation(plain, s, i, in, noise);
         if (max_w) max_w[i] = most;
-        s->values[i + 1] = out;
     }
     nn_plain_finish(plain, s, scores, s->values);
 }
@@ -388,4 +397,15 @@ void nn_plain_run_keeping(const nn_plain *plain, nn_scratch *scratch, float *sco
                           float *const *pre, const float *planes)
 {
     run(plain, scratch, scores, NULL, pre, planes, NULL);
+}
+
+void nn_plain_run_from(const nn_plain *plain, nn_scratch *scratch, float *scores, size_t first,
+                       const float *pre)
+{
+    run_activation(plain, scratch, first, pre, NULL);
+    for (size_t i = first + 1; i < plain->count; i++) {
+        nn_plain_pre(plain, i, scratch, scratch->pre, scratch->values);
+        run_activation(plain, scratch, i, scratch->pre, NULL);
+    }
+    nn_plain_finish(plain, scratch, scores, scratch->values);
 }

@@ -76,6 +76,10 @@ void nn_plain_run(const nn_plain *plain, nn_scratch *scratch, float *scores, flo
 /* The same, leaving behind what goes into each activation (with the slack of nn_plain_pre). */
 void nn_plain_run_keeping(const nn_plain *plain, nn_scratch *scratch, float *scores,
                           float *const *pre, const float *planes);
+/* The end of it, from what goes into activation `first` on; scratch->values has the earlier nodes
+ * that are read after it. `pre` may be scratch->pre. */
+void nn_plain_run_from(const nn_plain *plain, nn_scratch *scratch, float *scores, size_t first,
+                       const float *pre);
 
 /* FHOLA_PARAM unless the batch's pictures have the shape of the model's input; FHOLA_RANGE, naming
  * the record, unless the labels of its first `count` are below the number of classes. */

@@ -385,6 +385,23 @@ fhola_status nn_passage_advance(nn_passage *p, size_t i, const nn_activation *ac
     return FHOLA_OK;
 }
 
+fhola_status nn_passage_try(float *scores, nn_passage *p, const nn_activation *activation,
+                            double eps)
+{
+    fhola_status status = nn_plain_set_activation(p->approximate, p->at, activation, eps);
+    if (status != FHOLA_OK) return status;
+    NN_PARALLEL_FOR
+    for (size_t picture = 0; picture < p->all; picture++) {
+        nn_scratch *scratch = &p->scratch[nn_thread_index()];
+        const float *state = p->state + picture * p->values;
+        const float *pre = going_in(p, p->approximate, scratch, state);
+        find_values(p, scratch, state);
+        nn_plain_run_from(p->approximate, scratch, scores + picture * p->model->classes, p->at,
+                          pre);
+    }
+    return nn_plain_set_activation(p->approximate, p->at, NULL, 0);
+}
+
 void nn_passage_scores(float *scores, nn_passage *p)
 {
     NN_PARALLEL_FOR

@@ -56,6 +56,11 @@ fhola_status nn_passage_arrivals(nn_arrivals *arrivals, nn_passage *passage,
 fhola_status nn_passage_advance(nn_passage *passage, size_t i, const nn_activation *activation,
                                 double eps) FHOLA_WARN_UNUSED;
 
+/* Scores of all pictures if the next activation were this one (NULL: exact) and those behind it as
+ * they are; the passage stays where it is. */
+fhola_status nn_passage_try(float *scores, nn_passage *passage, const nn_activation *activation,
+                            double eps) FHOLA_WARN_UNUSED;
+
 /* Behind the last activation: classes scores of each picture, calibration pictures first. */
 void nn_passage_scores(float *scores, nn_passage *passage);
 

@@ -8,11 +8,9 @@
 #include "nn/base/document.h"
 #include "nn/base/file.h"
 #include "nn/base/json.h"
-#include "nn/base/parallel.h"
 #include "nn/graph/graph.h"
 #include "nn/nn.h"
 #include "nn/plain/gradient.h"
-#include "nn/plain/plain.h"
 #include "nn/plain/predict.h"
 #include "nn/planner/fit.h"
 
@@ -203,53 +201,39 @@ static fhola_status observe(nn_profile *profile, nn_plan *const plans[DEGREES],
 typedef struct trial {
     const nn_model *model;
     const nn_batch *batch;
-    size_t pictures, threads;
-    nn_scratch *scratch;
+    size_t pictures;
     float *exact_scores, *scores; /* pictures * classes */
 } trial;
 
-static void score_pictures(const trial *t, const nn_plain *plain, float *scores)
-{
-    NN_PARALLEL_FOR
-    for (size_t i = 0; i < t->pictures; i++) {
-        nn_scratch *scratch = &t->scratch[nn_thread_index()];
-        nn_plain_run(plain, scratch, scores + i * t->model->classes, NULL,
-                     nn_plain_load(plain, scratch, t->batch, i), NULL);
-    }
-}
-
-static fhola_status try_layer(nn_profile_layer *layer, const trial *t, nn_plain *plain, size_t i,
-                              nn_plan *const plans[DEGREES])
+static fhola_status try_layer(nn_profile_layer *layer, const trial *t, nn_passage *passage,
+                              size_t i, nn_plan *const plans[DEGREES])
 {
     for (size_t k = 0; k < DEGREES; k++) {
         fhola_status status =
-            nn_plain_set_activation(plain, i, &plans[k]->activations[i], plans[k]->eps);
+            nn_passage_try(t->scores, passage, &plans[k]->activations[i], plans[k]->eps);
         if (status != FHOLA_OK) return status;
-        score_pictures(t, plain, t->scores);
         layer->sensitivity[k] =
             nn_mean_change(t->scores, t->exact_scores, t->pictures * t->model->classes);
     }
-    return nn_plain_set_activation(plain, i, NULL, 0);
+    return nn_passage_advance(passage, i, NULL, 0);
 }
 
-static fhola_status measure_sensitivities(nn_profile *profile, trial *t,
+/* What each polynomial alone does to the scores. Pictures stand in front of its activation, so that
+ * what comes before is computed once. */
+static fhola_status measure_sensitivities(nn_profile *profile, const trial *t,
                                           nn_plan *const plans[DEGREES], nn_progress progress,
                                           void *user)
 {
-    nn_plain *plain;
-    fhola_status status = nn_plain_create(&plain, t->model, NULL);
+    nn_passage *passage;
+    fhola_status status =
+        nn_passage_create(&passage, t->model, t->batch, t->pictures, NULL, 0, false);
     if (status != FHOLA_OK) return status;
-    status = nn_scratch_create(&t->scratch, &t->threads, plain);
-    if (status != FHOLA_OK) {
-        nn_plain_free(plain);
-        return status;
-    }
-    score_pictures(t, plain, t->exact_scores);
+    status = nn_passage_try(t->exact_scores, passage, NULL, 0);
     for (size_t i = 0; i < profile->count && status == FHOLA_OK; i++) {
-        status = try_layer(&profile->layers[i], t, plain, i, plans);
+        status = try_layer(&profile->layers[i], t, passage, i, plans);
         if (progress) progress(user, "sensitivities", i + 1, profile->count);
     }
-    nn_plain_free(plain);
+    nn_passage_free(passage);
     return status;
 }
 
@@ -296,7 +280,6 @@ fhola_status nn_profile_make(nn_profile **profile, const nn_model *model,
     result->pictures = nn_batch_count(calibration);
     status = measure(result, plans, &t, options, progress, user);
     for (size_t k = 0; k < DEGREES; k++) nn_plan_free(plans[k]);
-    nn_scratch_free(t.scratch, t.threads);
     free(t.exact_scores);
     free(t.scores);
     if (status != FHOLA_OK) {
