@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Residual networks for CIFAR-size pictures: models, pictures, plans (one polynomial per activation
- * and channel), and the plaintext engine that says what the encrypted network must compute.
+/* Feed-forward networks: models, pictures, plans (one polynomial per activation and channel), the
+ * plaintext engine that says what the encrypted network must compute, and the encrypted network.
  *
  * Objects are created by a load or make function and released by the matching free function (which
  * accepts NULL). Const objects may be shared between threads. On error outputs are unchanged. */
@@ -138,9 +138,10 @@ typedef struct nn_model_options {
 } nn_model_options;
 
 typedef struct nn_model_info {
-    unsigned depth;     /* 6 b + 2 of a CIFAR ResNet of 16, 32 and 64 channels, else 0 */
     nn_shape input;     /* of the picture */
-    size_t activations; /* 6 b + 1 of a CIFAR ResNet */
+    size_t nodes;       /* the picture, the layers, the scores */
+    size_t activations; /* layers: each has one, linear ones too; 19 of ResNet-20 */
+    unsigned depth;     /* linear maps on the longest way from picture to scores: 20 of ResNet-20 */
     size_t classes;
     double mean[3], std[3];
     double test_accuracy; /* percent, as the file says; NaN if it does not */
@@ -150,9 +151,10 @@ typedef struct nn_model_info {
 /* Loads a CIFAR ResNet of depth 6 b + 2 from a safetensors file: conv1, bn1,
  * layer{1,2,3}.K.{conv1,bn1,conv2,bn2}, linear or fc; at the first block of stages 2 and 3 a
  * projection named down, downsample or shortcut (.0 convolution, .1 batch norm), or, without these
- * tensors, the zero-padded shortcut. A common beginning of all names ("module." and the like) is
- * accepted, and tensors of 16, 32 or 64-bit floating point. __metadata__ may give mean, std,
- * classes (JSON arrays), test_accuracy, activation (a name of ola_function_find) and
+ * tensors, the zero-padded shortcut. conv1 decides the channels of the first stage, usually 16;
+ * stages 2 and 3 have twice and four times as many. A common beginning of all names ("module." and
+ * the like) is accepted, and tensors of 16, 32 or 64-bit floating point. __metadata__ may give
+ * mean, std, classes (JSON arrays), test_accuracy, activation (a name of ola_function_find) and
  * batch_norm_epsilon (1e-5 if nobody says); `options` (may be NULL) comes first where both speak.
  * Classes without names are called "0", "1", ... FHOLA_IO: unreadable. FHOLA_FORMAT: not
  * safetensors, truncated; a tensor missing, unexpected, of another shape or with a value that is
@@ -383,9 +385,10 @@ typedef struct nn_plan_options {
     const struct ola_composite *sign;
     const nn_profile *profile; /* NULL: made when needed */
     double eps;                /* of the bootstrap's sine, [0, 1/4] */
-    /* half-width over the observed half range, activations inside of blocks; >= 1 */
+    /* half-width over the observed half range, of layers that are no sum and that one layer reads;
+     * >= 1 */
     double margin_inside;
-    double margin_output; /* the same for the first activation and for block outputs */
+    double margin_output; /* the same for all other layers */
     double floor;         /* smallest half-width over the layer's largest, [0, 1] */
     double guard;         /* mass of the uniform guard beside the histogram, > 0 */
     /* held-out |w| above which an interval is widened and the layer fitted again, (0, 1] */

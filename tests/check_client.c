@@ -12,13 +12,6 @@
 
 /* ---- what is released ---- */
 
-/* Structures hold no values. All are below 256 bytes, but for a plaintext's: a pointer for each
- * limb. */
-static int is_structure(size_t size)
-{
-    return size < 256 || (size >= sizeof(ckks_plaintext) && size < sizeof(ckks_plaintext) + 16);
-}
-
 /* While `watching`: big blocks that were released, and how many of them held something. */
 static int watching, released, dirty;
 
@@ -28,8 +21,9 @@ void __wrap_free(void *memory);
 void __wrap_free(void *memory)
 {
     size_t size = watching && memory ? malloc_usable_size(memory) : 0;
-    /* The last few bytes may never have been asked for. */
-    if (!is_structure(size)) {
+    /* Structures are below 256 bytes, or wiped too; the last few bytes may never have been asked
+     * for. */
+    if (size >= 256) {
         const unsigned char *byte = memory;
         int held = 0;
         for (size_t i = 0; i < size - 32; i++) held |= byte[i];

@@ -124,6 +124,7 @@ typedef struct weights {
     const char *leave_out, *misshape, *spoil, *further;
     float spoiled;
     size_t classes; /* 0: 3 */
+    size_t width;   /* channels of the first stage; 0: 16 */
 } weights;
 
 static inline void add_text(weights *w, const char *format, ...)
@@ -196,7 +197,7 @@ static inline void make_weights(weights *w, unsigned blocks, const char *shortcu
                                 const char *linear, const char *prefix, const char *metadata)
 {
     char conv[96], norm[96];
-    size_t classes = w->classes ? w->classes : 3;
+    size_t classes = w->classes ? w->classes : 3, width = w->width ? w->width : 16;
     add_text(w, "{");
     if (metadata) {
         add_text(w, "%s", metadata);
@@ -204,10 +205,10 @@ static inline void make_weights(weights *w, unsigned blocks, const char *shortcu
     }
     snprintf(conv, sizeof conv, "%sconv1", prefix);
     snprintf(norm, sizeof norm, "%sbn1", prefix);
-    add_conv(w, conv, norm, 3, 16, 3);
+    add_conv(w, conv, norm, 3, width, 3);
     for (unsigned stage = 1; stage <= 3; stage++) {
         for (unsigned k = 0; k < blocks; k++) {
-            size_t out = (size_t)8 << stage, in = stage > 1 && k == 0 ? out / 2 : out;
+            size_t out = width << (stage - 1), in = stage > 1 && k == 0 ? out / 2 : out;
             for (int which = 1; which <= 2; which++) {
                 snprintf(conv, sizeof conv, "%slayer%u.%u.conv%d", prefix, stage, k, which);
                 snprintf(norm, sizeof norm, "%slayer%u.%u.bn%d", prefix, stage, k, which);
@@ -220,9 +221,10 @@ static inline void make_weights(weights *w, unsigned blocks, const char *shortcu
         }
     }
     snprintf(conv, sizeof conv, "%s%s.weight", prefix, linear);
-    add_tensor(w, conv, classes, 64, 0, 0, -0.3, 0.3);
+    add_tensor(w, conv, classes, 4 * width, 0, 0, -0.3, 0.3);
     snprintf(conv, sizeof conv, "%s%s.bias", prefix, linear);
     add_tensor(w, conv, classes, 0, 0, 0, -0.3, 0.3);
+    w->leave_out = NULL; /* it may be one that was left out */
     if (w->further) add_tensor(w, w->further, 2, 2, 0, 0, -1, 1);
     add_text(w, "}");
 }

@@ -39,7 +39,7 @@ uint64_t nn_model_exact_hash(const nn_model *model)
     const ola_function *f = &model->function;
     uint64_t hash = model->hash;
     const unsigned char kind[8] = {(unsigned char)f->kind}; /* little-endian */
-    if (f->kind == OLA_RELU && (model->depth > 0 || !model->replaced)) return hash;
+    if (model->hash_has_functions ? !model->replaced : f->kind == OLA_RELU) return hash;
     hash = XXH3_64bits_withSeed(kind, sizeof kind, hash);
     if (ola_function_parameters(f) > 0) {
         const double parameters[2] = {f->a, f->b};

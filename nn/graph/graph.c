@@ -31,6 +31,19 @@ bool nn_graph_is_output(const nn_graph *graph, size_t i)
     return nn_graph_layer(graph, i)->edge_count > 1 || readers > 1;
 }
 
+unsigned nn_graph_depth(const nn_graph *graph)
+{
+    unsigned depth[NN_GRAPH_MAX_NODES] = {0}, result = 0;
+    for (size_t i = 1; i < graph->count; i++) {
+        for (size_t k = 0; k < graph->nodes[i].edge_count; k++) {
+            unsigned before = depth[graph->nodes[i].edges[k].node];
+            if (depth[i] < before + 1) depth[i] = before + 1;
+        }
+        result = depth[i];
+    }
+    return result;
+}
+
 void nn_graph_last_readers(const nn_graph *graph, size_t *last)
 {
     for (size_t i = 0; i < graph->count; i++) {

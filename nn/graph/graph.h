@@ -49,8 +49,7 @@ typedef struct nn_expression {
 /* Node 0 is the picture (no edges, identity). The last node gives the scores: shape K x 1 x 1, its
  * function identity; it has no bootstrap. The nodes between are the *layers*: layer i is node i +
  * 1, each with one activation (a polynomial of the plan; of a linear node, one that undoes the
- * sine) and one bootstrap. Nodes are in topological order and each is used. A ResNet has 6 b + 1
- * layers. */
+ * sine) and one bootstrap. Nodes are in topological order and each is used. */
 struct nn_graph {
     size_t count;
     nn_node *nodes;
@@ -63,6 +62,9 @@ struct nn_graph {
 size_t nn_graph_layers(const nn_graph *graph); /* count - 2 */
 const nn_node *nn_graph_layer(const nn_graph *graph, size_t i);
 const nn_node *nn_graph_scores(const nn_graph *graph); /* the last node */
+
+/* Linear maps on the longest way from the picture to the scores: 20 of ResNet-20. */
+unsigned nn_graph_depth(const nn_graph *graph);
 
 /* Whether layer i ends a sum, or several nodes read it: outputs of blocks, rather than what is
  * inside of them. */

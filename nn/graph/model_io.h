@@ -9,21 +9,9 @@
 #include "nn/graph/model.h"
 #include "nn/nn.h"
 
-#define NN_BATCH_NORM_EPS       1e-5
-#define NN_MAX_BLOCKS_PER_STAGE 50u /* depth 302 */
-
-/* Number of activations (layers of the graph), and of activation i: channels, and height of its
- * picture. */
+/* Number of activations (layers of the graph), and channels of activation i. */
 size_t nn_model_activations(const nn_model *model);
 unsigned nn_activation_channels(const nn_model *model, size_t i);
-unsigned nn_activation_size(const nn_model *model, size_t i);
-
-/* The convolution in front of activation i (the shortcut added to it for i = 2, 4, 6, ... is
- * apart). */
-const nn_conv *nn_activation_conv(const nn_model *model, size_t i);
-
-/* FHOLA_PARAM unless the model has blocks. */
-fhola_status nn_model_check_blocks(const nn_model *model) FHOLA_WARN_UNUSED;
 
 /* Which of a model's three means and deviations is a channel's: its own, or if there are more
  * channels than three, the first. */
@@ -32,8 +20,8 @@ static inline unsigned nn_normalised_by(unsigned channels, unsigned channel)
     return channels > 3 ? 0 : channel;
 }
 
-/* What binds a profile to the exact network: model->hash, changed by any activation function but
- * ReLU. */
+/* What binds a profile to the exact network: model->hash, changed by activation functions that it
+ * does not speak of. One of weights alone stands for ReLU. */
 uint64_t nn_model_exact_hash(const nn_model *model);
 
 /* An empty plan for the model: degrees 0, centres 0, half-widths 1. */

@@ -121,13 +121,17 @@ static void write_head(const report *r)
     add(r, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
            "name=\"viewport\" content=\"width=device-width, "
            "initial-scale=1\">\n");
-    char network[40] = "a network";
-    if (r->model->depth > 0) snprintf(network, sizeof network, "ResNet-%u", r->model->depth);
-    nn_text_format(r->out, "<title>Plan for %s</title>\n", network);
+    unsigned depth = nn_graph_depth(r->model->graph);
+    nn_shape input = r->model->graph->nodes[0].shape;
+    nn_text_format(r->out, "<title>Plan for a network of depth %u</title>\n", depth);
     add(r, style);
-    nn_text_format(r->out, "</head><body><main>\n<h1>Polynomials for %s</h1>\n", network);
-    nn_text_format(r->out, "<p>%zu activations, weights %016llx, %s, sine of the bootstrap: eps = ",
-                   r->plan->count, (unsigned long long)r->model->hash,
+    nn_text_format(r->out, "</head><body><main>\n<h1>Polynomials for a network of depth %u</h1>\n",
+                   depth);
+    nn_text_format(r->out,
+                   "<p>Input %u x %u x %u, %zu activations, %u classes, weights %016llx, %s, sine "
+                   "of the bootstrap: eps = ",
+                   input.channels, input.height, input.width, r->plan->count, r->model->classes,
+                   (unsigned long long)r->model->hash,
                    r->options->per_layer ? "one polynomial per layer"
                                          : "one polynomial per channel");
     nn_html_number(r->out, r->plan->eps, 4);
