@@ -52,9 +52,9 @@ grep -q 'foreign.safetensors: the metadata has no "mean" and none was given: add
 "$fhola" inspect x.client > out
 grep -q 'plane, car, bird, cat, deer, dog, frog, horse, ship, lorry$' out || fail "names of the client: $(cat out)"
 "$fhola" inspect ./complete.safetensors --json > out
-grep -q '"test_accuracy": 12.5, "has_mean_std": true' out || fail "metadata: $(cat out)"
+grep -q '"test_accuracy": 12.5, "activations": 19, "has_mean_std": true' out || fail "metadata: $(cat out)"
 "$fhola" inspect ./foreign.safetensors --json > out
-grep -q '"test_accuracy": null, "has_mean_std": false' out || fail "no metadata: $(cat out)"
+grep -q '"test_accuracy": null, "activations": 19, "has_mean_std": false' out || fail "no metadata: $(cat out)"
 echo 'export.py without PyTorch: passed'
 
 # ---- PyTorch's own
@@ -109,5 +109,5 @@ END
 "$python" "$top_srcdir/nn/models/train.py" . 8 1 first.safetensors > out
 grep -q '^epoch 1 of 1: loss [0-9.]*, test [0-9.]* %, [0-9]* s$' out || fail "train.py: $(cat out)"
 "$fhola" inspect ./first.safetensors --json > out
-grep -q '"layers": 8, "class_count": 10, "test_accuracy": [0-9.]*, "has_mean_std": true' out || fail "what train.py wrote: $(cat out)"
+grep -q '"longest_path": 8, "class_count": 10, "test_accuracy": [0-9.]*, "activations": 7, "has_mean_std": true' out || fail "what train.py wrote: $(cat out)"
 echo 'train.py: passed'

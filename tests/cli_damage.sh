@@ -348,6 +348,42 @@ END
 shows --json small.profile << 'END'
 {"file": "small.profile", "kind": "a profile", "weights": "ID", "eps": N, "activations": N, "pictures": N, "least": [N, N, N, N, N, N, N], "most": [N, N, N, N, N, N, N], "deviation": [N, N, N, N, N, N, N]}
 END
+shows small.fhola << 'END'
+file          small.fhola
+  kind          a compiled network
+  version       N
+  offset        N
+  bytes         N
+  chunks        N
+  params        ID
+  logN n        N
+  logN qp       N
+  logN qp cap   N
+  network       ID
+  weights       ID
+  input         N x N x N
+  nodes         N
+  layers        N
+  longest path  N
+  class count   N
+  test accuracy N
+  activations   N
+  depth         N
+  degrees       N N N N N N N
+END
+"$fhola" inspect --json small.fhola | grep -q '"input": \[3, 32, 32\], "nodes": 9, "layers": 8, "longest_path": 8, "class_count": 10' ||
+    wrong "inspect small.fhola: $("$fhola" inspect --json small.fhola)"
+"$fhola" inspect small.client | grep -q '^  input         3 x 32 x 32$' || wrong 'inspect small.client: another input'
+# an ONNX network of one activation, ReLU of four values, which are taken as a picture of 2 x 2
+printf '\010\010\072\050\012\014\012\001x\022\001y\042\004Relu\132\023\012\001x\022\016\012\014\010\001\022\010\012\002\010\001\012\002\010\004' > relu.onnx
+printf '\142\003\012\001y\102\002\020\015' >> relu.onnx
+code=0
+"$fhola" inspect --json relu.onnx > ../shown 2>&1 || code=$?
+case $(cat ../shown) in
+*'built without protobuf-c'*) [ $code -eq 7 ] || wrong "inspect relu.onnx: exit code $code" ;;
+'{"file": "relu.onnx", "kind": "an ONNX network", "weights": "'*'", "input": [1, 2, 2], "nodes": 3, "layers": 2, "longest_path": 2, "class_count": 4, "test_accuracy": null, "activations": 1, "has_mean_std": false}') ;;
+*) wrong "inspect relu.onnx: $(cat ../shown)" ;;
+esac
 "$fhola" inspect small.plan | grep -q '^  degrees       3 3 3 3 3 3 3$' || wrong 'inspect small.plan: other degrees'
 "$fhola" inspect small.profile | grep -q '^  pictures      10$' || wrong 'inspect small.profile: another number of pictures'
 "$fhola" inspect cost.json | grep -q '^  sets          R15 R16$' || wrong 'inspect cost.json: other sets'

@@ -181,6 +181,9 @@ typedef struct nn_cmd_metadata {
         NN_CMD_TEXT("input", 0, "CxHxW", type, field.input,                                        \
                     "the picture an ONNX network takes, where its file has values in a row")
 
+/* An ONNX network, by its name or its first field, where weights have the length of a header. */
+bool nn_cmd_is_onnx(const unsigned char *bytes, size_t length, const char *name);
+
 /* nn_model_decode with metadata (NULL: none). FHOLA_PARAM or FHOLA_IO: they are malformed. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_decode_weights(nn_model **model, const unsigned char *bytes,
                                                      size_t length, const char *name,

@@ -73,6 +73,12 @@ static void id_member(report *r, const char *name, uint64_t id)
     text_member(r, name, text);
 }
 
+static void shape_member(report *r, const char *name, nn_shape shape)
+{
+    name_member(r, name);
+    printf(r->json ? "[%u, %u, %u]" : "%u x %u x %u\n", shape.channels, shape.height, shape.width);
+}
+
 /* ---- parts of reports ---- */
 
 static void report_params(report *r, const ckks_params *p)
@@ -96,6 +102,7 @@ static void report_client(report *r, const nn_client *c)
             nn_cmd_show(stdout, nn_client_class(c, i));
     }
     printf(r->json ? "]" : "\n");
+    shape_member(r, "input", nn_client_shape(c));
     number_member(r, "values", (double)nn_client_input_values(c));
     number_member(r, "keys_needed", (double)nn_client_keys(c)->count);
 }
@@ -119,12 +126,16 @@ static void list_member(report *r, const char *name, const double *values, size_
     printf(r->json ? "]" : "\n");
 }
 
+/* Layers are counted as they are while one waits for them: with the one of the scores. */
 static void report_model(report *r, const nn_model *model)
 {
     nn_model_info info;
     nn_model_describe(model, &info);
     id_member(r, "weights", info.hash);
-    number_member(r, "layers", info.depth);
+    shape_member(r, "input", info.input);
+    number_member(r, "nodes", (double)info.nodes);
+    number_member(r, "layers", (double)info.nodes - 1);
+    number_member(r, "longest_path", info.depth);
     number_member(r, "class_count", (double)info.classes);
     number_member(r, "test_accuracy", info.test_accuracy);
 }
@@ -369,6 +380,20 @@ static fhola_status inspect_document(report *r, const nn_cmd_source *source)
     return FHOLA_OK;
 }
 
+static void report_weights(report *r, const nn_cmd_source *source, const char *kind,
+                           const nn_model *model, bool normalised)
+{
+    nn_model_info info;
+    nn_model_describe(model, &info);
+    begin(r);
+    text_member(r, "file", source->name);
+    text_member(r, "kind", kind);
+    report_model(r, model);
+    number_member(r, "activations", (double)info.activations);
+    bool_member(r, "has_mean_std", normalised);
+    finish(r);
+}
+
 static fhola_status inspect_model(report *r, const nn_cmd_source *source)
 {
     static const double zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
@@ -383,12 +408,18 @@ static fhola_status inspect_model(report *r, const nn_cmd_source *source)
     if (status != FHOLA_OK)
         return fhola_fail(status, "%s: neither a file of fhola nor weights: %s", source->name,
                           fhola_detail());
-    begin(r);
-    text_member(r, "file", source->name);
-    text_member(r, "kind", "weights");
-    report_model(r, model);
-    bool_member(r, "has_mean_std", normalised);
-    finish(r);
+    report_weights(r, source, "weights", model, normalised);
+    nn_model_free(model);
+    return FHOLA_OK;
+}
+
+static fhola_status inspect_onnx(report *r, const nn_cmd_source *source)
+{
+    nn_model *model = NULL;
+    fhola_status status =
+        nn_cmd_decode_weights(&model, source->bytes, source->length, source->name, NULL);
+    if (status != FHOLA_OK) return status;
+    report_weights(r, source, "an ONNX network", model, false);
     nn_model_free(model);
     return FHOLA_OK;
 }
@@ -400,6 +431,7 @@ static fhola_status inspect_source(report *r, const nn_cmd_source *source)
     if (!source->length) return fhola_fail(FHOLA_FORMAT, "%s: empty", source->name);
     if (source->length > 8 && source->bytes[8] == '{') return inspect_model(r, source);
     if (source->bytes[0] == '{') return inspect_document(r, source);
+    if (nn_cmd_is_onnx(source->bytes, source->length, source->name)) return inspect_onnx(r, source);
     return fhola_fail(FHOLA_FORMAT, "%s: byte 0: not a fhola file", source->name);
 }
 

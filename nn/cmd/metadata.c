@@ -105,12 +105,11 @@ static fhola_status parse_classes(class_names *names, const char *text)
 
 /* ---- formats of models ---- */
 
-/* By name, or by its first field; there weights have the length of a header. */
-static bool is_onnx(const unsigned char *bytes, size_t length, const char *name)
+bool nn_cmd_is_onnx(const unsigned char *bytes, size_t length, const char *name)
 {
     const char *dot = strrchr(name, '.');
     if (dot && strcmp(dot, ".onnx") == 0) return true;
-    return length > 8 && bytes[0] == 0x08 && bytes[1] < 0x80 && bytes[8] != '{';
+    return length > 8 && nn_onnx_begins(bytes, length) && bytes[8] != '{';
 }
 
 static fhola_status decode_onnx(nn_model **model, const unsigned char *bytes, size_t length,
@@ -159,7 +158,7 @@ fhola_status nn_cmd_decode_weights(nn_model **model, const unsigned char *bytes,
     class_names names = {NULL, NULL, 0};
     nn_model_options options = {
         .mean = m->mean ? mean : NULL, .std = m->std ? std : NULL, .batch_norm_eps = m->bn_eps};
-    bool onnx = is_onnx(bytes, length, name);
+    bool onnx = nn_cmd_is_onnx(bytes, length, name);
     fhola_status status = parse_shape(&input, m->input);
     if (status == FHOLA_OK && m->input && !onnx)
         status = fhola_fail(FHOLA_PARAM, "%s: --input is for ONNX networks", name);

@@ -66,11 +66,12 @@ static const nn_cmd_option options[] = {
                 "not fitted to)"),
     NN_CMD_WHOLE("count", 0, "N", plan_options, count, 1, 1e9,
                  "use the first N records of CALIBRATION"),
-    NN_CMD_NUMBER(
-        "margin-inside", 0, "X", plan_options, margin_inside, 1, 100,
-        "half-width of intervals over the observed half range, inside of blocks\n(default 1.3)"),
+    NN_CMD_NUMBER("margin-inside", 0, "X", plan_options, margin_inside, 1, 100,
+                  "half-width of intervals over the observed half range, of layers that are\nno "
+                  "sum and that one "
+                  "layer reads (default 1.3)"),
     NN_CMD_NUMBER("margin-output", 0, "X", plan_options, margin_output, 1, 100,
-                  "the same for block outputs (default 1.3)"),
+                  "the same for all other layers (default 1.3)"),
     NN_CMD_WHOLE("refine", 0, "N", plan_options, refine, 0, 1e9,
                  "improve the degrees by exchanges that are fitted and measured on\nN pictures "
                  "(default 0: as the sensitivities say)"),

@@ -269,11 +269,6 @@ static fhola_status finish(onnx_import *import)
 
 /* ---- the file ---- */
 
-bool nn_onnx_begins(const unsigned char *bytes, size_t length)
-{
-    return length >= 2 && bytes[0] == 0x08 && bytes[1] > 0 && bytes[1] < 128;
-}
-
 static fhola_status check_opset(onnx_import *import)
 {
     const Onnx__Model *model = import->model;

@@ -10,7 +10,10 @@
 #include "status.h"
 
 /* By its first bytes: the IR version, a number below 256. */
-bool nn_onnx_begins(const unsigned char *bytes, size_t length);
+static inline bool nn_onnx_begins(const unsigned char *bytes, size_t length)
+{
+    return length >= 2 && bytes[0] == 0x08 && bytes[1] > 0 && bytes[1] < 128;
+}
 
 /* From the bytes of a file, a network with weights, operator sets 7 to 20, one input, one output.
  * `input` (all zero: what the file says) is the picture it takes where the file has K values in a
