@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "ckks/ckks.h"
+#include "nn/cmd/threads.h"
 #include "nn/nn.h"
 #include "status.h"
 
@@ -254,14 +255,6 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_load_batch(nn_batch **batch, const char *p
  * batch. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record);
 
-/* More would be of no use, and beyond what a system lets a process have OpenMP ends the program. */
-#define NN_CMD_MAX_THREADS 256
-
-/* Sets the number of threads of OpenMP; 0 leaves it as it is. */
-void nn_cmd_set_threads(double threads);
-/* No more than NN_CMD_MAX_THREADS, whatever the environment says. */
-void nn_cmd_bound_threads(void);
-unsigned nn_cmd_threads(void); /* that a parallel region has from now on */
 /* this process's largest size so far, in MiB; NaN if nobody tells */
 double nn_cmd_peak_mib(void);
 

@@ -93,9 +93,10 @@ static bool fill_descriptors(void)
 
 int main(int argc, char **argv)
 {
+    nn_cmd_wait_politely(argv);
     if (!fill_descriptors()) return 1 + (int)FHOLA_IO;
     (void)signal(SIGXFSZ, SIG_IGN); /* too large a file is an error of the write */
-    nn_cmd_bound_threads();
+    nn_cmd_settle_threads();
     if (argc < 2) {
         fprintf(stderr, "usage: fhola COMMAND ...\nTry 'fhola help'.\n");
         return NN_CMD_WRONG_USE;

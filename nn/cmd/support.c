@@ -12,10 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "nn/cmd/cmd.h"
 
 /* ---- messages ---- */
@@ -140,36 +136,6 @@ void nn_cmd_report_file(const char *path, const char *what)
         printf("  %.0f KB  %s\n", bytes / 1e3, what);
     else
         printf("  %.1f MB  %s\n", bytes / 1e6, what);
-}
-
-/* ---- threads ---- */
-
-void nn_cmd_set_threads(double threads)
-{
-#ifdef _OPENMP
-    if (threads >= 1) omp_set_num_threads((int)threads);
-#else
-    (void)threads;
-#endif
-}
-
-void nn_cmd_bound_threads(void)
-{
-#ifdef _OPENMP
-    if (omp_get_max_threads() <= NN_CMD_MAX_THREADS) return;
-    fprintf(stderr, "fhola: OMP_NUM_THREADS asks for %d threads, there will be %d\n",
-            omp_get_max_threads(), NN_CMD_MAX_THREADS);
-    omp_set_num_threads(NN_CMD_MAX_THREADS);
-#endif
-}
-
-unsigned nn_cmd_threads(void)
-{
-#ifdef _OPENMP
-    return (unsigned)omp_get_max_threads();
-#else
-    return 1;
-#endif
 }
 
 double nn_cmd_peak_mib(void)

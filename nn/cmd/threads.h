@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How many threads there are, and how they wait for each other. */
+#ifndef NN_CMD_THREADS_H
+#define NN_CMD_THREADS_H
+
+/* More would be of no use, and beyond what a system lets a process have OpenMP ends the program. */
+#define NN_CMD_MAX_THREADS 256
+
+/* Makes idle threads sleep soon, unless the environment says how they wait. May start the program
+ * again, as it was: to be called before anything is read or written. */
+void nn_cmd_wait_politely(char **argv);
+
+/* Sets the number of threads of OpenMP; 0 leaves it as it is. */
+void nn_cmd_set_threads(double threads);
+/* Without OMP_NUM_THREADS no more than control groups give time to; never more than
+ * NN_CMD_MAX_THREADS. */
+void nn_cmd_settle_threads(void);
+unsigned nn_cmd_threads(void); /* that a parallel region has from now on */
+
+/* Processors whose time the control groups of a process allow it, infinite without a limit.
+ * `groups`: its list ("/proc/self/cgroup"), `mount`: where they are mounted. */
+double nn_cmd_cpu_limit(const char *groups, const char *mount);
+
+#endif
