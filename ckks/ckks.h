@@ -305,6 +305,9 @@ size_t ckks_eval_keys_bytes(const ckks_eval_keys *keys); /* in memory */
 
 /* ---- plaintexts and ciphertexts ---- */
 
+/* A scale is a positive normal number, at most N/2 times the product of the primes it is used with:
+ * beyond, no slot can hold 1. Every function that takes a scale, or makes one out of others, fails
+ * with SCALE if it is not. */
 typedef struct ckks_plaintext ckks_plaintext;
 typedef struct ckks_ciphertext ckks_ciphertext;
 
@@ -325,8 +328,9 @@ fhola_status ckks_ciphertext_copy(ckks_ciphertext *out,
                                   const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 ckks_basis ckks_ciphertext_basis(const ckks_ciphertext *ciphertext); /* 0 = empty */
 double ckks_ciphertext_scale(const ckks_ciphertext *ciphertext);
-/* Declares another scale: multiplies the values by old/new without touching the ciphertext. */
-void ckks_ciphertext_set_scale(ckks_ciphertext *ciphertext, double scale);
+/* Declares another scale: multiplies the values by old/new without touching the ciphertext. LEVEL:
+ * it is empty. */
+fhola_status ckks_ciphertext_set_scale(ckks_ciphertext *ciphertext, double scale) FHOLA_WARN_UNUSED;
 
 fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace,
                           ckks_ciphertext *out, const ckks_plaintext *plain,
@@ -370,12 +374,15 @@ fhola_status ckks_sub(const ckks_context *context, ckks_ciphertext *out, const c
                       const ckks_ciphertext *b) FHOLA_WARN_UNUSED;
 fhola_status ckks_add_plain(const ckks_context *context, ckks_ciphertext *out,
                             const ckks_ciphertext *a, const ckks_plaintext *b) FHOLA_WARN_UNUSED;
+/* The same number to every value. RANGE unless it is less than half the product of the primes, at
+ * the scale of `a`. */
 fhola_status ckks_add_scalar(const ckks_context *context, ckks_ciphertext *out,
                              const ckks_ciphertext *a, double c) FHOLA_WARN_UNUSED;
 /* Scale becomes the product of the scales; the plaintext's basis contains the ciphertext's. */
 fhola_status ckks_mul_plain(const ckks_context *context, ckks_ciphertext *out,
                             const ckks_ciphertext *a, const ckks_plaintext *b) FHOLA_WARN_UNUSED;
-/* Multiplies by a small integer, exactly. */
+/* Multiplies by a small integer, exactly. RANGE unless it is less than half the product of the
+ * primes. */
 fhola_status ckks_mul_integer(const ckks_context *context, ckks_ciphertext *out,
                               const ckks_ciphertext *a, int64_t c) FHOLA_WARN_UNUSED;
 /* Product, relinearised; with `rescale` also divided by the top prime of the common basis in the
@@ -418,8 +425,10 @@ typedef struct ckks_lintrans_spec {
      * structure and keys only (apply refuses). */
     int (*diagonal)(void *arg, int32_t offset, ckks_complex *values);
     void *arg;
-    size_t period;      /* of the diagonals, a power of two dividing the slots */
-    double plain_scale; /* scale of the encoded diagonals */
+    size_t period; /* of the diagonals, a power of two dividing the slots */
+    /* scale of the encoded diagonals. RANGE when a coefficient of one would reach 2^62, or half the
+     * product of the primes of `basis` */
+    double plain_scale;
     /* 0: chosen by cost; else d = giant + baby, giant a multiple of baby_step, 0 <= baby <
      * baby_step */
     uint32_t baby_step;
@@ -449,7 +458,12 @@ fhola_status ckks_lintrans_apply(const ckks_context *context, ckks_workspace *wo
 /* p(x) = sum_k coeff[k] T_k(x) in the Chebyshev basis, slot-wise, on a ciphertext with values in
  * [-1, 1]. With period > 1 every coefficient is a vector, repeated to fill the slots (one
  * polynomial per slot class); with period 1 it is one number. Uses ckks_polynomial_depth(degree)
- * levels: the top primes of `basis_in` down to `basis_out`. */
+ * levels: the top primes of `basis_in` down to `basis_out`.
+ *
+ * RANGE: a coefficient above 2^40; one that is not below half the product of the primes it is
+ * multiplied at (the scale of its sum times the prime the sum is then divided by, on that prime and
+ * those below); with period > 1, one too large to encode (ckks_encode). SCALE: a T_k would stand at
+ * a scale below 1, or above its primes. */
 typedef struct ckks_polynomial_spec {
     unsigned degree; /* 1..63 */
     size_t period;
@@ -470,7 +484,7 @@ size_t ckks_polynomial_bytes(const ckks_polynomial *polynomial);
 fhola_status ckks_polynomial_keys(const ckks_polynomial *polynomial, const ckks_context *context,
                                   ckks_key_list *list) FHOLA_WARN_UNUSED;
 /* The input's scale is that of the specification; its basis is too, or (period 1) one that lacks
- * some of the lower primes. */
+ * some of the lower primes. RANGE: a coefficient does not fit without them. */
 fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *workspace,
                                    const ckks_eval_keys *keys, const ckks_polynomial *polynomial,
                                    ckks_ciphertext *out,

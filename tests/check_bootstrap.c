@@ -508,7 +508,15 @@ START_TEST(errors)
     ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 5, 0x1p28, 1), FHOLA_PARAM);
     ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 0, 0x1p28, 1), FHOLA_PARAM);
     ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 9, 0, 1), FHOLA_SCALE);
-    ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 9, (double)NAN, 1), FHOLA_SCALE);
+    const double scales[] = {(double)NAN, (double)INFINITY, -1, 0x1p-1050, 0x1p80};
+    for (size_t k = 0; k < 5; k++)
+        for (int encode = 0; encode < 2; encode++) {
+            ck_assert_fails(ckks_bootstrap_create(&bs, r.context, r.ws, 9, scales[k], encode),
+                            FHOLA_SCALE);
+            ck_assert_fails(
+                ckks_bootstrap_create_complex(&bs, r.context, r.ws, 9, scales[k], encode),
+                FHOLA_SCALE);
+        }
     ck_assert_ptr_null(bs);
     bs = create(&r, 9);
     ring_keys(&r);

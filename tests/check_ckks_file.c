@@ -638,6 +638,9 @@ START_TEST(bad_ciphertexts)
         fix_chunk(b, 1);
         refused(&r, CIPHERTEXT, b, FHOLA_FORMAT, "is no positive number");
     }
+    ckks_put_double(content + 8, 0.501 * (double)r.n * basis_product(&r, 7));
+    fix_chunk(b, 1);
+    refused(&r, CIPHERTEXT, b, FHOLA_FORMAT, "nothing fits the modulus");
     memcpy(b.data, good.data, b.length);
     ckks_put64(content + 16, 2);
     fix_chunk(b, 1);

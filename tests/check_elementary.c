@@ -9,6 +9,12 @@
 START_TEST(power)
 {
     for (int k = -1000; k <= 1000; k++) ck_assert_double_eq(ckks_exp2(k), ldexp(1, k));
+    static const double beyond[] = {1024, 4096, 1e300, (double)INFINITY};
+    for (int k = 0; k < 4; k++) {
+        ck_assert_double_eq(ckks_exp2(beyond[k]), (double)INFINITY);
+        ck_assert_double_eq(ckks_exp2(-2 * beyond[k]), 0);
+    }
+    ck_assert(isnan(ckks_exp2((double)NAN)));
     double worst = 0;
     for (int i = 0; i < 200000; i++) {
         double x = random_unit() * (i % 2 ? 64 : 1), y = ckks_exp2(x);

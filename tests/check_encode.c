@@ -130,7 +130,8 @@ START_TEST(round_trip)
             if (pattern == 3)
                 for (size_t i = 0; i < r.slots; i++) z[i].re = i % 2 ? 1 : -1;
             double scale = 0x1p45;
-            ck_assert_ok(ckks_encode_coefficients(r.context, c, scratch, z, r.slots, scale));
+            ck_assert_ok(ckks_encode_coefficients(r.context, c, scratch, z, r.slots, scale,
+                                                  (double)INFINITY));
             for (size_t i = 0; i < r.n; i++) wide[i] = (double)c[i];
             ckks_decode_coefficients(r.context, back, r.slots, scratch, wide, scale);
             /* rounding to integers, and doubles of 53 bits through 2 log2(N) butterflies */
@@ -171,8 +172,8 @@ START_TEST(packed_limbs)
         ckks_plaintext *plain = encode(&r, z, period, 0x1p20, 7);
         unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, 7, index);
         ck_assert_uint_eq(limbs, _i ? 2 : 3);
-        ck_assert_int_eq(ckks_encode_coefficients(c, coefficient, scratch, z, period, 0x1p20),
-                         FHOLA_OK);
+        ck_assert_ok(ckks_encode_coefficients(c, coefficient, scratch, z, period, 0x1p20,
+                                              ckks_half_modulus(c, 7)));
         for (unsigned k = 0; k < limbs; k++) {
             unsigned t = index[k];
             const uint64_t *limb = plain->poly.limb[k];
@@ -200,6 +201,7 @@ END_TEST
 START_TEST(errors)
 {
     ring r = toy_ring(5, 0), other = toy_ring(5, 0);
+    int64_t a[32], b[32];
     ckks_complex z[16], bad[16];
     random_complex(z, 16, 1);
     ckks_plaintext *plain = encode(&r, z, 16, 0x1p30, r.chain);
@@ -219,6 +221,9 @@ START_TEST(errors)
     REFUSED(r.context, r.ws, z, 16, 0, r.chain, FHOLA_SCALE);
     REFUSED(r.context, r.ws, z, 16, -1, r.chain, FHOLA_SCALE);
     REFUSED(r.context, r.ws, z, 16, (double)NAN, r.chain, FHOLA_SCALE);
+    REFUSED(r.context, r.ws, z, 16, (double)INFINITY, r.chain, FHOLA_SCALE);
+    REFUSED(r.context, r.ws, z, 16, 0x1p-1050, r.chain, FHOLA_SCALE);
+    REFUSED(r.context, r.ws, z, 16, 0.501 * (double)r.n * basis_product(&r, 3), 3, FHOLA_SCALE);
     REFUSED(other.context, r.ws, z, 16, 0x1p30, r.chain, FHOLA_PARAM);
     REFUSED(r.context, other.ws, z, 16, 0x1p30, r.chain, FHOLA_PARAM);
     const double wrong[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, 0x1p40, 1e308};
@@ -230,10 +235,15 @@ START_TEST(errors)
     /* exactly the limit: the constant 1 has one coefficient, the scale */
     ckks_complex one = {1, 0};
     REFUSED(r.context, r.ws, &one, 1, 0x1p62, r.chain, FHOLA_RANGE);
+    /* and half the modulus */
+    double half = basis_product(&r, 1) / 2;
+    REFUSED(r.context, r.ws, &one, 1, half * (1 + 0x1p-20), 1, FHOLA_RANGE);
+    ck_assert_ok(ckks_encode(r.context, r.ws, plain, &one, 1, half * (1 - 0x1p-20), 1));
+    centred_limb(&r, a, plain->poly.limb[0], 0);
+    ck_assert_double_eq((double)a[0], rint(half * (1 - 0x1p-20)));
     ck_assert_ok(ckks_encode(r.context, r.ws, plain, &one, 1, nextafter(0x1p62, 0), r.chain));
     /* over special primes it is the same polynomial */
     ck_assert_ok(ckks_encode(r.context, r.ws, plain, z, 16, 0x1p30, r.chain | r.special));
-    int64_t a[32], b[32];
     centred_limb(&r, a, plain->poly.limb[0], 0);
     centred_limb(&r, b, ckks_poly_limb(&plain->poly, 7), 7);
     for (int k = 0; k < 32; k++) ck_assert_int_eq(a[k], b[k]);

@@ -416,6 +416,9 @@ START_TEST(errors)
     REFUSED(FHOLA_PARAM, spec.period = 256);
     REFUSED(FHOLA_SCALE, spec.plain_scale = 0);
     REFUSED(FHOLA_SCALE, spec.plain_scale = (double)NAN);
+    REFUSED(FHOLA_SCALE, spec.plain_scale = (double)INFINITY);
+    REFUSED(FHOLA_SCALE, spec.plain_scale = 0x1p-1050);
+    REFUSED(FHOLA_SCALE, spec.plain_scale = 0.501 * (double)r.n * basis_product(&r, r.chain));
     REFUSED(FHOLA_RANGE, spec.plain_scale = 0x1p70);
     REFUSED(FHOLA_PARAM, spec.offset = outside; spec.count = 2);
     REFUSED(FHOLA_PARAM, spec.offset = below; spec.count = 1);
@@ -423,6 +426,50 @@ START_TEST(errors)
     REFUSED(FHOLA_PARAM, spec.baby_step = UINT32_MAX);
     m.missing = m.offset[7];
     REFUSED(FHOLA_PARAM, (void)spec);
+    ring_close(&r);
+}
+END_TEST
+
+/* Coefficients of diagonals at the edge: those just below 2^62 give the right values, those above
+ * it, or above half the product of the primes, are refused by the name of their diagonal. */
+START_TEST(range)
+{
+    ring r = toy_ring(28);
+    matrix m = {.period = 1, .count = 2, .offset = {0, 3}, .missing = INT32_MIN};
+    const double scale = 0x1p40, most = 0x1p62 / scale;
+    ckks_basis basis = 7, out_basis = 3, small = 6;
+    m.value[0][0] = (ckks_complex){1, 0};
+    m.value[1][0] = (ckks_complex){most * (1 - 0x1p-20), 0};
+    ckks_lintrans_spec spec = spec_of(&r, &m, basis, scale, 0, _i);
+    ckks_lintrans *lt = create(&r, &spec), *none = NULL;
+    ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+    ring_keys(&r);
+    ckks_complex x[SLOTS], want[SLOTS], got[SLOTS];
+    random_complex(x, SLOTS, 1);
+    apply_plain(want, &m, x);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, basis), *out = new_ciphertext(&r);
+    const ckks_lintrans *one = lt;
+    ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, out_basis));
+    decrypt(&r, got, out);
+    ck_assert_double_le(worst_difference(got, want, SLOTS), most * 0x1p-18);
+    /* x at a scale that leaves no room for the diagonals' */
+    in->scale = 0x1p70;
+    ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, out_basis),
+                    FHOLA_SCALE);
+    m.value[1][0].re = most * (1 + 0x1p-20);
+    ck_assert_fails(ckks_lintrans_create(&none, r.context, r.ws, &spec), FHOLA_RANGE);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "diagonal 3 of a transform"));
+    double half = basis_product(&r, small) / 2;
+    spec = spec_of(&r, &m, small, 0x1p28, 0, _i);
+    m.value[1][0].re = half * 0x1p-28 * (1 + 0x1p-20);
+    ck_assert_fails(ckks_lintrans_create(&none, r.context, r.ws, &spec), FHOLA_RANGE);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "diagonal 3 of a transform"));
+    ck_assert_ptr_null(none);
+    m.value[1][0].re = half * 0x1p-28 * (1 - 0x1p-20);
+    ckks_lintrans_destroy(create(&r, &spec));
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ckks_lintrans_destroy(lt);
     ring_close(&r);
 }
 END_TEST
@@ -437,6 +484,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, counted_keys);
     tcase_add_test(tcase, structure_only);
     tcase_add_loop_test(tcase, mixed_keys, 0, 2);
+    tcase_add_loop_test(tcase, range, 0, 2);
     tcase_add_test(tcase, errors);
 }
 

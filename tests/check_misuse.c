@@ -159,13 +159,86 @@ START_TEST(linear)
     REFUSED(ckks_add_plain(c, w.out, w.x, fine), FHOLA_SCALE);
     ckks_plaintext_destroy(fine);
     REFUSED(ckks_add_scalar(c, w.out, w.x, (double)NAN), FHOLA_RANGE);
-    REFUSED(ckks_add_scalar(c, w.out, w.x, 1e30), FHOLA_RANGE);
+    REFUSED(ckks_add_scalar(c, w.out, w.x, 1e40), FHOLA_RANGE);
     REFUSED(ckks_add_scalar(c, w.out, w.empty, 1), FHOLA_LEVEL);
     REFUSED(ckks_mul_plain(c, w.out, w.x, w.plain), FHOLA_LEVEL);
     REFUSED(ckks_mul_plain(c, w.out, w.x, w.foreign_plain), FHOLA_PARAM);
     REFUSED(ckks_mul_integer(c, w.out, w.empty, 2), FHOLA_LEVEL);
     REFUSED(ckks_mul_integer(c, w.foreign, w.x, 2), FHOLA_PARAM);
     REFUSED(ckks_ciphertext_copy(w.foreign, w.x), FHOLA_PARAM);
+    destroy(&w);
+}
+END_TEST
+
+/* Constants at the edge of half the modulus: those just below give the right values. */
+START_TEST(constants)
+{
+    world w = create();
+    const ckks_context *c = w.r.context;
+    ckks_ciphertext *low = new_ciphertext(&w.r), *lowest = new_ciphertext(&w.r);
+    ck_assert_ok(ckks_drop(c, low, w.x, 3));
+    ck_assert_ok(ckks_drop(c, lowest, w.x, 1));
+    double most = basis_product(&w.r, 3) / 2 / 0x1p36, one = basis_product(&w.r, 1) / 2;
+    ckks_complex x[128], y[128];
+    decrypt(&w.r, x, low);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        double value = sign * most * (1 - 0x1p-30);
+        REFUSED(ckks_add_scalar(c, w.out, low, sign * most * (1 + 0x1p-30)), FHOLA_RANGE);
+        ckks_ciphertext *sum = new_ciphertext(&w.r);
+        ck_assert_ok(ckks_add_scalar(c, sum, low, value));
+        decrypt(&w.r, y, sum);
+        for (int i = 0; i < 128; i++) ck_assert_double_eq_tol(y[i].re, value + x[i].re, 0x1p-6);
+        ckks_ciphertext_destroy(sum);
+        int64_t factor = (int64_t)(one * (1 + 0x1p-30));
+        REFUSED(ckks_mul_integer(c, w.out, lowest, sign * factor), FHOLA_RANGE);
+    }
+    REFUSED(ckks_mul_integer(c, w.out, lowest, INT64_MIN), FHOLA_RANGE);
+    ckks_ciphertext_destroy(low);
+    ckks_ciphertext_destroy(lowest);
+    destroy(&w);
+}
+END_TEST
+
+/* Scales that are no positive normal numbers, or exceed the modulus, whether given or made. */
+START_TEST(scales)
+{
+    world w = create();
+    ring *r = &w.r;
+    const ckks_context *c = r->context;
+    ckks_complex z[128];
+    const double bad[] = {0,           -1,
+                          (double)NAN, (double)INFINITY,
+                          0x1p-1050,   0.501 * (double)r->n * basis_product(r, 0xf)};
+    for (size_t k = 0; k < 6; k++) {
+        REFUSED(ckks_ciphertext_set_scale(w.x, bad[k]), FHOLA_SCALE);
+        ck_assert_double_eq(ckks_ciphertext_scale(w.x), 0x1p36);
+        REFUSED(ckks_encode(c, r->ws, w.plain, z, 128, bad[k], 0xf), FHOLA_SCALE);
+    }
+    REFUSED(ckks_ciphertext_set_scale(w.empty, 1), FHOLA_LEVEL);
+    double half = 0.499 * (double)r->n;
+    ckks_ciphertext *large = new_ciphertext(r), *small = new_ciphertext(r);
+    ck_assert_ok(ckks_ciphertext_copy(large, w.x));
+    ck_assert_ok(ckks_ciphertext_copy(small, w.x));
+    ck_assert_ok(ckks_ciphertext_set_scale(large, half * basis_product(r, 0xf)));
+    ck_assert_ok(ckks_ciphertext_set_scale(small, 0x1p-1000));
+    ckks_plaintext *plain = encode(r, &(ckks_complex){1, 0}, 1, 0x1p40, 0xf);
+    REFUSED(ckks_mul(c, r->ws, r->keys, w.out, large, w.x, 1), FHOLA_SCALE);
+    REFUSED(ckks_mul(c, r->ws, r->keys, w.out, small, small, 1), FHOLA_SCALE);
+    REFUSED(ckks_mul_plain(c, w.out, large, plain), FHOLA_SCALE);
+    REFUSED(ckks_rescale(c, r->ws, w.out, small, 0x7), FHOLA_SCALE);
+    REFUSED(ckks_drop(c, w.out, large, 0x3), FHOLA_SCALE);
+    /* 126 bits are decrypted: the lowest three primes */
+    ck_assert_ok(ckks_ciphertext_set_scale(large, half * basis_product(r, 0x7)));
+    ck_assert_ok(ckks_drop(c, small, large, 0x7));
+    ck_assert_ok(ckks_decrypt(c, r->ws, z, 128, large, r->secret));
+    ck_assert_ok(ckks_ciphertext_set_scale(large, 1.1 * half * basis_product(r, 0x7)));
+    z[0].re = 7;
+    REFUSED(ckks_decrypt(c, r->ws, z, 128, large, r->secret), FHOLA_SCALE);
+    REFUSED(ckks_decrypt_flooded(c, r->ws, z, 128, large, r->secret, 100, r->rng), FHOLA_SCALE);
+    ck_assert_double_eq(z[0].re, 7);
+    ckks_plaintext_destroy(plain);
+    ckks_ciphertext_destroy(large);
+    ckks_ciphertext_destroy(small);
     destroy(&w);
 }
 END_TEST
@@ -329,6 +402,8 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, encryption);
     tcase_add_test(tcase, encoding);
     tcase_add_test(tcase, linear);
+    tcase_add_test(tcase, constants);
+    tcase_add_test(tcase, scales);
     tcase_add_test(tcase, levels);
     tcase_add_test(tcase, products);
     tcase_add_test(tcase, rotations);

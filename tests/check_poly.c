@@ -89,6 +89,32 @@ START_TEST(residues)
 }
 END_TEST
 
+/* Halving is exact, and so is doubling modulo p. */
+static uint64_t integer_mod(double x, uint64_t p)
+{
+    unsigned doublings = 0;
+    double size = fabs(rint(x));
+    for (; size >= 0x1p53; size /= 2) doublings++;
+    uint64_t m = (uint64_t)size % p;
+    for (; doublings; doublings--) m = 2 * m % p;
+    return x < 0 && m ? p - m : m;
+}
+
+/* Integers of any size that a double can have, modulo primes and products of two. */
+START_TEST(integers)
+{
+    ring r = toy_ring();
+    for (int k = 0; k < 4000; k++) {
+        int exponent = k < 80 ? k : (int)(random_word() % 1023);
+        double x = ldexp(k % 3 ? random_unit() : k % 2 ? 1 : -1, exponent);
+        for (unsigned t = 0; t < r.context->moduli; t++)
+            ck_assert_uint_eq(ckks_integer_mod(r.context, x, t),
+                              integer_mod(x, r.context->modulus[t].p));
+    }
+    ring_close(&r);
+}
+END_TEST
+
 /* An operand that lacks a prime, or results of two bases: LEVEL, and nothing is written. */
 START_TEST(refusals)
 {
@@ -146,6 +172,7 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, residues, 0, OPERATIONS);
+    tcase_add_test(tcase, integers);
     tcase_add_test(tcase, refusals);
     tcase_add_test(tcase, places);
 }

@@ -285,6 +285,125 @@ START_TEST(large_scales)
 }
 END_TEST
 
+/* What a polynomial of degree 1 makes of x. */
+static void apply_line(ring *r, const ckks_polynomial_spec *spec, ckks_complex *got,
+                       const ckks_complex *x)
+{
+    ckks_polynomial *pe = NULL;
+    ckks_ciphertext *in = encrypt(r, x, SLOTS, spec->scale_in, spec->basis_in),
+                    *out = new_ciphertext(r);
+    ck_assert_ok(ckks_polynomial_create(&pe, r->context, r->ws, spec));
+    ck_assert_ok(ckks_polynomial_apply(r->context, r->ws, r->keys, pe, out, in));
+    decrypt(r, got, out);
+    ckks_polynomial_destroy(pe);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+}
+
+static void refused_by_name(ring *r, const ckks_polynomial_spec *spec, const char *name)
+{
+    ckks_polynomial *pe = NULL;
+    ck_assert_fails(ckks_polynomial_create(&pe, r->context, r->ws, spec), FHOLA_RANGE);
+    ck_assert_msg(strstr(fhola_detail(), name), "%s", fhola_detail());
+    ck_assert_ptr_null(pe);
+}
+
+/* Coefficients that are numbers, at the edge of half the modulus, beyond 128 bits: just below they
+ * give the right values, just above they are refused by name. */
+START_TEST(range_of_numbers)
+{
+    ring r;
+    ckks_params_spec flat = flat_spec(8, 48, 4, 48);
+    ring_open(&r, &flat, NULL);
+    ring_keys(&r);
+    double c[8] = {0}, scale = 0x1p60,
+           most = basis_product(&r, 7) / 2 / (scale * basis_product(&r, 4));
+    ckks_complex x[SLOTS], got[SLOTS];
+    random_complex(x, SLOTS, 1);
+    /* 2^30 at a scale of 2^108 takes 138 bits, the largest one 143 */
+    const double constant[] = {0x1p30, -0x1p30, most * (1 - 0x1p-20), -most * (1 - 0x1p-20)};
+    for (size_t k = 0; k < 4; k++) {
+        c[0] = constant[k];
+        c[1] = 1;
+        ckks_polynomial_spec spec = {1, 1, c, 7, 3, scale, scale};
+        apply_line(&r, &spec, got, x);
+        for (size_t s = 0; s < SLOTS; s++)
+            ck_assert_double_eq_tol(got[s].re, c[0] + x[s].re, 0x1p-12);
+        if (k < 2) continue;
+        c[0] = constant[k] * (1 + 0x1p-18);
+        refused_by_name(&r, &spec, "coefficient 0 of a polynomial");
+    }
+    /* of degree 1, at a low scale of x; and one of a quotient */
+    ckks_polynomial_spec low = {1, 1, c, 3, 1, 0x1p30, 0x1p40},
+                         inner = {7, 1, c, 0xf, 1, 0x1p44, 0x1p48};
+    c[0] = 0;
+    c[1] = 0x1p30 * basis_product(&r, 1) / 2 / 0x1p40 * (1 + 0x1p-20);
+    refused_by_name(&r, &low, "coefficient 1 of a polynomial");
+    c[1] = 0;
+    c[4] = 0x1p39;
+    refused_by_name(&r, &inner, "coefficient 4 of a polynomial");
+    ring_close(&r);
+}
+END_TEST
+
+/* The same coefficients on an input without the lower primes. */
+START_TEST(range_of_lower_inputs)
+{
+    ring r;
+    ckks_params_spec flat = flat_spec(8, 48, 4, 48);
+    ring_open(&r, &flat, NULL);
+    ring_keys(&r);
+    double c[2] = {0, 1}, scale = 0x1p40, most = basis_product(&r, 8) / 2 / scale;
+    ckks_complex x[SLOTS];
+    random_complex(x, SLOTS, 1);
+    for (int above = 0; above < 2; above++) {
+        c[0] = most * (1 + (above ? 0x1p-20 : -0x1p-20));
+        ckks_polynomial_spec spec = {1, 1, c, 0x1f, 0xf, scale, scale};
+        ckks_polynomial *pe = NULL;
+        ckks_ciphertext *in = encrypt(&r, x, SLOTS, scale, 0x18), *out = new_ciphertext(&r);
+        ck_assert_ok(ckks_polynomial_create(&pe, r.context, r.ws, &spec));
+        ck_assert_int_eq(ckks_polynomial_apply(r.context, r.ws, r.keys, pe, out, in),
+                         above ? FHOLA_RANGE : FHOLA_OK);
+        ckks_polynomial_destroy(pe);
+        ckks_ciphertext_destroy(in);
+        ckks_ciphertext_destroy(out);
+    }
+    ring_close(&r);
+}
+END_TEST
+
+/* Coefficients that are vectors: the limits of encoding them, 62 bits and half the modulus. */
+START_TEST(range_of_vectors)
+{
+    enum { PERIOD = 4 };
+    ring r = toy_ring();
+    ring_keys(&r);
+    double c[2 * PERIOD], scale = 0x1p20, most = basis_product(&r, 2) / 2 / scale;
+    ckks_complex x[SLOTS], got[SLOTS];
+    random_complex(x, SLOTS, 1);
+    ckks_polynomial_spec spec = {1, PERIOD, c, 6, 2, scale, scale};
+    for (size_t s = 0; s < PERIOD; s++) {
+        c[s] = most * (1 - 0x1p-6);
+        c[PERIOD + s] = 1;
+    }
+    apply_line(&r, &spec, got, x);
+    for (size_t s = 0; s < SLOTS; s++) ck_assert_double_eq_tol(got[s].re, c[0] + x[s].re, 0x1p-6);
+    for (size_t s = 0; s < PERIOD; s++) c[s] = most * (1 + 0x1p-20);
+    refused_by_name(&r, &spec, "coefficient 0 of a polynomial");
+    spec = (ckks_polynomial_spec){1, PERIOD, c, 7, 3, 0x1p20, 0x1p28};
+    for (size_t s = 0; s < PERIOD; s++) {
+        c[s] = 0;
+        c[PERIOD + s] = 0x1p54 / basis_product(&r, 4) * (1 - 0x1p-20);
+    }
+    ckks_polynomial *pe = NULL;
+    ck_assert_ok(ckks_polynomial_create(&pe, r.context, r.ws, &spec));
+    ckks_polynomial_destroy(pe);
+    for (size_t s = 0; s < PERIOD; s++) c[PERIOD + s] *= 1 + 0x1p-18;
+    refused_by_name(&r, &spec, "coefficient 1 of a polynomial");
+    ring_close(&r);
+}
+END_TEST
+
 START_TEST(errors)
 {
     ring r = toy_ring(), other = toy_ring();
@@ -306,7 +425,15 @@ START_TEST(errors)
     REFUSED(FHOLA_PARAM, spec.period = 256);
     REFUSED(FHOLA_SCALE, spec.scale_in = 0);
     REFUSED(FHOLA_SCALE, spec.scale_out = -1);
-    REFUSED(FHOLA_SCALE, spec.scale_out = (double)NAN);
+    const double scales[] = {(double)NAN, (double)INFINITY, 0x1p-1050,
+                             0.501 * (double)r.n * basis_product(&r, 0x1ff)};
+    for (size_t i = 0; i < 4; i++) {
+        REFUSED(FHOLA_SCALE, spec.scale_in = scales[i]);
+        REFUSED(FHOLA_SCALE, spec.scale_out = scales[i]);
+        REFUSED(FHOLA_SCALE, spec.scale_in = scales[i]; spec.period = 1);
+    }
+    REFUSED(FHOLA_SCALE, spec.scale_in = 0x1p12);  /* T_2 at 2^-4 */
+    REFUSED(FHOLA_SCALE, spec.scale_in = 0x1p140); /* T_2 at 2^280, on 266 bits */
     REFUSED(FHOLA_LEVEL, spec.basis_in = 0);
     REFUSED(FHOLA_LEVEL, spec.basis_in = r.special);
     REFUSED(FHOLA_LEVEL, spec.basis_out = 0x07f);
@@ -362,6 +489,9 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, bases);
     tcase_add_test(tcase, shared_bases);
     tcase_add_test(tcase, large_scales);
+    tcase_add_test(tcase, range_of_numbers);
+    tcase_add_test(tcase, range_of_lower_inputs);
+    tcase_add_test(tcase, range_of_vectors);
     tcase_add_test(tcase, errors);
 }
 

@@ -350,6 +350,7 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
     fhola_status st = fit_cosine(coeff, s);
     if (st) return st;
     ckks_basis basis = drop_top(bs->eval_mod, 1);
+    FHOLA_TRY(ckks_scale_fits(c, bs->eval_mod, scale * scale, "T_2 in EvalMod"));
     scale = scale * scale / top_prime(c, bs->eval_mod);
     double landing = ckks_exp2(s->scale_bits) / (TWO_PI * s->eps);
     double out =
@@ -359,6 +360,7 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
     if (st) return st;
     basis = spec.basis_out;
     for (unsigned i = 0; i < s->double_angles; i++) {
+        FHOLA_TRY(ckks_scale_fits(c, basis, out * out, "a doubled angle"));
         out = out * out / top_prime(c, basis);
         basis = drop_top(basis, 1);
     }
@@ -390,7 +392,8 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
                                      double scale_in, int encode)
 {
     const ckks_params_spec *s = &c->params->spec;
-    if (!(scale_in > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale_in);
+    ckks_basis input = ckks_basis_base(c->params) | ckks_basis_stc(c->params);
+    FHOLA_TRY(ckks_scale_fits(c, input, scale_in, "a bootstrap's input"));
     unsigned lower = (s->stc_levels - 1) * group_size(c, s->stc_levels),
              lower_cts = (s->cts_levels - 1) * group_size(c, s->cts_levels);
     if (log_half <= lower || log_half <= lower_cts)
@@ -405,7 +408,7 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
     bs->scale_in = scale_in;
     bs->stc_count = s->stc_levels;
     bs->cts_count = s->cts_levels;
-    bs->input = ckks_basis_base(c->params) | ckks_basis_stc(c->params);
+    bs->input = input;
     bs->eval_mod = bs->input | ckks_basis_residual(c->params, s->residual_levels) |
                    ckks_basis_eval_mod(c->params);
     fhola_status st =

@@ -203,8 +203,12 @@ static fhola_status encode_term(ckks_lintrans *lt, const ckks_lintrans_spec *spe
     size_t shift = (size_t)floor_mod(-lt->giant[j], (int32_t)period);
     ckks_complex *shifted = e->value + period;
     for (size_t s = 0; s < period; s++) shifted[s] = e->value[(s + shift) & (period - 1)];
-    FHOLA_TRY(
-        ckks_encode_coefficients(c, e->coefficient, e->scratch, shifted, period, lt->plain_scale));
+    fhola_status status =
+        ckks_encode_coefficients(c, e->coefficient, e->scratch, shifted, period, lt->plain_scale,
+                                 ckks_half_modulus(c, lt->basis));
+    if (status)
+        return fhola_fail(status, "diagonal %d of a transform: %s", lt->term[i].offset,
+                          fhola_detail());
     for (unsigned t = 0; t < limbs; t++)
         ckks_encode_packed(c, index[t], lt->log_gap, lt->term[i].plain + lt->limb_offset[index[t]],
                            e->limb, e->coefficient, period);
@@ -234,6 +238,21 @@ static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *sp
     return status;
 }
 
+/* Why a parallel loop failed: the message of another thread. */
+typedef struct failure {
+    fhola_status status;
+    char detail[512];
+} failure;
+
+static void record(failure *f, fhola_status status)
+{
+#pragma omp critical(ckks_lintrans_encode)
+    {
+        f->status = status;
+        memcpy(f->detail, fhola_detail(), strlen(fhola_detail()) + 1);
+    }
+}
+
 static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
 {
     const ckks_context *c = lt->context;
@@ -248,19 +267,15 @@ static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec
     lt->has_plain = 1;
     /* The diagonal callback belongs to the caller and need not be reentrant only if it keeps state:
      * it is called from several threads. */
-    fhola_status failed = FHOLA_OK;
+    failure failed = {FHOLA_OK, ""};
     unsigned tasks = 4 * ckks_threads() < lt->terms ? 4 * ckks_threads() : lt->terms;
 #pragma omp parallel for schedule(dynamic)
     for (unsigned k = 0; k < tasks; k++) {
         fhola_status st =
             encode_terms(lt, spec, lt->terms * k / tasks, lt->terms * (k + 1) / tasks);
-        if (st)
-#pragma omp critical(ckks_lintrans_encode)
-            failed = st;
+        if (st) record(&failed, st);
     }
-    return failed
-               ? fhola_fail(failed, "encoding a linear transform of %u diagonals failed", lt->terms)
-               : FHOLA_OK;
+    return failed.status ? fhola_fail(failed.status, "%s", failed.detail) : FHOLA_OK;
 }
 
 static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *spec)
@@ -272,9 +287,7 @@ static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *
     if (spec->period == 0 || spec->period > c->slots || spec->period & (spec->period - 1))
         return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
                           spec->period, c->slots);
-    if (!(spec->plain_scale > 0))
-        return fhola_fail(FHOLA_SCALE, "scale %g of the diagonals is not positive",
-                          spec->plain_scale);
+    FHOLA_TRY(ckks_scale_fits(c, spec->basis, spec->plain_scale, "the diagonals"));
     for (size_t i = 0; i < spec->count; i++)
         if (spec->offset[i] <= -(int32_t)c->slots || spec->offset[i] >= (int32_t)c->slots)
             return fhola_fail(FHOLA_PARAM, "offset %d is outside the slots", spec->offset[i]);
@@ -677,7 +690,7 @@ static fhola_status check_apply(const ckks_context *c, const ckks_lintrans *lt,
     if (!ckks_basis_same_limbs(c->shared, in->poly->basis, lt->basis))
         return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx exceeds the transform's %#llx",
                           (unsigned long long)in->poly->basis, (unsigned long long)lt->basis);
-    return FHOLA_OK;
+    return ckks_scale_fits(c, in->poly->basis, in->scale * lt->plain_scale, "the transform");
 }
 
 fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,

@@ -8,6 +8,7 @@
  * et al., Eurocrypt 2021, section 4). Creation simulates it and encodes coefficients; application
  * repeats it. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@
 typedef struct node {
     unsigned degree, level;
     double scale;
+    unsigned first; /* the whole polynomial's coefficient that begins here */
     bool leaf;
     int quotient, remainder; /* indices of nodes */
     unsigned giant;          /* G */
@@ -103,8 +105,8 @@ static bool leaf_possible(unsigned degree, unsigned level)
     return degree <= LEAF_DEGREE && log2_ceil(degree < 1 ? 1 : degree) + 1 <= level;
 }
 
-static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigned level,
-                    double scale);
+static int add_node(ckks_polynomial *pe, double *coeff, unsigned first, unsigned degree,
+                    unsigned level, double scale);
 
 /* p = q T_G + r for the coefficients of a node. NULL without memory. */
 static int divide_by_power(const node *n, size_t period, double **quotient, double **remainder)
@@ -140,20 +142,20 @@ static int add_inner(ckks_polynomial *pe, int index)
     need_power(pe, n->giant);
     if (!divide_by_power(n, pe->period, &q, &r)) return -1;
     double before = n->scale * prime_of(pe, n->level - 1);
-    n->quotient =
-        add_node(pe, q, n->degree - n->giant, n->level - 1, before / pe->power_scale[n->giant]);
+    n->quotient = add_node(pe, q, n->first + n->giant, n->degree - n->giant, n->level - 1,
+                           before / pe->power_scale[n->giant]);
     if (n->quotient < 0) {
         free(r);
         return -1;
     }
     /* A remainder that is a leaf is added at the product's scale, before the common rescale. */
-    n->remainder = add_node(pe, r, n->giant - 1, n->level, n->scale);
+    n->remainder = add_node(pe, r, n->first, n->giant - 1, n->level, n->scale);
     return n->remainder < 0 ? -1 : index;
 }
 
 /* Adds the node of a polynomial (coefficients taken over) and its descendants; its index, or -1. */
-static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigned level,
-                    double scale)
+static int add_node(ckks_polynomial *pe, double *coeff, unsigned first, unsigned degree,
+                    unsigned level, double scale)
 {
     size_t period = pe->period;
     while (degree > 1 && is_zero(coeff + degree * period, period)) degree--;
@@ -163,7 +165,8 @@ static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigne
     }
     int index = (int)pe->nodes++;
     node *n = &pe->node[index];
-    *n = (node){.degree = degree,
+    *n = (node){.first = first,
+                .degree = degree,
                 .level = level,
                 .scale = scale,
                 .leaf = leaf_possible(degree, level),
@@ -176,6 +179,61 @@ static int add_node(ckks_polynomial *pe, double *coeff, unsigned degree, unsigne
     return index;
 }
 
+/* The scale of a node before its rescale. */
+static double target_scale(const ckks_polynomial *pe, const node *n)
+{
+    return n->scale * prime_of(pe, n->level - 1);
+}
+
+/* What T_i is multiplied with in a leaf; i = 0: the constant term. */
+static double leaf_integer(const ckks_polynomial *pe, const node *n, unsigned i)
+{
+    return rint(n->coeff[i] * target_scale(pe, n) / pe->power_scale[i]);
+}
+
+/* Whether the T_i hold their values at the scales they stand at, modulo the primes that are
+ * `present`. */
+static fhola_status check_powers(const ckks_polynomial *pe, ckks_basis present)
+{
+    char name[16];
+    for (unsigned i = 2; i <= MAX_DEGREE; i++) {
+        if (!pe->needed[i]) continue;
+        unsigned at = pe->power_level[i] - 1;
+        double scale = pe->power_scale[i];
+        snprintf(name, sizeof name, "T_%u", i);
+        FHOLA_TRY(
+            ckks_scale_fits(pe->context, pe->level[at] & present, scale * prime_of(pe, at), name));
+        if (scale < 1)
+            return fhola_fail(FHOLA_SCALE, "T_%u would stand at scale 2^%.2f, below 1", i,
+                              ckks_log2(scale));
+    }
+    return FHOLA_OK;
+}
+
+/* The same for the sum of a node, and for the coefficients of a leaf that are numbers: vectors are
+ * checked where they are encoded. */
+static fhola_status check_node(const ckks_polynomial *pe, const node *n, ckks_basis present)
+{
+    ckks_basis before = pe->level[n->level - 1] & present;
+    double target = target_scale(pe, n), half = ckks_half_modulus(pe->context, before);
+    FHOLA_TRY(ckks_scale_fits(pe->context, before, target, "a polynomial's sum"));
+    for (unsigned i = 0; i <= n->degree && n->leaf && pe->period == 1; i++)
+        if (!(fabs(leaf_integer(pe, n, i)) < half))
+            return fhola_fail(
+                FHOLA_RANGE,
+                "coefficient %u of a polynomial: %g at scale 2^%.2f is not below half "
+                "the modulus, 2^%.2f",
+                n->first + i, n->coeff[i], ckks_log2(target / pe->power_scale[i]), ckks_log2(half));
+    return FHOLA_OK;
+}
+
+static fhola_status check_fit(const ckks_polynomial *pe, ckks_basis present)
+{
+    FHOLA_TRY(check_powers(pe, present));
+    for (unsigned i = 0; i < pe->nodes; i++) FHOLA_TRY(check_node(pe, &pe->node[i], present));
+    return FHOLA_OK;
+}
+
 /* Constant terms stand at the scale of products, which may be too large to encode: the power of two
  * that takes them to ENCODED_BITS. It stays below every prime. */
 static double choose_unit(const ckks_polynomial *pe)
@@ -185,8 +243,7 @@ static double choose_unit(const ckks_polynomial *pe)
         if (pe->level[0] & CKKS_BIT(i))
             room = fmin(room, floor(pe->context->params->log2_prime[i]));
     for (unsigned i = 0; i < pe->nodes; i++)
-        if (pe->node[i].leaf)
-            most = fmax(most, pe->node[i].scale * prime_of(pe, pe->node[i].level - 1));
+        if (pe->node[i].leaf) most = fmax(most, target_scale(pe, &pe->node[i]));
     double excess = ceil(ckks_log2(most)) - ENCODED_BITS;
     return excess > 0 ? ckks_exp2(fmin(excess, room)) : 1;
 }
@@ -205,11 +262,15 @@ static fhola_status encode_coefficient(ckks_polynomial *pe, const leaf_encoder *
 {
     const ckks_context *c = pe->context;
     size_t period = pe->period, bytes = ckks_packed_bytes(c, basis, pe->log_gap);
-    double target = n->scale * prime_of(pe, n->level - 1);
+    double scale = target_scale(pe, n) / (i ? pe->power_scale[i] : pe->unit),
+           limit = ckks_half_modulus(c, basis) / (i ? 1 : pe->unit);
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
     for (size_t s = 0; s < period; s++) e->value[s] = (ckks_complex){n->coeff[i * period + s], 0};
-    FHOLA_TRY(ckks_encode_coefficients(c, e->coefficient, e->scratch, e->value, period,
-                                       target / (i ? pe->power_scale[i] : pe->unit)));
+    fhola_status status =
+        ckks_encode_coefficients(c, e->coefficient, e->scratch, e->value, period, scale, limit);
+    if (status)
+        return fhola_fail(status, "coefficient %u of a polynomial: %s", n->first + i,
+                          fhola_detail());
     n->plain[i] = ckks_alloc(bytes);
     if (!n->plain[i]) return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial's coefficients");
     pe->bytes += bytes;
@@ -248,8 +309,6 @@ static fhola_status check_spec(const ckks_context *c, const ckks_polynomial_spec
     if (spec->period == 0 || spec->period > c->slots || spec->period & (spec->period - 1))
         return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
                           spec->period, c->slots);
-    if (!(spec->scale_in > 0) || !(spec->scale_out > 0))
-        return fhola_fail(FHOLA_SCALE, "a polynomial's scales must be positive");
     if (!spec->basis_in || spec->basis_in & ~c->chain)
         return fhola_fail(FHOLA_LEVEL, "a polynomial's basis must be chain primes");
     for (size_t i = 0; i < (spec->degree + 1) * spec->period; i++)
@@ -263,7 +322,8 @@ static fhola_status check_spec(const ckks_context *c, const ckks_polynomial_spec
         return fhola_fail(FHOLA_LEVEL, "degree %u leads from basis %#llx to %#llx, not to %#llx",
                           spec->degree, (unsigned long long)spec->basis_in,
                           (unsigned long long)basis, (unsigned long long)spec->basis_out);
-    return FHOLA_OK;
+    FHOLA_TRY(ckks_scale_fits(c, spec->basis_in, spec->scale_in, "a polynomial's input"));
+    return ckks_scale_fits(c, spec->basis_out, spec->scale_out, "a polynomial's result");
 }
 
 static void set_levels(ckks_polynomial *pe, const ckks_context *c, const ckks_polynomial_spec *spec)
@@ -279,6 +339,7 @@ static void set_levels(ckks_polynomial *pe, const ckks_context *c, const ckks_po
         pe->consumed[k] = ckks_basis_lowest(top);
         pe->level[k + 1] = pe->level[k] & ~top;
     }
+    pe->power_scale[0] = 1;
     pe->power_scale[1] = spec->scale_in;
     pe->needed[1] = 1;
 }
@@ -290,8 +351,9 @@ static fhola_status set_nodes(ckks_polynomial *pe, const ckks_polynomial_spec *s
     if (!coeff)
         return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial of degree %u", spec->degree);
     memcpy(coeff, spec->coeff, values * sizeof *coeff);
-    if (add_node(pe, coeff, spec->degree, pe->depth, spec->scale_out) < 0)
+    if (add_node(pe, coeff, 0, spec->degree, pe->depth, spec->scale_out) < 0)
         return fhola_fail(FHOLA_NOMEM, "no memory for a polynomial");
+    FHOLA_TRY(check_fit(pe, pe->level[0]));
     pe->unit = choose_unit(pe);
     return FHOLA_OK;
 }
@@ -486,14 +548,12 @@ static void add_term(const evaluation *e, leaf_terms *terms, unsigned t, unsigne
 static leaf_terms scalar_terms(const evaluation *e, const node *n, unsigned t)
 {
     leaf_terms terms = {.count = 0};
-    double target = n->scale * prime_of(e->pe, n->level - 1);
     for (unsigned i = 1; i <= n->degree; i++) {
         if (fabs(n->coeff[i]) <= TINY) continue;
-        terms.factor[terms.count] =
-            ckks_integer_mod(e->c, rint(n->coeff[i] * target / e->pe->power_scale[i]), t);
+        terms.factor[terms.count] = ckks_integer_mod(e->c, leaf_integer(e->pe, n, i), t);
         add_term(e, &terms, t, i);
     }
-    terms.constant = ckks_integer_mod(e->c, rint(n->coeff[0] * target), t);
+    terms.constant = ckks_integer_mod(e->c, leaf_integer(e->pe, n, 0), t);
     return terms;
 }
 
@@ -551,7 +611,7 @@ static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext 
     ckks_basis before = level_basis(e, n->level - 1);
     ckks_ciphertext sum;
     FHOLA_TRY(ckks_ciphertext_scratch(&sum, e->ws, before));
-    ckks_ciphertext_set(&sum, before, n->scale * prime_of(e->pe, n->level - 1));
+    ckks_ciphertext_set(&sum, before, target_scale(e->pe, n));
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < sum.poly->limbs; i++)
         leaf_limb(e, n, sum.poly->modulus[i], sum.poly[0].limb[i], sum.poly[1].limb[i], false);
@@ -608,7 +668,8 @@ static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
     if (!fits)
         return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx is not the polynomial's %#llx",
                           (unsigned long long)basis, (unsigned long long)pe->level[0]);
-    return ckks_scale_check(in->scale, pe->power_scale[1], "the polynomial's input");
+    FHOLA_TRY(ckks_scale_check(in->scale, pe->power_scale[1], "the polynomial's input"));
+    return basis == pe->level[0] ? FHOLA_OK : check_fit(pe, basis);
 }
 
 /* The powers of the input and the constant limbs; without memory NULL, the detail message set. */

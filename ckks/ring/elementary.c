@@ -17,6 +17,7 @@ _Static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD =
 
 double ckks_exp2(double x)
 {
+    if (!(fabs(x) < 0x1p12)) return x > 0 ? INFINITY : x < 0 ? 0 : NAN;
     double whole = rint(x), t = (x - whole) * LN2, sum = 1;
     for (int k = EXP_TERMS; k > 0; k--) sum = 1 + t * sum / k;
     return ldexp(sum, (int)whole);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ckks/ring/poly.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -174,9 +175,14 @@ fhola_status ckks_poly_mul_integer(const ckks_context *c, size_t count, const ck
 
 uint64_t ckks_integer_mod(const ckks_context *c, double x, unsigned t)
 {
-    uint64_t p = c->modulus[t].p;
-    ckks_u128 magnitude = (ckks_u128)fabs(rint(x));
-    uint64_t r = (uint64_t)(magnitude % p);
+    /* |x| = mantissa 2^exponent, whatever its size */
+    int exponent;
+    uint64_t p = c->modulus[t].p,
+             mantissa = (uint64_t)ldexp(frexp(fabs(rint(x)), &exponent), DBL_MANT_DIG);
+    exponent -= DBL_MANT_DIG;
+    uint64_t r = exponent <= 0
+                     ? (mantissa >> -exponent) % p
+                     : ckks_mod_mul(mantissa % p, ckks_mod_pow(2, (uint64_t)exponent, p), p);
     return x < 0 && r ? p - r : r;
 }
 

@@ -62,8 +62,7 @@ fhola_status ckks_poly_copy(const ckks_context *c, size_t count, const ckks_poly
                             const ckks_poly a[]) FHOLA_WARN_UNUSED;
 fhola_status ckks_poly_mul_integer(const ckks_context *c, size_t count, const ckks_poly out[],
                                    const ckks_poly a[], int64_t factor) FHOLA_WARN_UNUSED;
-/* Adds a constant, an integer given as a double (exact or rounded to nearest) of size below
- * 2^120. */
+/* Adds a constant, an integer given as a double: any finite one, rounded to nearest. */
 void ckks_poly_add_integer(const ckks_context *c, const ckks_poly *out, double x);
 
 /* Modulo t alone: out += factor p, out a limb. */
@@ -73,7 +72,8 @@ void ckks_poly_mul_add_limb(const ckks_context *c, uint64_t *out, const ckks_pol
 void ckks_poly_tensor_limb(const ckks_context *c, const ckks_poly d[3], const ckks_poly a[2],
                            const ckks_poly b[2], unsigned i);
 
-/* An integer given as a double (exact or rounded to nearest), modulo t; |x| < 2^120. */
+/* An integer given as a double, any finite one, rounded to nearest: modulo t. Whoever needs the
+ * integer itself, not its residue, compares it with ckks_half_modulus. */
 uint64_t ckks_integer_mod(const ckks_context *c, double x, unsigned t);
 
 #endif

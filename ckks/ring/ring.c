@@ -207,6 +207,15 @@ double ckks_scale_divided(const ckks_context *c, double scale, ckks_basis diviso
     return scale;
 }
 
+double ckks_half_modulus(const ckks_context *c, ckks_basis basis)
+{
+    /* Each of up to 64 primes and products is rounded once, by 2^-53 of it: 2^-46 together. */
+    double half = 0.5 - 0x1p-44;
+    for (unsigned i = 0; i < c->primes; i++)
+        if (basis & CKKS_BIT(i)) half *= (double)c->modulus[i].p;
+    return half;
+}
+
 uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation)
 {
     uint64_t mask = 2 * c->n - 1, g = 1, base = 5;

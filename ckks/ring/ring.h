@@ -71,6 +71,9 @@ static inline ckks_basis ckks_basis_below(const ckks_context *c, ckks_basis basi
 /* What a scale becomes when the primes of `divisor` are divided away, one after the other from the
  * lowest up. */
 double ckks_scale_divided(const ckks_context *c, double scale, ckks_basis divisor);
+/* Half the product of the primes of `basis`, or less by at most 2^-40 of it: integers below it in
+ * size do not wrap modulo the product. Infinite where no double is as large. */
+double ckks_half_modulus(const ckks_context *c, ckks_basis basis);
 /* Product of the primes of `basis` modulo modulus t (0 if it holds all primes of t), and the
  * inverse of that product (no prime of t in it). */
 uint64_t ckks_product_mod(const ckks_context *c, ckks_basis basis, unsigned t);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ckks/alloc.h"
+#include "ckks/ring/elementary.h"
 
 static size_t block_bytes(const ckks_context *c, size_t limbs)
 {
@@ -144,9 +145,12 @@ double ckks_ciphertext_scale(const ckks_ciphertext *ct)
     return ct->scale;
 }
 
-void ckks_ciphertext_set_scale(ckks_ciphertext *ct, double scale)
+fhola_status ckks_ciphertext_set_scale(ckks_ciphertext *ct, double scale)
 {
+    FHOLA_TRY(ckks_ciphertext_check(ct->context, ct, "the ciphertext"));
+    FHOLA_TRY(ckks_scale_fits(ct->context, ct->poly->basis, scale, "the ciphertext"));
     ct->scale = scale;
+    return FHOLA_OK;
 }
 
 fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext *ct,
@@ -161,6 +165,17 @@ fhola_status ckks_plaintext_check(const ckks_context *c, const ckks_plaintext *p
 {
     if (pt->context != c) return fhola_fail(FHOLA_PARAM, "%s belongs to another context", what);
     if (!pt->poly.basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);
+    return FHOLA_OK;
+}
+
+fhola_status ckks_scale_fits(const ckks_context *c, ckks_basis basis, double scale,
+                             const char *what)
+{
+    if (!(isnormal(scale) && scale > 0))
+        return fhola_fail(FHOLA_SCALE, "the scale %g of %s is no positive number", scale, what);
+    if (scale > (double)c->n * ckks_half_modulus(c, basis))
+        return fhola_fail(FHOLA_SCALE, "at the scale 2^%.2f of %s nothing fits the modulus, 2^%.2f",
+                          ckks_log2(scale), what, ckks_params_log2(c->params, basis));
     return FHOLA_OK;
 }
 

@@ -51,6 +51,10 @@ fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext 
                                    const char *what) FHOLA_WARN_UNUSED;
 fhola_status ckks_plaintext_check(const ckks_context *c, const ckks_plaintext *pt,
                                   const char *what) FHOLA_WARN_UNUSED;
+/* SCALE unless `scale`, of what is called `what`, is a positive normal number of at most N/2 times
+ * the product of the primes of `basis`: beyond, no slot can hold 1, whatever the N coefficients. */
+fhola_status ckks_scale_fits(const ckks_context *c, ckks_basis basis, double scale,
+                             const char *what) FHOLA_WARN_UNUSED;
 /* SCALE unless both agree within CKKS_SCALE_TOLERANCE. */
 fhola_status ckks_scale_check(double a, double b, const char *what) FHOLA_WARN_UNUSED;
 

@@ -5,17 +5,18 @@
 #include <string.h>
 
 /* Names the first coefficient that does not fit. */
-static fhola_status out_of_range(const double *coefficient, double scale)
+static fhola_status out_of_range(const double *coefficient, double scale, double limit)
 {
-    while (fabs(*coefficient) < 0x1p62) coefficient++;
-    return fhola_fail(FHOLA_RANGE,
-                      "a coefficient of 2^%.1f at scale 2^%.1f does not fit in 62 bits",
-                      log2(fabs(*coefficient)), log2(scale));
+    while (fabs(*coefficient) < limit) coefficient++;
+    return fhola_fail(FHOLA_RANGE, "a value of 2^%.2f at scale 2^%.2f is not below 2^%.2f",
+                      log2(fabs(*coefficient)) - log2(scale), log2(scale), log2(limit));
 }
 
 fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficient, double *scratch,
-                                      const ckks_complex *values, size_t period, double scale)
+                                      const ckks_complex *values, size_t period, double scale,
+                                      double limit)
 {
+    if (limit > 0x1p62) limit = 0x1p62;
     for (size_t i = 0; i < period; i++) {
         scratch[2 * i] = values[i].re;
         scratch[2 * i + 1] = values[i].im;
@@ -24,10 +25,10 @@ fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficien
     unsigned misfits = 0;
     for (size_t i = 0; i < 2 * period; i++) {
         scratch[i] *= scale;
-        misfits += !(fabs(scratch[i]) < 0x1p62);
+        misfits += !(fabs(scratch[i]) < limit);
     }
     ckks_declassify(&misfits, sizeof misfits); /* whether encoding fails */
-    if (misfits) return out_of_range(scratch, scale);
+    if (misfits) return out_of_range(scratch, scale, limit);
     for (size_t i = 0; i < period; i++) {
         coefficient[i] = llrint(scratch[2 * i]);
         coefficient[i + period] = llrint(scratch[2 * i + 1]);
@@ -124,27 +125,6 @@ void ckks_decode_coefficients(const ckks_context *c, ckks_complex *values, size_
     }
 }
 
-/* Modulo a product of primes below 2^63 a coefficient could wrap. Branch-free in the coefficients
- * but for whether one does. */
-static fhola_status check_fit(const ckks_context *c, const int64_t *coefficient, size_t count,
-                              ckks_basis basis)
-{
-    double bits = ckks_params_log2(c->params, basis);
-    if (bits >= 63) return FHOLA_OK;
-    uint64_t product = 1, misfits = 0;
-    for (unsigned i = 0; i < c->primes; i++)
-        if (basis & CKKS_BIT(i)) product *= c->modulus[i].p;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t sign = 0 - ((uint64_t)coefficient[i] >> 63),
-                 magnitude = ((uint64_t)coefficient[i] ^ sign) - sign;
-        misfits |= (product / 2 - magnitude) >> 63;
-    }
-    ckks_declassify(&misfits, sizeof misfits); /* whether encoding fails */
-    return misfits ? fhola_fail(FHOLA_RANGE,
-                                "a coefficient does not fit into the modulus of 2^%.2f", bits)
-                   : FHOLA_OK;
-}
-
 fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plaintext *out,
                          const ckks_complex *values, size_t period, double scale, ckks_basis basis)
 {
@@ -155,16 +135,15 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
                           period, c->slots);
     if (!basis || basis & ~(c->chain | c->special))
         return fhola_fail(FHOLA_LEVEL, "basis %#llx has no such primes", (unsigned long long)basis);
-    if (!(scale > 0)) return fhola_fail(FHOLA_SCALE, "scale %g is not positive", scale);
+    FHOLA_TRY(ckks_scale_fits(c, basis, scale, "the plaintext"));
     fhola_status status = FHOLA_NOMEM;
     ckks_poly room;
     ckks_mark mark = ckks_workspace_mark(ws);
     int64_t *coefficient = ckks_workspace_take(ws, 2 * period * sizeof *coefficient);
     double *scratch = ckks_workspace_take(ws, 2 * period * sizeof *scratch);
     if (!coefficient || !scratch) goto end;
-    status = ckks_encode_coefficients(c, coefficient, scratch, values, period, scale);
-    if (status) goto end;
-    status = check_fit(c, coefficient, 2 * period, basis);
+    status = ckks_encode_coefficients(c, coefficient, scratch, values, period, scale,
+                                      ckks_half_modulus(c, basis));
     if (status) goto end;
     status = ckks_plaintext_reserve(out, basis, &room);
     if (status) goto end;

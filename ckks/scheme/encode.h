@@ -7,10 +7,11 @@
 
 /* Coefficients of the integer polynomial in Y = X^(N / (2 period)) whose slots hold `values`
  * (period of them, repeated) times `scale`: 2 period signed coefficients. scratch: 2 period
- * doubles. RANGE when one would reach 2^62. */
+ * doubles. RANGE when one would reach 2^62 or `limit`, which is ckks_half_modulus of the primes it
+ * is used with. */
 fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficient, double *scratch,
-                                      const ckks_complex *values, size_t period,
-                                      double scale) FHOLA_WARN_UNUSED;
+                                      const ckks_complex *values, size_t period, double scale,
+                                      double limit) FHOLA_WARN_UNUSED;
 
 /* One limb of such a polynomial in evaluation form: spreads the 2 period coefficients and
  * transforms. */

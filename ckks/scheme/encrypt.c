@@ -228,7 +228,7 @@ static fhola_status check_decrypt(const ckks_context *c, const ckks_workspace *w
     if (count > c->slots)
         return fhola_fail(FHOLA_PARAM, "%zu values asked for, there are %zu slots", count,
                           c->slots);
-    return FHOLA_OK;
+    return ckks_scale_fits(c, lowest_limbs(c, in->poly->basis), in->scale, "what is decrypted");
 }
 
 static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,

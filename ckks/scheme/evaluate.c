@@ -95,9 +95,10 @@ fhola_status ckks_add_scalar(const ckks_context *c, ckks_ciphertext *out, const 
                              double value)
 {
     FHOLA_TRY(check_one(c, out, a));
-    double scaled = value * a->scale;
-    if (!(fabs(scaled) < 0x1p120))
-        return fhola_fail(FHOLA_RANGE, "%g at scale 2^%.1f is out of range", value, log2(a->scale));
+    double scaled = value * a->scale, half = ckks_half_modulus(c, a->poly->basis);
+    if (!(fabs(scaled) < half))
+        return fhola_fail(FHOLA_RANGE, "%g at scale 2^%.2f is not below half the modulus, 2^%.2f",
+                          value, log2(a->scale), log2(half));
     FHOLA_TRY(ckks_ciphertext_copy(out, a));
     out->seeded = false;
     ckks_poly_add_integer(c, out->poly, scaled);
@@ -109,6 +110,7 @@ fhola_status ckks_mul_plain(const ckks_context *c, ckks_ciphertext *out, const c
 {
     ckks_poly product[2];
     FHOLA_TRY(check_plain(c, out, a, b));
+    FHOLA_TRY(ckks_scale_fits(c, a->poly->basis, a->scale * b->scale, "the product"));
     FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, product));
     const ckks_poly twice[2] = {b->poly, b->poly};
     FHOLA_TRY(ckks_poly_mul(c, 2, product, a->poly, twice));
@@ -121,6 +123,10 @@ fhola_status ckks_mul_integer(const ckks_context *c, ckks_ciphertext *out, const
 {
     ckks_poly multiple[2];
     FHOLA_TRY(check_one(c, out, a));
+    double half = ckks_half_modulus(c, a->poly->basis);
+    if (!(fabs((double)factor) < half))
+        return fhola_fail(FHOLA_RANGE, "%lld is not below half the modulus, 2^%.2f",
+                          (long long)factor, log2(half));
     FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, multiple));
     FHOLA_TRY(ckks_poly_mul_integer(c, 2, multiple, a->poly, factor));
     ckks_ciphertext_set(out, multiple->basis, a->scale);
@@ -135,6 +141,7 @@ fhola_status ckks_drop(const ckks_context *c, ckks_ciphertext *out, const ckks_c
     ckks_poly kept[2];
     FHOLA_TRY(check_one(c, out, in));
     FHOLA_TRY(check_kept(in, basis));
+    FHOLA_TRY(ckks_scale_fits(c, basis, in->scale, "what is kept"));
     FHOLA_TRY(ckks_ciphertext_reserve(out, basis, kept));
     FHOLA_TRY(ckks_poly_copy(c, 2, kept, in->poly));
     ckks_ciphertext_set(out, basis, in->scale);
@@ -149,8 +156,9 @@ fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     FHOLA_TRY(check_kept(in, basis));
     if (basis == in->poly->basis) return ckks_ciphertext_copy(out, in);
     ckks_ciphertext quotient;
-    ckks_mark mark = ckks_workspace_mark(ws);
     double scale = ckks_scale_divided(c, in->scale, in->poly->basis & ~basis);
+    FHOLA_TRY(ckks_scale_fits(c, basis, scale, "the quotient"));
+    ckks_mark mark = ckks_workspace_mark(ws);
     fhola_status status = ckks_ciphertext_scratch(&quotient, ws, basis);
     if (status) goto end;
     status = ckks_ciphertext_divide(c, ws, &quotient, in->poly, basis, scale);
@@ -196,6 +204,7 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
     const ckks_switch_key *key;
     if (!basis || !out_basis || out_basis & ~basis)
         return fhola_fail(FHOLA_LEVEL, "the product's basis is empty or not part of the operands'");
+    FHOLA_TRY(ckks_scale_fits(c, basis, a->scale * b->scale, "the product"));
     FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_RELINEARIZE, 0, basis, 0));
     fhola_status status = FHOLA_NOMEM;
     double scale = ckks_scale_divided(c, a->scale * b->scale, basis & ~out_basis);

@@ -546,8 +546,8 @@ fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *c, c
     double scale = ckks_get_double(content + 8);
     uint64_t seeded = ckks_get64(content + 16);
     st = check_basis(c, r, basis);
-    if (!st && !(isnormal(scale) && scale > 0))
-        st = ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is no positive number", scale);
+    if (!st && ckks_scale_fits(c, basis, scale, "the ciphertext"))
+        st = ckks_reader_fail(r, FHOLA_FORMAT, "%s", fhola_detail());
     if (!st && seeded > 1)
         st = ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %llu of a ciphertext",
                               (unsigned long long)seeded);
