@@ -193,19 +193,23 @@ const char *nn_model_class(const nn_model *model, size_t index);
 
 /* ---- pictures ---- */
 
-/* Reads a PPM file (P6 or P3) of any size and resamples it to 32 x 32: `rgb` gets NN_PICTURE_VALUES
- * values in [0, 1], planar. FHOLA_IO, FHOLA_FORMAT (not a PPM, truncated, larger than 2^26
- * pixels). */
-FHOLA_WARN_UNUSED fhola_status nn_picture_read(double *rgb, const char *path);
+/* Reads a PPM file (P6 or P3) of any size and resamples it to `shape`, of 1 channel (grey) or 3
+ * (red, green, blue): `values` gets one value in [0, 1] for each of the shape's, in the order of a
+ * tensor's. FHOLA_IO, FHOLA_FORMAT (not a PPM, truncated, larger than 2^26 pixels), FHOLA_PARAM (no
+ * such shape). */
+FHOLA_WARN_UNUSED fhola_status nn_picture_read(double *values, nn_shape shape, const char *path);
 /* The same from the bytes of such a file; `name` goes into messages. */
-FHOLA_WARN_UNUSED fhola_status nn_picture_decode(double *rgb, const unsigned char *bytes,
-                                                 size_t length, const char *name);
+FHOLA_WARN_UNUSED fhola_status nn_picture_decode(double *values, nn_shape shape,
+                                                 const unsigned char *bytes, size_t length,
+                                                 const char *name);
 
-/* Resamples width x height pixels (3 bytes each, row by row) to 32 x 32 by area averaging: each new
- * pixel is the mean of the part of the picture it covers. FHOLA_PARAM unless both sides are 1 to
- * 65535. */
-FHOLA_WARN_UNUSED fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels,
-                                                   size_t width, size_t height);
+/* Resamples width x height pixels (red, green and blue, a byte each, row by row) by area averaging:
+ * each new pixel is the mean of the part of the picture it covers. With 1 channel a pixel counts as
+ * its luma (ITU-R 601-2): (19595 red + 38470 green + 7471 blue) / 65536, rounded. FHOLA_PARAM
+ * unless both sides are 1 to 65535, and the shape has 1 or 3 channels and such sides too. */
+FHOLA_WARN_UNUSED fhola_status nn_picture_resample(double *values, nn_shape shape,
+                                                   const unsigned char *pixels, size_t width,
+                                                   size_t height);
 
 /* values = (rgb - mean) / std per plane: the network's input. `values` and `rgb` may be the
  * same. */
@@ -522,6 +526,22 @@ typedef struct nn_evaluation {
 FHOLA_WARN_UNUSED fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model,
                                            const nn_plan *plan, const nn_batch *batch, double noise,
                                            uint64_t seed, nn_progress progress, void *user);
+
+/* The same, and every picture's scores, one row of nn_model_info.classes after the other. */
+FHOLA_WARN_UNUSED fhola_status nn_evaluate_scores(nn_evaluation *result, float *scores,
+                                                  const nn_model *model, const nn_plan *plan,
+                                                  const nn_batch *batch, double noise,
+                                                  uint64_t seed, nn_progress progress, void *user);
+/* Scores as text, one JSON object a line and picture: {"label": n, "scores": [...]}, and with
+ * `exact` (else NULL) "exact_scores" too, those of the exact network beside a polynomial one's.
+ * Numbers are read back the same as floats; what is not finite is null. *text is to be freed. */
+FHOLA_WARN_UNUSED fhola_status nn_scores_format(char **text, size_t *length, const nn_batch *batch,
+                                                size_t classes, const float *scores,
+                                                const float *exact);
+/* The same as a file, complete or not at all. */
+FHOLA_WARN_UNUSED fhola_status nn_scores_save(const char *path, const nn_batch *batch,
+                                              size_t classes, const float *scores,
+                                              const float *exact);
 
 /* A convolution of the engine, as ResNets have them: kernel 1 or 3, stride 1 or 2, square pictures
  * of side 8 to 32. */

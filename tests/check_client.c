@@ -292,7 +292,7 @@ START_TEST(wiped_files)
     ck_assert_int_eq(fclose(file), 0);
     released = dirty = 0;
     watching = 1;
-    fhola_status read = nn_picture_read(rgb, path);
+    fhola_status read = nn_picture_read(rgb, (nn_shape){3, 32, 32}, path);
     int blocks = released;
     fhola_status misread = nn_batch_load(&batch, path, 0, 1);
     watching = 0;

@@ -64,6 +64,57 @@ START_TEST(counts_what_the_engine_says)
 }
 END_TEST
 
+/* A row for every picture; as text they are read back the same. */
+START_TEST(gives_scores)
+{
+    nn_model *model;
+    nn_batch *batch;
+    nn_evaluation e;
+    float scores[3 * 7], marked[3 * 2] = {1, -2.5f, 0.1f, (float)NAN, 1e30f, -(float)INFINITY};
+    double values[NN_PICTURE_VALUES], wanted[3];
+    char *text;
+    size_t length;
+    succeed(nn_model_load(&model, write_network("n", 1, "down", test_seed), NULL));
+    succeed(nn_batch_load(&batch, write_batch("b", 7, 3, test_seed), 0, 0));
+    nn_plan *plan = linear_plan(model, 4);
+    succeed(nn_evaluate_scores(&e, scores, model, plan, batch, 0, 0, NULL, NULL));
+    ck_assert_uint_eq(e.pictures, 7);
+    for (size_t i = 0; i < 7; i++) {
+        nn_batch_picture(batch, i, values);
+        nn_model_normalise(model, values, values);
+        succeed(nn_plain_scores(wanted, model, plan, values));
+        for (size_t k = 0; k < 3; k++)
+            assert_close(scores[3 * i + k], wanted[k], 1e-4 * e.max_score);
+    }
+    succeed(nn_scores_save(in_folder("scores"), batch, 3, scores, scores));
+    FILE *file = fopen(in_folder("scores"), "r");
+    for (size_t i = 0; i < 7; i++) {
+        unsigned label;
+        float s[6];
+        ck_assert_int_eq(fscanf(file,
+                                "{\"label\": %u, \"scores\": [%f, %f, %f], \"exact_scores\": "
+                                "[%f, %f, %f]}\n",
+                                &label, s, s + 1, s + 2, s + 3, s + 4, s + 5),
+                         7);
+        ck_assert_uint_eq(label, nn_batch_label(batch, i));
+        for (size_t k = 0; k < 6; k++) ck_assert(s[k] == scores[3 * i + k % 3]);
+    }
+    ck_assert_int_eq(fgetc(file), EOF);
+    fclose(file);
+    nn_batch_free(batch);
+    succeed(nn_batch_load(&batch, write_bytes("two", (char[2 * 3073]){4}, 2 * 3073), 0, 0));
+    succeed(nn_scores_format(&text, &length, batch, 3, marked, NULL));
+    ck_assert_str_eq(text, "{\"label\": 4, \"scores\": [1, -2.5, 0.100000001]}\n"
+                           "{\"label\": 0, \"scores\": [null, 1.00000002e+30, null]}\n");
+    ck_assert_uint_eq(length, strlen(text));
+    free(text);
+    fail_with(nn_scores_save(in_folder("none/scores"), batch, 3, marked, NULL), FHOLA_IO, "none");
+    nn_plan_free(plan);
+    nn_batch_free(batch);
+    nn_model_free(model);
+}
+END_TEST
+
 START_TEST(does_not_depend_on_threads)
 {
 #ifdef _OPENMP
@@ -138,6 +189,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("evaluate");
     tcase_add_test(tcase, counts_what_the_engine_says);
+    tcase_add_test(tcase, gives_scores);
     tcase_add_test(tcase, does_not_depend_on_threads);
     tcase_add_test(tcase, notices_explosions);
     tcase_add_test(tcase, refuses_what_it_must);

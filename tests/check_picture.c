@@ -4,6 +4,8 @@
 #include "check_nn_support.h"
 #include "nn/nn.h"
 
+static const nn_shape colour = {3, 32, 32};
+
 static fhola_status decode(nn_image *image, const char *bytes, size_t length)
 {
     /* exact size, so that a sanitizer sees any read beyond */
@@ -106,7 +108,7 @@ START_TEST(small_pictures_stay_as_they_are)
     double rgb[3072];
     uint64_t random = test_seed;
     for (size_t i = 0; i < 3072; i++) pixels[i] = (unsigned char)next_random(&random);
-    succeed(nn_picture_resample(rgb, pixels, 32, 32));
+    succeed(nn_picture_resample(rgb, colour, pixels, 32, 32));
     for (size_t i = 0; i < 1024; i++)
         for (size_t c = 0; c < 3; c++)
             assert_close(rgb[c * 1024 + i], pixels[3 * i + c] / 255.0, 1e-15);
@@ -114,25 +116,41 @@ START_TEST(small_pictures_stay_as_they_are)
 END_TEST
 
 /* Each new pixel is the integral over its rectangle, taken on a grid on which both pixel rasters
- * have whole sides. */
+ * have whole sides. Grey is that of each pixel, before. */
 START_TEST(averages_areas)
 {
-    static const size_t sizes[][2] = {{64, 64}, {33, 17}, {1, 1}, {5, 100}, {31, 32}, {320, 96}};
-    size_t width = sizes[_i][0], height = sizes[_i][1];
+    static const struct {
+        size_t width, height;
+        nn_shape to;
+    } sizes[] = {
+        {64, 64, {3, 32, 32}}, {33, 17, {3, 32, 32}},  {1, 1, {3, 32, 32}},   {5, 100, {3, 32, 32}},
+        {31, 32, {3, 32, 32}}, {320, 96, {3, 32, 32}}, {32, 32, {3, 64, 64}}, {9, 28, {1, 28, 28}},
+        {40, 7, {1, 5, 31}},   {3, 4, {1, 1, 1}},
+    };
+    size_t width = sizes[_i].width, height = sizes[_i].height;
+    nn_shape to = sizes[_i].to;
+    size_t plane = (size_t)to.height * to.width;
     unsigned char *pixels = malloc(3 * width * height);
-    double rgb[3072];
+    double *values = malloc(to.channels * plane * sizeof *values);
     uint64_t random = test_seed + (uint64_t)_i;
     for (size_t i = 0; i < 3 * width * height; i++) pixels[i] = (unsigned char)next_random(&random);
-    succeed(nn_picture_resample(rgb, pixels, width, height));
-    for (size_t y = 0; y < 32; y += 5) {
-        for (size_t x = 0; x < 32; x++) {
+    succeed(nn_picture_resample(values, to, pixels, width, height));
+    for (size_t y = 0; y < to.height; y += 5) {
+        for (size_t x = 0; x < to.width; x++) {
             double sum = 0;
-            for (size_t v = y * height; v < (y + 1) * height; v++)
-                for (size_t u = x * width; u < (x + 1) * width; u++)
-                    sum += pixels[3 * (v / 32 * width + u / 32) + 1];
-            assert_close(rgb[1024 + y * 32 + x], sum / (255.0 * (double)(width * height)), 1e-13);
+            for (size_t v = y * height; v < (y + 1) * height; v++) {
+                for (size_t u = x * width; u < (x + 1) * width; u++) {
+                    const unsigned char *p = pixels + 3 * (v / to.height * width + u / to.width);
+                    sum += to.channels == 3
+                               ? p[1]
+                               : (p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) / 65536;
+                }
+            }
+            assert_close(values[(to.channels == 3) * plane + y * to.width + x],
+                         sum / (255.0 * (double)(width * height)), 1e-13);
         }
     }
+    free(values);
     free(pixels);
 }
 END_TEST
@@ -142,12 +160,13 @@ START_TEST(reads_picture_files)
     double rgb[3072];
     char file[13 + 3 * 64 * 64] = "P6 64 64 255\n";
     for (size_t i = 13; i < sizeof file; i++) file[i] = 51;
-    succeed(nn_picture_read(rgb, write_bytes("p.ppm", file, sizeof file)));
+    succeed(nn_picture_read(rgb, colour, write_bytes("p.ppm", file, sizeof file)));
     assert_close(rgb[3000], 0.2, 1e-15);
-    fail_with(nn_picture_read(rgb, write_bytes("cut.ppm", file, sizeof file - 1)), FHOLA_FORMAT,
-              "cut.ppm: truncated");
-    fail_with(nn_picture_read(rgb, in_folder("none.ppm")), FHOLA_IO, "none.ppm");
-    fail_with(nn_picture_resample(rgb, (const unsigned char *)file, 0, 3), FHOLA_PARAM, "0 x 3");
+    fail_with(nn_picture_read(rgb, colour, write_bytes("cut.ppm", file, sizeof file - 1)),
+              FHOLA_FORMAT, "cut.ppm: truncated");
+    fail_with(nn_picture_read(rgb, colour, in_folder("none.ppm")), FHOLA_IO, "none.ppm");
+    fail_with(nn_picture_resample(rgb, colour, (const unsigned char *)file, 0, 3), FHOLA_PARAM,
+              "0 x 3");
 }
 END_TEST
 
@@ -201,7 +220,7 @@ int main(void)
     tcase_add_test(tcase, reads_headers_of_other_systems);
     tcase_add_loop_test(tcase, refuses_the_rest, 0, (int)(sizeof wrong / sizeof wrong[0]));
     tcase_add_test(tcase, small_pictures_stay_as_they_are);
-    tcase_add_loop_test(tcase, averages_areas, 0, 6);
+    tcase_add_loop_test(tcase, averages_areas, 0, 10);
     tcase_add_test(tcase, reads_picture_files);
     tcase_add_test(tcase, normalises);
     tcase_add_test(tcase, reads_batches);

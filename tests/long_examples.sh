@@ -4,7 +4,8 @@
 # names. What is different from a user's machine:
 # - resnet20.fhola and resnet20.client are those of a network of 8 layers with random weights, so that a picture takes seconds;
 #   'fhola classify' without --model uses it, too.
-# - the files of CIFAR records hold 20 pictures each, made of the bundled ones.
+# - the files of CIFAR records hold 20 pictures each, made of the bundled ones; so do the folder of pictures and the array.
+# - net.onnx has one layer, and net.fhola is the network of 8 layers, so that the keys fit.
 # - 'ssh server' runs what follows here, in a directory of its own.
 # - 'fhola bench' is left to its own test, and what builds, installs or needs a network is not run: only lines that begin with fhola.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
@@ -62,6 +63,24 @@ fhola profile resnet20 data_batch_1.bin -o resnet20.profile
 cp "$top_srcdir/nn/models/resnet20.safetensors" mine.safetensors
 cp "$top_srcdir/nn/models/resnet20.plan" mine.plan
 cp resnet20.profile mine.profile
+"$top_builddir/tests/make_small_onnx" net.onnx 3 32 10
+for picture in "$top_srcdir"/nn/data/*.ppm; do
+    class=pictures/$(basename "$picture" .ppm)
+    mkdir -p "$class"
+    cp "$picture" "$class/1.ppm"
+    cp "$picture" "$class/2.ppm"
+done
+{
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 32, 32, 3)}"
+    for picture in "$top_srcdir"/nn/data/*.ppm; do tail -c 3072 "$picture"; done
+} > images.npy
+{
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (10,)}"
+    printf '\000\001\002\003\004\005\006\007\010\011'
+} > labels.npy
+fhola plan net.onnx pictures --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --degrees 7 -o net.plan > /dev/null
+cp ../small.fhola net.fhola
+cp ../small.client net.client
 cp "$top_srcdir/nn/models/cost.json" .
 fhola params R16 --spec > my.params
 ln -s "$work/ready/resnet20.fhola" "$work/eval.keys" ../server/

@@ -317,7 +317,7 @@ static int run_bundled(bench *b, double *rgb, error_sum *scores)
     size_t count = number("FHOLA_TEST_BUNDLED", "10");
     for (size_t i = 0; i < count && i < BUNDLED; i++) {
         bundled_path(path, sizeof path, "data", bundled[i], "ppm");
-        check(nn_picture_read(rgb, path), "picture");
+        check(nn_picture_read(rgb, (nn_shape){3, 32, 32}, path), "picture");
         good &= run_picture(b, bundled[i], rgb, scores);
     }
     return good;

@@ -433,14 +433,14 @@ void nn_json_add_string(nn_text *text, const char *string)
     nn_text_add(text, "\"");
 }
 
-void nn_json_add_number(nn_text *text, double number)
+static void add_number(nn_text *text, double number, int digits)
 {
     char buffer[64];
     if (!isfinite(number)) {
         nn_text_add(text, "null");
         return;
     }
-    snprintf(buffer, sizeof buffer, "%.17g", number);
+    snprintf(buffer, sizeof buffer, "%.*g", digits, number);
     const char *point = localeconv()->decimal_point;
     char *found = strcmp(point, ".") == 0 ? NULL : strstr(buffer, point);
     if (found) {
@@ -448,6 +448,16 @@ void nn_json_add_number(nn_text *text, double number)
         memmove(found + 1, found + strlen(point), strlen(found + strlen(point)) + 1);
     }
     nn_text_add(text, buffer);
+}
+
+void nn_json_add_number(nn_text *text, double number)
+{
+    add_number(text, number, 17);
+}
+
+void nn_json_add_float(nn_text *text, float number)
+{
+    add_number(text, (double)number, 9);
 }
 
 void nn_json_add_array(nn_text *text, const double *numbers, size_t count)

@@ -76,6 +76,8 @@ void nn_text_format(nn_text *text, const char *format, ...) FHOLA_PRINTF(2, 3);
 void nn_json_add_string(nn_text *text, const char *string);
 /* 17 significant digits: reads back the same; not finite: null */
 void nn_json_add_number(nn_text *text, double number);
+/* the same of a float, in 9 digits */
+void nn_json_add_float(nn_text *text, float number);
 void nn_json_add_array(nn_text *text, const double *numbers, size_t count);
 
 #endif

@@ -109,21 +109,26 @@ static int count_keys(void *arg, size_t done, size_t total)
 
 static fhola_status own(const bench *b, double *seconds)
 {
-    static double rgb[NN_PICTURE_VALUES];
+    double *picture = NULL;
+    nn_shape shape = {0, 0, 0};
     char path[PATH_ROOM];
     nn_owner *owner = NULL;
     ckks_writer *out = NULL;
     nn_cmd_bundled(path, sizeof path, "pictures", PICTURE, ".ppm");
-    fhola_status status = nn_cmd_read_picture(rgb, path, -1);
-    if (status == FHOLA_OK)
-        status = nn_owner_create(&owner, b->source.params, b->source.model, b->source.plan);
+    fhola_status status =
+        nn_owner_create(&owner, b->source.params, b->source.model, b->source.plan);
+    if (status == FHOLA_OK) {
+        shape = nn_client_shape(nn_owner_client(owner));
+        status = nn_cmd_read_picture(&picture, shape, path, -1);
+    }
     double start = nn_cmd_now();
     if (status == FHOLA_OK)
         status = nn_owner_generate(owner, b->files.secret, b->files.keys, count_keys, NULL);
     *seconds = nn_cmd_now() - start;
     if (status == FHOLA_OK) status = ckks_writer_open(&out, b->files.picture, 1);
-    if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
+    if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, picture);
     if (status == FHOLA_OK) status = ckks_writer_commit(out);
+    nn_cmd_free_picture(picture, shape);
     ckks_writer_destroy(out);
     nn_owner_destroy(owner);
     return status;

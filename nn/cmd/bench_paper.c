@@ -17,6 +17,7 @@
 #endif
 
 #include "nn/cmd/bench.h"
+#include "nn/cmd/data.h"
 #include "nn/nn.h"
 
 #define CONFIGURATIONS 5
@@ -102,18 +103,22 @@ static fhola_status start_up(session *s, result *r, int k)
     return status;
 }
 
-/* The picture to be classified: of the test batch, or without one a bundled picture. */
-static fhola_status picture(double *rgb, const session *s, size_t i)
+/* The picture to be classified, of the test batch, or without one a bundled picture: *values is to
+ * be released. */
+static fhola_status picture(double **values, const session *s, size_t i)
 {
     static const char *const name[] = {"cat", "airplane", "automobile", "bird", "deer",
                                        "dog", "frog",     "horse",      "ship", "truck"};
     char path[PATH_ROOM];
+    nn_shape shape = nn_client_shape(nn_network_client(s->network));
     if (s->batch) {
-        nn_batch_picture(s->batch, i, rgb);
+        *values = calloc(nn_cmd_values(shape), sizeof **values);
+        if (!*values) return fhola_fail(FHOLA_NOMEM, "no memory for a picture");
+        nn_batch_picture(s->batch, i, *values);
         return FHOLA_OK;
     }
     nn_cmd_bundled(path, sizeof path, "pictures", name[i % 10], ".ppm");
-    return nn_picture_read(rgb, path);
+    return nn_cmd_read_picture(values, shape, path, -1);
 }
 
 static size_t largest(const double *x, size_t count)
@@ -151,13 +156,12 @@ static void add_times(result *r, const session *s)
 
 static fhola_status classify(session *s, result *r, size_t i)
 {
-    static double rgb[NN_PICTURE_VALUES];
-    nn_model_info info;
+    double *values = NULL;
     nn_infer_hooks hooks = {.times = s->times};
-    fhola_status status = picture(rgb, s, i);
+    fhola_status status = picture(&values, s, i);
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
-                                    rgb, s->secret, s->rng);
+                                    values, s->secret, s->rng);
     double start = nn_cmd_now();
     if (status == FHOLA_OK)
         status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
@@ -165,9 +169,11 @@ static fhola_status classify(session *s, result *r, size_t i)
     if (status == FHOLA_OK)
         status = nn_decrypt_scores(s->context, s->workspace, s->scores,
                                    nn_network_client(s->network), s->out, s->secret);
-    nn_model_describe(s->model, &info);
-    nn_picture_normalise(rgb, rgb, info.mean, info.std);
-    if (status == FHOLA_OK) status = nn_plain_scores(s->plain, s->model, s->plan, rgb);
+    if (status == FHOLA_OK) {
+        nn_model_normalise(s->model, values, values);
+        status = nn_plain_scores(s->plain, s->model, s->plan, values);
+    }
+    nn_cmd_free_picture(values, nn_client_shape(nn_network_client(s->network)));
     if (status != FHOLA_OK) return status;
     judge(s, r);
     add_times(r, s);
@@ -453,7 +459,8 @@ fhola_status nn_cmd_bench_paper(const nn_cmd_bench_options *o)
     inputs in = {NULL, NULL};
     fhola_status status = choose(chosen, o->configs);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&in.model, o->model, NULL);
-    if (status == FHOLA_OK && o->test) status = nn_cmd_load_batch(&in.batch, o->test, 0, 0);
+    if (status == FHOLA_OK && o->test)
+        status = nn_cmd_load_batch(&in.batch, in.model, o->test, NULL, 0, 0);
     if (status == FHOLA_OK && !o->json) print_header(o);
     for (int k = 0; k < CONFIGURATIONS && status == FHOLA_OK; k++) {
         if (chosen[k]) status = run(&r[k], o, &in, k);

@@ -27,7 +27,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("params", 0, "SET", classify_options, params,
                 "parameter set (default R15; 'fhola params' lists them)"),
     NN_CMD_WHOLE("record", 0, "N", classify_options, record, 0, 1e9,
-                 "PICTURE is a CIFAR batch; take its record N, counted from 0"),
+                 "PICTURE holds records; take its record N, counted from 0"),
     NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, NN_CMD_MAX_THREADS,
                  "number of threads (default: one a processor)"),
     NN_CMD_FLAG("quiet", 'q', classify_options, quiet, "no progress line"),
@@ -40,6 +40,8 @@ static const nn_cmd_option options[] = {
 typedef struct session {
     classify_options options;
     nn_cmd_network files;
+    nn_shape shape; /* of the picture, and its values */
+    double *picture;
     ckks_context *context;
     ckks_workspace *workspace;
     nn_network *network;
@@ -71,18 +73,30 @@ static int show_step(void *user, size_t layer, nn_step step, size_t done, size_t
 
 /* ---- steps ---- */
 
+/* The network says which shape the picture gets. A picture that is none is found before the network
+ * is made ready. */
+static fhola_status load(session *s, const char *picture)
+{
+    nn_model_info info;
+    double start = nn_cmd_now();
+    nn_cmd_progress_line("loading the network");
+    FHOLA_TRY(nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata,
+                                  s->options.plan, s->options.params));
+    s->startup_seconds = nn_cmd_now() - start;
+    nn_model_describe(s->files.model, &info);
+    s->shape = info.input;
+    return nn_cmd_read_picture(&s->picture, s->shape, picture, s->options.record);
+}
+
 static fhola_status start_up(session *s)
 {
     double start = nn_cmd_now();
-    nn_cmd_progress_line("loading the network");
-    fhola_status status = nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata,
-                                              s->options.plan, s->options.params);
-    if (status == FHOLA_OK) status = ckks_context_create(&s->context, s->files.params, NULL);
+    fhola_status status = ckks_context_create(&s->context, s->files.params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
     if (status == FHOLA_OK)
         status = nn_network_create(&s->network, s->context, s->workspace, s->files.model,
                                    s->files.plan, 1);
-    s->startup_seconds = nn_cmd_now() - start;
+    s->startup_seconds += nn_cmd_now() - start;
     return status;
 }
 
@@ -98,13 +112,13 @@ static fhola_status generate_keys(session *s)
     return status;
 }
 
-static fhola_status encrypt(session *s, const double *rgb)
+static fhola_status encrypt(session *s)
 {
     fhola_status status = ckks_ciphertext_create(&s->in, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
-                                    rgb, s->secret, s->rng);
+                                    s->picture, s->secret, s->rng);
     return status;
 }
 
@@ -132,11 +146,10 @@ static fhola_status decrypt(session *s)
 
 static fhola_status classify(session *s, const char *picture)
 {
-    static double rgb[NN_PICTURE_VALUES];
-    fhola_status status = nn_cmd_read_picture(rgb, picture, s->options.record);
+    fhola_status status = load(s, picture);
     if (status == FHOLA_OK) status = start_up(s);
     if (status == FHOLA_OK) status = generate_keys(s);
-    if (status == FHOLA_OK) status = encrypt(s, rgb);
+    if (status == FHOLA_OK) status = encrypt(s);
     if (status == FHOLA_OK) status = infer(s);
     if (status == FHOLA_OK) status = decrypt(s);
     nn_cmd_progress_end();
@@ -145,6 +158,7 @@ static fhola_status classify(session *s, const char *picture)
 
 static void release(session *s)
 {
+    nn_cmd_free_picture(s->picture, s->shape);
     free(s->scores);
     free(s->times);
     ckks_ciphertext_destroy(s->in);
@@ -232,7 +246,10 @@ const nn_cmd_command nn_cmd_classify = {
     .least = 1,
     .most = 1,
     .operands = "one picture",
-    .notes = "A picture is a PPM or PNG file of any size, or a record of a CIFAR batch.",
+    .notes =
+        "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values the network "
+        "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
+        "more).",
     .examples = "fhola classify cat.ppm\n"
                 "fhola classify test_batch.bin --record 7 --json",
 };

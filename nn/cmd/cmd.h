@@ -185,6 +185,14 @@ typedef struct nn_cmd_metadata {
 /* An ONNX network, by its name or its first field, where weights have the length of a header. */
 bool nn_cmd_is_onnx(const unsigned char *bytes, size_t length, const char *name);
 
+/* What commands say of the records that they take, and the option that goes with them. */
+#define NN_CMD_RECORDS                                                                             \
+    "records: CIFAR's, a folder with a folder of pictures for each\n"                              \
+    "class, a .npy or an IDX file ('man fhola' says more)."
+#define NN_CMD_LABELS(type, field, of)                                                             \
+    NN_CMD_TEXT("labels", 0, "FILE", type, field,                                                  \
+                "the labels of " of ", where it is a .npy or an IDX file: another such file")
+
 /* nn_model_decode with metadata (NULL: none). FHOLA_PARAM or FHOLA_IO: they are malformed. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_decode_weights(nn_model **model, const unsigned char *bytes,
                                                      size_t length, const char *name,
@@ -242,18 +250,32 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_source_open(nn_cmd_source *source, const c
                                                   size_t limit);
 void nn_cmd_source_close(nn_cmd_source *source);
 
+/* Wipes and frees what nn_cmd_read_input made. */
+void nn_cmd_free_input(unsigned char *bytes, size_t length);
+
 /* As the nn_..._load functions, with paths as for nn_cmd_read_input. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_load_plan(nn_plan **plan, const char *path,
                                                 const nn_model *model);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_load_profile(nn_profile **profile, const char *path,
                                                    const nn_model *model);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_load_cost(nn_cost **cost, const char *path);
-FHOLA_WARN_UNUSED fhola_status nn_cmd_load_batch(nn_batch **batch, const char *path, double first,
+
+/* Records `first` to `first` + `count` - 1 (count 0: all that follow) of what a command calls BATCH
+ * or CALIBRATION: CIFAR records; a .npy or an IDX file, with `labels`, the path of another one
+ * (NULL: none); or a folder with a folder of pictures for each class. They get the shape that the
+ * model takes: pictures are resampled to it, arrays must have it. fhola(1) has the rules. FHOLA_IO,
+ * FHOLA_FORMAT, FHOLA_PARAM (of another shape; labels missing or not wanted), FHOLA_RANGE (fewer
+ * records, or a value outside [0, 1]). */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_load_batch(nn_batch **batch, const nn_model *model,
+                                                 const char *path, const char *labels, double first,
                                                  double count);
 
-/* Reads a picture of any format the program knows; with record >= 0, that record of a CIFAR
- * batch. */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double *rgb, const char *path, double record);
+/* Reads a picture of any format the program knows, resampled to the shape, or a .npy file of one
+ * record; with record >= 0, that record of what nn_cmd_load_batch takes. *values is to be released
+ * by nn_cmd_free_picture. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double **values, nn_shape shape,
+                                                   const char *path, double record);
+void nn_cmd_free_picture(double *values, nn_shape shape); /* wiped; NULL is well */
 
 /* this process's largest size so far, in MiB; NaN if nobody tells */
 double nn_cmd_peak_mib(void);

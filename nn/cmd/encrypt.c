@@ -6,8 +6,7 @@
 
 #include "nn/cmd/stream.h"
 
-#define SIDE   NN_PICTURE_SIDE
-#define PIXELS (SIDE * SIDE)
+#define WIDEST 64u /* characters of a preview */
 
 typedef struct encrypt_options {
     const char *output;
@@ -19,7 +18,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_OUTPUT("output", 'o', "FILE", encrypt_options, output,
                   "where the ciphertexts go (default: standard output)"),
     NN_CMD_WHOLE("record", 0, "N", encrypt_options, record, 0, 1e9,
-                 "PICTURE is a CIFAR batch; take its record N, counted from 0"),
+                 "PICTURE holds records; take its record N, counted from 0"),
     NN_CMD_FLAG("preview", 0, encrypt_options, preview,
                 "show on standard error what the network will see"),
     NN_CMD_END,
@@ -27,58 +26,75 @@ static const nn_cmd_option options[] = {
 
 /* ---- preview: what the network will see, two rows of pixels a line ---- */
 
-static unsigned level(double value)
+/* A picture, of which every `step`-th pixel of every `step`-th row is shown. */
+typedef struct view {
+    const double *values;
+    nn_shape shape;
+    unsigned step;
+} view;
+
+/* Channel `c` (of red, green and blue) at a pixel, 0 to 255; below the last row 0. */
+static unsigned level(const view *v, unsigned c, unsigned y, unsigned x)
 {
+    nn_shape s = v->shape;
+    if (y >= s.height) return 0;
+    size_t plane = (size_t)s.height * s.width, at = (size_t)y * s.width + x;
+    double value = v->values[(s.channels == 3 ? c : 0) * plane + at];
     return value <= 0 ? 0 : value >= 1 ? 255 : (unsigned)(255 * value + 0.5);
 }
 
-static void preview_colours(const double *rgb)
+static void show_colours(const view *v, unsigned y, unsigned x)
 {
-    for (unsigned y = 0; y < SIDE; y += 2) {
-        for (unsigned x = 0; x < SIDE; x++) {
-            const double *upper = rgb + y * SIDE + x, *lower = upper + SIDE;
-            fprintf(stderr, "\033[38;2;%u;%u;%um\033[48;2;%u;%u;%um\xe2\x96\x80", level(upper[0]),
-                    level(upper[PIXELS]), level(upper[2 * PIXELS]), level(lower[0]),
-                    level(lower[PIXELS]), level(lower[2 * PIXELS]));
-        }
-        fprintf(stderr, "\033[0m\n");
-    }
+    unsigned below = y + v->step;
+    fprintf(stderr, "\033[38;2;%u;%u;%um\033[48;2;%u;%u;%um\xe2\x96\x80", level(v, 0, y, x),
+            level(v, 1, y, x), level(v, 2, y, x), level(v, 0, below, x), level(v, 1, below, x),
+            level(v, 2, below, x));
 }
 
-static void preview_characters(const double *rgb)
+static void show_character(const view *v, unsigned y, unsigned x)
 {
     static const char shade[] = " .:-=+*#%@";
-    for (unsigned y = 0; y < SIDE; y += 2) {
-        for (unsigned x = 0; x < SIDE; x++) {
-            double sum = 0;
-            for (unsigned k = 0; k < 6; k++) sum += rgb[k / 2 * PIXELS + (y + k % 2) * SIDE + x];
-            fputc(shade[level(sum / 6) * (sizeof shade - 2) / 255], stderr);
-        }
-        fputc('\n', stderr);
-    }
+    unsigned sum = 0, rows = y + v->step < v->shape.height ? 2 : 1;
+    for (unsigned c = 0; c < 3; c++)
+        for (unsigned k = 0; k < rows; k++) sum += level(v, c, y + k * v->step, x);
+    fputc(shade[sum / (3 * rows) * (sizeof shade - 2) / 255], stderr);
 }
 
-static void preview(const double *rgb)
+/* Values that are no picture are not shown. */
+static void preview(const double *values, nn_shape shape)
 {
-    (nn_cmd_colours(STDERR_FILENO) ? preview_colours : preview_characters)(rgb);
+    bool colours = nn_cmd_colours(STDERR_FILENO);
+    view v = {values, shape, (shape.width + WIDEST - 1) / WIDEST};
+    if (shape.channels != 1 && shape.channels != 3) return;
+    for (unsigned y = 0; y < shape.height; y += 2 * v.step) {
+        for (unsigned x = 0; x < shape.width; x += v.step)
+            (colours ? show_colours : show_character)(&v, y, x);
+        fprintf(stderr, colours ? "\033[0m\n" : "\n");
+    }
 }
 
 /* ----  ---- */
 
+static fhola_status encrypt_one(const encrypt_options *o, nn_owner *owner, ckks_writer *out,
+                                const char *path)
+{
+    double *values = NULL;
+    nn_shape shape = nn_client_shape(nn_owner_client(owner));
+    FHOLA_TRY(nn_cmd_read_picture(&values, shape, path, o->record));
+    if (o->preview) preview(values, shape);
+    fhola_status status = nn_owner_encrypt(owner, out, values);
+    nn_cmd_free_picture(values, shape);
+    return status;
+}
+
 static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_writer *out,
                                 int count, char **pictures)
 {
-    static double rgb[NN_PICTURE_VALUES];
-    fhola_status status = FHOLA_OK;
-    for (int i = 0; i < count && status == FHOLA_OK; i++) {
-        status = nn_cmd_read_picture(rgb, pictures[i], o->record);
-        if (status == FHOLA_OK && o->preview) preview(rgb);
-        if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
-        ckks_wipe(rgb, sizeof rgb);
-        if (status == FHOLA_OK && nn_cmd_interrupted())
-            status = fhola_fail(FHOLA_IO, "interrupted");
+    for (int i = 0; i < count; i++) {
+        FHOLA_TRY(encrypt_one(o, owner, out, pictures[i]));
+        if (nn_cmd_interrupted()) return fhola_fail(FHOLA_IO, "interrupted");
     }
-    return status == FHOLA_OK ? ckks_writer_commit(out) : status;
+    return ckks_writer_commit(out);
 }
 
 static int run(int argc, char **argv)
@@ -108,7 +124,10 @@ const nn_cmd_command nn_cmd_encrypt = {
     .least = 2,
     .most = NN_CMD_ANY,
     .operands = "a secret key and at least one picture",
-    .notes = "A picture is a PPM or PNG file of any size, or a record of a CIFAR batch.",
+    .notes =
+        "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values the network "
+        "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
+        "more).",
     .examples = "fhola encrypt keys/secret.key cat.ppm -o cat.ct\n"
                 "fhola encrypt keys/secret.key test_batch.bin --record 7 --preview > seven.ct",
 };

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "nn/cmd/cmd.h"
 
 typedef struct eval_options {
-    const char *plan, *function;
+    const char *plan, *function, *labels, *scores;
     double noise_bits, first, count; /* noise_bits NaN: no noise */
     bool json;
     nn_cmd_metadata metadata;
@@ -22,6 +24,10 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("first", 0, "N", eval_options, first, 0, 1e9, "start at record N (default 0)"),
     NN_CMD_WHOLE("count", 0, "N", eval_options, count, 1, 1e9,
                  "use N records (default: all that follow)"),
+    NN_CMD_LABELS(eval_options, labels, "BATCH"),
+    NN_CMD_OUTPUT("scores", 0, "FILE", eval_options, scores,
+                  "write the scores of every record, a JSON object a line ('-': print them\nand "
+                  "nothing else)"),
     NN_CMD_FLAG("json", 0, eval_options, json, "print one JSON object"),
     NN_CMD_METADATA(eval_options, metadata),
     NN_CMD_END,
@@ -72,38 +78,82 @@ static void print_text(const nn_model_info *info, const nn_evaluation *exact,
            100.0 * (double)polynomial->outside / (double)polynomial->pictures, polynomial->lost);
 }
 
-static fhola_status evaluate(const eval_options *o, const char *name, const char *pictures,
-                             nn_cmd_network *n, nn_batch **batch)
+/* ---- evaluation ---- */
+
+typedef struct evaluation {
+    nn_cmd_network n;
+    nn_batch *batch;
+    nn_model_info info;
+    nn_evaluation exact, polynomial;
+    float *exact_scores, *polynomial_scores; /* NULL: not asked for */
+} evaluation;
+
+static bool is_standard(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
+static fhola_status load(evaluation *e, const eval_options *o, const char *name,
+                         const char *pictures)
+{
+    if (!is_standard(o->scores)) FHOLA_TRY(nn_cmd_check_output(o->scores));
+    FHOLA_TRY(nn_cmd_find_network(&e->n, name, &o->metadata, o->plan));
+    if (o->function) FHOLA_TRY(nn_cmd_set_function(e->n.model, o->function));
+    nn_model_describe(e->n.model, &e->info);
+    return nn_cmd_load_batch(&e->batch, e->n.model, pictures, o->labels, o->first, o->count);
+}
+
+static fhola_status make_room(evaluation *e)
+{
+    size_t count = nn_batch_count(e->batch) * e->info.classes;
+    e->exact_scores = malloc(count * sizeof(float));
+    e->polynomial_scores = e->n.plan ? malloc(count * sizeof(float)) : NULL;
+    if (!e->exact_scores || (e->n.plan && !e->polynomial_scores))
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", count);
+    return FHOLA_OK;
+}
+
+static fhola_status evaluate(evaluation *e, const eval_options *o)
 {
     static char command[] = "eval";
-    nn_evaluation exact, polynomial = {0};
-    nn_model_info info;
-    fhola_status status = nn_cmd_find_network(n, name, &o->metadata, o->plan);
-    if (status == FHOLA_OK && o->function) status = nn_cmd_set_function(n->model, o->function);
-    if (status == FHOLA_OK) status = nn_cmd_load_batch(batch, pictures, o->first, o->count);
-    if (status == FHOLA_OK)
-        status = nn_evaluate(&exact, n->model, NULL, *batch, 0, 0, nn_cmd_progress, command);
-    if (status == FHOLA_OK && n->plan) {
-        double noise = isnan(o->noise_bits) ? 0 : exp2(-o->noise_bits);
-        status =
-            nn_evaluate(&polynomial, n->model, n->plan, *batch, noise, 1, nn_cmd_progress, command);
-    }
-    nn_cmd_progress_end();
-    if (status != FHOLA_OK) return status;
-    nn_model_describe(n->model, &info);
-    (o->json ? print_json : print_text)(&info, &exact, &polynomial, n->plan);
+    double noise = isnan(o->noise_bits) ? 0 : exp2(-o->noise_bits);
+    if (o->scores) FHOLA_TRY(make_room(e));
+    FHOLA_TRY(nn_evaluate_scores(&e->exact, e->exact_scores, e->n.model, NULL, e->batch, 0, 0,
+                                 nn_cmd_progress, command));
+    if (!e->n.plan) return FHOLA_OK;
+    return nn_evaluate_scores(&e->polynomial, e->polynomial_scores, e->n.model, e->n.plan, e->batch,
+                              noise, 1, nn_cmd_progress, command);
+}
+
+/* Where there is a plan, its scores come first. */
+static fhola_status give_scores(const evaluation *e, const char *path)
+{
+    char *text;
+    size_t length;
+    const float *scores = e->n.plan ? e->polynomial_scores : e->exact_scores,
+                *exact = e->n.plan ? e->exact_scores : NULL;
+    if (!is_standard(path)) return nn_scores_save(path, e->batch, e->info.classes, scores, exact);
+    FHOLA_TRY(nn_scores_format(&text, &length, e->batch, e->info.classes, scores, exact));
+    fwrite(text, 1, length, stdout);
+    free(text);
     return FHOLA_OK;
 }
 
 static int run(int argc, char **argv)
 {
     eval_options o = {.noise_bits = (double)NAN};
-    nn_cmd_network n = {NULL, NULL, NULL};
-    nn_batch *batch = NULL;
+    evaluation e = {.batch = NULL};
     if (!nn_cmd_parse(&nn_cmd_eval, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    fhola_status status = evaluate(&o, argv[1], argv[2], &n, &batch);
-    nn_batch_free(batch);
-    nn_cmd_network_clear(&n);
+    fhola_status status = load(&e, &o, argv[1], argv[2]);
+    if (status == FHOLA_OK) status = evaluate(&e, &o);
+    nn_cmd_progress_end();
+    if (status == FHOLA_OK && o.scores) status = give_scores(&e, o.scores);
+    if (status == FHOLA_OK && !is_standard(o.scores))
+        (o.json ? print_json : print_text)(&e.info, &e.exact, &e.polynomial, e.n.plan);
+    free(e.exact_scores);
+    free(e.polynomial_scores);
+    nn_batch_free(e.batch);
+    nn_cmd_network_clear(&e.n);
     return nn_cmd_finish("eval", status);
 }
 
@@ -116,8 +166,9 @@ const nn_cmd_command nn_cmd_eval = {
     .least = 2,
     .most = 2,
     .operands = "a model and a batch of pictures",
-    .notes = "MODEL is a safetensors file, a compiled network, or the name of a bundled model. "
-             "BATCH holds CIFAR records.",
+    .notes = "MODEL is a safetensors or an ONNX file, a compiled network, or the name of a bundled "
+             "model. BATCH holds\n" NN_CMD_RECORDS,
     .examples = "fhola eval resnet20 test_batch.bin\n"
-                "fhola eval resnet20.fhola test_batch.bin --count 20 --noise 12 --json",
+                "fhola eval resnet20.fhola test_batch.bin --count 20 --noise 12 --json\n"
+                "fhola eval net.onnx images.npy --labels labels.npy --scores net.scores",
 };

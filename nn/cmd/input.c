@@ -13,7 +13,6 @@
 #define STEP           ((size_t)1 << 16)
 #define CONTAINER_BYTE 0x89 /* that a container begins with */
 #define MAX_DOCUMENT   ((size_t)1 << 26)
-#define MAX_BATCH      ((size_t)1 << 30)
 
 /* Twice the room, the bytes moved and wiped where they were: they may be somebody's picture. */
 static unsigned char *grow(unsigned char *bytes, size_t used, size_t *capacity)
@@ -106,6 +105,12 @@ fhola_status nn_cmd_read_input(unsigned char **bytes, size_t *length, const char
     return status;
 }
 
+void nn_cmd_free_input(unsigned char *bytes, size_t length)
+{
+    if (bytes) ckks_wipe(bytes, length);
+    free(bytes);
+}
+
 /* ---- one of several kinds ---- */
 
 fhola_status nn_cmd_source_open(nn_cmd_source *source, const char *path, size_t limit)
@@ -126,20 +131,12 @@ fhola_status nn_cmd_source_open(nn_cmd_source *source, const char *path, size_t 
 void nn_cmd_source_close(nn_cmd_source *source)
 {
     ckks_reader_destroy(source->reader);
-    if (source->bytes) ckks_wipe(source->bytes, source->length);
-    free(source->bytes);
+    nn_cmd_free_input(source->bytes, source->length);
     close_file(source->file);
     *source = (nn_cmd_source){0};
 }
 
 /* ---- of a known kind ---- */
-
-/* Gives back what nn_cmd_read_input made. */
-static void release(unsigned char *bytes, size_t length)
-{
-    ckks_wipe(bytes, length);
-    free(bytes);
-}
 
 fhola_status nn_cmd_load_plan(nn_plan **plan, const char *path, const nn_model *model)
 {
@@ -148,7 +145,7 @@ fhola_status nn_cmd_load_plan(nn_plan **plan, const char *path, const nn_model *
     fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_DOCUMENT);
     if (status != FHOLA_OK) return status;
     status = nn_plan_decode(plan, bytes, length, nn_cmd_input_name(path), model);
-    release(bytes, length);
+    nn_cmd_free_input(bytes, length);
     return status;
 }
 
@@ -159,7 +156,7 @@ fhola_status nn_cmd_load_profile(nn_profile **profile, const char *path, const n
     fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_DOCUMENT);
     if (status != FHOLA_OK) return status;
     status = nn_profile_decode(profile, bytes, length, nn_cmd_input_name(path), model);
-    release(bytes, length);
+    nn_cmd_free_input(bytes, length);
     return status;
 }
 
@@ -170,18 +167,6 @@ fhola_status nn_cmd_load_cost(nn_cost **cost, const char *path)
     fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_DOCUMENT);
     if (status != FHOLA_OK) return status;
     status = nn_cost_decode(cost, bytes, length, nn_cmd_input_name(path));
-    release(bytes, length);
-    return status;
-}
-
-fhola_status nn_cmd_load_batch(nn_batch **batch, const char *path, double first, double count)
-{
-    unsigned char *bytes;
-    size_t length;
-    fhola_status status = nn_cmd_read_input(&bytes, &length, path, MAX_BATCH);
-    if (status != FHOLA_OK) return status;
-    status = nn_batch_decode(batch, bytes, length, nn_cmd_input_name(path), (size_t)first,
-                             (size_t)count);
-    release(bytes, length);
+    nn_cmd_free_input(bytes, length);
     return status;
 }

@@ -18,7 +18,8 @@
 
 typedef struct plan_options {
     const char *model, *profile, *calibration, *held_out, *output, *degrees, *method, *weight,
-        *cost, *params, *report, *judge, *composite, *target, *scope, *function;
+        *cost, *params, *report, *judge, *composite, *target, *scope, *function, *labels,
+        *held_out_labels, *judge_labels;
     double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha,
         margin_inside, margin_output, refine;
     bool ablation;
@@ -64,6 +65,9 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("heldout", 0, "FILE", plan_options, held_out,
                 "batch to check ranges on (default: the last fifth of CALIBRATION,\nwhich is then "
                 "not fitted to)"),
+    NN_CMD_LABELS(plan_options, labels, "CALIBRATION"),
+    NN_CMD_TEXT("heldout-labels", 0, "FILE", plan_options, held_out_labels,
+                "the same for --heldout"),
     NN_CMD_WHOLE("count", 0, "N", plan_options, count, 1, 1e9,
                  "use the first N records of CALIBRATION"),
     NN_CMD_NUMBER("margin-inside", 0, "X", plan_options, margin_inside, 1, 100,
@@ -86,6 +90,7 @@ static const nn_cmd_option options[] = {
                 "print what each part of the method is worth at this budget"),
     NN_CMD_TEXT("judge", 0, "FILE", plan_options, judge,
                 "pictures that measure report and ablation (default: the held-out ones)"),
+    NN_CMD_TEXT("judge-labels", 0, "FILE", plan_options, judge_labels, "their labels"),
     NN_CMD_WHOLE("judged", 0, "N", plan_options, judged, 1, 1e9, "the first N of them"),
     NN_CMD_WHOLE("compared", 0, "N", plan_options, compared, 1, 1e9,
                  "calibration pictures that report and ablation fit to (default 1000)"),
@@ -106,6 +111,10 @@ static bool check_combination(const plan_options *o)
         return nn_cmd_wrong_use("plan", "--composite goes without --ablation and --report") == 0;
     if (o->alpha > 0 && !o->composite)
         return nn_cmd_wrong_use("plan", "--alpha is the precision of a --composite") == 0;
+    if ((o->held_out_labels && !o->held_out) || (o->judge_labels && !o->judge))
+        return nn_cmd_wrong_use("plan", "--%s-labels goes with --%s",
+                                o->judge_labels && !o->judge ? "judge" : "heldout",
+                                o->judge_labels && !o->judge ? "judge" : "heldout") == 0;
     if (!o->output && !o->ablation && !o->report)
         return nn_cmd_wrong_use("plan", "-o PLAN is missing") == 0;
     if (o->ablation && o->depth == 0 && o->budget == 0)
@@ -259,9 +268,10 @@ typedef struct plan_work {
 /* Without a held-out file the last fifth of the calibration records is held out. */
 static fhola_status load_pictures(plan_work *w, const plan_options *o)
 {
-    fhola_status status = nn_cmd_load_batch(&w->pictures, o->calibration, 0, o->count);
+    fhola_status status =
+        nn_cmd_load_batch(&w->pictures, w->model, o->calibration, o->labels, 0, o->count);
     if (status == FHOLA_OK && o->held_out)
-        status = nn_cmd_load_batch(&w->held_out, o->held_out, 0, 0);
+        status = nn_cmd_load_batch(&w->held_out, w->model, o->held_out, o->held_out_labels, 0, 0);
     if (status != FHOLA_OK) return status;
     size_t count = nn_batch_count(w->pictures), held = o->held_out ? 0 : count / 5;
     status = nn_batch_part(&w->calibration, w->pictures, 0, count - held);
@@ -277,7 +287,7 @@ static fhola_status load_compared(plan_work *w, const plan_options *o)
     if (o->compared < (double)count) count = (size_t)o->compared;
     fhola_status status = nn_batch_part(&w->compared, w->calibration, 0, count);
     if (status == FHOLA_OK && o->judge)
-        status = nn_cmd_load_batch(&w->judged, o->judge, 0, o->judged);
+        status = nn_cmd_load_batch(&w->judged, w->model, o->judge, o->judge_labels, 0, o->judged);
     if (status == FHOLA_OK && !o->judge && !w->held_out)
         status = nn_batch_part(&w->judged, w->calibration, 0, count);
     return status;
@@ -465,9 +475,10 @@ const nn_cmd_command nn_cmd_plan = {
     .least = 2,
     .most = 3,
     .operands = "a model, perhaps a profile, and calibration pictures",
-    .notes =
-        "PROFILE, from 'fhola profile', saves measuring it again. CALIBRATION holds CIFAR records.",
+    .notes = "PROFILE, from 'fhola profile', saves measuring it again. CALIBRATION "
+             "holds\n" NN_CMD_RECORDS,
     .examples = "fhola plan resnet20 data_batch_1.bin --depth 64 -o resnet20.plan\n"
                 "fhola plan resnet20 resnet20.profile data_batch_1.bin --budget 6 -o resnet20.plan "
-                "--report plan.html",
+                "--report plan.html\n"
+                "fhola plan net.onnx pictures --depth 20 -o net.plan",
 };

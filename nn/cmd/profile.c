@@ -2,7 +2,7 @@
 #include "nn/cmd/cmd.h"
 
 typedef struct profile_options {
-    const char *output, *function;
+    const char *output, *function, *labels;
     double count, eps;
     nn_cmd_metadata metadata;
 } profile_options;
@@ -11,6 +11,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_OUTPUT("output", 'o', "FILE", profile_options, output, "where the profile goes"),
     NN_CMD_WHOLE("count", 0, "N", profile_options, count, 1, 1e9,
                  "use the first N records of CALIBRATION"),
+    NN_CMD_LABELS(profile_options, labels, "CALIBRATION"),
     NN_CMD_NUMBER("eps", 0, "X", profile_options, eps, 0, 0.25,
                   "the bootstrap's sine, as for 'fhola plan' (default 0.25)"),
     NN_CMD_TEXT("function", 0, "F", profile_options, function,
@@ -34,7 +35,8 @@ static int run(int argc, char **argv)
     fhola_status status = nn_cmd_check_output(o.output);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&model, argv[1], &o.metadata);
     if (status == FHOLA_OK && o.function) status = nn_cmd_set_function(model, o.function);
-    if (status == FHOLA_OK) status = nn_cmd_load_batch(&calibration, argv[2], 0, o.count);
+    if (status == FHOLA_OK)
+        status = nn_cmd_load_batch(&calibration, model, argv[2], o.labels, 0, o.count);
     if (status == FHOLA_OK)
         status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);
     nn_cmd_progress_end();
@@ -54,7 +56,8 @@ const nn_cmd_command nn_cmd_profile = {
     .least = 2,
     .most = 2,
     .operands = "a model and calibration pictures",
-    .notes = "MODEL is a safetensors file or the name of a bundled model. CALIBRATION holds CIFAR "
-             "records.",
-    .examples = "fhola profile resnet20 data_batch_1.bin -o resnet20.profile",
+    .notes = "MODEL is a safetensors or an ONNX file, or the name of a bundled model. CALIBRATION "
+             "holds\n" NN_CMD_RECORDS,
+    .examples = "fhola profile resnet20 data_batch_1.bin -o resnet20.profile\n"
+                "fhola profile net.onnx images.npy --labels labels.npy -o net.profile",
 };

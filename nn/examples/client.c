@@ -31,13 +31,14 @@ static int connect_to(const char *port)
 /* Sends a picture, waits for its scores, and prints the best class. */
 static fhola_status ask(nn_owner *owner, ckks_writer *out, ckks_reader *in, const char *picture)
 {
-    static double rgb[NN_PICTURE_VALUES];
     const nn_client *network = nn_owner_client(owner);
+    nn_shape shape = nn_client_shape(network);
+    size_t pixels = (size_t)shape.channels * shape.height * shape.width;
     size_t best = 0, classes = nn_client_classes(network);
-    double *score = calloc(classes, sizeof *score);
+    double *score = calloc(classes + pixels, sizeof *score); /* the pixels behind them */
     int more = 0;
-    fhola_status status = score ? nn_picture_read(rgb, picture) : FHOLA_NOMEM;
-    if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, rgb);
+    fhola_status status = score ? nn_picture_read(score + classes, shape, picture) : FHOLA_NOMEM;
+    if (status == FHOLA_OK) status = nn_owner_encrypt(owner, out, score + classes);
     if (status == FHOLA_OK) status = ckks_writer_commit(out);
     if (status == FHOLA_OK) status = nn_owner_decrypt(owner, score, in, &more);
     for (size_t i = 1; i < classes && more; i++)

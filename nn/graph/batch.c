@@ -141,7 +141,8 @@ void nn_batch_free(nn_batch *batch)
     if (!batch->part) {
         free(batch->label);
         nn_file_free(batch->bytes, batch->count * batch->values);
-        free(batch->floats);
+        nn_file_free((unsigned char *)batch->floats,
+                     batch->count * batch->values * sizeof *batch->floats);
     }
     free(batch);
 }

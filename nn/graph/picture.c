@@ -8,8 +8,7 @@
 #include "nn/base/file.h"
 #include "nn/nn.h"
 
-#define SIDE     ((size_t)NN_PICTURE_SIDE)
-#define PLANE    (SIDE * SIDE)
+#define PLANE    ((size_t)NN_PICTURE_SIDE * NN_PICTURE_SIDE)
 #define MAX_FILE ((size_t)1 << 30)
 
 /* ---- PPM ---- */
@@ -124,65 +123,98 @@ fhola_status nn_image_decode_ppm(nn_image *image, const unsigned char *bytes, si
 
 /* ---- resampling ---- */
 
-/* Cell `cell` of 32 along a side of `length` pixels covers [cell * length, (cell + 1) * length) in
- * units of 1/32 pixel, all whole numbers: how much of pixel `pixel` that is, 0 to 32. */
-static size_t overlap(size_t cell, size_t pixel, size_t length)
+/* Cell `cell` of `cells` along a side of `length` pixels covers [cell * length, (cell + 1) *
+ * length) in units of 1 / cells pixel, all whole numbers: how much of pixel `pixel` that is, 0 to
+ * `cells`. */
+static size_t overlap(size_t cell, size_t cells, size_t pixel, size_t length)
 {
-    size_t low = cell * length > pixel * SIDE ? cell * length : pixel * SIDE;
+    size_t low = cell * length > pixel * cells ? cell * length : pixel * cells;
     size_t high =
-        (cell + 1) * length < (pixel + 1) * SIDE ? (cell + 1) * length : (pixel + 1) * SIDE;
+        (cell + 1) * length < (pixel + 1) * cells ? (cell + 1) * length : (pixel + 1) * cells;
     return high > low ? high - low : 0;
 }
 
-/* Adds the picture's row `y`, reduced to 32 columns, times `weight` to one row of cells (3 sums per
- * cell). The sums are exact. */
-static void add_row(uint64_t *row, const unsigned char *pixels, size_t width, uint64_t weight)
+/* A pixel's part of channel `c`. Grey is ITU-R 601-2 luma in 16 bits of fraction, rounded, as other
+ * programs have it; of three equal parts it is that part. */
+static uint64_t sample(const unsigned char *pixel, size_t channels, size_t c)
 {
-    for (size_t cell = 0; cell < SIDE; cell++) {
-        uint64_t sum[3] = {0, 0, 0};
-        for (size_t x = cell * width / SIDE; x < width && x * SIDE < (cell + 1) * width; x++)
-            for (size_t c = 0; c < 3; c++) sum[c] += overlap(cell, x, width) * pixels[3 * x + c];
-        for (size_t c = 0; c < 3; c++) row[3 * cell + c] += weight * sum[c];
+    if (channels == 3) return pixel[c];
+    return ((uint64_t)pixel[0] * 19595 + (uint64_t)pixel[1] * 38470 + (uint64_t)pixel[2] * 7471 +
+            0x8000) >>
+           16;
+}
+
+/* Adds the picture's row `pixels`, reduced to the shape's width, times `weight` to one row of
+ * cells, channel by channel. The sums are exact. */
+static void add_row(uint64_t *row, nn_shape shape, const unsigned char *pixels, size_t width,
+                    uint64_t weight)
+{
+    size_t cells = shape.width;
+    for (size_t cell = 0; cell < cells; cell++) {
+        size_t first = cell * width / cells;
+        for (size_t x = first; x < width && x * cells < (cell + 1) * width; x++) {
+            uint64_t part = weight * overlap(cell, cells, x, width);
+            for (size_t c = 0; c < shape.channels; c++)
+                row[c * cells + cell] += part * sample(pixels + 3 * x, shape.channels, c);
+        }
     }
 }
 
-fhola_status nn_picture_resample(double *rgb, const unsigned char *pixels, size_t width,
-                                 size_t height)
+static fhola_status check_sides(nn_shape shape, size_t width, size_t height)
 {
     if (width == 0 || height == 0 || width > NN_IMAGE_MAX_SIDE || height > NN_IMAGE_MAX_SIDE)
         return fhola_fail(FHOLA_PARAM, "a picture of %zu x %zu pixels: both sides must be 1 to %u",
                           width, height, NN_IMAGE_MAX_SIDE);
-    /* a cell has width * height units of area */
-    double scale = 255.0 * (double)width * (double)height;
-    for (size_t cell = 0; cell < SIDE; cell++) {
-        uint64_t row[3 * NN_PICTURE_SIDE] = {0};
-        for (size_t y = cell * height / SIDE; y < height && y * SIDE < (cell + 1) * height; y++)
-            add_row(row, pixels + 3 * width * y, width, overlap(cell, y, height));
-        for (size_t c = 0; c < 3; c++)
-            for (size_t x = 0; x < SIDE; x++)
-                rgb[c * PLANE + cell * SIDE + x] = (double)row[3 * x + c] / scale;
-    }
+    if ((shape.channels != 1 && shape.channels != 3) || shape.height == 0 || shape.width == 0 ||
+        shape.height > NN_IMAGE_MAX_SIDE || shape.width > NN_IMAGE_MAX_SIDE)
+        return fhola_fail(FHOLA_PARAM,
+                          "the network takes %u x %u x %u values (channels, height, width): no "
+                          "picture, grey or in colour, can be made that",
+                          shape.channels, shape.height, shape.width);
     return FHOLA_OK;
 }
 
-fhola_status nn_picture_decode(double *rgb, const unsigned char *bytes, size_t length,
-                               const char *name)
+fhola_status nn_picture_resample(double *values, nn_shape shape, const unsigned char *pixels,
+                                 size_t width, size_t height)
+{
+    FHOLA_TRY(check_sides(shape, width, height));
+    size_t cells = shape.height, plane = cells * shape.width,
+           bytes = sizeof(uint64_t) * shape.channels * shape.width;
+    uint64_t *row = malloc(bytes);
+    if (!row) return fhola_fail(FHOLA_NOMEM, "no memory for a row of %u cells", shape.width);
+    /* a cell has width * height units of area */
+    double scale = 255.0 * (double)width * (double)height;
+    for (size_t cell = 0; cell < cells; cell++) {
+        memset(row, 0, bytes);
+        for (size_t y = cell * height / cells; y < height && y * cells < (cell + 1) * height; y++)
+            add_row(row, shape, pixels + 3 * width * y, width, overlap(cell, cells, y, height));
+        for (size_t c = 0; c < shape.channels; c++)
+            for (size_t x = 0; x < shape.width; x++)
+                values[c * plane + cell * shape.width + x] =
+                    (double)row[c * shape.width + x] / scale;
+    }
+    nn_file_free((unsigned char *)row, bytes);
+    return FHOLA_OK;
+}
+
+fhola_status nn_picture_decode(double *values, nn_shape shape, const unsigned char *bytes,
+                               size_t length, const char *name)
 {
     nn_image image;
     fhola_status status = nn_image_decode_ppm(&image, bytes, length, name);
     if (status != FHOLA_OK) return status;
-    status = nn_picture_resample(rgb, image.pixels, image.width, image.height);
+    status = nn_picture_resample(values, shape, image.pixels, image.width, image.height);
     nn_file_free(image.pixels, 3 * image.width * image.height);
     return status;
 }
 
-fhola_status nn_picture_read(double *rgb, const char *path)
+fhola_status nn_picture_read(double *values, nn_shape shape, const char *path)
 {
     unsigned char *bytes;
     size_t length;
     fhola_status status = nn_file_read(&bytes, &length, path, MAX_FILE);
     if (status != FHOLA_OK) return status;
-    status = nn_picture_decode(rgb, bytes, length, path);
+    status = nn_picture_decode(values, shape, bytes, length, path);
     nn_file_free(bytes, length);
     return status;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/base/file.h"
+#include "nn/base/json.h"
 #include "nn/base/parallel.h"
 #include "nn/graph/model_io.h"
 #include "nn/nn.h"
@@ -24,6 +26,7 @@ typedef struct evaluation {
     nn_scratch *scratch;
     size_t threads, classes, activations;
     float *scores, *max_w;
+    float *all; /* a row for every picture of the batch, or NULL: nobody wants them */
     outcome *outcomes;
 } evaluation;
 
@@ -50,7 +53,8 @@ static void judge(outcome *o, const float *scores, size_t classes, unsigned labe
 static void run_one(evaluation *e, const nn_batch *batch, size_t index, outcome *o, nn_noise noise)
 {
     size_t thread = nn_thread_index();
-    float *scores = e->scores + thread * e->classes, *max_w = e->max_w + thread * e->activations;
+    float *scores = e->all ? e->all + index * e->classes : e->scores + thread * e->classes,
+          *max_w = e->max_w + thread * e->activations;
     noise.seed += index * 0xd1342543de82ef95u;
     nn_scratch *scratch = &e->scratch[thread];
     nn_plain_run(e->plain, scratch, scores, max_w, nn_plain_load(e->plain, scratch, batch, index),
@@ -97,9 +101,9 @@ static void tear_down(evaluation *e)
     free(e->outcomes);
 }
 
-fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan,
-                         const nn_batch *batch, double noise, uint64_t seed, nn_progress progress,
-                         void *user)
+fhola_status nn_evaluate_scores(nn_evaluation *result, float *scores, const nn_model *model,
+                                const nn_plan *plan, const nn_batch *batch, double noise,
+                                uint64_t seed, nn_progress progress, void *user)
 {
     size_t count = nn_batch_count(batch);
     if (!(noise >= 0) || !isfinite(noise))
@@ -108,6 +112,7 @@ fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_
     if (status != FHOLA_OK) return status;
     evaluation e;
     memset(&e, 0, sizeof e);
+    e.all = scores;
     status = set_up(&e, model, plan);
     nn_evaluation total;
     memset(&total, 0, sizeof total);
@@ -121,5 +126,56 @@ fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_
     }
     tear_down(&e);
     if (status == FHOLA_OK) *result = total;
+    return status;
+}
+
+fhola_status nn_evaluate(nn_evaluation *result, const nn_model *model, const nn_plan *plan,
+                         const nn_batch *batch, double noise, uint64_t seed, nn_progress progress,
+                         void *user)
+{
+    return nn_evaluate_scores(result, NULL, model, plan, batch, noise, seed, progress, user);
+}
+
+/* ---- scores as text ---- */
+
+static void add_scores(nn_text *text, const char *key, const float *scores, size_t classes)
+{
+    nn_text_format(text, ", \"%s\": [", key);
+    for (size_t i = 0; i < classes; i++) {
+        if (i) nn_text_add(text, ", ");
+        nn_json_add_float(text, scores[i]);
+    }
+    nn_text_add(text, "]");
+}
+
+fhola_status nn_scores_format(char **text, size_t *length, const nn_batch *batch, size_t classes,
+                              const float *scores, const float *exact)
+{
+    nn_text t = {0};
+    size_t count = nn_batch_count(batch);
+    nn_text_add(&t, "");
+    for (size_t i = 0; i < count; i++) {
+        nn_text_format(&t, "{\"label\": %u", nn_batch_label(batch, i));
+        add_scores(&t, "scores", scores + i * classes, classes);
+        if (exact) add_scores(&t, "exact_scores", exact + i * classes, classes);
+        nn_text_add(&t, "}\n");
+    }
+    if (t.failed) {
+        free(t.bytes);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the scores of %zu pictures", count);
+    }
+    *text = t.bytes;
+    *length = t.length;
+    return FHOLA_OK;
+}
+
+fhola_status nn_scores_save(const char *path, const nn_batch *batch, size_t classes,
+                            const float *scores, const float *exact)
+{
+    char *text;
+    size_t length;
+    FHOLA_TRY(nn_scores_format(&text, &length, batch, classes, scores, exact));
+    fhola_status status = nn_file_write(path, text, length);
+    free(text);
     return status;
 }

@@ -9,6 +9,9 @@
 #ifdef HAVE_PNG
 #include <png.h>
 #endif
+#ifdef HAVE_JPEG
+#include <jpeglib.h>
+#endif
 
 #include "ckks/scheme/container.h"
 #include "nn/party/artifact.h"
@@ -16,6 +19,7 @@
 #include "nn/planner/profile.h"
 #include "tests/fuzz/targets.h"
 #include "tests/small_network.h"
+#include "tests/small_onnx.h"
 
 typedef struct sower {
     void (*take)(void *user, const char *target, const void *bytes, size_t length, int accepted);
@@ -390,6 +394,68 @@ static void sow_pictures(const sower *s)
 #endif
 }
 
+#ifdef HAVE_JPEG
+static void sow_jpeg(const sower *s)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct jpeg_compress_struct jpeg;
+        struct jpeg_error_mgr errors;
+        unsigned char *bytes = NULL, row[48] = {0, 255, 1, 254, 2};
+        unsigned long length = 0;
+        JSAMPROW rows[] = {row};
+        jpeg.err = jpeg_std_error(&errors);
+        jpeg_create_compress(&jpeg);
+        jpeg_mem_dest(&jpeg, &bytes, &length);
+        jpeg.image_width = jpeg.image_height = 16;
+        jpeg.input_components = i ? 3 : 1;
+        jpeg.in_color_space = i ? JCS_RGB : JCS_GRAYSCALE;
+        jpeg_set_defaults(&jpeg);
+        if (i == 2) jpeg_simple_progression(&jpeg);
+        jpeg_start_compress(&jpeg, TRUE);
+        for (unsigned y = 0; y < 16; y++) (void)jpeg_write_scanlines(&jpeg, rows, 1);
+        jpeg_finish_compress(&jpeg);
+        jpeg_destroy_compress(&jpeg);
+        give(s, "jpeg", bytes, length, 1);
+        free(bytes);
+    }
+}
+#endif
+
+/* ---- arrays and networks of others ---- */
+
+static void sow_arrays(const sower *s)
+{
+    static const char *const headers[] = {
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 3), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1, 6), }",
+    };
+    static const size_t lengths[] = {12, 12, 24, 48};
+    for (size_t i = 0; i < 4; i++) {
+        unsigned char file[256] = "\x93NUMPY\1";
+        size_t header = strlen(headers[i]), at = i == 3 ? 12 : 10;
+        file[6] = i == 3 ? 2 : 1;
+        file[8] = (unsigned char)header;
+        memcpy(file + at, headers[i], header);
+        give(s, "npy", file, at + header + lengths[i], 1);
+    }
+    static const unsigned char idx[] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0,
+                                        2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6},
+                               labels[] = {0, 0, 8, 1, 0, 0, 0, 2, 7, 8};
+    give(s, "idx", idx, sizeof idx, 1);
+    give(s, "idx", labels, sizeof labels, 1);
+}
+
+static void sow_onnx(const sower *s)
+{
+    for (unsigned channels = 1; channels <= 3; channels += 2) {
+        onnx_bytes file = small_onnx(channels, 4, 2);
+        give(s, "onnx", file.at, file.length, 1);
+        free(file.at);
+    }
+}
+
 void fuzz_seeds(void (*take)(void *user, const char *target, const void *bytes, size_t length,
                              int accepted),
                 void *user)
@@ -408,4 +474,9 @@ void fuzz_seeds(void (*take)(void *user, const char *target, const void *bytes, 
     sow_cost(&s);
     sow_safetensors(&s);
     sow_pictures(&s);
+#ifdef HAVE_JPEG
+    sow_jpeg(&s);
+#endif
+    sow_arrays(&s);
+    sow_onnx(&s);
 }

@@ -16,6 +16,8 @@
 #include "ckks/scheme/container.h"
 #include "ckks/scheme/params.h"
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/data.h"
+#include "nn/cmd/onnx/onnx.h"
 #include "nn/graph/picture.h"
 #include "nn/party/artifact.h"
 #include "nn/planner/cost.h"
@@ -104,13 +106,15 @@ static int run_safetensors(const uint8_t *bytes, size_t length)
 
 static int run_picture_file(const uint8_t *bytes, size_t length)
 {
-    static double rgb[NN_PICTURE_VALUES];
+    const nn_shape shape = {3, 32, 32};
+    double *values = NULL;
     memory_file f = memory_file_open(bytes, length);
-    fhola_status st = nn_cmd_read_picture(rgb, f.path, -1);
+    fhola_status st = nn_cmd_read_picture(&values, shape, f.path, -1);
     close(f.descriptor);
     if (!outcome(st)) return 0;
     for (size_t i = 0; i < NN_PICTURE_VALUES; i++)
-        promise(rgb[i] >= 0 && rgb[i] <= 1, "pixels are in [0, 1]");
+        promise(values[i] >= 0 && values[i] <= 1, "pixels are in [0, 1]");
+    nn_cmd_free_picture(values, shape);
     return 1;
 }
 
@@ -122,17 +126,91 @@ static int run_ppm(const uint8_t *bytes, size_t length)
     return outcome(st);
 }
 
-static int run_png(const uint8_t *bytes, size_t length)
+typedef int byte_reader(const uint8_t *bytes, size_t length);
+
+/* A file that begins as those of its kind do, whatever the bytes say. */
+static int run_signed(const uint8_t *bytes, size_t length, const void *signature, size_t signs,
+                      byte_reader *read)
 {
-    static const unsigned char signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    uint8_t *copy = malloc(length + 8);
+    uint8_t *copy = calloc(1, length + signs);
     if (!copy) abort();
-    memcpy(copy, bytes, length);
-    if (length < 8) length = 8;
-    memcpy(copy, signature, 8);
-    int accepted = run_picture_file(copy, length);
+    if (length) memcpy(copy, bytes, length);
+    if (length < signs) length = signs;
+    memcpy(copy, signature, signs);
+    int accepted = read(copy, length);
     free(copy);
     return accepted;
+}
+
+static int run_png(const uint8_t *bytes, size_t length)
+{
+    return run_signed(bytes, length, "\x89PNG\r\n\x1a\n", 8, run_picture_file);
+}
+
+static int run_jpeg(const uint8_t *bytes, size_t length)
+{
+    return run_signed(bytes, length, "\xff\xd8\xff", 3, run_picture_file);
+}
+
+/* ---- arrays ---- */
+
+/* As records for a network that takes the shape. */
+static void take_records(const nn_cmd_array *array, nn_shape shape)
+{
+    nn_batch *batch = NULL;
+    double values[64];
+    size_t count = array->rank ? array->dim[0] : 0;
+    fhola_status st = count ? nn_cmd_array_batch(&batch, array, shape, 0, count, NULL) : FHOLA_OK;
+    if (!outcome(st) || !count) return;
+    promise(nn_batch_count(batch) == count, "all records are there");
+    for (size_t i = 0; i < count; i++) {
+        nn_batch_picture(batch, i, values);
+        for (size_t k = 0; k < nn_cmd_values(shape); k++)
+            promise(values[k] >= 0 && values[k] <= 1, "values are in [0, 1]");
+    }
+    nn_batch_free(batch);
+}
+
+static int run_array(const uint8_t *bytes, size_t length)
+{
+    nn_cmd_array array;
+    volatile double sum = 0;
+    if (!outcome(nn_cmd_decode_array(&array, bytes, length, "fuzz"))) return 0;
+    promise(array.count <= length / array.size, "an array is within its file");
+    for (size_t i = 0; i < array.count; i++) sum += nn_cmd_array_get(&array, i);
+    take_records(&array, (nn_shape){1, 2, 3});
+    take_records(&array, (nn_shape){3, 2, 3});
+    take_records(&array, (nn_shape){6, 1, 1});
+    return 1;
+}
+
+static int run_idx(const uint8_t *bytes, size_t length)
+{
+    return run_array(bytes, length);
+}
+
+static int run_npy(const uint8_t *bytes, size_t length)
+{
+    return run_signed(bytes, length, "\x93NUMPY", 6, run_array);
+}
+
+/* ---- networks of others ---- */
+
+static int run_onnx(const uint8_t *bytes, size_t length)
+{
+#ifdef HAVE_ONNX
+    const nn_shape said = {0, 0, 0};
+    const nn_model_options options = {.batch_norm_eps = 0};
+    nn_model *model = NULL;
+    fhola_status st = nn_onnx_parse(&model, bytes, length, "fuzz", said, &options, NULL);
+    nn_model_free(model);
+    /* it may name files of weights, which are not there */
+    return st != FHOLA_IO && outcome(st);
+#else
+    (void)bytes;
+    (void)length;
+    return 0;
+#endif
 }
 
 /* ---- what may be accepted ---- */
@@ -412,8 +490,12 @@ const fuzz_target fuzz_targets[] = {
     {"ciphertext", run_ciphertext},
     {"client", run_client},
     {"cost", run_cost},
+    {"idx", run_idx},
+    {"jpeg", run_jpeg},
     {"keys", run_keys},
     {"network", run_network},
+    {"npy", run_npy},
+    {"onnx", run_onnx},
     {"plan", run_plan},
     {"png", run_png},
     {"ppm", run_ppm},
