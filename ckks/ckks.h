@@ -413,17 +413,24 @@ fhola_status ckks_rotate_hoisted(const ckks_context *context, ckks_workspace *wo
 
 /* ---- linear transforms ---- */
 
+#define CKKS_LINTRANS_MAX_PARTS 1024u /* inputs, and outputs, of one transform */
+
 /* y[s] = sum over d of diagonal_d[s] x[s + d], slot indices modulo the slots: baby-step giant-step
- * over the diagonals, with hoisting. */
+ * over the diagonals, with hoisting. With several inputs x_i and outputs y_o it is a matrix of
+ * blocks, block o * inputs + i with the diagonals from x_i to y_o: every input is rotated once for
+ * all outputs, and sums over inputs are rotated once for each output. */
 typedef struct ckks_lintrans_spec {
-    ckks_basis basis;   /* of the inputs this transform serves (or any superset) */
-    ckks_basis special; /* special primes of its key switches */
-    size_t count;       /* diagonals */
-    /* count distinct offsets d, |d| < slots; a fixed representative, which decides the keys */
+    ckks_basis basis;         /* of the inputs this transform serves (or any superset) */
+    ckks_basis special;       /* special primes of its key switches */
+    unsigned inputs, outputs; /* 0: one */
+    size_t count;             /* diagonals, of all blocks: at most 4096 for each */
+    /* count offsets d, |d| < slots, distinct in a block; a fixed representative, which decides the
+     * keys */
     const int32_t *offset;
-    /* Writes diagonal `offset`: `period` values; nonzero return aborts with FHOLA_PARAM. NULL:
-     * structure and keys only (apply refuses). */
-    int (*diagonal)(void *arg, int32_t offset, ckks_complex *values);
+    const unsigned *block; /* count of them, NULL: all 0 */
+    /* Writes diagonal `offset` of a block: `period` values; nonzero return aborts with FHOLA_PARAM.
+     * NULL: structure and keys only (apply refuses). */
+    int (*diagonal)(void *arg, unsigned block, int32_t offset, ckks_complex *values);
     void *arg;
     size_t period; /* of the diagonals, a power of two dividing the slots */
     /* scale of the encoded diagonals. RANGE when a coefficient of one would reach 2^62, or half the
@@ -444,14 +451,22 @@ void ckks_lintrans_destroy(ckks_lintrans *transform);
 fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context,
                                 ckks_key_list *list) FHOLA_WARN_UNUSED;
 size_t ckks_lintrans_bytes(const ckks_lintrans *transform);
-/* Applies `count` transforms to one input, one after the other, and divides each result by the
- * primes of the input's basis outside `out_basis` (usually the top prime). Scale: in * plain_scale
- * / those primes. Outputs differ from `in`. */
+/* Applies `count` transforms of one input and one output to one input, one after the other, and
+ * divides each result by the primes of the input's basis outside `out_basis` (usually the top
+ * prime). Scale: in * plain_scale / those primes. Outputs differ from `in`. */
 fhola_status ckks_lintrans_apply(const ckks_context *context, ckks_workspace *workspace,
                                  const ckks_eval_keys *keys, size_t count,
                                  const ckks_lintrans *const transform[],
                                  ckks_ciphertext *const out[], const ckks_ciphertext *in,
                                  ckks_basis out_basis) FHOLA_WARN_UNUSED;
+
+/* The same for one transform with all its inputs, of one basis and scale, and outputs, which differ
+ * from each other and from the inputs. */
+fhola_status ckks_lintrans_apply_matrix(const ckks_context *context, ckks_workspace *workspace,
+                                        const ckks_eval_keys *keys, const ckks_lintrans *transform,
+                                        ckks_ciphertext *const out[],
+                                        const ckks_ciphertext *const in[],
+                                        ckks_basis out_basis) FHOLA_WARN_UNUSED;
 
 /* ---- polynomials ---- */
 
@@ -522,6 +537,13 @@ fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *w
                                   const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
                                   ckks_ciphertext *out, const ckks_ciphertext *in,
                                   unsigned residual_levels) FHOLA_WARN_UNUSED;
+/* Of complex values: out[0] gets the sine of the real parts, out[1] that of the imaginary parts. So
+ * two real vectors x, y of n values are bootstrapped as x + i y, with one slots_to_coeffs, switch,
+ * raise and coeffs_to_slots for both. */
+fhola_status ckks_bootstrap_apply_pair(const ckks_context *context, ckks_workspace *workspace,
+                                       const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
+                                       ckks_ciphertext *const out[2], const ckks_ciphertext *in,
+                                       unsigned residual_levels) FHOLA_WARN_UNUSED;
 
 /* ---- measuring ---- */
 

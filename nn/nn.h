@@ -586,9 +586,9 @@ typedef struct nn_network nn_network;
 typedef struct nn_client nn_client;
 
 /* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer
- * refuses. The parameters need bootstrapping, as many slots as the largest layer takes (at most
- * 2^14, which is also the most values a tensor may have), and one residual level more than the
- * deepest polynomial; the plan's eps must be theirs. FHOLA_PARAM says which of these fails, for
+ * refuses. The parameters need bootstrapping, 2^12 slots, and one residual level more than the
+ * deepest polynomial; the plan's eps must be theirs. A tensor of more values than there are slots,
+ * or more than 2^14, takes several ciphertexts, whole channels each. FHOLA_PARAM says which of these fails, for
  * which layer, or where the plan does not fit the model. Model and plan may be released afterwards;
  * the context must outlive the network. */
 FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context,
@@ -601,33 +601,45 @@ const ckks_key_list *nn_network_keys(const nn_network *network);
 const nn_client *nn_network_client(const nn_network *network); /* lives as long as the network */
 
 /* What is in front of layer `layer` (layer = nn_network_layers: of the scores): its name, the
- * number of values it is bootstrapped with, and the number of earlier layers whose values it adds
- * up. */
+ * number of values a ciphertext is bootstrapped with, and the number of earlier layers whose values
+ * it adds up. */
 const char *nn_network_layer_name(const nn_network *network, size_t layer);
 size_t nn_network_layer_slots(const nn_network *network, size_t layer);
+/* How many ciphertexts its values take, and bootstraps: one for every two ciphertexts. */
+unsigned nn_network_layer_ciphertexts(const nn_network *network, size_t layer);
+unsigned nn_network_layer_bootstraps(const nn_network *network, size_t layer);
 size_t nn_network_edges(const nn_network *network, size_t layer);
-/* How the matrix of one of these is split. One diagonal without rotations is a factor, not counted
- * in bytes. */
+/* How the matrix of one of these is split, all ciphertexts together. One diagonal without rotations
+ * is a factor, not counted in bytes. */
 typedef struct nn_linear_cost {
     size_t diagonals; /* plaintext products, each with a vector of `period` values */
     size_t period;
-    unsigned babies, giants, folds; /* rotations: of the input, of partial sums, of the result */
+    unsigned babies, giants, folds; /* rotations: of inputs, of partial sums, of the result */
     size_t bytes;                   /* encoded */
 } nn_linear_cost;
 nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, size_t edge);
 
 /* Slot values of a picture (one in [0, 1] for every value of the shape, in row order, as from
- * nn_picture_read): the network's input, nn_client_input_values() of them. */
-void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *picture);
+ * nn_picture_read): ciphertext `part` of the network's input, nn_client_input_values() of them. */
+void nn_encode_picture(ckks_complex *values, const nn_client *client, unsigned part,
+                       const double *picture);
 nn_shape nn_client_shape(const nn_client *client);
-size_t nn_client_input_values(const nn_client *client);
+unsigned nn_client_ciphertexts(const nn_client *client); /* of an encrypted picture */
+size_t nn_client_input_values(const nn_client *client);  /* of each of them */
 size_t nn_client_classes(const nn_client *client);
 const char *nn_client_class(const nn_client *client, size_t index);
 const ckks_key_list *nn_client_keys(const nn_client *client);
 
+/* An encrypted picture is nn_client_ciphertexts() ciphertexts: an array of pointers to them, and
+ * one more, NULL. */
+FHOLA_WARN_UNUSED fhola_status nn_encrypted_create(ckks_ciphertext ***picture,
+                                                   const ckks_context *context,
+                                                   const nn_client *client);
+void nn_encrypted_destroy(ckks_ciphertext **picture);
 /* RANGE: a value of the picture is outside [0, 1]; the bootstraps behind would be out of range. */
 FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context,
-                                                  ckks_workspace *workspace, ckks_ciphertext *out,
+                                                  ckks_workspace *workspace,
+                                                  ckks_ciphertext *const out[],
                                                   const nn_client *client, const double *picture,
                                                   const ckks_secret_key *secret, ckks_rng *rng);
 /* Decrypts a result: one score per class, the mean over all copies of it in the slots. LEVEL: not
@@ -669,17 +681,18 @@ typedef struct nn_infer_hooks {
      * behind. Nonzero stops with FHOLA_IO. */
     int (*progress)(void *user, size_t layer, nn_step step, size_t done, size_t total);
     /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION
-     * of every layer, NN_STEP_SCORES. An error stops. */
-    fhola_status (*observe)(void *user, size_t layer, nn_step step, const ckks_ciphertext *value);
+     * of every layer, ciphertext by ciphertext, NN_STEP_SCORES. An error stops. */
+    fhola_status (*observe)(void *user, size_t layer, nn_step step, unsigned part,
+                            const ckks_ciphertext *value);
     /* nn_network_layers + 1 of them (the last: of the scores), overwritten. What is done with a
      * layer's values counts for the one after it. */
     nn_stage_times *times;
 } nn_infer_hooks;
 
-/* Runs the network on an encrypted picture. `hooks` may be NULL. */
+/* Runs the network on an encrypted picture; the result is one ciphertext. `hooks` may be NULL. */
 FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace,
                                         ckks_ciphertext *out, const nn_network *network,
-                                        const ckks_eval_keys *keys, const ckks_ciphertext *in,
+                                        const ckks_eval_keys *keys, ckks_ciphertext *const in[],
                                         const nn_infer_hooks *hooks);
 
 /* ---- end of encrypted engine ---- */
@@ -792,12 +805,13 @@ FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *o
 
 /* The two halves of nn_server_infer, for a server that goes on while a picture arrives slowly, or
  * never: nn_server_receive may run in any number of threads at once, and beside nn_server_answer,
- * of which there may be one at a time; both after nn_server_prepare. *picture is to be destroyed;
- * with *more = 0 there is none. */
-FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server, ckks_ciphertext **picture,
-                                                 ckks_reader *in, int *more);
+ * of which there may be one at a time; both after nn_server_prepare. *picture is to be destroyed by
+ * nn_encrypted_destroy; with *more = 0 there is none. */
+FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server,
+                                                 ckks_ciphertext ***picture, ckks_reader *in,
+                                                 int *more);
 FHOLA_WARN_UNUSED fhola_status nn_server_answer(nn_server *server, ckks_writer *out,
-                                                const ckks_ciphertext *picture,
+                                                ckks_ciphertext *const picture[],
                                                 const nn_infer_hooks *hooks);
 
 /* The primes that a result is on. */

@@ -106,8 +106,8 @@ static inline void score_picture(agreement *a, size_t index, double *encrypted, 
     succeed(nn_plain_scores(plain, a->model, a->plan, values));
     const nn_client *client = nn_network_client(a->network);
     ck_assert_uint_eq(nn_client_classes(client), info.classes);
-    succeed(nn_encrypt_picture(a->context, a->workspace, a->in, client, rgb, a->secret, a->rng));
-    succeed(nn_infer(a->context, a->workspace, a->out, a->network, a->keys, a->in, NULL));
+    succeed(nn_encrypt_picture(a->context, a->workspace, &a->in, client, rgb, a->secret, a->rng));
+    succeed(nn_infer(a->context, a->workspace, a->out, a->network, a->keys, &a->in, NULL));
     succeed(nn_decrypt_scores(a->context, a->workspace, encrypted, client, a->out, a->secret));
 }
 

@@ -154,8 +154,9 @@ STEP(rotate, ckks_rotate(c, ws, w.r.keys, out, w.x, 1))
 STEP(conjugate, ckks_conjugate(c, ws, w.r.keys, out, w.x))
 STEP(hoisted, hoist(c, ws, out))
 
-static int diagonal(void *arg, int32_t offset, ckks_complex *values)
+static int diagonal(void *arg, unsigned block, int32_t offset, ckks_complex *values)
 {
+    (void)block;
     (void)arg;
     for (size_t s = 0; s < 64; s++) values[s] = (ckks_complex){(double)offset, 1};
     return 0;

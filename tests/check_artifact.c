@@ -33,7 +33,7 @@ static nn_client some_client(const ring *r, size_t classes)
                                    (ckks_key_request){CKKS_KEY_CONJUGATE, 0, 1, r->special}));
     const double mean[3] = {0.4, 0.41, 0.42}, std[3] = {0.2, 0.21, 0.22};
     nn_layout input;
-    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
+    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, NN_MAX_SLOTS, "input"));
     ck_assert_ok(nn_client_init(&c, r->context, names, classes, &keys));
     memcpy(c.mean, mean, sizeof mean);
     memcpy(c.std, std, sizeof std);
@@ -198,10 +198,10 @@ START_TEST(bad_clients)
                  {AT_BASIS, 0xff, "does not fit"},
                  {AT_CHANNELS, 0, "0 x 32 x 32"},
                  {AT_CHANNELS, 5, "takes 8192 slots, there are 4096"},
-                 {AT_CHANNELS, 16, "takes 16384 slots, there are 4096"},
+                 {AT_CHANNELS, 1025, "an input of"},
                  {AT_CHANNELS, 17, "17408 values"},
                  {AT_CHANNELS, 0xffffffff, "4294967295 x 32 x 32"},
-                 {AT_HEIGHT, 128, "takes 16384 slots"},
+                 {AT_HEIGHT, 256, "a channel of 256 x 32 values"},
                  {AT_WIDTH, 0x10000, "3 x 32 x 65536"},
                  {AT_ROWS, 0, "0 rows"},
                  {AT_ROWS, 15, "15 rows"},

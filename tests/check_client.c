@@ -50,7 +50,7 @@ static nn_client make_client(const ring *r)
     ckks_key_list none = {NULL, 0, 0};
     const double mean[3] = {0, 0, 0}, std[3] = {1, 1, 1};
     nn_layout input;
-    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
+    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, NN_MAX_SLOTS, "input"));
     ck_assert_ok(nn_client_init(&client, r->context, name, CLASSES, &none));
     memcpy(client.mean, mean, sizeof mean);
     memcpy(client.std, std, sizeof std);
@@ -232,7 +232,7 @@ START_TEST(pictures)
     ckks_ciphertext *ct = new_ciphertext(&r);
     for (int k = 0; k < 5; k++) {
         rgb[1000] = bad[k];
-        ck_assert_fails(nn_encrypt_picture(r.context, r.ws, ct, &client, rgb, r.secret, r.rng),
+        ck_assert_fails(nn_encrypt_picture(r.context, r.ws, &ct, &client, rgb, r.secret, r.rng),
                         FHOLA_RANGE);
         ck_assert_uint_eq(ckks_ciphertext_basis(ct), 0);
     }
@@ -250,7 +250,7 @@ START_TEST(wiped)
     static double rgb[NN_PICTURE_VALUES];
     double score[CLASSES] = {1, -2, 3}, got[CLASSES];
     for (size_t i = 0; i < NN_PICTURE_VALUES; i++) rgb[i] = 0.5 + 0.4 * random_unit();
-    ck_assert_ok(nn_layout_fresh(&client.input, (nn_shape){1, 16, 16}, "input"));
+    ck_assert_ok(nn_layout_fresh(&client.input, (nn_shape){1, 16, 16}, NN_MAX_SLOTS, "input"));
     client.input_bound = 1;
     client.scale = 0x1p30;
     client.basis = r.chain;
@@ -258,7 +258,7 @@ START_TEST(wiped)
     released = dirty = 0;
     watching = 1;
     fhola_status encrypted =
-        nn_encrypt_picture(r.context, r.ws, picture, &client, rgb, r.secret, r.rng);
+        nn_encrypt_picture(r.context, r.ws, &picture, &client, rgb, r.secret, r.rng);
     int blocks = released;
     fhola_status decrypted = nn_decrypt_scores(r.context, r.ws, got, &client, ct, r.secret);
     fhola_status flooded =

@@ -75,8 +75,9 @@ static void fill(ckks_complex *z, size_t count, uint32_t step)
                               (double)(i * (step + 6) % 997) / 997 - 0.5};
 }
 
-static int diagonal(void *arg, int32_t offset, ckks_complex *values)
+static int diagonal(void *arg, unsigned block, int32_t offset, ckks_complex *values)
 {
+    (void)block;
     (void)arg;
     fill(values, 128, (uint32_t)(3 * offset + 200));
     return 0;

@@ -112,6 +112,18 @@ static void many_classes(small_network *n)
     small_end(n, small_dense(n, x, 300));
 }
 
+/* Five ciphertexts of 4,096 values, two of them pairs, then three, two and one; a picture of two; a
+ * sum of nodes with several. */
+static void several_ciphertexts(small_network *n)
+{
+    small_begin(n, (nn_shape){2, 48, 48}, seed + 8);
+    nn_tensor x = small_relu(n, small_conv(n, 0, 5, 3, 1));
+    nn_tensor y = small_relu(n, small_conv(n, x, 12, 3, 2));
+    x = small_relu(n, small_add(n, small_conv(n, y, 12, 3, 1), small_conv(n, x, 12, 1, 2)));
+    x = small_relu(n, small_conv(n, x, 20, 3, 2));
+    small_end(n, small_dense(n, small_global(n, x), 10));
+}
+
 static const struct {
     const char *name;
     void (*make)(small_network *);
@@ -125,6 +137,7 @@ static const struct {
     {"maxima", maxima, 13},
     {"scores of an activation", scores_of_activation, 13},
     {"many classes", many_classes, 13},
+    {"several ciphertexts", several_ciphertexts, 13},
 };
 
 START_TEST(encrypted_equals_definition)

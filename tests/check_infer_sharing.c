@@ -30,7 +30,7 @@ static void *call(void *arg)
     if (!c->status) c->status = served_read_picture(c->n, in);
     if (!c->status)
         c->status = nn_infer(context, ws, out, nn_server_network(c->n->server),
-                             nn_server_keys(c->n->server), in, NULL);
+                             nn_server_keys(c->n->server), &in, NULL);
     if (!c->status) c->hash = ciphertext_hash(out);
     snprintf(c->detail, sizeof c->detail, "%s", fhola_detail()); /* of this thread */
     ckks_ciphertext_destroy(out);

@@ -8,20 +8,26 @@
 /* Every place comes back from its slot, and all other slots are padding. */
 static void check_layout(nn_layout l)
 {
-    static unsigned char taken[SLOTS];
+    static unsigned char taken[MOST_PARTS][SLOTS];
     nn_place p;
     memset(taken, 0, sizeof taken);
+    ck_assert_uint_le(l.parts, MOST_PARTS);
     for (unsigned c = 0; c < l.shape.channels; c++)
         for (unsigned y = 0; y < l.shape.height; y++)
             for (unsigned x = 0; x < l.shape.width; x++) {
                 uint32_t slot = nn_layout_slot(l, (nn_place){c, y, x});
-                ck_assert_uint_lt(slot, l.period);
-                ck_assert(!taken[slot]);
-                taken[slot] = 1;
-                ck_assert(nn_layout_place(&p, l, slot) && p.channel == c && p.y == y && p.x == x);
-                ck_assert(nn_layout_place(&p, l, slot + l.period) && p.channel == c);
+                unsigned part = nn_layout_part(l, c);
+                ck_assert(slot < l.period && part < l.parts);
+                ck_assert(!taken[part][slot]);
+                taken[part][slot] = 1;
+                ck_assert(nn_layout_place(&p, l, part, slot) && p.channel == c && p.y == y &&
+                          p.x == x);
+                ck_assert(nn_layout_place(&p, l, part, slot + l.period) && p.channel == c);
             }
-    for (uint32_t s = 0; s < l.period; s++) ck_assert_int_eq(nn_layout_place(&p, l, s), taken[s]);
+    for (unsigned k = 0; k < l.parts; k++)
+        for (uint32_t s = 0; s < l.period; s++)
+            ck_assert_int_eq(nn_layout_place(&p, l, k, s), taken[k][s]);
+    ck_assert(l.parts == 1 || l.period == l.room);
     ck_assert(l.period <= l.slots && l.slots <= NN_MAX_SLOTS);
     ck_assert_uint_eq(l.period & (l.period - 1), 0);
 }
@@ -43,7 +49,7 @@ static const struct {
 START_TEST(fresh)
 {
     nn_layout l;
-    ck_assert_ok(nn_layout_fresh(&l, fresh_layouts[_i].shape, "x"));
+    ck_assert_ok(nn_layout_fresh(&l, fresh_layouts[_i].shape, NN_MAX_SLOTS, "x"));
     ck_assert_uint_eq(l.pitch, fresh_layouts[_i].pitch);
     ck_assert_uint_eq(l.block, fresh_layouts[_i].block);
     ck_assert_uint_eq(l.period, fresh_layouts[_i].period);
@@ -55,10 +61,55 @@ END_TEST
 START_TEST(too_large)
 {
     nn_layout l;
-    ck_assert_fails(nn_layout_fresh(&l, (nn_shape){4, 64, 65}, "conv7"), FHOLA_PARAM);
-    ck_assert_str_eq(fhola_detail(),
-                     "conv7: 4 x 64 x 65 are 16640 values, more than the 16384 that "
-                     "fit into one ciphertext");
+    ck_assert_fails(nn_layout_fresh(&l, (nn_shape){1, 128, 129}, 1 << 15, "conv7"), FHOLA_PARAM);
+    ck_assert_str_eq(fhola_detail(), "conv7: a channel of 128 x 129 values is more than the 16384 "
+                                     "that fit into one ciphertext");
+    ck_assert_fails(nn_layout_fresh(&l, (nn_shape){4, 64, 65}, 4096, "conv7"), FHOLA_PARAM);
+}
+END_TEST
+
+/* Several ciphertexts: whole channels, as many as fit; on grids of powers of two unless a channel
+ * does not fit so. */
+static const struct {
+    nn_shape shape;
+    size_t slots;
+    unsigned pitch, blocks, parts, bootstraps;
+} large_layouts[] = {
+    {{16, 64, 64}, 1 << 14, 64, 4, 4, 2},   {{17, 32, 32}, 1 << 14, 32, 16, 2, 1},
+    {{5, 64, 65}, 1 << 15, 128, 2, 3, 2},   {{40, 24, 24}, 1 << 14, 32, 16, 3, 2},
+    {{3, 100, 150}, 1 << 14, 150, 1, 3, 2}, {{40000, 1, 1}, 1 << 14, 1, 16384, 3, 2},
+    {{20, 32, 32}, 4096, 32, 4, 5, 3},      {{4097, 1, 1}, 4096, 1, 4096, 2, 1},
+};
+
+START_TEST(several_parts)
+{
+    nn_layout l;
+    ck_assert_ok(nn_layout_fresh(&l, large_layouts[_i].shape, large_layouts[_i].slots, "x"));
+    ck_assert_uint_eq(l.pitch, large_layouts[_i].pitch);
+    ck_assert_uint_eq(l.blocks, large_layouts[_i].blocks);
+    ck_assert_uint_eq(l.parts, large_layouts[_i].parts);
+    ck_assert_uint_eq(nn_layout_bootstraps(l), large_layouts[_i].bootstraps);
+    check_layout(l);
+}
+END_TEST
+
+/* A stride takes as many ciphertexts as the values need, on the grid of its input. */
+START_TEST(fewer_parts_behind)
+{
+    nn_layout in, out;
+    nn_map map = {.kind = NN_MAP_CONVOLUTION,
+                  .in = {20, 32, 32},
+                  .out = {40, 16, 16},
+                  .convolution = {.stride_y = 2, .stride_x = 2}};
+    ck_assert_ok(nn_layout_fresh(&in, map.in, 4096, "x"));
+    ck_assert(nn_layout_behind(&out, in, &map));
+    ck_assert(out.gap_x == 2 && out.pitch == 32);
+    ck_assert_uint_eq(out.parts, 3);
+    check_layout(out);
+    /* on the grid of 32 these would take a ciphertext more */
+    map.out = (nn_shape){17, 15, 15};
+    map.convolution.stride_y = map.convolution.stride_x = 1;
+    ck_assert(!nn_layout_behind(&out, in, &map));
 }
 END_TEST
 
@@ -83,7 +134,7 @@ START_TEST(behind)
                         .out = behind_layouts[_i].out,
                         .convolution = {.stride_y = behind_layouts[_i].stride,
                                         .stride_x = behind_layouts[_i].stride}};
-    ck_assert_ok(nn_layout_fresh(&in, map.in, "x"));
+    ck_assert_ok(nn_layout_fresh(&in, map.in, NN_MAX_SLOTS, "x"));
     bool fits = nn_layout_behind(&out, in, &map);
     ck_assert_int_eq(fits, behind_layouts[_i].gap != 0);
     if (!fits) return;
@@ -114,17 +165,17 @@ START_TEST(spread_and_gather)
                         .in = {16, 32, 32},
                         .out = {32, 16, 16},
                         .convolution = {.stride_y = 2, .stride_x = 2}};
-    ck_assert_ok(nn_layout_fresh(&in, map.in, "x"));
+    ck_assert_ok(nn_layout_fresh(&in, map.in, NN_MAX_SLOTS, "x"));
     ck_assert(nn_layout_behind(&l, in, &map));
     for (unsigned c = 0; c < 32; c++) value[c] = random_unit();
     for (unsigned k = 0; k < 32 * 256; k++) full[k] = random_unit();
-    nn_layout_spread(l, values, value, false, false);
-    nn_layout_gather(l, tensor, values);
+    nn_layout_spread(l, 0, values, value, false);
+    nn_layout_gather(l, 0, tensor, values);
     for (unsigned i = 0; i < 32 * 256; i++) ck_assert_double_eq(tensor[i], value[i / 256]);
-    nn_layout_spread(l, values, full, true, false);
-    nn_layout_gather(l, tensor, values);
+    nn_layout_spread(l, 0, values, full, true);
+    nn_layout_gather(l, 0, tensor, values);
     ck_assert_mem_eq(tensor, full, sizeof full);
-    nn_layout_spread(l, values, value, false, true);
+    nn_layout_spread_rows(l, 0, values, value, false);
     ck_assert_double_eq(values[0].re, value[0]);
     ck_assert_double_eq(values[0].im, 0);
     ck_assert_double_eq(values[8191].re, 0);
@@ -137,6 +188,8 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, fresh, 0, sizeof fresh_layouts / sizeof fresh_layouts[0]);
     tcase_add_test(tcase, too_large);
     tcase_add_loop_test(tcase, behind, 0, sizeof behind_layouts / sizeof behind_layouts[0]);
+    tcase_add_loop_test(tcase, several_parts, 0, sizeof large_layouts / sizeof large_layouts[0]);
+    tcase_add_test(tcase, fewer_parts_behind);
     tcase_add_test(tcase, scores);
     tcase_add_test(tcase, spread_and_gather);
 }

@@ -14,28 +14,27 @@ static nn_layout on_grid(nn_shape shape, unsigned gap)
     nn_shape big = {1, shape.height * gap, shape.width * gap};
     nn_map map = {.kind = NN_MAP_CONVOLUTION, .in = big, .out = shape};
     map.convolution.stride_y = map.convolution.stride_x = gap;
-    ck_assert_ok(nn_layout_fresh(&large, big, "big"));
+    ck_assert_ok(nn_layout_fresh(&large, big, NN_MAX_SLOTS, "big"));
     if (gap == 1 || !nn_layout_behind(&l, large, &map))
-        ck_assert_ok(nn_layout_fresh(&l, shape, "x"));
+        ck_assert_ok(nn_layout_fresh(&l, shape, NN_MAX_SLOTS, "x"));
     return l;
 }
 
 /* ---- a map, applied ---- */
 
-/* What a bootstrap makes of slots: halves added, copies averaged, against the tensor; padding slots
- * hold 0. */
-static void compare_halves(nn_layout layout, const ckks_complex *slots, const double *tensor)
+/* What bootstraps make of slots: halves of a single part added, copies averaged, against the
+ * tensor; padding slots hold 0. */
+static void compare_bootstraps(nn_layout layout, slot_parts slots, const double *tensor)
 {
-    uint32_t half = layout.slots / 2;
     double worst = 0;
-    for (uint32_t j = 0; j < half; j++) {
-        double sum[2] = {0, 0};
-        for (uint32_t s = j; s < SLOTS; s += half) {
-            sum[0] += slots[s].re * layout.slots / SLOTS;
-            sum[1] += slots[s].im * layout.slots / SLOTS;
+    for (unsigned k = 0; k < nn_layout_bootstraps(layout); k++) {
+        nn_rows rows = nn_layout_rows(layout, k);
+        for (uint32_t j = 0; j < rows.count; j++) {
+            ckks_complex sum = bootstrapped(layout, k, slots[k], j);
+            double re = slot_value(layout, rows.first, tensor, j),
+                   im = slot_value(layout, rows.second, tensor, j + rows.offset);
+            worst = fmax(worst, fmax(fabs(sum.re - re), fabs(sum.im - im)));
         }
-        for (uint32_t k = 0; k < 2; k++)
-            worst = fmax(worst, fabs(sum[k] - slot_value(layout, tensor, j + k * half)));
     }
     ck_assert_msg(worst < 1e-9, "worst difference %g", worst);
 }
@@ -43,7 +42,7 @@ static void compare_halves(nn_layout layout, const ckks_complex *slots, const do
 static void compare_rows(nn_layout layout, const ckks_complex *slots, const double *tensor)
 {
     for (uint32_t s = 0; s < SLOTS; s++) {
-        ck_assert_double_eq_tol(slots[s].re, slot_value(layout, tensor, s), 1e-9);
+        ck_assert_double_eq_tol(slots[s].re, slot_value(layout, 0, tensor, s), 1e-9);
         ck_assert_double_eq(slots[s].im, 0);
     }
 }
@@ -52,7 +51,7 @@ static void compare_rows(nn_layout layout, const ckks_complex *slots, const doub
 static size_t check_map(const char *name, const nn_map *map, nn_layout in, nn_layout out,
                         nn_linear_target target)
 {
-    static ckks_complex x[SLOTS], y[SLOTS];
+    static slot_parts x, y;
     size_t inputs = nn_shape_values(map->in), outputs = nn_shape_values(map->out);
     double *tensor = random_vector(inputs), *result = calloc(outputs, sizeof *result),
            *in_scale = random_vector(map->in.channels),
@@ -70,9 +69,9 @@ static size_t check_map(const char *name, const nn_map *map, nn_layout in, nn_la
         result[k] /= out_scale[k / ((size_t)map->out.height * map->out.width)];
     apply_linear(&l, y, x);
     if (target == NN_LINEAR_SCORES)
-        compare_rows(out, y, result);
+        compare_rows(out, y[0], result);
     else
-        compare_halves(out, y, result);
+        compare_bootstraps(out, y, result);
     printf("%-22s %4zu diagonals of %5u, step %4u, %3u babies + %3u giants, %u folds\n", name,
            l.count, (unsigned)l.period, (unsigned)l.baby_step, l.babies, l.giants, l.folds);
     size_t count = l.count;
@@ -152,7 +151,8 @@ START_TEST(convolution)
     const geometry *g = &convolutions[_i];
     nn_map map = make_convolution(g);
     nn_layout in = on_grid(g->in, g->gap), out;
-    if (!nn_layout_behind(&out, in, &map)) ck_assert_ok(nn_layout_fresh(&out, g->out, g->name));
+    if (!nn_layout_behind(&out, in, &map))
+        ck_assert_ok(nn_layout_fresh(&out, g->out, NN_MAX_SLOTS, g->name));
     size_t count = check_map(g->name, &map, in, out, NN_LINEAR_BOOTSTRAP);
     if (g->diagonals) ck_assert_uint_eq(count, g->diagonals);
     nn_map_clear(&map);
@@ -165,7 +165,7 @@ START_TEST(other_layout)
     const geometry g = {"relaid", {8, 16, 16}, {8, 8, 8}, 2, 1, 3, 3, 2, 1, 1, 1, 0};
     nn_map map = make_convolution(&g);
     nn_layout out;
-    ck_assert_ok(nn_layout_fresh(&out, g.out, g.name));
+    ck_assert_ok(nn_layout_fresh(&out, g.out, NN_MAX_SLOTS, g.name));
     (void)check_map(g.name, &map, on_grid(g.in, g.gap), out, NN_LINEAR_BOOTSTRAP);
     nn_map_clear(&map);
 }
@@ -226,7 +226,7 @@ START_TEST(fully_connected)
 {
     nn_map map = make_dense(dense[_i].in, dense[_i].count);
     nn_layout in = on_grid(dense[_i].in, dense[_i].gap), out;
-    ck_assert_ok(nn_layout_fresh(&out, map.out, "hidden"));
+    ck_assert_ok(nn_layout_fresh(&out, map.out, NN_MAX_SLOTS, "hidden"));
     size_t hidden = check_map("hidden", &map, in, out, NN_LINEAR_BOOTSTRAP);
     ck_assert_uint_le(hidden, dense[_i].most);
     if (dense[_i].count <= 1000) {
@@ -251,6 +251,56 @@ START_TEST(fully_connected_to_picture)
     (void)check_map("to a picture", &map, on_grid(in, 1), on_grid(out, 1), NN_LINEAR_BOOTSTRAP);
     nn_map_clear(&map);
     free(entry);
+}
+END_TEST
+
+/* ---- several ciphertexts, of 4,096 slots ---- */
+
+/* With p slot_parts in, q slot_parts out and the diagonals of a block as above, of which a pair has twice as
+ * many as a part alone: 5 to 5 parts of 4 channels have 5 (7 + 7 + 4 / 2) channel distances. */
+static const geometry large[] = {
+    {"5 parts to 5", {20, 32, 32}, {20, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, 5 * (4 + 4 + 2) * 9},
+    {"3 parts to 2", {12, 32, 32}, {8, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, 3 * 4 * 9},
+    {"2 parts to 1", {8, 32, 32}, {4, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, 2 * 2 * 9},
+    {"1 part to 3", {4, 32, 32}, {11, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, (4 + 2) * 9},
+    {"a little to 3 parts", {1, 32, 32}, {9, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, (1 + 1) * 9},
+    {"stride 2, 4 parts to 2", {16, 32, 32}, {32, 16, 16}, 1, 1, 3, 3, 2, 1, 1, 1, 0},
+    {"stride 2, 5 parts to 3", {20, 32, 32}, {40, 16, 16}, 1, 1, 3, 3, 2, 1, 1, 1, 0},
+    {"identity of 3 parts", {12, 32, 32}, {12, 32, 32}, 1, 12, 1, 1, 1, 1, 0, 0, 3},
+    {"depthwise, 3 parts", {12, 32, 32}, {12, 32, 32}, 1, 12, 3, 3, 1, 1, 1, 1, 3 * 9},
+    {"rows without room", {7, 33, 33}, {7, 33, 33}, 1, 1, 3, 3, 1, 1, 1, 1, 0},
+};
+
+START_TEST(several_ciphertexts)
+{
+    const geometry *g = &large[_i];
+    nn_map map = make_convolution(g);
+    nn_layout in, out;
+    ck_assert_ok(nn_layout_fresh(&in, g->in, 4096, g->name));
+    if (!nn_layout_behind(&out, in, &map))
+        ck_assert_ok(nn_layout_fresh(&out, g->out, 4096, g->name));
+    ck_assert_uint_gt(in.parts + out.parts, 2);
+    size_t count = check_map(g->name, &map, in, out, NN_LINEAR_BOOTSTRAP);
+    if (g->diagonals) ck_assert_uint_eq(count, g->diagonals);
+    nn_map_clear(&map);
+}
+END_TEST
+
+static const struct {
+    nn_shape in;
+    unsigned count;
+} large_dense[] = {{{20, 32, 32}, 10}, {{12, 32, 32}, 100}, {{30, 1, 1}, 5000}, {{9000, 1, 1}, 20}};
+
+START_TEST(several_ciphertexts_fully_connected)
+{
+    nn_map map = make_dense(large_dense[_i].in, large_dense[_i].count);
+    nn_layout in, out;
+    ck_assert_ok(nn_layout_fresh(&in, map.in, 4096, "x"));
+    ck_assert_ok(nn_layout_fresh(&out, map.out, 4096, "hidden"));
+    (void)check_map("hidden", &map, in, out, NN_LINEAR_BOOTSTRAP);
+    if (map.out.channels <= 300)
+        (void)check_map("scores", &map, in, nn_layout_scores(map.out.channels), NN_LINEAR_SCORES);
+    nn_map_clear(&map);
 }
 END_TEST
 
@@ -307,6 +357,9 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, concatenation);
     tcase_add_loop_test(tcase, fully_connected, 0, sizeof dense / sizeof dense[0]);
     tcase_add_test(tcase, fully_connected_to_picture);
+    tcase_add_loop_test(tcase, several_ciphertexts, 0, sizeof large / sizeof large[0]);
+    tcase_add_loop_test(tcase, several_ciphertexts_fully_connected, 0,
+                        sizeof large_dense / sizeof large_dense[0]);
     tcase_add_test(tcase, transpose);
     tcase_add_test(tcase, no_entries);
     tcase_add_test(tcase, too_many_diagonals);

@@ -15,8 +15,9 @@ typedef struct matrix {
     int32_t missing; /* an offset whose diagonal is refused, if among them */
 } matrix;
 
-static int diagonal(void *arg, int32_t offset, ckks_complex *values)
+static int diagonal(void *arg, unsigned block, int32_t offset, ckks_complex *values)
 {
+    (void)block;
     const matrix *m = arg;
     for (size_t i = 0; i < m->count; i++)
         if (m->offset[i] == offset && offset != m->missing) {
@@ -430,6 +431,7 @@ START_TEST(errors)
 }
 END_TEST
 
+<<<<<<< HEAD
 /* Coefficients of diagonals at the edge: those just below 2^62 give the right values, those above
  * it, or above half the product of the primes, are refused by the name of their diagonal. */
 START_TEST(range)
@@ -469,6 +471,178 @@ START_TEST(range)
     ckks_lintrans_destroy(create(&r, &spec));
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
+=======
+/* ---- several inputs and outputs ---- */
+
+#define INPUTS  3
+#define OUTPUTS 2
+
+/* Blocks of random diagonals, each with offsets of its own; one is empty. */
+typedef struct block_matrix {
+    matrix block[OUTPUTS * INPUTS];
+    size_t count;
+    int32_t offset[OUTPUTS * INPUTS * MOST];
+    unsigned place[OUTPUTS * INPUTS * MOST];
+} block_matrix;
+
+static int block_diagonal(void *arg, unsigned block, int32_t offset, ckks_complex *values)
+{
+    block_matrix *m = arg;
+    return diagonal(&m->block[block], 0, offset, values);
+}
+
+static void random_blocks(block_matrix *m, size_t period)
+{
+    m->count = 0;
+    for (unsigned b = 0; b < OUTPUTS * INPUTS; b++) {
+        random_matrix(&m->block[b], period, b == 4 ? 0 : 9 + b);
+        for (size_t i = 0; i < m->block[b].count; i++) {
+            m->offset[m->count] = m->block[b].offset[i];
+            m->place[m->count++] = b;
+        }
+    }
+}
+
+static ckks_lintrans_spec spec_of_blocks(const ring *r, block_matrix *m, uint32_t step, int hoist)
+{
+    ckks_lintrans_spec spec =
+        spec_of(r, &m->block[0], r->chain, basis_product(r, 0x80), step, hoist);
+    spec.inputs = INPUTS;
+    spec.outputs = OUTPUTS;
+    spec.count = m->count;
+    spec.offset = m->offset;
+    spec.block = m->place;
+    spec.diagonal = block_diagonal;
+    spec.arg = m;
+    return spec;
+}
+
+static void check_output(ring *r, block_matrix *m, unsigned o, ckks_complex x[INPUTS][SLOTS],
+                         double plain_scale, int hoist, const ckks_ciphertext *out)
+{
+    ckks_complex want[SLOTS] = {{0, 0}}, got[SLOTS], part[SLOTS];
+    double variance = 0;
+    for (unsigned i = 0; i < INPUTS; i++) {
+        const matrix *b = &m->block[o * INPUTS + i];
+        apply_plain(part, b, x[i]);
+        for (size_t s = 0; s < SLOTS; s++) want[s] = c_add(want[s], part[s]);
+        variance += pow(predict(r, b, x[i], 0x1p28, plain_scale, 0x1p28, hoist), 2);
+    }
+    decrypt(r, got, out);
+    assert_within("a block row", rms_difference(got, want, SLOTS), sqrt(variance), 1, 1);
+}
+
+/* A matrix of blocks against the sums of matrix products. Each input has a key switch for each
+ * rotation any of its blocks needs, and each output has one for each giant. */
+START_TEST(blocks)
+{
+    static const uint32_t step[] = {0, 16};
+    ring r = toy_ring(28);
+    static block_matrix m;
+    ckks_complex x[INPUTS][SLOTS];
+    ckks_ciphertext *in[INPUTS], *out[OUTPUTS];
+    random_blocks(&m, _i % 2 ? 32 : SLOTS);
+    ckks_lintrans_spec spec = spec_of_blocks(&r, &m, step[_i / 2], _i % 2);
+    ckks_lintrans *lt = create(&r, &spec);
+    ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+    ring_keys(&r);
+    for (unsigned i = 0; i < INPUTS; i++) {
+        random_complex(x[i], SLOTS, 1);
+        in[i] = encrypt(&r, x[i], SLOTS, 0x1p28, r.chain);
+    }
+    for (unsigned o = 0; o < OUTPUTS; o++) out[o] = new_ciphertext(&r);
+    const ckks_ciphertext *const from[] = {in[0], in[1], in[2]};
+    ck_assert_ok(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, out, from, 0x7f));
+    for (unsigned o = 0; o < OUTPUTS; o++)
+        check_output(&r, &m, o, x, spec.plain_scale, _i % 2, out[o]);
+    for (unsigned i = 0; i < INPUTS; i++) ckks_ciphertext_destroy(in[i]);
+    for (unsigned o = 0; o < OUTPUTS; o++) ckks_ciphertext_destroy(out[o]);
+    ckks_lintrans_destroy(lt);
+    ring_close(&r);
+}
+END_TEST
+
+/* With babies 0 to 3 and giants 0 and 4 in all of 2 x 2 blocks: 2 inputs times 3, 2 outputs times
+ * 1. */
+START_TEST(blocks_share_rotations)
+{
+    enum { COUNT = 4 * 8 };
+    ring r = toy_ring(28);
+    static const ckks_complex one = {1, 0};
+    int32_t offset[COUNT];
+    unsigned place[COUNT];
+    matrix m = {.period = 1, .count = 8, .missing = INT32_MIN};
+    for (unsigned k = 0; k < COUNT; k++) {
+        offset[k] = m.offset[k % 8] = (int32_t)k % 8;
+        place[k] = k / 8;
+        m.value[k % 8][0] = one;
+    }
+    ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, basis_product(&r, 0x80), 4, _i);
+    spec.inputs = spec.outputs = 2;
+    spec.count = COUNT;
+    spec.offset = offset;
+    spec.block = place;
+    ckks_lintrans *lt = create(&r, &spec);
+    ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+    ring_keys(&r);
+    ck_assert_uint_eq(r.list.count, 4);
+    const ckks_ciphertext *const in[] = {encrypt(&r, &one, 1, 0x1p28, r.chain),
+                                         encrypt(&r, &one, 1, 0x1p28, r.chain)};
+    ckks_ciphertext *out[] = {new_ciphertext(&r), new_ciphertext(&r)};
+    uint64_t before = ckks_workspace_counters(r.ws)->key_switches;
+    ck_assert_ok(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, out, in, 0x7f));
+    ck_assert_uint_eq(ckks_workspace_counters(r.ws)->key_switches - before, 2 * 3 + 2);
+    for (unsigned k = 0; k < 2; k++) {
+        ckks_ciphertext_destroy((ckks_ciphertext *)in[k]);
+        ckks_ciphertext_destroy(out[k]);
+    }
+    ckks_lintrans_destroy(lt);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(blocks_refused)
+{
+    ring r = toy_ring(28);
+    static block_matrix m;
+    ckks_lintrans *lt = NULL;
+    const ckks_complex one = {1, 0};
+    random_blocks(&m, SLOTS);
+    ckks_lintrans_spec spec = spec_of_blocks(&r, &m, 16, 0);
+    m.place[3] = OUTPUTS * INPUTS;
+    ck_assert_fails(ckks_lintrans_create(&lt, r.context, r.ws, &spec), FHOLA_PARAM);
+    m.place[3] = 0;
+    spec.inputs = CKKS_LINTRANS_MAX_PARTS + 1;
+    ck_assert_fails(ckks_lintrans_create(&lt, r.context, r.ws, &spec), FHOLA_PARAM);
+    spec.inputs = INPUTS;
+    lt = create(&r, &spec);
+    ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+    ring_keys(&r);
+    ckks_ciphertext *x = encrypt(&r, &one, 1, 0x1p28, r.chain),
+                    *lower = encrypt(&r, &one, 1, 0x1p28, 0x7f),
+                    *finer = encrypt(&r, &one, 1, 0x1p29, r.chain),
+                    *out[] = {new_ciphertext(&r), new_ciphertext(&r)};
+    const ckks_lintrans *const matrix_of = lt;
+    const ckks_ciphertext *in[] = {x, x, lower};
+    ck_assert_fails(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, out, in, 0x3f),
+                    FHOLA_LEVEL);
+    in[2] = finer;
+    ck_assert_fails(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, out, in, 0x7f),
+                    FHOLA_SCALE);
+    in[2] = x;
+    ckks_ciphertext *same[] = {out[0], out[0]}, *input[] = {out[0], x};
+    ck_assert_fails(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, same, in, 0x7f),
+                    FHOLA_PARAM);
+    ck_assert_fails(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, input, in, 0x7f),
+                    FHOLA_PARAM);
+    ck_assert_fails(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &matrix_of, out, x, 0x7f),
+                    FHOLA_PARAM);
+    ck_assert_ok(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, out, in, 0x7f));
+    ckks_ciphertext_destroy(x);
+    ckks_ciphertext_destroy(lower);
+    ckks_ciphertext_destroy(finer);
+    for (unsigned k = 0; k < 2; k++) ckks_ciphertext_destroy(out[k]);
+>>>>>>> e7ecbb5 (Tensors over several ciphertexts)
     ckks_lintrans_destroy(lt);
     ring_close(&r);
 }
@@ -486,6 +660,9 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, mixed_keys, 0, 2);
     tcase_add_loop_test(tcase, range, 0, 2);
     tcase_add_test(tcase, errors);
+    tcase_add_loop_test(tcase, blocks, 0, 4);
+    tcase_add_loop_test(tcase, blocks_share_rotations, 0, 2);
+    tcase_add_test(tcase, blocks_refused);
 }
 
 int main(void)

@@ -320,9 +320,10 @@ START_TEST(mixed_contexts)
 }
 END_TEST
 
-static int identity(void *arg, int32_t offset, ckks_complex *values)
+static int identity(void *arg, unsigned block, int32_t offset, ckks_complex *values)
 {
     (void)arg;
+    (void)block;
     (void)offset;
     values[0] = (ckks_complex){1, 0};
     return 0;

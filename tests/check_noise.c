@@ -358,8 +358,9 @@ END_TEST
 
 enum { DIAGONALS = 20, BABY_STEP = 4, PERIOD = 1 << 12 };
 
-static int diagonal(void *arg, int32_t offset, ckks_complex *values)
+static int diagonal(void *arg, unsigned block, int32_t offset, ckks_complex *values)
 {
+    (void)block;
     const ckks_complex *all = arg;
     memcpy(values, all + (size_t)offset * PERIOD, PERIOD * sizeof *values);
     return 0;

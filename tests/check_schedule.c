@@ -17,80 +17,94 @@
 static uint64_t seed;
 
 typedef struct simulator {
-    ckks_complex x[MAX_LAYERS + 1][SLOTS]; /* node i */
-    ckks_complex sum[SLOTS], part[SLOTS];
+    slot_parts x[MAX_LAYERS + 1]; /* node i */
+    slot_parts sum, term;
 } simulator;
 
-/* `halves`: in front of a bootstrap. */
-static void add_bias(const nn_recipe *r, ckks_complex *x, bool halves)
+static void add_to(ckks_complex *x, const ckks_complex *y, uint32_t period)
 {
-    ckks_complex *v = malloc(r->layout.slots * sizeof *v);
-    ck_assert_ptr_nonnull(v);
-    nn_layout_spread(r->layout, v, r->bias, r->full_bias, halves);
     for (uint32_t s = 0; s < SLOTS; s++) {
-        x[s].re += v[s % r->layout.slots].re;
-        x[s].im += v[s % r->layout.slots].im;
+        x[s].re += y[s % period].re;
+        x[s].im += y[s % period].im;
     }
-    free(v);
 }
 
-static void add_up(simulator *m, nn_recipe *r, bool halves)
+static void add_up(simulator *m, nn_recipe *r, bool scores)
 {
+    static ckks_complex bias[SLOTS];
+    unsigned sums = nn_layout_bootstraps(r->layout);
     memset(m->sum, 0, sizeof m->sum);
     for (size_t e = 0; e < r->count; e++) {
-        apply_linear(&r->contribution[e].linear, m->part, m->x[r->contribution[e].from]);
-        for (uint32_t s = 0; s < SLOTS; s++) {
-            m->sum[s].re += m->part[s].re;
-            m->sum[s].im += m->part[s].im;
-        }
+        apply_linear(&r->contribution[e].linear, m->term, m->x[r->contribution[e].from]);
+        for (unsigned k = 0; k < sums; k++) add_to(m->sum[k], m->term[k], SLOTS);
     }
-    add_bias(r, m->sum, halves);
+    for (unsigned k = 0; k < sums; k++) {
+        if (scores)
+            nn_layout_spread(r->layout, k, bias, r->bias, r->full_bias);
+        else
+            nn_layout_spread_rows(r->layout, k, bias, r->bias, r->full_bias);
+        add_to(m->sum[k], bias, r->layout.slots);
+    }
 }
 
-/* What the bootstrap does to its slots: add the halves, average the copies, take the sine. Real
- * again, period n. */
-static void sine(nn_layout layout, double eps, ckks_complex *x)
+/* What bootstrap `index` does to its slots: add the halves of a part, or set a pair apart, average
+ * the copies, take the sine. Real, period n. */
+static void bootstrap(nn_layout layout, double eps, unsigned index, const ckks_complex *sum,
+                      slot_parts out)
 {
     const double pi = acos(-1.0);
-    uint32_t half = layout.slots / 2;
-    for (uint32_t j = 0; j < half; j++) {
-        double w[2] = {0, 0};
-        for (uint32_t s = j; s < SLOTS; s += half) {
-            w[0] += x[s].re * layout.slots / SLOTS;
-            w[1] += x[s].im * layout.slots / SLOTS;
-        }
-        for (uint32_t s = j; s < SLOTS; s += half) {
-            double v = w[s % layout.slots >= half];
-            x[s] = (ckks_complex){sin(2 * pi * eps * v) / sin(2 * pi * eps), 0};
+    nn_rows rows = nn_layout_rows(layout, index);
+    for (uint32_t j = 0; j < rows.count; j++) {
+        ckks_complex w = bootstrapped(layout, index, sum, j);
+        for (uint32_t s = j; s < SLOTS; s += layout.slots) {
+            out[rows.first][s] = (ckks_complex){sin(2 * pi * eps * w.re) / sin(2 * pi * eps), 0};
+            out[rows.second][s + rows.offset] =
+                (ckks_complex){sin(2 * pi * eps * w.im) / sin(2 * pi * eps), 0};
         }
     }
 }
 
-static void polynomial(const nn_recipe *r, ckks_complex *out, const ckks_complex *x)
+static void polynomial(const nn_recipe *r, unsigned part, ckks_complex *x)
 {
     for (uint32_t s = 0; s < SLOTS; s++) {
         nn_place p;
-        out[s] = (ckks_complex){0, 0};
-        if (!nn_layout_place(&p, r->layout, s)) continue;
-        double t0 = 1, t1 = x[s].re, sum = r->coeff[p.channel];
+        double v = x[s].re;
+        x[s] = (ckks_complex){0, 0};
+        if (!nn_layout_place(&p, r->layout, part, s)) continue;
+        double t0 = 1, t1 = v, sum = r->coeff[p.channel];
         for (unsigned k = 1; k <= r->degree; k++) {
             sum += r->coeff[k * r->layout.shape.channels + p.channel] * t1;
-            double t = 2 * x[s].re * t1 - t0;
+            double t = 2 * v * t1 - t0;
             t0 = t1;
             t1 = t;
         }
         /* the gain bounds the output */
-        if (fabs(x[s].re) <= 1) ck_assert_double_le(fabs(sum), 1.001);
-        out[s].re = sum;
+        if (fabs(v) <= 1) ck_assert_double_le(fabs(sum), 1.001);
+        x[s].re = sum;
+    }
+}
+
+/* Layer i, and its values as a tensor. */
+static void run_layer(simulator *m, const nn_schedule *s, size_t i, double *tensor)
+{
+    nn_recipe *r = &s->layer[i];
+    add_up(m, r, false);
+    for (unsigned k = 0; k < nn_layout_bootstraps(r->layout); k++)
+        bootstrap(r->layout, s->eps, k, m->sum[k], m->x[i + 1]);
+    for (unsigned k = 0; k < r->layout.parts; k++) {
+        polynomial(r, k, m->x[i + 1][k]);
+        nn_layout_gather(r->layout, k, tensor, m->x[i + 1][k]);
     }
 }
 
 static void start(simulator *m, const nn_schedule *s, const double *picture)
 {
-    for (uint32_t k = 0; k < SLOTS; k++) {
-        m->x[0][k] = (ckks_complex){slot_value(s->input, picture, k) / s->input_bound, 0};
-        ck_assert_double_le(fabs(m->x[0][k].re), 1);
-    }
+    fill_slots(s->input, m->x[0], picture);
+    for (unsigned p = 0; p < s->input.parts; p++)
+        for (uint32_t k = 0; k < SLOTS; k++) {
+            m->x[0][p][k].re /= s->input_bound;
+            ck_assert_double_le(fabs(m->x[0][p][k].re), 1);
+        }
 }
 
 /* ---- networks ---- */
@@ -128,7 +142,22 @@ static void mixture(small_network *n)
     small_end(n, small_dense(n, x, 10));
 }
 
-static void (*const networks[])(small_network *) = {resnet, padded_resnet, mixture};
+/* Five, three and two ciphertexts of 4,096 values, a sum of nodes with several, a vector. */
+static void large(small_network *n)
+{
+    small_begin(n, (nn_shape){3, 48, 48}, seed + 3);
+    nn_tensor x = small_relu(n, small_conv(n, 0, 5, 3, 1));
+    nn_tensor y = small_relu(n, small_conv(n, x, 12, 3, 2));
+    x = small_relu(n, small_add(n, small_conv(n, y, 12, 3, 1), small_conv(n, x, 12, 1, 2)));
+    x = small_relu(n, small_dense(n, x, 30));
+    small_end(n, small_dense(n, x, 10));
+}
+
+static const struct {
+    void (*make)(small_network *);
+    size_t slots;
+} networks[] = {
+    {resnet, SLOTS}, {padded_resnet, SLOTS}, {mixture, SLOTS}, {resnet, 4096}, {large, 4096}};
 
 START_TEST(schedule_computes_the_network)
 {
@@ -137,32 +166,30 @@ START_TEST(schedule_computes_the_network)
     static simulator m;
     static double pixels[SLOTS], picture[SLOTS], layers[MAX_LAYERS * SMALL_VALUES], tensor[SLOTS];
     double scores[32], direct[32];
-    networks[_i](&n);
+    networks[_i].make(&n);
     small_picture(&n, pixels, picture);
     direct_network(&n, direct, picture, NULL, 1);
     double max_w = direct_network(&n, direct, picture, layers, 0);
     ck_assert_double_le(max_w, 1);
-    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan), FHOLA_OK);
+    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan, networks[_i].slots), FHOLA_OK);
     ck_assert_uint_eq(s.count, n.plan.count);
     ck_assert_uint_le(s.count, MAX_LAYERS);
     start(&m, &s, picture);
     for (size_t i = 0; i < s.count; i++) {
         nn_recipe *r = &s.layer[i];
         size_t plane = (size_t)r->layout.shape.height * r->layout.shape.width;
-        add_up(&m, r, true);
-        sine(r->layout, s.eps, m.sum);
-        polynomial(r, m.x[i + 1], m.sum);
-        nn_layout_gather(r->layout, tensor, m.x[i + 1]);
+        run_layer(&m, &s, i, tensor);
         for (size_t k = 0; k < nn_shape_values(r->layout.shape); k++)
             ck_assert_double_eq_tol(tensor[k] * r->gain[k / plane], layers[i * SMALL_VALUES + k],
                                     1e-8);
     }
-    add_up(&m, &s.layer[s.count], false);
-    nn_layout_gather(nn_schedule_scores(&s)->layout, scores, m.sum);
+    add_up(&m, &s.layer[s.count], true);
+    nn_layout_gather(nn_schedule_scores(&s)->layout, 0, scores, m.sum[0]);
     for (unsigned r = 0; r < n.model.classes; r++)
         ck_assert_double_eq_tol(scores[r], direct[r], 1e-7);
-    printf("network %d: %zu layers, largest |w| %.2f, first score %.3f\n", _i, s.count, max_w,
-           scores[0]);
+    printf("network %d: %zu layers, %u ciphertexts behind the first, largest |w| %.2f, first score "
+           "%.3f\n",
+           _i, s.count, s.layer[0].layout.parts, max_w, scores[0]);
     nn_schedule_clear(&s);
     small_network_clear(&n);
 }
@@ -174,27 +201,28 @@ START_TEST(wrong_plan)
     nn_schedule s;
     small_network_init(&n, 1, 10, 0, seed);
     n.plan.count--;
-    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan), FHOLA_PARAM);
+    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan, SLOTS), FHOLA_PARAM);
     ck_assert_ptr_null(s.layer);
     n.plan.count++;
     n.plan.activations[3].channels--;
-    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan), FHOLA_PARAM);
+    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan, SLOTS), FHOLA_PARAM);
     n.plan.activations[3].channels++;
     small_network_clear(&n);
 }
 END_TEST
 
-/* The message says which node, and how many values it has. */
+/* The message says which node, and how many values a channel has. */
 START_TEST(too_many_values)
 {
     small_network n;
     nn_schedule s;
-    small_begin(&n, (nn_shape){3, 64, 64}, seed);
-    nn_tensor x = small_relu(&n, small_conv(&n, 0, 8, 3, 1));
+    small_begin(&n, (nn_shape){1, 80, 80}, seed);
+    nn_tensor x = small_relu(&n, small_conv(&n, 0, 2, 3, 2));
     small_end(&n, small_dense(&n, small_global(&n, x), 10));
-    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan), FHOLA_PARAM);
-    ck_assert_ptr_nonnull(strstr(fhola_detail(), "8 x 64 x 64 are 32768 values"));
-    ck_assert_ptr_nonnull(strstr(fhola_detail(), nn_graph_layer(n.model.graph, 0)->name));
+    ck_assert_int_eq(nn_schedule_init(&s, &n.model, &n.plan, 4096), FHOLA_PARAM);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "a channel of 80 x 80 values is more than the "
+                                                 "4096 that fit into one ciphertext"));
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), n.model.graph->nodes[0].name));
     small_network_clear(&n);
 }
 END_TEST

@@ -288,7 +288,7 @@ static void test_picture(void)
     make_secret_key(&p);
     const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
     nn_layout input;
-    ok("layout", nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
+    ok("layout", nn_layout_fresh(&input, (nn_shape){3, 32, 32}, NN_MAX_SLOTS, "input"));
     ok("client", nn_client_init(&client, p.context, names, 3, &none));
     memcpy(client.mean, mean, sizeof mean);
     memcpy(client.std, std, sizeof std);
@@ -300,7 +300,7 @@ static void test_picture(void)
     for (size_t i = 0; i < sizeof rgb / sizeof rgb[0]; i++) rgb[i] = (double)(i % 11) / 10;
     secret(rgb, sizeof rgb);
     ok("ciphertext", ckks_ciphertext_create(&ct, p.context));
-    ok("encrypt", nn_encrypt_picture(p.context, p.ws, ct, &client, rgb, p.key, p.rng));
+    ok("encrypt", nn_encrypt_picture(p.context, p.ws, &ct, &client, rgb, p.key, p.rng));
     publish_ciphertext(ct);
     make_result(&p, ct);
     ok("decrypt", nn_decrypt_scores(p.context, p.ws, scores, &client, ct, p.key));

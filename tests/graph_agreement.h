@@ -25,12 +25,12 @@ typedef struct graph_run {
     ckks_secret_key *secret;
     ckks_eval_keys *keys;
     nn_network *network;
-    ckks_ciphertext *in, *out;
+    ckks_ciphertext **in, *out;
     double *layers; /* what they are to be */
     double worst;   /* RMS error of any layer */
 } graph_run;
 
-/* R15 in a ring of 2^log_n, for layers of up to 2^(log_n - 1) values. */
+/* R15 in a ring of 2^log_n: a ciphertext holds 2^(log_n - 1) values, at most 2^14. */
 static inline void graph_open(graph_run *g, unsigned log_n)
 {
     uint8_t bytes[32];
@@ -47,7 +47,7 @@ static inline void graph_open(graph_run *g, unsigned log_n)
         nn_network_create(&g->network, g->context, g->workspace, &g->s.model, &g->s.plan, 1));
     ck_assert_ok(ckks_eval_keys_create(&g->keys, g->context, g->secret, nn_network_keys(g->network),
                                        g->rng, NULL, NULL));
-    ck_assert_ok(ckks_ciphertext_create(&g->in, g->context));
+    ck_assert_ok(nn_encrypted_create(&g->in, g->context, nn_network_client(g->network)));
     ck_assert_ok(ckks_ciphertext_create(&g->out, g->context));
     g->layers = calloc(GRAPH_MAX_FOLLOWED, sizeof *g->layers);
     ck_assert_ptr_nonnull(g->layers);
@@ -56,7 +56,7 @@ static inline void graph_open(graph_run *g, unsigned log_n)
 static inline void graph_close(graph_run *g)
 {
     free(g->layers);
-    ckks_ciphertext_destroy(g->in);
+    nn_encrypted_destroy(g->in);
     ckks_ciphertext_destroy(g->out);
     ckks_eval_keys_destroy(g->keys);
     nn_network_destroy(g->network);
@@ -68,7 +68,7 @@ static inline void graph_close(graph_run *g)
     small_network_clear(&g->s);
 }
 
-static inline fhola_status graph_observe(void *user, size_t layer, nn_step step,
+static inline fhola_status graph_observe(void *user, size_t layer, nn_step step, unsigned part,
                                          const ckks_ciphertext *value)
 {
     static ckks_complex slots[SMALL_VALUES];
@@ -79,7 +79,8 @@ static inline fhola_status graph_observe(void *user, size_t layer, nn_step step,
     size_t count = nn_shape_values(r->layout.shape), plane = count / r->layout.shape.channels;
     double square = 0;
     ck_assert_ok(ckks_decrypt(g->context, g->workspace, slots, r->layout.slots, value, g->secret));
-    nn_layout_gather(r->layout, tensor, slots);
+    nn_layout_gather(r->layout, part, tensor, slots);
+    if (part + 1 < r->layout.parts) return FHOLA_OK;
     for (size_t k = 0; k < count; k++)
         square += pow(tensor[k] - g->layers[layer * SMALL_VALUES + k] / r->gain[k / plane], 2);
     g->worst = fmax(g->worst, sqrt(square / (double)count));
@@ -99,9 +100,11 @@ static inline void print_splits(const nn_network *n)
     for (size_t i = 0; i <= nn_network_layers(n); i++)
         for (size_t e = 0; e < nn_network_edges(n, i); e++) {
             nn_linear_cost c = nn_network_linear_cost(n, i, e);
-            printf("  %-12s %5zu slots: %4zu diagonals of %5zu, %u babies, %u giants, %u folds\n",
-                   nn_network_layer_name(n, i), nn_network_layer_slots(n, i), c.diagonals, c.period,
-                   c.babies, c.giants, c.folds);
+            printf("  %-12s %u x %5zu slots: %4zu diagonals of %5zu, %u babies, %u giants, %u "
+                   "folds\n",
+                   nn_network_layer_name(n, i), nn_network_layer_ciphertexts(n, i),
+                   nn_network_layer_slots(n, i), c.diagonals, c.period, c.babies, c.giants,
+                   c.folds);
         }
 }
 

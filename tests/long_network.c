@@ -96,7 +96,8 @@ static double sine_variable(double w, double eps)
     return eps > 0 ? sin(2 * pi * eps * w) / sin(2 * pi * eps) : w;
 }
 
-static fhola_status observe(void *user, size_t layer, nn_step step, const ckks_ciphertext *value)
+static fhola_status observe(void *user, size_t layer, nn_step step, unsigned part,
+                            const ckks_ciphertext *value)
 {
     bench *b = user;
     if (step == NN_STEP_SCORES) return FHOLA_OK;
@@ -105,7 +106,8 @@ static fhola_status observe(void *user, size_t layer, nn_step step, const ckks_c
     fhola_status status =
         ckks_decrypt(b->context, b->workspace, b->values, r->layout.slots, value, b->secret);
     if (status != FHOLA_OK) return status;
-    nn_layout_gather(r->layout, b->tensor, b->values);
+    nn_layout_gather(r->layout, part, b->tensor, b->values);
+    if (part + 1 < r->layout.parts) return FHOLA_OK;
     size_t pixels = (size_t)r->layout.shape.height * r->layout.shape.width;
     for (size_t i = 0; i < r->layout.shape.channels * pixels; i++) {
         if (step == NN_STEP_BOOTSTRAP)
@@ -270,10 +272,10 @@ static int run_picture(bench *b, const char *name, const double *rgb, error_sum 
                             .times = times};
     check(ckks_ciphertext_create(&in, b->context), "input");
     check(ckks_ciphertext_create(&out, b->context), "output");
-    check(nn_encrypt_picture(b->context, b->workspace, in, client, rgb, b->secret, b->rng),
+    check(nn_encrypt_picture(b->context, b->workspace, &in, client, rgb, b->secret, b->rng),
           "encryption");
     double start = now();
-    check(nn_infer(b->context, b->workspace, out, b->network, b->keys, in, &hooks), "inference");
+    check(nn_infer(b->context, b->workspace, out, b->network, b->keys, &in, &hooks), "inference");
     double seconds = now() - start;
     check(nn_decrypt_scores(b->context, b->workspace, encrypted, client, out, b->secret),
           "decryption");

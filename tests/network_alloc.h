@@ -179,8 +179,8 @@ static fhola_status run_infer(void)
     if (!st) st = ckks_ciphertext_create(&out, n.context);
     if (!st) st = served_read_picture(&n, in);
     if (!st)
-        st = nn_infer(n.context, ws, out, nn_server_network(n.server), nn_server_keys(n.server), in,
-                      NULL);
+        st = nn_infer(n.context, ws, out, nn_server_network(n.server), nn_server_keys(n.server),
+                      &in, NULL);
     if (!st && !hash) hash = ciphertext_hash(out);
     wrong |= !st && ciphertext_hash(out) != hash;
     wrong |= st && out && ckks_ciphertext_basis(out);
@@ -224,7 +224,7 @@ static nn_client toy_client(const ring *r)
         &keys, r->context, (ckks_key_request){CKKS_KEY_RELINEARIZE, 0, r->chain, r->special}));
     const double mean[3] = {0}, std[3] = {1, 1, 1};
     nn_layout input;
-    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
+    ck_assert_ok(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, NN_MAX_SLOTS, "input"));
     ck_assert_ok(nn_client_init(&c, r->context, names, 10, &keys));
     memcpy(c.mean, mean, sizeof mean);
     memcpy(c.std, std, sizeof std);

@@ -11,7 +11,11 @@
 #include "nn/encrypted/linear.h"
 #include "tests/support.h"
 
-#define SLOTS 16384u
+#define SLOTS      16384u
+#define MOST_PARTS 8u /* ciphertexts of a tensor */
+
+/* The slots of a tensor's ciphertexts. */
+typedef ckks_complex slot_parts[MOST_PARTS][SLOTS];
 
 static inline double *random_vector(size_t count)
 {
@@ -21,44 +25,66 @@ static inline double *random_vector(size_t count)
     return v;
 }
 
-/* What a slot has to hold; 0 for padding. */
-static inline double slot_value(nn_layout layout, const double *tensor, uint32_t slot)
+/* What a slot of a part has to hold; 0 for padding. */
+static inline double slot_value(nn_layout layout, unsigned part, const double *tensor,
+                                uint32_t slot)
 {
     nn_place p;
-    if (!nn_layout_place(&p, layout, slot)) return 0;
+    if (!nn_layout_place(&p, layout, part, slot)) return 0;
     return tensor[(p.channel * layout.shape.height + p.y) * layout.shape.width + p.x];
 }
 
-static inline void fill_slots(nn_layout layout, ckks_complex *slots, const double *tensor)
+static inline void fill_slots(nn_layout layout, slot_parts slots, const double *tensor)
 {
-    for (uint32_t s = 0; s < SLOTS; s++)
-        slots[s] = (ckks_complex){slot_value(layout, tensor, s), 0};
+    ck_assert_uint_le(layout.parts, MOST_PARTS);
+    for (unsigned k = 0; k < layout.parts; k++)
+        for (uint32_t s = 0; s < SLOTS; s++)
+            slots[k][s] = (ckks_complex){slot_value(layout, k, tensor, s), 0};
+}
+
+/* Every slot becomes the sum of the slots a multiple of the modulus away. */
+static inline void apply_folds(const nn_linear *l, ckks_complex *x)
+{
+    static ckks_complex before[SLOTS];
+    for (uint32_t r = l->modulus; r < l->span; r *= 2) {
+        memcpy(before, x, sizeof before);
+        for (uint32_t s = 0; s < SLOTS; s++) {
+            x[s].re += before[(s + r) % SLOTS].re;
+            x[s].im += before[(s + r) % SLOTS].im;
+        }
+    }
 }
 
 /* All diagonals, then the folds. */
-static inline void apply_linear(nn_linear *l, ckks_complex *out, const ckks_complex *in)
+static inline void apply_linear(nn_linear *l, slot_parts out, slot_parts in)
 {
-    ckks_complex *diagonal = malloc(l->period * sizeof *diagonal),
-                 *before = malloc(SLOTS * sizeof *before);
-    ck_assert(diagonal && before);
-    memset(out, 0, SLOTS * sizeof *out);
+    static ckks_complex diagonal[SLOTS];
+    for (unsigned o = 0; o < l->outputs; o++) memset(out[o], 0, sizeof out[o]);
     for (size_t d = 0; d < l->count; d++) {
-        ck_assert_int_eq(nn_linear_diagonal(l, l->offset[d], diagonal), 0);
+        ckks_complex *to = out[l->block[d] / l->inputs], *from = in[l->block[d] % l->inputs];
+        ck_assert_int_eq(nn_linear_diagonal(l, l->block[d], l->offset[d], diagonal), 0);
         for (uint32_t s = 0; s < SLOTS; s++) {
-            ckks_complex w = diagonal[s % l->period], x = in[(s + (uint32_t)l->offset[d]) % SLOTS];
-            out[s].re += w.re * x.re - w.im * x.im;
-            out[s].im += w.re * x.im + w.im * x.re;
+            ckks_complex w = diagonal[s % l->period],
+                         x = from[(s + (uint32_t)l->offset[d]) % SLOTS];
+            to[s].re += w.re * x.re - w.im * x.im;
+            to[s].im += w.re * x.im + w.im * x.re;
         }
     }
-    for (uint32_t r = l->modulus; r < l->span; r *= 2) {
-        memcpy(before, out, SLOTS * sizeof *before);
-        for (uint32_t s = 0; s < SLOTS; s++) {
-            out[s].re += before[(s + r) % SLOTS].re;
-            out[s].im += before[(s + r) % SLOTS].im;
-        }
+    if (l->folds) apply_folds(l, out[0]);
+}
+
+/* What bootstrap `index` adds up: slot j of its rows, the imaginary parts those of its second
+ * part. */
+static inline ckks_complex bootstrapped(nn_layout layout, unsigned index, const ckks_complex *slots,
+                                        uint32_t j)
+{
+    nn_rows rows = nn_layout_rows(layout, index);
+    ckks_complex sum = {0, 0};
+    for (uint32_t s = j; s < SLOTS; s += rows.count) {
+        sum.re += slots[s].re * layout.slots / SLOTS;
+        sum.im += slots[s].im * layout.slots / SLOTS;
     }
-    free(diagonal);
-    free(before);
+    return sum;
 }
 
 #endif

@@ -10,7 +10,8 @@
  *   6  eval_mod         sin(2 pi eps w) / sin(2 pi eps)
  *
  * Complex vectors of n values take n slots: no merge; step 5 leaves real and imaginary parts apart,
- * and step 6 runs on both.
+ * and step 6 runs on both. The caller gets their sum, or (two real vectors bootstrapped as a pair)
+ * each for itself.
  *
  * Order and structure: Chen, Han (Eurocrypt 2018); Bossuat, Troncoso-Pastoriza, Hubaux (ACNS 2022)
  * for the sparse secret's encapsulation; double angles: Han, Ki (CT-RSA 2020). The sine itself is
@@ -158,8 +159,9 @@ typedef struct group_source {
     double factor; /* with period h */
 } group_source;
 
-static int group_diagonal(void *arg, int32_t offset, ckks_complex *values)
+static int group_diagonal(void *arg, unsigned block, int32_t offset, ckks_complex *values)
 {
+    (void)block;
     const group_source *g = arg;
     size_t h = g->matrix.h;
     const ckks_complex *d = g->matrix.value[(size_t)offset & (h - 1)];
@@ -654,16 +656,26 @@ static fhola_status eval_mod(run *r)
     return st;
 }
 
-/* Of the real parts in a, then of the imaginary parts, which end up as a's. */
-static fhola_status eval_mod_complex(run *r)
+static void swap_parts(run *r)
 {
-    fhola_status st = eval_mod(r);
-    ckks_ciphertext real = r->a;
-    if (st) return st;
+    ckks_ciphertext t = r->a;
     r->a = r->imaginary;
-    r->imaginary = real;
-    st = eval_mod(r);
-    if (!st) st = ckks_mul_plain(r->c, &r->a, &r->a, r->bs->i);
+    r->imaginary = t;
+}
+
+/* Of the imaginary parts, then of the real parts in a. */
+static fhola_status eval_mod_both(run *r)
+{
+    swap_parts(r);
+    fhola_status st = eval_mod(r);
+    swap_parts(r);
+    return st ? st : eval_mod(r);
+}
+
+/* a += i imaginary. */
+static fhola_status join(run *r)
+{
+    fhola_status st = ckks_mul_plain(r->c, &r->imaginary, &r->imaginary, r->bs->i);
     return st ? st : ckks_add(r->c, &r->a, &r->a, &r->imaginary);
 }
 
@@ -713,18 +725,17 @@ static fhola_status bootstrap(run *r, const ckks_ciphertext *in)
     FHOLA_TRY(coeffs_to_slots(r));
     start = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
     ws->times.coeffs_to_slots += start - end;
-    FHOLA_TRY(bs->complex ? eval_mod_complex(r) : eval_mod(r));
+    FHOLA_TRY(bs->complex ? eval_mod_both(r) : eval_mod(r));
     end = end_stage(ws, CKKS_STAGE_EVAL_MOD);
     ws->times.eval_mod += end - start;
     return FHOLA_OK;
 }
 
-fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
-                                  const ckks_eval_keys *keys, const ckks_bootstrap *bs,
-                                  ckks_ciphertext *out, const ckks_ciphertext *in,
-                                  unsigned residual_levels)
+/* second NULL: out becomes the sum of both parts. */
+static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
+                          const ckks_bootstrap *bs, ckks_ciphertext *out, ckks_ciphertext *second,
+                          const ckks_ciphertext *in, unsigned residual_levels)
 {
-    FHOLA_TRY(check_apply(c, ws, keys, bs, out, in, residual_levels));
     ckks_basis out_basis = bs->input | ckks_basis_residual(c->params, residual_levels);
     /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
     ckks_basis raised = out_basis | (ckks_basis_partner(c->params, out_basis) & bs->eval_mod);
@@ -733,12 +744,39 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
              .keys = keys,
              .bs = bs,
              .chain = raised | ckks_basis_eval_mod(c->params) | ckks_basis_cts(c->params)};
+    FHOLA_TRY(ckks_ciphertext_scratch(&r.a, ws, r.chain));
+    FHOLA_TRY(ckks_ciphertext_scratch(&r.b, ws, r.chain));
+    if (bs->complex) FHOLA_TRY(ckks_ciphertext_scratch(&r.imaginary, ws, r.chain));
+    FHOLA_TRY(bootstrap(&r, in));
+    if (bs->complex && !second) FHOLA_TRY(join(&r));
+    FHOLA_TRY(ckks_drop(c, out, &r.a, out_basis));
+    return second ? ckks_drop(c, second, &r.imaginary, out_basis) : FHOLA_OK;
+}
+
+fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
+                                  const ckks_eval_keys *keys, const ckks_bootstrap *bs,
+                                  ckks_ciphertext *out, const ckks_ciphertext *in,
+                                  unsigned residual_levels)
+{
+    FHOLA_TRY(check_apply(c, ws, keys, bs, out, in, residual_levels));
     ckks_mark mark = ckks_workspace_mark(ws);
-    fhola_status status = ckks_ciphertext_scratch(&r.a, ws, r.chain);
-    if (!status) status = ckks_ciphertext_scratch(&r.b, ws, r.chain);
-    if (!status && bs->complex) status = ckks_ciphertext_scratch(&r.imaginary, ws, r.chain);
-    if (!status) status = bootstrap(&r, in);
-    if (!status) status = ckks_drop(c, out, &r.a, out_basis);
+    fhola_status status = apply(c, ws, keys, bs, out, NULL, in, residual_levels);
+    ckks_workspace_release(ws, mark);
+    return status;
+}
+
+fhola_status ckks_bootstrap_apply_pair(const ckks_context *c, ckks_workspace *ws,
+                                       const ckks_eval_keys *keys, const ckks_bootstrap *bs,
+                                       ckks_ciphertext *const out[2], const ckks_ciphertext *in,
+                                       unsigned residual_levels)
+{
+    FHOLA_TRY(check_apply(c, ws, keys, bs, out[0], in, residual_levels));
+    if (!bs->complex) return fhola_fail(FHOLA_PARAM, "a pair needs a bootstrap of complex values");
+    if (out[1]->context != c || out[0] == out[1])
+        return fhola_fail(FHOLA_PARAM,
+                          "the second part's result must be another ciphertext of the context");
+    ckks_mark mark = ckks_workspace_mark(ws);
+    fhola_status status = apply(c, ws, keys, bs, out[0], out[1], in, residual_levels);
     ckks_workspace_release(ws, mark);
     return status;
 }

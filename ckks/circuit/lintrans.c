@@ -4,13 +4,16 @@
  *     y = sum over giants J of
  *             rot_J( sum over babies b of (diagonal_(J+b) shifted right by J) rot_b(x) ).
  *
- * All baby rotations share one decomposition of x. The steps, prime by prime wherever possible:
- *   A  decompose x
+ * All baby rotations share one decomposition of x. With several inputs x_i and outputs y_o there is
+ * such a sum over J and b for every block (o, i): babies belong to an input and serve all outputs,
+ * giants belong to an output and come after the sum over all inputs. The steps, prime by prime
+ * wherever possible:
+ *   A  decompose every x
  *   B  babies: inner products with the baby keys; double hoisting keeps them over Q and P, single
  *      hoisting divides by P
  *   C  plaintext products, summed per giant
  *   D  giants: decompose each sum's second polynomial, inner products, all added up over Q and P
- *   E  one division by P and the primes the caller drops. */
+ *   E  for every output one division by P and the primes the caller drops. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +33,17 @@
 #define FUSED_RANGE 1024u
 #define CACHE_BYTES ((size_t)512 << 10)
 
+/* A rotation of an input (a baby) or of an output's partial sum (a giant). */
+typedef struct rotation {
+    unsigned part; /* which input or output */
+    int32_t by;
+} rotation;
+
 /* One diagonal: which baby it multiplies, and its packed limbs. */
 typedef struct term {
+    unsigned block;
     int32_t offset;
-    unsigned baby;
+    unsigned giant, baby;
     unsigned char *plain; /* NULL without encoding */
 } term;
 
@@ -45,8 +55,9 @@ struct ckks_lintrans {
     double plain_scale;
     size_t period;
     unsigned log_gap;
+    unsigned inputs, outputs;
     unsigned babies, giants, terms;
-    int32_t *baby, *giant; /* rotations */
+    rotation *baby, *giant; /* ascending */
     /* giants + 1: terms of giant j are first[j] .. first[j + 1] - 1, ordered by baby */
     unsigned *first;
     term *term;
@@ -66,27 +77,53 @@ static int32_t baby_of(int32_t offset, int32_t step, int32_t shift)
     return floor_mod(offset + shift, step) - shift;
 }
 
-static int compare_int32(const void *a, const void *b)
+static int compare_rotations(const void *a, const void *b)
 {
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
+    const rotation *x = a, *y = b;
+    return x->part != y->part ? (x->part > y->part) - (x->part < y->part)
+                              : (x->by > y->by) - (x->by < y->by);
 }
 
-static size_t unique(int32_t *value, size_t count)
+/* Sorts, and leaves one of each. */
+static size_t unique(rotation *value, size_t count)
 {
-    qsort(value, count, sizeof *value, compare_int32);
+    qsort(value, count, sizeof *value, compare_rotations);
     size_t n = 0;
     for (size_t i = 0; i < count; i++)
-        if (n == 0 || value[n - 1] != value[i]) value[n++] = value[i];
+        if (n == 0 || compare_rotations(&value[n - 1], &value[i]) != 0) value[n++] = value[i];
     return n;
 }
 
-/* Nonzero entries of a sorted list of rotations. */
-static size_t rotations(const int32_t *value, size_t count)
+/* Those that do rotate. */
+static size_t rotations(const rotation *value, size_t count)
 {
     size_t n = 0;
-    for (size_t i = 0; i < count; i++) n += value[i] != 0;
+    for (size_t i = 0; i < count; i++) n += value[i].by != 0;
     return n;
+}
+
+static unsigned block_of(const ckks_lintrans_spec *spec, size_t i)
+{
+    return spec->block ? spec->block[i] : 0;
+}
+
+static unsigned inputs_of(const ckks_lintrans_spec *spec)
+{
+    return spec->inputs ? spec->inputs : 1;
+}
+
+static unsigned outputs_of(const ckks_lintrans_spec *spec)
+{
+    return spec->outputs ? spec->outputs : 1;
+}
+
+/* Baby and giant of diagonal i. */
+static void split_offset(const ckks_lintrans_spec *spec, size_t i, int32_t step, int32_t shift,
+                         rotation *baby, rotation *giant)
+{
+    unsigned block = block_of(spec, i), inputs = inputs_of(spec);
+    *baby = (rotation){block % inputs, baby_of(spec->offset[i], step, shift)};
+    *giant = (rotation){block / inputs, spec->offset[i] - baby->by};
 }
 
 /* Cost of a split in limb transforms: a baby costs its division by P (not with double hoisting), a
@@ -106,7 +143,7 @@ static double split_cost(const ckks_context *c, const ckks_lintrans_spec *spec, 
 
 /* The cheapest (step, shift): every step up to 64, multiples of 32 and powers of two beyond; babies
  * from 0 or centred. */
-static void choose_split(const ckks_context *c, const ckks_lintrans_spec *spec, int32_t *scratch,
+static void choose_split(const ckks_context *c, const ckks_lintrans_spec *spec, rotation *scratch,
                          int32_t *step, int32_t *shift)
 {
     double best = INFINITY;
@@ -115,11 +152,10 @@ static void choose_split(const ckks_context *c, const ckks_lintrans_spec *spec, 
     for (int32_t s = 1; s <= (int32_t)c->slots; s += s < 64 ? 1 : 32) {
         if (s > 4096 && (s & (s - 1))) continue;
         for (int centred = 0; centred < 2; centred++) {
-            int32_t *baby = scratch, *giant = scratch + spec->count, sh = centred ? s / 2 : 0;
-            for (size_t i = 0; i < spec->count; i++) {
-                baby[i] = baby_of(spec->offset[i], s, sh);
-                giant[i] = spec->offset[i] - baby[i];
-            }
+            rotation *baby = scratch, *giant = scratch + spec->count;
+            int32_t sh = centred ? s / 2 : 0;
+            for (size_t i = 0; i < spec->count; i++)
+                split_offset(spec, i, s, sh, &baby[i], &giant[i]);
             size_t nb = unique(baby, spec->count), ng = unique(giant, spec->count);
             double cost = split_cost(c, spec, rotations(baby, nb), rotations(giant, ng));
             if (cost < best) {
@@ -131,44 +167,59 @@ static void choose_split(const ckks_context *c, const ckks_lintrans_spec *spec, 
     }
 }
 
-/* Every diagonal as a term of its giant, in the order of babies. */
-static void list_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+static unsigned index_of(const rotation *list, size_t count, rotation r)
 {
-    for (unsigned j = 0; j < lt->giants; j++) {
-        lt->first[j] = lt->terms;
-        for (unsigned b = 0; b < lt->babies; b++)
-            for (size_t i = 0; i < spec->count; i++)
-                if (spec->offset[i] == lt->giant[j] + lt->baby[b]) {
-                    lt->term[lt->terms].offset = spec->offset[i];
-                    lt->term[lt->terms++].baby = b;
-                }
-    }
-    lt->first[lt->giants] = lt->terms;
+    const rotation *found = bsearch(&r, list, count, sizeof r, compare_rotations);
+    return (unsigned)(found - list);
 }
 
-/* Sorts the diagonals into giants and babies. scratch: 2 count offsets. */
-static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, int32_t *scratch)
+static int compare_terms(const void *a, const void *b)
+{
+    const term *x = a, *y = b;
+    return x->giant != y->giant ? (x->giant > y->giant) - (x->giant < y->giant)
+                                : (x->baby > y->baby) - (x->baby < y->baby);
+}
+
+/* Every diagonal as a term of its giant, in the order of babies. PARAM: one comes twice. */
+static fhola_status list_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec, int32_t step,
+                               int32_t shift)
+{
+    lt->terms = (unsigned)spec->count;
+    for (unsigned i = 0; i < lt->terms; i++) {
+        rotation baby, giant;
+        split_offset(spec, i, step, shift, &baby, &giant);
+        lt->term[i] = (term){.block = block_of(spec, i),
+                             .offset = spec->offset[i],
+                             .giant = index_of(lt->giant, lt->giants, giant),
+                             .baby = index_of(lt->baby, lt->babies, baby)};
+    }
+    qsort(lt->term, lt->terms, sizeof *lt->term, compare_terms);
+    for (unsigned i = 1; i < lt->terms; i++)
+        if (compare_terms(&lt->term[i - 1], &lt->term[i]) == 0)
+            return fhola_fail(FHOLA_PARAM, "the offsets of a transform are not distinct");
+    for (unsigned j = 0, i = 0; j <= lt->giants; j++) {
+        while (i < lt->terms && lt->term[i].giant < j) i++;
+        lt->first[j] = i;
+    }
+    return FHOLA_OK;
+}
+
+/* Sorts the diagonals into giants and babies. scratch: 2 count rotations. */
+static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, rotation *scratch)
 {
     size_t n = spec->count;
     int32_t step = (int32_t)spec->baby_step, shift = 0;
-    memcpy(scratch, spec->offset, n * sizeof *scratch);
-    if (unique(scratch, n) < n)
-        return fhola_fail(FHOLA_PARAM, "the offsets of a transform are not distinct");
     if (step == 0) choose_split(lt->context, spec, scratch, &step, &shift);
-    for (size_t i = 0; i < n; i++) {
-        lt->baby[i] = baby_of(spec->offset[i], step, shift);
-        lt->giant[i] = spec->offset[i] - lt->baby[i];
-    }
+    for (size_t i = 0; i < n; i++) split_offset(spec, i, step, shift, &lt->baby[i], &lt->giant[i]);
     lt->babies = (unsigned)unique(lt->baby, n);
     lt->giants = (unsigned)unique(lt->giant, n);
-    list_terms(lt, spec);
-    return FHOLA_OK;
+    return list_terms(lt, spec, step, shift);
 }
 
 static fhola_status set_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
 {
     size_t n = spec->count;
-    int32_t *scratch = malloc(2 * n * sizeof *scratch);
+    rotation *scratch = malloc(2 * n * sizeof *scratch);
     lt->baby = malloc(n * sizeof *lt->baby);
     lt->giant = malloc(n * sizeof *lt->giant);
     lt->first = calloc(n + 1, sizeof *lt->first);
@@ -189,18 +240,17 @@ typedef struct encoder {
     uint64_t *limb;
 } encoder;
 
-/* Encodes term i, of giant j. */
 static fhola_status encode_term(ckks_lintrans *lt, const ckks_lintrans_spec *spec, const encoder *e,
-                                unsigned i, unsigned j)
+                                unsigned i)
 {
     const ckks_context *c = lt->context;
     size_t period = lt->period;
     unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, lt->encoded, index);
-    if (spec->diagonal(spec->arg, lt->term[i].offset, e->value))
+    if (spec->diagonal(spec->arg, lt->term[i].block, lt->term[i].offset, e->value))
         return fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not available",
                           lt->term[i].offset);
     /* shifted right by the giant step J: entry s comes from s - J */
-    size_t shift = (size_t)floor_mod(-lt->giant[j], (int32_t)period);
+    size_t shift = (size_t)floor_mod(-lt->giant[lt->term[i].giant].by, (int32_t)period);
     ckks_complex *shifted = e->value + period;
     for (size_t s = 0; s < period; s++) shifted[s] = e->value[(s + shift) & (period - 1)];
     fhola_status status =
@@ -227,10 +277,7 @@ static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *sp
     fhola_status status = e.value && e.scratch && e.coefficient && e.limb
                               ? FHOLA_OK
                               : fhola_fail(FHOLA_NOMEM, "no memory to encode a transform");
-    for (unsigned i = first, j = 0; i < last && !status; i++) {
-        while (lt->first[j + 1] <= i) j++;
-        status = encode_term(lt, spec, &e, i, j);
-    }
+    for (unsigned i = first; i < last && !status; i++) status = encode_term(lt, spec, &e, i);
     free(e.value);
     free(e.scratch);
     ckks_free(e.coefficient);
@@ -271,26 +318,41 @@ static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec
     unsigned tasks = 4 * ckks_threads() < lt->terms ? 4 * ckks_threads() : lt->terms;
 #pragma omp parallel for schedule(dynamic)
     for (unsigned k = 0; k < tasks; k++) {
-        fhola_status st =
-            encode_terms(lt, spec, lt->terms * k / tasks, lt->terms * (k + 1) / tasks);
+        fhola_status st = encode_terms(lt, spec, (unsigned)((uint64_t)lt->terms * k / tasks),
+                                       (unsigned)((uint64_t)lt->terms * (k + 1) / tasks));
         if (st) record(&failed, st);
     }
     return failed.status ? fhola_fail(failed.status, "%s", failed.detail) : FHOLA_OK;
+}
+
+static fhola_status check_diagonals(const ckks_context *c, const ckks_lintrans_spec *spec)
+{
+    size_t inputs = inputs_of(spec), outputs = outputs_of(spec);
+    if (inputs > CKKS_LINTRANS_MAX_PARTS || outputs > CKKS_LINTRANS_MAX_PARTS)
+        return fhola_fail(FHOLA_PARAM, "%zu inputs and %zu outputs of a transform are more than %u",
+                          inputs, outputs, CKKS_LINTRANS_MAX_PARTS);
+    if (spec->count == 0 || spec->count > 4096 * inputs * outputs)
+        return fhola_fail(FHOLA_PARAM, "%zu diagonals are outside 1..%zu", spec->count,
+                          4096 * inputs * outputs);
+    for (size_t i = 0; i < spec->count; i++) {
+        if (spec->offset[i] <= -(int32_t)c->slots || spec->offset[i] >= (int32_t)c->slots)
+            return fhola_fail(FHOLA_PARAM, "offset %d is outside the slots", spec->offset[i]);
+        if (block_of(spec, i) >= inputs * outputs)
+            return fhola_fail(FHOLA_PARAM, "block %u of a transform is not among %zu x %zu",
+                              block_of(spec, i), outputs, inputs);
+    }
+    return FHOLA_OK;
 }
 
 static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *spec)
 {
     if (!spec->basis || spec->basis & ~c->chain || !spec->special || spec->special & ~c->special)
         return fhola_fail(FHOLA_LEVEL, "a transform needs chain primes and special primes");
-    if (spec->count == 0 || spec->count > 4096)
-        return fhola_fail(FHOLA_PARAM, "%zu diagonals are outside 1..4096", spec->count);
+    FHOLA_TRY(check_diagonals(c, spec));
     if (spec->period == 0 || spec->period > c->slots || spec->period & (spec->period - 1))
         return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
                           spec->period, c->slots);
     FHOLA_TRY(ckks_scale_fits(c, spec->basis, spec->plain_scale, "the diagonals"));
-    for (size_t i = 0; i < spec->count; i++)
-        if (spec->offset[i] <= -(int32_t)c->slots || spec->offset[i] >= (int32_t)c->slots)
-            return fhola_fail(FHOLA_PARAM, "offset %d is outside the slots", spec->offset[i]);
     if (spec->baby_step > c->slots)
         return fhola_fail(FHOLA_PARAM, "baby step %u exceeds the %zu slots", spec->baby_step,
                           c->slots);
@@ -313,6 +375,8 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->double_hoist = spec->double_hoist;
     lt->plain_scale = spec->plain_scale;
     lt->period = spec->period;
+    lt->inputs = inputs_of(spec);
+    lt->outputs = outputs_of(spec);
     lt->log_gap = ckks_packed_log_gap(c, spec->period);
     st = set_terms(lt, spec);
     if (!st && spec->diagonal) st = encode_all(lt, spec);
@@ -345,11 +409,11 @@ fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, 
     ckks_key_request r = {CKKS_KEY_ROTATE, 0, lt->basis, lt->special};
     fhola_status st = FHOLA_OK;
     for (unsigned b = 0; b < lt->babies && !st; b++) {
-        r.rotation = (uint32_t)lt->baby[b];
+        r.rotation = (uint32_t)lt->baby[b].by;
         st = ckks_key_list_add(list, c, r);
     }
     for (unsigned j = 0; j < lt->giants && !st; j++) {
-        r.rotation = (uint32_t)lt->giant[j];
+        r.rotation = (uint32_t)lt->giant[j].by;
         st = ckks_key_list_add(list, c, r);
     }
     return st;
@@ -357,19 +421,19 @@ fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, 
 
 /* ---- application ---- */
 
-/* What one application works with. `whole` is the input's basis and the special primes; polynomials
+/* What one application works with. `whole` is the inputs' basis and the special primes; polynomials
  * are named after the step that fills them. */
 typedef struct application {
     const ckks_context *c;
     ckks_workspace *ws;
     const ckks_lintrans *lt;
-    const ckks_ciphertext *in;
+    const ckks_ciphertext *const *in;
     ckks_basis basis, whole;
     const ckks_switch_key **baby_key, **giant_key; /* NULL entries: no rotation */
-    ckks_decomposition d;                          /* of the input, if a baby is rotated */
+    ckks_decomposition *d;                         /* of each input, if a baby is rotated */
     ckks_poly *x;                                  /* single hoisting: pairs, babies over basis */
     ckks_poly *sum;    /* pairs, per giant: over whole (double hoisting) or basis (single) */
-    ckks_poly *total;  /* a pair over whole */
+    ckks_poly *total;  /* a pair over whole, of one output after the other */
     const void **list; /* per thread: LISTS * babies pointers */
 } application;
 
@@ -390,13 +454,13 @@ static const uint64_t **thread_list(const application *a, unsigned list)
 }
 
 static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
-                              const ckks_switch_key ***out, const int32_t *rotation, unsigned count)
+                              const ckks_switch_key ***out, const rotation *list, unsigned count)
 {
     uint32_t mask = (uint32_t)(a->c->slots - 1);
     const ckks_switch_key **key = ckks_workspace_take(a->ws, count * sizeof *key);
     if (!key) return FHOLA_NOMEM;
     for (unsigned i = 0; i < count; i++) {
-        uint32_t k = (uint32_t)rotation[i] & mask;
+        uint32_t k = (uint32_t)list[i].by & mask;
         key[i] = NULL;
         if (k)
             FHOLA_TRY(
@@ -406,14 +470,28 @@ static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
     return FHOLA_OK;
 }
 
-/* Step A. */
-static fhola_status decompose_input(application *a)
+static ckks_decomposition *decomposition_of(const application *a, unsigned baby)
 {
+    return &a->d[a->lt->baby[baby].part];
+}
+
+static const ckks_poly *input_of(const application *a, unsigned baby)
+{
+    return a->in[a->lt->baby[baby].part]->poly;
+}
+
+/* Step A. */
+static fhola_status decompose_inputs(application *a)
+{
+    a->d = ckks_workspace_take(a->ws, a->lt->inputs * sizeof *a->d);
+    if (!a->d) return FHOLA_NOMEM;
+    memset(a->d, 0, a->lt->inputs * sizeof *a->d);
     for (unsigned b = 0; b < a->lt->babies; b++) {
         const ckks_switch_key *key = a->baby_key[b];
+        ckks_decomposition *d = decomposition_of(a, b);
         if (!key) continue;
-        if (!a->d.digits) FHOLA_TRY(ckks_decompose(a->c, a->ws, 1, &a->d, key, &a->in->poly[1]));
-        FHOLA_TRY(ckks_decomposition_check(a->c, &a->d, key));
+        if (!d->digits) FHOLA_TRY(ckks_decompose(a->c, a->ws, 1, d, key, &input_of(a, b)[1]));
+        FHOLA_TRY(ckks_decomposition_check(a->c, d, key));
     }
     return FHOLA_OK;
 }
@@ -450,14 +528,14 @@ static bool baby_range(const application *a, unsigned b, unsigned i, size_t from
                        uint64_t *u0, uint64_t *u1)
 {
     const ckks_context *c = a->c;
+    const ckks_poly *in = input_of(a, b);
     unsigned t = a->total->modulus[i];
     if (a->baby_key[b]) {
-        const ckks_switch s = {&a->d, a->baby_key[b], &a->in->poly[0], NULL};
+        const ckks_switch s = {decomposition_of(a, b), a->baby_key[b], &in[0], NULL};
         ckks_switch_range(c, 1, &s, i, from, range, u0, u1, false);
         return true;
     }
-    const uint64_t *c0 = ckks_poly_limb(&a->in->poly[0], t),
-                   *c1 = ckks_poly_limb(&a->in->poly[1], t);
+    const uint64_t *c0 = ckks_poly_limb(&in[0], t), *c1 = ckks_poly_limb(&in[1], t);
     if (!c0) return false;
     uint64_t p = ckks_product_mod(c, a->lt->special, t);
     c->kernel->mul_scalar(&c->modulus[t], u0, c0 + from, p, range);
@@ -471,7 +549,8 @@ static void babies_double_limb(const application *a, unsigned i, uint64_t *room,
 {
     unsigned babies = a->lt->babies;
     const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
-    ckks_decomposition_transform(a->c, &a->d, i);
+    for (unsigned k = 0; k < a->lt->inputs; k++)
+        if (a->d[k].digits) ckks_decomposition_transform(a->c, &a->d[k], i);
     for (size_t from = 0; from < a->c->n; from += range) {
         for (unsigned b = 0; b < babies; b++) {
             uint64_t *u0 = room + 2 * b * range, *u1 = u0 + range;
@@ -483,11 +562,15 @@ static void babies_double_limb(const application *a, unsigned i, uint64_t *room,
     }
 }
 
-static size_t rotated_babies(const application *a)
+/* Counts the keys that the rotated babies of every input have read. */
+static void count_switches(const application *a)
 {
-    size_t rotated = 0;
-    for (unsigned b = 0; b < a->lt->babies; b++) rotated += a->baby_key[b] != NULL;
-    return rotated;
+    for (unsigned k = 0; k < a->lt->inputs; k++) {
+        size_t rotated = 0;
+        for (unsigned b = 0; b < a->lt->babies; b++)
+            rotated += a->lt->baby[b].part == k && a->baby_key[b];
+        if (rotated) ckks_switch_count(a->c, a->ws, &a->d[k], rotated);
+    }
 }
 
 static fhola_status babies_double(application *a)
@@ -499,27 +582,30 @@ static fhola_status babies_double(application *a)
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (unsigned i = 0; i < a->total->limbs; i++)
         babies_double_limb(a, i, room + thread_number() * words, range);
-    if (a->d.digits) ckks_switch_count(a->c, a->ws, &a->d, rotated_babies(a));
+    count_switches(a);
     return FHOLA_OK;
 }
 
 /* ---- single hoisting: babies divided by P ---- */
 
-/* The next babies that are rotated, at most BABY_BATCH; the input stands for those that are not. */
+/* The next babies of one input that are rotated, at most BABY_BATCH; the input stands for those
+ * that are not. */
 static size_t next_babies(const application *a, unsigned *first, ckks_switch s[BABY_BATCH],
                           ckks_poly out[2 * BABY_BATCH])
 {
     size_t n = 0;
     for (; *first < a->lt->babies && n < BABY_BATCH; ++*first) {
         ckks_poly *x = &a->x[2 * *first];
+        const ckks_poly *in = input_of(a, *first);
         if (!a->baby_key[*first]) {
-            x[0] = a->in->poly[0];
-            x[1] = a->in->poly[1];
+            x[0] = in[0];
+            x[1] = in[1];
             continue;
         }
+        if (n && s[0].of != decomposition_of(a, *first)) break;
         out[2 * n] = x[0];
         out[2 * n + 1] = x[1];
-        s[n++] = (ckks_switch){&a->d, a->baby_key[*first], &a->in->poly[0], NULL};
+        s[n++] = (ckks_switch){decomposition_of(a, *first), a->baby_key[*first], &in[0], NULL};
     }
     return n;
 }
@@ -534,7 +620,7 @@ static fhola_status babies_single(application *a)
     size_t n;
     for (unsigned first = 0; (n = next_babies(a, &first, s, out)) > 0;) {
         ckks_switch_each(a->c, a->ws, n, raised, s);
-        a->d.transformed = true;
+        decomposition_of(a, first - 1)->transformed = true;
         FHOLA_TRY(ckks_divide_round(a->c, a->ws, 2 * n, out, raised));
     }
     return FHOLA_OK;
@@ -568,9 +654,17 @@ static void products_single(const application *a)
 
 /* ---- giants ---- */
 
+/* The first giant of an output; of the number of outputs: the number of giants. */
+static unsigned first_giant(const ckks_lintrans *lt, unsigned output)
+{
+    unsigned j = 0;
+    while (j < lt->giants && lt->giant[j].part < output) j++;
+    return j;
+}
+
 /* Giants that are no rotation start the total: offsets a multiple of all slots apart make
  * several. */
-static void start_total(const application *a)
+static void start_total(const application *a, unsigned first, unsigned end)
 {
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
@@ -581,7 +675,7 @@ static void start_total(const application *a)
             uint64_t *out = a->total[k].limb[i];
             uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t);
             memset(out, 0, c->n * sizeof *out);
-            for (unsigned j = 0; j < lt->giants; j++) {
+            for (unsigned j = first; j < end; j++) {
                 const uint64_t *sum =
                     a->giant_key[j] ? NULL : ckks_poly_limb(&a->sum[2 * j + k], t);
                 if (sum) c->kernel->mul_scalar_add(&c->modulus[t], out, out, sum, factor, c->n);
@@ -589,11 +683,12 @@ static void start_total(const application *a)
         }
 }
 
-/* The next giants that are rotated, as many as one inner product holds. */
-static size_t next_giants(const application *a, unsigned *first, unsigned member[GIANT_BATCH])
+/* The next giants before `end` that are rotated, as many as one inner product holds. */
+static size_t next_giants(const application *a, unsigned *first, unsigned end,
+                          unsigned member[GIANT_BATCH])
 {
     size_t n = 0;
-    for (; *first < a->lt->giants && n < GIANT_BATCH; ++*first) {
+    for (; *first < end && n < GIANT_BATCH; ++*first) {
         const ckks_switch_key *key = a->giant_key[*first];
         if (!key) continue;
         if ((n + 1) * key->digits > CKKS_MAX_TERMS) break;
@@ -623,13 +718,14 @@ static fhola_status add_giants(const application *a, size_t n, const unsigned me
     return FHOLA_OK;
 }
 
-/* Step D: total = sum over giants of the switched sums, over whole. */
-static fhola_status giants(const application *a)
+/* Step D: total = sum over the giants of an output of the switched sums, over whole. */
+static fhola_status giants(const application *a, unsigned output)
 {
-    unsigned member[GIANT_BATCH];
+    unsigned member[GIANT_BATCH], first = first_giant(a->lt, output),
+                                  end = first_giant(a->lt, output + 1);
     size_t n;
-    start_total(a);
-    for (unsigned first = 0; (n = next_giants(a, &first, member)) > 0;) {
+    start_total(a, first, end);
+    while ((n = next_giants(a, &first, end, member)) > 0) {
         ckks_mark mark = ckks_workspace_mark(a->ws);
         fhola_status status = add_giants(a, n, member);
         ckks_workspace_release(a->ws, mark);
@@ -642,7 +738,7 @@ static fhola_status giants(const application *a)
 static fhola_status babies(application *a)
 {
     ckks_mark mark = ckks_workspace_mark(a->ws);
-    fhola_status status = decompose_input(a);
+    fhola_status status = decompose_inputs(a);
     if (status) goto end;
     status = a->lt->double_hoist ? babies_double(a) : babies_single(a);
     if (status) goto end;
@@ -653,11 +749,12 @@ end:
     return status;
 }
 
-static fhola_status apply_one(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
-                              const ckks_lintrans *lt, ckks_ciphertext *out,
-                              const ckks_ciphertext *in, ckks_basis out_basis)
+static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
+                          const ckks_lintrans *lt, ckks_ciphertext *const out[],
+                          const ckks_ciphertext *const in[], ckks_basis out_basis)
 {
-    ckks_basis basis = in->poly->basis, whole = basis | lt->special;
+    ckks_basis basis = in[0]->poly->basis, whole = basis | lt->special;
+    double scale = ckks_scale_divided(c, in[0]->scale * lt->plain_scale, basis & ~out_basis);
     application a = {
         .c = c,
         .ws = ws,
@@ -673,24 +770,68 @@ static fhola_status apply_one(const ckks_context *c, ckks_workspace *ws, const c
     FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby, lt->babies));
     FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant, lt->giants));
     FHOLA_TRY(babies(&a));
-    FHOLA_TRY(giants(&a));
-    return ckks_ciphertext_divide(
-        c, ws, out, a.total, out_basis,
-        ckks_scale_divided(c, in->scale * lt->plain_scale, basis & ~out_basis));
+    for (unsigned o = 0; o < lt->outputs; o++) {
+        FHOLA_TRY(giants(&a, o));
+        FHOLA_TRY(ckks_ciphertext_divide(c, ws, out[o], a.total, out_basis, scale));
+    }
+    return FHOLA_OK;
 }
 
-static fhola_status check_apply(const ckks_context *c, const ckks_lintrans *lt,
-                                const ckks_ciphertext *out, const ckks_ciphertext *in)
+/* Every input and output is there, on the right primes, and none is both. */
+static fhola_status check_parts(const ckks_context *c, const ckks_lintrans *lt,
+                                ckks_ciphertext *const out[], const ckks_ciphertext *const in[])
 {
+    for (unsigned i = 0; i < lt->inputs; i++) {
+        FHOLA_TRY(ckks_ciphertext_check(c, in[i], "the input"));
+        if (in[i]->poly->basis != in[0]->poly->basis)
+            return fhola_fail(
+                FHOLA_LEVEL, "input %u of a transform has primes %#llx, input 0 %#llx", i,
+                (unsigned long long)in[i]->poly->basis, (unsigned long long)in[0]->poly->basis);
+        FHOLA_TRY(ckks_scale_check(in[i]->scale, in[0]->scale, "a transform's input"));
+    }
+    for (unsigned o = 0; o < lt->outputs; o++) {
+        bool other = out[o]->context == c;
+        for (unsigned i = 0; i < lt->inputs; i++) other = other && out[o] != in[i];
+        for (unsigned k = 0; k < o; k++) other = other && out[o] != out[k];
+        if (!other)
+            return fhola_fail(
+                FHOLA_PARAM, "a transform's result must be another ciphertext of the same context");
+    }
+    return FHOLA_OK;
+}
+
+static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
+                                const ckks_eval_keys *keys, const ckks_lintrans *lt,
+                                ckks_ciphertext *const out[], const ckks_ciphertext *const in[],
+                                ckks_basis out_basis)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, in[0], "the input"));
+    if (keys->context != c || ws->context != c)
+        return fhola_fail(FHOLA_PARAM, "the keys or the workspace belong to another context");
+    ckks_basis basis = in[0]->poly->basis;
+    if (!out_basis || out_basis & ~basis)
+        return fhola_fail(FHOLA_LEVEL, "the result's basis is empty or not part of the input's");
     if (!lt->has_plain)
         return fhola_fail(FHOLA_PARAM, "the transform was created without its diagonals");
-    if (lt->context != c || out->context != c || out == in)
-        return fhola_fail(FHOLA_PARAM,
-                          "a transform's result must be another ciphertext of the same context");
-    if (!ckks_basis_same_limbs(c->shared, in->poly->basis, lt->basis))
+    if (lt->context != c)
+        return fhola_fail(FHOLA_PARAM, "the transform belongs to another context");
+    FHOLA_TRY(check_parts(c, lt, out, in));
+    if (!ckks_basis_same_limbs(c->shared, basis, lt->basis))
         return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx exceeds the transform's %#llx",
-                          (unsigned long long)in->poly->basis, (unsigned long long)lt->basis);
-    return ckks_scale_fits(c, in->poly->basis, in->scale * lt->plain_scale, "the transform");
+                          (unsigned long long)basis, (unsigned long long)lt->basis);
+    return ckks_scale_fits(c, basis, in[0]->scale * lt->plain_scale, "the transform");
+}
+
+fhola_status ckks_lintrans_apply_matrix(const ckks_context *c, ckks_workspace *ws,
+                                        const ckks_eval_keys *keys, const ckks_lintrans *transform,
+                                        ckks_ciphertext *const out[],
+                                        const ckks_ciphertext *const in[], ckks_basis out_basis)
+{
+    FHOLA_TRY(check_apply(c, ws, keys, transform, out, in, out_basis));
+    ckks_mark mark = ckks_workspace_mark(ws);
+    fhola_status status = apply(c, ws, keys, transform, out, in, out_basis);
+    ckks_workspace_release(ws, mark);
+    return status;
 }
 
 fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,
@@ -699,17 +840,12 @@ fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,
                                  ckks_ciphertext *const out[], const ckks_ciphertext *in,
                                  ckks_basis out_basis)
 {
-    FHOLA_TRY(ckks_ciphertext_check(c, in, "the input"));
-    if (keys->context != c || ws->context != c)
-        return fhola_fail(FHOLA_PARAM, "the keys or the workspace belong to another context");
-    if (!out_basis || out_basis & ~in->poly->basis)
-        return fhola_fail(FHOLA_LEVEL, "the result's basis is empty or not part of the input's");
     for (size_t i = 0; i < count; i++) {
-        FHOLA_TRY(check_apply(c, transform[i], out[i], in));
-        ckks_mark mark = ckks_workspace_mark(ws);
-        fhola_status status = apply_one(c, ws, keys, transform[i], out[i], in, out_basis);
-        ckks_workspace_release(ws, mark);
-        if (status) return status;
+        const ckks_lintrans *lt = transform[i];
+        if (lt->inputs != 1 || lt->outputs != 1)
+            return fhola_fail(FHOLA_PARAM, "the transform has %u inputs and %u outputs, not 1",
+                              lt->inputs, lt->outputs);
+        FHOLA_TRY(ckks_lintrans_apply_matrix(c, ws, keys, lt, &out[i], &in, out_basis));
     }
     return FHOLA_OK;
 }

@@ -59,7 +59,7 @@ typedef struct bench {
     ckks_workspace *workspace;
     nn_network *network;
     ckks_eval_keys *keys;
-    ckks_ciphertext *in, *out;
+    ckks_ciphertext **in, *out;
     uint64_t network_id, key_id;
     size_t layers;    /* and one more account for the scores */
     account *account; /* layers + 1 rows of STAGES */
@@ -205,7 +205,8 @@ static fhola_status read_picture(bench *b)
     if (status == FHOLA_OK)
         status = ckks_reader_begin(reader, NULL, CKKS_FILE_CIPHERTEXT, b->context, b->key_id);
     if (status == FHOLA_OK) status = nn_network_id_read(&id, reader);
-    if (status == FHOLA_OK) status = ckks_ciphertext_read(b->in, b->context, reader);
+    for (ckks_ciphertext **part = b->in; status == FHOLA_OK && *part; part++)
+        status = ckks_ciphertext_read(*part, b->context, reader);
     ckks_reader_destroy(reader);
     return status;
 }
@@ -234,7 +235,8 @@ static fhola_status start_up(bench *b)
                                    b->source.plan, 1);
     if (status == FHOLA_OK) status = read_keys(b);
     b->startup_seconds = nn_cmd_now() - start;
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&b->in, b->context);
+    if (status == FHOLA_OK)
+        status = nn_encrypted_create(&b->in, b->context, nn_network_client(b->network));
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&b->out, b->context);
     if (status == FHOLA_OK) status = read_picture(b);
     if (status != FHOLA_OK) return status;
@@ -393,7 +395,7 @@ static void release(bench *b)
     remove_files(&b->files);
     free(b->picture_seconds);
     free(b->account);
-    ckks_ciphertext_destroy(b->in);
+    nn_encrypted_destroy(b->in);
     ckks_ciphertext_destroy(b->out);
     ckks_eval_keys_destroy(b->keys);
     nn_network_destroy(b->network);

@@ -60,7 +60,7 @@ typedef struct session {
     ckks_rng *rng;
     ckks_secret_key *secret;
     ckks_eval_keys *keys;
-    ckks_ciphertext *in, *out;
+    ckks_ciphertext **in, *out;
     nn_batch *batch;
     nn_stage_times *times;
     double *scores, *plain;  /* classes each */
@@ -98,7 +98,8 @@ static fhola_status start_up(session *s, result *r, int k)
         status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
                                        s->rng, NULL, NULL);
     r->keygen_seconds = nn_cmd_now() - start;
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->in, s->context);
+    if (status == FHOLA_OK)
+        status = nn_encrypted_create(&s->in, s->context, nn_network_client(s->network));
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
     return status;
 }
@@ -228,7 +229,7 @@ static void describe(const session *s, result *r)
 
 static void release_ciphertexts(session *s)
 {
-    ckks_ciphertext_destroy(s->in);
+    nn_encrypted_destroy(s->in);
     ckks_ciphertext_destroy(s->out);
     ckks_eval_keys_destroy(s->keys);
     ckks_secret_key_destroy(s->secret);

@@ -48,7 +48,7 @@ typedef struct session {
     ckks_rng *rng;
     ckks_secret_key *secret;
     ckks_eval_keys *keys;
-    ckks_ciphertext *in, *out;
+    ckks_ciphertext **in, *out;
     nn_stage_times *times; /* per layer */
     double *scores;
     double startup_seconds, keygen_seconds, seconds;
@@ -114,7 +114,7 @@ static fhola_status generate_keys(session *s)
 
 static fhola_status encrypt(session *s)
 {
-    fhola_status status = ckks_ciphertext_create(&s->in, s->context);
+    fhola_status status = nn_encrypted_create(&s->in, s->context, nn_network_client(s->network));
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
@@ -161,7 +161,7 @@ static void release(session *s)
     nn_cmd_free_picture(s->picture, s->shape);
     free(s->scores);
     free(s->times);
-    ckks_ciphertext_destroy(s->in);
+    nn_encrypted_destroy(s->in);
     ckks_ciphertext_destroy(s->out);
     ckks_eval_keys_destroy(s->keys);
     ckks_secret_key_destroy(s->secret);

@@ -30,14 +30,14 @@ typedef struct session {
     ckks_rng *rng;
     ckks_secret_key *secret;
     ckks_eval_keys *keys;
-    ckks_ciphertext *in, *out;
+    ckks_ciphertext **in, *out;
     nn_stage_times *times;
 } session;
 
 static void close_session(session *s)
 {
     free(s->times);
-    ckks_ciphertext_destroy(s->in);
+    nn_encrypted_destroy(s->in);
     ckks_ciphertext_destroy(s->out);
     ckks_eval_keys_destroy(s->keys);
     ckks_secret_key_destroy(s->secret);
@@ -78,7 +78,8 @@ static fhola_status open_session(session *s, const ckks_params *params, const nn
     if (status == FHOLA_OK)
         status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
                                        s->rng, NULL, NULL);
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->in, s->context);
+    if (status == FHOLA_OK)
+        status = nn_encrypted_create(&s->in, s->context, nn_network_client(s->network));
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),

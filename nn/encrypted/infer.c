@@ -13,11 +13,15 @@ typedef struct run {
     const nn_network *network;
     const ckks_eval_keys *keys;
     const nn_infer_hooks *hooks; /* may be NULL */
-    ckks_ciphertext *x;          /* the running value */
-    ckks_ciphertext *next;       /* becomes x */
-    ckks_ciphertext **sum;       /* what layer i has got so far, and the scores; NULL: nothing */
-    ckks_ciphertext *part;       /* one contribution, if `sum` has another already */
-    ckks_ciphertext **spare;     /* sums that have been used, for their memory */
+    unsigned parts;              /* of the running values, the most there are: `width` */
+    size_t width, nodes;
+    ckks_ciphertext **x;        /* the running values: width places, `parts` of them taken */
+    const ckks_ciphertext **in; /* the same, for transforms */
+    ckks_ciphertext **part;     /* one contribution, if `sum` has another already: width places */
+    ckks_ciphertext *next;      /* becomes one of x, or scratch */
+    ckks_ciphertext **sum;      /* what layer i has got so far, and the scores: width places each;
+                                    NULL: nothing */
+    ckks_ciphertext **spare;    /* those that have been used, for their memory */
     size_t spares;
     size_t layer;
     size_t done, total;  /* units of work */
@@ -41,10 +45,10 @@ const char *nn_step_name(nn_step step)
 }
 
 /* Units of work of a step, in proportion to measured times. */
-static size_t work_of(nn_step step)
+static size_t work_of(const nn_network *n, size_t layer, nn_step step)
 {
     static const size_t work[] = {3, 10, 1, 1};
-    return work[step];
+    return work[step] * n->layer[layer].parts;
 }
 
 static fhola_status begin(run *r, nn_step step)
@@ -56,12 +60,20 @@ static fhola_status begin(run *r, nn_step step)
     return FHOLA_OK;
 }
 
-static fhola_status end(run *r, nn_step step, double *seconds, const ckks_ciphertext *result)
+static void end(run *r, nn_step step, double *seconds)
 {
     *seconds += now() - r->mark;
-    r->done += work_of(step);
-    if (!result || !r->hooks || !r->hooks->observe) return FHOLA_OK;
-    return r->hooks->observe(r->hooks->user, r->layer, step, result);
+    r->done += work_of(r->network, r->layer, step);
+}
+
+/* The running values are the result of a step. */
+static fhola_status show(const run *r, nn_step step)
+{
+    fhola_status status = FHOLA_OK;
+    if (!r->hooks || !r->hooks->observe) return FHOLA_OK;
+    for (unsigned k = 0; status == FHOLA_OK && k < r->parts; k++)
+        status = r->hooks->observe(r->hooks->user, r->layer, step, k, r->x[k]);
+    return status;
 }
 
 static void end_layer(run *r)
@@ -71,10 +83,40 @@ static void end_layer(run *r)
     r->layer++;
 }
 
-static void advance(run *r)
+/* ---- ciphertexts ---- */
+
+static fhola_status take(run *r, ckks_ciphertext **place)
 {
-    ckks_ciphertext *swap = r->x;
-    r->x = r->next;
+    if (!r->spares) return ckks_ciphertext_create(place, r->context);
+    *place = r->spare[--r->spares];
+    return FHOLA_OK;
+}
+
+/* Takes what is missing of `count`. */
+static fhola_status take_all(run *r, ckks_ciphertext **place, unsigned count)
+{
+    fhola_status status = FHOLA_OK;
+    for (unsigned k = 0; status == FHOLA_OK && k < count; k++)
+        if (!place[k]) status = take(r, &place[k]);
+    return status;
+}
+
+static void give_back(run *r, ckks_ciphertext **place)
+{
+    if (*place) r->spare[r->spares++] = *place;
+    *place = NULL;
+}
+
+static ckks_ciphertext **sums_of(const run *r, size_t target)
+{
+    return r->sum + target * r->width;
+}
+
+/* `next` and a part of x change places. */
+static void advance(run *r, unsigned part)
+{
+    ckks_ciphertext *swap = r->x[part];
+    r->x[part] = r->next;
     r->next = swap;
 }
 
@@ -92,7 +134,7 @@ static ckks_basis landing_basis(const run *r, size_t target)
 
 static fhola_status multiply(run *r, const nn_transform *t, ckks_ciphertext *out, ckks_basis basis)
 {
-    fhola_status status = ckks_mul_plain(r->context, out, r->x, t->factor);
+    fhola_status status = ckks_mul_plain(r->context, out, r->x[0], t->factor);
     return status == FHOLA_OK ? ckks_rescale(r->context, r->workspace, out, out, basis) : status;
 }
 
@@ -107,28 +149,38 @@ static fhola_status fold(run *r, const nn_transform *t, ckks_ciphertext *x)
     return status;
 }
 
-static fhola_status open_sum(run *r, size_t target)
+/* out = the map of x. */
+static fhola_status transform(run *r, const nn_transform *t, ckks_ciphertext *const out[],
+                              ckks_basis basis)
 {
-    if (!r->spares) return ckks_ciphertext_create(&r->sum[target], r->context);
-    r->sum[target] = r->spare[--r->spares];
-    return FHOLA_OK;
+    if (t->factor) return multiply(r, t, out[0], basis);
+    for (unsigned k = 0; k < r->parts; k++) r->in[k] = r->x[k];
+    return ckks_lintrans_apply_matrix(r->context, r->workspace, r->keys, t->linear, out, r->in,
+                                      basis);
 }
 
 /* One contribution of x to `target`. */
 static fhola_status contribute(run *r, const nn_transform *t, size_t target)
 {
-    const ckks_lintrans *linear[] = {t->linear};
-    ckks_basis basis = landing_basis(r, target);
-    bool first = !r->sum[target];
-    fhola_status status = first ? open_sum(r, target) : FHOLA_OK;
-    if (status != FHOLA_OK) return status;
-    ckks_ciphertext *out = first ? r->sum[target] : r->part;
-    status = t->factor ? multiply(r, t, out, basis)
-                       : ckks_lintrans_apply(r->context, r->workspace, r->keys, 1, linear, &out,
-                                             r->x, basis);
-    if (status == FHOLA_OK) status = fold(r, t, out);
-    return status == FHOLA_OK && !first ? ckks_add(r->context, r->sum[target], r->sum[target], out)
-                                        : status;
+    unsigned count = r->network->layer[target].sums;
+    ckks_ciphertext **sum = sums_of(r, target);
+    bool first = !sum[0];
+    ckks_ciphertext **out = first ? sum : r->part;
+    fhola_status status = take_all(r, out, count);
+    if (status == FHOLA_OK) status = transform(r, t, out, landing_basis(r, target));
+    for (unsigned k = 0; status == FHOLA_OK && k < count; k++) {
+        status = fold(r, t, out[k]);
+        if (status == FHOLA_OK && !first) status = ckks_add(r->context, sum[k], sum[k], out[k]);
+    }
+    return status;
+}
+
+static fhola_status drop_to_scores(run *r)
+{
+    fhola_status status = FHOLA_OK;
+    for (unsigned k = 0; status == FHOLA_OK && k < r->parts; k++)
+        status = ckks_drop(r->context, r->x[k], r->x[k], r->network->score_input_basis);
+    return status;
 }
 
 /* x, the values of node `from`, to all that read them: the scores last. */
@@ -140,19 +192,23 @@ static fhola_status distribute(run *r, size_t from)
         for (size_t e = 0; status == FHOLA_OK && e < n->layer[i].count; e++) {
             const nn_transform *t = &n->layer[i].transform[e];
             if (t->from != from) continue;
-            if (i == n->count) status = ckks_drop(r->context, r->x, r->x, n->score_input_basis);
+            if (i == n->count) status = drop_to_scores(r);
             if (status == FHOLA_OK) status = contribute(r, t, i);
         }
     return status;
 }
 
-/* The values in front of layer `layer` (or the scores): all contributions are there. */
+/* Adds the bias to what is in front of layer `layer` (or the scores): all contributions are there,
+ * and x is no longer needed. */
 static fhola_status collect(run *r, const nn_layer *layer)
 {
-    r->spare[r->spares++] = r->x;
-    r->x = r->sum[r->layer];
-    r->sum[r->layer] = NULL;
-    return ckks_add_plain(r->context, r->x, r->x, layer->bias);
+    ckks_ciphertext **sum = sums_of(r, r->layer);
+    fhola_status status = FHOLA_OK;
+    for (unsigned k = 0; k < r->parts; k++) give_back(r, &r->x[k]);
+    for (unsigned k = 0; status == FHOLA_OK && k < layer->sums; k++)
+        status = ckks_add_plain(r->context, sum[k], sum[k], layer->bias[k]);
+    r->parts = layer->parts;
+    return status;
 }
 
 /* ---- the steps of a layer ---- */
@@ -162,7 +218,8 @@ static fhola_status linear_step(run *r, const nn_layer *layer)
     fhola_status status = begin(r, NN_STEP_CONVOLUTION);
     if (status == FHOLA_OK) status = distribute(r, r->layer);
     if (status == FHOLA_OK) status = collect(r, layer);
-    return status == FHOLA_OK ? end(r, NN_STEP_CONVOLUTION, &r->time.convolution, NULL) : status;
+    end(r, NN_STEP_CONVOLUTION, &r->time.convolution);
+    return status;
 }
 
 static void take_bootstrap_times(run *r, const ckks_bootstrap_times *before)
@@ -175,32 +232,54 @@ static void take_bootstrap_times(run *r, const ckks_bootstrap_times *before)
     r->time.eval_mod += after->eval_mod - before->eval_mod;
 }
 
+/* Sum `index` of the layer to one part of x or two. */
+static fhola_status bootstrap(run *r, const nn_layer *layer, unsigned index)
+{
+    ckks_ciphertext **sum = sums_of(r, r->layer) + index, **x = r->x + 2 * (size_t)index;
+    bool pair = 2 * index + 1 < layer->parts;
+    fhola_status status = take_all(r, x, pair ? 2 : 1);
+    if (status != FHOLA_OK) return status;
+    status =
+        pair ? ckks_bootstrap_apply_pair(r->context, r->workspace, r->keys, layer->bootstrap[index],
+                                         x, *sum, layer->residual_levels)
+             : ckks_bootstrap_apply(r->context, r->workspace, r->keys, layer->bootstrap[index],
+                                    x[0], *sum, layer->residual_levels);
+    give_back(r, sum);
+    return status;
+}
+
 static fhola_status bootstrap_step(run *r, const nn_layer *layer)
 {
     ckks_bootstrap_times before = *ckks_workspace_times(r->workspace);
     double whole = 0;
     fhola_status status = begin(r, NN_STEP_BOOTSTRAP);
-    if (status == FHOLA_OK)
-        status = ckks_bootstrap_apply(r->context, r->workspace, r->keys, layer->bootstrap, r->next,
-                                      r->x, layer->residual_levels);
+    for (unsigned k = 0; status == FHOLA_OK && k < layer->sums; k++)
+        status = bootstrap(r, layer, k);
     if (status != FHOLA_OK) return status;
-    advance(r);
     take_bootstrap_times(r, &before);
-    return end(r, NN_STEP_BOOTSTRAP, &whole, r->x);
+    end(r, NN_STEP_BOOTSTRAP, &whole);
+    return show(r, NN_STEP_BOOTSTRAP);
+}
+
+static fhola_status activate(run *r, const nn_activated *a, unsigned part)
+{
+    fhola_status status = a->composition
+                              ? nn_composition_apply(r->context, r->workspace, r->keys,
+                                                     a->composition, r->next, r->x[part])
+                              : ckks_polynomial_apply(r->context, r->workspace, r->keys,
+                                                      a->polynomial, r->next, r->x[part]);
+    if (status == FHOLA_OK) advance(r, part);
+    return status;
 }
 
 static fhola_status activation_step(run *r, const nn_layer *layer)
 {
     fhola_status status = begin(r, NN_STEP_ACTIVATION);
-    if (status == FHOLA_OK && layer->composition)
-        status = nn_composition_apply(r->context, r->workspace, r->keys, layer->composition,
-                                      r->next, r->x);
-    else if (status == FHOLA_OK)
-        status = ckks_polynomial_apply(r->context, r->workspace, r->keys, layer->activation,
-                                       r->next, r->x);
+    for (unsigned k = 0; status == FHOLA_OK && k < layer->parts; k++)
+        status = activate(r, &layer->activation[k], k);
     if (status != FHOLA_OK) return status;
-    advance(r);
-    return end(r, NN_STEP_ACTIVATION, &r->time.activation, r->x);
+    end(r, NN_STEP_ACTIVATION, &r->time.activation);
+    return show(r, NN_STEP_ACTIVATION);
 }
 
 static fhola_status run_layer(run *r, const nn_layer *layer)
@@ -215,58 +294,83 @@ static fhola_status run_layer(run *r, const nn_layer *layer)
 static fhola_status score_step(run *r)
 {
     const nn_network *n = r->network;
+    ckks_ciphertext **sum = sums_of(r, n->count);
     fhola_status status = begin(r, NN_STEP_SCORES);
     if (status == FHOLA_OK) status = distribute(r, n->count);
     if (status == FHOLA_OK) status = collect(r, &n->layer[n->count]);
-    if (status == FHOLA_OK)
-        status = ckks_rescale(r->context, r->workspace, r->x, r->x, n->result_basis);
-    if (status == FHOLA_OK) status = end(r, NN_STEP_SCORES, &r->time.convolution, r->x);
+    if (status != FHOLA_OK) return status;
+    r->x[0] = sum[0];
+    sum[0] = NULL;
+    status = ckks_rescale(r->context, r->workspace, r->x[0], r->x[0], n->result_basis);
+    end(r, NN_STEP_SCORES, &r->time.convolution);
+    if (status == FHOLA_OK) status = show(r, NN_STEP_SCORES);
     if (status == FHOLA_OK) end_layer(r);
     return status;
 }
 
 /* ---- the whole path ---- */
 
-static fhola_status check_input(const nn_network *network, const ckks_ciphertext *in)
+static fhola_status check_input(const nn_network *network, ckks_ciphertext *const in[])
 {
     if (!network->encoded)
         return fhola_fail(FHOLA_PARAM, "the network was compiled without its weights");
-    if (ckks_ciphertext_basis(in) != network->convolution_basis)
-        return fhola_fail(FHOLA_LEVEL,
-                          "the encrypted picture has primes %#llx, the network expects %#llx",
-                          (unsigned long long)ckks_ciphertext_basis(in),
-                          (unsigned long long)network->convolution_basis);
+    for (unsigned k = 0; k < network->schedule.input.parts; k++)
+        if (ckks_ciphertext_basis(in[k]) != network->convolution_basis)
+            return fhola_fail(FHOLA_LEVEL,
+                              "the encrypted picture has primes %#llx, the network expects %#llx",
+                              (unsigned long long)ckks_ciphertext_basis(in[k]),
+                              (unsigned long long)network->convolution_basis);
     return FHOLA_OK;
 }
 
-static fhola_status prepare(run *r, const ckks_ciphertext *in)
+/* Room for all ciphertexts there can be at a time, in a node's sums, x, part, next and spare. */
+static fhola_status make_places(run *r)
 {
-    r->total = r->network->count * (work_of(NN_STEP_CONVOLUTION) + work_of(NN_STEP_BOOTSTRAP) +
-                                    work_of(NN_STEP_ACTIVATION)) +
-               work_of(NN_STEP_SCORES);
-    r->sum = calloc(2 * (r->network->count + 1), sizeof(ckks_ciphertext *));
-    if (!r->sum)
-        return fhola_fail(FHOLA_NOMEM, "no memory for the sums of %zu layers", r->network->count);
-    r->spare = r->sum + r->network->count + 1;
-    fhola_status status = ckks_ciphertext_create(&r->x, r->context);
+    const nn_network *n = r->network;
+    r->width = n->schedule.input.parts;
+    r->nodes = n->count + 1;
+    for (size_t i = 0; i < n->count; i++)
+        if (n->layer[i].parts > r->width) r->width = n->layer[i].parts;
+    size_t places = r->width * (r->nodes + 2);
+    r->sum = calloc(2 * places + 1, sizeof(ckks_ciphertext *));
+    r->in = calloc(r->width, sizeof *r->in);
+    if (!r->sum || !r->in)
+        return fhola_fail(FHOLA_NOMEM, "no memory for the sums of %zu layers", n->count);
+    r->x = r->sum + r->width * r->nodes;
+    r->part = r->x + r->width;
+    r->spare = r->part + r->width;
+    return FHOLA_OK;
+}
+
+static fhola_status prepare(run *r, ckks_ciphertext *const in[])
+{
+    const nn_network *n = r->network;
+    for (size_t i = 0; i < n->count; i++)
+        for (int step = NN_STEP_CONVOLUTION; step <= NN_STEP_ACTIVATION; step++)
+            r->total += work_of(n, i, (nn_step)step);
+    r->total += work_of(n, n->count, NN_STEP_SCORES);
+    fhola_status status = make_places(r);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->next, r->context);
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->part, r->context);
-    return status == FHOLA_OK ? ckks_ciphertext_copy(r->x, in) : status;
+    r->parts = n->schedule.input.parts;
+    if (status == FHOLA_OK) status = take_all(r, r->x, r->parts);
+    for (unsigned k = 0; status == FHOLA_OK && k < r->parts; k++)
+        status = ckks_ciphertext_copy(r->x[k], in[k]);
+    return status;
 }
 
 static void release(run *r)
 {
-    ckks_ciphertext_destroy(r->x);
-    ckks_ciphertext_destroy(r->next);
-    ckks_ciphertext_destroy(r->part);
-    for (size_t i = 0; r->sum && i <= r->network->count; i++) ckks_ciphertext_destroy(r->sum[i]);
+    for (size_t i = 0; r->sum && i < r->width * (r->nodes + 2); i++)
+        ckks_ciphertext_destroy(r->sum[i]);
     for (size_t i = 0; i < r->spares; i++) ckks_ciphertext_destroy(r->spare[i]);
+    ckks_ciphertext_destroy(r->next);
     free(r->sum);
+    free(r->in);
 }
 
 fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
                       const nn_network *network, const ckks_eval_keys *keys,
-                      const ckks_ciphertext *in, const nn_infer_hooks *hooks)
+                      ckks_ciphertext *const in[], const nn_infer_hooks *hooks)
 {
     run r = {.context = context,
              .workspace = workspace,
@@ -278,7 +382,7 @@ fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ck
     for (size_t i = 0; status == FHOLA_OK && i < network->count; i++)
         status = run_layer(&r, &network->layer[i]);
     if (status == FHOLA_OK) status = score_step(&r);
-    if (status == FHOLA_OK) status = ckks_ciphertext_copy(out, r.x);
+    if (status == FHOLA_OK) status = ckks_ciphertext_copy(out, r.x[0]);
     release(&r);
     return status;
 }

@@ -8,35 +8,44 @@ static uint32_t power_of_two_from(size_t x)
     return p;
 }
 
-/* Takes the period from the number of slots from the first value to the last; false: too many. */
+/* Takes parts and period from the number of slots from the first value to the last; false: not even
+ * a block has room. */
 static bool close_layout(nn_layout *l)
 {
     size_t group = (size_t)l->gap_y * l->gap_x, blocks = (l->shape.channels + group - 1) / group,
            last = ((size_t)l->shape.height * l->gap_y - 1) * l->pitch +
                   (size_t)l->shape.width * l->gap_x,
            extent = (blocks - 1) * l->block + last;
-    if (extent > NN_MAX_SLOTS) return false;
-    l->period = power_of_two_from(extent);
+    l->blocks = (unsigned)(extent <= l->room ? blocks : l->room / l->block);
+    if (!l->blocks) return false;
+    l->parts = (unsigned)((blocks + l->blocks - 1) / l->blocks);
+    l->period = extent <= l->room ? power_of_two_from(extent) : l->room;
     l->slots = l->period > NN_MIN_SLOTS ? l->period : NN_MIN_SLOTS;
     return true;
 }
 
-fhola_status nn_layout_fresh(nn_layout *out, nn_shape shape, const char *node)
+/* False: a channel does not fit. */
+static bool fresh(nn_layout *out, nn_shape shape, uint32_t room)
 {
-    size_t values = nn_shape_values(shape);
-    if (values > NN_MAX_SLOTS)
+    nn_layout grid = {.shape = shape, .gap_y = 1, .gap_x = 1, .room = room}, rows = grid;
+    grid.pitch = power_of_two_from(shape.width);
+    grid.block = grid.pitch * power_of_two_from(shape.height);
+    rows.pitch = shape.width;
+    rows.block = shape.width * shape.height;
+    bool on_grid = close_layout(&grid), in_rows = close_layout(&rows);
+    *out = on_grid && (grid.parts == 1 || rows.parts > 1) ? grid : rows;
+    return in_rows;
+}
+
+fhola_status nn_layout_fresh(nn_layout *out, nn_shape shape, size_t slots, const char *node)
+{
+    uint32_t room = slots < NN_MAX_SLOTS ? (uint32_t)slots : NN_MAX_SLOTS;
+    nn_layout l;
+    if ((size_t)shape.height * shape.width > room || !fresh(&l, shape, room))
         return fhola_fail(FHOLA_PARAM,
-                          "%s: %u x %u x %u are %zu values, more than the %u that fit into one "
+                          "%s: a channel of %u x %u values is more than the %u that fit into one "
                           "ciphertext",
-                          node, shape.channels, shape.height, shape.width, values, NN_MAX_SLOTS);
-    nn_layout l = {.shape = shape, .gap_y = 1, .gap_x = 1};
-    l.pitch = power_of_two_from(shape.width);
-    l.block = l.pitch * power_of_two_from(shape.height);
-    if (!close_layout(&l)) {
-        l.pitch = shape.width;
-        l.block = shape.width * shape.height;
-        (void)close_layout(&l);
-    }
+                          node, shape.height, shape.width, (unsigned)room);
     *out = l;
     return FHOLA_OK;
 }
@@ -51,14 +60,16 @@ static unsigned stride_of(unsigned in, unsigned out, unsigned convolution)
 bool nn_layout_behind(nn_layout *out, nn_layout in, const nn_map *map)
 {
     const nn_convolution *c = map->kind == NN_MAP_CONVOLUTION ? &map->convolution : NULL;
-    nn_layout l = {.shape = map->out, .pitch = in.pitch, .block = in.block};
-    if (map->out.height == 1 && map->out.width == 1) return false;
+    nn_layout l = {.shape = map->out, .pitch = in.pitch, .block = in.block, .room = in.room}, least;
+    if ((map->out.height == 1 && map->out.width == 1) || !fresh(&least, map->out, in.room))
+        return false;
     l.gap_y = in.gap_y * stride_of(map->in.height, map->out.height, c ? c->stride_y : 0);
     l.gap_x = in.gap_x * stride_of(map->in.width, map->out.width, c ? c->stride_x : 0);
     if (map->out.width * l.gap_x > l.pitch) return false;
-    if (map->out.height * l.gap_y * l.pitch > l.block || !close_layout(&l)) {
+    if (map->out.height * l.gap_y * l.pitch > l.block || !close_layout(&l) ||
+        l.parts > least.parts) {
         l.block = map->out.height * l.gap_y * l.pitch;
-        if (!close_layout(&l)) return false;
+        if (!close_layout(&l) || l.parts > least.parts) return false;
     }
     *out = l;
     return true;
@@ -72,6 +83,9 @@ nn_layout nn_layout_scores(unsigned count)
                        .gap_x = 1,
                        .pitch = 1,
                        .block = 1,
+                       .blocks = count,
+                       .parts = 1,
+                       .room = rows,
                        .period = rows,
                        .slots = rows};
 }
@@ -79,31 +93,50 @@ nn_layout nn_layout_scores(unsigned count)
 bool nn_layout_equal(nn_layout a, nn_layout b)
 {
     return nn_shape_equal(a.shape, b.shape) && a.gap_y == b.gap_y && a.gap_x == b.gap_x &&
-           a.pitch == b.pitch && a.block == b.block && a.period == b.period && a.slots == b.slots;
+           a.pitch == b.pitch && a.block == b.block && a.blocks == b.blocks && a.parts == b.parts &&
+           a.period == b.period && a.slots == b.slots;
+}
+
+unsigned nn_layout_part(nn_layout l, unsigned channel)
+{
+    return channel / (l.gap_y * l.gap_x) / l.blocks;
 }
 
 uint32_t nn_layout_slot(nn_layout l, nn_place p)
 {
     unsigned group = l.gap_y * l.gap_x, inside = p.channel % group;
-    return p.channel / group * l.block + (p.y * l.gap_y + inside / l.gap_x) * l.pitch +
+    return p.channel / group % l.blocks * l.block + (p.y * l.gap_y + inside / l.gap_x) * l.pitch +
            p.x * l.gap_x + inside % l.gap_x;
 }
 
-bool nn_layout_place(nn_place *place, nn_layout l, uint32_t slot)
+bool nn_layout_place(nn_place *place, nn_layout l, unsigned part, uint32_t slot)
 {
     uint32_t s = slot & (l.period - 1), block = s / l.block, in_block = s % l.block,
              row = in_block / l.pitch, column = in_block % l.pitch;
-    nn_place p = {(block * l.gap_y + row % l.gap_y) * l.gap_x + column % l.gap_x, row / l.gap_y,
-                  column / l.gap_x};
-    bool inside = p.channel < l.shape.channels && p.y < l.shape.height && p.x < l.shape.width;
+    nn_place p = {((part * l.blocks + block) * l.gap_y + row % l.gap_y) * l.gap_x +
+                      column % l.gap_x,
+                  row / l.gap_y, column / l.gap_x};
+    bool inside = block < l.blocks && p.channel < l.shape.channels && p.y < l.shape.height &&
+                  p.x < l.shape.width;
     *place = inside ? p : (nn_place){0, 0, 0};
     return inside;
 }
 
-ckks_complex nn_layout_half_factor(nn_layout layout, uint32_t slot)
+unsigned nn_layout_bootstraps(nn_layout l)
 {
-    bool second = slot % layout.slots >= layout.slots / 2;
-    return second ? (ckks_complex){0, 1} : (ckks_complex){1, 0};
+    return (l.parts + 1) / 2;
+}
+
+bool nn_layout_is_pair(nn_layout l, unsigned bootstrap)
+{
+    return 2 * bootstrap + 1 < l.parts;
+}
+
+nn_rows nn_layout_rows(nn_layout l, unsigned bootstrap)
+{
+    unsigned first = 2 * bootstrap;
+    return nn_layout_is_pair(l, bootstrap) ? (nn_rows){first, first + 1, 0, l.slots}
+                                           : (nn_rows){first, first, l.slots / 2, l.slots / 2};
 }
 
 static size_t number_of(nn_layout l, nn_place p)
@@ -111,22 +144,34 @@ static size_t number_of(nn_layout l, nn_place p)
     return ((size_t)p.channel * l.shape.height + p.y) * l.shape.width + p.x;
 }
 
-void nn_layout_spread(nn_layout layout, ckks_complex *values, const double *value, bool full,
-                      bool halves)
+static double value_at(nn_layout l, unsigned part, uint32_t slot, const double *value, bool full)
 {
+    nn_place p;
+    if (!nn_layout_place(&p, l, part, slot)) return 0;
+    return value[full ? number_of(l, p) : p.channel];
+}
+
+void nn_layout_spread(nn_layout layout, unsigned part, ckks_complex *values, const double *value,
+                      bool full)
+{
+    for (uint32_t s = 0; s < layout.slots; s++)
+        values[s] = (ckks_complex){value_at(layout, part, s, value, full), 0};
+}
+
+void nn_layout_spread_rows(nn_layout layout, unsigned bootstrap, ckks_complex *values,
+                           const double *value, bool full)
+{
+    nn_rows rows = nn_layout_rows(layout, bootstrap);
     for (uint32_t s = 0; s < layout.slots; s++) {
-        nn_place p;
-        bool inside = nn_layout_place(&p, layout, s);
-        double v = inside ? value[full ? number_of(layout, p) : p.channel] : 0;
-        ckks_complex f = halves ? nn_layout_half_factor(layout, s) : (ckks_complex){1, 0};
-        values[s] = (ckks_complex){v * f.re, v * f.im};
+        values[s].re = s < rows.count ? value_at(layout, rows.first, s, value, full) : 0;
+        values[s].im = s >= rows.offset ? value_at(layout, rows.second, s, value, full) : 0;
     }
 }
 
-void nn_layout_gather(nn_layout layout, double *tensor, const ckks_complex *values)
+void nn_layout_gather(nn_layout layout, unsigned part, double *tensor, const ckks_complex *values)
 {
     for (uint32_t s = 0; s < layout.period; s++) {
         nn_place p;
-        if (nn_layout_place(&p, layout, s)) tensor[number_of(layout, p)] = values[s].re;
+        if (nn_layout_place(&p, layout, part, s)) tensor[number_of(layout, p)] = values[s].re;
     }
 }

@@ -13,8 +13,10 @@
  * Grids have sides that are powers of two where that fits: the distances of all channels then
  * coincide best. A vector (height and width 1) lies in contiguous slots.
  *
- * All values have to fit into one ciphertext for now. Slot numbers leave room for more: those of
- * ciphertext k will begin at k * NN_MAX_SLOTS. */
+ * A tensor that does not fit into one ciphertext takes several, its *parts*: whole blocks of
+ * channels each, as many as there is room for, in their order. Two parts x and y are bootstrapped
+ * together, as x + i y; a last one without a partner alone, as the only part of a small tensor is,
+ * with its second half in the imaginary parts. */
 #ifndef NN_LAYOUT_H
 #define NN_LAYOUT_H
 
@@ -36,33 +38,54 @@ typedef struct nn_layout {
     unsigned gap_y, gap_x;
     unsigned pitch;  /* slots from a row of the grid to the next */
     unsigned block;  /* slots from a block of channels to the next */
-    uint32_t period; /* the values repeat with it: a power of two */
+    unsigned blocks; /* of a part: the last one may have fewer */
+    unsigned parts;  /* ciphertexts */
+    uint32_t room;   /* slots of a ciphertext that are used: a power of two */
+    uint32_t period; /* a part's values repeat with it: a power of two; of several parts, room */
     uint32_t slots;  /* n, what a bootstrap takes: the period, but at least NN_MIN_SLOTS */
 } nn_layout;
 
-/* Gap 1 on the smallest grid whose sides are powers of two; where the channels do not fit on such
- * grids, row after row without any room between them. PARAM, naming the node: more than
- * NN_MAX_SLOTS values. */
-fhola_status nn_layout_fresh(nn_layout *out, nn_shape shape, const char *node) FHOLA_WARN_UNUSED;
-/* The layout of `map`'s result that keeps the grid of its input; false if it does not fit. */
+/* The rows of a tensor that bootstrap `index` takes: those of part `first` and, as imaginary parts,
+ * those of `second` from slot `offset` on, `count` each. */
+typedef struct nn_rows {
+    unsigned first, second;
+    uint32_t offset, count;
+} nn_rows;
+
+/* Gap 1 on the smallest grid whose sides are powers of two; where the channels fit into one
+ * ciphertext only without such grids, or one channel does, row after row without any room between
+ * them. `slots`: of the ring; of more than NN_MAX_SLOTS so many are used. PARAM, naming the node:
+ * a channel does not fit into a ciphertext. */
+fhola_status nn_layout_fresh(nn_layout *out, nn_shape shape, size_t slots,
+                             const char *node) FHOLA_WARN_UNUSED;
+/* The layout of `map`'s result that keeps the grid of its input; false if it does not fit, or takes
+ * more ciphertexts than a fresh one. */
 bool nn_layout_behind(nn_layout *out, nn_layout in, const nn_map *map);
 /* A vector with at least NN_MIN_ROWS slots: what a result is, without a bootstrap. */
 nn_layout nn_layout_scores(unsigned count);
 bool nn_layout_equal(nn_layout a, nn_layout b);
 
+/* The part a channel is in, and a place's slot there. */
+unsigned nn_layout_part(nn_layout layout, unsigned channel);
 uint32_t nn_layout_slot(nn_layout layout, nn_place place);
-/* What a slot holds (any slot: modulo the period). False: padding, `place` is then 0, 0, 0. */
-bool nn_layout_place(nn_place *place, nn_layout layout, uint32_t slot);
+/* What a slot of a part holds (any slot: modulo the period). False: padding, `place` is then 0, 0,
+ * 0. */
+bool nn_layout_place(nn_place *place, nn_layout layout, unsigned part, uint32_t slot);
 
-/* The factor of a slot before slots_to_coeffs: 1 on the first half of each n slots, i on the
- * second. */
-ckks_complex nn_layout_half_factor(nn_layout layout, uint32_t slot);
+/* Bootstraps of a tensor: two parts each but perhaps the last. */
+unsigned nn_layout_bootstraps(nn_layout layout);
+bool nn_layout_is_pair(nn_layout layout, unsigned bootstrap);
+nn_rows nn_layout_rows(nn_layout layout, unsigned bootstrap);
 
-/* values[slot] for the n slots: the tensor's value, 0 for padding; with `halves` times the half
- * factor. `value`: one per channel, or with `full` one per value of the tensor. */
-void nn_layout_spread(nn_layout layout, ckks_complex *values, const double *value, bool full,
-                      bool halves);
-/* tensor[channel][y][x] from the real parts of n slots. */
-void nn_layout_gather(nn_layout layout, double *tensor, const ckks_complex *values);
+/* values[slot] for the n slots of a part: the tensor's value, 0 for padding. `value`: one per
+ * channel, or with `full` one per value of the tensor. */
+void nn_layout_spread(nn_layout layout, unsigned part, ckks_complex *values, const double *value,
+                      bool full);
+/* The same as bootstrap `bootstrap` takes it: a pair x + i y, else 0 in the real parts of the second
+ * half of n slots and in the imaginary parts of the first. */
+void nn_layout_spread_rows(nn_layout layout, unsigned bootstrap, ckks_complex *values,
+                           const double *value, bool full);
+/* tensor[channel][y][x] of a part from the real parts of n slots. */
+void nn_layout_gather(nn_layout layout, unsigned part, double *tensor, const ckks_complex *values);
 
 #endif

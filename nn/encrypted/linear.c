@@ -14,27 +14,48 @@ static double weight_at(const nn_linear *l, nn_place o, nn_place i)
     return l->out_scale ? w / l->out_scale[o.channel] : w;
 }
 
-/* The weight from the input's place to what the result's slot `slot` holds. */
-static double slot_weight(const nn_linear *l, uint32_t slot, nn_place i)
+/* The weight from the input's place to what slot `slot` of the result's part holds. */
+static double slot_weight(const nn_linear *l, unsigned part, uint32_t slot, nn_place i)
 {
     nn_place o;
-    return nn_layout_place(&o, l->out, slot) ? weight_at(l, o, i) : 0;
+    return nn_layout_place(&o, l->out, part, slot) ? weight_at(l, o, i) : 0;
 }
 
-int nn_linear_diagonal(void *linear, int32_t offset, ckks_complex *values)
+/* Offsets to what a bootstrap takes count modulo this: a bootstrap without a partner has half as
+ * many rows as a pair. */
+static uint32_t span_of(const nn_linear *l, unsigned output)
+{
+    if (l->target == NN_LINEAR_SCORES) return l->span;
+    uint32_t rows = nn_layout_rows(l->out, output).count;
+    return l->span < rows ? l->span : rows;
+}
+
+static ckks_complex score_weight(const nn_linear *l, uint32_t s, nn_place i)
+{
+    return (ckks_complex){slot_weight(l, 0, s, i), 0};
+}
+
+static ckks_complex rows_weight(const nn_linear *l, nn_rows rows, double factor, uint32_t s,
+                                nn_place i)
+{
+    uint32_t j = s % rows.count;
+    return (ckks_complex){factor * slot_weight(l, rows.first, j, i),
+                          factor * slot_weight(l, rows.second, j + rows.offset, i)};
+}
+
+int nn_linear_diagonal(void *linear, unsigned block, int32_t offset, ckks_complex *values)
 {
     const nn_linear *l = linear;
-    uint32_t half = l->out.slots / 2;
-    double factor = (double)l->in.period / (2.0 * l->span);
+    unsigned output = block / l->inputs, input = block % l->inputs;
+    nn_rows rows = nn_layout_rows(l->out, output);
+    double factor = (double)l->in.period / span_of(l, output) / (rows.offset ? 2 : 1);
     for (uint32_t s = 0; s < l->period; s++) {
         nn_place i;
-        if (!nn_layout_place(&i, l->in, s + (uint32_t)offset))
+        if (!nn_layout_place(&i, l->in, input, s + (uint32_t)offset))
             values[s] = (ckks_complex){0, 0};
-        else if (l->target == NN_LINEAR_SCORES)
-            values[s] = (ckks_complex){slot_weight(l, s, i), 0};
         else
-            values[s] = (ckks_complex){factor * slot_weight(l, s % half, i),
-                                       factor * slot_weight(l, s % half + half, i)};
+            values[s] = l->target == NN_LINEAR_SCORES ? score_weight(l, s, i)
+                                                      : rows_weight(l, rows, factor, s, i);
     }
     return 0;
 }
@@ -44,15 +65,29 @@ int nn_linear_diagonal(void *linear, int32_t offset, ckks_complex *values)
 typedef struct marker {
     const nn_linear *linear;
     uint32_t modulus;
-    unsigned char *marked; /* modulus */
+    unsigned char *marked; /* modulus for each block */
 } marker;
+
+static unsigned char *block_marks(const marker *m, unsigned output, unsigned input)
+{
+    return m->marked + ((size_t)output * m->linear->inputs + input) * m->modulus;
+}
+
+/* The diagonal between two channels whose first slots are `distance` apart. */
+static void mark(const marker *m, unsigned to, unsigned from, uint32_t distance)
+{
+    const nn_linear *l = m->linear;
+    unsigned output = nn_layout_part(l->out, to) / 2, input = nn_layout_part(l->in, from);
+    uint32_t span = span_of(l, output);
+    block_marks(m, output, input)[distance % (span < m->modulus ? span : m->modulus)] = 1;
+}
 
 static void mark_entry(void *arg, nn_place o, nn_place i, double weight)
 {
     const marker *m = arg;
     if (weight == 0) return;
-    m->marked[(nn_layout_slot(m->linear->in, i) - nn_layout_slot(m->linear->out, o)) % m->modulus] =
-        1;
+    mark(m, o.channel, i.channel,
+         nn_layout_slot(m->linear->in, i) - nn_layout_slot(m->linear->out, o));
 }
 
 /* The offset between two channels at a kernel distance does not depend on the pixel. */
@@ -87,8 +122,8 @@ static void mark_tap(const marker *m, size_t kernel_place, int dy, int dx)
             if (c->weight[((size_t)o * inputs + i) * taps + kernel_place] == 0) continue;
             nn_place to = {c->out_first + o, 0, 0},
                      from = {c->in_first + o / outputs * inputs + i, 0, 0};
-            m->marked[(nn_layout_slot(l->in, from) - nn_layout_slot(l->out, to) + tap) %
-                      m->modulus] = 1;
+            mark(m, to.channel, from.channel,
+                 nn_layout_slot(l->in, from) - nn_layout_slot(l->out, to) + tap);
         }
 }
 
@@ -112,27 +147,40 @@ static void mark_offsets(marker *m)
         mark_taps(m);
     else
         nn_map_for_each(m->linear->map, mark_entry, m);
-    if (!memchr(m->marked, 1, m->modulus)) m->marked[0] = 1; /* a transform has a diagonal */
+    size_t all = (size_t)m->linear->inputs * m->linear->outputs * m->modulus;
+    if (!memchr(m->marked, 1, all)) m->marked[0] = 1; /* a transform has a diagonal */
 }
 
 /* ---- how to split them ---- */
 
-/* `marked` repeats with `modulus`; offsets are those below l->modulus. */
+/* Whether an offset from `first` on below `end`, in steps of `step`, is marked in a block.
+ * `marked` repeats with `modulus`; offsets are those below l->modulus. */
+static bool any_marked(const marker *m, const unsigned char *marked, uint32_t first, uint32_t end,
+                       uint32_t step)
+{
+    for (uint32_t d = first; d < end; d += step)
+        if (marked[d % m->modulus]) return true;
+    return false;
+}
+
 static void count_rotations(const nn_linear *l, const marker *m, uint32_t step, unsigned *babies,
                             unsigned *giants)
 {
     *babies = *giants = 0;
-    for (uint32_t baby = 1; baby < step; baby++) {
-        bool used = false;
-        for (uint32_t d = baby; d < l->modulus && !used; d += step)
-            used = m->marked[d % m->modulus];
-        *babies += used;
-    }
-    for (uint32_t giant = step; giant < l->modulus; giant += step) {
-        bool used = false;
-        for (uint32_t d = giant; d < giant + step && !used; d++) used = m->marked[d % m->modulus];
-        *giants += used;
-    }
+    for (unsigned i = 0; i < l->inputs; i++)
+        for (uint32_t baby = 1; baby < step; baby++) {
+            bool used = false;
+            for (unsigned o = 0; o < l->outputs && !used; o++)
+                used = any_marked(m, block_marks(m, o, i), baby, l->modulus, step);
+            *babies += used;
+        }
+    for (unsigned o = 0; o < l->outputs; o++)
+        for (uint32_t giant = step; giant < l->modulus; giant += step) {
+            bool used = false;
+            for (unsigned i = 0; i < l->inputs && !used; i++)
+                used = any_marked(m, block_marks(m, o, i), giant, giant + step, 1);
+            *giants += used;
+        }
 }
 
 /* A rotation of the input costs about two of a partial sum: it needs its own division by the
@@ -164,8 +212,8 @@ double nn_linear_work(const nn_linear *l)
 static void choose_modulus(nn_linear *l, const marker *m)
 {
     nn_linear best = *l;
-    size_t marked = 0;
-    for (uint32_t d = 0; d < m->modulus; d++) marked += m->marked[d];
+    size_t marked = 0, all = (size_t)l->inputs * l->outputs * m->modulus;
+    for (size_t d = 0; d < all; d++) marked += m->marked[d];
     for (uint32_t modulus = m->modulus; modulus <= l->span; modulus *= 2) {
         nn_linear tried = *l;
         tried.modulus = modulus;
@@ -179,37 +227,52 @@ static void choose_modulus(nn_linear *l, const marker *m)
 
 static fhola_status list_offsets(nn_linear *l, const marker *m, const char *node)
 {
-    if (l->count > MAX_DIAGONALS)
+    size_t blocks = (size_t)l->inputs * l->outputs, k = 0;
+    if (l->count > MAX_DIAGONALS * blocks)
         return fhola_fail(FHOLA_PARAM,
-                          "%s: a linear map of %zu diagonals, at most %u are possible: put a layer "
-                          "with fewer values in front of it",
-                          node, l->count, MAX_DIAGONALS);
+                          "%s: a linear map of %zu diagonals, at most %zu are possible: put a "
+                          "layer with fewer values in front of it",
+                          node, l->count, MAX_DIAGONALS * blocks);
     l->offset = malloc(l->count * sizeof *l->offset);
-    if (!l->offset) return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu offsets", node, l->count);
-    size_t k = 0;
-    for (uint32_t d = 0; d < l->modulus; d++)
-        if (m->marked[d % m->modulus]) l->offset[k++] = (int32_t)d;
+    l->block = malloc(l->count * sizeof *l->block);
+    if (!l->offset || !l->block)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu offsets", node, l->count);
+    for (unsigned b = 0; b < blocks; b++)
+        for (uint32_t d = 0; d < l->modulus; d++)
+            if (m->marked[(size_t)b * m->modulus + d % m->modulus]) {
+                l->block[k] = b;
+                l->offset[k++] = (int32_t)d;
+            }
     return FHOLA_OK;
+}
+
+/* Everything but the diagonals. */
+static nn_linear describe(const nn_map *map, nn_layout in, nn_layout to, nn_linear_target target)
+{
+    bool scores = target == NN_LINEAR_SCORES;
+    uint32_t rows = scores ? in.period : nn_layout_rows(to, 0).count;
+    return (nn_linear){.target = target,
+                       .in = in,
+                       .out = to,
+                       .map = map,
+                       .inputs = in.parts,
+                       .outputs = scores ? 1 : nn_layout_bootstraps(to),
+                       .span = in.period < rows ? in.period : rows,
+                       .period = in.period > to.period ? in.period : to.period};
 }
 
 fhola_status nn_linear_init(nn_linear *out, const nn_map *map, nn_layout in, nn_layout to,
                             nn_linear_target target, const double *in_scale,
                             const double *out_scale, const char *node)
 {
-    bool scores = target == NN_LINEAR_SCORES;
-    uint32_t half = to.slots / 2;
-    nn_linear l = {.target = target,
-                   .in = in,
-                   .out = to,
-                   .map = map,
-                   .in_scale = in_scale,
-                   .out_scale = out_scale,
-                   .span = scores || in.period < half ? in.period : half,
-                   .period = in.period > to.period ? in.period : to.period};
-    uint32_t rows = scores || to.period < half ? to.period : half;
+    nn_linear l = describe(map, in, to, target);
+    uint32_t rows = target == NN_LINEAR_SCORES ? to.period : nn_layout_rows(to, 0).count;
+    if (to.period < rows) rows = to.period;
     marker m = {.linear = &l, .modulus = rows < l.span ? rows : l.span};
+    l.in_scale = in_scale;
+    l.out_scale = out_scale;
     *out = (nn_linear){0};
-    m.marked = calloc(m.modulus, 1);
+    m.marked = calloc((size_t)l.inputs * l.outputs, m.modulus);
     if (!m.marked)
         return fhola_fail(FHOLA_NOMEM, "%s: no memory for %u offsets of a linear map", node,
                           (unsigned)m.modulus);
@@ -217,17 +280,21 @@ fhola_status nn_linear_init(nn_linear *out, const nn_map *map, nn_layout in, nn_
     choose_modulus(&l, &m);
     fhola_status status = list_offsets(&l, &m, node);
     free(m.marked);
-    if (status == FHOLA_OK) *out = l;
+    if (status == FHOLA_OK)
+        *out = l;
+    else
+        nn_linear_clear(&l);
     return status;
 }
 
 void nn_linear_clear(nn_linear *linear)
 {
     free(linear->offset);
+    free(linear->block);
     *linear = (nn_linear){0};
 }
 
 bool nn_linear_is_factor(const nn_linear *l)
 {
-    return l->count == 1 && l->offset[0] == 0 && l->folds == 0;
+    return l->inputs * l->outputs == 1 && l->count == 1 && l->offset[0] == 0 && l->folds == 0;
 }

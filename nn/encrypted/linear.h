@@ -17,6 +17,10 @@
  *     j = s mod n / 2,   c = (s + d) mod P;
  * the factor is the number of copies over the number of places at which the pair (j, c) meets.
  *
+ * Where a tensor takes several ciphertexts, the map is a matrix of blocks, from each part of the
+ * input to what each bootstrap takes. Of a pair x + i y the rows j of x and of y share a number:
+ * there is nothing to be added then, so n stands for n / 2 above, and the factor is P / span.
+ *
  * Few rows. Where the output repeats with fewer than `span` slots, the same diagonals may stop at
  * any multiple `modulus` of the rows: the sum of the result over all rotations by multiples of
  * `modulus` below `span` is then what all diagonals would have given. Fully connected layers and
@@ -39,13 +43,15 @@ typedef struct nn_linear {
      * out_scale NULL: 1. They belong to others and are needed by nn_linear_diagonal only. */
     const nn_map *map;
     const double *in_scale, *out_scale;
-    uint32_t span, modulus; /* powers of two */
-    uint32_t period;        /* of the diagonals: the larger one of the two layouts */
-    size_t count;           /* diagonals */
-    int32_t *offset;        /* count of them in [0, modulus), ascending */
+    unsigned inputs, outputs; /* parts of `in`, and bootstraps of `out` or 1 for the scores */
+    uint32_t span, modulus;   /* powers of two */
+    uint32_t period;          /* of the diagonals: the larger one of the two layouts */
+    size_t count;             /* diagonals, of all blocks */
+    unsigned *block;          /* count of them, ascending: output * inputs + input */
+    int32_t *offset;          /* count of them in [0, modulus), ascending in a block */
     /* a power of two: offset = giant + baby, giant a multiple of it, 0 <= baby < baby_step */
     uint32_t baby_step;
-    unsigned babies, giants; /* rotations other than 0 */
+    unsigned babies, giants; /* rotations other than 0, of all inputs and of all outputs */
     unsigned folds;          /* rotations by modulus, 2 modulus, ..., span / 2 behind it */
 } nn_linear;
 
@@ -60,8 +66,8 @@ bool nn_linear_is_factor(const nn_linear *linear);
 /* The work in units of a partial sum's rotation: what layouts and splits are chosen by. */
 double nn_linear_work(const nn_linear *linear);
 
-/* The diagonal of `offset` (one of linear->offset): linear->period values. Has the type of
- * ckks_lintrans_spec.diagonal; returns 0. */
-int nn_linear_diagonal(void *linear, int32_t offset, ckks_complex *values);
+/* The diagonal of `offset` in `block` (linear->offset and block of one number): linear->period
+ * values. Has the type of ckks_lintrans_spec.diagonal; returns 0. */
+int nn_linear_diagonal(void *linear, unsigned block, int32_t offset, ckks_complex *values);
 
 #endif

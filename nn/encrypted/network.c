@@ -115,8 +115,11 @@ static fhola_status compile_linear(const compiler *c, ckks_lintrans **out, nn_li
     ckks_lintrans_spec spec = {
         .basis = to.input,
         .special = ckks_basis_special_for(ckks_context_params(c->context), to.input),
+        .inputs = linear->inputs,
+        .outputs = linear->outputs,
         .count = linear->count,
         .offset = linear->offset,
+        .block = linear->block,
         .diagonal = c->network->encoded ? nn_linear_diagonal : NULL,
         .arg = linear,
         .period = linear->period,
@@ -142,7 +145,7 @@ static fhola_status compile_factor(const compiler *c, ckks_plaintext **out, nn_l
     if (!c->network->encoded) return FHOLA_OK;
     ckks_complex *values = malloc(linear->period * sizeof *values);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %u slots", (unsigned)linear->period);
-    (void)nn_linear_diagonal(linear, 0, values);
+    (void)nn_linear_diagonal(linear, 0, 0, values);
     fhola_status status = encode(c, out, values, linear->period, plain_scale(c, to), to.input);
     free(values);
     return status;
@@ -186,15 +189,20 @@ static fhola_status compile_readers(const compiler *c, size_t from)
     return status;
 }
 
+/* The bias of sum `index` in front of a bootstrap, or of the scores. */
 static fhola_status compile_bias(const compiler *c, nn_layer *layer, const nn_recipe *r, landing to,
-                                 bool halves)
+                                 unsigned index, bool scores)
 {
     if (!c->network->encoded) return FHOLA_OK;
     ckks_complex *values = malloc(r->layout.slots * sizeof *values);
     if (!values)
         return fhola_fail(FHOLA_NOMEM, "no memory for %u slots", (unsigned)r->layout.slots);
-    nn_layout_spread(r->layout, values, r->bias, r->full_bias, halves);
-    fhola_status status = encode(c, &layer->bias, values, r->layout.slots, to.scale, to.output);
+    if (scores)
+        nn_layout_spread(r->layout, index, values, r->bias, r->full_bias);
+    else
+        nn_layout_spread_rows(r->layout, index, values, r->bias, r->full_bias);
+    fhola_status status =
+        encode(c, &layer->bias[index], values, r->layout.slots, to.scale, to.output);
     free(values);
     return status;
 }
@@ -208,30 +216,34 @@ static unsigned log_values(nn_layout layout)
     return log;
 }
 
-static fhola_status compile_bootstrap(const compiler *c, const ckks_bootstrap **out,
-                                      nn_layout layout)
+/* The bootstrap of sum `index`. */
+static fhola_status compile_bootstrap(const compiler *c, nn_layer *layer, nn_layout layout,
+                                      unsigned index)
 {
     nn_network *n = c->network;
-    ckks_bootstrap **b = &n->bootstrap[log_values(layout) - NN_LOG_MIN_SLOTS];
+    bool pair = nn_layout_is_pair(layout, index);
+    ckks_bootstrap **b = pair ? &n->pair : &n->single[log_values(layout) - NN_LOG_MIN_SLOTS];
     fhola_status status = FHOLA_OK;
     if (!*b) {
-        status = ckks_bootstrap_create(b, c->context, c->workspace, log_values(layout), n->scale,
-                                       n->encoded);
+        status = pair ? ckks_bootstrap_create_complex(b, c->context, c->workspace,
+                                                      log_values(layout), n->scale, n->encoded)
+                      : ckks_bootstrap_create(b, c->context, c->workspace, log_values(layout),
+                                              n->scale, n->encoded);
         if (status == FHOLA_OK) status = ckks_bootstrap_keys(*b, c->context, &n->keys);
     }
-    *out = *b;
+    layer->bootstrap[index] = *b;
     return status;
 }
 
-/* Coefficient k of slot s at k * period + s; 0 for padding, which so stays small. */
-static double *spread_coefficients(const nn_recipe *r)
+/* Coefficient k of slot s of a part at k * period + s; 0 for padding, which so stays small. */
+static double *spread_coefficients(const nn_recipe *r, unsigned part)
 {
     size_t n = r->layout.period, channels = r->layout.shape.channels;
     double *coeff = calloc((r->degree + 1) * n, sizeof *coeff);
     for (size_t k = 0; coeff && k <= r->degree; k++)
         for (uint32_t s = 0; s < n; s++) {
             nn_place p;
-            if (nn_layout_place(&p, r->layout, s))
+            if (nn_layout_place(&p, r->layout, part, s))
                 coeff[k * n + s] = r->coeff[k * channels + p.channel];
         }
     return coeff;
@@ -258,19 +270,33 @@ static fhola_status request_relinearisation(const compiler *c, ckks_basis basis,
     return status;
 }
 
-static fhola_status create_activation(const compiler *c, nn_layer *layer, const nn_recipe *r,
-                                      const double *coeff, ckks_basis basis)
+static fhola_status create_activation(const compiler *c, nn_activated *out, const nn_recipe *r,
+                                      double scale_in, const double *coeff, ckks_basis basis)
 {
-    double scale_in = ckks_bootstrap_scale_out(layer->bootstrap),
-           scale_out = c->network->linear_scale;
+    double scale_out = c->network->linear_scale;
     nn_composition_spec composition = {r->sign, r->degree, r->layout.period, coeff,
                                        basis,   scale_in,  scale_out};
     ckks_polynomial_spec polynomial = {
         r->degree, r->layout.period, coeff, basis, c->network->convolution_basis,
         scale_in,  scale_out};
     return r->sign
-               ? nn_composition_create(&layer->composition, c->context, c->workspace, &composition)
-               : ckks_polynomial_create(&layer->activation, c->context, c->workspace, &polynomial);
+               ? nn_composition_create(&out->composition, c->context, c->workspace, &composition)
+               : ckks_polynomial_create(&out->polynomial, c->context, c->workspace, &polynomial);
+}
+
+/* Of one part. */
+static fhola_status compile_part(const compiler *c, nn_layer *layer, const nn_recipe *r,
+                                 unsigned part, ckks_basis basis)
+{
+    double *coeff = spread_coefficients(r, part);
+    if (!coeff)
+        return fhola_fail(FHOLA_NOMEM,
+                          "no memory for the coefficients of a polynomial of degree %u", r->degree);
+    fhola_status status =
+        create_activation(c, &layer->activation[part], r,
+                          ckks_bootstrap_scale_out(layer->bootstrap[part / 2]), coeff, basis);
+    free(coeff);
+    return status;
 }
 
 static fhola_status compile_activation(const compiler *c, nn_layer *layer, const nn_recipe *r)
@@ -278,31 +304,38 @@ static fhola_status compile_activation(const compiler *c, nn_layer *layer, const
     layer->residual_levels = 1 + r->depth;
     ckks_basis basis = activation_basis(c, layer->residual_levels);
     fhola_status status = request_relinearisation(c, basis, layer->residual_levels - 1);
-    if (status != FHOLA_OK || !c->network->encoded) return status;
-    double *coeff = spread_coefficients(r);
-    if (!coeff)
-        return fhola_fail(FHOLA_NOMEM,
-                          "no memory for the coefficients of a polynomial of degree %u", r->degree);
-    status = create_activation(c, layer, r, coeff, basis);
-    free(coeff);
+    if (!c->network->encoded) return status;
+    for (unsigned part = 0; status == FHOLA_OK && part < layer->parts; part++)
+        status = compile_part(c, layer, r, part, basis);
     return status;
 }
 
 /* ---- layers ---- */
 
+static fhola_status allocate_layer(nn_layer *layer, const nn_recipe *r)
+{
+    layer->count = r->count;
+    layer->parts = r->layout.parts;
+    layer->sums = nn_layout_bootstraps(r->layout);
+    layer->transform = calloc(r->count, sizeof *layer->transform);
+    layer->bias = calloc(layer->sums, sizeof(ckks_plaintext *));
+    layer->bootstrap = calloc(layer->sums, sizeof(ckks_bootstrap *));
+    layer->activation = calloc(layer->parts, sizeof *layer->activation);
+    return layer->transform && layer->bias && layer->bootstrap && layer->activation
+               ? FHOLA_OK
+               : fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu inputs and %u ciphertexts", r->name,
+                            r->count, layer->parts);
+}
+
 static fhola_status allocate_layers(nn_network *n)
 {
+    fhola_status status = FHOLA_OK;
     n->count = n->schedule.count;
     n->layer = calloc(n->count + 1, sizeof *n->layer);
     if (!n->layer) return fhola_fail(FHOLA_NOMEM, "no memory for %zu layers", n->count);
-    for (size_t i = 0; i <= n->count; i++) {
-        const nn_recipe *r = &n->schedule.layer[i];
-        n->layer[i].transform = calloc(r->count, sizeof *n->layer[i].transform);
-        if (!n->layer[i].transform)
-            return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu inputs", r->name, r->count);
-        n->layer[i].count = r->count;
-    }
-    return FHOLA_OK;
+    for (size_t i = 0; status == FHOLA_OK && i <= n->count; i++)
+        status = allocate_layer(&n->layer[i], &n->schedule.layer[i]);
+    return status;
 }
 
 /* Layer i, and what is done with the values of node i: those in front of it. */
@@ -311,9 +344,12 @@ static fhola_status compile_layer(const compiler *c, size_t i)
     nn_network *n = c->network;
     nn_layer *layer = &n->layer[i];
     const nn_recipe *r = &n->schedule.layer[i];
-    fhola_status s = compile_bootstrap(c, &layer->bootstrap, r->layout);
+    fhola_status s = FHOLA_OK;
+    for (unsigned k = 0; s == FHOLA_OK && k < layer->sums; k++)
+        s = compile_bootstrap(c, layer, r->layout, k);
     if (s == FHOLA_OK) s = compile_readers(c, i);
-    if (s == FHOLA_OK) s = compile_bias(c, layer, r, layer_landing(n), true);
+    for (unsigned k = 0; s == FHOLA_OK && k < layer->sums; k++)
+        s = compile_bias(c, layer, r, layer_landing(n), k, false);
     return s == FHOLA_OK ? compile_activation(c, layer, r) : s;
 }
 
@@ -322,7 +358,7 @@ static fhola_status compile_scores(const compiler *c)
     nn_network *n = c->network;
     fhola_status s = compile_readers(c, n->count);
     return s == FHOLA_OK ? compile_bias(c, &n->layer[n->count], nn_schedule_scores(&n->schedule),
-                                        score_landing(n), false)
+                                        score_landing(n), 0, true)
                          : s;
 }
 
@@ -345,7 +381,7 @@ static fhola_status make_client(const compiler *c, const nn_model *model)
 static fhola_status compile(const compiler *c, const nn_model *model, const nn_plan *plan)
 {
     nn_network *n = c->network;
-    fhola_status status = nn_schedule_init(&n->schedule, model, plan);
+    fhola_status status = nn_schedule_init(&n->schedule, model, plan, ckks_slots(c->context));
     if (status == FHOLA_OK) status = check_parameters(c);
     if (status != FHOLA_OK) return status;
     choose_bases(c);
@@ -378,10 +414,16 @@ static void clear_layer(nn_layer *layer)
         ckks_lintrans_destroy(layer->transform[e].linear);
         ckks_plaintext_destroy(layer->transform[e].factor);
     }
+    for (unsigned k = 0; layer->bias && k < layer->sums; k++)
+        ckks_plaintext_destroy(layer->bias[k]);
+    for (unsigned k = 0; layer->activation && k < layer->parts; k++) {
+        ckks_polynomial_destroy(layer->activation[k].polynomial);
+        nn_composition_destroy(layer->activation[k].composition);
+    }
     free(layer->transform);
-    ckks_plaintext_destroy(layer->bias);
-    ckks_polynomial_destroy(layer->activation);
-    nn_composition_destroy(layer->composition);
+    free(layer->bias);
+    free(layer->bootstrap);
+    free(layer->activation);
 }
 
 void nn_network_destroy(nn_network *network)
@@ -389,7 +431,8 @@ void nn_network_destroy(nn_network *network)
     if (!network) return;
     for (size_t i = 0; network->layer && i <= network->count; i++) clear_layer(&network->layer[i]);
     free(network->layer);
-    for (size_t i = 0; i < NN_BOOTSTRAPS; i++) ckks_bootstrap_destroy(network->bootstrap[i]);
+    for (size_t i = 0; i < NN_SINGLES; i++) ckks_bootstrap_destroy(network->single[i]);
+    ckks_bootstrap_destroy(network->pair);
     ckks_key_list_clear(&network->keys);
     nn_client_clear(&network->client);
     nn_schedule_clear(&network->schedule);
@@ -419,17 +462,27 @@ static size_t linear_bytes(const nn_layer *layer, size_t edge)
     return linear ? ckks_lintrans_bytes(linear) : 0;
 }
 
-size_t nn_network_bytes(const nn_network *network)
+static size_t activation_bytes(const nn_layer *layer)
 {
     size_t bytes = 0;
+    for (unsigned k = 0; k < layer->parts; k++) {
+        const nn_activated *a = &layer->activation[k];
+        if (a->polynomial) bytes += ckks_polynomial_bytes(a->polynomial);
+        if (a->composition) bytes += nn_composition_bytes(a->composition);
+    }
+    return bytes;
+}
+
+size_t nn_network_bytes(const nn_network *network)
+{
+    size_t bytes = network->pair ? ckks_bootstrap_bytes(network->pair) : 0;
     for (size_t i = 0; i <= network->count; i++) {
         const nn_layer *layer = &network->layer[i];
         for (size_t e = 0; e < layer->count; e++) bytes += linear_bytes(layer, e);
-        if (layer->activation) bytes += ckks_polynomial_bytes(layer->activation);
-        if (layer->composition) bytes += nn_composition_bytes(layer->composition);
+        bytes += activation_bytes(layer);
     }
-    for (size_t i = 0; i < NN_BOOTSTRAPS; i++)
-        if (network->bootstrap[i]) bytes += ckks_bootstrap_bytes(network->bootstrap[i]);
+    for (size_t i = 0; i < NN_SINGLES; i++)
+        if (network->single[i]) bytes += ckks_bootstrap_bytes(network->single[i]);
     return bytes;
 }
 
@@ -441,6 +494,16 @@ const char *nn_network_layer_name(const nn_network *network, size_t layer)
 size_t nn_network_layer_slots(const nn_network *network, size_t layer)
 {
     return network->schedule.layer[layer].layout.slots;
+}
+
+unsigned nn_network_layer_ciphertexts(const nn_network *network, size_t layer)
+{
+    return network->layer[layer].parts;
+}
+
+unsigned nn_network_layer_bootstraps(const nn_network *network, size_t layer)
+{
+    return layer < network->count ? network->layer[layer].sums : 0;
 }
 
 size_t nn_network_edges(const nn_network *network, size_t layer)

@@ -23,9 +23,10 @@
 /* Scores of magnitude below this fit into the result. */
 #define NN_SCORE_BOUND 512.0
 
-#define NN_BOOTSTRAPS (NN_LOG_MAX_SLOTS - NN_LOG_MIN_SLOTS + 1)
+#define NN_SINGLES (NN_LOG_MAX_SLOTS - NN_LOG_MIN_SLOTS + 1)
 
-/* A contribution: a transform, or where it only multiplies, a plaintext. */
+/* A contribution: a transform of all parts of a node's values, or where it only multiplies the only
+ * one, a plaintext. */
 typedef struct nn_transform {
     size_t from; /* node: 0 the input, i + 1 layer i */
     ckks_lintrans *linear;
@@ -34,15 +35,22 @@ typedef struct nn_transform {
         fold_end; /* the result is summed over rotations by fold, 2 fold, .. < fold_end */
 } nn_transform;
 
+/* A polynomial for the values of a part, or a composition. */
+typedef struct nn_activated {
+    ckks_polynomial *polynomial;
+    nn_composition *composition;
+} nn_activated;
+
 /* Layer i, or the scores: those have no bootstrap and no activation. */
 typedef struct nn_layer {
     size_t count;
     nn_transform *transform;
-    ckks_plaintext *bias;
-    const ckks_bootstrap *bootstrap;
-    unsigned residual_levels; /* 1 + depth of the activation */
-    ckks_polynomial *activation;
-    nn_composition *composition; /* in place of `activation`, or NULL */
+    unsigned sums;                    /* ciphertexts that the transforms make */
+    ckks_plaintext **bias;            /* of each sum */
+    const ckks_bootstrap **bootstrap; /* of each sum: of a pair, or of a single part */
+    unsigned parts;                   /* ciphertexts of its values */
+    nn_activated *activation;         /* of each part */
+    unsigned residual_levels;         /* 1 + depth of the activation */
 } nn_layer;
 
 struct nn_network {
@@ -54,7 +62,8 @@ struct nn_network {
     double score_scale;  /* on score_basis */
     size_t count;        /* layers */
     nn_layer *layer;     /* count, and the scores behind them */
-    ckks_bootstrap *bootstrap[NN_BOOTSTRAPS]; /* of n = 2^12, 2^13, 2^14 values */
+    ckks_bootstrap *single[NN_SINGLES]; /* of n = 2^12, 2^13, 2^14 values */
+    ckks_bootstrap *pair;               /* of two parts that fill a ciphertext each */
     ckks_key_list keys;
     nn_client client;
 };

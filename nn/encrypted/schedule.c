@@ -137,7 +137,7 @@ static fhola_status choose_layout(nn_recipe *r, const nn_schedule *s, const nn_n
                                   const nn_activation *a)
 {
     nn_layout layout;
-    fhola_status status = nn_layout_fresh(&layout, node->shape, r->name);
+    fhola_status status = nn_layout_fresh(&layout, node->shape, s->slots, r->name);
     bool grid = false;
     for (int kind = NN_MAP_CONVOLUTION; kind <= NN_MAP_SPARSE && !grid; kind++)
         for (size_t e = 0; status == FHOLA_OK && e < node->edge_count; e++) {
@@ -186,7 +186,7 @@ static fhola_status scores_of(nn_recipe *r, const nn_schedule *s, const nn_node 
 static fhola_status input_of(nn_schedule *s, const nn_model *model)
 {
     nn_shape shape = model->graph->nodes[0].shape;
-    fhola_status status = nn_layout_fresh(&s->input, shape, model->graph->nodes[0].name);
+    fhola_status status = nn_layout_fresh(&s->input, shape, s->slots, model->graph->nodes[0].name);
     if (status != FHOLA_OK) return status;
     s->input_bound = nn_input_bound(shape.channels, model->mean, model->std);
     s->input_gain = numbers(shape.channels);
@@ -210,9 +210,10 @@ static fhola_status fill(nn_schedule *s, const nn_model *model, const nn_plan *p
                               : status;
 }
 
-fhola_status nn_schedule_init(nn_schedule *out, const nn_model *model, const nn_plan *plan)
+fhola_status nn_schedule_init(nn_schedule *out, const nn_model *model, const nn_plan *plan,
+                              size_t slots)
 {
-    *out = (nn_schedule){0};
+    *out = (nn_schedule){.slots = slots};
     fhola_status status = nn_plan_check(plan, model);
     if (status == FHOLA_OK) status = fill(out, model, plan);
     if (status != FHOLA_OK) nn_schedule_clear(out);

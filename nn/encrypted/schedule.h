@@ -46,14 +46,16 @@ typedef struct nn_schedule {
     double input_bound; /* of the normalised picture */
     nn_layout input;
     double *input_gain; /* per channel: input_bound */
+    size_t slots;       /* of a ciphertext */
     size_t count;       /* layers */
     nn_recipe *layer;   /* count, and the scores behind them */
 } nn_schedule;
 
-/* FHOLA_PARAM: the plan does not fit the model, or a node has too many values. The linear maps
- * refer to the model's weights and the plan's half-widths: nn_linear_diagonal needs both. */
-fhola_status nn_schedule_init(nn_schedule *out, const nn_model *model,
-                              const nn_plan *plan) FHOLA_WARN_UNUSED;
+/* `slots`: of a ciphertext. FHOLA_PARAM: the plan does not fit the model, or a node's channel does
+ * not fit into a ciphertext. The linear maps refer to the model's weights and the plan's
+ * half-widths: nn_linear_diagonal needs both. */
+fhola_status nn_schedule_init(nn_schedule *out, const nn_model *model, const nn_plan *plan,
+                              size_t slots) FHOLA_WARN_UNUSED;
 /* From now on the schedule does without model and plan, and has no diagonals. */
 void nn_schedule_release_weights(nn_schedule *schedule);
 void nn_schedule_clear(nn_schedule *schedule);

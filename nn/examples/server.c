@@ -18,7 +18,7 @@ static nn_server *server;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER; /* one picture after the other */
 
 /* Computes in memory, so that no client is waited for in its turn; then sends the scores. */
-static fhola_status answer(const ckks_ciphertext *picture, FILE *to)
+static fhola_status answer(ckks_ciphertext *const picture[], FILE *to)
 {
     char *scores = NULL;
     size_t length = 0;
@@ -43,10 +43,10 @@ static void *serve(void *connection)
     ckks_reader *in = NULL;
     fhola_status status = ckks_reader_create(&in, to ? from : NULL, "client");
     for (int more = 1; status == FHOLA_OK && more;) {
-        ckks_ciphertext *picture = NULL;
+        ckks_ciphertext **picture = NULL;
         status = nn_server_receive(server, &picture, in, &more);
         if (status == FHOLA_OK && more) status = answer(picture, to);
-        ckks_ciphertext_destroy(picture);
+        nn_encrypted_destroy(picture);
     }
     if (status != FHOLA_OK) fprintf(stderr, "a client failed: %s\n", fhola_detail());
     ckks_reader_destroy(in);

@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "nn/graph/graph.h"
 #include "nn/graph/model_io.h"
 #include "nn/nn.h"
 #include "nn/planner/plan.h"
@@ -136,16 +137,13 @@ static fhola_status take_input(nn_client *client, nn_cursor *c, const ckks_conte
     s.channels = nn_take32(c);
     s.height = nn_take32(c);
     s.width = nn_take32(c);
-    const uint32_t most = NN_MAX_SLOTS;
+    const uint64_t most = NN_GRAPH_MAX_VALUES;
     if (s.channels < 1 || s.height < 1 || s.width < 1 || s.channels > most || s.height > most ||
-        s.width > most)
+        (uint64_t)s.channels * s.height > most || (uint64_t)s.channels * s.height * s.width > most)
         return ckks_reader_fail(r, FHOLA_FORMAT, "an input of %u x %u x %u values", s.channels,
                                 s.height, s.width);
-    fhola_status status = nn_layout_fresh(&client->input, s, "the input");
+    fhola_status status = nn_layout_fresh(&client->input, s, ckks_slots(context), "the input");
     if (status != FHOLA_OK) return ckks_reader_fail(r, FHOLA_FORMAT, "%s", fhola_detail());
-    if (client->input.period > ckks_slots(context))
-        return ckks_reader_fail(r, FHOLA_FORMAT, "the input takes %u slots, there are %zu",
-                                (unsigned)client->input.period, ckks_slots(context));
     return nn_take_normalisation(client->mean, client->std, c, r);
 }
 

@@ -5,7 +5,8 @@
  *     client file        CLNT
  *     secret key         CLNT, then ckks_secret_key_write
  *     evaluation keys    NETW, then ckks_eval_keys_write
- *     ciphertext         NETW, then ckks_ciphertext_write
+ *     picture            NETW, then ckks_ciphertext_write for each of its ciphertexts
+ *     result             NETW, then ckks_ciphertext_write
  *     compiled network   CLNT, MODL, for every node NODE and its numbers (WGHT, SPRS), PLAN */
 #ifndef NN_ARTIFACT_H
 #define NN_ARTIFACT_H

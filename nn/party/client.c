@@ -92,6 +92,11 @@ nn_shape nn_client_shape(const nn_client *client)
     return client->input.shape;
 }
 
+unsigned nn_client_ciphertexts(const nn_client *client)
+{
+    return client->input.parts;
+}
+
 size_t nn_client_input_values(const nn_client *client)
 {
     return client->input.period;
@@ -112,13 +117,14 @@ const ckks_key_list *nn_client_keys(const nn_client *client)
     return &client->keys;
 }
 
-void nn_encode_picture(ckks_complex *values, const nn_client *client, const double *picture)
+void nn_encode_picture(ckks_complex *values, const nn_client *client, unsigned part,
+                       const double *picture)
 {
     nn_layout l = client->input;
     for (uint32_t s = 0; s < l.period; s++) {
         nn_place p;
         double v = 0;
-        if (nn_layout_place(&p, l, s)) {
+        if (nn_layout_place(&p, l, part, s)) {
             double pixel = picture[(p.channel * l.shape.height + p.y) * l.shape.width + p.x];
             unsigned i = nn_normalised_by(l.shape.channels, p.channel);
             v = (pixel - client->mean[i]) / client->std[i] / client->input_bound;
@@ -133,12 +139,31 @@ static void wipe_free(void *memory, size_t bytes)
     free(memory);
 }
 
-fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace,
-                                ckks_ciphertext *out, const nn_client *client,
-                                const double *picture, const ckks_secret_key *secret, ckks_rng *rng)
+void nn_encrypted_destroy(ckks_ciphertext **picture)
 {
-    size_t pixels = nn_shape_values(client->input.shape), count = client->input.period;
-    ckks_plaintext *plain = NULL;
+    for (ckks_ciphertext **part = picture; part && *part; part++) ckks_ciphertext_destroy(*part);
+    free(picture);
+}
+
+fhola_status nn_encrypted_create(ckks_ciphertext ***picture, const ckks_context *context,
+                                 const nn_client *client)
+{
+    unsigned count = nn_client_ciphertexts(client);
+    ckks_ciphertext **part = calloc((size_t)count + 1, sizeof *part);
+    fhola_status status = FHOLA_OK;
+    if (!part) return fhola_fail(FHOLA_NOMEM, "no memory for %u ciphertexts", count);
+    for (unsigned k = 0; status == FHOLA_OK && k < count; k++)
+        status = ckks_ciphertext_create(&part[k], context);
+    if (status != FHOLA_OK)
+        nn_encrypted_destroy(part);
+    else
+        *picture = part;
+    return status;
+}
+
+/* RANGE unless every value is in [0, 1]. */
+static fhola_status check_pixels(const double *picture, size_t pixels)
+{
     unsigned misfits = 0;
     for (size_t i = 0; i < pixels; i++)
         misfits +=
@@ -148,14 +173,27 @@ fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *wor
         if (!(picture[i] >= -ROUNDING && picture[i] <= 1 + ROUNDING))
             return fhola_fail(FHOLA_RANGE, "value %zu of the picture is %g, not in [0, 1]", i,
                               picture[i]);
+    return FHOLA_OK;
+}
+
+fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *workspace,
+                                ckks_ciphertext *const out[], const nn_client *client,
+                                const double *picture, const ckks_secret_key *secret, ckks_rng *rng)
+{
+    size_t count = client->input.period;
+    ckks_plaintext *plain = NULL;
+    fhola_status status = check_pixels(picture, nn_shape_values(client->input.shape));
+    if (status != FHOLA_OK) return status;
     ckks_complex *values = malloc(count * sizeof *values);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for the %zu values of a picture", count);
-    nn_encode_picture(values, client, picture);
-    fhola_status status = ckks_plaintext_create(&plain, context);
-    if (status == FHOLA_OK)
+    status = ckks_plaintext_create(&plain, context);
+    for (unsigned k = 0; status == FHOLA_OK && k < client->input.parts; k++) {
+        nn_encode_picture(values, client, k, picture);
         status =
             ckks_encode(context, workspace, plain, values, count, client->scale, client->basis);
-    if (status == FHOLA_OK) status = ckks_encrypt(context, workspace, out, plain, secret, rng);
+        if (status == FHOLA_OK)
+            status = ckks_encrypt(context, workspace, out[k], plain, secret, rng);
+    }
     ckks_plaintext_destroy(plain);
     wipe_free(values, count * sizeof *values);
     return status;

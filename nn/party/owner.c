@@ -210,19 +210,20 @@ static fhola_status check_secret(const nn_owner *o)
 
 fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
 {
-    ckks_ciphertext *picture = NULL;
+    ckks_ciphertext **picture = NULL;
     fhola_status status = check_secret(o);
     if (status == FHOLA_OK) status = ckks_writer_spare(out, o->source);
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&picture, o->context);
+    if (status == FHOLA_OK) status = nn_encrypted_create(&picture, o->context, nn_owner_client(o));
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(o->context, o->workspace, picture, nn_owner_client(o), rgb,
                                     o->secret, o->rng);
     if (status == FHOLA_OK)
         status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_owner_params(o), o->key);
     if (status == FHOLA_OK) status = nn_network_id_write(out, o->description.network);
-    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, picture);
+    for (ckks_ciphertext **part = picture; status == FHOLA_OK && *part; part++)
+        status = ckks_ciphertext_write(out, *part);
     if (status == FHOLA_OK) status = ckks_writer_end(out);
-    ckks_ciphertext_destroy(picture);
+    nn_encrypted_destroy(picture);
     return status;
 }
 

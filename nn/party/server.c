@@ -26,7 +26,7 @@ struct nn_server {
     uint64_t id;
     ckks_eval_keys *keys;
     uint64_t key; /* id of the secret key they belong to */
-    ckks_ciphertext *picture, *result;
+    ckks_ciphertext **picture, *result;
     ckks_file_id network_file, keys_file; /* where it was read from */
 };
 
@@ -165,10 +165,11 @@ static fhola_status create(nn_server *s, const ckks_params *params, const nn_mod
     nn_description description = {0};
     fhola_status status = ckks_context_create(&s->context, params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->picture, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->result, s->context);
     if (status == FHOLA_OK)
         status = nn_network_create(&s->network, s->context, s->workspace, model, plan, encode);
+    if (status == FHOLA_OK)
+        status = nn_encrypted_create(&s->picture, s->context, nn_network_client(s->network));
     if (status == FHOLA_OK)
         status =
             nn_description_make(&description, nn_network_client(s->network), params, model->hash);
@@ -235,7 +236,7 @@ fhola_status nn_server_prepare(nn_server *s)
 void nn_server_destroy(nn_server *s)
 {
     if (!s) return;
-    ckks_ciphertext_destroy(s->picture);
+    nn_encrypted_destroy(s->picture);
     ckks_ciphertext_destroy(s->result);
     ckks_eval_keys_destroy(s->keys);
     nn_network_destroy(s->network);
@@ -317,20 +318,28 @@ fhola_status nn_server_load_keys(nn_server *s, const char *path, nn_count_progre
 
 /* ---- inference ---- */
 
-/* After ckks_reader_begin. */
-static fhola_status read_picture(const nn_server *s, ckks_ciphertext *picture, ckks_reader *in)
+static fhola_status read_part(const nn_server *s, ckks_ciphertext *part, ckks_reader *in)
 {
     const nn_client *client = nn_network_client(s->network);
-    fhola_status status = nn_network_id_check(in, s->id);
-    if (status == FHOLA_OK) status = ckks_ciphertext_read(picture, s->context, in);
-    if (status == FHOLA_OK && ckks_ciphertext_basis(picture) != client->basis)
+    fhola_status status = ckks_ciphertext_read(part, s->context, in);
+    if (status == FHOLA_OK && ckks_ciphertext_basis(part) != client->basis)
         status = ckks_reader_fail(
             in, FHOLA_LEVEL, "this is no encrypted picture: its primes are %#llx, not %#llx",
-            (unsigned long long)ckks_ciphertext_basis(picture), (unsigned long long)client->basis);
+            (unsigned long long)ckks_ciphertext_basis(part), (unsigned long long)client->basis);
     if (status == FHOLA_OK &&
-        fabs(ckks_ciphertext_scale(picture) / client->scale - 1) > SCALE_TOLERANCE)
+        fabs(ckks_ciphertext_scale(part) / client->scale - 1) > SCALE_TOLERANCE)
         status = ckks_reader_fail(in, FHOLA_SCALE, "the scale is %g, not %g",
-                                  ckks_ciphertext_scale(picture), client->scale);
+                                  ckks_ciphertext_scale(part), client->scale);
+    return status;
+}
+
+/* After ckks_reader_begin. As many ciphertexts as the network takes, whatever the stream has. */
+static fhola_status read_picture(const nn_server *s, ckks_ciphertext *const picture[],
+                                 ckks_reader *in)
+{
+    fhola_status status = nn_network_id_check(in, s->id);
+    for (ckks_ciphertext *const *part = picture; status == FHOLA_OK && *part; part++)
+        status = read_part(s, *part, in);
     return status == FHOLA_OK ? ckks_reader_end(in) : status;
 }
 
@@ -356,7 +365,7 @@ static fhola_status spare_inputs(const nn_server *s, const ckks_writer *out, con
     return status == FHOLA_OK ? ckks_writer_spare(out, s->keys_file) : status;
 }
 
-static fhola_status answer(nn_server *s, ckks_writer *out, const ckks_ciphertext *picture,
+static fhola_status answer(nn_server *s, ckks_writer *out, ckks_ciphertext *const picture[],
                            const nn_infer_hooks *hooks)
 {
     fhola_status status = nn_server_prepare(s);
@@ -377,24 +386,24 @@ fhola_status nn_server_infer(nn_server *s, ckks_writer *out, ckks_reader *in, in
     return status == FHOLA_OK ? answer(s, out, s->picture, hooks) : status;
 }
 
-fhola_status nn_server_receive(const nn_server *s, ckks_ciphertext **picture, ckks_reader *in,
+fhola_status nn_server_receive(const nn_server *s, ckks_ciphertext ***picture, ckks_reader *in,
                                int *more)
 {
-    ckks_ciphertext *result = NULL;
+    ckks_ciphertext **result = NULL;
     fhola_status status = check_keys(s);
     if (status == FHOLA_OK)
         status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
     if (status != FHOLA_OK || !*more) return status;
-    status = ckks_ciphertext_create(&result, s->context);
+    status = nn_encrypted_create(&result, s->context, nn_network_client(s->network));
     if (status == FHOLA_OK) status = read_picture(s, result, in);
     if (status != FHOLA_OK)
-        ckks_ciphertext_destroy(result);
+        nn_encrypted_destroy(result);
     else
         *picture = result;
     return status;
 }
 
-fhola_status nn_server_answer(nn_server *s, ckks_writer *out, const ckks_ciphertext *picture,
+fhola_status nn_server_answer(nn_server *s, ckks_writer *out, ckks_ciphertext *const picture[],
                               const nn_infer_hooks *hooks)
 {
     fhola_status status = check_keys(s);

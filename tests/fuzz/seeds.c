@@ -177,7 +177,7 @@ static void sow_client(const sower *s, const world *w)
     output o;
     const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
     nn_layout input;
-    must(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, "input"));
+    must(nn_layout_fresh(&input, (nn_shape){3, 32, 32}, NN_MAX_SLOTS, "input"));
     must(nn_client_init(&client, w->context, names, 3, &list));
     memcpy(client.mean, mean, sizeof mean);
     memcpy(client.std, std, sizeof std);
