@@ -431,7 +431,6 @@ START_TEST(errors)
 }
 END_TEST
 
-<<<<<<< HEAD
 /* Coefficients of diagonals at the edge: those just below 2^62 give the right values, those above
  * it, or above half the product of the primes, are refused by the name of their diagonal. */
 START_TEST(range)
@@ -471,7 +470,11 @@ START_TEST(range)
     ckks_lintrans_destroy(create(&r, &spec));
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
-=======
+    ckks_lintrans_destroy(lt);
+    ring_close(&r);
+}
+END_TEST
+
 /* ---- several inputs and outputs ---- */
 
 #define INPUTS  3
@@ -642,7 +645,6 @@ START_TEST(blocks_refused)
     ckks_ciphertext_destroy(lower);
     ckks_ciphertext_destroy(finer);
     for (unsigned k = 0; k < 2; k++) ckks_ciphertext_destroy(out[k]);
->>>>>>> e7ecbb5 (Tensors over several ciphertexts)
     ckks_lintrans_destroy(lt);
     ring_close(&r);
 }

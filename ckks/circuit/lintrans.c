@@ -620,7 +620,7 @@ static fhola_status babies_single(application *a)
     size_t n;
     for (unsigned first = 0; (n = next_babies(a, &first, s, out)) > 0;) {
         ckks_switch_each(a->c, a->ws, n, raised, s);
-        decomposition_of(a, first - 1)->transformed = true;
+        a->d[s[0].of - a->d].transformed = true;
         FHOLA_TRY(ckks_divide_round(a->c, a->ws, 2 * n, out, raised));
     }
     return FHOLA_OK;
