@@ -106,9 +106,14 @@ START_TEST(fewer_parts_behind)
     ck_assert(out.gap_x == 2 && out.pitch == 32);
     ck_assert_uint_eq(out.parts, 3);
     check_layout(out);
-    /* on the grid of 32 these would take a ciphertext more */
+    /* on the grid of 32 these take two ciphertexts more than on a fresh one: not behind one */
     map.out = (nn_shape){17, 15, 15};
     map.convolution.stride_y = map.convolution.stride_x = 1;
+    ck_assert(nn_layout_behind(&out, in, &map));
+    ck_assert_uint_eq(out.parts, 3);
+    check_layout(out);
+    map.in = (nn_shape){4, 32, 32};
+    ck_assert_ok(nn_layout_fresh(&in, map.in, 4096, "x"));
     ck_assert(!nn_layout_behind(&out, in, &map));
 }
 END_TEST

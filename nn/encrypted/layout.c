@@ -66,11 +66,15 @@ bool nn_layout_behind(nn_layout *out, nn_layout in, const nn_map *map)
     l.gap_y = in.gap_y * stride_of(map->in.height, map->out.height, c ? c->stride_y : 0);
     l.gap_x = in.gap_x * stride_of(map->in.width, map->out.width, c ? c->stride_x : 0);
     if (map->out.width * l.gap_x > l.pitch) return false;
-    if (map->out.height * l.gap_y * l.pitch > l.block || !close_layout(&l) ||
-        l.parts > least.parts) {
-        l.block = map->out.height * l.gap_y * l.pitch;
-        if (!close_layout(&l) || l.parts > least.parts) return false;
+    nn_layout tight = l;
+    tight.block = map->out.height * l.gap_y * l.pitch;
+    bool fits = tight.block <= l.block && close_layout(&l);
+    if ((!fits || l.parts > least.parts) && close_layout(&tight) &&
+        (!fits || tight.parts < l.parts)) {
+        l = tight;
+        fits = true;
     }
+    if (!fits || (l.parts > least.parts && l.parts > in.parts)) return false;
     *out = l;
     return true;
 }

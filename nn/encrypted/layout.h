@@ -59,7 +59,7 @@ typedef struct nn_rows {
 fhola_status nn_layout_fresh(nn_layout *out, nn_shape shape, size_t slots,
                              const char *node) FHOLA_WARN_UNUSED;
 /* The layout of `map`'s result that keeps the grid of its input; false if it does not fit, or takes
- * more ciphertexts than a fresh one. */
+ * more ciphertexts than a fresh one and than the input. */
 bool nn_layout_behind(nn_layout *out, nn_layout in, const nn_map *map);
 /* A vector with at least NN_MIN_ROWS slots: what a result is, without a bootstrap. */
 nn_layout nn_layout_scores(unsigned count);
