@@ -428,6 +428,28 @@ START_TEST(whole)
 }
 END_TEST
 
+/* The same with the parts apart: each is real, and no worse than their sum. */
+static void check_pair(ring *r, const ckks_bootstrap *bs, const ckks_ciphertext *in,
+                       unsigned levels, const ckks_complex *want)
+{
+    ckks_complex got[512], part[512];
+    ckks_ciphertext *out[] = {new_ciphertext(r), new_ciphertext(r)};
+    ck_assert_ok(ckks_bootstrap_apply_pair(r->context, r->ws, r->keys, bs, out, in, levels));
+    for (unsigned k = 0; k < 2; k++) {
+        decrypt(r, got, out[k]);
+        ck_assert_double_eq(ckks_ciphertext_scale(out[k]), ckks_bootstrap_scale_out(bs));
+        for (size_t s = 0; s < r->slots; s++)
+            part[s] = (ckks_complex){k ? want[s].im : want[s].re, 0};
+        ck_assert_double_le(rms_difference(got, part, r->slots), exp2(-14.1));
+        ckks_ciphertext_destroy(out[k]);
+    }
+    ckks_ciphertext *same[] = {NULL, NULL};
+    same[0] = same[1] = new_ciphertext(r);
+    ck_assert_fails(ckks_bootstrap_apply_pair(r->context, r->ws, r->keys, bs, same, in, levels),
+                    FHOLA_PARAM);
+    ckks_ciphertext_destroy(same[0]);
+}
+
 /* Complex vectors, from those that leave most of the ring empty to one value per slot. */
 START_TEST(complex_values)
 {
@@ -459,6 +481,7 @@ START_TEST(complex_values)
         /* recorded: 2^-14.5 for 512 values, less for fewer */
         ck_assert_double_le(error, exp2(-14.1));
         ck_assert_double_le(worst_difference(got, want, r.slots), 8 * TOY_BOUND);
+        check_pair(&r, bs, in, levels, want);
         ckks_ciphertext_destroy(in);
     }
     ckks_ciphertext_destroy(out);

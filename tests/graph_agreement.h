@@ -6,6 +6,7 @@
 
 #include "tests/support.h"
 
+#include "ckks/clock.h"
 #include "nn/encrypted/network.h"
 #include "tests/small_network.h"
 
@@ -124,16 +125,18 @@ static inline void check_graph_agreement(const char *name, void (*make)(small_ne
     const nn_client *client = nn_network_client(g.network);
     nn_infer_hooks hooks = {.user = &g, .observe = graph_observe};
     ck_assert_ok(nn_encrypt_picture(g.context, g.workspace, g.in, client, pixels, g.secret, g.rng));
+    double start = ckks_seconds();
     ck_assert_ok(nn_infer(g.context, g.workspace, g.out, g.network, g.keys, g.in, &hooks));
+    double seconds = ckks_seconds() - start;
     ck_assert_ok(nn_decrypt_scores(g.context, g.workspace, scores, client, g.out, g.secret));
     size_t classes = nn_client_classes(client);
     double square = 0, deviation = graph_deviation(direct, classes);
     for (size_t k = 0; k < classes; k++) square += pow(scores[k] - direct[k], 2);
     double error = sqrt(square / (double)classes) / deviation;
     printf("%s: %zu layers, %zu keys; layers wrong by 2^%.1f at most (bound 2^%.1f), scores by "
-           "%.5f of their deviation %.3f (bound %.2f), RMS\n",
+           "%.5f of their deviation %.3f (bound %.2f), RMS; %.2f s\n",
            name, g.s.plan.count, nn_network_keys(g.network)->count, log2(g.worst),
-           log2(GRAPH_LAYER_BOUND), error, deviation, GRAPH_SCORE_BOUND);
+           log2(GRAPH_LAYER_BOUND), error, deviation, GRAPH_SCORE_BOUND, seconds);
     print_splits(g.network);
     fflush(stdout);
     ck_assert_double_le(g.worst, GRAPH_LAYER_BOUND);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks with larger tensors than those of check_graph_networks, encrypted, against their
- * definition: up to 2^14 values, and tensors no grid of powers of two has room for. */
+ * definition: up to 2^14 values, tensors no grid of powers of two has room for, and tensors of up to
+ * four ciphertexts of the full ring. */
 #include "tests/graph_agreement.h"
 
 static uint64_t seed;
@@ -46,6 +47,20 @@ static void crowded(small_network *n)
     small_end(n, small_dense(n, x, 10));
 }
 
+/* A block with a residual connection on four ciphertexts, two pairs; then 12 channels of 64 x 64, a
+ * pair and one alone; then two ciphertexts, then one. */
+static void wide(small_network *n)
+{
+    small_begin(n, (nn_shape){3, 64, 64}, seed + 3);
+    nn_tensor x = small_relu(n, small_conv(n, 0, 16, 3, 1));
+    nn_tensor y = small_relu(n, small_conv(n, x, 16, 3, 1));
+    x = small_relu(n, small_add(n, small_conv(n, y, 16, 3, 1), x));
+    x = small_relu(n, small_conv(n, x, 12, 3, 1));
+    x = small_relu(n, small_conv(n, x, 32, 3, 2));
+    x = small_relu(n, small_conv(n, x, 64, 3, 2));
+    small_end(n, small_dense(n, small_global(n, x), 10));
+}
+
 START_TEST(grey_28)
 {
     check_graph_agreement("grey 28 x 28", grey, 14);
@@ -64,11 +79,18 @@ START_TEST(no_grid)
 }
 END_TEST
 
+START_TEST(several_ciphertexts)
+{
+    check_graph_agreement("64 x 64, four ciphertexts", wide, 15);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, grey_28);
     tcase_add_test(tcase, colour_64);
     tcase_add_test(tcase, no_grid);
+    tcase_add_test(tcase, several_ciphertexts);
 }
 
 int main(void)

@@ -15,7 +15,7 @@
 #include "nn/nn.h"
 
 #define SMALL_EPS    0.25
-#define SMALL_VALUES 16384u /* of a tensor, at most */
+#define SMALL_VALUES 65536u /* of a tensor, at most */
 
 typedef struct small_network {
     nn_model model;
