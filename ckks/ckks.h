@@ -451,6 +451,8 @@ void ckks_lintrans_destroy(ckks_lintrans *transform);
 fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context,
                                 ckks_key_list *list) FHOLA_WARN_UNUSED;
 size_t ckks_lintrans_bytes(const ckks_lintrans *transform);
+/* What they would be if the diagonals were encoded: the same if they are. */
+size_t ckks_lintrans_encoded_bytes(const ckks_lintrans *transform);
 /* Applies `count` transforms of one input and one output to one input, one after the other, and
  * divides each result by the primes of the input's basis outside `out_basis` (usually the top
  * prime). Scale: in * plain_scale / those primes. Outputs differ from `in`. */
@@ -531,6 +533,7 @@ void ckks_bootstrap_destroy(ckks_bootstrap *bootstrap);
 fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bootstrap, const ckks_context *context,
                                  ckks_key_list *list) FHOLA_WARN_UNUSED;
 size_t ckks_bootstrap_bytes(const ckks_bootstrap *bootstrap);
+size_t ckks_bootstrap_encoded_bytes(const ckks_bootstrap *bootstrap); /* encoded or not */
 double ckks_bootstrap_scale_in(const ckks_bootstrap *bootstrap);
 double ckks_bootstrap_scale_out(const ckks_bootstrap *bootstrap);
 fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *workspace,

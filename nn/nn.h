@@ -597,6 +597,13 @@ FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckk
 void nn_network_destroy(nn_network *network);
 size_t nn_network_layers(const nn_network *network); /* bootstraps, of a picture */
 size_t nn_network_bytes(const nn_network *network);  /* of memory for encoded weights */
+/* Of these the diagonals of linear maps and bootstraps, most of them; in a dry run, what they would
+ * take. */
+size_t nn_network_diagonal_bytes(const nn_network *network);
+/* All bootstraps of a picture, and the most ciphertexts that the values of a layer, or the picture,
+ * take. */
+size_t nn_network_bootstraps(const nn_network *network);
+unsigned nn_network_ciphertexts(const nn_network *network);
 const ckks_key_list *nn_network_keys(const nn_network *network);
 const nn_client *nn_network_client(const nn_network *network); /* lives as long as the network */
 

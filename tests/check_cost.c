@@ -2,6 +2,7 @@
 #include "nn/planner/cost.h"
 
 #include "check_nn_support.h"
+#include "small_network.h"
 
 #define START                                                                                      \
     "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": \"m\", \"threads\": 2, \"sets\": ["
@@ -32,6 +33,26 @@ START_TEST(says_what_a_layer_costs)
     ck_assert(isinf(nn_cost_seconds(set, model, 6, 8)));
     nn_cost_free(cost);
     nn_model_free(model);
+}
+END_TEST
+
+/* Of five ciphertexts two pairs cost 1.45 each, and one is alone. */
+START_TEST(several_ciphertexts)
+{
+    const char *text = SET("[3, 7]", STAGES);
+    nn_cost *cost;
+    const nn_cost_set *set;
+    small_network n;
+    small_begin(&n, (nn_shape){1, 64, 64}, test_seed);
+    nn_tensor x = small_relu(&n, small_conv(&n, 0, 20, 3, 1));
+    x = small_relu(&n, small_conv(&n, x, 8, 1, 1));
+    small_end(&n, small_dense(&n, small_global(&n, x), 10));
+    succeed(nn_cost_parse(&cost, text, strlen(text), "text"));
+    succeed(nn_cost_find(&set, cost, "R15"));
+    ck_assert_double_eq_tol(nn_cost_seconds(set, &n.model, 0, 7), 2 * (2 * 1.45 + 1) + 0.5, 1e-12);
+    ck_assert_double_eq_tol(nn_cost_seconds(set, &n.model, 1, 3), 1.45, 1e-12);
+    nn_cost_free(cost);
+    small_network_clear(&n);
 }
 END_TEST
 
@@ -112,6 +133,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("cost");
     tcase_add_test(tcase, says_what_a_layer_costs);
+    tcase_add_test(tcase, several_ciphertexts);
     tcase_add_test(tcase, bundled_table_is_good);
     tcase_add_test(tcase, comes_back_the_same);
     tcase_add_test(tcase, refuses_to_measure_nothing);

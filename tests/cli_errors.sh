@@ -17,6 +17,10 @@ expect 1 "$fhola" compile resnet20 << 'END'
 fhola compile: -o FILE.fhola is missing
 HINT
 END
+expect 1 "$fhola" compile resnet20 -o x.fhola --dry-run << 'END'
+fhola compile: --dry-run writes nothing: not with -o
+HINT
+END
 expect 1 "$fhola" compile -o x.fhola << 'END'
 fhola compile: a model, and perhaps a plan, expected, 0 operands given
 HINT

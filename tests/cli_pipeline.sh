@@ -37,6 +37,16 @@ resnet20.client  SIZE  for the owners of pictures, to make keys from
 END
 same 'compile, stderr' err < /dev/null
 cp resnet20.client ../owner/
+"$fhola" compile resnet20 --dry-run > out
+sed -E 's/(keys|diagonals) .*/\1/' out > out.sizes
+same 'a dry run' out.sizes << 'END'
+ciphertexts of a picture  1
+ciphertexts of a layer    1 at most
+bootstraps                19
+evaluation keys
+encoded diagonals
+END
+grep -Eq 'diagonals +[01]\.[0-9][0-9] GiB' out || fail "a dry run's diagonals: $(cat out)"
 
 # The owner makes keys.
 cd "$work/owner"

@@ -508,6 +508,14 @@ size_t ckks_bootstrap_bytes(const ckks_bootstrap *bs)
     return bytes;
 }
 
+size_t ckks_bootstrap_encoded_bytes(const ckks_bootstrap *bs)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < bs->stc_count; i++) bytes += ckks_lintrans_encoded_bytes(bs->stc[i]);
+    for (unsigned i = 0; i < bs->cts_count; i++) bytes += ckks_lintrans_encoded_bytes(bs->cts[i]);
+    return bytes;
+}
+
 double ckks_bootstrap_scale_in(const ckks_bootstrap *bs)
 {
     return bs->scale_in;

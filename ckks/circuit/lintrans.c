@@ -305,7 +305,6 @@ static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec
     const ckks_context *c = lt->context;
     for (unsigned t = 0; t < c->moduli; t++)
         lt->limb_offset[t] = ckks_packed_bytes(c, ckks_basis_below(c, lt->encoded, t), lt->log_gap);
-    lt->plain_bytes = ckks_packed_bytes(c, lt->encoded, lt->log_gap);
     lt->data = ckks_alloc(lt->plain_bytes * lt->terms);
     if (!lt->data)
         return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of encoded diagonals",
@@ -378,6 +377,7 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->inputs = inputs_of(spec);
     lt->outputs = outputs_of(spec);
     lt->log_gap = ckks_packed_log_gap(c, spec->period);
+    lt->plain_bytes = ckks_packed_bytes(c, lt->encoded, lt->log_gap);
     st = set_terms(lt, spec);
     if (!st && spec->diagonal) st = encode_all(lt, spec);
     if (st) {
@@ -399,9 +399,14 @@ void ckks_lintrans_destroy(ckks_lintrans *lt)
     free(lt);
 }
 
+size_t ckks_lintrans_encoded_bytes(const ckks_lintrans *lt)
+{
+    return lt->plain_bytes * lt->terms;
+}
+
 size_t ckks_lintrans_bytes(const ckks_lintrans *lt)
 {
-    return lt->has_plain ? lt->plain_bytes * lt->terms : 0;
+    return lt->has_plain ? ckks_lintrans_encoded_bytes(lt) : 0;
 }
 
 fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, ckks_key_list *list)

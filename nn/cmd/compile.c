@@ -9,6 +9,7 @@
 
 typedef struct compile_options {
     const char *output, *params;
+    bool dry_run;
     nn_cmd_metadata metadata;
 } compile_options;
 
@@ -17,6 +18,8 @@ static const nn_cmd_option options[] = {
                   "where the compiled network goes; FILE.client goes beside it"),
     NN_CMD_TEXT("params", 0, "SET", compile_options, params,
                 "parameter set (default R15; 'fhola params' lists them)"),
+    NN_CMD_FLAG("dry-run", 0, compile_options, dry_run,
+                "write nothing, print what the network takes"),
     NN_CMD_METADATA(compile_options, metadata),
     NN_CMD_END,
 };
@@ -48,12 +51,46 @@ static fhola_status compile(const compile_options *o, const char *model, const c
     return status;
 }
 
+static void print_size(const nn_network *n)
+{
+    double gib = (double)nn_network_diagonal_bytes(n) / ((size_t)1 << 30);
+    printf("ciphertexts of a picture  %u\n", nn_client_ciphertexts(nn_network_client(n)));
+    printf("ciphertexts of a layer    %u at most\n", nn_network_ciphertexts(n));
+    printf("bootstraps                %zu\n", nn_network_bootstraps(n));
+    printf("evaluation keys           %zu\n", nn_network_keys(n)->count);
+    printf("encoded diagonals         %.2f GiB\n", gib);
+}
+
+/* What the network takes, before anybody waits for it. */
+static fhola_status dry_run(const compile_options *o, const char *model, const char *plan)
+{
+    nn_cmd_network files = {NULL, NULL, NULL};
+    ckks_context *context = NULL;
+    ckks_workspace *workspace = NULL;
+    nn_network *network = NULL;
+    fhola_status status = nn_cmd_load_network(&files, model, &o->metadata, plan, o->params);
+    if (status == FHOLA_OK) status = ckks_context_create(&context, files.params, NULL);
+    if (status == FHOLA_OK) status = ckks_workspace_create(&workspace, context);
+    if (status == FHOLA_OK)
+        status = nn_network_create(&network, context, workspace, files.model, files.plan, 0);
+    if (status == FHOLA_OK) print_size(network);
+    nn_network_destroy(network);
+    ckks_workspace_destroy(workspace);
+    ckks_context_destroy(context);
+    nn_cmd_network_clear(&files);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     compile_options o = {0};
     if (!nn_cmd_parse(&nn_cmd_compile, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    if (!o.output) return nn_cmd_wrong_use("compile", "-o FILE.fhola is missing");
+    if (!o.output && !o.dry_run) return nn_cmd_wrong_use("compile", "-o FILE.fhola is missing");
+    if (o.output && o.dry_run)
+        return nn_cmd_wrong_use("compile", "--dry-run writes nothing: not with -o");
     nn_cmd_catch_signals();
+    if (o.dry_run)
+        return nn_cmd_finish_caught("compile", dry_run(&o, argv[1], argc > 2 ? argv[2] : NULL));
     char *client = client_path(o.output);
     fhola_status status = client ? compile(&o, argv[1], argc > 2 ? argv[2] : NULL, client)
                                  : fhola_fail(FHOLA_NOMEM, "no memory for a file name");
@@ -68,7 +105,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_compile = {
     .name = "compile",
     .run = run,
-    .usage = "MODEL [PLAN] -o FILE.fhola",
+    .usage = "MODEL [PLAN] -o FILE.fhola|--dry-run",
     .purpose = "make a model and its plan the server's compiled network, and a client file to make "
                "keys from",
     .options = options,
@@ -78,5 +115,6 @@ const nn_cmd_command nn_cmd_compile = {
     .notes = "MODEL is a safetensors file or the name of a bundled model. PLAN defaults to the "
              "plan beside the model.",
     .examples = "fhola compile resnet20 -o resnet20.fhola\n"
-                "fhola compile mine.safetensors mine.plan -o mine.fhola",
+                "fhola compile mine.safetensors mine.plan -o mine.fhola\n"
+                "fhola compile resnet20 --dry-run",
 };

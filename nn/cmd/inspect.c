@@ -103,8 +103,18 @@ static void report_client(report *r, const nn_client *c)
     }
     printf(r->json ? "]" : "\n");
     shape_member(r, "input", nn_client_shape(c));
+    number_member(r, "ciphertexts", nn_client_ciphertexts(c));
     number_member(r, "values", (double)nn_client_input_values(c));
     number_member(r, "keys_needed", (double)nn_client_keys(c)->count);
+}
+
+static void report_network(report *r, const nn_network *n)
+{
+    double gib = (double)nn_network_diagonal_bytes(n) / ((size_t)1 << 30);
+    number_member(r, "ciphertexts", nn_network_ciphertexts(n));
+    number_member(r, "bootstraps", (double)nn_network_bootstraps(n));
+    number_member(r, "diagonals_gib", round(100 * gib) / 100);
+    number_member(r, "keys_needed", (double)nn_network_keys(n)->count);
 }
 
 static void report_plan(report *r, const nn_plan *plan)
@@ -152,7 +162,8 @@ typedef struct content {
     bool has_network; /* made for a network, whose id this is */
     nn_owner *owner;
     nn_server *server;
-    ckks_ciphertext *ciphertext;
+    size_t ciphertexts;
+    ckks_ciphertext *ciphertext; /* the last of them */
 } content;
 
 static void content_clear(content *c)
@@ -199,6 +210,7 @@ static fhola_status read_chunks(content *c, inspector *in)
             c->has_network = true;
             status = nn_network_id_read(&c->network, in->reader);
         } else if (strcmp(info.tag, "CIPH") == 0) {
+            c->ciphertexts++;
             status = read_ciphertext(c, in);
         } else {
             c->keys += strcmp(info.tag, "KEY ") == 0;
@@ -230,6 +242,7 @@ static fhola_status read_content(content *c, inspector *in, int *more)
 static void report_ciphertext(report *r, const content *c, const ckks_params *params)
 {
     ckks_basis basis = ckks_ciphertext_basis(c->ciphertext);
+    number_member(r, "ciphertexts", (double)c->ciphertexts);
     number_member(r, "primes", ckks_basis_count(basis));
     number_member(r, "log2_q", round(100 * ckks_params_log2(params, basis)) / 100);
     number_member(r, "log2_scale", log2(ckks_ciphertext_scale(c->ciphertext)));
@@ -247,6 +260,7 @@ static void report_content(report *r, const content *c, const ckks_params *param
         id_member(r, "network", nn_server_network_id(c->server));
         report_model(r, nn_server_model(c->server));
         report_plan(r, nn_server_plan(c->server));
+        report_network(r, nn_server_network(c->server));
     }
     if (c->ciphertext) report_ciphertext(r, c, params);
     if (c->head.kind == CKKS_FILE_EVAL_KEYS) number_member(r, "keys", (double)c->keys);

@@ -486,6 +486,34 @@ size_t nn_network_bytes(const nn_network *network)
     return bytes;
 }
 
+size_t nn_network_diagonal_bytes(const nn_network *network)
+{
+    size_t bytes = network->pair ? ckks_bootstrap_encoded_bytes(network->pair) : 0;
+    for (size_t i = 0; i <= network->count; i++)
+        for (size_t e = 0; e < network->layer[i].count; e++) {
+            const ckks_lintrans *linear = network->layer[i].transform[e].linear;
+            if (linear) bytes += ckks_lintrans_encoded_bytes(linear);
+        }
+    for (size_t i = 0; i < NN_SINGLES; i++)
+        if (network->single[i]) bytes += ckks_bootstrap_encoded_bytes(network->single[i]);
+    return bytes;
+}
+
+size_t nn_network_bootstraps(const nn_network *network)
+{
+    size_t bootstraps = 0;
+    for (size_t i = 0; i < network->count; i++) bootstraps += network->layer[i].sums;
+    return bootstraps;
+}
+
+unsigned nn_network_ciphertexts(const nn_network *network)
+{
+    unsigned most = network->schedule.input.parts;
+    for (size_t i = 0; i < network->count; i++)
+        if (network->layer[i].parts > most) most = network->layer[i].parts;
+    return most;
+}
+
 const char *nn_network_layer_name(const nn_network *network, size_t layer)
 {
     return network->schedule.layer[layer].name;
