@@ -150,7 +150,23 @@ START_TEST(test_linear_node)
     twin_finish(&t, twin_dense(&t, twin_global(&t, x), 3));
     ck_assert_int_eq(nn_graph_layer(t.graph, 1)->function.kind, OLA_IDENTITY);
     ck_assert_str_eq(nn_graph_layer(t.graph, 1)->name, "convolution");
+    ck_assert_uint_eq(nn_graph_depth(t.graph), 4);
     check_scores(&t, 3);
+}
+END_TEST
+
+/* Of two ways through a network the longer one counts, linear nodes as well. */
+START_TEST(test_depth)
+{
+    twin t;
+    twin_init(&t, (nn_shape){2, 6, 6}, test_seed);
+    nn_tensor x = twin_activation(&t, twin_conv(&t, 0, 4, 3, 1, 1), "relu");
+    x = twin_activation(&t, twin_conv(&t, x, 4, 3, 1, 1), "relu");
+    x = twin_activation(&t, twin_conv(&t, x, 4, 3, 1, 1), "relu");
+    nn_tensor y = twin_activation(&t, twin_conv(&t, 0, 4, 3, 1, 1), "relu"); /* a later node */
+    twin_finish(&t, twin_dense(&t, twin_global(&t, twin_add(&t, x, y)), 3));
+    ck_assert_uint_eq(nn_graph_depth(t.graph), 4);
+    check_scores(&t, 4);
 }
 END_TEST
 
@@ -221,6 +237,7 @@ int main(void)
     tcase_add_test(tcase, test_max_pool);
     tcase_add_test(tcase, test_linear_layers);
     tcase_add_test(tcase, test_linear_node);
+    tcase_add_test(tcase, test_depth);
     tcase_add_test(tcase, test_refusals);
     tcase_add_test(tcase, test_hash);
     return run_tests("graph", tcase, 120);

@@ -5,6 +5,8 @@ START_TEST(page_is_complete_and_alone)
 {
     char *page = read_whole(make_page());
     check_parts(page);
+    ck_assert_ptr_nonnull(strstr(page, "<h1>Polynomials for a network of depth 8</h1>\n"
+                                       "<p>Input 3 x 32 x 32, 7 activations, 3 classes, "));
     ck_assert_ptr_null(strstr(page, " src="));
     ck_assert_ptr_null(strstr(page, "href="));
     ck_assert_ptr_null(strstr(page, "url("));
