@@ -10,6 +10,8 @@
 #define SQRT_HALF  0.70710678118654752440
 #define GELU_SCALE 0.79788456080286535588 /* sqrt(2 / pi) */
 #define GELU_CUBE  0.044715               /* Hendrycks, Gimpel, arXiv 1606.08415 */
+#define SELU_ALPHA 1.67326324235437728482 /* Klambauer et al., arXiv 1706.02515 */
+#define SELU_SCALE 1.05070098735548049342
 
 static double relu(const ola_function *f, double x)
 {
@@ -172,6 +174,18 @@ static double elu_slope(const ola_function *f, double x)
     return x > 0 ? 1 : f->a * exp(x);
 }
 
+static double selu(const ola_function *f, double x)
+{
+    (void)f;
+    return SELU_SCALE * (x < 0 ? SELU_ALPHA * expm1(x) : x);
+}
+
+static double selu_slope(const ola_function *f, double x)
+{
+    (void)f;
+    return SELU_SCALE * (x > 0 ? 1 : SELU_ALPHA * exp(x));
+}
+
 static double softplus(const ola_function *f, double x)
 {
     (void)f;
@@ -289,6 +303,7 @@ static const struct function_row {
     {"tanh", "tanh", 0, 0, 0, hyperbolic, hyperbolic_slope, NULL, NULL},
     {"elu", "ELU", 1, 1, 0, elu, elu_slope, NULL, NULL},
     {"softplus", "softplus", 0, 0, 0, softplus, sigmoid, NULL, NULL},
+    {"selu", "SELU", 0, 0, 0, selu, selu_slope, kink_at_zero, NULL},
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
@@ -305,6 +320,12 @@ bool ola_function_find(ola_function *f, const char *name)
             return true;
         }
     return false;
+}
+
+const char *ola_function_list(size_t i)
+{
+    if (i >= OLA_TABLE) i++;
+    return i < ROWS ? rows[i].name : i == ROWS ? "relu6" : NULL;
 }
 
 const char *ola_function_name(const ola_function *f)

@@ -62,9 +62,12 @@ typedef struct ola_function {
  *     relu; leaky_relu: a x below 0 (a = 0.01); clip: x between a and b (0, 1); relu6: clip (0, 6);
  *     gelu; gelu_tanh: its approximation by a hyperbolic tangent; silu; hard_swish: x times
  *     hard_sigmoid (1/6, 1/2); hard_sigmoid: a x + b between 0 and 1 (1/6, 1/2); sigmoid; tanh;
- *     elu: a (exp(x) - 1) below 0 (a = 1); softplus: log(1 + exp(x)); abs; identity.
+ *     elu: a (exp(x) - 1) below 0 (a = 1); selu: elu with a = 1.6733, times 1.0507; softplus:
+ *     log(1 + exp(x)); abs; identity.
  * A table has no name to find it by. */
 bool ola_function_find(ola_function *f, const char *name);
+/* The i-th of these names, NULL past the end. */
+const char *ola_function_list(size_t i);
 
 /* Name and number of parameters of a kind (of clip for relu6); "table" for OLA_TABLE. `f` must pass
  * ola_function_check. */

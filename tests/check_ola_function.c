@@ -62,68 +62,93 @@ static ola_function named(const char *name)
 }
 
 /* One value on each side of what makes a function special, from its definition. */
+static const struct {
+    const char *name;
+    double x, y;
+} named_values[] = {
+    {"relu", -3, 0},
+    {"relu", 2.5, 2.5},
+    {"gelu", 1, 0.8413447460685429}, /* Phi(1) */
+    {"silu", 1, 0.7310585786300049}, /* 1 / (1 + exp(-1)) */
+    {"leaky_relu", -2, -0.02},
+    {"leaky_relu", 3, 3},
+    {"clip", -1, 0},
+    {"clip", 0.25, 0.25},
+    {"clip", 7, 1},
+    {"relu6", 7, 6},
+    {"relu6", 5, 5},
+    {"gelu_tanh", 1, 0.8411919906082768},
+    {"gelu_tanh", -2, -0.04540230591222494},
+    {"hard_swish", -3.5, 0},
+    {"hard_swish", 1, 2.0 / 3},
+    {"hard_swish", 4, 4},
+    {"hard_sigmoid", -4, 0},
+    {"hard_sigmoid", 1, 2.0 / 3},
+    {"hard_sigmoid", 4, 1},
+    {"sigmoid", 1, 0.7310585786300049},
+    {"sigmoid", -800, 0},
+    {"tanh", 1, 0.7615941559557649},
+    {"elu", -1, -0.6321205588285577},
+    {"elu", 2, 2},
+    {"selu", -1, -1.1113307378125625},
+    {"selu", 2, 2.1014019747109610},
+    {"softplus", 0, 0.6931471805599453},
+    {"softplus", 800, 800},
+    {"softplus", -800, 0},
+    {"abs", -2, 2},
+    {"identity", -2, -2},
+};
+#define NAMED (sizeof named_values / sizeof *named_values)
+
 START_TEST(test_named_values)
 {
-    static const struct {
-        const char *name;
-        double x, y;
-    } values[] = {
-        {"leaky_relu", -2, -0.02},
-        {"leaky_relu", 3, 3},
-        {"clip", -1, 0},
-        {"clip", 0.25, 0.25},
-        {"clip", 7, 1},
-        {"relu6", 7, 6},
-        {"relu6", 5, 5},
-        {"gelu_tanh", 1, 0.8411919906082768},
-        {"gelu_tanh", -2, -0.04540230591222494},
-        {"hard_swish", -3.5, 0},
-        {"hard_swish", 1, 2.0 / 3},
-        {"hard_swish", 4, 4},
-        {"hard_sigmoid", -4, 0},
-        {"hard_sigmoid", 1, 2.0 / 3},
-        {"hard_sigmoid", 4, 1},
-        {"sigmoid", 1, 0.7310585786300049},
-        {"sigmoid", -800, 0},
-        {"tanh", 1, 0.7615941559557649},
-        {"elu", -1, -0.6321205588285577},
-        {"elu", 2, 2},
-        {"softplus", 0, 0.6931471805599453},
-        {"softplus", 800, 800},
-        {"softplus", -800, 0},
-        {"abs", -2, 2},
-        {"identity", -2, -2},
-    };
-    for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
-        ola_function f = named(values[k].name);
-        double y = ola_function_eval(&f, values[k].x);
-        ck_assert_msg(fabs(y - values[k].y) <= 1e-15, "%s(%g) = %.17g", values[k].name, values[k].x,
-                      y);
+    for (size_t k = 0; k < NAMED; k++) {
+        ola_function f = named(named_values[k].name);
+        double y = ola_function_eval(&f, named_values[k].x);
+        ck_assert_msg(fabs(y - named_values[k].y) <= 1e-15, "%s(%g) = %.17g", named_values[k].name,
+                      named_values[k].x, y);
     }
 }
 END_TEST
 
-static const char *const names[] = {"relu",  "gelu",      "silu",       "leaky_relu",   "clip",
-                                    "relu6", "gelu_tanh", "hard_swish", "hard_sigmoid", "sigmoid",
-                                    "tanh",  "elu",       "softplus",   "abs",          "identity"};
-
 /* All slopes against central differences; names found are the names given. */
 START_TEST(test_named_slopes)
 {
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        ola_function f = named(names[k]);
-        if (strcmp(names[k], "relu6") != 0) ck_assert_str_eq(ola_function_name(&f), names[k]);
+    const char *name;
+    size_t count = 0;
+    for (; (name = ola_function_list(count)); count++) {
+        ola_function f = named(name);
+        if (strcmp(name, "relu6") != 0) ck_assert_str_eq(ola_function_name(&f), name);
         for (double x = -7.03; x < 8; x += 0.05) {
             double difference =
                 (ola_function_eval(&f, x + 1e-6) - ola_function_eval(&f, x - 1e-6)) / 2e-6;
             ck_assert_msg(fabs(ola_function_slope(&f, x) - difference) <= 1e-8,
-                          "%s at %g: %.12g instead of %.12g", names[k], x,
-                          ola_function_slope(&f, x), difference);
+                          "%s at %g: %.12g instead of %.12g", name, x, ola_function_slope(&f, x),
+                          difference);
         }
     }
+    ck_assert_uint_ge(count, 15);
     ola_function f;
     ck_assert(!ola_function_find(&f, "table"));
     ck_assert(!ola_function_find(&f, "swish"));
+}
+END_TEST
+
+/* Every name is listed, and has values to be held against. */
+START_TEST(test_list)
+{
+    const char *name;
+    for (size_t i = 0; (name = ola_function_list(i)); i++) {
+        size_t k = 0;
+        while (k < NAMED && strcmp(named_values[k].name, name) != 0) k++;
+        ck_assert_msg(k < NAMED, "no value of %s in this test", name);
+        ck_assert_str_ne(name, "table");
+    }
+    for (size_t k = 0; k < NAMED; k++) {
+        size_t i = 0;
+        while ((name = ola_function_list(i)) && strcmp(named_values[k].name, name) != 0) i++;
+        ck_assert_msg(name != NULL, "%s is not listed", named_values[k].name);
+    }
 }
 END_TEST
 
@@ -232,6 +257,7 @@ int main(void)
     tcase_add_test(tcase, test_slopes);
     tcase_add_test(tcase, test_named_values);
     tcase_add_test(tcase, test_named_slopes);
+    tcase_add_test(tcase, test_list);
     tcase_add_test(tcase, test_bad_parameters);
     tcase_add_test(tcase, test_bad_functions);
     tcase_add_test(tcase, test_variable);

@@ -54,11 +54,9 @@ static bool same_function(const onnx_import *import, unsigned index, const ola_f
 
 static bool find_by_values(ola_function *f, const onnx_import *import, unsigned index)
 {
-    static const char *const names[] = {"relu", "relu6",      "gelu",         "gelu_tanh",
-                                        "silu", "hard_swish", "hard_sigmoid", "sigmoid",
-                                        "tanh", "softplus",   "abs"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (ola_function_find(f, names[i]) && same_function(import, index, f)) return true;
+    const char *name;
+    for (size_t i = 0; (name = ola_function_list(i)); i++)
+        if (ola_function_find(f, name) && same_function(import, index, f)) return true;
     return false;
 }
 

@@ -166,6 +166,30 @@ static uint32_t *indices(size_t count)
     return malloc((count + 1) * sizeof(uint32_t));
 }
 
+/* The pixels of each block of a channel become channels: number (y * size + x) * channels + c has
+ * pixel (y, x) of the blocks of channel c. */
+static fhola_status space_to_depth(onnx_import *import)
+{
+    const onnx_value *in = onnx_input(import, 0);
+    int64_t blocksize = onnx_int(import, "blocksize", 0);
+    const size_t *size = in->dims.size, b = blocksize > 0 ? (size_t)blocksize : 0;
+    if (in->dims.rank != 4 || b == 0 || size[2] % b != 0 || size[3] % b != 0)
+        return onnx_refuse(import, "its input does not consist of blocks of %lld x %lld",
+                           (long long)blocksize, (long long)blocksize);
+    onnx_dims dims = {4, {size[0], size[1] * b * b, size[2] / b, size[3] / b}};
+    size_t count = onnx_count(&dims);
+    uint32_t *from = indices(count);
+    if (!from) return fhola_fail(FHOLA_NOMEM, "%s: no memory for an order of values", import->path);
+    for (size_t j = 0; j < count; j++) {
+        size_t x = j % dims.size[3], rest = j / dims.size[3], y = rest % dims.size[2];
+        rest /= dims.size[2];
+        size_t k = rest % dims.size[1], pixel = k / size[1], n = rest / dims.size[1];
+        from[j] = (uint32_t)(((n * size[1] + k % size[1]) * size[2] + y * b + pixel / b) * size[3] +
+                             x * b + pixel % b);
+    }
+    return rearranged(import, dims, from, true);
+}
+
 static fhola_status transpose(onnx_import *import)
 {
     const onnx_value *in = onnx_input(import, 0);
@@ -381,17 +405,11 @@ fhola_status onnx_shape_node(onnx_import *import, bool *done)
     static const struct {
         const char *op;
         fhola_status (*run)(onnx_import *import);
-    } operators[] = {{"Flatten", flatten},
-                     {"Reshape", reshape},
-                     {"Squeeze", squeeze},
-                     {"Unsqueeze", unsqueeze},
-                     {"Transpose", transpose},
-                     {"Slice", slice},
-                     {"Split", split},
-                     {"Concat", concat},
-                     {"Identity", same},
-                     {"Dropout", same},
-                     {"Cast", same}};
+    } operators[] = {
+        {"Flatten", flatten},     {"Reshape", reshape},     {"Squeeze", squeeze},
+        {"Unsqueeze", unsqueeze}, {"Transpose", transpose}, {"SpaceToDepth", space_to_depth},
+        {"Slice", slice},         {"Split", split},         {"Concat", concat},
+        {"Identity", same},       {"Dropout", same},        {"Cast", same}};
     *done = true;
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (strcmp(import->node->op_type, operators[i].op) == 0) {
