@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A network unlike the bundled ones, encrypted: depth 8, zero-padded shortcuts, 100 classes. The
- * others: long_random_networks. */
+ * others: long_random_networks and long_planned_networks. */
 #include "agreement.h"
 
 START_TEST(shallow_network_of_100_classes)
 {
-    check_agreement(1, NULL, 100);
+    check_agreement("ResNet-8, zero-padded shortcuts, 100 classes",
+                    random_resnet(1, NULL, 16, 100, "relu"), 15, 2);
 }
 END_TEST
 

@@ -21,6 +21,7 @@ typedef struct small_network {
     nn_model model;
     nn_plan plan;
     uint64_t state; /* of the random numbers */
+    double reach;   /* of weights, over the square root of the number of inputs */
 } small_network;
 
 static inline void small_must(fhola_status status)
@@ -48,7 +49,7 @@ static inline double *small_vector(small_network *n, size_t count, double size)
 
 static inline void small_begin(small_network *n, nn_shape input, uint64_t seed)
 {
-    *n = (small_network){.state = seed};
+    *n = (small_network){.state = seed, .reach = 1.5};
     small_must(nn_graph_create(&n->model.graph, input));
 }
 
@@ -59,7 +60,7 @@ static inline nn_tensor small_convolution(small_network *n, nn_tensor in, nn_con
     unsigned groups = spec.groups ? spec.groups : 1;
     size_t fan_in = (size_t)nn_graph_shape(n->model.graph, in).channels / groups * spec.kernel_y *
                     spec.kernel_x;
-    double *weight = small_vector(n, spec.channels * fan_in, 1.5 / sqrt((double)fan_in)),
+    double *weight = small_vector(n, spec.channels * fan_in, n->reach / sqrt((double)fan_in)),
            *bias = small_vector(n, spec.channels, 0.2);
     spec.weight = weight;
     spec.bias = bias;
@@ -91,7 +92,7 @@ static inline nn_tensor small_dense(small_network *n, nn_tensor in, size_t count
     nn_tensor out;
     nn_shape s = nn_graph_shape(n->model.graph, in);
     size_t inputs = (size_t)s.channels * s.height * s.width;
-    double *weight = small_vector(n, count * inputs, 1.5 / sqrt((double)inputs)),
+    double *weight = small_vector(n, count * inputs, n->reach / sqrt((double)inputs)),
            *bias = small_vector(n, count, 0.2);
     small_must(nn_graph_dense(n->model.graph, &out, "dense", in, count, weight, bias));
     free(weight);
@@ -110,6 +111,19 @@ static inline nn_tensor small_activation(small_network *n, nn_tensor in, const c
 static inline nn_tensor small_relu(small_network *n, nn_tensor in)
 {
     return small_activation(n, in, "relu");
+}
+
+/* A batch norm: factors about 1. */
+static inline nn_tensor small_norm(small_network *n, nn_tensor in)
+{
+    nn_tensor out;
+    unsigned channels = nn_graph_shape(n->model.graph, in).channels;
+    double *scale = small_vector(n, channels, 0.5), *shift = small_vector(n, channels, 0.3);
+    for (unsigned c = 0; c < channels; c++) scale[c] += 1;
+    small_must(nn_graph_affine(n->model.graph, &out, "norm", in, scale, shift));
+    free(scale);
+    free(shift);
+    return out;
 }
 
 static inline nn_tensor small_add(small_network *n, nn_tensor x, nn_tensor y)
