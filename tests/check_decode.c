@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pictures the program decodes with libraries: what a file says in red, green and blue, and files
  * that are no pictures. Files are written here by the same libraries. */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check_nn_support.h"
 #include "nn/cmd/decode.h"
+#include "tests/memory_search.h"
 
 #if defined(HAVE_PNG) && defined(HAVE_JPEG)
 #include <jpeglib.h>
@@ -164,6 +169,36 @@ START_TEST(reads_png)
 }
 END_TEST
 
+/* Nothing of a picture is left in memory that libpng has given back. Written by another process,
+ * whose libpng leaves it. */
+START_TEST(png_is_wiped)
+{
+    unsigned char row[3 * SIDE];
+    nn_cmd_pixels image = {0};
+    file_bytes *file =
+        mmap(NULL, sizeof *file, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert(file != MAP_FAILED);
+    pid_t process = fork();
+    ck_assert_int_ge(process, 0);
+    if (process == 0) {
+        write_png(file, &forms[0]);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(process, NULL, 0), process);
+    memory_keep_released();
+    for (unsigned i = 0; i < sizeof row; i++)
+        row[i] = (unsigned char)expected(&forms[0], i / 3, SIDE - 1, i % 3);
+    memory_look_for(row, sizeof row);
+    ckks_wipe(row, sizeof row);
+    succeed(nn_cmd_decode_png(&image, file->bytes, file->length, "p.png"));
+    ck_assert_uint_ge(memory_count(), 1);
+    nn_cmd_pixels_clear(&image);
+    ckks_wipe(file, sizeof *file); /* perhaps not compressed */
+    ck_assert_uint_eq(memory_count(), 0);
+    (void)munmap(file, sizeof *file);
+}
+END_TEST
+
 /* Every length and a flipped bit at every place: an error or, where the damage is in what nobody
  * reads, a picture; never a crash. */
 START_TEST(damaged_png)
@@ -286,6 +321,7 @@ int main(void)
     TCase *tcase = tcase_create("decode");
     tcase_add_loop_test(tcase, reads_png, 0, (int)(sizeof forms / sizeof *forms));
     tcase_add_test(tcase, damaged_png);
+    tcase_add_test(tcase, png_is_wiped);
     tcase_add_loop_test(tcase, reads_jpeg, 0, 4);
     tcase_add_test(tcase, damaged_jpeg);
     tcase_add_test(tcase, too_large);

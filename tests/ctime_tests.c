@@ -8,14 +8,17 @@
  * their operands (division of floating point numbers), the caches and the predictor; the AVX-512
  * tables, which valgrind cannot run.
  *
- *     valgrind --error-exitcode=9 tests/ctime_tests [branch|index]
+ *     valgrind --error-exitcode=9 tests/ctime_tests [branch|index|noise-branch|noise-index]
  *
- * With an argument a leak is planted, which valgrind must find. Exit code 77 outside valgrind, or
+ * With an argument a leak is planted, which valgrind must find: of the secret key, or of the noise
+ * of flooding where it is drawn. What is planted is a call or a load, which no compiler turns into
+ * arithmetic. Exit code 77 outside valgrind, or
  * without the tables of FHOLA_ISA. make check-ctime does all of this. */
 #define _GNU_SOURCE /* open_memstream */
 #include "tests/support.h"
 
 #include "ckks/alloc.h"
+#include "ckks/ring/gaussian.h"
 #include "ckks/scheme/container.h"
 #include "nn/encrypted/schedule.h"
 #include "nn/nn.h"
@@ -32,6 +35,37 @@ void __wrap_ckks_declassify(const void *memory, size_t bytes)
 {
     declassified++;
     (void)VALGRIND_MAKE_MEM_DEFINED(memory, bytes);
+}
+
+/* ---- planted leaks ---- */
+
+static enum { NO_PLANT, NOISE_BRANCH, NOISE_INDEX } in_noise;
+
+static void nothing(void)
+{
+}
+static void (*volatile call)(void) = nothing;
+static volatile unsigned sink;
+
+static void leak_by_branch(int64_t value)
+{
+    if (value > 0) call();
+}
+
+static void leak_by_index(int64_t value)
+{
+    static volatile const unsigned char table[256] = {3, 1, 4, 1};
+    sink = table[value & 0xff];
+}
+
+/* In place of the library's (linked with --wrap). */
+void __real_ckks_gaussian_sample(const ckks_gaussian *g, int64_t *out, size_t n, ckks_rng *rng);
+void __wrap_ckks_gaussian_sample(const ckks_gaussian *g, int64_t *out, size_t n, ckks_rng *rng);
+void __wrap_ckks_gaussian_sample(const ckks_gaussian *g, int64_t *out, size_t n, ckks_rng *rng)
+{
+    __real_ckks_gaussian_sample(g, out, n, rng);
+    for (size_t i = 0; i < n && in_noise == NOISE_BRANCH; i++) leak_by_branch(out[i]);
+    for (size_t i = 0; i < n && in_noise == NOISE_INDEX; i++) leak_by_index(out[i]);
 }
 
 static void secret(const void *memory, size_t bytes)
@@ -316,23 +350,25 @@ static void test_picture(void)
     party_close(&p);
 }
 
-/* ---- planted leaks ---- */
-
-static volatile unsigned sink;
-
-static void plant(int by_index)
+static void plant_in_key(void (*leak)(int64_t value))
 {
-    static const unsigned table[4] = {3, 1, 4, 1};
     ckks_params_spec spec;
     party p = {0};
     ok("toy", ckks_params_spec_named(&spec, "toy"));
     party_open(&p, &spec);
     make_secret_key(&p);
-    if (by_index)
-        sink += table[p.key->coefficient[7] + 1];
-    else if (p.key->coefficient[7] == 1)
-        sink++;
+    leak(p.key->coefficient[7]);
     party_close(&p);
+}
+
+static int plant(const char *what)
+{
+    if (!strcmp(what, "branch")) plant_in_key(leak_by_branch);
+    if (!strcmp(what, "index")) plant_in_key(leak_by_index);
+    if (!strcmp(what, "noise-branch")) in_noise = NOISE_BRANCH;
+    if (!strcmp(what, "noise-index")) in_noise = NOISE_INDEX;
+    if (in_noise) test_encryption();
+    return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
@@ -347,17 +383,13 @@ int main(int argc, char **argv)
         printf("%s\n", fhola_detail());
         return 77;
     }
-    if (argc > 1) {
-        plant(!strcmp(argv[1], "index"));
-        return EXIT_SUCCESS;
-    }
+    if (argc > 1) return plant(argv[1]);
     test_keys();
     test_encryption();
     test_secret_file();
     test_picture();
     printf("keys, encryption, decryption, flooding, secret key file, pictures: no branch and no "
-           "address from "
-           "a secret; %u declassified\n",
+           "address from a secret; %u declassified\n",
            declassified);
     return EXIT_SUCCESS;
 }

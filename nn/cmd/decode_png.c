@@ -2,10 +2,13 @@
 /* PNG by libpng's classic interface. Its simplified one applies gamma to pictures of 16 bits and
  * scrambles those that are interlaced as well (libpng issue 853). */
 #include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ckks/ckks.h"
 #include "nn/cmd/decode.h"
 
 bool nn_cmd_is_png(const unsigned char *bytes, size_t length)
@@ -29,6 +32,31 @@ typedef struct png_job {
     png_bytep *rows;
     char message[128];
 } png_job;
+
+/* Memory of libpng, with its size before it: parts of a picture go through it, so it is wiped. */
+typedef union png_block {
+    size_t bytes;
+    max_align_t content;
+} png_block;
+
+static png_voidp take_memory(png_structp png, png_alloc_size_t bytes)
+{
+    (void)png;
+    if (bytes > SIZE_MAX - sizeof(png_block)) return NULL;
+    png_block *block = malloc(sizeof *block + bytes);
+    if (!block) return NULL;
+    block->bytes = bytes;
+    return block + 1;
+}
+
+static void give_memory(png_structp png, png_voidp memory)
+{
+    (void)png;
+    if (!memory) return;
+    png_block *block = (png_block *)memory - 1;
+    ckks_wipe(memory, block->bytes);
+    free(block);
+}
 
 static void take_bytes(png_structp png, png_bytep to, size_t count)
 {
@@ -93,7 +121,8 @@ fhola_status nn_cmd_decode_png(nn_cmd_pixels *image, const unsigned char *bytes,
                                const char *name)
 {
     png_job job = {.at = bytes, .end = bytes + length, .name = name, .message = "out of memory"};
-    job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, note_error, ignore_warning);
+    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, note_error, ignore_warning,
+                                       NULL, take_memory, give_memory);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     bool read = job.info && read_all(&job);
     png_destroy_read_struct(&job.png, &job.info, NULL);
