@@ -781,6 +781,10 @@ fhola_status ckks_eval_keys_generate(ckks_writer *writer, const ckks_context *co
                                      ckks_rng *rng, ckks_progress_fn progress,
                                      void *arg) FHOLA_WARN_UNUSED;
 
+/* Bytes of a container with the keys of a list that ckks_key_list_check accepts, and nothing
+ * else. */
+uint64_t ckks_eval_keys_file_bytes(const ckks_context *context, const ckks_key_list *list);
+
 /* `out` was created for `context`. A fresh ciphertext takes half the room of another one: its
  * uniform half is a seed. */
 fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *context,

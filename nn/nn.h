@@ -750,11 +750,15 @@ const nn_client *nn_owner_client(const nn_owner *owner);
 uint64_t nn_owner_network(const nn_owner *owner); /* id of the network */
 uint64_t nn_owner_key(const nn_owner *owner);     /* id of the secret key; 0: none yet */
 
+/* Size of the file of evaluation keys that nn_owner_generate writes. A client file may ask for any
+ * number of them; FHOLA_RANGE: for more than NN_MAX_KEYS_BYTES. */
+#define NN_MAX_KEYS_BYTES ((uint64_t)1 << 34)
+FHOLA_WARN_UNUSED fhola_status nn_owner_keys_bytes(uint64_t *bytes, const nn_owner *owner);
 /* Makes a secret key and writes its file (readable by its owner only, holds the client file too)
  * and the evaluation keys. Afterwards the owner has the secret key. On failure neither file has
  * been made, and what was in their places is there unchanged. FHOLA_PARAM: there is a file in one
  * of the places, or it is the one the owner was opened from. FHOLA_IO: also if another call, in any
- * process, makes keys in the folder of `secret_path`. */
+ * process, makes keys in the folder of `secret_path`. Errors also as nn_owner_keys_bytes. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path,
                                                  const char *keys_path, nn_count_progress progress,
                                                  void *arg);
@@ -765,11 +769,17 @@ void nn_owner_overwrite(nn_owner *owner);
  * FHOLA_PARAM: the stream would replace the file of the secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out,
                                                 const double *rgb);
-/* From now on decrypted scores get independent noise of this standard deviation
- * (nn_flood_deviation); 0: none. */
-void nn_owner_flood(nn_owner *owner, double deviation);
+/* From now on decrypted scores get independent noise of nn_flood_deviation(bits, queries, error),
+ * and every result is counted before it is decrypted, over all calls and processes, in a file
+ * beside `secret_path`, which is the file of the owner's secret key: man fhola-security. 0 to 200
+ * bits, 1 to 10^9 queries. FHOLA_KEY: no secret key. FHOLA_PARAM: out of range, or no regular
+ * file. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_flood(nn_owner *owner, const char *secret_path, double bits,
+                                              double queries, double error);
 /* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended.
- * FHOLA_LEVEL, FHOLA_SCALE: not a result. */
+ * FHOLA_LEVEL, FHOLA_SCALE: not a result. After nn_owner_flood also FHOLA_SECURITY: with this
+ * result, what the bits promise would not hold; FHOLA_FORMAT, FHOLA_KEY, FHOLA_IO: the count is
+ * damaged, of another key, or cannot be locked, read and written. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in,
                                                 int *more);
 

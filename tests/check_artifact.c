@@ -823,14 +823,18 @@ END_TEST
 
 /* ---- client files that ask for what would endanger the secret key ---- */
 
-/* Writes a client file that asks for one key more, for parameters that are not checked. */
+/* Writes a client file that asks for a key more, or for that of `count` rotations, for parameters
+ * that are not checked. */
 static void write_hostile(const char *path, const ring *r, const ckks_params *params,
-                          ckks_key_request request)
+                          ckks_key_request request, uint32_t count)
 {
     nn_client c = some_client(r, 3);
     ckks_writer *writer;
     nn_description d;
-    ck_assert_ok(ckks_key_list_add(&c.keys, r->context, request));
+    for (uint32_t i = 0; i < count; i++) {
+        ck_assert_ok(ckks_key_list_add(&c.keys, r->context, request));
+        request.rotation++;
+    }
     ck_assert_ok(nn_description_make(&d, &c, params, 99));
     ck_assert_ok(ckks_writer_open(&writer, path, 0));
     ck_assert_ok(ckks_writer_begin(writer, CKKS_FILE_CLIENT, params, 0));
@@ -842,14 +846,23 @@ static void write_hostile(const char *path, const ring *r, const ckks_params *pa
     nn_client_clear(&c);
 }
 
-/* Opened and, were it not refused, used. */
+/* Opened and, were it not refused, used. The size of the keys is known before. */
 static fhola_status keys_for(const char *client)
 {
     nn_owner *owner = NULL;
-    fhola_status st = nn_owner_open_client(&owner, client);
-    if (st == FHOLA_OK)
+    struct stat info;
+    uint64_t size = 0;
+    fhola_status st = nn_owner_open_client(&owner, client), large = FHOLA_OK;
+    if (st == FHOLA_OK) {
+        large = nn_owner_keys_bytes(&size, owner);
         st = nn_owner_generate(owner, in_folder("secret.key"), in_folder("eval.keys"), NULL, NULL);
+    }
+    ck_assert_int_eq(large == FHOLA_OK || large == st, 1);
     nn_owner_destroy(owner);
+    if (st == FHOLA_OK) {
+        ck_assert_int_eq(stat(in_folder("eval.keys"), &info), 0);
+        ck_assert_uint_eq((uint64_t)info.st_size, size);
+    }
     return st;
 }
 
@@ -868,14 +881,14 @@ START_TEST(hostile_clients)
                            wrong[] = {{CKKS_KEY_DENSE_TO_SPARSE, 0, q0, p0},
                                       {CKKS_KEY_DENSE_TO_SPARSE, 0, r.chain, r.special},
                                       {CKKS_KEY_SPARSE_TO_DENSE, 0, r.chain, r.special}};
-    write_hostile(in_folder("x.client"), &r, &params, harmless);
+    write_hostile(in_folder("x.client"), &r, &params, harmless, 1);
     ck_assert_ok(keys_for(in_folder("x.client")));
     ck_assert_int_eq(remove(in_folder("secret.key")) | remove(in_folder("eval.keys")), 0);
     for (int i = 0; i < 5; i++)
         for (int k = 0; k < 3; k++) {
             params.spec.hamming_weight = weight[i];
             params.hash = ckks_params_hash_make(&params);
-            write_hostile(in_folder("x.client"), &r, &params, wrong[k]);
+            write_hostile(in_folder("x.client"), &r, &params, wrong[k], 1);
             ck_assert_fails(keys_for(in_folder("x.client")),
                             weight[i] ? FHOLA_FORMAT : FHOLA_SECURITY);
             ck_assert_detail(weight[i] ? "no levels of bootstrapping" : "no bootstrapping, but");
@@ -888,10 +901,26 @@ START_TEST(hostile_clients)
         {CKKS_KEY_RELINEARIZE, 0, 0, r.special},   {CKKS_KEY_RELINEARIZE, 0, r.chain, r.chain},
         {CKKS_KEY_RELINEARIZE, 0, r.chain, p0},    {CKKS_KEY_ROTATE, 3, ~(ckks_basis)0, r.special}};
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
-        write_hostile(in_folder("x.client"), &r, &params, odd[i]);
+        write_hostile(in_folder("x.client"), &r, &params, odd[i], 1);
         ck_assert_fails(keys_for(in_folder("x.client")), FHOLA_FORMAT);
         ck_assert_detail("key 2: ");
     }
+    ring_close(&r);
+}
+END_TEST
+
+/* As many keys as a list may have, each of them harmless, fill a disk. */
+START_TEST(keys_too_large)
+{
+    ring r;
+    ckks_params_spec spec = named_spec("R15");
+    ring_open(&r, &spec, NULL);
+    const ckks_key_request request = {CKKS_KEY_ROTATE, 100, r.chain, r.special};
+    write_hostile(in_folder("x.client"), &r, r.params, request, 4000);
+    ck_assert_fails(keys_for(in_folder("x.client")), FHOLA_RANGE);
+    ck_assert_detail("4002 evaluation keys");
+    ck_assert_int_ne(access(in_folder("secret.key"), F_OK), 0);
+    ck_assert_int_ne(access(in_folder("eval.keys"), F_OK), 0);
     ring_close(&r);
 }
 END_TEST
@@ -912,6 +941,7 @@ static void party_cases(TCase *t)
 {
     tcase_add_checked_fixture(t, open_folder, close_folder);
     tcase_add_test(t, hostile_clients);
+    tcase_add_test(t, keys_too_large);
     tcase_add_test(t, two_parties);
 }
 

@@ -225,10 +225,11 @@ END
 # a disk that is full after the first megabytes, as far as this process can tell
 limit=2000
 expect 8 small_files "$fhola" keygen n.client -d . << END
+fhola keygen: KEYS in all, go into ./eval.keys
 fhola keygen: input/output error: ./eval.keys: writing at byte SIZE: File too large
 END
 
-"$fhola" keygen n.client -d keys > /dev/null
+"$fhola" keygen n.client -d keys > /dev/null 2>&1
 mv keys/secret.key keys/eval.keys .
 expect 3 "$fhola" keygen n.client << 'END'
 fhola keygen: invalid parameter: ./secret.key exists; it would be lost (--force overwrites it)
@@ -245,7 +246,7 @@ kill -TERM $!
 code=0
 wait $! || code=$?
 cases=$((cases + 1))
-if [ $code -ne 143 ] || [ -n "$(ls -A stopped)" ] || [ "$(cat ../err)" != 'fhola keygen: stopped by a signal, nothing was left behind' ]; then
+if [ $code -ne 143 ] || [ -n "$(ls -A stopped)" ] || [ "$(tail -n 1 ../err)" != 'fhola keygen: stopped by a signal, nothing was left behind' ]; then
     wrong "keygen stopped by SIGTERM: exit code $code, message $(cat ../err), left behind: $(ls -A stopped)"
 fi
 
@@ -456,6 +457,7 @@ fi
 mkdir tiny
 if mount -t tmpfs -o size=1m none tiny 2> /dev/null; then
     expect 8 "$fhola" keygen n.client -d tiny << 'END'
+fhola keygen: KEYS in all, go into tiny/eval.keys
 fhola keygen: input/output error: tiny/eval.keys: writing at byte SIZE: No space left on device
 END
     [ -z "$(ls -A tiny)" ] || wrong "keygen leaves $(ls -A tiny)"

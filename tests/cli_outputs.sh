@@ -79,6 +79,7 @@ cp secret.key eval.keys keys
 cp secret.key ../old.key
 limit=2000
 expect 8 small_files "$fhola" keygen small.client -d keys --force << 'END'
+fhola keygen: KEYS in all, go into keys/eval.keys
 fhola keygen: input/output error: keys/eval.keys: writing at byte SIZE: File too large
 END
 cmp -s keys/secret.key ../old.key && cmp -s keys/eval.keys eval.keys || wrong 'a keygen --force that failed has changed the keys'

@@ -56,7 +56,10 @@ same 'keygen, stdout' ../out.sizes << 'END'
 keys/secret.key  SIZE  stays with you
 keys/eval.keys  SIZE  goes to the server
 END
-same 'keygen, stderr' ../err < /dev/null
+sed -E 's/[0-9]+ keys/N keys/; s/[0-9.]+ MB/SIZE/' ../err > ../err.sizes
+same 'keygen, stderr' ../err.sizes << 'END'
+fhola keygen: N keys for the server, SIZE in all, go into keys/eval.keys
+END
 [ "$(ls keys | tr '\n' ' ')" = 'eval.keys secret.key ' ] || fail "keys/ holds $(ls keys)"
 [ "$(stat -c %a keys/secret.key)" = 600 ] || fail "secret.key has mode $(stat -c %a keys/secret.key)"
 below 'evaluation keys' keys/eval.keys 1000000000
@@ -120,13 +123,16 @@ awk 'NF == 0 { last = 1000; next }
      END { if (NR != 7) exit 1 }' ../out || fail 'decrypt does not print the three best classes of each picture, best first'
 [ "$(cut -d ' ' -f 1 ../out | sed -n '1p;5p' | tr '\n' ' ')" = 'ship cat ' ] || fail 'the ship is no ship or the cat is no cat'
 
-# Flooded: the noise is said, and new every time.
+# Flooded: the noise is said, and new every time; as many results as were announced, and no more.
 for file in one two; do
-    "$fhola" decrypt keys/secret.key scores.ct --flood 4 --top 10 > ../$file 2> ../err
+    "$fhola" decrypt keys/secret.key scores.ct --flood 4 --flood-queries 4 --top 10 > ../$file 2> ../err
     same 'decrypt --flood, stderr' ../err << 'END'
-fhola decrypt: every score has noise of standard deviation 1.11
+fhola decrypt: every score has noise of standard deviation 2.22
 END
 done
+code=0
+"$fhola" decrypt keys/secret.key scores.ct --flood 4 --flood-queries 4 > ../out 2> ../err || code=$?
+[ $code -eq 9 ] && [ ! -s ../out ] || fail "decrypt --flood of a fifth result of four: exit code $code"
 cmp -s ../one ../two && fail 'the same noise twice'
 [ "$(wc -l < ../one)" -eq 21 ] || fail 'decrypt --flood does not print ten classes of each picture'
 

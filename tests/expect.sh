@@ -18,7 +18,7 @@ expect()
     found=0
     "$@" > ../out 2> ../err < ../input || found=$?
     ls -A > ../after
-    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/(cut.png: ).*/\1PNGERROR/' -e 's/(cut.jpg: ).*/\1JPEGERROR/' -e 's/byte [0-9]+: (File too large|No space left on device)/byte SIZE: \1/' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
+    sed -E -e 's/[0-9a-f]{16}/ID/g' -e 's/^(fhola keygen: )[0-9]+ keys for the server, [0-9.]+ [KM]B/\1KEYS/' -e 's/(cut.png: ).*/\1PNGERROR/' -e 's/(cut.jpg: ).*/\1JPEGERROR/' -e 's/byte [0-9]+: (File too large|No space left on device)/byte SIZE: \1/' -e "s/^Try 'fhola help [a-z]*'\\.\$/HINT/" ../err > ../err.shown
     problem=
     [ $found -eq "$code" ] || problem="exit code $found, not $code"
     cmp -s ../expected ../err.shown || problem="$problem; another message"

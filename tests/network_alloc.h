@@ -12,6 +12,7 @@
 
 #include "nn/party/artifact.h"
 #include "nn/party/client.h"
+#include "nn/party/flooded.h"
 #include "tests/failing_alloc.h"
 
 static served_network n;
@@ -107,7 +108,7 @@ static fhola_status run_encrypt(void)
     return st;
 }
 
-static fhola_status decrypt_scores(double deviation)
+static fhola_status decrypt_scores(double bits)
 {
     limited s;
     FILE *stream = somewhere(&s, result);
@@ -116,7 +117,7 @@ static fhola_status decrypt_scores(double deviation)
     double scores[10] = {0};
     int more = 0;
     fhola_status st = nn_owner_open_secret(&owner, n.secret);
-    if (!st) nn_owner_flood(owner, deviation);
+    if (!st && bits > 0) st = nn_owner_flood(owner, n.secret, bits, 1e9, 0.02);
     if (!st) st = ckks_reader_create(&reader, stream, "result");
     if (!st) st = nn_owner_decrypt(owner, scores, reader, &more);
     for (int i = 0; i < 10; i++) wrong |= st && scores[i] != 0;
@@ -134,7 +135,7 @@ static fhola_status run_decrypt(void)
 
 static fhola_status run_decrypt_flooded(void)
 {
-    return decrypt_scores(1);
+    return decrypt_scores(4);
 }
 
 static fhola_status run_open_server(void)
@@ -251,8 +252,8 @@ static void write_client(const ring *r, nn_description *d)
     nn_client_clear(&c);
 }
 
-/* Scores under the owner's key, as if they came from a server. */
-static void make_result(ring *r, const nn_description *d)
+/* Scores under the owner's key, as if they came from a server. The id of the key. */
+static uint64_t make_result(ring *r, const nn_description *d)
 {
     ckks_complex scores[16] = {{3, 0}, {-1, 0}, {0.5, 0}};
     nn_description own = {0};
@@ -277,6 +278,15 @@ static void make_result(ring *r, const nn_description *d)
     ck_assert_ok(ckks_writer_end(m.writer));
     result = memory_close(&m);
     ckks_ciphertext_destroy(ct);
+    return key;
+}
+
+static void remove_flooded(uint64_t key)
+{
+    char *path = NULL;
+    ck_assert_ok(nn_flooded_path(&path, n.secret, key));
+    ck_assert_int_eq(remove(path), 0);
+    free(path);
 }
 
 /* Every allocation, on the smallest secure ring with room for a picture: 4096 slots. */
@@ -291,12 +301,13 @@ START_TEST(owner)
     write_client(&r, &d);
     fail_each("open a client file", run_open_client, went_wrong, LONG_MAX);
     fail_each("make keys", run_generate, went_wrong, LONG_MAX);
-    make_result(&r, &d);
+    uint64_t key = make_result(&r, &d);
     fail_each("open a secret key", run_open_secret, went_wrong, LONG_MAX);
     for (size_t i = 0; i < NN_PICTURE_VALUES; i++) n.rgb[i] = 0.5 + 0.5 * random_unit();
     fail_each("encrypt a picture", run_encrypt, went_wrong, LONG_MAX);
     fail_each("decrypt scores", run_decrypt, went_wrong, LONG_MAX);
     fail_each("decrypt scores, flooded", run_decrypt_flooded, went_wrong, LONG_MAX);
+    remove_flooded(key);
     free(result.data);
     nn_description_clear(&d);
     ring_close(&r);

@@ -304,6 +304,19 @@ static fhola_status write_list(ckks_writer *w, const ckks_key_request *request, 
     return st;
 }
 
+uint64_t ckks_eval_keys_file_bytes(const ckks_context *c, const ckks_key_list *list)
+{
+    /* the head, parameters, the list, the end */
+    uint64_t bytes = CKKS_HEAD_BYTES + CKKS_SPEC_BYTES + 3 * CKKS_CHUNK_HEAD_BYTES +
+                     (uint64_t)list->count * LIST_ENTRY_BYTES;
+    for (size_t i = 0; i < list->count; i++) {
+        ckks_switch_key key = {.request = list->request[i]};
+        key.digits = ckks_request_digits(c->params, &key.request, key.digit);
+        bytes += CKKS_CHUNK_HEAD_BYTES + key_bytes(c, &key);
+    }
+    return bytes;
+}
+
 /* What the functions that write keys share. */
 typedef struct key_output {
     ckks_writer *writer;

@@ -382,9 +382,10 @@ static fhola_status check_request(const ckks_params *params, const ckks_key_requ
     return check_sparse(params, r);
 }
 
-/* Its operand is a lift of one small residue: a single digit whatever the size of q. */
-static unsigned request_digits(const ckks_params *params, const ckks_key_request *r,
-                               ckks_basis digit[CKKS_MAX_DIGITS])
+/* The operand of a sparse-to-dense key is a lift of one small residue: a single digit whatever the
+ * size of q. */
+unsigned ckks_request_digits(const ckks_params *params, const ckks_key_request *r,
+                             ckks_basis digit[CKKS_MAX_DIGITS])
 {
     if (r->kind != CKKS_KEY_SPARSE_TO_DENSE) return digits_of(params, r->q, r->p, digit);
     digit[0] = r->q;
@@ -396,7 +397,7 @@ fhola_status ckks_key_list_check(const ckks_key_list *list, const ckks_params *p
     ckks_basis digit[CKKS_MAX_DIGITS];
     for (size_t i = 0; i < list->count; i++) {
         fhola_status st = check_request(params, &list->request[i]);
-        if (!st && !request_digits(params, &list->request[i], digit)) st = FHOLA_PARAM;
+        if (!st && !ckks_request_digits(params, &list->request[i], digit)) st = FHOLA_PARAM;
         if (st) return fhola_fail(st, "key %zu: %s", i, fhola_detail());
     }
     return FHOLA_OK;
@@ -409,7 +410,7 @@ fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_k
     fhola_status st = check_request(c->params, r);
     if (st) return st;
     key->request = *r;
-    key->digits = request_digits(c->params, r, key->digit);
+    key->digits = ckks_request_digits(c->params, r, key->digit);
     if (!key->digits) return FHOLA_PARAM;
     if (r->kind == CKKS_KEY_ROTATE)
         st = find_automorphism(&key->sigma, keys, ckks_galois_element(c, r->rotation));

@@ -69,6 +69,11 @@ fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_ke
                                  ckks_key_kind kind, uint32_t rotation, ckks_basis basis,
                                  ckks_basis p) FHOLA_WARN_UNUSED;
 
+/* Number of digits of the key for a request, and their primes; 0 with a message: its special primes
+ * cannot carry it. */
+unsigned ckks_request_digits(const ckks_params *params, const ckks_key_request *request,
+                             ckks_basis digit[CKKS_MAX_DIGITS]);
+
 /* Empty key set with room for `count` keys, and the empty key i of it for a request (digits, memory
  * and automorphism set up): the two steps shared by key generation and by reading a file. */
 fhola_status ckks_eval_keys_allocate(ckks_eval_keys **out, const ckks_context *c,

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* flock */
 
 #include "nn/base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ckks/ckks.h"
 #include "ckks/output.h"
@@ -72,10 +76,10 @@ fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *pat
     return status;
 }
 
-fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
+static fhola_status write_whole(const char *path, const void *bytes, size_t length, unsigned flags)
 {
     ckks_output output;
-    fhola_status status = ckks_output_open(&output, path, 0);
+    fhola_status status = ckks_output_open(&output, path, flags);
     if (status != FHOLA_OK) return status;
     size_t written = ckks_output_write(&output, bytes, length);
     status = written == length ? ckks_output_commit(&output)
@@ -83,4 +87,87 @@ fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
                                             errno ? strerror(errno) : "short write");
     ckks_output_clear(&output);
     return status;
+}
+
+fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
+{
+    return write_whole(path, bytes, length, 0);
+}
+
+/* ---- one at a time ---- */
+
+static fhola_status failed(const char *path)
+{
+    return fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
+}
+
+static fhola_status make_new(const char *path, const char *text)
+{
+    fhola_status status =
+        write_whole(path, text, strlen(text), CKKS_OUTPUT_NEW | CKKS_OUTPUT_OWNER_ONLY);
+    return status == FHOLA_PARAM ? FHOLA_OK : status; /* another process was first */
+}
+
+/* Opens and locks what has the name `path` now; *descriptor < 0: it lost the name meanwhile. */
+static fhola_status lock_current(int *descriptor, const char *path)
+{
+    struct stat locked, named;
+    *descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*descriptor < 0) return errno == ENOENT ? FHOLA_OK : failed(path);
+    fhola_status status = FHOLA_OK;
+    if (fstat(*descriptor, &locked) != 0)
+        status = failed(path);
+    else if (!S_ISREG(locked.st_mode))
+        status = fhola_fail(FHOLA_IO, "%s: not a regular file", path);
+    else if (flock(*descriptor, LOCK_EX) != 0)
+        status = failed(path);
+    bool current = status == FHOLA_OK && lstat(path, &named) == 0 &&
+                   named.st_dev == locked.st_dev && named.st_ino == locked.st_ino;
+    if (current) return FHOLA_OK;
+    (void)close(*descriptor);
+    *descriptor = -1;
+    return status;
+}
+
+static fhola_status read_locked(nn_locked_file *file, size_t limit)
+{
+    file->bytes = malloc(limit + 1);
+    if (!file->bytes)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu bytes", file->path, limit);
+    for (;;) {
+        ssize_t got = read(file->descriptor, file->bytes + file->length, limit + 1 - file->length);
+        if (got < 0) return failed(file->path);
+        file->length += (size_t)got;
+        if (file->length > limit)
+            return fhola_fail(FHOLA_FORMAT,
+                              "%s: longer than %zu bytes, the most such a file may have",
+                              file->path, limit);
+        if (got == 0) return FHOLA_OK;
+    }
+}
+
+fhola_status nn_file_lock(nn_locked_file *file, const char *path, const char *initial, size_t limit)
+{
+    *file = (nn_locked_file){.path = path, .descriptor = -1};
+    fhola_status status = lock_current(&file->descriptor, path);
+    while (status == FHOLA_OK && file->descriptor < 0) {
+        struct stat info;
+        if (lstat(path, &info) != 0) status = make_new(path, initial);
+        if (status == FHOLA_OK) status = lock_current(&file->descriptor, path);
+    }
+    if (status == FHOLA_OK) status = read_locked(file, limit);
+    if (status != FHOLA_OK) nn_file_unlock(file);
+    return status;
+}
+
+fhola_status nn_file_replace(const nn_locked_file *file, const char *text)
+{
+    return write_whole(file->path, text, strlen(text), CKKS_OUTPUT_OWNER_ONLY);
+}
+
+void nn_file_unlock(nn_locked_file *file)
+{
+    if (file->descriptor >= 0) (void)close(file->descriptor);
+    free(file->bytes);
+    *file = (nn_locked_file){.descriptor = -1};
 }

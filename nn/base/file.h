@@ -21,4 +21,23 @@ void nn_file_free(unsigned char *bytes, size_t length);
  * `path` as it was. A device or a pipe is written to directly. */
 fhola_status nn_file_write(const char *path, const void *bytes, size_t length) FHOLA_WARN_UNUSED;
 
+/* A small file that processes read and replace one at a time. */
+typedef struct nn_locked_file {
+    const char *path; /* not copied */
+    int descriptor;   /* what is read, and locked (flock) */
+    unsigned char *bytes;
+    size_t length;
+} nn_locked_file;
+
+/* Locks `path`, waiting for whoever has it, and reads at most `limit` bytes. If there is none, it
+ * is made for its owner only, with the text `initial`. FHOLA_IO: it cannot be made, opened, locked
+ * or read, or is a link or no regular file; FHOLA_FORMAT: longer than `limit`. */
+fhola_status nn_file_lock(nn_locked_file *file, const char *path, const char *initial,
+                          size_t limit) FHOLA_WARN_UNUSED;
+/* The new content is on the disk afterwards, or the old one is. Once only: the next one to lock
+ * the path locks the new file. */
+fhola_status nn_file_replace(const nn_locked_file *file, const char *text) FHOLA_WARN_UNUSED;
+/* Also after nn_file_lock has failed. */
+void nn_file_unlock(nn_locked_file *file);
+
 #endif

@@ -159,6 +159,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_bench = {
     .name = "bench",
     .run = run,
+    .secret = true,
     .usage = "ntt|keyswitch|bootstrap|net|plain|paper|--calibrate",
     .purpose = "measure the arithmetic on this machine",
     .options = options,

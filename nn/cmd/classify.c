@@ -159,6 +159,8 @@ static fhola_status classify(session *s, const char *picture)
 static void release(session *s)
 {
     nn_cmd_free_picture(s->picture, s->shape);
+    if (s->scores)
+        ckks_wipe(s->scores, nn_client_classes(nn_network_client(s->network)) * sizeof *s->scores);
     free(s->scores);
     free(s->times);
     nn_encrypted_destroy(s->in);
@@ -240,6 +242,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_classify = {
     .name = "classify",
     .run = run,
+    .secret = true,
     .usage = "PICTURE",
     .purpose = "encrypt a picture, run the network on it, decrypt the scores, all in one process",
     .options = options,

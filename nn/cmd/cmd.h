@@ -86,6 +86,7 @@ typedef struct nn_cmd_command {
     /* the same in words, for messages: "a secret key and at least one picture" */
     const char *operands;
     const char *notes;    /* lines after the options */
+    bool secret;          /* opens or makes a secret key: no core dump, no debugger */
     const char *examples; /* lines */
 } nn_cmd_command;
 
@@ -133,6 +134,9 @@ double nn_cmd_now(void); /* seconds, from some fixed point on */
 
 /* An nn_progress; user: name of the command. */
 void nn_cmd_progress(void *user, const char *step, size_t done, size_t total);
+
+/* "12 KB", "3.4 MB" */
+void nn_cmd_print_size(FILE *stream, double bytes);
 
 /* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard
  * output goes,

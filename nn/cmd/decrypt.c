@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "nn/cmd/stream.h"
 
@@ -18,7 +19,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_NUMBER("flood", 0, "BITS", decrypt_options, flood, 0, 40,
                   "drown the error in noise, for scores that others will see"),
     NN_CMD_WHOLE("flood-queries", 0, "N", decrypt_options, queries, 1, 1e9,
-                 "results given away under this key (default 1)"),
+                 "results given away under this key, which are counted (default 1)"),
     NN_CMD_NUMBER("flood-error", 0, "E", decrypt_options, error, 1e-9, 1e3,
                   "bound of the scores' RMS error (default 0.02)"),
     NN_CMD_END,
@@ -51,19 +52,23 @@ static fhola_status decrypt_all(const decrypt_options *o, nn_owner *owner, ckks_
     }
 }
 
+static fhola_status flood(const decrypt_options *o, nn_owner *owner, const char *secret)
+{
+    const char *path = strcmp(secret, "-") == 0 ? "/dev/stdin" : secret;
+    fhola_status status = nn_owner_flood(owner, path, o->flood, o->queries, o->error);
+    if (status == FHOLA_OK)
+        fprintf(stderr, "fhola decrypt: every score has noise of standard deviation %.3g\n",
+                nn_flood_deviation(nn_owner_client(owner), o->flood, o->queries, o->error));
+    return status;
+}
+
 static fhola_status decrypt(const decrypt_options *o, const char *secret, const char *input)
 {
     nn_owner *owner = NULL;
     ckks_reader *in = NULL;
     fhola_status status = nn_cmd_open_secret(&owner, secret);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
-    if (status == FHOLA_OK && !isnan(o->flood)) {
-        double deviation =
-            nn_flood_deviation(nn_owner_client(owner), o->flood, o->queries, o->error);
-        nn_owner_flood(owner, deviation);
-        fprintf(stderr, "fhola decrypt: every score has noise of standard deviation %.3g\n",
-                deviation);
-    }
+    if (status == FHOLA_OK && !isnan(o->flood)) status = flood(o, owner, secret);
     if (status == FHOLA_OK) {
         size_t classes = nn_client_classes(nn_owner_client(owner));
         double *score = calloc(classes, sizeof *score);
@@ -88,6 +93,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_decrypt = {
     .name = "decrypt",
     .run = run,
+    .secret = true,
     .usage = "SECRET.KEY [FILE]",
     .purpose = "decrypt results: the best classes and their scores, rounded",
     .options = options,

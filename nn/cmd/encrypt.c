@@ -118,6 +118,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_encrypt = {
     .name = "encrypt",
     .run = run,
+    .secret = true,
     .usage = "SECRET.KEY PICTURE...",
     .purpose = "encrypt pictures",
     .options = options,

@@ -473,6 +473,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_inspect = {
     .name = "inspect",
     .run = run,
+    .secret = true,
     .usage = "FILE",
     .purpose = "say what a file is, whether it is whole, and what it belongs to",
     .options = options,

@@ -67,13 +67,28 @@ static fhola_status check_target(const keygen_options *o, const char *secret, co
     return FHOLA_OK;
 }
 
+/* Before the first of them is made: what fills a disk is the stranger's list of keys. */
+static void announce(const nn_owner *owner, const char *keys, uint64_t bytes)
+{
+    nn_cmd_progress_end();
+    fprintf(stderr, "fhola keygen: %zu keys for the server, ",
+            nn_client_keys(nn_owner_client(owner))->count);
+    nn_cmd_print_size(stderr, (double)bytes);
+    fprintf(stderr, " in all, go into ");
+    nn_cmd_show(stderr, keys);
+    fputc('\n', stderr);
+}
+
 static fhola_status generate(const keygen_options *o, const char *client, const char *secret,
                              const char *keys)
 {
     static char name[] = "keygen";
     nn_owner *owner = NULL;
+    uint64_t bytes = 0;
     fhola_status status = open_owner(&owner, client);
+    if (status == FHOLA_OK) status = nn_owner_keys_bytes(&bytes, owner);
     if (status == FHOLA_OK) status = check_target(o, secret, keys);
+    if (status == FHOLA_OK) announce(owner, keys, bytes);
     if (status == FHOLA_OK && o->force) nn_owner_overwrite(owner);
     if (status == FHOLA_OK) status = nn_owner_generate(owner, secret, keys, nn_cmd_count, name);
     nn_cmd_progress_end();
@@ -101,6 +116,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_keygen = {
     .name = "keygen",
     .run = run,
+    .secret = true,
     .usage = "FILE.client",
     .purpose = "make a secret key, and the evaluation keys for the server",
     .options = options,

@@ -5,7 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "nn/cmd/cmd.h"
 
@@ -91,6 +96,19 @@ static bool fill_descriptors(void)
     return true;
 }
 
+/* Of a process that holds a secret key no core is dumped, and no process without privileges may
+ * look into it. */
+static bool keep_memory_private(void)
+{
+    const struct rlimit none = {0, 0};
+    bool kept = setrlimit(RLIMIT_CORE, &none) == 0;
+#ifdef __linux__
+    kept = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && kept;
+#endif
+    if (!kept) fprintf(stderr, "fhola: cannot forbid core dumps, which would hold secrets\n");
+    return kept;
+}
+
 int main(int argc, char **argv)
 {
     nn_cmd_wait_politely(argv);
@@ -110,5 +128,6 @@ int main(int argc, char **argv)
     if (!c) return NN_CMD_WRONG_USE;
     for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (is_one_of(argv[i], "--help", "-h", "--help")) return help(c->name);
+    if (c->secret && !keep_memory_private()) return 1 + (int)FHOLA_IO;
     return check_output(c->run(argc - 1, argv + 1));
 }

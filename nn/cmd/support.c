@@ -126,16 +126,22 @@ void nn_cmd_progress(void *user, const char *step, size_t done, size_t total)
 
 /* ---- files ---- */
 
+void nn_cmd_print_size(FILE *stream, double bytes)
+{
+    if (bytes < 1e6)
+        fprintf(stream, "%.0f KB", bytes / 1e3);
+    else
+        fprintf(stream, "%.1f MB", bytes / 1e6);
+}
+
 void nn_cmd_report_file(const char *path, const char *what)
 {
     struct stat info;
     if (strcmp(path, "-") == 0 || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return;
-    double bytes = (double)info.st_size;
     nn_cmd_show(stdout, path);
-    if (bytes < 1e6)
-        printf("  %.0f KB  %s\n", bytes / 1e3, what);
-    else
-        printf("  %.1f MB  %s\n", bytes / 1e6, what);
+    printf("  ");
+    nn_cmd_print_size(stdout, (double)info.st_size);
+    printf("  %s\n", what);
 }
 
 double nn_cmd_peak_mib(void)

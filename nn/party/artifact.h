@@ -35,6 +35,7 @@ fhola_status nn_description_write(ckks_writer *writer,
                                   const nn_description *description) FHOLA_WARN_UNUSED;
 void nn_description_clear(nn_description *description);
 
+#define NN_NETWORK_ID_BYTES 40u /* of the chunk that nn_network_id_write writes */
 /* KEY unless the chunk that comes next says `network`. */
 fhola_status nn_network_id_check(ckks_reader *reader, uint64_t network) FHOLA_WARN_UNUSED;
 

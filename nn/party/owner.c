@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The owner of the pictures: from a client file to keys, from pictures to ciphertexts, from results
  * to scores. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "nn/nn.h"
 #include "nn/party/artifact.h"
 #include "nn/party/client.h"
+#include "nn/party/flooded.h"
 
 struct nn_owner {
     ckks_context *context;
@@ -16,10 +18,12 @@ struct nn_owner {
     nn_client client;
     nn_network *network; /* whose client is in use instead; NULL: `client` is */
     ckks_secret_key *secret;
-    uint64_t key;        /* id of the secret key */
-    double flood;        /* deviation of the noise on decrypted scores */
-    ckks_file_id source; /* the file it was opened from */
-    int overwrite;       /* keys may replace files */
+    uint64_t key;           /* id of the secret key */
+    char *flooded;          /* path of the count of flooded results; NULL: no noise */
+    double bits, queries;   /* that the noise is for */
+    double flood_deviation; /* on scores */
+    ckks_file_id source;    /* the file it was opened from */
+    int overwrite;          /* keys may replace files */
 };
 
 static fhola_status prepare(nn_owner *o, const ckks_params *params)
@@ -33,6 +37,7 @@ void nn_owner_destroy(nn_owner *o)
 {
     if (!o) return;
     ckks_secret_key_destroy(o->secret);
+    free(o->flooded);
     nn_network_destroy(o->network);
     nn_client_clear(&o->client);
     nn_description_clear(&o->description);
@@ -159,6 +164,22 @@ static fhola_status write_keys(const nn_owner *o, ckks_writer *writer,
     return status == FHOLA_OK ? ckks_writer_end(writer) : status;
 }
 
+fhola_status nn_owner_keys_bytes(uint64_t *bytes, const nn_owner *o)
+{
+    const ckks_key_list *list = nn_client_keys(nn_owner_client(o));
+    fhola_status status = ckks_key_list_check(list, nn_owner_params(o));
+    if (status != FHOLA_OK) return status;
+    uint64_t size = ckks_eval_keys_file_bytes(o->context, list) + NN_NETWORK_ID_BYTES;
+    if (size > NN_MAX_KEYS_BYTES)
+        return fhola_fail(
+            FHOLA_RANGE,
+            "the %zu evaluation keys that are asked for would take %.1f GB, more than "
+            "the %.1f GB that they may",
+            list->count, (double)size / 1e9, (double)NN_MAX_KEYS_BYTES / 1e9);
+    *bytes = size;
+    return FHOLA_OK;
+}
+
 void nn_owner_overwrite(nn_owner *o)
 {
     o->overwrite = 1;
@@ -181,8 +202,9 @@ fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char 
 {
     ckks_secret_key *secret = NULL;
     ckks_writer *secret_file = NULL, *keys_file = NULL;
-    uint64_t key = 0;
-    fhola_status status = ckks_key_id(&key, o->rng);
+    uint64_t key = 0, bytes;
+    fhola_status status = nn_owner_keys_bytes(&bytes, o);
+    if (status == FHOLA_OK) status = ckks_key_id(&key, o->rng);
     if (status == FHOLA_OK) status = ckks_secret_key_create(&secret, o->context, o->rng);
     if (status == FHOLA_OK)
         status = open_files(o, &secret_file, secret_path, &keys_file, keys_path);
@@ -237,9 +259,34 @@ static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reade
     return ckks_reader_end(in);
 }
 
-void nn_owner_flood(nn_owner *o, double deviation)
+fhola_status nn_owner_flood(nn_owner *o, const char *secret_path, double bits, double queries,
+                            double error)
 {
-    o->flood = deviation;
+    char *path = NULL;
+    fhola_status status = check_secret(o);
+    if (status != FHOLA_OK) return status;
+    if (!(bits >= 0 && bits <= NN_FLOODED_BITS) ||
+        !(queries >= 1 && queries <= NN_FLOODED_QUERIES && queries == floor(queries)) ||
+        !(error > 0 && isfinite(error)))
+        return fhola_fail(FHOLA_PARAM, "no noise is for %g bits, %g queries and an error of %g",
+                          bits, queries, error);
+    status = nn_flooded_path(&path, secret_path, o->key);
+    if (status != FHOLA_OK) return status;
+    free(o->flooded);
+    o->flooded = path;
+    o->bits = bits;
+    o->queries = queries;
+    o->flood_deviation = nn_flood_deviation(nn_owner_client(o), bits, queries, error);
+    return FHOLA_OK;
+}
+
+/* Counted first: whatever happens afterwards, more than was counted is never seen. */
+static fhola_status decrypt_flooded(nn_owner *o, double *scores, const ckks_ciphertext *result)
+{
+    fhola_status status = nn_flooded_take(o->flooded, o->key, o->bits, o->queries);
+    if (status != FHOLA_OK) return status;
+    return nn_decrypt_scores_flooded(o->context, o->workspace, scores, nn_owner_client(o), result,
+                                     o->secret, o->flood_deviation, o->rng);
 }
 
 fhola_status nn_owner_decrypt(nn_owner *o, double *scores, ckks_reader *in, int *more)
@@ -251,12 +298,10 @@ fhola_status nn_owner_decrypt(nn_owner *o, double *scores, ckks_reader *in, int 
     if (status != FHOLA_OK || !*more) return status;
     status = ckks_ciphertext_create(&result, o->context);
     if (status == FHOLA_OK) status = read_result(o, result, in);
-    const nn_client *client = nn_owner_client(o);
     if (status == FHOLA_OK)
-        status = o->flood != 0 ? nn_decrypt_scores_flooded(o->context, o->workspace, scores, client,
-                                                           result, o->secret, o->flood, o->rng)
-                               : nn_decrypt_scores(o->context, o->workspace, scores, client, result,
-                                                   o->secret);
+        status = o->flooded ? decrypt_flooded(o, scores, result)
+                            : nn_decrypt_scores(o->context, o->workspace, scores,
+                                                nn_owner_client(o), result, o->secret);
     ckks_ciphertext_destroy(result);
     return status;
 }
