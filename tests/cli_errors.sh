@@ -220,6 +220,7 @@ expect 7 "$fhola" keygen other-end.client << END
 fhola keygen: malformed data: other-end.client: something follows the end at byte $(wc -c < n.client)
 END
 expect 8 "$fhola" keygen n.client -d n.fhola << 'END'
+fhola keygen: KEYS in all, go into n.fhola/eval.keys
 fhola keygen: input/output error: n.fhola/secret.key: Not a directory
 END
 # a disk that is full after the first megabytes, as far as this process can tell
