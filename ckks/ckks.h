@@ -712,6 +712,13 @@ typedef struct ckks_reader ckks_reader;
 fhola_status ckks_reader_create(ckks_reader **out, FILE *stream,
                                 const char *name) FHOLA_WARN_UNUSED;
 fhola_status ckks_reader_open(ckks_reader **out, const char *path) FHOLA_WARN_UNUSED;
+#define CKKS_LOOK_BYTES 8u
+/* Whether what begins with these bytes is a stream of containers, perhaps one that a transfer as
+ * text has damaged. CKKS_LOOK_BYTES of them tell, or all there are. */
+int ckks_is_container(const unsigned char *bytes, size_t length);
+/* Up to CKKS_LOOK_BYTES bytes that were read from the stream to look at them come first again. To
+ * be called before anything is read with the reader. */
+void ckks_reader_unread(ckks_reader *reader, const unsigned char *bytes, size_t length);
 ckks_file_id ckks_reader_file(const ckks_reader *reader);
 void ckks_reader_destroy(ckks_reader *reader); /* wipes what it has read */
 /* Accept parameters that are marked insecure: tests only. */

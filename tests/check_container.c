@@ -247,6 +247,30 @@ START_TEST(failing_reads)
 }
 END_TEST
 
+/* The bytes that have been looked at come first again, whatever their number. */
+START_TEST(looked_at)
+{
+    static const unsigned char weights[8] = {0x89, 'F'}, png[] = "\x89PNG\r\n\x1a\n";
+    bytes b = sample();
+    ck_assert(!ckks_is_container(weights, 8) && !ckks_is_container(png, 8));
+    for (size_t looked = 0; looked <= CKKS_LOOK_BYTES; looked++) {
+        unsigned char first[CKKS_LOOK_BYTES];
+        limited s;
+        FILE *stream;
+        ckks_reader *r = bytes_reader(b, &s, &stream);
+        ck_assert_uint_eq(fread(first, 1, looked, stream), looked);
+        ck_assert_int_eq(ckks_is_container(first, looked), looked > 0);
+        ckks_reader_unread(r, first, looked);
+        ck_assert_ok(ckks_reader_begin(r, NULL, CKKS_FILE_CIPHERTEXT, NULL, KEY));
+        ck_assert_ok(read_chunks(r, 7));
+        ck_assert_ok(ckks_reader_finish(r));
+        ckks_reader_destroy(r);
+        fclose(stream);
+    }
+    free(b.data);
+}
+END_TEST
+
 /* ---- right checksums, wrong content ---- */
 
 START_TEST(foreign_files)
@@ -920,6 +944,7 @@ static void pure_cases(TCase *t)
     tcase_add_test(t, every_truncation);
     tcase_add_test(t, something_follows);
     tcase_add_test(t, failing_reads);
+    tcase_add_test(t, looked_at);
     tcase_add_test(t, foreign_files);
     tcase_add_test(t, other_parameters);
     tcase_add_test(t, bad_parameters);

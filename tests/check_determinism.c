@@ -47,6 +47,16 @@ static const ckks_params_spec spec = {.log_n = 10,
                                       .hamming_weight = 32,
                                       .insecure = 1};
 
+/* Primes two and two in a limb, whose root is theirs: its own root shows in no answer above. */
+static const ckks_params_spec shared = {.log_n = 10,
+                                        .base_bits = 22,
+                                        .residual_levels = 5,
+                                        .residual_bits = 24,
+                                        .special_primes = 3,
+                                        .special_bits = 48,
+                                        .limb_bits = 50,
+                                        .insecure = 1};
+
 #define SLOTS 512
 
 static uint64_t keys_hash(const ring *r)
@@ -114,16 +124,43 @@ static ckks_polynomial *polynomial(ring *r, ckks_basis basis)
     return pe;
 }
 
-static void run(uint64_t hash[STAGES], const char *isa)
+/* A ring with this test's seed. */
+static void open_ring(ring *r, const ckks_params_spec *params, const char *isa)
 {
     static const uint8_t seed[32] = "one seed, the same bits anywhere";
+    ring_open(r, params, isa);
+    ckks_rng_destroy(r->rng);
+    ckks_secret_key_destroy(r->secret);
+    ck_assert_ok(ckks_rng_create_seeded(&r->rng, seed));
+    ck_assert_ok(ckks_secret_key_create(&r->secret, r->context, r->rng));
+}
+
+static void run_shared(uint64_t hash[STAGES], const char *isa)
+{
     ring r;
-    ring_open(&r, &spec, isa);
-    /* the seed in place of the test's */
-    ckks_rng_destroy(r.rng);
-    ckks_secret_key_destroy(r.secret);
-    ck_assert_ok(ckks_rng_create_seeded(&r.rng, seed));
-    ck_assert_ok(ckks_secret_key_create(&r.secret, r.context, r.rng));
+    ckks_complex z[SLOTS];
+    open_ring(&r, &shared, isa);
+    ck_assert_uint_eq(ckks_limb_count(r.context, r.chain), 3);
+    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, r.chain, r.special);
+    ring_request(&r, CKKS_KEY_ROTATE, 5, r.chain, r.special);
+    ring_keys(&r);
+    hash[SHARED_KEYS] = keys_hash(&r);
+    fill(z, SLOTS, 131);
+    ckks_ciphertext *x = encrypt(&r, z, SLOTS, 0x1p24, r.chain);
+    hash[SHARED_ENCRYPT] = ciphertext_hash(x);
+    ck_assert_ok(ckks_rotate(r.context, r.ws, r.keys, x, x, 5));
+    hash[SHARED_ROTATE] = ciphertext_hash(x);
+    /* a level that ends within a limb */
+    ck_assert_ok(ckks_mul(r.context, r.ws, r.keys, x, x, x, 1));
+    hash[SHARED_PRODUCT] = ciphertext_hash(x);
+    ckks_ciphertext_destroy(x);
+    ring_close(&r);
+}
+
+static void run(uint64_t hash[STAGES], const char *isa)
+{
+    ring r;
+    open_ring(&r, &spec, isa);
     const ckks_context *c = r.context;
     ckks_basis basis =
         ckks_basis_base(r.params) | ckks_basis_stc(r.params) | ckks_basis_residual(r.params, 5);
@@ -209,6 +246,7 @@ START_TEST(known_answers)
         for (int threads = 1; threads <= 3; threads++) {
             set_threads(threads);
             run(hash, tables[k]->name);
+            run_shared(hash, tables[k]->name);
             if (anew && k == 0 && threads == 1) write_answers(anew, hash);
             int wrong = 0;
             for (int s = 0; s < STAGES; s++) wrong |= hash[s] != known[s].hash;

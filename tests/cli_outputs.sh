@@ -67,6 +67,19 @@ grep -q 'is read from' ../err || wrong "keygen over its client file: $(cat ../er
 cmp -s small.client ../secret.key || wrong 'keygen lost its client file'
 rm ../secret.key
 
+# ---- "-" is standard output where that is a stream, and never the name of a file
+
+spares 'called - is ./-' "$fhola" compile ./small.fhola -o -
+spares 'called - is ./-' "$fhola" profile ./small.fhola batch.bin --output=-
+spares 'called - is ./-' "$fhola" plan ./small.fhola batch.bin --degrees 3 -o -
+spares 'called - is ./-' "$fhola" plan ./small.fhola batch.bin --degrees 3 --points 0 --report -
+spares 'called - is ./-' "$fhola" bench --calibrate -o -
+spares 'called - is ./-' "$fhola" keygen small.client -d -
+cases=$((cases + 1))
+"$fhola" encrypt secret.key cat.ppm -o - | "$fhola" infer -q small.fhola eval.keys - --output=- | "$fhola" decrypt secret.key > ../out 2> ../err ||
+    wrong "a pipe through -o -: $(cat ../err)"
+[ -s ../out ] && ls -A | cmp -s - ../all || wrong "a pipe through -o - made files, or no scores: $(cat ../out)"
+
 # ---- both keys or none
 
 mkdir keys

@@ -67,6 +67,18 @@ compare()
 for file in small.fhola small.client secret.key eval.keys picture.ct scores.ct small.plan small.profile cost.json resnet20.safetensors; do
     from $file inspect --json IN
 done
+# weights whose header's length begins as containers do
+length=$(($(od -A n -t u1 -N 3 resnet20.safetensors | awk '{ print $1 + 256 * $2 + 65536 * $3 }')))
+pad=$(((393 - length % 256) % 256))
+{
+    # shellcheck disable=SC2059 # the format is the bytes
+    printf "$(printf '\\%03o' 137 $(((length + pad) / 256 % 256)) $(((length + pad) / 65536)) 0 0 0 0 0)"
+    tail -c +9 resnet20.safetensors | head -c $length
+    printf "%${pad}s" ''
+    tail -c +$((9 + length)) resnet20.safetensors
+} > x89.safetensors
+from x89.safetensors inspect --json IN
+from x89.safetensors eval IN batch.bin --json --count 1
 from secret.key decrypt IN scores.ct
 from scores.ct decrypt secret.key IN
 from small.fhola eval IN batch.bin --json
@@ -140,6 +152,23 @@ END
 done
 expect 7 "$fhola" decrypt lf.bad << 'END'
 fhola decrypt: malformed data: lf.bad: byte 0: a fhola file that was damaged by a transfer as text, which changes line ends: transfer it as binary
+END
+# weights and pictures have no signature that would show it: as many CR LF as there are LF do, or none
+for damage in 's/$/\r/' 's/\r//g' 's/\r$//'; do
+    LC_ALL=C sed "$damage" resnet20.safetensors > weights.bad
+    LC_ALL=C sed "$damage" batch.bin > batch.bad
+    expect 7 "$fhola" eval weights.bad batch.bin << 'END'
+fhola eval: malformed data: weights.bad: damaged by a transfer as text, which changes line ends: transfer it as binary
+END
+    [ "$damage" != 's/\r$//' ] || continue # too few to tell
+    expect 7 "$fhola" eval ./small.fhola batch.bad << 'END'
+fhola eval: malformed data: batch.bad: damaged by a transfer as text, which changes line ends: transfer it as binary
+END
+done
+# but a text may have such lines
+printf 'airplane,0\r\nautomobile,1\r\nbird,2\r\ncat,3\r\ndeer,4\r\n' > batch.bad
+expect 7 "$fhola" eval ./small.fhola batch.bad << 'END'
+fhola eval: malformed data: batch.bad: 49 bytes are no whole number of CIFAR-10 (3073 bytes) or CIFAR-100 (3074 bytes) records
 END
 printf '\211PNG\r\n\032\n and so on' > sound.png
 sed 's/$/\r/' sound.png > crlf.bad

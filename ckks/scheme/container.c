@@ -42,6 +42,8 @@ struct ckks_writer {
 struct ckks_reader {
     FILE *stream;
     int owned;
+    unsigned char first[CKKS_LOOK_BYTES]; /* before what the stream still has */
+    size_t first_length;
     char *name;
     int allow_insecure;
     int inside; /* between begin and end */
@@ -408,8 +410,13 @@ fhola_status ckks_reader_fail(const ckks_reader *r, fhola_status status, const c
 /* Reads up to `length` bytes; fewer only at the end of the stream. */
 static fhola_status read_some(ckks_reader *r, void *out, size_t length, size_t *got)
 {
+    size_t first = length < r->first_length ? length : r->first_length;
+    memcpy(out, r->first, first);
+    memmove(r->first, r->first + first, r->first_length - first);
+    r->first_length -= first;
     errno = 0;
-    *got = length ? fread(out, 1, length, r->stream) : 0;
+    *got = first;
+    if (length > first) *got += fread((unsigned char *)out + first, 1, length - first, r->stream);
     r->offset += *got;
     if (*got < length && ferror(r->stream))
         return fhola_fail(FHOLA_IO, "%s: reading at byte %llu: %s", r->name,
@@ -437,6 +444,7 @@ static void keep_tag(ckks_reader *r, const unsigned char *tag)
 static fhola_status read_chunk_head(ckks_reader *r, chunk_head *head)
 {
     unsigned char bytes[CKKS_CHUNK_HEAD_BYTES];
+    *head = (chunk_head){0, 0}; /* gcc does not see that it is filled in when nothing fails */
     if (!r->inside) return fhola_fail(FHOLA_PARAM, "%s: no container has been begun", r->name);
     if (r->ahead) {
         *head = r->ahead_head;
@@ -573,6 +581,18 @@ static int lines_changed(const unsigned char *bytes, size_t length)
 {
     if (length < 7 || memcmp(bytes + 1, magic + 1, 5) != 0) return 0;
     return bytes[0] == magic[0] || bytes[0] == (magic[0] & 0x7f);
+}
+
+int ckks_is_container(const unsigned char *bytes, size_t length)
+{
+    if (lines_changed(bytes, length)) return 1;
+    return length > 0 && memcmp(bytes, magic, length < sizeof magic ? length : sizeof magic) == 0;
+}
+
+void ckks_reader_unread(ckks_reader *r, const unsigned char *bytes, size_t length)
+{
+    memcpy(r->first, bytes, length);
+    r->first_length = length;
 }
 
 static fhola_status read_head(ckks_reader *r, int *more)

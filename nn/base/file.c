@@ -16,7 +16,10 @@
 #include "ckks/ckks.h"
 #include "ckks/output.h"
 
-#define READ_STEP ((size_t)1 << 16)
+#define READ_STEP     ((size_t)1 << 16)
+#define FEW_LINES     4  /* line ends which all are CR LF by chance with probability 2^-32 */
+#define MANY_LINES    32 /* without a CR between them, by chance, with probability 2^-32 */
+#define MISSING_PAIRS 8  /* CR LF where none is by chance with probability 2^-11 */
 
 void nn_file_free(unsigned char *bytes, size_t length)
 {
@@ -74,6 +77,32 @@ fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *pat
     fhola_status status = read_stream(bytes, length, stream, path, limit);
     fclose(stream);
     return status;
+}
+
+/* In numbers that mean anything, every 256th byte is an LF, and every 256th of those comes after a
+ * CR; some transfers remove every CR. A text, which may have such line ends, has no zeros. */
+static bool lines_changed(const unsigned char *bytes, size_t length)
+{
+    size_t cr = 0, lf = 0, pairs = 0;
+    for (size_t i = 0; i < length; i++) {
+        cr += bytes[i] == '\r';
+        lf += bytes[i] == '\n';
+        pairs += i > 0 && bytes[i] == '\n' && bytes[i - 1] == '\r';
+    }
+    bool added = lf >= FEW_LINES && pairs == lf,
+         removed = pairs == 0 && (double)cr * (double)lf >= MISSING_PAIRS * (double)length,
+         all_removed = cr == 0 && lf >= MANY_LINES && lf >= length / 1024;
+    return (added || removed || all_removed) && memchr(bytes, 0, length);
+}
+
+fhola_status nn_file_blame_transfer(fhola_status status, const unsigned char *bytes, size_t length,
+                                    const char *name)
+{
+    if (status != FHOLA_FORMAT || !lines_changed(bytes, length)) return status;
+    return fhola_fail(status,
+                      "%s: damaged by a transfer as text, which changes line ends: transfer it as "
+                      "binary",
+                      name);
 }
 
 static fhola_status write_whole(const char *path, const void *bytes, size_t length, unsigned flags)

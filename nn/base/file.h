@@ -17,6 +17,12 @@ fhola_status nn_file_read(unsigned char **bytes, size_t *length, const char *pat
 /* Releases what was read, wiped: it may be somebody's picture. `bytes` may be NULL. */
 void nn_file_free(unsigned char *bytes, size_t length);
 
+/* The same status; but where bytes without a signature of their own turned out to be malformed
+ * (`status` is FHOLA_FORMAT), and it can be seen that a transfer as text has changed their line
+ * ends, the message says that about `name`. */
+fhola_status nn_file_blame_transfer(fhola_status status, const unsigned char *bytes, size_t length,
+                                    const char *name) FHOLA_WARN_UNUSED;
+
 /* Writes a file of `length` bytes, complete or not at all; through symbolic links. FHOLA_IO leaves
  * `path` as it was. A device or a pipe is written to directly. */
 fhola_status nn_file_write(const char *path, const void *bytes, size_t length) FHOLA_WARN_UNUSED;

@@ -26,7 +26,8 @@
 typedef enum nn_cmd_type {
     NN_CMD_IS_FLAG,   /* the field is a bool */
     NN_CMD_IS_TEXT,   /* const char * */
-    NN_CMD_IS_OUTPUT, /* const char *: a file to be written, and none that is read */
+    NN_CMD_IS_OUTPUT, /* const char *: a file to be written, and none that is read; not "-" */
+    NN_CMD_IS_STREAM, /* the same; "-" and NULL are standard output: "-" becomes NULL */
     NN_CMD_IS_WORD,   /* const char *: one of the words of `value`, which are separated by '|' */
     NN_CMD_IS_NUMBER, /* double */
     NN_CMD_IS_WHOLE   /* double, a whole number */
@@ -56,6 +57,10 @@ typedef struct nn_cmd_option {
 #define NN_CMD_OUTPUT(name, letter, value, type, field, help)                                      \
     {                                                                                              \
         name, letter, NN_CMD_IS_OUTPUT, offsetof(type, field), value, 0, 0, help                   \
+    }
+#define NN_CMD_STREAM(name, letter, value, type, field, help)                                      \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_STREAM, offsetof(type, field), value, 0, 0, help                   \
     }
 #define NN_CMD_WORD(name, letter, words, type, field, help)                                        \
     {                                                                                              \
@@ -241,7 +246,7 @@ const char *nn_cmd_input_name(const char *path);
 /* PARAM if standard input has another use in this command, or is a terminal. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_take_standard_input(void);
 
-/* An input that may be of several kinds, opened once: its first byte tells. */
+/* An input that may be of several kinds, opened once: its first bytes tell. */
 typedef struct nn_cmd_source {
     const char *name;    /* for messages */
     ckks_reader *reader; /* of a container's stream; NULL: it is none, but these bytes */

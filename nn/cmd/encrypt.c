@@ -15,8 +15,8 @@ typedef struct encrypt_options {
 } encrypt_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_OUTPUT("output", 'o', "FILE", encrypt_options, output,
-                  "where the ciphertexts go (default: standard output)"),
+    NN_CMD_STREAM("output", 'o', "FILE", encrypt_options, output,
+                  "where the ciphertexts go (default, and -: standard output)"),
     NN_CMD_WHOLE("record", 0, "N", encrypt_options, record, 0, 1e9,
                  "PICTURE holds records; take its record N, counted from 0"),
     NN_CMD_FLAG("preview", 0, encrypt_options, preview,

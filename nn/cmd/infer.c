@@ -14,8 +14,8 @@ typedef struct infer_options {
 } infer_options;
 
 static const nn_cmd_option options[] = {
-    NN_CMD_OUTPUT("output", 'o', "FILE", infer_options, output,
-                  "where the results go (default: standard output)"),
+    NN_CMD_STREAM("output", 'o', "FILE", infer_options, output,
+                  "where the results go (default, and -: standard output)"),
     NN_CMD_WHOLE("threads", 0, "N", infer_options, threads, 1, NN_CMD_MAX_THREADS,
                  "number of threads (default: one a processor)"),
     NN_CMD_FLAG("quiet", 'q', infer_options, quiet, "no progress line, and nothing about the file"),

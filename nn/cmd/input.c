@@ -10,9 +10,8 @@
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
 
-#define STEP           ((size_t)1 << 16)
-#define CONTAINER_BYTE 0x89 /* that a container begins with */
-#define MAX_DOCUMENT   ((size_t)1 << 26)
+#define STEP         ((size_t)1 << 16)
+#define MAX_DOCUMENT ((size_t)1 << 26)
 
 /* Twice the room, the bytes moved and wiped where they were: they may be somebody's picture. */
 static unsigned char *grow(unsigned char *bytes, size_t used, size_t *capacity)
@@ -26,18 +25,26 @@ static unsigned char *grow(unsigned char *bytes, size_t used, size_t *capacity)
     return moved;
 }
 
+/* The first bytes of a stream. */
+typedef struct look {
+    unsigned char byte[CKKS_LOOK_BYTES];
+    size_t length;
+} look;
+
+/* All that is left of a stream, behind the bytes that have been looked at. */
 static fhola_status read_all(unsigned char **bytes, size_t *length, FILE *file, const char *name,
-                             size_t limit)
+                             size_t limit, const look *first)
 {
-    unsigned char *buffer = NULL;
-    size_t used = 0, capacity = 0, got = 0;
-    do {
-        if (used == capacity && !(buffer = grow(buffer, used, &capacity)))
-            return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu bytes", name, capacity);
+    size_t used = first->length, capacity = 0, got = 1;
+    unsigned char *buffer = grow(NULL, 0, &capacity);
+    if (buffer) memcpy(buffer, first->byte, used);
+    while (buffer && got > 0 && used <= limit) {
         errno = 0;
         got = fread(buffer + used, 1, capacity - used, file);
         used += got;
-    } while (got > 0 && used <= limit);
+        if (used == capacity) buffer = grow(buffer, used, &capacity);
+    }
+    if (!buffer) return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu bytes", name, capacity);
     fhola_status status = FHOLA_OK;
     if (ferror(file))
         status = fhola_fail(FHOLA_IO, "%s: %s", name, strerror(errno));
@@ -100,7 +107,9 @@ fhola_status nn_cmd_read_input(unsigned char **bytes, size_t *length, const char
 {
     FILE *file = NULL;
     fhola_status status = open_file(&file, path);
-    if (status == FHOLA_OK) status = read_all(bytes, length, file, nn_cmd_input_name(path), limit);
+    if (status == FHOLA_OK)
+        status =
+            read_all(bytes, length, file, nn_cmd_input_name(path), limit, &(look){.length = 0});
     close_file(file);
     return status;
 }
@@ -118,14 +127,15 @@ fhola_status nn_cmd_source_open(nn_cmd_source *source, const char *path, size_t 
     *source = (nn_cmd_source){.name = nn_cmd_input_name(path)};
     fhola_status status = open_file(&source->file, path);
     if (status != FHOLA_OK) return status;
+    look first;
     errno = 0;
-    int first = getc(source->file);
-    if (first == EOF && ferror(source->file))
-        return fhola_fail(FHOLA_IO, "%s: %s", source->name, strerror(errno));
-    if (first != EOF) (void)ungetc(first, source->file);
-    if (first == CONTAINER_BYTE)
-        return ckks_reader_create(&source->reader, source->file, source->name);
-    return read_all(&source->bytes, &source->length, source->file, source->name, limit);
+    first.length = fread(first.byte, 1, sizeof first.byte, source->file);
+    if (ferror(source->file)) return fhola_fail(FHOLA_IO, "%s: %s", source->name, strerror(errno));
+    if (!ckks_is_container(first.byte, first.length))
+        return read_all(&source->bytes, &source->length, source->file, source->name, limit, &first);
+    status = ckks_reader_create(&source->reader, source->file, source->name);
+    if (status == FHOLA_OK) ckks_reader_unread(source->reader, first.byte, first.length);
+    return status;
 }
 
 void nn_cmd_source_close(nn_cmd_source *source)

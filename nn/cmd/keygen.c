@@ -100,6 +100,8 @@ static int run(int argc, char **argv)
 {
     keygen_options o = {.directory = "."};
     if (!nn_cmd_parse(&nn_cmd_keygen, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    if (strcmp(o.directory, "-") == 0)
+        return nn_cmd_wrong_use("keygen", "keys go into a folder: one called - is ./-");
     nn_cmd_catch_signals();
     char *secret = path_in(o.directory, "secret.key"), *keys = path_in(o.directory, "eval.keys");
     fhola_status status = secret && keys ? generate(&o, argv[1], secret, keys)

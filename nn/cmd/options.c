@@ -109,6 +109,17 @@ static bool read_number(const reading *r, const char *text, double *number)
     return true;
 }
 
+/* "-" for an output: the default, or nothing that can be made. */
+static bool read_dash(const reading *r, const char **field)
+{
+    if (r->option->type == NN_CMD_IS_STREAM) *field = NULL;
+    if (r->option->type != NN_CMD_IS_OUTPUT) return true;
+    nn_cmd_wrong_use(r->command->name,
+                     "%s makes a file: standard output is /dev/stdout, a file called - is ./-",
+                     r->shown);
+    return false;
+}
+
 static bool read_value(const reading *r, const char *text)
 {
     char *field = (char *)r->fields + r->option->offset;
@@ -125,6 +136,7 @@ static bool read_value(const reading *r, const char *text)
         break;
     case NN_CMD_IS_TEXT:
     case NN_CMD_IS_OUTPUT:
+    case NN_CMD_IS_STREAM:
         if (!*text) {
             nn_cmd_wrong_use(r->command->name, "%s needs a value", r->shown);
             return false;
@@ -132,7 +144,7 @@ static bool read_value(const reading *r, const char *text)
         break;
     }
     *(const char **)(void *)field = text;
-    return true;
+    return strcmp(text, "-") != 0 || read_dash(r, (const char **)(void *)field);
 }
 
 /* A value that is an argument of its own. */
@@ -191,8 +203,10 @@ static bool check_files(const nn_cmd_command *command, const void *fields, int o
 {
     fhola_status status = FHOLA_OK;
     for (const nn_cmd_option *o = command->options; o->name && status == FHOLA_OK; o++) {
-        const char *path = text_of(o, fields, NN_CMD_IS_OUTPUT);
+        const char *path = text_of(o, fields, NN_CMD_IS_OUTPUT),
+                   *stream = text_of(o, fields, NN_CMD_IS_STREAM);
         if (path) status = nn_cmd_claim_output(path);
+        if (stream && status == FHOLA_OK) status = nn_cmd_claim_output(stream);
     }
     for (const nn_cmd_option *o = command->options; o->name && status == FHOLA_OK; o++) {
         const char *path = text_of(o, fields, NN_CMD_IS_TEXT);

@@ -29,7 +29,7 @@ fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
     /* A stream of its own on the same descriptor: what goes wrong with it is reported once, by its
      * writer. */
     static FILE *output;
-    if (!is_standard(path)) return ckks_writer_open(writer, path, 0);
+    if (path) return ckks_writer_open(writer, path, 0);
     if (isatty(STDOUT_FILENO))
         return fhola_fail(FHOLA_PARAM, "ciphertexts are not for a terminal: use a pipe or -o FILE");
     if (!output) output = fdopen(STDOUT_FILENO, "wb");

@@ -70,15 +70,17 @@ fhola_status nn_batch_create(nn_batch **batch, nn_shape shape, size_t count, nn_
 /* ---- CIFAR records ---- */
 
 /* Bytes of a record: one or two labels, of which the last one counts, then the planes. */
-static fhola_status check_records(size_t *record, size_t *count, const char *path, size_t length,
-                                  size_t first)
+static fhola_status check_records(size_t *record, size_t *count, const char *path,
+                                  const unsigned char *bytes, size_t length, size_t first)
 {
     *record = NN_PICTURE_VALUES + (length % (NN_PICTURE_VALUES + 1) == 0 ? 1 : 2);
     if (length == 0 || length % *record != 0)
-        return fhola_fail(FHOLA_FORMAT,
-                          "%s: %zu bytes are no whole number of CIFAR-10 (%u bytes) or CIFAR-100 "
-                          "(%u bytes) records",
-                          path, length, NN_PICTURE_VALUES + 1, NN_PICTURE_VALUES + 2);
+        return nn_file_blame_transfer(
+            fhola_fail(FHOLA_FORMAT,
+                       "%s: %zu bytes are no whole number of CIFAR-10 (%u bytes) or CIFAR-100 "
+                       "(%u bytes) records",
+                       path, length, NN_PICTURE_VALUES + 1, NN_PICTURE_VALUES + 2),
+            bytes, length, path);
     size_t available = length / *record;
     if (first >= available || *count > available - first)
         return fhola_fail(FHOLA_RANGE, "%s: records %zu to %zu asked for, there are only %zu", path,
@@ -93,7 +95,7 @@ fhola_status nn_batch_decode(nn_batch **batch, const unsigned char *bytes, size_
     const nn_shape colour = {3, NN_PICTURE_SIDE, NN_PICTURE_SIDE};
     size_t record;
     nn_batch *b = NULL;
-    fhola_status status = check_records(&record, &count, name, length, first);
+    fhola_status status = check_records(&record, &count, name, bytes, length, first);
     if (status == FHOLA_OK) status = allocate(&b, colour, count, NN_BATCH_BYTES);
     if (status != FHOLA_OK) return status;
     for (size_t i = 0; i < count; i++) {

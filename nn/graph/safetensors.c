@@ -200,7 +200,7 @@ fhola_status nn_safetensors_decode(nn_safetensors **file, const unsigned char *b
     if (status == FHOLA_OK) status = read_header(result, header, length, path);
     if (status != FHOLA_OK) {
         nn_safetensors_close(result);
-        return status;
+        return nn_file_blame_transfer(status, bytes, length, path);
     }
     *file = result;
     return FHOLA_OK;
