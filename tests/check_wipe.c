@@ -147,7 +147,7 @@ static void look_for_picture(const nn_owner *owner, const double *rgb)
     ck_assert_ok(ckks_context_create(&context, nn_owner_params(owner), NULL));
     ck_assert_ok(ckks_workspace_create(&ws, context));
     ck_assert_ok(ckks_plaintext_create(&plain, context));
-    nn_encode_picture(values, client, rgb);
+    nn_encode_picture(values, client, 0, rgb);
     ck_assert_ok(ckks_encode(context, ws, plain, values, count, client->scale, client->basis));
     memory_look_for(rgb, MEMORY_LENGTH);
     memory_look_for(values, MEMORY_LENGTH);

@@ -370,6 +370,10 @@ file          small.fhola
   activations   N
   depth         N
   degrees       N N N N N N N
+  ciphertexts   N
+  bootstraps    N
+  diagonals gib N
+  keys needed   N
 END
 "$fhola" inspect --json small.fhola | grep -q '"input": \[3, 32, 32\], "nodes": 9, "layers": 8, "longest_path": 8, "class_count": 10' ||
     wrong "inspect small.fhola: $("$fhola" inspect --json small.fhola)"

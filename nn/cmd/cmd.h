@@ -24,13 +24,14 @@
 /* ---- commands and their options ---- */
 
 typedef enum nn_cmd_type {
-    NN_CMD_IS_FLAG,   /* the field is a bool */
-    NN_CMD_IS_TEXT,   /* const char * */
-    NN_CMD_IS_OUTPUT, /* const char *: a file to be written, and none that is read; not "-" */
-    NN_CMD_IS_STREAM, /* the same; "-" and NULL are standard output: "-" becomes NULL */
-    NN_CMD_IS_WORD,   /* const char *: one of the words of `value`, which are separated by '|' */
-    NN_CMD_IS_NUMBER, /* double */
-    NN_CMD_IS_WHOLE   /* double, a whole number */
+    NN_CMD_IS_FLAG,      /* the field is a bool */
+    NN_CMD_IS_TEXT,      /* const char * */
+    NN_CMD_IS_OUTPUT,    /* const char *: a file to be written, and none that is read; not "-" */
+    NN_CMD_IS_STREAM,    /* the same; "-" and NULL are standard output: "-" becomes NULL */
+    NN_CMD_IS_PRINTABLE, /* the same; "-" is standard output and stays, NULL is nowhere */
+    NN_CMD_IS_WORD,      /* const char *: one of the words of `value`, which are separated by '|' */
+    NN_CMD_IS_NUMBER,    /* double */
+    NN_CMD_IS_WHOLE      /* double, a whole number */
 } nn_cmd_type;
 
 /* One option of a command: parsed, explained and completed from this one description. */
@@ -61,6 +62,10 @@ typedef struct nn_cmd_option {
 #define NN_CMD_STREAM(name, letter, value, type, field, help)                                      \
     {                                                                                              \
         name, letter, NN_CMD_IS_STREAM, offsetof(type, field), value, 0, 0, help                   \
+    }
+#define NN_CMD_PRINTABLE(name, letter, value, type, field, help)                                   \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_PRINTABLE, offsetof(type, field), value, 0, 0, help                \
     }
 #define NN_CMD_WORD(name, letter, words, type, field, help)                                        \
     {                                                                                              \

@@ -25,9 +25,9 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("count", 0, "N", eval_options, count, 1, 1e9,
                  "use N records (default: all that follow)"),
     NN_CMD_LABELS(eval_options, labels, "BATCH"),
-    NN_CMD_OUTPUT("scores", 0, "FILE", eval_options, scores,
-                  "write the scores of every record, a JSON object a line ('-': print them\nand "
-                  "nothing else)"),
+    NN_CMD_PRINTABLE("scores", 0, "FILE", eval_options, scores,
+                     "write the scores of every record, a JSON object a line ('-': print them\nand "
+                     "nothing else)"),
     NN_CMD_FLAG("json", 0, eval_options, json, "print one JSON object"),
     NN_CMD_METADATA(eval_options, metadata),
     NN_CMD_END,

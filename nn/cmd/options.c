@@ -137,6 +137,7 @@ static bool read_value(const reading *r, const char *text)
     case NN_CMD_IS_TEXT:
     case NN_CMD_IS_OUTPUT:
     case NN_CMD_IS_STREAM:
+    case NN_CMD_IS_PRINTABLE:
         if (!*text) {
             nn_cmd_wrong_use(r->command->name, "%s needs a value", r->shown);
             return false;
@@ -197,16 +198,24 @@ static const char *text_of(const nn_cmd_option *o, const void *fields, nn_cmd_ty
     return *(const char *const *)(const void *)((const char *)fields + o->offset);
 }
 
+/* The file that an option is to write, NULL: none. */
+static const char *output_of(const nn_cmd_option *o, const void *fields)
+{
+    const char *path = text_of(o, fields, NN_CMD_IS_OUTPUT);
+    if (!path) path = text_of(o, fields, NN_CMD_IS_STREAM);
+    if (path) return path;
+    path = text_of(o, fields, NN_CMD_IS_PRINTABLE);
+    return path && strcmp(path, "-") != 0 ? path : NULL;
+}
+
 /* No file that an option names for output may be another value or an operand. */
 static bool check_files(const nn_cmd_command *command, const void *fields, int operands,
                         char **operand)
 {
     fhola_status status = FHOLA_OK;
     for (const nn_cmd_option *o = command->options; o->name && status == FHOLA_OK; o++) {
-        const char *path = text_of(o, fields, NN_CMD_IS_OUTPUT),
-                   *stream = text_of(o, fields, NN_CMD_IS_STREAM);
+        const char *path = output_of(o, fields);
         if (path) status = nn_cmd_claim_output(path);
-        if (stream && status == FHOLA_OK) status = nn_cmd_claim_output(stream);
     }
     for (const nn_cmd_option *o = command->options; o->name && status == FHOLA_OK; o++) {
         const char *path = text_of(o, fields, NN_CMD_IS_TEXT);
