@@ -689,6 +689,32 @@ static void declare_scale(const char *path, double factor)
     ck_assert_int_eq(fclose(f), 0);
 }
 
+/* The first picture of a stream as one of two ciphertexts, twice the same. */
+static void write_twice(const ckks_params *params, const char *from, const char *to)
+{
+    ckks_context *context;
+    ckks_ciphertext *ct;
+    ckks_reader *in;
+    ckks_writer *out;
+    uint64_t id;
+    ck_assert_ok(ckks_context_create(&context, params, NULL));
+    ck_assert_ok(ckks_ciphertext_create(&ct, context));
+    ck_assert_ok(ckks_reader_open(&in, from));
+    ck_assert_ok(ckks_reader_begin(in, NULL, CKKS_FILE_CIPHERTEXT, context, 0));
+    ck_assert_ok(nn_network_id_read(&id, in));
+    ck_assert_ok(ckks_ciphertext_read(ct, context, in));
+    ck_assert_ok(ckks_writer_open(&out, to, 0));
+    ck_assert_ok(ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, params, ckks_reader_head(in).key));
+    ck_assert_ok(nn_network_id_write(out, id));
+    for (int k = 0; k < 2; k++) ck_assert_ok(ckks_ciphertext_write(out, ct));
+    ck_assert_ok(ckks_writer_end(out));
+    ck_assert_ok(ckks_writer_commit(out));
+    ckks_writer_destroy(out);
+    ckks_reader_destroy(in);
+    ckks_ciphertext_destroy(ct);
+    ckks_context_destroy(context);
+}
+
 START_TEST(two_parties)
 {
     test_seed(36);
@@ -773,6 +799,9 @@ START_TEST(two_parties)
     ck_assert_ok(infer_from(server, in_folder("x.ct"), in_folder("y.ct"), &done));
     ck_assert_uint_eq(done, 2);
     ck_assert_double_lt(file_megabytes(in_folder("y.ct")), 2 * 0.4);
+    write_twice(params, in_folder("x.ct"), in_folder("xx.ct"));
+    ck_assert_fails(infer_from(server, in_folder("xx.ct"), in_folder("z.ct"), &done), FHOLA_FORMAT);
+    ck_assert_detail("xx.ct: chunk 3 'CIPH' at byte ");
 
     /* the scores */
     ck_assert_ok(decrypt_from(owner, in_folder("y.ct"), scores));
@@ -818,6 +847,79 @@ START_TEST(two_parties)
     nn_server_destroy(server);
     ckks_params_destroy(params);
     small_network_clear(&s);
+}
+END_TEST
+
+/* ---- a picture of several ciphertexts ---- */
+
+/* An owner for the client, with keys, and the secret key as its file has it. */
+static nn_owner *owner_of(ring *r, const nn_client *c)
+{
+    nn_owner *owner;
+    nn_description d, own = {0};
+    nn_client read = {0};
+    ckks_writer *writer;
+    ckks_reader *reader;
+    ck_assert_ok(nn_description_make(&d, c, r->params, 99));
+    ck_assert_ok(ckks_writer_open(&writer, in_folder("l.client"), 0));
+    ck_assert_ok(ckks_writer_begin(writer, CKKS_FILE_CLIENT, r->params, 0));
+    ck_assert_ok(nn_description_write(writer, &d));
+    ck_assert_ok(ckks_writer_end(writer));
+    ck_assert_ok(ckks_writer_commit(writer));
+    ckks_writer_destroy(writer);
+    nn_description_clear(&d);
+    ck_assert_ok(nn_owner_open_client(&owner, in_folder("l.client")));
+    ck_assert_ok(nn_owner_generate(owner, in_folder("l.key"), in_folder("l.keys"), NULL, NULL));
+    ckks_secret_key_destroy(r->secret);
+    ck_assert_ok(ckks_reader_open(&reader, in_folder("l.key")));
+    ck_assert_ok(ckks_reader_begin(reader, NULL, CKKS_FILE_SECRET_KEY, r->context, 0));
+    ck_assert_ok(nn_description_read(&own, &read, r->context, reader));
+    ck_assert_ok(ckks_secret_key_read(&r->secret, r->context, reader));
+    ckks_reader_destroy(reader);
+    nn_description_clear(&own);
+    nn_client_clear(&read);
+    return owner;
+}
+
+/* Three channels of 64 x 64 in a ring of 4,096 slots: a ciphertext each, in one container. */
+START_TEST(large_picture)
+{
+    static double pixels[3 * 4096];
+    static ckks_complex want[4096], got[4096];
+    test_seed(40);
+    ckks_params_spec spec = flat_spec(13, 28, 2, 28);
+    spec.insecure = 0;
+    ring r;
+    ring_open(&r, &spec, NULL);
+    nn_client c = some_client(&r, 3);
+    ck_assert_ok(nn_layout_fresh(&c.input, (nn_shape){3, 64, 64}, r.slots, "input"));
+    ck_assert_uint_eq(nn_client_ciphertexts(&c), 3);
+    nn_owner *owner = owner_of(&r, &c);
+    ck_assert_uint_eq(nn_client_ciphertexts(nn_owner_client(owner)), 3);
+    for (size_t i = 0; i < 3 * 4096; i++) pixels[i] = 0.5 + 0.5 * random_unit();
+    encrypt_to(owner, in_folder("l.ct"), pixels, 1);
+    ckks_reader *in;
+    uint64_t id;
+    ckks_ciphertext *ct = new_ciphertext(&r);
+    ck_assert_ok(ckks_reader_open(&in, in_folder("l.ct")));
+    ck_assert_ok(ckks_reader_begin(in, NULL, CKKS_FILE_CIPHERTEXT, r.context, 0));
+    ck_assert_ok(nn_network_id_read(&id, in));
+    for (unsigned k = 0; k < 3; k++) {
+        ck_assert_ok(ckks_ciphertext_read(ct, r.context, in));
+        nn_encode_picture(want, &c, k, pixels);
+        decrypt(&r, got, ct);
+        ck_assert_double_le(worst_difference(got, want, r.slots), 0x1p-10);
+        size_t first = (size_t)k * 4096, last = first + 4095;
+        double bound = c.input_bound, mean = c.mean[k], std = c.std[k];
+        ck_assert_double_eq_tol(want[0].re * bound, (pixels[first] - mean) / std, 1e-12);
+        ck_assert_double_eq_tol(want[4095].re * bound, (pixels[last] - mean) / std, 1e-12);
+    }
+    ck_assert_ok(ckks_reader_finish(in));
+    ckks_reader_destroy(in);
+    ckks_ciphertext_destroy(ct);
+    nn_owner_destroy(owner);
+    nn_client_clear(&c);
+    ring_close(&r);
 }
 END_TEST
 
@@ -940,6 +1042,7 @@ static void file_cases(TCase *t)
 static void party_cases(TCase *t)
 {
     tcase_add_checked_fixture(t, open_folder, close_folder);
+    tcase_add_test(t, large_picture);
     tcase_add_test(t, hostile_clients);
     tcase_add_test(t, keys_too_large);
     tcase_add_test(t, two_parties);
