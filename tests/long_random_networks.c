@@ -12,7 +12,8 @@ static const struct {
 } networks[] = {{1, "down", 16, 10, "relu", 15},        {1, NULL, 16, 100, "relu", 15},
                 {2, "downsample", 16, 100, "relu", 15}, {2, NULL, 8, 10, "relu", 14},
                 {7, "shortcut", 16, 10, "relu", 15},    {7, NULL, 16, 100, "relu", 15},
-                {3, "down", 16, 10, "gelu", 15},        {3, "down", 8, 10, "silu", 14}};
+                {1, "down", 32, 10, "relu", 15},        {3, "down", 16, 10, "gelu", 15},
+                {3, "down", 8, 10, "silu", 14}};
 
 START_TEST(encrypted_scores_agree)
 {
