@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@
 
 #define MEMORY_PATTERNS 80
 #define MEMORY_LENGTH   192u       /* of a pattern, at most */
+#define MEMORY_HEAD     8u         /* of a pattern, at least; what a place is first judged by */
 #define MEMORY_PIECE    (1u << 20) /* memory is searched in pieces of this size */
 
 /* What is searched for, and the copy of the piece of memory that is searched; all in one place,
@@ -23,6 +26,7 @@
 static struct {
     unsigned char bytes[MEMORY_PATTERNS][MEMORY_LENGTH];
     size_t length[MEMORY_PATTERNS], patterns;
+    bool begins[1u << 16]; /* a pattern, by the hash of its head */
     unsigned char piece[MEMORY_PIECE + MEMORY_LENGTH];
 } memory_search;
 
@@ -38,23 +42,29 @@ static inline void memory_forget_patterns(void)
     ckks_wipe(&memory_search, sizeof memory_search);
 }
 
+static inline size_t memory_head(const unsigned char *bytes)
+{
+    uint64_t head;
+    memcpy(&head, bytes, MEMORY_HEAD);
+    return (size_t)(head * 0x9e3779b97f4a7c15u >> 48);
+}
+
 static inline void memory_look_for(const void *bytes, size_t length)
 {
     size_t i = memory_search.patterns++;
-    ck_assert(i < MEMORY_PATTERNS && length <= MEMORY_LENGTH);
+    ck_assert(i < MEMORY_PATTERNS && length >= MEMORY_HEAD && length <= MEMORY_LENGTH);
     memcpy(memory_search.bytes[i], bytes, length);
+    memory_search.begins[memory_head(memory_search.bytes[i])] = true;
     memory_search.length[i] = length;
 }
 
-static inline size_t memory_count_of(size_t pattern, size_t got)
+/* The patterns that begin at a place with `room` bytes. */
+static inline size_t memory_count_at(const unsigned char *at, size_t room)
 {
     size_t found = 0;
-    const unsigned char *at = memory_search.piece, *end = at + got;
-    while ((at = memmem(at, (size_t)(end - at), memory_search.bytes[pattern],
-                        memory_search.length[pattern])) != NULL) {
-        found++;
-        at++;
-    }
+    for (size_t i = 0; i < memory_search.patterns; i++)
+        found += memory_search.length[i] <= room &&
+                 memcmp(at, memory_search.bytes[i], memory_search.length[i]) == 0;
     return found;
 }
 
@@ -64,8 +74,10 @@ static inline size_t memory_count_in(int memory, unsigned long start, unsigned l
     for (unsigned long at = start; at < end; at += MEMORY_PIECE) {
         size_t room = sizeof memory_search.piece, wanted = end - at < room ? end - at : room;
         ssize_t got = pread(memory, memory_search.piece, wanted, (off_t)at);
-        for (size_t i = 0; got > 0 && i < memory_search.patterns; i++)
-            found += memory_count_of(i, (size_t)got);
+        const unsigned char *piece = memory_search.piece;
+        for (size_t i = 0; got > 0 && i + MEMORY_HEAD <= (size_t)got; i++)
+            if (memory_search.begins[memory_head(piece + i)])
+                found += memory_count_at(piece + i, (size_t)got - i);
     }
     return found;
 }

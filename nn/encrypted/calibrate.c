@@ -67,8 +67,9 @@ static fhola_status make_plan(nn_plan **plan, const nn_model *model, unsigned de
 static fhola_status open_session(session *s, const ckks_params *params, const nn_model *model,
                                  unsigned degree, double eps)
 {
-    static const double grey[NN_PICTURE_VALUES];
-    fhola_status status = make_plan(&s->plan, model, degree, eps);
+    double *black = calloc(nn_shape_values(model->graph->nodes[0].shape), sizeof *black);
+    fhola_status status = black ? make_plan(&s->plan, model, degree, eps)
+                                : fhola_fail(FHOLA_NOMEM, "no memory for a picture");
     if (status == FHOLA_OK) status = ckks_context_create(&s->context, params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
     if (status == FHOLA_OK)
@@ -83,7 +84,8 @@ static fhola_status open_session(session *s, const ckks_params *params, const nn
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
-                                    grey, s->secret, s->rng);
+                                    black, s->secret, s->rng);
+    free(black);
     s->times = calloc(nn_model_activations(model) + 1, sizeof *s->times);
     if (status == FHOLA_OK && !s->times)
         status = fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers",
