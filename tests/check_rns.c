@@ -10,23 +10,6 @@
 
 static const ckks_kernel *tables[3];
 
-/* Primes of 20 to 50 bits of every role. shared: the lowest has a limb of its own, the next two of
- * each two do not, up to the tenth. */
-static ring mixed_ring(unsigned log_n, int shared)
-{
-    ring r;
-    ckks_params_spec spec = named_spec("toy-boot");
-    spec.log_n = log_n;
-    spec.base_bits = 50;
-    spec.residual_bits = shared ? 24.5 : 27;
-    spec.stc_bits = 21;
-    spec.hamming_weight = 4;
-    spec.limb_bits = shared ? CKKS_MAX_PRIME_BITS : 0;
-    ring_open(&r, &spec, tables[0]->name);
-    ck_assert_uint_eq(r.params->shared & 0xff, shared ? 0x2a : 0);
-    return r;
-}
-
 /* Prepares a polynomial in coefficient form for conversion; v: one limb. */
 static ckks_conversion convert_from(const ckks_context *c, const ckks_poly *x, uint64_t *v)
 {
@@ -80,6 +63,23 @@ START_TEST(conversion_exhaustive)
 END_TEST
 
 #ifdef HAVE_GMP
+/* Primes of 20 to 50 bits of every role. shared: the lowest has a limb of its own, the next two of
+ * each two do not, up to the tenth. */
+static ring mixed_ring(unsigned log_n, int shared)
+{
+    ring r;
+    ckks_params_spec spec = named_spec("toy-boot");
+    spec.log_n = log_n;
+    spec.base_bits = 50;
+    spec.residual_bits = shared ? 24.5 : 27;
+    spec.stc_bits = 21;
+    spec.hamming_weight = 4;
+    spec.limb_bits = shared ? CKKS_MAX_PRIME_BITS : 0;
+    ring_open(&r, &spec, tables[0]->name);
+    ck_assert_uint_eq(r.params->shared & 0xff, shared ? 0x2a : 0);
+    return r;
+}
+
 /* Integers modulo D at the limits of the centred range and at random. Returns how close to the wrap
  * one may be: |x| > D/2 - margin may come out as x -+ D. */
 static void fill_range(mpz_t *x, size_t n, const mpz_t d, gmp_randstate_t state)
