@@ -887,7 +887,7 @@ START_TEST(large_picture)
     static double pixels[3 * 4096];
     static ckks_complex want[4096], got[4096];
     test_seed(40);
-    ckks_params_spec spec = flat_spec(13, 28, 2, 28);
+    ckks_params_spec spec = flat_spec(13, 28, 1, 28);
     spec.insecure = 0;
     ring r;
     ring_open(&r, &spec, NULL);

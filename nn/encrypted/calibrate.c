@@ -13,6 +13,7 @@
 #include "nn/base/file.h"
 #include "nn/base/json.h"
 #include "nn/base/parallel.h"
+#include "nn/graph/graph.h"
 #include "nn/planner/cost.h"
 
 #define MAX_REPEATS  100u
