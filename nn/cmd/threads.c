@@ -110,8 +110,12 @@ void nn_cmd_wait_politely(char **argv)
 {
 #if defined(_OPENMP) && defined(__GNUC__) && !defined(__clang__)
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-    if (setenv("GOMP_SPINCOUNT", SPIN_COUNT, 1) != 0) return;
-    execv("/proc/self/exe", argv); /* returns where there is no /proc: then it goes on as it is */
+    char self[PATH_ROOM];
+    /* not the link itself, which is the emulator's own program under qemu */
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0 || setenv("GOMP_SPINCOUNT", SPIN_COUNT, 1) != 0) return;
+    self[length] = 0;
+    execv(self, argv); /* where that fails the program goes on as it is */
 #else
     (void)argv;
 #endif
