@@ -588,9 +588,9 @@ typedef struct nn_client nn_client;
 /* Compiles. encode = 0 is the dry run only: schedule, client and list of keys, but nn_infer
  * refuses. The parameters need bootstrapping, 2^12 slots, and one residual level more than the
  * deepest polynomial; the plan's eps must be theirs. A tensor of more values than there are slots,
- * or more than 2^14, takes several ciphertexts, whole channels each. FHOLA_PARAM says which of these fails, for
- * which layer, or where the plan does not fit the model. Model and plan may be released afterwards;
- * the context must outlive the network. */
+ * or more than 2^14, takes several ciphertexts, whole channels each. FHOLA_PARAM says which of
+ * these fails, for which layer, or where the plan does not fit the model. Model and plan may be
+ * released afterwards; the context must outlive the network. */
 FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context,
                                                  ckks_workspace *workspace, const nn_model *model,
                                                  const nn_plan *plan, int encode);

@@ -256,7 +256,7 @@ END_TEST
 
 /* ---- several ciphertexts, of 4,096 slots ---- */
 
-/* With p slot_parts in, q slot_parts out and the diagonals of a block as above, of which a pair has twice as
+/* With p parts in, q parts out and the diagonals of a block as above, of which a pair has twice as
  * many as a part alone: 5 to 5 parts of 4 channels have 5 (7 + 7 + 4 / 2) channel distances. */
 static const geometry large[] = {
     {"5 parts to 5", {20, 32, 32}, {20, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, 5 * (4 + 4 + 2) * 9},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks with larger tensors than those of check_graph_networks, encrypted, against their
- * definition: up to 2^14 values, tensors no grid of powers of two has room for, and tensors of up to
- * four ciphertexts of the full ring. */
+ * definition: up to 2^14 values, tensors no grid of powers of two has room for, and tensors of up
+ * to four ciphertexts of the full ring. */
 #include "tests/graph_agreement.h"
 
 static uint64_t seed;

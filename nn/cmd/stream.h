@@ -6,8 +6,8 @@
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
 
-/* NULL is standard input, or standard output, and so is "-" for an input (neither may be a terminal:
- * PARAM). */
+/* NULL is standard input, or standard output, and so is "-" for an input (PARAM: it is a
+ * terminal). */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_input(ckks_reader **reader, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path);
 

@@ -81,8 +81,8 @@ nn_rows nn_layout_rows(nn_layout layout, unsigned bootstrap);
  * channel, or with `full` one per value of the tensor. */
 void nn_layout_spread(nn_layout layout, unsigned part, ckks_complex *values, const double *value,
                       bool full);
-/* The same as bootstrap `bootstrap` takes it: a pair x + i y, else 0 in the real parts of the second
- * half of n slots and in the imaginary parts of the first. */
+/* The same as bootstrap `bootstrap` takes it: a pair x + i y, else 0 in the real parts of the
+ * second half of n slots and in the imaginary parts of the first. */
 void nn_layout_spread_rows(nn_layout layout, unsigned bootstrap, ckks_complex *values,
                            const double *value, bool full);
 /* tensor[channel][y][x] of a part from the real parts of n slots. */

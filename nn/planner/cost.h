@@ -49,8 +49,8 @@ size_t nn_cost_stage(const nn_model *model, size_t i);
 /* Activation i is the first of its stage: none of the layers it reads belongs to the same one. */
 bool nn_cost_is_first(const nn_model *model, size_t i);
 
-/* Seconds of activation i with that degree; infinite if the set cannot do it. Of several ciphertexts
- * two at a time take as long as 1.45 alone. */
+/* Seconds of activation i with that degree; infinite if the set cannot do it. Of several
+ * ciphertexts two at a time take as long as 1.45 alone. */
 double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree);
 
 #endif
