@@ -131,9 +131,9 @@ done
 mkdir keys
 for signal in HUP INT QUIT ABRT SEGV USR1 ALRM TERM XCPU SYS; do
     cases=$((cases + 1))
-    # not ignored, as a background job's SIGINT and SIGQUIT would be
+    # not ignored, as a background job's SIGINT and SIGQUIT, or SIGHUP under nohup, would be
     ${PYTHON:-python3} -c 'import os, signal, sys
-for s in (signal.SIGINT, signal.SIGQUIT): signal.signal(s, signal.SIG_DFL)
+for s in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT): signal.signal(s, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$fhola" keygen small.client -d keys > ../out 2> ../err &
     process=$!
     tries=0
