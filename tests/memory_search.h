@@ -18,7 +18,7 @@
 
 #define MEMORY_PATTERNS 80
 #define MEMORY_LENGTH   192u       /* of a pattern, at most */
-#define MEMORY_HEAD     8u         /* of a pattern, at least; what a place is first judged by */
+#define MEMORY_HEAD     8u         /* of a pattern, at least: what a place is first judged by */
 #define MEMORY_PIECE    (1u << 20) /* memory is searched in pieces of this size */
 
 /* What is searched for, and the copy of the piece of memory that is searched; all in one place,
@@ -26,7 +26,8 @@
 static struct {
     unsigned char bytes[MEMORY_PATTERNS][MEMORY_LENGTH];
     size_t length[MEMORY_PATTERNS], patterns;
-    bool begins[1u << 16]; /* a pattern, by the hash of its head */
+    size_t head[MEMORY_PATTERNS]; /* where it has its first byte that is not 0, as most memory is */
+    bool is_head[1u << 16];       /* of a pattern, by the hash of the bytes there */
     unsigned char piece[MEMORY_PIECE + MEMORY_LENGTH];
 } memory_search;
 
@@ -42,7 +43,7 @@ static inline void memory_forget_patterns(void)
     ckks_wipe(&memory_search, sizeof memory_search);
 }
 
-static inline size_t memory_head(const unsigned char *bytes)
+static inline size_t memory_hash(const unsigned char *bytes)
 {
     uint64_t head;
     memcpy(&head, bytes, MEMORY_HEAD);
@@ -54,17 +55,22 @@ static inline void memory_look_for(const void *bytes, size_t length)
     size_t i = memory_search.patterns++;
     ck_assert(i < MEMORY_PATTERNS && length >= MEMORY_HEAD && length <= MEMORY_LENGTH);
     memcpy(memory_search.bytes[i], bytes, length);
-    memory_search.begins[memory_head(memory_search.bytes[i])] = true;
+    size_t head = 0;
+    while (head + MEMORY_HEAD < length && !memory_search.bytes[i][head]) head++;
+    memory_search.head[i] = head;
+    memory_search.is_head[memory_hash(memory_search.bytes[i] + head)] = true;
     memory_search.length[i] = length;
 }
 
-/* The patterns that begin at a place with `room` bytes. */
-static inline size_t memory_count_at(const unsigned char *at, size_t room)
+/* The patterns whose heads are at this place of the piece, of which `got` bytes are there. */
+static inline size_t memory_count_at(size_t place, size_t got)
 {
     size_t found = 0;
-    for (size_t i = 0; i < memory_search.patterns; i++)
-        found += memory_search.length[i] <= room &&
-                 memcmp(at, memory_search.bytes[i], memory_search.length[i]) == 0;
+    for (size_t i = 0; i < memory_search.patterns; i++) {
+        size_t head = memory_search.head[i], length = memory_search.length[i];
+        found += place >= head && length <= got - (place - head) &&
+                 memcmp(memory_search.piece + place - head, memory_search.bytes[i], length) == 0;
+    }
     return found;
 }
 
@@ -74,10 +80,9 @@ static inline size_t memory_count_in(int memory, unsigned long start, unsigned l
     for (unsigned long at = start; at < end; at += MEMORY_PIECE) {
         size_t room = sizeof memory_search.piece, wanted = end - at < room ? end - at : room;
         ssize_t got = pread(memory, memory_search.piece, wanted, (off_t)at);
-        const unsigned char *piece = memory_search.piece;
         for (size_t i = 0; got > 0 && i + MEMORY_HEAD <= (size_t)got; i++)
-            if (memory_search.begins[memory_head(piece + i)])
-                found += memory_count_at(piece + i, (size_t)got - i);
+            if (memory_search.is_head[memory_hash(memory_search.piece + i)])
+                found += memory_count_at(i, (size_t)got);
     }
     return found;
 }
