@@ -79,11 +79,11 @@ static nn_model *model_for(nn_shape shape, unsigned classes, const char *const *
     nn_model *model;
     nn_tensor t;
     size_t values = nn_cmd_values(shape);
-    size_t weights = (values > classes ? values : classes) * classes; /* of either layer */
-    double *weight = calloc(weights, sizeof *weight);
+    size_t count = (values > classes ? values : classes) * classes; /* of either layer */
+    double *weight = calloc(count, sizeof *weight);
     const nn_activation_spec relu = {.kind = "relu"};
     const nn_model_options options = {.class_names = names, .class_count = names ? classes : 0};
-    for (size_t i = 0; i < weights; i++) weight[i] = (double)(i % 7) / 7;
+    for (size_t i = 0; i < count; i++) weight[i] = (double)(i % 7) / 7;
     succeed(nn_graph_create(&graph, shape));
     succeed(nn_graph_dense(graph, &t, "a", 0, classes, weight, NULL));
     succeed(nn_graph_activation(graph, &t, "b", t, &relu));

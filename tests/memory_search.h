@@ -16,6 +16,19 @@
 
 #include "ckks/ckks.h"
 
+/* Under a sanitizer, whose shadow memory takes terabytes, memory cannot be searched. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MEMORY_SEARCHABLE false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define MEMORY_SEARCHABLE false
+#endif
+#endif
+#ifndef MEMORY_SEARCHABLE
+#define MEMORY_SEARCHABLE true
+#endif
+
 #define MEMORY_PATTERNS 80
 #define MEMORY_LENGTH   192u       /* of a pattern, at most */
 #define MEMORY_HEAD     8u         /* of a pattern, at least: what a place is first judged by */
