@@ -119,6 +119,9 @@ static fhola_status encrypt(session *s)
     if (status == FHOLA_OK)
         status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
                                     s->picture, s->secret, s->rng);
+    /* not kept in the clear while the network runs */
+    nn_cmd_free_picture(s->picture, s->shape);
+    s->picture = NULL;
     return status;
 }
 
