@@ -10,6 +10,15 @@
 #define TWO_PI 6.283185307179586476925286766559
 #define PERIOD 64u /* values computed together */
 
+/* `count` values of one activation, and what nn_noise adds to them. */
+typedef struct activation_run {
+    size_t layer;
+    float *out;
+    const float *pre;
+    size_t count;
+    const nn_noise *noise;
+} activation_run;
+
 static uint64_t mix(uint64_t x)
 {
     /* the output function of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) */
@@ -109,8 +118,8 @@ static float largest(const float *values)
 }
 
 /* PERIOD values, the first of channel `channel`; raises max to their |w|. */
-NN_SIMD_INLINE void activate_any(const nn_fast_activation *a, size_t channel, float *restrict out,
-                                 float *restrict w, float *restrict max)
+NN_SIMD_INLINE void activate(const nn_fast_activation *a, size_t channel, float *restrict out,
+                             float *restrict w, float *restrict max)
 {
     for (size_t j = 0; j < PERIOD; j++) max[j] = fabsf(w[j]) > max[j] ? fabsf(w[j]) : max[j];
     if (a->eps > 0.0f) sine_variable(w, a->eps, a->gain);
@@ -118,59 +127,59 @@ NN_SIMD_INLINE void activate_any(const nn_fast_activation *a, size_t channel, fl
     if (a->stages) multiply_sign(a, out, w);
 }
 
-static void activate_portable(const nn_fast_activation *a, size_t channel, float *restrict out,
-                              float *restrict w, float *restrict max)
+/* `rest` values from `at` on, the first of channel `channel`; what is missing to PERIOD is 0. */
+NN_SIMD_INLINE void apply_some(const nn_fast_activation *a, const activation_run *run, size_t at,
+                               size_t channel, const size_t rest, float *restrict max)
 {
-    activate_any(a, channel, out, w, max);
+    const float *scale = a->scale + channel, *shift = a->shift + channel;
+    float w[PERIOD], y[PERIOD];
+    for (size_t j = 0; j < rest; j++) w[j] = run->pre[at + j] * scale[j] + shift[j];
+    for (size_t j = rest; j < PERIOD; j++) w[j] = 0;
+    if (run->noise && run->noise->deviation > 0.0f) add_noise(w, run->noise, run->layer, at);
+    for (size_t j = rest; j < PERIOD; j++) w[j] = 0;
+    activate(a, channel, y, w, max);
+    memcpy(run->out + at, y, rest * sizeof *y);
+}
+
+/* Whole periods have a length the compiler knows. */
+NN_SIMD_INLINE float apply_any(const nn_fast_activation *a, const activation_run *run)
+{
+    float max[PERIOD] = {0};
+    size_t channel = 0, at = 0;
+    for (; at + PERIOD <= run->count; at += PERIOD, channel = (channel + PERIOD) % a->channels)
+        apply_some(a, run, at, channel, PERIOD, max);
+    if (at < run->count) apply_some(a, run, at, channel, run->count - at, max);
+    return largest(max);
+}
+
+static float apply_portable(const nn_fast_activation *a, const activation_run *run)
+{
+    return apply_any(a, run);
 }
 
 #ifdef NN_SIMD_X86
-NN_SIMD_TARGET_AVX2 static void activate_avx2(const nn_fast_activation *a, size_t channel,
-                                              float *restrict out, float *restrict w,
-                                              float *restrict max)
+NN_SIMD_TARGET_AVX2 static float apply_avx2(const nn_fast_activation *a, const activation_run *run)
 {
-    activate_any(a, channel, out, w, max);
+    return apply_any(a, run);
 }
 
-NN_SIMD_TARGET_AVX512 static void activate_avx512(const nn_fast_activation *a, size_t channel,
-                                                  float *restrict out, float *restrict w,
-                                                  float *restrict max)
+NN_SIMD_TARGET_AVX512 static float apply_avx512(const nn_fast_activation *a,
+                                                const activation_run *run)
 {
-    activate_any(a, channel, out, w, max);
+    return apply_any(a, run);
 }
 #endif
-
-typedef void activate_function(const nn_fast_activation *a, size_t channel, float *restrict out,
-                               float *restrict w, float *restrict max);
-
-static activate_function *activate_for(nn_simd simd)
-{
-#ifdef NN_SIMD_X86
-    if (simd == NN_SIMD_AVX512) return activate_avx512;
-    if (simd == NN_SIMD_AVX2) return activate_avx2;
-#endif
-    (void)simd;
-    return activate_portable;
-}
 
 float nn_fast_activation_apply(const nn_fast_activation *a, nn_simd simd, size_t layer, float *out,
                                const float *pre, size_t count, const nn_noise *noise)
 {
-    activate_function *activate = activate_for(simd);
-    float max[PERIOD] = {0};
-    size_t channel = 0;
-    for (size_t at = 0; at < count; at += PERIOD, channel = (channel + PERIOD) % a->channels) {
-        size_t rest = count - at < PERIOD ? count - at : PERIOD;
-        const float *scale = a->scale + channel, *shift = a->shift + channel;
-        float w[PERIOD], y[PERIOD];
-        for (size_t j = 0; j < rest; j++) w[j] = pre[at + j] * scale[j] + shift[j];
-        for (size_t j = rest; j < PERIOD; j++) w[j] = 0;
-        if (noise && noise->deviation > 0.0f) add_noise(w, noise, layer, at);
-        for (size_t j = rest; j < PERIOD; j++) w[j] = 0;
-        activate(a, channel, y, w, max);
-        memcpy(out + at, y, rest * sizeof *y);
-    }
-    return largest(max);
+    activation_run run = {.layer = layer, .out = out, .pre = pre, .count = count, .noise = noise};
+#ifdef NN_SIMD_X86
+    if (simd == NN_SIMD_AVX512) return apply_avx512(a, &run);
+    if (simd == NN_SIMD_AVX2) return apply_avx2(a, &run);
+#endif
+    (void)simd;
+    return apply_portable(a, &run);
 }
 
 void nn_fast_activation_clear(nn_fast_activation *a)

@@ -43,26 +43,39 @@ static void convolve(float *out, const nn_fast_map *f, const float *in, size_t p
 
 /* ---- applying ---- */
 
+/* One line of the frame from one of the input, whose pixels fit; zeros where there are none. */
+static void fill_line(float *line, const nn_fast_map *f, const float *from)
+{
+    size_t row = f->frame_width * f->in;
+    if (f->spread_x == 1 && f->in == f->channels && f->pad_x >= 0 &&
+        (size_t)f->pad_x + f->width <= f->frame_width) {
+        size_t left = (size_t)f->pad_x * f->in, values = f->width * f->in;
+        memset(line, 0, left * sizeof *line);
+        memcpy(line + left, from, values * sizeof *line);
+        memset(line + left + values, 0, (row - left - values) * sizeof *line);
+        return;
+    }
+    memset(line, 0, row * sizeof *line);
+    for (size_t x = 0; x < f->width; x++) {
+        long to_x = (long)(x * f->spread_x) + f->pad_x;
+        if (to_x >= 0 && to_x < (long)f->frame_width)
+            memcpy(line + (size_t)to_x * f->in, from + x * f->channels, f->in * sizeof *line);
+    }
+}
+
 /* Copies the channels concerned into a frame of zeros. */
 static void fill_frame(float *frame, const nn_fast_map *f, const float *in)
 {
     size_t row = f->frame_width * f->in;
-    memset(frame, 0, f->frame_height * row * sizeof *frame);
-    for (size_t y = 0; y < f->height; y++) {
-        long to_y = (long)(y * f->spread_y) + f->pad_y;
-        if (to_y < 0 || to_y >= (long)f->frame_height) continue;
-        float *line = frame + (size_t)to_y * row;
-        const float *from = in + y * f->width * f->channels + f->in_first;
-        if (f->spread_x == 1 && f->in == f->channels && f->pad_x >= 0 &&
-            (size_t)f->pad_x + f->width <= f->frame_width) {
-            memcpy(line + (size_t)f->pad_x * f->in, from, f->width * f->in * sizeof *line);
-            continue;
-        }
-        for (size_t x = 0; x < f->width; x++) {
-            long to_x = (long)(x * f->spread_x) + f->pad_x;
-            if (to_x >= 0 && to_x < (long)f->frame_width)
-                memcpy(line + (size_t)to_x * f->in, from + x * f->channels, f->in * sizeof *line);
-        }
+    for (size_t y = 0; y < f->frame_height; y++) {
+        float *line = frame + y * row;
+        long from_y = (long)y - f->pad_y;
+        if (from_y >= 0 && (size_t)from_y % f->spread_y == 0 &&
+            (size_t)from_y / f->spread_y < f->height)
+            fill_line(line, f,
+                      in + (size_t)from_y / f->spread_y * f->width * f->channels + f->in_first);
+        else
+            memset(line, 0, row * sizeof *line);
     }
 }
 
