@@ -291,16 +291,25 @@ static bool find_tap(unsigned *tap, unsigned out, unsigned in, unsigned step, un
                      unsigned kernel, int pad)
 {
     long distance = (long)in + pad - (long)out * (long)step;
-    if (distance < 0 || distance % (long)dilation != 0) return false;
-    *tap = (unsigned)(distance / (long)dilation);
-    return *tap < kernel;
+    if (distance < 0) return false;
+    /* Divisions would be most of the time of looking up an entry. */
+    if (dilation != 1) {
+        if (distance % (long)dilation != 0) return false;
+        distance /= (long)dilation;
+    }
+    *tap = (unsigned)distance;
+    return distance < (long)kernel;
 }
 
 static double convolution_entry(const nn_convolution *c, nn_place o, nn_place i)
 {
-    unsigned ky, kx, per_group = c->in_channels / c->groups, outs = c->out_channels / c->groups;
+    unsigned ky, kx, per_group = c->in_channels, first = c->in_first;
     if (o.channel < c->out_first || o.channel - c->out_first >= c->out_channels) return 0;
-    unsigned to = o.channel - c->out_first, first = c->in_first + to / outs * per_group;
+    unsigned to = o.channel - c->out_first;
+    if (c->groups != 1) {
+        per_group /= c->groups;
+        first += to / (c->out_channels / c->groups) * per_group;
+    }
     if (i.channel < first || i.channel - first >= per_group) return 0;
     if (!find_tap(&ky, o.y, i.y, c->stride_y, c->dilation_y, c->kernel_y, c->pad_y) ||
         !find_tap(&kx, o.x, i.x, c->stride_x, c->dilation_x, c->kernel_x, c->pad_x))
