@@ -1068,33 +1068,85 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
 
 /* ---- Automorphisms ---- */
 
-/* Pairs of words loaded one by one: gather instructions are slower. */
-static void permute_block(uint64_t *restrict out, const uint64_t *restrict in,
-                          const uint32_t *restrict source)
+/* Position 64 b + 8 v + l of the evaluation form belongs to the exponent
+ * 2 (m 2^(log_n-6) + r_b) + 1 with m = 8 br3(v) + br3(l). X -> X^g fills a block from one block,
+ * position m of it from position s = g m + c mod 64. With m = 8 mv + ml, s mod 8 is that of
+ * g ml + c and floor(s / 8) is g mv + floor((g ml + c) / 8), modulo 8: lanes move alike in all
+ * vectors, and then the vectors of each lane are rotated. The low bit of ml says in which half of a
+ * vector a lane is, so that of c exchanges the halves or not; what remains is a permutation of four
+ * lanes and three blends (rotations by 1, 2, 4 vectors). */
+typedef struct rotor {
+    I steps[2];      /* g ml for each lane of each half */
+    size_t place[8]; /* where the vector that is rotated to u goes */
+} rotor;
+
+/* The same for one block: c is known. */
+typedef struct rotation {
+    I lanes[2];
+    V by[2][3]; /* signs: rotate by 1, 2, 4 */
+    size_t half[2];
+} rotation;
+
+#if defined(__clang__)
+#define EACH_VECTOR _Pragma("unroll") for (size_t u = 0; u < 8; u++)
+#else
+#define EACH_VECTOR _Pragma("GCC unroll 8") for (size_t u = 0; u < 8; u++)
+#endif
+
+static const uint64_t reversed3[8] = {0, 4, 2, 6, 1, 5, 3, 7};
+
+static rotor rotor_of(uint64_t g)
 {
-    for (size_t i = 0; i < 64; i += 4) {
-        const __m128i low = _mm_loadl_epi64((const void *)(in + (source[i] & 63)));
-        const __m128i high = _mm_loadl_epi64((const void *)(in + (source[i + 2] & 63)));
-        const __m128d a = _mm_loadh_pd(_mm_castsi128_pd(low),
-                                       (const double *)(const void *)(in + (source[i + 1] & 63)));
-        const __m128d b = _mm_loadh_pd(_mm_castsi128_pd(high),
-                                       (const double *)(const void *)(in + (source[i + 3] & 63)));
-        _mm_storeu_pd((double *)(void *)(out + i), a);
-        _mm_storeu_pd((double *)(void *)(out + i + 2), b);
-    }
+    const I low = _mm256_set1_epi64x((long long)(g & 63));
+    rotor r;
+    for (size_t h = 0; h < 2; h++)
+        r.steps[h] = _mm256_mul_epu32(low, load_words(reversed3 + 4 * h));
+    /* g is its own inverse modulo 8 */
+    for (size_t u = 0; u < 8; u++) r.place[u] = 8 * reversed3[(g * u) & 7];
+    return r;
 }
 
-/* The same plus `acc`, unless that is NULL. */
-static void place_block(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *in,
-                        const uint32_t *source)
+/* For the block whose first position comes from position s. */
+ALWAYS rotation rotation_of(const rotor *r, uint32_t s)
 {
-    uint64_t block[64] __attribute__((aligned(32)));
-    if (!acc) {
-        permute_block(out, in, source);
-        return;
+    const uint64_t c = reversed3[s >> 3 & 7] << 3 | reversed3[s & 7];
+    const I all_c = _mm256_set1_epi64x((long long)c), one = _mm256_set1_epi64x(1);
+    rotation o;
+    UNROLL
+    for (size_t h = 0; h < 2; h++) {
+        const I step = _mm256_add_epi64(r->steps[h], all_c);
+        /* lane br3(step), within its half, as two words of 32 bits */
+        const I lane = _mm256_or_si256(
+            _mm256_slli_epi64(_mm256_and_si256(step, _mm256_set1_epi64x(2)), 1),
+            _mm256_slli_epi64(_mm256_and_si256(_mm256_srli_epi64(step, 2), one), 1));
+        o.lanes[h] = _mm256_or_si256(lane, _mm256_slli_epi64(_mm256_or_si256(lane, one), 32));
+        o.by[h][0] = _mm256_castsi256_pd(_mm256_slli_epi64(step, 60));
+        o.by[h][1] = _mm256_castsi256_pd(_mm256_slli_epi64(step, 59));
+        o.by[h][2] = _mm256_castsi256_pd(_mm256_slli_epi64(step, 58));
+        o.half[h] = 4 * (h ^ (c & 1));
     }
-    permute_block(block, in, source);
-    add(p, out, acc, block, 64);
+    return o;
+}
+
+/* Block `in` under sigma, plus `acc` modulo q, unless that is NULL. */
+ALWAYS void rotate_block(const rotor *r, const rotation *o, uint64_t *out, const uint64_t *acc,
+                         const uint64_t *in, I q)
+{
+    UNROLL
+    for (size_t h = 0; h < 2; h++) {
+        const uint64_t *from = in + o->half[h];
+        V x[8], y[8];
+        EACH_VECTOR x[u] = _mm256_castsi256_pd(
+            _mm256_permutevar8x32_epi32(load_words(from + 8 * reversed3[u]), o->lanes[h]));
+        EACH_VECTOR y[u] = _mm256_blendv_pd(x[u], x[(u + 1) & 7], o->by[h][0]);
+        EACH_VECTOR x[u] = _mm256_blendv_pd(y[u], y[(u + 2) & 7], o->by[h][1]);
+        EACH_VECTOR
+        {
+            I z = _mm256_castpd_si256(_mm256_blendv_pd(x[u], x[(u + 4) & 7], o->by[h][2]));
+            const size_t place = r->place[u] + 4 * h;
+            store_words(out + place, acc ? modular_add(load_words(acc + place), z, q) : z);
+        }
+    }
 }
 
 static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
@@ -1105,10 +1157,17 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
         ckks_kernel_portable.permute(&t->portable, out, acc, a, sigma);
         return;
     }
-    size_t n = (size_t)1 << p->log_n;
+    const size_t n = (size_t)1 << p->log_n;
+    const rotor r = rotor_of(sigma->g);
+    const I q = _mm256_set1_epi64x((long long)p->p);
     for (size_t b = 0; b < n; b += 64) {
-        const uint64_t *in = a + (sigma->source[b] & ~(uint32_t)63);
-        place_block(p, out + b, acc ? acc + b : NULL, in, sigma->source + b);
+        const uint32_t s = sigma->block[b >> 6];
+        const rotation o = rotation_of(&r, s);
+        const uint64_t *in = a + (s & ~(uint32_t)63);
+        if (acc)
+            rotate_block(&r, &o, out + b, acc + b, in, q);
+        else
+            rotate_block(&r, &o, out + b, NULL, in, q);
     }
 }
 
@@ -1435,13 +1494,17 @@ static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0
     }
 }
 
-/* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
-static const uint64_t *inner_operand(const ckks_switch_term *t, const uint64_t *a, size_t from,
-                                     uint64_t **room)
+/* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. The
+ * next block is far away: it is fetched early. */
+static const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, const rotation *o,
+                                     const uint64_t *a, size_t from, uint64_t **room)
 {
     if (!t->sigma) return a + from;
+    const uint32_t *source = &t->sigma->block[from >> 6];
+    const uint64_t *next = a + (source[1] & ~(uint32_t)63);
     uint64_t *block = *room;
-    permute_block(block, a + (t->sigma->block[from >> 6] & ~(uint32_t)63), t->sigma->source + from);
+    for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
+    rotate_block(r, o, block, NULL, a + (source[0] & ~(uint32_t)63), _mm256_setzero_si256());
     *room += 64;
     return block;
 }
@@ -1458,6 +1521,8 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
                                            factor, accumulate);
         return;
     }
+    rotor r[CKKS_MAX_SWITCHES];
+    for (size_t i = 0; i < terms; i++) r[i] = rotor_of(term[i].sigma ? term[i].sigma->g : 1);
     for (size_t at = from; at < from + count; at += 64) {
         inner_block o;
         uint64_t *room = rotated;
@@ -1465,14 +1530,17 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
         o.factor = factor;
         for (size_t i = 0; i < terms; i++) {
             const ckks_switch_term *s = &term[i];
+            const rotation turned = rotation_of(&r[i], s->sigma ? s->sigma->block[at >> 6] : 0);
             for (size_t d = 0; d < s->digits; d++, o.terms++) {
                 product *f = &o.term[o.terms];
-                f->shared = inner_operand(s, s->digit[d], at, &room);
+                f->shared = inner_operand(s, &r[i], &turned, s->digit[d], at, &room);
                 f->own[0] = (const unsigned char *)s->key0[d] + at * p->width;
                 f->own[1] = (const unsigned char *)s->key1[d] + at * p->width;
             }
-            if (s->add0) o.add[0][o.adds[0]++] = inner_operand(s, s->add0, at, &room);
-            if (s->add1) o.add[1][o.adds[1]++] = inner_operand(s, s->add1, at, &room);
+            if (s->add0)
+                o.add[0][o.adds[0]++] = inner_operand(s, &r[i], &turned, s->add0, at, &room);
+            if (s->add1)
+                o.add[1][o.adds[1]++] = inner_operand(s, &r[i], &turned, s->add1, at, &room);
         }
         inner_sums(&o, p, out0 + (at - from), out1 + (at - from), accumulate, &c);
     }
