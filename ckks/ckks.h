@@ -415,6 +415,17 @@ fhola_status ckks_rotate_hoisted(const ckks_context *context, ckks_workspace *wo
 
 #define CKKS_LINTRANS_MAX_PARTS 1024u /* inputs, and outputs, of one transform */
 
+/* What a transform keeps of its diagonals. Its results are the same, bit for bit. */
+typedef enum ckks_lintrans_store {
+    CKKS_LINTRANS_LIMBS, /* ready to be multiplied with */
+    /* as integers of 32 bits, transformed at every use; as CKKS_LINTRANS_NONE where one does not
+     * fit */
+    CKKS_LINTRANS_COEFFICIENTS,
+    /* nothing: they are asked for at every use, so that `diagonal` and `arg` must outlive the
+     * transform */
+    CKKS_LINTRANS_NONE
+} ckks_lintrans_store;
+
 /* y[s] = sum over d of diagonal_d[s] x[s + d], slot indices modulo the slots: baby-step giant-step
  * over the diagonals, with hoisting. With several inputs x_i and outputs y_o it is a matrix of
  * blocks, block o * inputs + i with the diagonals from x_i to y_o: every input is rotated once for
@@ -441,6 +452,7 @@ typedef struct ckks_lintrans_spec {
     uint32_t baby_step;
     /* babies stay on Q and P (diagonals encoded over both): fewer mod_down, more memory */
     int double_hoist;
+    ckks_lintrans_store store;
 } ckks_lintrans_spec;
 
 typedef struct ckks_lintrans ckks_lintrans;
@@ -450,7 +462,10 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *conte
 void ckks_lintrans_destroy(ckks_lintrans *transform);
 fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context,
                                 ckks_key_list *list) FHOLA_WARN_UNUSED;
-size_t ckks_lintrans_bytes(const ckks_lintrans *transform);
+ckks_lintrans_store ckks_lintrans_stored(const ckks_lintrans *transform); /* which it became */
+size_t ckks_lintrans_bytes(const ckks_lintrans *transform);               /* of diagonals kept */
+/* Of that many diagonals of a period, kept as coefficients. */
+size_t ckks_lintrans_coefficient_bytes(size_t diagonals, size_t period);
 /* What they would be if the diagonals were encoded: the same if they are. */
 size_t ckks_lintrans_encoded_bytes(const ckks_lintrans *transform);
 /* Applies `count` transforms of one input and one output to one input, one after the other, and

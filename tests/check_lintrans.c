@@ -346,6 +346,55 @@ START_TEST(structure_only)
 }
 END_TEST
 
+/* Whatever is kept of the diagonals, the result is the same bit for bit. What does not fit in 32
+ * bits is not kept. */
+START_TEST(stores)
+{
+    static const struct {
+        ckks_lintrans_store store, becomes;
+        double plain_scale;
+        size_t bytes; /* of a diagonal of period 64 */
+    } cases[] = {
+        {CKKS_LINTRANS_LIMBS, CKKS_LINTRANS_LIMBS, 0x1p26, 0},
+        {CKKS_LINTRANS_COEFFICIENTS, CKKS_LINTRANS_COEFFICIENTS, 0x1p26, 512},
+        {CKKS_LINTRANS_NONE, CKKS_LINTRANS_NONE, 0x1p26, 0},
+        {CKKS_LINTRANS_LIMBS, CKKS_LINTRANS_LIMBS, 0x1p44, 0},
+        {CKKS_LINTRANS_COEFFICIENTS, CKKS_LINTRANS_NONE, 0x1p44, 0},
+    };
+    ring r = toy_ring(28);
+    matrix m;
+    random_matrix(&m, 64, 20);
+    uint64_t hash = 0;
+    ckks_complex x[SLOTS];
+    random_complex(x, SLOTS, 1);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, cases[k].plain_scale, 0, _i);
+        spec.store = cases[k].store;
+        ckks_lintrans *lt = create(&r, &spec);
+        const ckks_lintrans *transform = lt;
+        bool limbs = cases[k].store == CKKS_LINTRANS_LIMBS;
+        ck_assert_int_eq(ckks_lintrans_stored(lt), cases[k].becomes);
+        ck_assert_uint_eq(ckks_lintrans_bytes(lt),
+                          limbs ? ckks_lintrans_encoded_bytes(lt) : m.count * cases[k].bytes);
+        if (k == 0) {
+            ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+            ring_keys(&r);
+        }
+        for (int twice = 0; twice < 2; twice++) {
+            ck_assert_ok(
+                ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &transform, &out, in, 0x7f));
+            if (limbs && !twice) hash = ciphertext_hash(out);
+            ck_assert_uint_eq(ciphertext_hash(out), hash);
+        }
+        ckks_lintrans_destroy(lt);
+    }
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
 /* Keys of the giants, or of babies and giants, may have other digits than one another: right values
  * or an error. */
 START_TEST(mixed_keys)
@@ -659,6 +708,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, several);
     tcase_add_test(tcase, counted_keys);
     tcase_add_test(tcase, structure_only);
+    tcase_add_loop_test(tcase, stores, 0, 2);
     tcase_add_loop_test(tcase, mixed_keys, 0, 2);
     tcase_add_loop_test(tcase, range, 0, 2);
     tcase_add_test(tcase, errors);

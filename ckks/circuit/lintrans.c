@@ -39,12 +39,11 @@ typedef struct rotation {
     int32_t by;
 } rotation;
 
-/* One diagonal: which baby it multiplies, and its packed limbs. */
+/* One diagonal, and which baby it multiplies. */
 typedef struct term {
     unsigned block;
     int32_t offset;
     unsigned giant, baby;
-    unsigned char *plain; /* NULL without encoding */
 } term;
 
 struct ckks_lintrans {
@@ -62,7 +61,13 @@ struct ckks_lintrans {
     unsigned *first;
     term *term;
     size_t limb_offset[CKKS_MAX_PRIMES], plain_bytes;
+    /* What is kept of the diagonals, one after the other: packed limbs, or coefficients, or nothing
+     * but where they come from. */
+    ckks_lintrans_store store;
     unsigned char *data;
+    int32_t *coefficient;
+    int (*diagonal)(void *arg, unsigned block, int32_t offset, ckks_complex *values);
+    void *arg;
 };
 
 static int32_t floor_mod(int32_t a, int32_t m)
@@ -240,13 +245,12 @@ typedef struct encoder {
     uint64_t *limb;
 } encoder;
 
-static fhola_status encode_term(ckks_lintrans *lt, const ckks_lintrans_spec *spec, const encoder *e,
-                                unsigned i)
+/* The coefficients of diagonal i from its values. */
+static fhola_status encode_values(const ckks_lintrans *lt, const encoder *e, unsigned i)
 {
     const ckks_context *c = lt->context;
     size_t period = lt->period;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, lt->encoded, index);
-    if (spec->diagonal(spec->arg, lt->term[i].block, lt->term[i].offset, e->value))
+    if (lt->diagonal(lt->arg, lt->term[i].block, lt->term[i].offset, e->value))
         return fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not available",
                           lt->term[i].offset);
     /* shifted right by the giant step J: entry s comes from s - J */
@@ -256,18 +260,55 @@ static fhola_status encode_term(ckks_lintrans *lt, const ckks_lintrans_spec *spe
     fhola_status status =
         ckks_encode_coefficients(c, e->coefficient, e->scratch, shifted, period, lt->plain_scale,
                                  ckks_half_modulus(c, lt->basis));
-    if (status)
-        return fhola_fail(status, "diagonal %d of a transform: %s", lt->term[i].offset,
-                          fhola_detail());
+    return status ? fhola_fail(status, "diagonal %d of a transform: %s", lt->term[i].offset,
+                               fhola_detail())
+                  : FHOLA_OK;
+}
+
+/* What one task does with diagonal i. data: what is to be filled, of all diagonals. */
+typedef fhola_status encode_step(const ckks_lintrans *lt, const encoder *e, unsigned i, void *data);
+
+/* The packed limbs, from the kept coefficients or else from the values. */
+static fhola_status encode_limbs(const ckks_lintrans *lt, const encoder *e, unsigned i, void *data)
+{
+    const ckks_context *c = lt->context;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, lt->encoded, index);
+    unsigned char *plain = (unsigned char *)data + i * lt->plain_bytes;
+    if (lt->coefficient)
+        for (size_t k = 0; k < 2 * lt->period; k++)
+            e->coefficient[k] = lt->coefficient[i * 2 * lt->period + k];
+    else
+        FHOLA_TRY(encode_values(lt, e, i));
     for (unsigned t = 0; t < limbs; t++)
-        ckks_encode_packed(c, index[t], lt->log_gap, lt->term[i].plain + lt->limb_offset[index[t]],
-                           e->limb, e->coefficient, period);
+        ckks_encode_packed(c, index[t], lt->log_gap, plain + lt->limb_offset[index[t]], e->limb,
+                           e->coefficient, lt->period);
     return FHOLA_OK;
 }
 
-/* Encodes the diagonals of terms first .. last - 1 on one thread. */
-static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec, unsigned first,
-                                 unsigned last)
+typedef struct narrowing {
+    int32_t *coefficient;
+    bool misfit; /* one does not fit in 32 bits */
+} narrowing;
+
+static fhola_status narrow_coefficients(const ckks_lintrans *lt, const encoder *e, unsigned i,
+                                        void *data)
+{
+    narrowing *n = data;
+    int32_t *narrow = n->coefficient + i * 2 * lt->period;
+    bool misfit = false;
+    FHOLA_TRY(encode_values(lt, e, i));
+    for (size_t k = 0; k < 2 * lt->period; k++) {
+        narrow[k] = (int32_t)e->coefficient[k];
+        misfit = misfit || narrow[k] != e->coefficient[k];
+    }
+#pragma omp critical(ckks_lintrans_narrow)
+    n->misfit = n->misfit || misfit;
+    return FHOLA_OK;
+}
+
+/* The diagonals of terms first .. last - 1 on one thread. */
+static fhola_status encode_terms(const ckks_lintrans *lt, encode_step *step, void *data,
+                                 unsigned first, unsigned last)
 {
     size_t period = lt->period;
     encoder e = {.value = malloc(2 * period * sizeof *e.value),
@@ -277,7 +318,7 @@ static fhola_status encode_terms(ckks_lintrans *lt, const ckks_lintrans_spec *sp
     fhola_status status = e.value && e.scratch && e.coefficient && e.limb
                               ? FHOLA_OK
                               : fhola_fail(FHOLA_NOMEM, "no memory to encode a transform");
-    for (unsigned i = first; i < last && !status; i++) status = encode_term(lt, spec, &e, i);
+    for (unsigned i = first; i < last && !status; i++) status = step(lt, &e, i, data);
     free(e.value);
     free(e.scratch);
     ckks_free(e.coefficient);
@@ -300,28 +341,68 @@ static void record(failure *f, fhola_status status)
     }
 }
 
-static fhola_status encode_all(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+/* All diagonals, in parallel. The diagonal callback belongs to the caller and need not be reentrant
+ * only if it keeps state: it is called from several threads. */
+static fhola_status encode_all(const ckks_lintrans *lt, encode_step *step, void *data)
 {
-    const ckks_context *c = lt->context;
-    for (unsigned t = 0; t < c->moduli; t++)
-        lt->limb_offset[t] = ckks_packed_bytes(c, ckks_basis_below(c, lt->encoded, t), lt->log_gap);
-    lt->data = ckks_alloc(lt->plain_bytes * lt->terms);
-    if (!lt->data)
-        return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of encoded diagonals",
-                          lt->plain_bytes * lt->terms);
-    for (unsigned i = 0; i < lt->terms; i++) lt->term[i].plain = lt->data + i * lt->plain_bytes;
-    lt->has_plain = 1;
-    /* The diagonal callback belongs to the caller and need not be reentrant only if it keeps state:
-     * it is called from several threads. */
     failure failed = {FHOLA_OK, ""};
     unsigned tasks = 4 * ckks_threads() < lt->terms ? 4 * ckks_threads() : lt->terms;
 #pragma omp parallel for schedule(dynamic)
     for (unsigned k = 0; k < tasks; k++) {
-        fhola_status st = encode_terms(lt, spec, (unsigned)((uint64_t)lt->terms * k / tasks),
+        fhola_status st = encode_terms(lt, step, data, (unsigned)((uint64_t)lt->terms * k / tasks),
                                        (unsigned)((uint64_t)lt->terms * (k + 1) / tasks));
         if (st) record(&failed, st);
     }
     return failed.status ? fhola_fail(failed.status, "%s", failed.detail) : FHOLA_OK;
+}
+
+/* The packed limbs of all diagonals, to be freed by the caller. */
+static fhola_status make_limbs(const ckks_lintrans *lt, unsigned char **out)
+{
+    unsigned char *data = ckks_alloc(lt->plain_bytes * lt->terms);
+    if (!data)
+        return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of encoded diagonals",
+                          lt->plain_bytes * lt->terms);
+    fhola_status status = encode_all(lt, encode_limbs, data);
+    if (status)
+        ckks_free(data);
+    else
+        *out = data;
+    return status;
+}
+
+/* Without coefficients where one does not fit: the transform is CKKS_LINTRANS_NONE then. */
+static fhola_status make_coefficients(ckks_lintrans *lt)
+{
+    size_t bytes = ckks_lintrans_coefficient_bytes(lt->terms, lt->period);
+    int32_t *narrow = ckks_alloc(bytes);
+    if (!narrow) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of coefficients", bytes);
+    narrowing n = {narrow, false};
+    fhola_status status = encode_all(lt, narrow_coefficients, &n);
+    if (status == FHOLA_OK && !n.misfit) {
+        lt->coefficient = narrow;
+        return FHOLA_OK;
+    }
+    ckks_free(narrow);
+    lt->store = CKKS_LINTRANS_NONE;
+    return status;
+}
+
+static fhola_status keep_diagonals(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
+{
+    const ckks_context *c = lt->context;
+    for (unsigned t = 0; t < c->moduli; t++)
+        lt->limb_offset[t] = ckks_packed_bytes(c, ckks_basis_below(c, lt->encoded, t), lt->log_gap);
+    lt->has_plain = 1;
+    lt->store = spec->store;
+    lt->diagonal = spec->diagonal;
+    lt->arg = spec->arg;
+    switch (lt->store) {
+    case CKKS_LINTRANS_LIMBS: return make_limbs(lt, &lt->data);
+    case CKKS_LINTRANS_COEFFICIENTS: return make_coefficients(lt);
+    case CKKS_LINTRANS_NONE: break;
+    }
+    return FHOLA_OK;
 }
 
 static fhola_status check_diagonals(const ckks_context *c, const ckks_lintrans_spec *spec)
@@ -379,7 +460,7 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->log_gap = ckks_packed_log_gap(c, spec->period);
     lt->plain_bytes = ckks_packed_bytes(c, lt->encoded, lt->log_gap);
     st = set_terms(lt, spec);
-    if (!st && spec->diagonal) st = encode_all(lt, spec);
+    if (!st && spec->diagonal) st = keep_diagonals(lt, spec);
     if (st) {
         ckks_lintrans_destroy(lt);
         return st;
@@ -396,7 +477,18 @@ void ckks_lintrans_destroy(ckks_lintrans *lt)
     free(lt->first);
     free(lt->term);
     ckks_free(lt->data);
+    ckks_free(lt->coefficient);
     free(lt);
+}
+
+size_t ckks_lintrans_coefficient_bytes(size_t diagonals, size_t period)
+{
+    return diagonals * 2 * period * sizeof(int32_t);
+}
+
+ckks_lintrans_store ckks_lintrans_stored(const ckks_lintrans *lt)
+{
+    return lt->store;
 }
 
 size_t ckks_lintrans_encoded_bytes(const ckks_lintrans *lt)
@@ -406,7 +498,8 @@ size_t ckks_lintrans_encoded_bytes(const ckks_lintrans *lt)
 
 size_t ckks_lintrans_bytes(const ckks_lintrans *lt)
 {
-    return lt->has_plain ? ckks_lintrans_encoded_bytes(lt) : 0;
+    if (lt->data) return ckks_lintrans_encoded_bytes(lt);
+    return lt->coefficient ? ckks_lintrans_coefficient_bytes(lt->terms, lt->period) : 0;
 }
 
 fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, ckks_key_list *list)
@@ -432,6 +525,7 @@ typedef struct application {
     const ckks_context *c;
     ckks_workspace *ws;
     const ckks_lintrans *lt;
+    const unsigned char *plain; /* packed limbs of all diagonals */
     const ckks_ciphertext *const *in;
     ckks_basis basis, whole;
     const ckks_switch_key **baby_key, **giant_key; /* NULL entries: no rotation */
@@ -516,7 +610,7 @@ static void multiply_plain(const application *a, unsigned t, const uint64_t *con
         for (unsigned i = lt->first[j]; i < lt->first[j + 1]; i++) {
             unsigned b = lt->term[i].baby;
             if (!x0[b]) continue;
-            plain[terms] = lt->term[i].plain + plain_from;
+            plain[terms] = a->plain + i * lt->plain_bytes + plain_from;
             f[terms] = x0[b];
             g[terms++] = x1[b];
         }
@@ -755,8 +849,9 @@ end:
 }
 
 static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
-                          const ckks_lintrans *lt, ckks_ciphertext *const out[],
-                          const ckks_ciphertext *const in[], ckks_basis out_basis)
+                          const ckks_lintrans *lt, const unsigned char *plain,
+                          ckks_ciphertext *const out[], const ckks_ciphertext *const in[],
+                          ckks_basis out_basis)
 {
     ckks_basis basis = in[0]->poly->basis, whole = basis | lt->special;
     double scale = ckks_scale_divided(c, in[0]->scale * lt->plain_scale, basis & ~out_basis);
@@ -764,6 +859,7 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
         .c = c,
         .ws = ws,
         .lt = lt,
+        .plain = plain,
         .in = in,
         .basis = basis,
         .whole = whole,
@@ -833,9 +929,15 @@ fhola_status ckks_lintrans_apply_matrix(const ckks_context *c, ckks_workspace *w
                                         const ckks_ciphertext *const in[], ckks_basis out_basis)
 {
     FHOLA_TRY(check_apply(c, ws, keys, transform, out, in, out_basis));
+    unsigned char *made = NULL;
+    if (!transform->data) FHOLA_TRY(make_limbs(transform, &made));
+    if (made)
+        ws->counters.ntt += (uint64_t)transform->terms * ckks_limb_count(c, transform->encoded);
     ckks_mark mark = ckks_workspace_mark(ws);
-    fhola_status status = apply(c, ws, keys, transform, out, in, out_basis);
+    fhola_status status =
+        apply(c, ws, keys, transform, made ? made : transform->data, out, in, out_basis);
     ckks_workspace_release(ws, mark);
+    ckks_free(made);
     return status;
 }
 
