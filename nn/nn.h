@@ -594,6 +594,26 @@ typedef struct nn_client nn_client;
 FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckks_context *context,
                                                  ckks_workspace *workspace, const nn_model *model,
                                                  const nn_plan *plan, int encode);
+/* The same, encoded, with at most `room` bytes of diagonals of linear maps. Those without room are
+ * kept as coefficients of 32 bits or made from the weights whenever they are used: the results are
+ * the same, bit for bit, only later. Where nn_network_needs_weights, model and plan must outlive the
+ * network. */
+FHOLA_WARN_UNUSED fhola_status nn_network_create_within(nn_network **network,
+                                                        const ckks_context *context,
+                                                        ckks_workspace *workspace,
+                                                        const nn_model *model, const nn_plan *plan,
+                                                        uint64_t room);
+bool nn_network_needs_weights(const nn_network *network);
+/* Bytes of a process that runs a network, about, with its keys: with no diagonal kept between two
+ * uses, with all as coefficients, and with all ready. A dry run will do. */
+typedef struct nn_memory {
+    uint64_t least, compact, most;
+} nn_memory;
+nn_memory nn_network_memory(const nn_network *network, const ckks_context *context);
+/* The room that is left for diagonals in a process of `memory` bytes. FHOLA_NOMEM, saying how much
+ * is needed, where it is less than the least. */
+FHOLA_WARN_UNUSED fhola_status nn_network_room(uint64_t *room, const nn_network *network,
+                                               const ckks_context *context, uint64_t memory);
 void nn_network_destroy(nn_network *network);
 size_t nn_network_layers(const nn_network *network); /* bootstraps, of a picture */
 size_t nn_network_bytes(const nn_network *network);  /* of memory for encoded weights */
@@ -792,6 +812,14 @@ typedef struct nn_server nn_server;
 FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_server_read(nn_server **server, ckks_reader *reader);
 FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
+/* Bytes of memory that the process may take, to be set before nn_server_prepare (0: any number):
+ * FHOLA_NOMEM from there on if that is not enough. */
+void nn_server_limit_memory(nn_server *server, uint64_t bytes);
+/* What it would take (nn_network_memory). */
+nn_memory nn_server_memory(const nn_server *server);
+/* From a model, as from a compiled network. On success all three belong to the server. */
+FHOLA_WARN_UNUSED fhola_status nn_server_adopt(nn_server **server, ckks_params *params,
+                                               nn_model *model, nn_plan *plan);
 /* From a model, at once. Model and plan may be released afterwards. */
 FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params,
                                                 const nn_model *model, const nn_plan *plan);
@@ -802,8 +830,8 @@ const ckks_params *nn_server_params(const nn_server *server);
 const nn_network *nn_server_network(const nn_server *server);
 uint64_t nn_server_network_id(const nn_server *server);
 const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet */
-/* What a compiled network was made from, until nn_server_prepare or the first nn_server_infer; NULL
- * afterwards. */
+/* What a compiled network was made from, until nn_server_prepare or the first nn_server_infer;
+ * perhaps NULL afterwards. */
 const nn_model *nn_server_model(const nn_server *server);
 const nn_plan *nn_server_plan(const nn_server *server);
 

@@ -146,10 +146,70 @@ START_TEST(encrypted_equals_definition)
 }
 END_TEST
 
+/* With no room for diagonals, half of what they take as coefficients, that, half of what they take
+ * when they are ready, and nearly all: the result is that of a network that keeps all, bit for
+ * bit. */
+static void check_budgets(void (*make)(small_network *))
+{
+    static double pixels[SMALL_VALUES], picture[SMALL_VALUES], direct[NN_MAX_CLASSES];
+    graph_run g = {.worst = 0};
+    make(&g.s);
+    small_picture(&g.s, pixels, picture);
+    direct_network(&g.s, direct, picture, NULL, 1);
+    graph_open(&g, 13);
+    ck_assert_ok(nn_encrypt_picture(g.context, g.workspace, g.in, nn_network_client(g.network),
+                                    pixels, g.secret, g.rng));
+    ck_assert_ok(nn_infer(g.context, g.workspace, g.out, g.network, g.keys, g.in, NULL));
+    ck_assert(!nn_network_needs_weights(g.network));
+    uint64_t hash = ciphertext_hash(g.out);
+    nn_memory m = nn_network_memory(g.network, g.context);
+    ck_assert_uint_lt(m.least, m.compact);
+    uint64_t narrow = m.compact - m.least, full = nn_network_bytes(g.network);
+    const uint64_t room[] = {0, narrow / 2, narrow, 2 * narrow, 5 * narrow / 2};
+    for (size_t k = 0; k < sizeof room / sizeof *room; k++) {
+        nn_network *n = NULL;
+        ck_assert_ok(
+            nn_network_create_within(&n, g.context, g.workspace, &g.s.model, &g.s.plan, room[k]));
+        ck_assert_int_eq(nn_network_needs_weights(n), room[k] < narrow);
+        ck_assert_uint_lt(nn_network_bytes(n), full);
+        ck_assert_ok(nn_infer(g.context, g.workspace, g.out, n, g.keys, g.in, NULL));
+        ck_assert_uint_eq(ciphertext_hash(g.out), hash);
+        nn_network_destroy(n);
+    }
+    graph_close(&g);
+}
+
+START_TEST(results_whatever_the_memory)
+{
+    check_budgets(_i ? several_ciphertexts : branches);
+}
+END_TEST
+
+/* The room for diagonals is what memory leaves; too little of it is an error that says how much. */
+START_TEST(memory_of_a_network)
+{
+    graph_run g = {.worst = 0};
+    uint64_t room = 1;
+    several_ciphertexts(&g.s);
+    graph_open(&g, 13);
+    nn_memory m = nn_network_memory(g.network, g.context);
+    ck_assert_ok(nn_network_room(&room, g.network, g.context, m.most));
+    ck_assert_uint_eq(room, UINT64_MAX);
+    ck_assert_ok(nn_network_room(&room, g.network, g.context, m.least + 5));
+    ck_assert_uint_eq(room, 5);
+    ck_assert_fails(nn_network_room(&room, g.network, g.context, m.least - 1), FHOLA_NOMEM);
+    ck_assert_uint_eq(room, 5);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "GiB of memory"));
+    graph_close(&g);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, encrypted_equals_definition, 0,
                         sizeof networks / sizeof networks[0]);
+    tcase_add_loop_test(tcase, results_whatever_the_memory, 0, 2);
+    tcase_add_test(tcase, memory_of_a_network);
 }
 
 int main(void)

@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/encrypted/memory.h"
+
 /* What every compiling function works with. */
 typedef struct compiler {
     nn_network *network;
     const ckks_context *context;
     ckks_workspace *workspace;
+    nn_room *room; /* for diagonals */
 } compiler;
 
 /* ---- bases and scales ---- */
@@ -125,6 +128,7 @@ static fhola_status compile_linear(const compiler *c, ckks_lintrans **out, nn_li
         .period = linear->period,
         .plain_scale = plain_scale(c, to),
         .baby_step = linear->baby_step,
+        .store = nn_room_place(c->room, linear, ckks_basis_count(to.input)),
     };
     fhola_status status = ckks_lintrans_create(out, c->context, c->workspace, &spec);
     return status == FHOLA_OK ? ckks_lintrans_keys(*out, c->context, &c->network->keys) : status;
@@ -378,34 +382,62 @@ static fhola_status make_client(const compiler *c, const nn_model *model)
     return FHOLA_OK;
 }
 
-static fhola_status compile(const compiler *c, const nn_model *model, const nn_plan *plan)
+bool nn_network_needs_weights(const nn_network *network)
+{
+    for (size_t i = 0; i <= network->count; i++)
+        for (size_t e = 0; e < network->layer[i].count; e++) {
+            const ckks_lintrans *linear = network->layer[i].transform[e].linear;
+            if (linear && ckks_lintrans_stored(linear) == CKKS_LINTRANS_NONE) return true;
+        }
+    return false;
+}
+
+static fhola_status compile(compiler *c, const nn_model *model, const nn_plan *plan, uint64_t room)
 {
     nn_network *n = c->network;
+    nn_room rest;
     fhola_status status = nn_schedule_init(&n->schedule, model, plan, ckks_slots(c->context));
     if (status == FHOLA_OK) status = check_parameters(c);
     if (status != FHOLA_OK) return status;
     choose_bases(c);
+    rest = nn_room_make(&n->schedule, room);
+    c->room = &rest;
     status = allocate_layers(n);
     for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) status = compile_layer(c, i);
     if (status == FHOLA_OK) status = compile_scores(c);
-    nn_schedule_release_weights(&n->schedule);
+    if (status == FHOLA_OK && !nn_network_needs_weights(n))
+        nn_schedule_release_weights(&n->schedule);
     return status == FHOLA_OK ? make_client(c, model) : status;
+}
+
+static fhola_status create(nn_network **network, const ckks_context *context,
+                           ckks_workspace *workspace, const nn_model *model, const nn_plan *plan,
+                           int encode, uint64_t room)
+{
+    nn_network *n = calloc(1, sizeof *n);
+    if (!n) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    n->encoded = encode != 0;
+    compiler c = {n, context, workspace, NULL};
+    fhola_status status = compile(&c, model, plan, room);
+    if (status != FHOLA_OK)
+        nn_network_destroy(n);
+    else
+        *network = n;
+    return status;
 }
 
 fhola_status nn_network_create(nn_network **network, const ckks_context *context,
                                ckks_workspace *workspace, const nn_model *model,
                                const nn_plan *plan, int encode)
 {
-    nn_network *n = calloc(1, sizeof *n);
-    if (!n) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
-    n->encoded = encode != 0;
-    compiler c = {n, context, workspace};
-    fhola_status status = compile(&c, model, plan);
-    if (status != FHOLA_OK)
-        nn_network_destroy(n);
-    else
-        *network = n;
-    return status;
+    return create(network, context, workspace, model, plan, encode, UINT64_MAX);
+}
+
+fhola_status nn_network_create_within(nn_network **network, const ckks_context *context,
+                                      ckks_workspace *workspace, const nn_model *model,
+                                      const nn_plan *plan, uint64_t room)
+{
+    return create(network, context, workspace, model, plan, 1, room);
 }
 
 static void clear_layer(nn_layer *layer)

@@ -22,7 +22,9 @@ struct nn_server {
     ckks_context *context;
     ckks_workspace *workspace;
     nn_network *network;
-    compiled source; /* of the network, until its weights are encoded */
+    compiled source; /* of the network, until its weights are encoded and not needed any more */
+    bool prepared;
+    uint64_t memory; /* 0: any */
     uint64_t id;
     ckks_eval_keys *keys;
     uint64_t key; /* id of the secret key they belong to */
@@ -184,6 +186,7 @@ fhola_status nn_server_create(nn_server **server, const ckks_params *params, con
     nn_server *s = calloc(1, sizeof *s);
     if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
     fhola_status status = create(s, params, model, plan, 1);
+    s->prepared = true;
     if (status != FHOLA_OK)
         nn_server_destroy(s);
     else
@@ -223,13 +226,43 @@ fhola_status nn_server_open(nn_server **server, const char *path)
 fhola_status nn_server_prepare(nn_server *s)
 {
     nn_network *network = NULL;
-    if (!s->source.model) return FHOLA_OK;
+    uint64_t room = UINT64_MAX;
+    if (s->prepared) return FHOLA_OK;
     fhola_status status =
-        nn_network_create(&network, s->context, s->workspace, s->source.model, s->source.plan, 1);
+        s->memory ? nn_network_room(&room, s->network, s->context, s->memory) : FHOLA_OK;
+    if (status == FHOLA_OK)
+        status = nn_network_create_within(&network, s->context, s->workspace, s->source.model,
+                                          s->source.plan, room);
     if (status != FHOLA_OK) return status;
     nn_network_destroy(s->network);
     s->network = network;
-    compiled_clear(&s->source);
+    s->prepared = true;
+    if (!nn_network_needs_weights(network)) compiled_clear(&s->source);
+    return FHOLA_OK;
+}
+
+void nn_server_limit_memory(nn_server *s, uint64_t bytes)
+{
+    s->memory = bytes;
+}
+
+nn_memory nn_server_memory(const nn_server *s)
+{
+    return nn_network_memory(s->network, s->context);
+}
+
+fhola_status nn_server_adopt(nn_server **server, ckks_params *params, nn_model *model,
+                             nn_plan *plan)
+{
+    nn_server *s = calloc(1, sizeof *s);
+    if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
+    fhola_status status = create(s, params, model, plan, 0);
+    if (status != FHOLA_OK) {
+        nn_server_destroy(s);
+        return status;
+    }
+    s->source = (compiled){params, model, plan, s->id};
+    *server = s;
     return FHOLA_OK;
 }
 
