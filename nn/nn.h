@@ -812,17 +812,14 @@ typedef struct nn_server nn_server;
 FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_server_read(nn_server **server, ckks_reader *reader);
 FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
-/* Bytes of memory that the process may take, to be set before nn_server_prepare (0: any number):
- * FHOLA_NOMEM from there on if that is not enough. */
-void nn_server_limit_memory(nn_server *server, uint64_t bytes);
+/* Bytes of memory that the process may take (0: any number), to be set before nn_server_prepare.
+ * FHOLA_NOMEM, saying how much is needed, if that is not enough. */
+FHOLA_WARN_UNUSED fhola_status nn_server_limit_memory(nn_server *server, uint64_t bytes);
 /* What it would take (nn_network_memory). */
 nn_memory nn_server_memory(const nn_server *server);
 /* From a model, as from a compiled network. On success all three belong to the server. */
 FHOLA_WARN_UNUSED fhola_status nn_server_adopt(nn_server **server, ckks_params *params,
                                                nn_model *model, nn_plan *plan);
-/* From a model, at once. Model and plan may be released afterwards. */
-FHOLA_WARN_UNUSED fhola_status nn_server_create(nn_server **server, const ckks_params *params,
-                                                const nn_model *model, const nn_plan *plan);
 void nn_server_destroy(nn_server *server);
 
 const ckks_params *nn_server_params(const nn_server *server);

@@ -91,6 +91,32 @@ START_TEST(version_1)
 }
 END_TEST
 
+static double memory(void)
+{
+    char groups[128], mount[128];
+    snprintf(groups, sizeof groups, "%s/groups", root);
+    snprintf(mount, sizeof mount, "%s/cgroup", root);
+    return nn_cmd_memory_limit(groups, mount);
+}
+
+START_TEST(memory_of_groups)
+{
+    put("groups", "5:memory:/m\n4:cpu:/a\n0::/g/h\n");
+    ck_assert(isinf(memory()));
+    put("cgroup/g/h/memory.max", "max\n");
+    put("cgroup/memory.max", "-3\n");
+    ck_assert(isinf(memory()));
+    put("cgroup/g/memory.max", "5000000000\n");
+    ck_assert_double_eq(memory(), 5e9);
+    put("cgroup/g/h/memory.max", "6000000000\n");
+    put("cgroup/memory/m/memory.limit_in_bytes", "9223372036854771712\n");
+    ck_assert_double_eq(memory(), 5e9);
+    put("cgroup/memory/memory.limit_in_bytes", "4000000000\n");
+    ck_assert_double_eq(memory(), 4e9);
+    ck_assert(isinf(limit()));
+}
+END_TEST
+
 START_TEST(nonsense_is_no_limit)
 {
     static const char *const quotas[] = {"",      "100000\n", "0 0\n", "-5 100000\n",
@@ -111,6 +137,7 @@ int main(void)
     tcase_add_test(tcase, version_2);
     tcase_add_test(tcase, own_name_space);
     tcase_add_test(tcase, version_1);
+    tcase_add_test(tcase, memory_of_groups);
     tcase_add_test(tcase, nonsense_is_no_limit);
     return run_tests("threads", tcase, 60);
 }

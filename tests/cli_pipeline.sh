@@ -38,13 +38,14 @@ END
 same 'compile, stderr' err < /dev/null
 cp resnet20.client ../owner/
 "$fhola" compile resnet20 --dry-run > out
-sed -E 's/(keys|diagonals) .*/\1/' out > out.sizes
+sed -E 's/(keys|diagonals|memory) .*/\1/' out > out.sizes
 same 'a dry run' out.sizes << 'END'
 ciphertexts of a picture  1
 ciphertexts of a layer    1 at most
 bootstraps                19
 evaluation keys
 encoded diagonals
+memory
 END
 grep -Eq 'diagonals +[01]\.[0-9][0-9] GiB' out || fail "a dry run's diagonals: $(cat out)"
 

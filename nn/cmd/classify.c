@@ -13,7 +13,7 @@
 
 typedef struct classify_options {
     const char *model, *plan, *params;
-    double record, threads; /* record -1: the picture is one, not a batch */
+    double record, threads, memory; /* record -1: the picture is one, not a batch */
     bool json, quiet;
     nn_cmd_metadata metadata;
 } classify_options;
@@ -30,6 +30,7 @@ static const nn_cmd_option options[] = {
                  "PICTURE holds records; take its record N, counted from 0"),
     NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, NN_CMD_MAX_THREADS,
                  "number of threads (default: one a processor)"),
+    NN_CMD_MEMORY(classify_options, memory),
     NN_CMD_FLAG("quiet", 'q', classify_options, quiet, "no progress line"),
     NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object"),
     NN_CMD_METADATA(classify_options, metadata),
@@ -88,14 +89,31 @@ static fhola_status load(session *s, const char *picture)
     return nn_cmd_read_picture(&s->picture, s->shape, picture, s->options.record);
 }
 
+/* Room for diagonals, from a network without any. */
+static fhola_status find_room(session *s, uint64_t *room)
+{
+    nn_network *bare = NULL;
+    uint64_t memory = nn_cmd_memory(s->options.memory);
+    *room = UINT64_MAX;
+    if (!memory) return FHOLA_OK;
+    FHOLA_TRY(nn_network_create(&bare, s->context, s->workspace, s->files.model, s->files.plan, 0));
+    fhola_status status = nn_network_room(room, bare, s->context, memory);
+    if (status == FHOLA_OK && !s->options.quiet)
+        nn_cmd_say_memory("classify", memory, nn_network_memory(bare, s->context));
+    nn_network_destroy(bare);
+    return status;
+}
+
 static fhola_status start_up(session *s)
 {
+    uint64_t room;
     double start = nn_cmd_now();
     fhola_status status = ckks_context_create(&s->context, s->files.params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
+    if (status == FHOLA_OK) status = find_room(s, &room);
     if (status == FHOLA_OK)
-        status = nn_network_create(&s->network, s->context, s->workspace, s->files.model,
-                                   s->files.plan, 1);
+        status = nn_network_create_within(&s->network, s->context, s->workspace, s->files.model,
+                                          s->files.plan, room);
     s->startup_seconds += nn_cmd_now() - start;
     return status;
 }

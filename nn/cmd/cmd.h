@@ -234,6 +234,16 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_find_network(nn_cmd_network *network, cons
                                                    const nn_cmd_metadata *metadata,
                                                    const char *plan_path);
 
+/* Bytes of memory a network may take: those of --memory, or with 0 what the machine and the control
+ * groups have, less a reserve; 0 if nobody knows. */
+uint64_t nn_cmd_memory(double gib);
+/* Says on standard error that a network is not kept whole, if so. */
+void nn_cmd_say_memory(const char *command, uint64_t memory, nn_memory needed);
+#define NN_CMD_MEMORY(type, field)                                                                 \
+    NN_CMD_NUMBER("memory", 0, "GIB", type, field, 0.001, 1e6,                                     \
+                  "memory to get along with, in GiB (default: what the machine has,\nless an "     \
+                  "eighth)")
+
 /* The same with parameters: the set of that name, or with NULL the compiled network's own,
  * otherwise NN_CMD_PARAMS. Here it is an error if there is no plan. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,

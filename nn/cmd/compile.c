@@ -51,14 +51,17 @@ static fhola_status compile(const compile_options *o, const char *model, const c
     return status;
 }
 
-static void print_size(const nn_network *n)
+static void print_size(const nn_network *n, const ckks_context *context)
 {
+    nn_memory memory = nn_network_memory(n, context);
     double gib = (double)nn_network_diagonal_bytes(n) / ((size_t)1 << 30);
     printf("ciphertexts of a picture  %u\n", nn_client_ciphertexts(nn_network_client(n)));
     printf("ciphertexts of a layer    %u at most\n", nn_network_ciphertexts(n));
     printf("bootstraps                %zu\n", nn_network_bootstraps(n));
     printf("evaluation keys           %zu\n", nn_network_keys(n)->count);
     printf("encoded diagonals         %.2f GiB\n", gib);
+    printf("memory                    %.2f GiB, or at least %.2f (infer --memory)\n",
+           (double)memory.most / 0x1p30, (double)memory.least / 0x1p30);
 }
 
 /* What the network takes, before anybody waits for it. */
@@ -73,7 +76,7 @@ static fhola_status dry_run(const compile_options *o, const char *model, const c
     if (status == FHOLA_OK) status = ckks_workspace_create(&workspace, context);
     if (status == FHOLA_OK)
         status = nn_network_create(&network, context, workspace, files.model, files.plan, 0);
-    if (status == FHOLA_OK) print_size(network);
+    if (status == FHOLA_OK) print_size(network, context);
     nn_network_destroy(network);
     ckks_workspace_destroy(workspace);
     ckks_context_destroy(context);

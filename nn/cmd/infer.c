@@ -9,7 +9,7 @@
 
 typedef struct infer_options {
     const char *output;
-    double threads;
+    double threads, memory;
     bool quiet;
 } infer_options;
 
@@ -18,6 +18,7 @@ static const nn_cmd_option options[] = {
                   "where the results go (default, and -: standard output)"),
     NN_CMD_WHOLE("threads", 0, "N", infer_options, threads, 1, NN_CMD_MAX_THREADS,
                  "number of threads (default: one a processor)"),
+    NN_CMD_MEMORY(infer_options, memory),
     NN_CMD_FLAG("quiet", 'q', infer_options, quiet, "no progress line, and nothing about the file"),
     NN_CMD_END,
 };
@@ -61,8 +62,18 @@ static fhola_status open_server(nn_server **server, const char *name)
     }
     nn_cmd_network n;
     fhola_status status = nn_cmd_load_network(&n, name, NULL, NULL, NULL);
-    if (status == FHOLA_OK) status = nn_server_create(server, n.params, n.model, n.plan);
-    nn_cmd_network_clear(&n);
+    if (status == FHOLA_OK) status = nn_server_adopt(server, n.params, n.model, n.plan);
+    if (status != FHOLA_OK) nn_cmd_network_clear(&n);
+    return status;
+}
+
+/* What cannot be is found before keys are read. */
+static fhola_status limit_memory(nn_server *server, const infer_options *o)
+{
+    uint64_t memory = nn_cmd_memory(o->memory);
+    fhola_status status = nn_server_limit_memory(server, memory);
+    if (status == FHOLA_OK && !o->quiet)
+        nn_cmd_say_memory("infer", memory, nn_server_memory(server));
     return status;
 }
 
@@ -112,6 +123,7 @@ static fhola_status infer(const infer_options *o, const char *network, const cha
     if (status == FHOLA_OK) status = look_at(keys, in, input ? input : "-");
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
     if (status == FHOLA_OK) status = open_server(&server, network);
+    if (status == FHOLA_OK) status = limit_memory(server, o);
     if (status == FHOLA_OK) status = nn_server_read_keys(server, keys, show_keys, NULL);
     ckks_reader_destroy(keys);
     if (status == FHOLA_OK) status = infer_all(server, out, in, !o->output);

@@ -108,12 +108,14 @@ static void report_client(report *r, const nn_client *c)
     number_member(r, "keys_needed", (double)nn_client_keys(c)->count);
 }
 
-static void report_network(report *r, const nn_network *n)
+static void report_network(report *r, const nn_network *n, nn_memory memory)
 {
     double gib = (double)nn_network_diagonal_bytes(n) / ((size_t)1 << 30);
     number_member(r, "ciphertexts", nn_network_ciphertexts(n));
     number_member(r, "bootstraps", (double)nn_network_bootstraps(n));
     number_member(r, "diagonals_gib", round(100 * gib) / 100);
+    number_member(r, "memory_gib", round(100 * (double)memory.most / 0x1p30) / 100);
+    number_member(r, "least_memory_gib", round(100 * (double)memory.least / 0x1p30) / 100);
     number_member(r, "keys_needed", (double)nn_network_keys(n)->count);
 }
 
@@ -260,7 +262,7 @@ static void report_content(report *r, const content *c, const ckks_params *param
         id_member(r, "network", nn_server_network_id(c->server));
         report_model(r, nn_server_model(c->server));
         report_plan(r, nn_server_plan(c->server));
-        report_network(r, nn_server_network(c->server));
+        report_network(r, nn_server_network(c->server), nn_server_memory(c->server));
     }
     if (c->ciphertext) report_ciphertext(r, c, params);
     if (c->head.kind == CKKS_FILE_EVAL_KEYS) number_member(r, "keys", (double)c->keys);

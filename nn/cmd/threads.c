@@ -50,32 +50,47 @@ static double limit_of_group(const char *folder, bool unified)
     return read_words(path, period, 1) ? share(words[0], period[0]) : (double)INFINITY;
 }
 
+/* Bytes of memory one folder allows. Version 1 knows no word for any. */
+static double memory_of_group(const char *folder, bool unified)
+{
+    char path[PATH_ROOM + 32], words[2][32];
+    snprintf(path, sizeof path, "%s/%s", folder, unified ? "memory.max" : "memory.limit_in_bytes");
+    double bytes = read_words(path, words, 1) ? strtod(words[0], NULL) : 0;
+    return bytes > 0 ? bytes : (double)INFINITY;
+}
+
+/* A controller of version 1, and what a folder of it, or of version 2, allows. */
+typedef struct controller {
+    const char *name;
+    double (*limit_of_group)(const char *folder, bool unified);
+} controller;
+
 /* The least of a group and those above it. A path of another name space, which a container may see,
  * is not there below `mount`: what counts then is `mount` itself. */
-static double limit_of_path(const char *mount, const char *group, bool unified)
+static double limit_of_path(const controller *c, const char *mount, const char *group, bool unified)
 {
     char folder[PATH_ROOM];
     int length = snprintf(folder, sizeof folder, "%s%s", mount, group);
     double least = (double)INFINITY;
     if (length < 0 || (size_t)length >= sizeof folder) return least;
     while (strlen(folder) > strlen(mount)) {
-        least = fmin(least, limit_of_group(folder, unified));
+        least = fmin(least, c->limit_of_group(folder, unified));
         *strrchr(folder, '/') = 0;
     }
-    return fmin(least, limit_of_group(mount, unified));
+    return fmin(least, c->limit_of_group(mount, unified));
 }
 
-static bool lists_cpu(const char *controllers)
+static bool lists(const char *controllers, const char *name)
 {
     for (const char *at = controllers; at; at = strchr(at, ',')) {
         at += *at == ',';
         size_t length = strcspn(at, ",");
-        if (length == 3 && strncmp(at, "cpu", 3) == 0) return true;
+        if (length == strlen(name) && strncmp(at, name, length) == 0) return true;
     }
     return false;
 }
 
-double nn_cmd_cpu_limit(const char *groups, const char *mount)
+static double least_limit(const controller *c, const char *groups, const char *mount)
 {
     char line[PATH_ROOM], folder[2 * PATH_ROOM];
     double least = (double)INFINITY;
@@ -89,12 +104,22 @@ double nn_cmd_cpu_limit(const char *groups, const char *mount)
         *controllers++ = 0;
         *group++ = 0;
         bool unified = !*controllers;
-        if (!unified && !lists_cpu(controllers)) continue;
+        if (!unified && !lists(controllers, c->name)) continue;
         snprintf(folder, sizeof folder, unified ? "%s" : "%s/%s", mount, controllers);
-        least = fmin(least, limit_of_path(folder, group[1] ? group : "", unified));
+        least = fmin(least, limit_of_path(c, folder, group[1] ? group : "", unified));
     }
     fclose(file);
     return least;
+}
+
+double nn_cmd_cpu_limit(const char *groups, const char *mount)
+{
+    return least_limit(&(controller){"cpu", limit_of_group}, groups, mount);
+}
+
+double nn_cmd_memory_limit(const char *groups, const char *mount)
+{
+    return least_limit(&(controller){"memory", memory_of_group}, groups, mount);
 }
 
 /* ---- waiting ---- */

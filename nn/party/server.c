@@ -162,14 +162,14 @@ fhola_status nn_compiled_load(nn_model **model, nn_plan **plan, ckks_params **pa
 /* ---- servers ---- */
 
 static fhola_status create(nn_server *s, const ckks_params *params, const nn_model *model,
-                           const nn_plan *plan, int encode)
+                           const nn_plan *plan)
 {
     nn_description description = {0};
     fhola_status status = ckks_context_create(&s->context, params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->result, s->context);
     if (status == FHOLA_OK)
-        status = nn_network_create(&s->network, s->context, s->workspace, model, plan, encode);
+        status = nn_network_create(&s->network, s->context, s->workspace, model, plan, 0);
     if (status == FHOLA_OK)
         status = nn_encrypted_create(&s->picture, s->context, nn_network_client(s->network));
     if (status == FHOLA_OK)
@@ -180,18 +180,19 @@ static fhola_status create(nn_server *s, const ckks_params *params, const nn_mod
     return status;
 }
 
-fhola_status nn_server_create(nn_server **server, const ckks_params *params, const nn_model *model,
-                              const nn_plan *plan)
+fhola_status nn_server_adopt(nn_server **server, ckks_params *params, nn_model *model,
+                             nn_plan *plan)
 {
     nn_server *s = calloc(1, sizeof *s);
     if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
-    fhola_status status = create(s, params, model, plan, 1);
-    s->prepared = true;
-    if (status != FHOLA_OK)
+    fhola_status status = create(s, params, model, plan);
+    if (status != FHOLA_OK) {
         nn_server_destroy(s);
-    else
-        *server = s;
-    return status;
+        return status;
+    }
+    s->source = (compiled){params, model, plan, s->id};
+    *server = s;
+    return FHOLA_OK;
 }
 
 fhola_status nn_server_read(nn_server **server, ckks_reader *reader)
@@ -201,7 +202,7 @@ fhola_status nn_server_read(nn_server **server, ckks_reader *reader)
     compiled *c = &s->source;
     fhola_status status = read_compiled(c, reader);
     s->network_file = ckks_reader_file(reader);
-    if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan, 0);
+    if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan);
     if (status == FHOLA_OK && s->id != c->id)
         status = ckks_reader_fail(reader, FHOLA_FORMAT,
                                   "compiled by another version of the program; its client files "
@@ -241,29 +242,17 @@ fhola_status nn_server_prepare(nn_server *s)
     return FHOLA_OK;
 }
 
-void nn_server_limit_memory(nn_server *s, uint64_t bytes)
+fhola_status nn_server_limit_memory(nn_server *s, uint64_t bytes)
 {
+    uint64_t room;
+    if (bytes) FHOLA_TRY(nn_network_room(&room, s->network, s->context, bytes));
     s->memory = bytes;
+    return FHOLA_OK;
 }
 
 nn_memory nn_server_memory(const nn_server *s)
 {
     return nn_network_memory(s->network, s->context);
-}
-
-fhola_status nn_server_adopt(nn_server **server, ckks_params *params, nn_model *model,
-                             nn_plan *plan)
-{
-    nn_server *s = calloc(1, sizeof *s);
-    if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
-    fhola_status status = create(s, params, model, plan, 0);
-    if (status != FHOLA_OK) {
-        nn_server_destroy(s);
-        return status;
-    }
-    s->source = (compiled){params, model, plan, s->id};
-    *server = s;
-    return FHOLA_OK;
 }
 
 void nn_server_destroy(nn_server *s)

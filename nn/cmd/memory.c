@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much memory a network may take. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "nn/cmd/cmd.h"
+
+#define GIB 0x1p30
+/* Of what there is, this stays for others, without --memory. */
+#define RESERVE 0.125
+
+/* Of the machine; infinite where the system does not tell. */
+static double physical(void)
+{
+#ifdef _SC_PHYS_PAGES
+    double pages = (double)sysconf(_SC_PHYS_PAGES), size = (double)sysconf(_SC_PAGESIZE);
+    if (pages > 0 && size > 0) return pages * size;
+#endif
+    return (double)INFINITY;
+}
+
+uint64_t nn_cmd_memory(double gib)
+{
+    double there = fmin(physical(), nn_cmd_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
+    double bytes = gib > 0 ? gib * GIB : there * (1 - RESERVE);
+    return bytes < 0x1p62 ? (uint64_t)bytes : 0;
+}
+
+void nn_cmd_say_memory(const char *command, uint64_t memory, nn_memory needed)
+{
+    if (!memory || memory >= needed.most) return;
+    nn_cmd_progress_end();
+    fprintf(stderr,
+            "fhola %s: %.2f GiB of memory: not all weights stay encoded, which %.2f GiB would "
+            "allow; it takes longer\n",
+            command, (double)memory / GIB, (double)needed.most / GIB);
+}
