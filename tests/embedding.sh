@@ -101,7 +101,7 @@ pc=$(find "$work/root" -name fhola.pc)
 prefix=$(sed -n 's/^prefix=//p' "$pc")
 for file in include/fhola/ckks.h include/fhola/nn.h include/fhola/ola.h include/fhola/status.h share/man/man1/fhola.1 share/man/man3/fhola.3 \
     share/man/man5/fhola-formats.5 share/bash-completion/completions/fhola share/zsh/site-functions/_fhola share/fhola/models/resnet20.plan \
-    share/fhola/pictures/cat.ppm share/doc/fhola/examples/client.c share/doc/fhola/examples/export.py bin/fhola; do
+    share/fhola/pictures/cat.ppm share/doc/fhola/examples/client.c share/doc/fhola/examples/export.py share/fhola/python/fhola.py bin/fhola; do
     [ -f "$work/root$prefix/$file" ] || fail "$file is not installed"
 done
 [ "$(find "$work/root$prefix/include" -type f | wc -l)" -eq 4 ] || fail 'other headers are installed than the four public ones'
@@ -109,6 +109,11 @@ libdir=$(dirname "$(find "$work/root" -name 'libfhola.so')")
 [ -d "$libdir" ] || fail 'no shared library is installed'
 PKG_CONFIG_LIBDIR=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$libdir
 export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
+
+library=$(sed -n 's/.*FHOLA_LIBRARY.* or "\(.*\)"$/\1/p' "$work/root$prefix/share/fhola/python/fhola.py")
+[ -e "$work/root$library" ] || fail "the module for Python looks for the library at '$library'"
+program=$(sed -n 's/.*FHOLA_PROGRAM.* or "\(.*\)"$/\1/p' "$work/root$prefix/share/fhola/python/fhola.py")
+[ -x "$work/root$program" ] || fail "the module for Python looks for the program at '$program'"
 
 needs "$libdir/libfhola.so" libgomp libomp libpthread
 run_examples "$work/with" "$top_srcdir/nn/data/cat.ppm" "$top_srcdir/nn/data/ship.ppm"
