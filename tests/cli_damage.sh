@@ -373,6 +373,8 @@ file          small.fhola
   ciphertexts   N
   bootstraps    N
   diagonals gib N
+  memory gib    N
+  least gib     N
   keys needed   N
 END
 "$fhola" inspect --json small.fhola | grep -q '"input": \[3, 32, 32\], "nodes": 9, "layers": 8, "longest_path": 8, "class_count": 10' ||

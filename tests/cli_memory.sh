@@ -13,7 +13,7 @@ member()
     printf '%.2f' "$("$fhola" inspect --json small.fhola | sed "s/.*\"$1\": \([0-9.]*\).*/\1/")"
 }
 most=$(member memory_gib)
-least=$(member least_memory_gib)
+least=$(member least_gib)
 awk "BEGIN { exit !($least > 0.1 && $least < $most) }" || wrong "memory from $least to $most GiB"
 
 little=$(awk "BEGIN { print $least + 0.006 }") # both are rounded

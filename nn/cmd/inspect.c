@@ -115,7 +115,7 @@ static void report_network(report *r, const nn_network *n, nn_memory memory)
     number_member(r, "bootstraps", (double)nn_network_bootstraps(n));
     number_member(r, "diagonals_gib", round(100 * gib) / 100);
     number_member(r, "memory_gib", round(100 * (double)memory.most / 0x1p30) / 100);
-    number_member(r, "least_memory_gib", round(100 * (double)memory.least / 0x1p30) / 100);
+    number_member(r, "least_gib", round(100 * (double)memory.least / 0x1p30) / 100);
     number_member(r, "keys_needed", (double)nn_network_keys(n)->count);
 }
 
