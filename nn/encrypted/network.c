@@ -12,7 +12,7 @@ typedef struct compiler {
     nn_network *network;
     const ckks_context *context;
     ckks_workspace *workspace;
-    nn_room *room; /* for diagonals */
+    nn_room room; /* for diagonals */
 } compiler;
 
 /* ---- bases and scales ---- */
@@ -112,8 +112,7 @@ static double plain_scale(const compiler *c, landing to)
     return to.scale * convolution_prime(c) / c->network->linear_scale;
 }
 
-static fhola_status compile_linear(const compiler *c, ckks_lintrans **out, nn_linear *linear,
-                                   landing to)
+static fhola_status compile_linear(compiler *c, ckks_lintrans **out, nn_linear *linear, landing to)
 {
     ckks_lintrans_spec spec = {
         .basis = to.input,
@@ -128,7 +127,7 @@ static fhola_status compile_linear(const compiler *c, ckks_lintrans **out, nn_li
         .period = linear->period,
         .plain_scale = plain_scale(c, to),
         .baby_step = linear->baby_step,
-        .store = nn_room_place(c->room, linear, ckks_basis_count(to.input)),
+        .store = nn_room_place(&c->room, linear, ckks_basis_count(to.input)),
     };
     fhola_status status = ckks_lintrans_create(out, c->context, c->workspace, &spec);
     return status == FHOLA_OK ? ckks_lintrans_keys(*out, c->context, &c->network->keys) : status;
@@ -168,7 +167,7 @@ static fhola_status compile_folds(const compiler *c, nn_transform *t, const nn_l
     return status;
 }
 
-static fhola_status compile_transform(const compiler *c, nn_transform *t, nn_contribution *edge,
+static fhola_status compile_transform(compiler *c, nn_transform *t, nn_contribution *edge,
                                       landing to)
 {
     nn_linear *linear = &edge->linear;
@@ -179,7 +178,7 @@ static fhola_status compile_transform(const compiler *c, nn_transform *t, nn_con
 }
 
 /* All transforms of the values of node `from`. Keys are listed in the order of their use. */
-static fhola_status compile_readers(const compiler *c, size_t from)
+static fhola_status compile_readers(compiler *c, size_t from)
 {
     nn_network *n = c->network;
     fhola_status status = FHOLA_OK;
@@ -343,7 +342,7 @@ static fhola_status allocate_layers(nn_network *n)
 }
 
 /* Layer i, and what is done with the values of node i: those in front of it. */
-static fhola_status compile_layer(const compiler *c, size_t i)
+static fhola_status compile_layer(compiler *c, size_t i)
 {
     nn_network *n = c->network;
     nn_layer *layer = &n->layer[i];
@@ -357,7 +356,7 @@ static fhola_status compile_layer(const compiler *c, size_t i)
     return s == FHOLA_OK ? compile_activation(c, layer, r) : s;
 }
 
-static fhola_status compile_scores(const compiler *c)
+static fhola_status compile_scores(compiler *c)
 {
     nn_network *n = c->network;
     fhola_status s = compile_readers(c, n->count);
@@ -395,13 +394,11 @@ bool nn_network_needs_weights(const nn_network *network)
 static fhola_status compile(compiler *c, const nn_model *model, const nn_plan *plan, uint64_t room)
 {
     nn_network *n = c->network;
-    nn_room rest;
     fhola_status status = nn_schedule_init(&n->schedule, model, plan, ckks_slots(c->context));
     if (status == FHOLA_OK) status = check_parameters(c);
     if (status != FHOLA_OK) return status;
     choose_bases(c);
-    rest = nn_room_make(&n->schedule, room);
-    c->room = &rest;
+    c->room = nn_room_make(&n->schedule, room);
     status = allocate_layers(n);
     for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) status = compile_layer(c, i);
     if (status == FHOLA_OK) status = compile_scores(c);
@@ -417,7 +414,7 @@ static fhola_status create(nn_network **network, const ckks_context *context,
     nn_network *n = calloc(1, sizeof *n);
     if (!n) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
     n->encoded = encode != 0;
-    compiler c = {n, context, workspace, NULL};
+    compiler c = {.network = n, .context = context, .workspace = workspace};
     fhola_status status = compile(&c, model, plan, room);
     if (status != FHOLA_OK)
         nn_network_destroy(n);
