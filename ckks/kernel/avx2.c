@@ -51,6 +51,7 @@
 #include <string.h>
 
 #include "ckks/alloc.h"
+#include "ckks/kernel/automorphism.h"
 #include "ckks/kernel/kernel.h"
 #include "ckks/kernel/scalar.h"
 
@@ -1066,15 +1067,11 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
     }
 }
 
-/* ---- Automorphisms ---- */
+/* ---- Automorphisms (automorphism.h) ---- */
 
-/* Position 64 b + 8 v + l of the evaluation form belongs to the exponent
- * 2 (m 2^(log_n-6) + r_b) + 1 with m = 8 br3(v) + br3(l). X -> X^g fills a block from one block,
- * position m of it from position s = g m + c mod 64. With m = 8 mv + ml, s mod 8 is that of
- * g ml + c and floor(s / 8) is g mv + floor((g ml + c) / 8), modulo 8: lanes move alike in all
- * vectors, and then the vectors of each lane are rotated. The low bit of ml says in which half of a
- * vector a lane is, so that of c exchanges the halves or not; what remains is a permutation of four
- * lanes and three blends (rotations by 1, 2, 4 vectors). */
+/* A half of eight words is a vector here. The low bit of ml says in which half a lane is, so that of
+ * c exchanges the halves or not; what remains is a permutation of four lanes and the three stages,
+ * as blends. */
 typedef struct rotor {
     I steps[2];      /* g ml for each lane of each half */
     size_t place[8]; /* where the vector that is rotated to u goes */
@@ -1093,23 +1090,20 @@ typedef struct rotation {
 #define EACH_VECTOR _Pragma("GCC unroll 8") for (size_t u = 0; u < 8; u++)
 #endif
 
-static const uint64_t reversed3[8] = {0, 4, 2, 6, 1, 5, 3, 7};
-
 static rotor rotor_of(uint64_t g)
 {
     const I low = _mm256_set1_epi64x((long long)(g & 63));
     rotor r;
     for (size_t h = 0; h < 2; h++)
         r.steps[h] = _mm256_mul_epu32(low, load_words(reversed3 + 4 * h));
-    /* g is its own inverse modulo 8 */
-    for (size_t u = 0; u < 8; u++) r.place[u] = 8 * reversed3[(g * u) & 7];
+    block_places(r.place, g);
     return r;
 }
 
 /* For the block whose first position comes from position s. */
 ALWAYS rotation rotation_of(const rotor *r, uint32_t s)
 {
-    const uint64_t c = reversed3[s >> 3 & 7] << 3 | reversed3[s & 7];
+    const uint64_t c = block_constant(s);
     const I all_c = _mm256_set1_epi64x((long long)c), one = _mm256_set1_epi64x(1);
     rotation o;
     UNROLL

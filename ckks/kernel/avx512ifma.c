@@ -60,6 +60,7 @@
 #include <string.h>
 
 #include "ckks/alloc.h"
+#include "ckks/kernel/automorphism.h"
 #include "ckks/kernel/kernel.h"
 #include "ckks/kernel/scalar.h"
 
@@ -986,16 +987,7 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
     }
 }
 
-/* ---- Automorphisms ----
- *
- * Position 64 b + 8 v + l of the evaluation form belongs to the exponent 2 (m 2^(log_n-6) + r_b) +
- * 1 with m = 8 br3(v) + br3(l). X -> X^g therefore fills a block b' from one block b, position m of
- * it from position g m + c mod 64 of b. With m = 8 mv + ml:
- *     (g m + c) mod 8 = (g ml + c) mod 8: the same permutation of lanes in all eight vectors, and
- *     floor((g m + c) / 8) = g mv + floor((g ml + c) / 8): for each lane, a rotation of the
- *     vectors' order.
- * So eight lane permutations and three stages of masked moves (by 1, 2, 4 vectors) do what gathers
- * would. */
+/* ---- Automorphisms (automorphism.h) ---- */
 
 typedef struct rotor {
     V steps;         /* g ml for each lane */
@@ -1003,15 +995,12 @@ typedef struct rotor {
     size_t place[8]; /* vector offset in the output of rotated vector u */
 } rotor;
 
-static const uint64_t reversed3[8] = {0, 4, 2, 6, 1, 5, 3, 7};
-
 static rotor rotor_of(uint64_t g)
 {
     rotor r;
     r.reversed = load(reversed3);
     r.steps = _mm512_mullo_epi64(all(g & 63), r.reversed);
-    /* g is its own inverse modulo 8 */
-    for (size_t u = 0; u < 8; u++) r.place[u] = 8 * reversed3[(g * u) & 7];
+    block_places(r.place, g);
     return r;
 }
 
@@ -1040,12 +1029,6 @@ ALWAYS void rotate_block(const rotor *r, uint64_t *out, const uint64_t *acc, V p
     }
 }
 
-/* c of the block whose first position comes from position s. */
-ALWAYS uint64_t constant_of(uint32_t s)
-{
-    return reversed3[s >> 3 & 7] << 3 | reversed3[s & 7];
-}
-
 static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
                     const ckks_automorphism *sigma)
 {
@@ -1061,9 +1044,9 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
         uint32_t s = sigma->block[b];
         const uint64_t *in = a + (s & ~(uint32_t)63);
         if (acc)
-            rotate_block(&r, out + 64 * b, acc + 64 * b, q, in, constant_of(s));
+            rotate_block(&r, out + 64 * b, acc + 64 * b, q, in, block_constant(s));
         else
-            rotate_block(&r, out + 64 * b, NULL, q, in, constant_of(s));
+            rotate_block(&r, out + 64 * b, NULL, q, in, block_constant(s));
     }
 }
 
@@ -1132,7 +1115,7 @@ ALWAYS const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, 
     const uint64_t *next = a + (source[1] & ~(uint32_t)63);
     for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
     rotate_block(r, block, NULL, r->steps /* no modulus: nothing is added */,
-                 a + (s & ~(uint32_t)63), constant_of(s));
+                 a + (s & ~(uint32_t)63), block_constant(s));
     *room += 64;
     return block;
 }
