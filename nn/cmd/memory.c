@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "nn/cmd/cgroup.h"
 #include "nn/cmd/cmd.h"
 
 #define GIB 0x1p30
@@ -23,7 +24,7 @@ static double physical(void)
 
 uint64_t nn_cmd_memory(double gib)
 {
-    double there = fmin(physical(), nn_cmd_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
+    double there = fmin(physical(), nn_cmd_memory_limit(NN_CMD_CGROUPS, NN_CMD_CGROUP_MOUNT));
     double bytes = gib > 0 ? gib * GIB : there * (1 - RESERVE);
     return bytes < 0x1p62 ? (uint64_t)bytes : 0;
 }

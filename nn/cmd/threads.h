@@ -17,10 +17,4 @@ void nn_cmd_set_threads(double threads);
 void nn_cmd_settle_threads(void);
 unsigned nn_cmd_threads(void); /* that a parallel region has from now on */
 
-/* Processors whose time the control groups of a process allow it, infinite without a limit.
- * `groups`: its list ("/proc/self/cgroup"), `mount`: where they are mounted. */
-double nn_cmd_cpu_limit(const char *groups, const char *mount);
-/* Bytes of memory that they allow it. */
-double nn_cmd_memory_limit(const char *groups, const char *mount);
-
 #endif

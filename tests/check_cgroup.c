@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What control groups allow, from copies of the system's files. */
 #define _POSIX_C_SOURCE 200809L
-#include "nn/cmd/threads.h"
+#include "nn/cmd/cgroup.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ static double limit(void)
 
 static void set_up(void)
 {
-    snprintf(root, sizeof root, "check_threads.XXXXXX");
+    snprintf(root, sizeof root, "check_cgroup.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(root));
 }
 
@@ -132,12 +132,12 @@ END_TEST
 
 int main(void)
 {
-    TCase *tcase = tcase_create("threads");
+    TCase *tcase = tcase_create("cgroup");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, version_2);
     tcase_add_test(tcase, own_name_space);
     tcase_add_test(tcase, version_1);
     tcase_add_test(tcase, memory_of_groups);
     tcase_add_test(tcase, nonsense_is_no_limit);
-    return run_tests("threads", tcase, 60);
+    return run_tests("cgroup", tcase, 60);
 }
