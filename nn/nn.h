@@ -596,8 +596,8 @@ FHOLA_WARN_UNUSED fhola_status nn_network_create(nn_network **network, const ckk
                                                  const nn_plan *plan, int encode);
 /* The same, encoded, with at most `room` bytes of diagonals of linear maps. Those without room are
  * kept as coefficients of 32 bits or made from the weights whenever they are used: the results are
- * the same, bit for bit, only later. Where nn_network_needs_weights, model and plan must outlive the
- * network. */
+ * the same, bit for bit, only later. Where nn_network_needs_weights, model and plan must outlive
+ * the network. */
 FHOLA_WARN_UNUSED fhola_status nn_network_create_within(nn_network **network,
                                                         const ckks_context *context,
                                                         ckks_workspace *workspace,
@@ -605,9 +605,9 @@ FHOLA_WARN_UNUSED fhola_status nn_network_create_within(nn_network **network,
                                                         uint64_t room);
 bool nn_network_needs_weights(const nn_network *network);
 /* Bytes of a process that runs a network, about, with its keys: with no diagonal kept between two
- * uses, with all as coefficients, and with all ready. A dry run will do. */
+ * uses, and with all ready. A dry run will do. */
 typedef struct nn_memory {
-    uint64_t least, compact, most;
+    uint64_t least, most;
 } nn_memory;
 nn_memory nn_network_memory(const nn_network *network, const ckks_context *context);
 /* The room that is left for diagonals in a process of `memory` bytes. FHOLA_NOMEM, saying how much

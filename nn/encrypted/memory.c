@@ -66,7 +66,7 @@ static uint64_t activation_bytes(const nn_network *n)
 }
 
 typedef struct linear_bytes {
-    uint64_t full, narrow;           /* diagonals of all maps */
+    uint64_t full;                   /* diagonals of all maps */
     uint64_t largest;                /* diagonals of one map */
     uint64_t rotations, ciphertexts; /* the most polynomials over the inputs' primes */
 } linear_bytes;
@@ -81,7 +81,6 @@ static linear_bytes measure_maps(const nn_network *n)
             uint64_t full = linear ? ckks_lintrans_encoded_bytes(linear) : 0;
             uint64_t rotations = 2 * (uint64_t)(l->babies + l->giants + l->inputs + l->outputs);
             b.full += full;
-            b.narrow += linear ? narrow_bytes(l) : 0;
             if (full > b.largest) b.largest = full;
             if (rotations > b.rotations) b.rotations = rotations;
         }
@@ -100,15 +99,12 @@ nn_memory nn_network_memory(const nn_network *n, const ckks_context *context)
     uint64_t fixed = PROCESS_BYTES + key_bytes(n, context) + bootstrap_bytes(n) +
                      activation_bytes(n) + b.ciphertexts * (primes + deepest) * limb +
                      b.rotations * primes * limb;
-    return (nn_memory){.least = fixed + b.largest,
-                       .compact = fixed + b.largest + b.narrow,
-                       .most = fixed + b.full};
+    return (nn_memory){.least = fixed + b.largest, .most = fixed + b.full};
 }
 
 fhola_status nn_network_room(uint64_t *bytes, const nn_network *n, const ckks_context *context,
                              uint64_t memory)
 {
-    const double gib = (double)(1024 * MIB);
     nn_memory m = nn_network_memory(n, context);
     if (memory >= m.most) {
         *bytes = UINT64_MAX;
@@ -118,7 +114,7 @@ fhola_status nn_network_room(uint64_t *bytes, const nn_network *n, const ckks_co
         return fhola_fail(FHOLA_NOMEM,
                           "the network needs %.2f GiB of memory without any encoded weights (keys, "
                           "ciphertexts and its largest layer), %.2f are there",
-                          (double)m.least / gib, (double)memory / gib);
+                          (double)m.least / 0x1p30, (double)memory / 0x1p30);
     *bytes = memory - m.least;
     return FHOLA_OK;
 }

@@ -24,7 +24,7 @@ struct nn_server {
     nn_network *network;
     compiled source; /* of the network, until its weights are encoded and not needed any more */
     bool prepared;
-    uint64_t memory; /* 0: any */
+    uint64_t room; /* for diagonals */
     uint64_t id;
     ckks_eval_keys *keys;
     uint64_t key; /* id of the secret key they belong to */
@@ -165,6 +165,7 @@ static fhola_status create(nn_server *s, const ckks_params *params, const nn_mod
                            const nn_plan *plan)
 {
     nn_description description = {0};
+    s->room = UINT64_MAX;
     fhola_status status = ckks_context_create(&s->context, params, NULL);
     if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->result, s->context);
@@ -227,14 +228,9 @@ fhola_status nn_server_open(nn_server **server, const char *path)
 fhola_status nn_server_prepare(nn_server *s)
 {
     nn_network *network = NULL;
-    uint64_t room = UINT64_MAX;
     if (s->prepared) return FHOLA_OK;
-    fhola_status status =
-        s->memory ? nn_network_room(&room, s->network, s->context, s->memory) : FHOLA_OK;
-    if (status == FHOLA_OK)
-        status = nn_network_create_within(&network, s->context, s->workspace, s->source.model,
-                                          s->source.plan, room);
-    if (status != FHOLA_OK) return status;
+    FHOLA_TRY(nn_network_create_within(&network, s->context, s->workspace, s->source.model,
+                                       s->source.plan, s->room));
     nn_network_destroy(s->network);
     s->network = network;
     s->prepared = true;
@@ -244,9 +240,9 @@ fhola_status nn_server_prepare(nn_server *s)
 
 fhola_status nn_server_limit_memory(nn_server *s, uint64_t bytes)
 {
-    uint64_t room;
+    uint64_t room = UINT64_MAX;
     if (bytes) FHOLA_TRY(nn_network_room(&room, s->network, s->context, bytes));
-    s->memory = bytes;
+    s->room = room;
     return FHOLA_OK;
 }
 
