@@ -3,10 +3,7 @@
 # infer --memory: the same result within less memory, a line that says so, and an error where it cannot be.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 . "$top_srcdir/tests/expect.sh"
-"$top_builddir/tests/make_small_network" small
-"$fhola" keygen small.client > /dev/null
-cp "$picture" cat.ppm
-"$fhola" encrypt secret.key cat.ppm -o picture.ct > /dev/null
+small_picture
 
 member()
 {

@@ -3,11 +3,8 @@
 # What commands write: never over what they read, both keys or none, nothing left behind.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 . "$top_srcdir/tests/expect.sh"
-"$top_builddir/tests/make_small_network" small
-"$fhola" keygen small.client > /dev/null
-cp "$picture" cat.ppm
+small_picture
 cp cat.ppm sound.ppm
-"$fhola" encrypt secret.key cat.ppm -o picture.ct > /dev/null
 for record in "$top_srcdir"/nn/data/*.ppm; do
     printf '\003'
     tail -c 3072 "$record"

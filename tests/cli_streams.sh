@@ -4,10 +4,7 @@
 # of input. What does not belong together, or was damaged on its way, is called that.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 . "$top_srcdir/tests/expect.sh"
-"$top_builddir/tests/make_small_network" small
-"$fhola" keygen small.client > /dev/null
-cp "$picture" cat.ppm
-"$fhola" encrypt secret.key cat.ppm -o picture.ct > /dev/null
+small_picture
 "$fhola" infer small.fhola eval.keys picture.ct -o scores.ct --quiet
 for record in "$top_srcdir"/nn/data/*.ppm; do
     printf '\003'

@@ -2,34 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # Third-party networks in ONNX on real data: the scores that 'fhola eval --scores' writes for the first 100 records are those of
 # onnxruntime within 1e-3 of their deviation, and the accuracy on the first 2,000 is what it found.
-#
-# FHOLA_DATA: the folder with test_batch.bin, mnist_images.npy and mnist_labels.npy; FHOLA_ONNX: that with NAME.onnx and
-# NAME.scores.json, a list of lists of scores (default: models/onnx beside the data).
+# What the environment says: onnx_networks.sh.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
-data=${FHOLA_DATA:-}
-networks=${FHOLA_ONNX:-$data/../models/onnx}
-if [ ! -r "$data/mnist_images.npy" ] || [ ! -r "$data/test_batch.bin" ] || [ ! -d "$networks" ]; then
-    echo 'SKIP: FHOLA_DATA names no folder with test_batch.bin and mnist_images.npy, or there are no networks beside it (FHOLA_ONNX)'
-    exit 77
-fi
-cd "$work"
-if "$fhola" eval "$networks/mnist_conv_avgpool.onnx" none 2>&1 | grep -q 'built without protobuf-c'; then
-    echo 'SKIP: this build reads no ONNX'
-    exit 77
-fi
+. "$top_srcdir/tests/onnx_networks.sh"
 
-# like NAME PERCENT OPTIONS...: the network on its data
+# like NAME PERCENT: the network on its data
 like()
 {
     name=$1
     percent=$2
-    shift 2
     cases=$((cases + 1))
-    case $name in
-        mnist*) set -- "$data/mnist_images.npy" --labels "$data/mnist_labels.npy" "$@" ;;
-        *) set -- "$data/test_batch.bin" "$@" ;;
-    esac
-    "$fhola" eval "$networks/$name.onnx" "$@" --count 2000 --scores found --json > summary || { wrong "$name: eval"; return; }
+    network "$name"
+    # Lists of words.
+    # shellcheck disable=SC2086
+    "$fhola" eval "$model" $judged $options --count 2000 --scores found --json > summary || { wrong "$name: eval"; return; }
     grep -q "\"exact_accuracy\": $percent," summary || wrong "$name: $(cat summary), not $percent"
     [ "$(wc -l < found)" -eq 2000 ] || wrong "$name: $(wc -l < found) lines of scores"
     # a row of numbers a record, ours behind theirs
@@ -52,9 +38,9 @@ like()
             exit !(sqrt(worst) / deviation < 1e-3)
         }' || wrong "$name: other scores than onnxruntime's"
 }
-like cifar10_resnet_2b 69.85 --mean .4914,.4822,.4465 --std .2471,.2435,.2616
-like cifar10_base_kw 59.05 --mean .485,.456,.406 --std .225
-like cifar10_deep_kw 55.35 --mean .485,.456,.406 --std .225
+like cifar10_resnet_2b 69.85
+like cifar10_base_kw 59.05
+like cifar10_deep_kw 55.35
 like cifar10_small_nhwc 62.9
 like mnist_conv_avgpool 98.2
 like mnist_fc_256x4 99.2

@@ -30,6 +30,15 @@ expect()
     echo "  found:    $(cat ../err.shown)"
 }
 
+# A small network with keys and an encrypted picture: small.fhola, small.client, secret.key, eval.keys, cat.ppm, picture.ct.
+small_picture()
+{
+    "$top_builddir/tests/make_small_network" small
+    "$fhola" keygen small.client > /dev/null
+    cp "$picture" cat.ppm
+    "$fhola" encrypt secret.key cat.ppm -o picture.ct > /dev/null
+}
+
 # change FILE OFFSET BYTE: one byte (three octal digits) of FILE.
 change()
 {

@@ -2,22 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Third-party networks in ONNX from the file to decrypted scores, by the program alone: profile, plan, compile, keygen, encrypt, infer,
 # decrypt. The polynomial network loses at most half a point on 2,000 records, and ten encrypted records have its scores within 2 % of
-# their deviation, and its class wherever two scores are not nearer to each other than that. Prints a row for each network: layers, total
-# depth, both accuracies, seconds and MiB of the last four steps.
+# their deviation, and its class wherever two scores are not nearer to each other than that. Prints a row for each network: total depth,
+# both accuracies, agreement and error, seconds of the last four steps, and the MiB of infer.
 #
-# FHOLA_DATA and FHOLA_ONNX as for data_onnx.sh; arguments: names of networks (default: all seven).
+# Arguments: names of networks (default: all seven). What the environment says: onnx_networks.sh; data_batch_1.bin is needed as well.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
-data=${FHOLA_DATA:-}
-networks=${FHOLA_ONNX:-$data/../models/onnx}
-if [ ! -r "$data/mnist_images.npy" ] || [ ! -r "$data/data_batch_1.bin" ] || [ ! -d "$networks" ]; then
-    echo 'SKIP: FHOLA_DATA names no folder with data_batch_1.bin and mnist_images.npy, or there are no networks beside it (FHOLA_ONNX)'
+. "$top_srcdir/tests/onnx_networks.sh"
+if [ ! -r "$data/data_batch_1.bin" ] || ! command -v python3 > /dev/null 2>&1; then
+    echo 'SKIP: no data_batch_1.bin in FHOLA_DATA, or no python3'
     exit 77
 fi
-if ! command -v python3 > /dev/null 2>&1; then
-    echo 'SKIP: no python3'
-    exit 77
-fi
-cd "$work"
 
 cat > compare.py << 'END'
 import json
@@ -44,32 +38,8 @@ print(f"| {name} | {depth} | {summary['exact_accuracy']:.2f} | {summary['polynom
 sys.exit(not (error < 0.02 and agree == 10 and lost <= 0.5))
 END
 
-# run NAME DEPTH OPTIONS...
-run()
-{
-    name=$1
-    depth=$2
-    shift 2
-    set -- "$@" --classes c0,c1,c2,c3,c4,c5,c6,c7,c8,c9
-    cases=$((cases + 1))
-    model=$networks/$name.onnx
-    case $name in
-        mnist*)
-            fit="$data/mnist_images.npy --labels $data/mnist_labels.npy"
-            judge=$fit
-            tail=$data/mnist_images.npy
-            fitted=mnist
-            ;;
-        *)
-            fit=$data/data_batch_1.bin
-            judge=$data/test_batch.bin
-            tail=$judge
-            fitted=cifar
-            ;;
-    esac
-    if [ $fitted = mnist ]; then
-        # Records 2,000 to 5,999 are for the plan, the first 2,000 judge it.
-        python3 - "$data" << 'END'
+# Records 2,000 to 5,999 of MNIST are for the plans, the first 2,000 judge them.
+python3 - "$data" << 'END'
 import sys
 for name, size, kind in ("mnist_images", 784, "(4000, 28, 28)"), ("mnist_labels", 1, "(4000,)"):
     data = open(f"{sys.argv[1]}/{name}.npy", "rb").read()
@@ -80,20 +50,31 @@ for name, size, kind in ("mnist_images", 784, "(4000, 28, 28)"), ("mnist_labels"
         out.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
         out.write(data[start + 2000 * size:start + 6000 * size])
 END
-        fit="mnist_images.npy --labels mnist_labels.npy"
-    fi
-    # $fit and $judge hold a file and its options.
+
+# run NAME DEPTH
+run()
+{
+    name=$1
+    depth=$2
+    cases=$((cases + 1))
+    network "$name"
+    options="$options --classes c0,c1,c2,c3,c4,c5,c6,c7,c8,c9"
+    case $name in
+        mnist*) fitted='mnist_images.npy --labels mnist_labels.npy' ;;
+        *) fitted=$data/data_batch_1.bin ;;
+    esac
+    # Lists of words.
     # shellcheck disable=SC2086
-    "$fhola" profile "$model" $fit --count 4000 -o profile "$@" > log 2>&1 &&
-        "$fhola" plan "$model" profile $fit --count 4000 --depth "$depth" -o plan "$@" >> log 2>&1 &&
-        "$fhola" eval "$model" $judge --plan plan --count 2000 --json "$@" > summary 2>> log &&
-        "$fhola" eval "$model" $judge --plan plan --count 10 --scores wanted "$@" >> log 2>&1 &&
-        "$fhola" compile "$model" plan -o net.fhola "$@" >> log 2>&1 || { cat log; wrong "$name: plan"; return; }
+    "$fhola" profile "$model" $fitted --count 4000 -o profile $options > log 2>&1 &&
+        "$fhola" plan "$model" profile $fitted --count 4000 --depth "$depth" -o plan $options >> log 2>&1 &&
+        "$fhola" eval "$model" $judged --plan plan --count 2000 --json $options > summary 2>> log &&
+        "$fhola" eval "$model" $judged --plan plan --count 10 --scores wanted $options >> log 2>&1 &&
+        "$fhola" compile "$model" plan -o net.fhola $options >> log 2>&1 || { cat log; wrong "$name: plan"; return; }
     before=$(date +%s)
     "$fhola" keygen net.client -d keys -f >> log 2>&1 || { cat log; wrong "$name: keygen"; return; }
     rm -f pictures.ct
     for k in 0 1 2 3 4 5 6 7 8 9; do
-        "$fhola" encrypt keys/secret.key "$tail" --record $k >> pictures.ct || { wrong "$name: encrypt"; return; }
+        "$fhola" encrypt keys/secret.key "$pictures" --record $k >> pictures.ct || { wrong "$name: encrypt"; return; }
     done
     python3 - "$fhola" << 'END' > usage || { cat log; wrong "$name: infer"; return; }
 import resource
@@ -107,21 +88,21 @@ END
     python3 compare.py "$name" "$depth" summary wanted found "$seconds" "$(cat usage)" || wrong "$name"
 }
 
-# selected NAME: whether the arguments of the script ask for it.
-wish=" $* "
-selected()
+depth_of()
 {
-    [ "$wish" = '  ' ] || case $wish in *" $1 "*) ;; *) return 1 ;; esac
+    case $1 in
+        cifar10_base_kw) echo 10 ;;
+        cifar10_deep_kw) echo 18 ;;
+        cifar10_resnet_2b) echo 20 ;;
+        cifar10_small_nhwc | mnist_fc_256x4) echo 16 ;;
+        mnist_conv_avgpool) echo 4 ;;
+        mnist_relu_9_200) echo 36 ;;
+        *) fail "no network is called $1" ;;
+    esac
 }
-maybe()
-{
-    if selected "$1"; then run "$@"; fi
-}
-maybe cifar10_base_kw 10 --mean .485,.456,.406 --std .225
-maybe cifar10_deep_kw 18 --mean .485,.456,.406 --std .225
-maybe cifar10_resnet_2b 20 --mean .4914,.4822,.4465 --std .2471,.2435,.2616
-maybe cifar10_small_nhwc 16
-maybe mnist_conv_avgpool 4
-maybe mnist_fc_256x4 16
-maybe mnist_relu_9_200 36
+[ $# -gt 0 ] || set -- cifar10_base_kw cifar10_deep_kw cifar10_resnet_2b cifar10_small_nhwc mnist_conv_avgpool mnist_fc_256x4 mnist_relu_9_200
+for name in "$@"; do
+    depth=$(depth_of "$name")
+    run "$name" "$depth"
+done
 verdict
