@@ -148,12 +148,37 @@ fhola_status ola_histogram_add(ola_histogram *h, double x, double target, double
     return FHOLA_OK;
 }
 
+void ola_extremes(float *min, float *max, const float *values, size_t count)
+{
+    float low = values[0], high = values[0];
+#ifdef _OPENMP
+#pragma omp simd reduction(min : low) reduction(max : high)
+#endif
+    for (size_t i = 1; i < count; i++) {
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+    }
+    *min = low;
+    *max = high;
+}
+
+/* x - x is zero, or else a NaN that stays in the sum: the position is looked for only then. */
+static bool all_finite(const float *values, size_t count)
+{
+    float zero = 0;
+#ifdef _OPENMP
+#pragma omp simd reduction(+ : zero)
+#endif
+    for (size_t i = 0; i < count; i++) zero += values[i] - values[i];
+    return zero == 0.0f;
+}
+
 static fhola_status check_finite(const float *values, size_t count, const char *what)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return fhola_fail(FHOLA_RANGE, "%s %zu of %zu is not finite", what, i, count);
-    return FHOLA_OK;
+    if (all_finite(values, count)) return FHOLA_OK;
+    size_t i = 0;
+    while (isfinite(values[i])) i++;
+    return fhola_fail(FHOLA_RANGE, "%s %zu of %zu is not finite", what, i, count);
 }
 
 /* Up to CHUNK samples inside of the range of a growing histogram. */
@@ -181,11 +206,8 @@ fhola_status ola_histogram_add_floats(ola_histogram *h, const float *x, const fl
     if (status == FHOLA_OK && target != NULL) status = check_finite(target, count, "target");
     if (status != FHOLA_OK || count == 0) return status;
 
-    float min = x[0], max = x[0];
-    for (size_t i = 1; i < count; i++) {
-        min = x[i] < min ? x[i] : min;
-        max = x[i] > max ? x[i] : max;
-    }
+    float min, max;
+    ola_extremes(&min, &max, x, count);
     note_extremes(h, (double)min, (double)max);
     for (size_t i = 0; i < count; i += CHUNK)
         add_chunk(h, x + i, target != NULL ? target + i : NULL,

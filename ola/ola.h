@@ -162,6 +162,9 @@ void ola_histogram_reset(ola_histogram *h);
 FHOLA_WARN_UNUSED fhola_status ola_histogram_add(ola_histogram *h, double x, double target,
                                                  double weight);
 
+/* The smallest and the largest of `count` >= 1 values that are no NaN. */
+void ola_extremes(float *min, float *max, const float *values, size_t count);
+
 /* Adds `count` samples of weight 1; `target` (count values) must be given exactly if the histogram
  * keeps targets. RANGE, with the histogram unchanged and the position named, if any value is not
  * finite. */

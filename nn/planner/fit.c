@@ -9,7 +9,8 @@
 #include "nn/base/parallel.h"
 #include "nn/plain/plain.h"
 
-#define CHUNK 64u /* pictures whose arrivals are laid out by channel at a time */
+#define SPREAD 16u /* pixels laid out by channel at a time */
+#define CHUNK  64u /* pictures whose arrivals are laid out by channel at a time */
 /* of a histogram that has just grown: at least half of them lie in the range */
 #define BINS 4096u
 /* of the factor of a composition, in units of the half-width */
@@ -243,11 +244,15 @@ void nn_passage_copy(nn_passage *to, const nn_passage *from)
                from->calibration * from->values * sizeof *to->exact_state);
 }
 
-/* Channels-last to one run of pixels per channel, `stride` apart. */
+/* Channels-last to one run of pixels per channel, `stride` apart. So many pixels at a time that
+ * what is read for one channel is still in the cache for the next. */
 static void spread(float *out, size_t stride, const float *in, size_t pixels, size_t channels)
 {
-    for (size_t c = 0; c < channels; c++)
-        for (size_t j = 0; j < pixels; j++) out[c * stride + j] = in[j * channels + c];
+    for (size_t first = 0; first < pixels; first += SPREAD) {
+        size_t end = pixels - first < SPREAD ? pixels : first + SPREAD;
+        for (size_t c = 0; c < channels; c++)
+            for (size_t j = first; j < end; j++) out[c * stride + j] = in[j * channels + c];
+    }
 }
 
 static void load_picture(nn_passage *p, size_t picture, size_t slot, size_t pixels, size_t channels)
@@ -264,11 +269,8 @@ static void load_picture(nn_passage *p, size_t picture, size_t slot, size_t pixe
 
 static void widen(double *min, double *max, const float *values, size_t count)
 {
-    float low = values[0], high = values[0];
-    for (size_t j = 1; j < count; j++) {
-        low = values[j] < low ? values[j] : low;
-        high = values[j] > high ? values[j] : high;
-    }
+    float low, high;
+    ola_extremes(&low, &high, values, count);
     *min = fmin(*min, (double)low);
     *max = fmax(*max, (double)high);
 }
@@ -282,11 +284,13 @@ static bool add_channel(nn_arrivals *arrivals, nn_passage *p, unsigned channel, 
     const float *x = p->arriving + channel * CHUNK * pixels;
     float *target = p->targets + channel * CHUNK * pixels;
     if (!p->conditional) memcpy(target, x, count * sizeof *target);
-    widen(&arrivals->min[channel], &arrivals->max[channel], x, count);
-    widen(&arrivals->min[channel], &arrivals->max[channel], target, count);
     widen(&arrivals->exact_min[channel], &arrivals->exact_max[channel], target, count);
     nn_plain_exact(arrivals->function, target, target, count);
-    return ola_histogram_add_floats(&arrivals->histograms[channel], x, target, count) == FHOLA_OK;
+    ola_histogram *h = &arrivals->histograms[channel];
+    if (ola_histogram_add_floats(h, x, target, count) != FHOLA_OK) return false;
+    arrivals->min[channel] = fmin(h->min, arrivals->exact_min[channel]);
+    arrivals->max[channel] = fmax(h->max, arrivals->exact_max[channel]);
+    return true;
 }
 
 static bool all_finite(const float *values, size_t count)
