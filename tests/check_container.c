@@ -31,7 +31,7 @@ START_TEST(packing)
     for (unsigned width = 4; width <= 8; width += 4)
         for (unsigned bits = 1; bits <= (width == 4 ? 32u : 57u); bits++)
             for (size_t n = 8; n <= 1024; n *= 4) {
-                size_t length = ckks_packed_bytes(n, bits);
+                size_t length = ckks_packed_bits_bytes(n, bits);
                 uint64_t limit = (uint64_t)1 << bits, *value = malloc(n * sizeof *value);
                 unsigned char *words = malloc(n * width), *back = malloc(n * width),
                               *packed = malloc(length + CKKS_UNPACK_SLACK);

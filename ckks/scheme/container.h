@@ -63,7 +63,7 @@ static inline double ckks_get_double(const unsigned char *in)
 }
 
 /* Bytes of n residues of `bits` bits each; n a multiple of 8. */
-static inline size_t ckks_packed_bytes(size_t n, unsigned bits)
+static inline size_t ckks_packed_bits_bytes(size_t n, unsigned bits)
 {
     return n / 8 * bits;
 }

@@ -29,7 +29,7 @@
 
 static size_t packed_limb_bytes(const ckks_context *c, unsigned prime)
 {
-    return ckks_packed_bytes(c->n, c->modulus[prime].bits);
+    return ckks_packed_bits_bytes(c->n, c->modulus[prime].bits);
 }
 
 static size_t packed_bytes(const ckks_context *c, ckks_basis basis)
