@@ -595,21 +595,9 @@ void ckks_reader_unread(ckks_reader *r, const unsigned char *bytes, size_t lengt
     r->first_length = length;
 }
 
-static fhola_status read_head(ckks_reader *r, int *more)
+/* What the first 12 of the `got` bytes of a head say: the magic and the format version. */
+static fhola_status check_format(const ckks_reader *r, const unsigned char *bytes, size_t got)
 {
-    unsigned char bytes[CKKS_HEAD_BYTES];
-    size_t got;
-    r->chunk_offset = r->offset;
-    r->tag[0] = 0;
-    fhola_status st = read_some(r, bytes, sizeof bytes, &got);
-    if (st) return st;
-    if (got == 0 && more) {
-        *more = 0;
-        return FHOLA_OK;
-    }
-    if (got == 0)
-        return fhola_fail(FHOLA_FORMAT, "%s: %s", r->name,
-                          r->offset ? "ends where another object should follow" : "empty");
     if (memcmp(bytes, magic, got < sizeof magic ? got : sizeof magic) != 0)
         return ckks_reader_fail(r, FHOLA_FORMAT, "%s",
                                 lines_changed(bytes, got)
@@ -630,6 +618,24 @@ static fhola_status read_head(ckks_reader *r, int *more)
                                 "format version %u is newer than version %u, the one this program "
                                 "reads",
                                 version, CKKS_FILE_VERSION);
+    return FHOLA_OK;
+}
+
+static fhola_status read_head(ckks_reader *r, int *more)
+{
+    unsigned char bytes[CKKS_HEAD_BYTES];
+    size_t got;
+    r->chunk_offset = r->offset;
+    r->tag[0] = 0;
+    FHOLA_TRY(read_some(r, bytes, sizeof bytes, &got));
+    if (got == 0 && more) {
+        *more = 0;
+        return FHOLA_OK;
+    }
+    if (got == 0)
+        return fhola_fail(FHOLA_FORMAT, "%s: %s", r->name,
+                          r->offset ? "ends where another object should follow" : "empty");
+    FHOLA_TRY(check_format(r, bytes, got));
     if (got < sizeof bytes)
         return ckks_reader_fail(r, FHOLA_FORMAT, "truncated: the data ends at byte %llu",
                                 (unsigned long long)r->offset);

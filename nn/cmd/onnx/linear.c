@@ -284,67 +284,88 @@ static fhola_status global_pool(onnx_import *import, bool largest)
     return status == FHOLA_OK ? put_tensor(import, tensor) : status;
 }
 
-/* The mean over height and width of a picture in either order of dimensions. */
-static fhola_status reduce_mean(onnx_import *import)
+/* Which dimensions ReduceMean averages over: gone[i] for each of the `rank` of its input. */
+static fhola_status averaged_axes(bool gone[ONNX_MAX_RANK], onnx_import *import, unsigned rank)
 {
-    onnx_value *in;
     int64_t axes[ONNX_MAX_RANK];
     size_t count = 0;
-    bool gone[ONNX_MAX_RANK] = {false};
-    onnx_value out;
-    fhola_status status = onnx_need_computed(&in, import, 0);
-    if (status == FHOLA_OK) status = onnx_ints(axes, &count, ONNX_MAX_RANK, import, "axes", 1);
+    fhola_status status = onnx_ints(axes, &count, ONNX_MAX_RANK, import, "axes", 1);
     if (status != FHOLA_OK) return status;
-    onnx_dims old = in->dims, dims = {0, {0}};
     for (size_t i = 0; i < count; i++) {
-        int64_t axis = axes[i] < 0 ? axes[i] + old.rank : axes[i];
-        if (axis < 1 || axis >= old.rank)
+        int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
+        if (axis < 1 || axis >= rank)
             return onnx_refuse(import, "axis %lld cannot be had", (long long)axes[i]);
         gone[axis] = true;
     }
-    if (count == 0) return onnx_refuse(import, "over the batch as well; name the axes");
-    size_t values = 1, kept = 1;
-    for (unsigned i = 0; i < old.rank; i++) {
-        if (gone[i])
-            values *= old.size[i];
-        else
-            kept *= old.size[i];
-        if (!gone[i] || onnx_int(import, "keepdims", 1))
-            dims.size[dims.rank++] = gone[i] ? 1 : old.size[i];
-    }
-    /* bring what is averaged to the end: kept x values x 1, then each channel's mean */
-    uint32_t *order = malloc(kept * values * sizeof *order);
-    if (!order)
-        return fhola_fail(FHOLA_NOMEM, "%s: no memory for an order of values", import->path);
-    for (size_t j = 0; j < kept * values; j++) {
+    return count == 0 ? onnx_refuse(import, "over the batch as well; name the axes") : FHOLA_OK;
+}
+
+/* Places in the tensor behind `in` of its values, those that are averaged last:
+ * order[k values + v], v counting along the dimensions that are gone and k along the others. */
+static void order_averaged_last(uint32_t *order, const onnx_value *in, const bool *gone,
+                                size_t values)
+{
+    const onnx_dims *dims = &in->dims;
+    for (size_t j = 0; j < onnx_count(dims); j++) {
         size_t rest = j, k = 0, v = 0, ks = 1, vs = 1;
-        for (unsigned i = old.rank; i-- > 0; rest /= old.size[i]) {
-            size_t at = rest % old.size[i];
+        for (unsigned i = dims->rank; i-- > 0; rest /= dims->size[i]) {
+            size_t at = rest % dims->size[i];
             if (gone[i]) {
                 v += at * vs;
-                vs *= old.size[i];
+                vs *= dims->size[i];
             } else {
                 k += at * ks;
-                ks *= old.size[i];
+                ks *= dims->size[i];
             }
         }
         order[k * values + v] = in->order ? in->order[j] : (uint32_t)j;
     }
-    nn_tensor tensor;
-    status = onnx_apply(import, &tensor, in);
+}
+
+/* tensor = the values of `in` as `kept` channels of as many values each as are averaged. */
+static fhola_status averaged_planes(onnx_import *import, nn_tensor *tensor, const onnx_value *in,
+                                    const bool *gone, size_t kept, size_t values)
+{
+    uint32_t *order = malloc(kept * values * sizeof *order);
+    if (!order)
+        return fhola_fail(FHOLA_NOMEM, "%s: no memory for an order of values", import->path);
+    order_averaged_last(order, in, gone, values);
+    fhola_status status = onnx_apply(import, tensor, in);
     bool straight = true;
     for (size_t j = 0; j < kept * values; j++) straight = straight && order[j] == j;
     nn_shape shape = {(unsigned)kept, (unsigned)values, 1};
     if (status == FHOLA_OK && !straight)
-        status = nn_graph_select(import->graph, &tensor, import->label, tensor, shape, order);
-    else if (status == FHOLA_OK && nn_graph_shape(import->graph, tensor).channels != kept)
-        status = nn_graph_reshape(import->graph, &tensor, import->label, tensor, shape);
+        status = nn_graph_select(import->graph, tensor, import->label, *tensor, shape, order);
+    else if (status == FHOLA_OK && nn_graph_shape(import->graph, *tensor).channels != kept)
+        status = nn_graph_reshape(import->graph, tensor, import->label, *tensor, shape);
     free(order);
+    return status;
+}
+
+/* The mean over height and width of a picture in either order of dimensions. */
+static fhola_status reduce_mean(onnx_import *import)
+{
+    onnx_value *in;
+    nn_tensor tensor;
+    bool gone[ONNX_MAX_RANK] = {false};
+    fhola_status status = onnx_need_computed(&in, import, 0);
+    if (status == FHOLA_OK) status = averaged_axes(gone, import, in->dims.rank);
+    if (status != FHOLA_OK) return status;
+    onnx_dims dims = {0, {0}};
+    size_t values = 1, kept = 1;
+    for (unsigned i = 0; i < in->dims.rank; i++) {
+        if (gone[i])
+            values *= in->dims.size[i];
+        else
+            kept *= in->dims.size[i];
+        if (!gone[i] || onnx_int(import, "keepdims", 1))
+            dims.size[dims.rank++] = gone[i] ? 1 : in->dims.size[i];
+    }
+    status = averaged_planes(import, &tensor, in, gone, kept, values);
     if (status == FHOLA_OK)
         status = nn_graph_global_average_pool(import->graph, &tensor, import->label, tensor);
-    if (status != FHOLA_OK) return status;
-    out = onnx_tensor_value(import, tensor, dims);
-    return onnx_output(import, 0, out);
+    return status == FHOLA_OK ? onnx_output(import, 0, onnx_tensor_value(import, tensor, dims))
+                              : status;
 }
 
 static fhola_status pad(onnx_import *import)

@@ -238,6 +238,18 @@ bool onnx_step_function(ola_function *function, const onnx_step *step)
 
 /* ---- nodes ---- */
 
+/* One more step: index becomes that of `kind` of the step it was and a constant. */
+static fhola_status constant_step(unsigned *index, onnx_import *import, onnx_step_kind kind,
+                                  double constant)
+{
+    return onnx_step_add(index, import,
+                         (onnx_step){.kind = kind,
+                                     .tensor = import->steps[*index].tensor,
+                                     .a = *index,
+                                     .has_constant = true,
+                                     .constant = constant});
+}
+
 static fhola_status unary(onnx_import *import, double (*f)(double, double, double), double p,
                           double q)
 {
@@ -260,15 +272,10 @@ static fhola_status unary(onnx_import *import, double (*f)(double, double, doubl
 static fhola_status negate(onnx_import *import)
 {
     onnx_value *in, out;
-    unsigned index = 0;
     fhola_status status = onnx_need_computed(&in, import, 0);
     if (status != FHOLA_OK) return status;
-    onnx_step step = {.kind = ONNX_STEP_MUL,
-                      .tensor = import->steps[in->expression].tensor,
-                      .a = in->expression,
-                      .has_constant = true,
-                      .constant = -1};
-    status = onnx_step_add(&index, import, step);
+    unsigned index = in->expression;
+    status = constant_step(&index, import, ONNX_STEP_MUL, -1);
     if (status == FHOLA_OK) status = onnx_like(&out, in, index);
     return status == FHOLA_OK ? onnx_output(import, 0, out) : status;
 }
@@ -352,13 +359,7 @@ static fhola_status two_values(onnx_import *import, onnx_step_kind kind, double 
                            "its inputs have different shapes; broadcasting is for constants only");
     fhola_status status = FHOLA_OK;
     if (same) {
-        if (sign < 0)
-            status = onnx_step_add(&negative, import,
-                                   (onnx_step){.kind = ONNX_STEP_MUL,
-                                               .tensor = source,
-                                               .a = b->expression,
-                                               .has_constant = true,
-                                               .constant = -1});
+        if (sign < 0) status = constant_step(&negative, import, ONNX_STEP_MUL, -1);
         if (status == FHOLA_OK)
             status = onnx_step_add(
                 &index, import,
@@ -444,6 +445,27 @@ static fhola_status affine(onnx_import *import, onnx_step_kind kind, double *num
     return status == FHOLA_OK ? onnx_output(import, 0, out) : status;
 }
 
+/* Makes the `count` numbers of a constant what is added to or multiplied with the other operand;
+ * exponents stay as they are. */
+static fhola_status as_operand(onnx_import *import, const char *op, bool swapped, double *numbers,
+                               size_t count)
+{
+    bool divide = strcmp(op, "Div") == 0, subtract = strcmp(op, "Sub") == 0,
+         power = strcmp(op, "Pow") == 0;
+    if ((divide || power) && swapped)
+        return onnx_refuse(import,
+                           "a constant over or to the power of a computed value cannot be had");
+    if (power && !all_equal(numbers, count))
+        return onnx_refuse(import, "exponents that differ from value to value cannot be had");
+    for (size_t i = 0; !power && i < count; i++) {
+        if (divide) numbers[i] = 1 / numbers[i];
+        if (subtract && !swapped) numbers[i] = -numbers[i];
+        if (!isfinite(numbers[i]))
+            return onnx_refuse(import, "a number of its constant is not finite");
+    }
+    return FHOLA_OK;
+}
+
 /* A value and a constant; `swapped`: constant first. */
 static fhola_status with_constant(onnx_import *import, const char *op, const onnx_value *value,
                                   const onnx_value *constant, bool swapped)
@@ -452,38 +474,16 @@ static fhola_status with_constant(onnx_import *import, const char *op, const onn
     double *numbers = spread(value, constant);
     if (!numbers)
         return onnx_refuse(import, "the constant's shape does not fit that of the computed value");
-    bool divide = strcmp(op, "Div") == 0, subtract = strcmp(op, "Sub") == 0,
-         power = strcmp(op, "Pow") == 0, scalar = all_equal(numbers, count);
-    onnx_step_kind kind = divide || strcmp(op, "Mul") == 0 ? ONNX_STEP_MUL : ONNX_STEP_ADD;
-    fhola_status status = FHOLA_OK;
-    if ((divide || power) && swapped)
-        status = onnx_refuse(import,
-                             "a constant over or to the power of a computed value cannot be had");
-    if (status == FHOLA_OK && power && !scalar)
-        status = onnx_refuse(import, "exponents that differ from value to value cannot be had");
-    for (size_t i = 0; status == FHOLA_OK && !power && i < count; i++) {
-        if (divide) numbers[i] = 1 / numbers[i];
-        if (subtract && !swapped) numbers[i] = -numbers[i];
-        if (!isfinite(numbers[i]))
-            status = onnx_refuse(import, "a number of its constant is not finite");
-    }
+    bool power = strcmp(op, "Pow") == 0, product = strcmp(op, "Mul") == 0 || strcmp(op, "Div") == 0;
+    onnx_step_kind kind = power ? ONNX_STEP_POW : product ? ONNX_STEP_MUL : ONNX_STEP_ADD;
     unsigned index = value->expression;
-    onnx_value out;
-    nn_tensor source = import->steps[index].tensor;
-    if (status == FHOLA_OK && subtract && swapped)
-        status = onnx_step_add(&index, import,
-                               (onnx_step){.kind = ONNX_STEP_MUL,
-                                           .tensor = source,
-                                           .a = index,
-                                           .has_constant = true,
-                                           .constant = -1});
+    bool scalar = all_equal(numbers, count);
+    fhola_status status = as_operand(import, op, swapped, numbers, count);
+    if (status == FHOLA_OK && strcmp(op, "Sub") == 0 && swapped)
+        status = constant_step(&index, import, ONNX_STEP_MUL, -1);
     if (status == FHOLA_OK && scalar) {
-        status = onnx_step_add(&index, import,
-                               (onnx_step){.kind = power ? ONNX_STEP_POW : kind,
-                                           .tensor = source,
-                                           .a = index,
-                                           .has_constant = true,
-                                           .constant = numbers[0]});
+        onnx_value out;
+        status = constant_step(&index, import, kind, numbers[0]);
         if (status == FHOLA_OK) status = onnx_like(&out, value, index);
         if (status == FHOLA_OK) status = onnx_output(import, 0, out);
     } else if (status == FHOLA_OK) {
