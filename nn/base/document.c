@@ -86,6 +86,17 @@ fhola_status nn_document_get_header(uint64_t *model_hash, const nn_json *root, n
     return status;
 }
 
+fhola_status nn_document_get_activations(const nn_json **activations, const nn_json *root,
+                                         size_t most, const char *name)
+{
+    const nn_json *array = nn_json_get(root, "activations");
+    if (!array || array->type != NN_JSON_ARRAY || array->count == 0 || array->count > most)
+        return nn_json_reject(array, root, name,
+                              "\"activations\" must be an array of the activations");
+    *activations = array;
+    return FHOLA_OK;
+}
+
 void nn_document_add_header(nn_text *text, nn_document kind, unsigned version, uint64_t model_hash)
 {
     nn_text_format(text, "{\"format\": \"%s\", \"version\": %u, \"model_hash\": \"%016llx\"",

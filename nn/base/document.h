@@ -20,6 +20,10 @@ fhola_status nn_document_check(const nn_json *root, nn_document kind, unsigned v
 fhola_status nn_document_get_header(uint64_t *model_hash, const nn_json *root, nn_document kind,
                                     unsigned version, const char *name) FHOLA_WARN_UNUSED;
 
+/* The member "activations" of plans and profiles: an array of 1 to `most` elements. */
+fhola_status nn_document_get_activations(const nn_json **activations, const nn_json *root,
+                                         size_t most, const char *name) FHOLA_WARN_UNUSED;
+
 /* The beginning of such a file: without the closing brace. */
 void nn_document_add_header(nn_text *text, nn_document kind, unsigned version, uint64_t model_hash);
 

@@ -364,17 +364,12 @@ static fhola_status parse_activation(nn_plan *plan, size_t i, const nn_json *obj
 
 static fhola_status parse_outline(nn_plan **plan, const nn_json *root, const char *name)
 {
-    const nn_json *activations = nn_json_get(root, "activations"), *eps = nn_json_get(root, "eps");
+    const nn_json *activations, *eps = nn_json_get(root, "eps");
     uint64_t model_hash;
-    fhola_status status =
-        nn_document_get_header(&model_hash, root, NN_DOCUMENT_PLAN, FORMAT_VERSION, name);
-    if (status != FHOLA_OK) return status;
+    FHOLA_TRY(nn_document_get_header(&model_hash, root, NN_DOCUMENT_PLAN, FORMAT_VERSION, name));
     if (!eps || eps->type != NN_JSON_NUMBER || !(eps->number >= 0 && eps->number <= MAX_EPS))
         return nn_json_reject(eps, root, name, "\"eps\" must be a number in [0, 0.25]");
-    if (!activations || activations->type != NN_JSON_ARRAY || activations->count == 0 ||
-        activations->count > NN_GRAPH_MAX_NODES)
-        return nn_json_reject(activations, root, name,
-                              "\"activations\" must be an array of the activations");
+    FHOLA_TRY(nn_document_get_activations(&activations, root, NN_GRAPH_MAX_NODES, name));
     *plan = allocate_plan(activations->count);
     if (!*plan) return fhola_fail(FHOLA_NOMEM, "%s: no memory for a plan", name);
     (*plan)->model_hash = model_hash;

@@ -429,40 +429,29 @@ static fhola_status parse_layer(nn_profile_layer *layer, const nn_json *object, 
 
 static fhola_status parse_outline(nn_profile **profile, const nn_json *root, const char *name)
 {
-    const nn_json *activations = nn_json_get(root, "activations"),
-                  *degrees = nn_json_get(root, "degrees");
-    double numbers[DEGREES], eps = 0, score_square = 0;
+    const nn_json *activations, *degrees = nn_json_get(root, "degrees"),
+                                *eps = nn_json_get(root, "eps"),
+                                *score_square = nn_json_get(root, "score_square");
+    double numbers[DEGREES];
     uint64_t model_hash;
     unsigned pictures;
-    fhola_status status =
-        nn_document_get_header(&model_hash, root, NN_DOCUMENT_PROFILE, FORMAT_VERSION, name);
-    if (status == FHOLA_OK)
-        status = nn_json_get_row(numbers, degrees, root, DEGREES, "degrees", name);
-    for (size_t k = 0; k < DEGREES && status == FHOLA_OK; k++)
+    FHOLA_TRY(nn_document_get_header(&model_hash, root, NN_DOCUMENT_PROFILE, FORMAT_VERSION, name));
+    FHOLA_TRY(nn_json_get_row(numbers, degrees, root, DEGREES, "degrees", name));
+    for (size_t k = 0; k < DEGREES; k++)
         if (numbers[k] != nn_profile_degrees[k])
-            status = nn_json_reject(degrees, root, name, "\"degrees\" must be 3, 7, 15, 31");
-    if (status == FHOLA_OK)
-        status = nn_json_get_whole(&pictures, root, "pictures", 1, 1000000000, name);
-    if (status != FHOLA_OK) return status;
-    const nn_json *eps_value = nn_json_get(root, "eps");
-    if (eps_value && eps_value->type == NN_JSON_NUMBER)
-        eps = eps_value->number;
-    else
-        return nn_json_reject(eps_value, root, name, "\"eps\" must be a number");
-    const nn_json *square_value = nn_json_get(root, "score_square");
-    if (!square_value || square_value->type != NN_JSON_NUMBER || square_value->number < 0)
-        return nn_json_reject(square_value, root, name,
+            return nn_json_reject(degrees, root, name, "\"degrees\" must be 3, 7, 15, 31");
+    FHOLA_TRY(nn_json_get_whole(&pictures, root, "pictures", 1, 1000000000, name));
+    if (!eps || eps->type != NN_JSON_NUMBER)
+        return nn_json_reject(eps, root, name, "\"eps\" must be a number");
+    if (!score_square || score_square->type != NN_JSON_NUMBER || score_square->number < 0)
+        return nn_json_reject(score_square, root, name,
                               "\"score_square\" must be a number of at least 0");
-    score_square = square_value->number;
-    if (!activations || activations->type != NN_JSON_ARRAY || activations->count == 0 ||
-        activations->count > NN_GRAPH_MAX_NODES)
-        return nn_json_reject(activations, root, name,
-                              "\"activations\" must be an array of the activations");
+    FHOLA_TRY(nn_document_get_activations(&activations, root, NN_GRAPH_MAX_NODES, name));
     *profile = allocate_profile(activations->count);
     if (!*profile) return fhola_fail(FHOLA_NOMEM, "%s: no memory for a profile", name);
     (*profile)->model_hash = model_hash;
-    (*profile)->eps = eps;
-    (*profile)->score_square = score_square;
+    (*profile)->eps = eps->number;
+    (*profile)->score_square = score_square->number;
     (*profile)->pictures = pictures;
     return FHOLA_OK;
 }
