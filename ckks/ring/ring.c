@@ -12,7 +12,7 @@
 #include "ckks/alloc.h"
 
 /* Cache lines between the limbs of a polynomial, an odd number: without them, equal positions of
- * all limbs share a set of each cache. bench/RESULTS.md says what it brings; make
+ * all limbs share a set of each cache. bench/archive/2026-11.md says what it brings; make
  * CPPFLAGS=-DCKKS_STAGGER=0 builds without. */
 #ifndef CKKS_STAGGER
 #define CKKS_STAGGER 9u

@@ -21,8 +21,8 @@
 /* A thread of libgomp that waits for the others keeps its processor busy for milliseconds, by
  * default. Beside other work, or under a quota, that is time which the others lack: a picture then
  * takes ten times as long. Some ten microseconds bridge the regular gaps between two parallel
- * loops and cost nothing on a quiet machine (bench/RESULTS.md). libgomp reads this when it is
- * loaded, before main: so the program starts once more. */
+ * loops and cost nothing on a quiet machine (bench/archive/2026-11.md). libgomp reads this when it
+ * is loaded, before main: so the program starts once more. */
 #define SPIN_COUNT "3000"
 
 void nn_cmd_wait_politely(char **argv)

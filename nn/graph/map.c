@@ -292,7 +292,7 @@ static bool find_tap(unsigned *tap, unsigned out, unsigned in, unsigned step, un
 {
     long distance = (long)in + pad - (long)out * (long)step;
     if (distance < 0) return false;
-    /* Divisions would be most of the time of looking up an entry. */
+    /* Most convolutions are not dilated: no division then. */
     if (dilation != 1) {
         if (distance % (long)dilation != 0) return false;
         distance /= (long)dilation;
