@@ -44,12 +44,16 @@ typedef uint64_t ckks_basis;
  * sizes are log2 of the prime sought; the prime nearest to 2^bits that is 1 mod 2N and not yet
  * taken is used.
  *
- * The one list of the fields: of the struct, the hash, the file and the program's text form. Each
- * has its kind (a whole number, the length of the list of scales, a real number, two, the list),
- * name, slot among whole or real numbers of a file, and who must give it: every set, sets that
- * bootstrap, nobody (then it is 0; a set without bootstrapping has a Hamming weight of 0).
- * Neighbouring chain primes share a limb while their product is
- * below 2^limb_bits. */
+ * Neighbouring chain primes share a limb while their product is below 2^limb_bits.
+ *
+ * This is the only list of the fields. The struct, the hash, files and the program's text form are
+ * made from it. A row has
+ *   - the kind: WHOLE a whole number, REAL a real one, PAIR two of these, SCALES a list of them,
+ *     COUNT the length of that list;
+ *   - the name;
+ *   - but for SCALES, the place among the whole or the real numbers of a file;
+ *   - who gives it in the text form: ALWAYS every set, BOOTSTRAP every set that bootstraps (it is 0
+ *     in others), OPTIONAL nobody has to (it is 0 then), DERIVED nobody. */
 #define CKKS_PARAMS_FIELDS(WHOLE, COUNT, REAL, PAIR, SCALES)                                       \
     WHOLE(log_n, 0, ALWAYS)         /* ring degree N = 2^log_n, 4..17 */                           \
     REAL(base_bits, 0, ALWAYS)      /* prime 0 */                                                  \
@@ -102,9 +106,9 @@ typedef struct ckks_params ckks_params;
  * large. PARAM for anything else that is wrong, an ephemeral secret without bootstrapping and
  * numbers that are not finite among it. */
 fhola_status ckks_params_create(ckks_params **out, const ckks_params_spec *spec) FHOLA_WARN_UNUSED;
-/* A named set: "R15" (default, fast), "R15-A3", "R15-A2", "R15-B"; "R16" (15 residual levels, 21
- * bits of precision), "R16-6" (six residual levels); names beginning with "toy" are insecure rings
- * for tests. */
+/* A named set: "R15", the default; "R16-6", six residual levels at N = 2^16; "R16", 15 of them and
+ * 21 bits of precision; "R15-28", "R15-A3", "R15-A2", "R15-B", which R15 was chosen against. Names
+ * that begin with "toy" are insecure rings for tests. */
 fhola_status ckks_params_named(ckks_params **out, const char *name) FHOLA_WARN_UNUSED;
 /* The i-th built-in name, NULL past the end; insecure toy sets are not listed. */
 const char *ckks_params_name(size_t i);
@@ -440,7 +444,7 @@ typedef struct ckks_lintrans_spec {
     const int32_t *offset;
     const unsigned *block; /* count of them, NULL: all 0 */
     /* Writes diagonal `offset` of a block: `period` values; nonzero return aborts with FHOLA_PARAM.
-     * NULL: structure and keys only (apply refuses). */
+     * Called from several threads at once. NULL: structure and keys only (apply refuses). */
     int (*diagonal)(void *arg, unsigned block, int32_t offset, ckks_complex *values);
     void *arg;
     size_t period; /* of the diagonals, a power of two dividing the slots */
@@ -515,8 +519,9 @@ size_t ckks_polynomial_bytes(const ckks_polynomial *polynomial);
 /* Adds the relinearisation keys the evaluation uses, one per level. */
 fhola_status ckks_polynomial_keys(const ckks_polynomial *polynomial, const ckks_context *context,
                                   ckks_key_list *list) FHOLA_WARN_UNUSED;
-/* The input's scale is that of the specification; its basis is too, or (period 1) one that lacks
- * some of the lower primes. RANGE: a coefficient does not fit without them. */
+/* `in` has the scale and the basis of the specification. With period 1 some of the lower primes of
+ * that basis may be missing, and `out` lacks them then. RANGE: a coefficient does not fit without
+ * them. */
 fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *workspace,
                                    const ckks_eval_keys *keys, const ckks_polynomial *polynomial,
                                    ckks_ciphertext *out,
@@ -524,16 +529,17 @@ fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *
 
 /* ---- bootstrapping ---- */
 
-/* Bootstrapping of real vectors of n = 2^log_values values (repeated to fill the slots),
- * slots-to-coefficients first (DESIGN: Bae et al. style order; Lee et al. 2022). Input: slots hold
- * v_s w_s with v_s = 1 on the first half of each block of n and i on the second, |w| <= 1 (up to 2
- * without loss of monotony), on base + slots_to_coeffs primes, at a scale near 2^scale_bits.
- * Output: slots hold
- *     X_s = sin(2 pi eps w_s) / sin(2 pi eps)
- * on base + slots_to_coeffs + the lowest `residual_levels` residual primes, at the scale
- * ckks_bootstrap_scale_out(). */
+/* Bootstrapping of real vectors of n = 2^log_values values, repeated to fill the slots. It begins
+ * with slots to coefficients; the steps and where they come from stand at the top of
+ * ckks/circuit/bootstrap.c.
+ *   Input: w_s in slot s of the first half of each block of n slots, i w_s in those of the second
+ *     half, |w_s| <= 1 (up to 2 is computed as well), on base + slots_to_coeffs primes, at a scale
+ *     near 2^scale_bits.
+ *   Output: X_s = sin(2 pi eps w_s) / sin(2 pi eps) in slot s, on base + slots_to_coeffs + the
+ *     lowest `residual_levels` residual primes, at the scale ckks_bootstrap_scale_out(). */
 typedef struct ckks_bootstrap ckks_bootstrap;
-/* encode = 0: structure and keys only. */
+/* encode = 0: no plaintexts are encoded. Such a bootstrap knows its keys and sizes, and apply
+ * refuses it. */
 fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context,
                                    ckks_workspace *workspace, unsigned log_values, double scale_in,
                                    int encode) FHOLA_WARN_UNUSED;

@@ -341,8 +341,7 @@ static void record(failure *f, fhola_status status)
     }
 }
 
-/* All diagonals, in parallel. The diagonal callback belongs to the caller and need not be reentrant
- * only if it keeps state: it is called from several threads. */
+/* All diagonals, in parallel. */
 static fhola_status encode_all(const ckks_lintrans *lt, encode_step *step, void *data)
 {
     failure failed = {FHOLA_OK, ""};

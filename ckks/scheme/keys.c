@@ -59,8 +59,7 @@ fhola_status ckks_secret_key_transform(ckks_secret_key *sk)
     return FHOLA_OK;
 }
 
-/* Takes a fresh secret apart from where its coefficients came from: `weight` 0 means dense uniform
- * ternary. */
+/* A secret with fresh ternary coefficients: `weight` of them not 0, or with 0 all uniform. */
 static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, ckks_rng *rng,
                                   unsigned weight)
 {
