@@ -5,29 +5,37 @@
 
 #include "tests/slots_support.h"
 
-/* Every place comes back from its slot, and all other slots are padding. */
-static void check_layout(nn_layout l)
+/* Every place of a picture comes back from its slot, of which no other place is. */
+static void check_picture(nn_layout l, unsigned picture, unsigned char taken[MOST_PARTS][SLOTS])
 {
-    static unsigned char taken[MOST_PARTS][SLOTS];
     nn_place p;
-    memset(taken, 0, sizeof taken);
-    ck_assert_uint_le(l.parts, MOST_PARTS);
     for (unsigned c = 0; c < l.shape.channels; c++)
         for (unsigned y = 0; y < l.shape.height; y++)
             for (unsigned x = 0; x < l.shape.width; x++) {
-                uint32_t slot = nn_layout_slot(l, (nn_place){c, y, x});
-                unsigned part = nn_layout_part(l, c);
+                uint32_t slot = nn_layout_slot(l, picture, (nn_place){c, y, x});
+                unsigned part = nn_layout_part(l, picture, c);
                 ck_assert(slot < l.period && part < l.parts);
                 ck_assert(!taken[part][slot]);
                 taken[part][slot] = 1;
                 ck_assert(nn_layout_place(&p, l, part, slot) && p.channel == c && p.y == y &&
                           p.x == x);
                 ck_assert(nn_layout_place(&p, l, part, slot + l.period) && p.channel == c);
+                ck_assert_uint_eq(nn_layout_picture(l, part, slot), picture);
             }
+}
+
+/* All other slots are padding. */
+static void check_layout(nn_layout l)
+{
+    static unsigned char taken[MOST_PARTS][SLOTS];
+    nn_place p;
+    memset(taken, 0, sizeof taken);
+    ck_assert_uint_le(l.parts, MOST_PARTS);
+    for (unsigned picture = 0; picture < l.pictures; picture++) check_picture(l, picture, taken);
     for (unsigned k = 0; k < l.parts; k++)
         for (uint32_t s = 0; s < l.period; s++)
             ck_assert_int_eq(nn_layout_place(&p, l, k, s), taken[k][s]);
-    ck_assert(l.parts == 1 || l.period == l.room);
+    ck_assert(l.parts == 1 || l.period == l.room || l.pictures > 1);
     ck_assert(l.period <= l.slots && l.slots <= NN_MAX_SLOTS);
     ck_assert_uint_eq(l.period & (l.period - 1), 0);
 }
@@ -151,6 +159,59 @@ START_TEST(behind)
 }
 END_TEST
 
+/* An even picture and the one after it have their values in the same places: of two parts, or of
+ * the halves of n slots. */
+static void check_couples(nn_layout l)
+{
+    for (unsigned k = 0; k < nn_layout_bootstraps(l); k++) {
+        nn_rows rows = nn_layout_rows(l, k);
+        for (uint32_t s = 0; s < rows.count; s++) {
+            nn_place x, y;
+            bool there = nn_layout_place(&x, l, rows.first, s);
+            unsigned even = nn_layout_picture(l, rows.first, s);
+            ck_assert_uint_eq(even % 2, 0);
+            ck_assert_uint_eq(nn_layout_picture(l, rows.second, s + rows.offset), even + 1);
+            ck_assert_int_eq(nn_layout_place(&y, l, rows.second, s + rows.offset), there);
+            ck_assert(x.channel == y.channel && x.y == y.y && x.x == y.x);
+        }
+    }
+}
+
+static const struct {
+    nn_shape shape;
+    unsigned pictures, parts;
+    uint32_t period, slots;
+} batch_layouts[] = {
+    {{16, 32, 32}, 2, 2, 16384, 16384}, {{16, 32, 32}, 8, 8, 16384, 16384},
+    {{8, 32, 32}, 2, 1, 16384, 16384},  {{8, 32, 32}, 4, 2, 16384, 16384},
+    {{8, 32, 32}, 8, 4, 16384, 16384},  {{4, 32, 32}, 2, 1, 8192, 8192},
+    {{4, 32, 32}, 4, 1, 16384, 16384},  {{4, 32, 32}, 8, 2, 16384, 16384},
+    {{2, 32, 32}, 2, 1, 4096, 4096},    {{64, 1, 1}, 2, 2, 64, 4096},
+    {{64, 1, 1}, 8, 2, 256, 4096},      {{20, 32, 32}, 2, 4, 16384, 16384},
+    {{20, 32, 32}, 4, 8, 16384, 16384},
+};
+
+START_TEST(batches)
+{
+    nn_layout one, l;
+    unsigned pictures = batch_layouts[_i].pictures;
+    ck_assert_ok(nn_layout_fresh(&one, batch_layouts[_i].shape, NN_MAX_SLOTS, "x"));
+    ck_assert(nn_layout_equal(nn_layout_batch(one, 1), one));
+    l = nn_layout_batch(one, pictures);
+    ck_assert_uint_eq(l.parts, batch_layouts[_i].parts);
+    ck_assert_uint_eq(l.period, batch_layouts[_i].period);
+    ck_assert_uint_eq(l.slots, batch_layouts[_i].slots);
+    check_layout(l);
+    check_couples(l);
+    ck_assert(nn_layout_equal(nn_layout_single(l), one));
+    l = nn_layout_apart(one, pictures);
+    ck_assert_uint_eq(l.parts, pictures * one.parts);
+    check_layout(l);
+    check_couples(l);
+    ck_assert(nn_layout_equal(nn_layout_single(l), one));
+}
+END_TEST
+
 START_TEST(scores)
 {
     ck_assert_uint_eq(nn_layout_scores(2).slots, 16);
@@ -195,6 +256,7 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, behind, 0, sizeof behind_layouts / sizeof behind_layouts[0]);
     tcase_add_loop_test(tcase, several_parts, 0, sizeof large_layouts / sizeof large_layouts[0]);
     tcase_add_test(tcase, fewer_parts_behind);
+    tcase_add_loop_test(tcase, batches, 0, sizeof batch_layouts / sizeof batch_layouts[0]);
     tcase_add_test(tcase, scores);
     tcase_add_test(tcase, spread_and_gather);
 }

@@ -47,13 +47,30 @@ static void compare_rows(nn_layout layout, const ckks_complex *slots, const doub
     }
 }
 
+/* What the map makes of every picture of a batch. */
+static void apply_to_pictures(double *result, const nn_map *map, double *tensor, unsigned pictures,
+                              const double *in_scale, const double *out_scale)
+{
+    size_t inputs = nn_shape_values(map->in), outputs = nn_shape_values(map->out);
+    for (unsigned p = 0; p < pictures; p++) {
+        double *x = tensor + p * inputs, *y = result + p * outputs;
+        for (size_t k = 0; k < inputs; k++)
+            x[k] *= in_scale[k / ((size_t)map->in.height * map->in.width)];
+        nn_map_add(y, map, x);
+        for (size_t k = 0; k < outputs; k++)
+            y[k] /= out_scale[k / ((size_t)map->out.height * map->out.width)];
+    }
+}
+
 /* Returns the number of diagonals. */
 static size_t check_map(const char *name, const nn_map *map, nn_layout in, nn_layout out,
                         nn_linear_target target)
 {
     static slot_parts x, y;
     size_t inputs = nn_shape_values(map->in), outputs = nn_shape_values(map->out);
-    double *tensor = random_vector(inputs), *result = calloc(outputs, sizeof *result),
+    unsigned pictures = in.pictures;
+    double *tensor = random_vector(pictures * inputs),
+           *result = calloc(pictures * outputs, sizeof *result),
            *in_scale = random_vector(map->in.channels),
            *out_scale = random_vector(map->out.channels);
     ck_assert_ptr_nonnull(result);
@@ -62,16 +79,11 @@ static size_t check_map(const char *name, const nn_map *map, nn_layout in, nn_la
     nn_linear l;
     ck_assert_ok(nn_linear_init(&l, map, in, out, target, in_scale, out_scale, name));
     fill_slots(in, x, tensor);
-    for (size_t k = 0; k < inputs; k++)
-        tensor[k] *= in_scale[k / ((size_t)map->in.height * map->in.width)];
-    nn_map_add(result, map, tensor);
-    for (size_t k = 0; k < outputs; k++)
-        result[k] /= out_scale[k / ((size_t)map->out.height * map->out.width)];
+    apply_to_pictures(result, map, tensor, pictures, in_scale, out_scale);
     apply_linear(&l, y, x);
-    if (target == NN_LINEAR_SCORES)
-        compare_rows(out, y[0], result);
-    else
-        compare_bootstraps(out, y, result);
+    for (unsigned p = 0; target == NN_LINEAR_SCORES && p < pictures; p++)
+        compare_rows(out, y[p], result + p * outputs);
+    if (target == NN_LINEAR_BOOTSTRAP) compare_bootstraps(out, y, result);
     printf("%-22s %4zu diagonals of %5u, step %4u, %3u babies + %3u giants, %u folds\n", name,
            l.count, (unsigned)l.period, (unsigned)l.baby_step, l.babies, l.giants, l.folds);
     size_t count = l.count;
@@ -304,6 +316,76 @@ START_TEST(several_ciphertexts_fully_connected)
 }
 END_TEST
 
+/* ---- batches of pictures ---- */
+
+typedef enum arrangement {
+    BATCH, /* as a bootstrap leaves them */
+    FRESH  /* as they come from their owner */
+} arrangement;
+
+/* Of two pictures twice the diagonals of one, which has the half trick; of four, where pictures are
+ * beside each other, a diagonal that would lead from one to the next is two. */
+static const struct {
+    geometry g;
+    arrangement in;
+    size_t couple, four; /* diagonals of 2 and of 4 pictures; 0: not said */
+} batched[] = {
+    {{"first", {3, 32, 32}, {16, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, 0}, FRESH, 36, 2 * 36},
+    {{"first, together", {3, 32, 32}, {16, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, 0}, BATCH, 0, 0},
+    {{"stage 1", {16, 32, 32}, {16, 32, 32}, 1, 1, 3, 3, 1, 1, 1, 1, 0}, BATCH, 144, 2 * 144},
+    {{"down 1", {16, 32, 32}, {32, 16, 16}, 1, 1, 3, 3, 2, 1, 1, 1, 0}, BATCH, 128, 4 * 128},
+    {{"stage 2", {32, 16, 16}, {32, 16, 16}, 2, 1, 3, 3, 1, 1, 1, 1, 0}, BATCH, 392, 735},
+    {{"down 2", {32, 16, 16}, {64, 8, 8}, 2, 1, 3, 3, 2, 1, 1, 1, 0}, BATCH, 0, 0},
+    {{"stage 3", {64, 8, 8}, {64, 8, 8}, 4, 1, 3, 3, 1, 1, 1, 1, 0}, BATCH, 900, 1575},
+    {{"project 1", {16, 32, 32}, {32, 16, 16}, 1, 1, 1, 1, 2, 1, 0, 0, 0}, BATCH, 0, 0},
+    {{"identity", {32, 16, 16}, {32, 16, 16}, 2, 32, 1, 1, 1, 1, 0, 0, 0}, BATCH, 1, 1},
+    {{"larger", {8, 16, 16}, {64, 16, 16}, 1, 1, 3, 3, 1, 1, 1, 1, 0}, BATCH, 0, 0},
+    {{"stride 3", {4, 30, 30}, {12, 10, 10}, 1, 1, 3, 3, 3, 1, 0, 0, 0}, BATCH, 0, 0},
+    {{"two ciphertexts", {20, 32, 32}, {20, 32, 32}, 1, 20, 3, 3, 1, 1, 1, 1, 0}, BATCH, 18, 36},
+    {{"from two to one", {20, 32, 32}, {20, 16, 16}, 1, 20, 3, 3, 2, 1, 1, 1, 0}, BATCH, 0, 0},
+};
+
+static nn_layout arranged(nn_layout one, unsigned pictures, arrangement how)
+{
+    return how == BATCH ? nn_layout_batch(one, pictures) : nn_layout_apart(one, pictures);
+}
+
+START_TEST(convolution_of_a_batch)
+{
+    const geometry *g = &batched[_i].g;
+    nn_map map = make_convolution(g);
+    nn_layout in = on_grid(g->in, g->gap), out;
+    if (!nn_layout_behind(&out, in, &map))
+        ck_assert_ok(nn_layout_fresh(&out, g->out, NN_MAX_SLOTS, g->name));
+    for (unsigned pictures = 2; pictures <= 8; pictures *= 2) {
+        nn_layout from = arranged(in, pictures, batched[_i].in),
+                  to = nn_layout_batch(out, pictures);
+        if (from.parts > MOST_PARTS || to.parts > MOST_PARTS) continue;
+        size_t count = check_map(g->name, &map, from, to, NN_LINEAR_BOOTSTRAP);
+        if (pictures == 2 && batched[_i].couple) ck_assert_uint_eq(count, batched[_i].couple);
+        if (pictures == 4 && batched[_i].four) ck_assert_uint_eq(count, batched[_i].four);
+    }
+    nn_map_clear(&map);
+}
+END_TEST
+
+START_TEST(fully_connected_of_a_batch)
+{
+    nn_map map = make_dense(dense[_i].in, dense[_i].count);
+    nn_layout in = on_grid(dense[_i].in, dense[_i].gap), out;
+    ck_assert_ok(nn_layout_fresh(&out, map.out, NN_MAX_SLOTS, "hidden"));
+    for (unsigned k = 0; k < 4; k++) {
+        unsigned pictures = 2 << k / 2;
+        nn_layout from = arranged(in, pictures, k % 2 ? BATCH : FRESH);
+        (void)check_map("hidden", &map, from, nn_layout_batch(out, pictures), NN_LINEAR_BOOTSTRAP);
+        if (dense[_i].count <= 1000)
+            (void)check_map("scores", &map, from, nn_layout_scores(dense[_i].count),
+                            NN_LINEAR_SCORES);
+    }
+    nn_map_clear(&map);
+}
+END_TEST
+
 /* ---- anything else ---- */
 
 /* Rows and columns exchanged. */
@@ -360,6 +442,8 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, several_ciphertexts, 0, sizeof large / sizeof large[0]);
     tcase_add_loop_test(tcase, several_ciphertexts_fully_connected, 0,
                         sizeof large_dense / sizeof large_dense[0]);
+    tcase_add_loop_test(tcase, convolution_of_a_batch, 0, sizeof batched / sizeof batched[0]);
+    tcase_add_loop_test(tcase, fully_connected_of_a_batch, 0, sizeof dense / sizeof dense[0]);
     tcase_add_test(tcase, transpose);
     tcase_add_test(tcase, no_entries);
     tcase_add_test(tcase, too_many_diagonals);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A small network of any kind, encrypted, against its definition: layer by layer, and the scores as
- * their owner gets them. Shared by check_graph_networks and long_graph_networks. */
+ * their owner gets them. Shared by check_graph_networks, check_infer_batch and
+ * long_graph_networks. */
 #ifndef TESTS_GRAPH_AGREEMENT_H
 #define TESTS_GRAPH_AGREEMENT_H
 
@@ -34,15 +35,15 @@ typedef struct graph_run {
 /* R15 in a ring of 2^log_n: a ciphertext holds 2^(log_n - 1) values, at most 2^14. */
 static inline void graph_open(graph_run *g, unsigned log_n)
 {
-    uint8_t bytes[32];
+    uint8_t start[32];
     ckks_params_spec spec = named_spec("R15");
     spec.log_n = log_n;
     spec.insecure = log_n < 15;
-    random_seed_bytes(bytes);
+    random_seed_bytes(start);
     ck_assert_ok(ckks_params_create(&g->params, &spec));
     ck_assert_ok(ckks_context_create(&g->context, g->params, NULL));
     ck_assert_ok(ckks_workspace_create(&g->workspace, g->context));
-    ck_assert_ok(ckks_rng_create_seeded(&g->rng, bytes));
+    ck_assert_ok(ckks_rng_create_seeded(&g->rng, start));
     ck_assert_ok(ckks_secret_key_create(&g->secret, g->context, g->rng));
     ck_assert_ok(
         nn_network_create(&g->network, g->context, g->workspace, &g->s.model, &g->s.plan, 1));

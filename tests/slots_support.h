@@ -12,7 +12,7 @@
 #include "tests/support.h"
 
 #define SLOTS      16384u
-#define MOST_PARTS 8u /* ciphertexts of a tensor */
+#define MOST_PARTS 16u /* ciphertexts of a tensor */
 
 /* The slots of a tensor's ciphertexts. */
 typedef ckks_complex slot_parts[MOST_PARTS][SLOTS];
@@ -25,13 +25,16 @@ static inline double *random_vector(size_t count)
     return v;
 }
 
-/* What a slot of a part has to hold; 0 for padding. */
+/* What a slot of a part has to hold; 0 for padding. `tensor`: of a batch, one picture's after the
+ * other. */
 static inline double slot_value(nn_layout layout, unsigned part, const double *tensor,
                                 uint32_t slot)
 {
     nn_place p;
     if (!nn_layout_place(&p, layout, part, slot)) return 0;
-    return tensor[(p.channel * layout.shape.height + p.y) * layout.shape.width + p.x];
+    size_t channel =
+        nn_layout_picture(layout, part, slot) * (size_t)layout.shape.channels + p.channel;
+    return tensor[(channel * layout.shape.height + p.y) * layout.shape.width + p.x];
 }
 
 static inline void fill_slots(nn_layout layout, slot_parts slots, const double *tensor)
@@ -55,13 +58,26 @@ static inline void apply_folds(const nn_linear *l, ckks_complex *x)
     }
 }
 
+/* x + i y of parts two and two. */
+static inline void join_parts(slot_parts joined, slot_parts in, unsigned count)
+{
+    for (unsigned k = 0; k < count; k++)
+        for (uint32_t s = 0; s < SLOTS; s++) {
+            ckks_complex x = in[2 * k][s], y = in[2 * k + 1][s];
+            joined[k][s] = (ckks_complex){x.re - y.im, x.im + y.re};
+        }
+}
+
 /* All diagonals, then the folds. */
 static inline void apply_linear(nn_linear *l, slot_parts out, slot_parts in)
 {
     static ckks_complex diagonal[SLOTS];
+    static slot_parts joined;
+    if (l->joined) join_parts(joined, in, l->inputs);
+    ckks_complex(*x_of)[SLOTS] = l->joined ? joined : in;
     for (unsigned o = 0; o < l->outputs; o++) memset(out[o], 0, sizeof out[o]);
     for (size_t d = 0; d < l->count; d++) {
-        ckks_complex *to = out[l->block[d] / l->inputs], *from = in[l->block[d] % l->inputs];
+        ckks_complex *to = out[l->block[d] / l->inputs], *from = x_of[l->block[d] % l->inputs];
         ck_assert_int_eq(nn_linear_diagonal(l, l->block[d], l->offset[d], diagonal), 0);
         for (uint32_t s = 0; s < SLOTS; s++) {
             ckks_complex w = diagonal[s % l->period],
@@ -70,7 +86,7 @@ static inline void apply_linear(nn_linear *l, slot_parts out, slot_parts in)
             to[s].im += w.re * x.im + w.im * x.re;
         }
     }
-    if (l->folds) apply_folds(l, out[0]);
+    for (unsigned o = 0; l->folds && o < l->outputs; o++) apply_folds(l, out[o]);
 }
 
 /* What bootstrap `index` adds up: slot j of its rows, the imaginary parts those of its second

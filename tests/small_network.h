@@ -279,13 +279,13 @@ static inline void small_network_init(small_network *n, unsigned blocks_per_stag
 /* ---- the definition ---- */
 
 /* Values of one node through its activation; *max_w: the largest |w| so far. With `fit` half-widths
- * are set to what the values need first. */
+ * are set to what the values need first; 2: where that is more than they are. */
 static inline void direct_activation(const nn_activation *a, double eps, double *values,
                                      size_t pixels, double *max_w, int fit)
 {
     const double pi = acos(-1.0);
     for (unsigned c = 0; c < a->channels; c++) {
-        if (fit) a->half_width[c] = 0.3;
+        if (fit == 1) a->half_width[c] = 0.3;
         for (size_t p = 0; fit && p < pixels; p++)
             a->half_width[c] =
                 fmax(a->half_width[c], 1.2 * fabs(values[c * pixels + p] - a->centre[c]));
@@ -320,7 +320,7 @@ static inline double *direct_sum(const nn_graph *graph, size_t i, double *const 
 
 /* Scores of a normalised picture. `layers` (may be NULL) gets the output of every layer,
  * SMALL_VALUES doubles apart. Returns the largest |w|. With `fit` the plan's half-widths are
- * changed to suit this picture. */
+ * changed to suit this picture; 2: this one too. */
 static inline double direct_network(const small_network *n, double *scores, const double *picture,
                                     double *layers, int fit)
 {

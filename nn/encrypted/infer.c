@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The path of a picture through the encrypted network. */
+/* The path of a picture, or a batch of them, through the encrypted network. */
 #define _POSIX_C_SOURCE 199309L
 #include "nn/encrypted/network.h"
 
@@ -16,7 +16,8 @@ typedef struct run {
     unsigned parts;              /* of the running values, the most there are: `width` */
     size_t width, nodes;
     ckks_ciphertext **x;        /* the running values: width places, `parts` of them taken */
-    const ckks_ciphertext **in; /* the same, for transforms */
+    const ckks_ciphertext **in; /* what a transform takes */
+    ckks_ciphertext **joined;   /* x + i y of the running values two and two, once it is needed */
     ckks_ciphertext **part;     /* one contribution, if `sum` has another already: width places */
     ckks_ciphertext *next;      /* becomes one of x, or scratch */
     ckks_ciphertext **sum;      /* what layer i has got so far, and the scores: width places each;
@@ -132,9 +133,23 @@ static ckks_basis landing_basis(const run *r, size_t target)
     return target < n->count ? n->bootstrap_basis : n->score_basis;
 }
 
+/* Once for all that reads the values. */
+static fhola_status join(run *r)
+{
+    unsigned count = r->joined[0] ? 0 : r->parts / 2;
+    fhola_status status = take_all(r, r->joined, count);
+    for (unsigned k = 0; status == FHOLA_OK && k < count; k++) {
+        const size_t first = 2 * (size_t)k;
+        status = ckks_mul_plain(r->context, r->joined[k], r->x[first + 1], r->network->i);
+        if (status == FHOLA_OK)
+            status = ckks_add(r->context, r->joined[k], r->joined[k], r->x[first]);
+    }
+    return status;
+}
+
 static fhola_status multiply(run *r, const nn_transform *t, ckks_ciphertext *out, ckks_basis basis)
 {
-    fhola_status status = ckks_mul_plain(r->context, out, r->x[0], t->factor);
+    fhola_status status = ckks_mul_plain(r->context, out, r->in[0], t->factor);
     return status == FHOLA_OK ? ckks_rescale(r->context, r->workspace, out, out, basis) : status;
 }
 
@@ -153,8 +168,10 @@ static fhola_status fold(run *r, const nn_transform *t, ckks_ciphertext *x)
 static fhola_status transform(run *r, const nn_transform *t, ckks_ciphertext *const out[],
                               ckks_basis basis)
 {
+    unsigned count = t->joined ? r->parts / 2 : r->parts;
+    if (t->joined) FHOLA_TRY(join(r));
+    for (unsigned k = 0; k < count; k++) r->in[k] = t->joined ? r->joined[k] : r->x[k];
     if (t->factor) return multiply(r, t, out[0], basis);
-    for (unsigned k = 0; k < r->parts; k++) r->in[k] = r->x[k];
     return ckks_lintrans_apply_matrix(r->context, r->workspace, r->keys, t->linear, out, r->in,
                                       basis);
 }
@@ -205,6 +222,7 @@ static fhola_status collect(run *r, const nn_layer *layer)
     ckks_ciphertext **sum = sums_of(r, r->layer);
     fhola_status status = FHOLA_OK;
     for (unsigned k = 0; k < r->parts; k++) give_back(r, &r->x[k]);
+    for (unsigned k = 0; k < r->parts / 2; k++) give_back(r, &r->joined[k]);
     for (unsigned k = 0; status == FHOLA_OK && k < layer->sums; k++)
         status = ckks_add_plain(r->context, sum[k], sum[k], layer->bias[k]);
     r->parts = layer->parts;
@@ -299,9 +317,11 @@ static fhola_status score_step(run *r)
     if (status == FHOLA_OK) status = distribute(r, n->count);
     if (status == FHOLA_OK) status = collect(r, &n->layer[n->count]);
     if (status != FHOLA_OK) return status;
-    r->x[0] = sum[0];
-    sum[0] = NULL;
-    status = ckks_rescale(r->context, r->workspace, r->x[0], r->x[0], n->result_basis);
+    for (unsigned k = 0; status == FHOLA_OK && k < r->parts; k++) {
+        r->x[k] = sum[k];
+        sum[k] = NULL;
+        status = ckks_rescale(r->context, r->workspace, r->x[k], r->x[k], n->result_basis);
+    }
     end(r, NN_STEP_SCORES, &r->time.convolution);
     if (status == FHOLA_OK) status = show(r, NN_STEP_SCORES);
     if (status == FHOLA_OK) end_layer(r);
@@ -310,20 +330,36 @@ static fhola_status score_step(run *r)
 
 /* ---- the whole path ---- */
 
-static fhola_status check_input(const nn_network *network, ckks_ciphertext *const in[])
+/* `count` pictures in `picture`, what they become in `out`. */
+typedef struct batch {
+    ckks_ciphertext *const *out;
+    ckks_ciphertext *const *const *picture;
+    size_t count;
+} batch;
+
+static fhola_status check_picture(const nn_network *network, ckks_ciphertext *const picture[])
 {
-    if (!network->encoded)
-        return fhola_fail(FHOLA_PARAM, "the network was compiled without its weights");
-    for (unsigned k = 0; k < network->schedule.input.parts; k++)
-        if (ckks_ciphertext_basis(in[k]) != network->convolution_basis)
+    for (unsigned k = 0; k < network->schedule.input.each; k++)
+        if (ckks_ciphertext_basis(picture[k]) != network->convolution_basis)
             return fhola_fail(FHOLA_LEVEL,
                               "the encrypted picture has primes %#llx, the network expects %#llx",
-                              (unsigned long long)ckks_ciphertext_basis(in[k]),
+                              (unsigned long long)ckks_ciphertext_basis(picture[k]),
                               (unsigned long long)network->convolution_basis);
     return FHOLA_OK;
 }
 
-/* Room for all ciphertexts there can be at a time, in a node's sums, x, part, next and spare. */
+static fhola_status check_batch(const nn_network *network, const batch *b)
+{
+    if (!network->encoded)
+        return fhola_fail(FHOLA_PARAM, "the network was compiled without its weights");
+    if (b->count < 1 || b->count > network->schedule.pictures)
+        return fhola_fail(FHOLA_PARAM, "%zu pictures, the network takes 1 to %u at a time",
+                          b->count, network->schedule.pictures);
+    for (size_t p = 0; p < b->count; p++) FHOLA_TRY(check_picture(network, b->picture[p]));
+    return FHOLA_OK;
+}
+
+/* Room for all ciphertexts there can be at a time, in a node's sums, x, part, joined and spare. */
 static fhola_status make_places(run *r)
 {
     const nn_network *n = r->network;
@@ -331,18 +367,33 @@ static fhola_status make_places(run *r)
     r->nodes = n->count + 1;
     for (size_t i = 0; i < n->count; i++)
         if (n->layer[i].parts > r->width) r->width = n->layer[i].parts;
-    size_t places = r->width * (r->nodes + 2);
+    size_t places = r->width * (r->nodes + 3);
     r->sum = calloc(2 * places + 1, sizeof(ckks_ciphertext *));
     r->in = calloc(r->width, sizeof *r->in);
     if (!r->sum || !r->in)
         return fhola_fail(FHOLA_NOMEM, "no memory for the sums of %zu layers", n->count);
     r->x = r->sum + r->width * r->nodes;
     r->part = r->x + r->width;
-    r->spare = r->part + r->width;
+    r->joined = r->part + r->width;
+    r->spare = r->joined + r->width;
     return FHOLA_OK;
 }
 
-static fhola_status prepare(run *r, ckks_ciphertext *const in[])
+/* What a batch lacks is its first picture again. */
+static fhola_status copy_pictures(run *r, const batch *b)
+{
+    const nn_layout input = r->network->schedule.input;
+    fhola_status status = take_all(r, r->x, input.parts);
+    r->parts = input.parts;
+    for (unsigned p = 0; status == FHOLA_OK && p < input.pictures; p++)
+        for (unsigned k = 0; status == FHOLA_OK && k < input.each; k++) {
+            unsigned part = nn_layout_part(input, p, k * input.gap_y * input.gap_x * input.blocks);
+            status = ckks_ciphertext_copy(r->x[part], b->picture[p < b->count ? p : 0][k]);
+        }
+    return status;
+}
+
+static fhola_status prepare(run *r, const batch *b)
 {
     const nn_network *n = r->network;
     for (size_t i = 0; i < n->count; i++)
@@ -351,16 +402,12 @@ static fhola_status prepare(run *r, ckks_ciphertext *const in[])
     r->total += work_of(n, n->count, NN_STEP_SCORES);
     fhola_status status = make_places(r);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->next, r->context);
-    r->parts = n->schedule.input.parts;
-    if (status == FHOLA_OK) status = take_all(r, r->x, r->parts);
-    for (unsigned k = 0; status == FHOLA_OK && k < r->parts; k++)
-        status = ckks_ciphertext_copy(r->x[k], in[k]);
-    return status;
+    return status == FHOLA_OK ? copy_pictures(r, b) : status;
 }
 
 static void release(run *r)
 {
-    for (size_t i = 0; r->sum && i < r->width * (r->nodes + 2); i++)
+    for (size_t i = 0; r->sum && i < r->width * (r->nodes + 3); i++)
         ckks_ciphertext_destroy(r->sum[i]);
     for (size_t i = 0; i < r->spares; i++) ckks_ciphertext_destroy(r->spare[i]);
     ckks_ciphertext_destroy(r->next);
@@ -368,21 +415,31 @@ static void release(run *r)
     free(r->in);
 }
 
-fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
-                      const nn_network *network, const ckks_eval_keys *keys,
-                      ckks_ciphertext *const in[], const nn_infer_hooks *hooks)
+fhola_status nn_infer_batch(const ckks_context *context, ckks_workspace *workspace,
+                            ckks_ciphertext *const out[], const nn_network *network,
+                            const ckks_eval_keys *keys, ckks_ciphertext *const *const picture[],
+                            size_t count, const nn_infer_hooks *hooks)
 {
+    const batch b = {out, picture, count};
     run r = {.context = context,
              .workspace = workspace,
              .network = network,
              .keys = keys,
              .hooks = hooks};
-    fhola_status status = check_input(network, in);
-    if (status == FHOLA_OK) status = prepare(&r, in);
+    fhola_status status = check_batch(network, &b);
+    if (status == FHOLA_OK) status = prepare(&r, &b);
     for (size_t i = 0; status == FHOLA_OK && i < network->count; i++)
         status = run_layer(&r, &network->layer[i]);
     if (status == FHOLA_OK) status = score_step(&r);
-    if (status == FHOLA_OK) status = ckks_ciphertext_copy(out, r.x[0]);
+    for (size_t p = 0; status == FHOLA_OK && p < count; p++)
+        status = ckks_ciphertext_copy(out[p], r.x[p]);
     release(&r);
     return status;
+}
+
+fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,
+                      const nn_network *network, const ckks_eval_keys *keys,
+                      ckks_ciphertext *const in[], const nn_infer_hooks *hooks)
+{
+    return nn_infer_batch(context, workspace, &out, network, keys, &in, 1, hooks);
 }

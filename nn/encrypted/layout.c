@@ -21,6 +21,9 @@ static bool close_layout(nn_layout *l)
     l->parts = (unsigned)((blocks + l->blocks - 1) / l->blocks);
     l->period = extent <= l->room ? power_of_two_from(extent) : l->room;
     l->slots = l->period > NN_MIN_SLOTS ? l->period : NN_MIN_SLOTS;
+    l->pictures = 1;
+    l->each = l->parts;
+    l->stride = l->period;
     return true;
 }
 
@@ -89,6 +92,9 @@ nn_layout nn_layout_scores(unsigned count)
                        .block = 1,
                        .blocks = count,
                        .parts = 1,
+                       .pictures = 1,
+                       .each = 1,
+                       .stride = rows,
                        .room = rows,
                        .period = rows,
                        .slots = rows};
@@ -98,26 +104,102 @@ bool nn_layout_equal(nn_layout a, nn_layout b)
 {
     return nn_shape_equal(a.shape, b.shape) && a.gap_y == b.gap_y && a.gap_x == b.gap_x &&
            a.pitch == b.pitch && a.block == b.block && a.blocks == b.blocks && a.parts == b.parts &&
-           a.period == b.period && a.slots == b.slots;
+           a.pictures == b.pictures && a.stride == b.stride && a.period == b.period &&
+           a.slots == b.slots;
 }
 
-unsigned nn_layout_part(nn_layout l, unsigned channel)
+/* ---- batches ---- */
+
+/* `couples` of them in a ciphertext, or in two. */
+static nn_layout arrange(nn_layout one, unsigned pictures, uint32_t couples, bool together)
 {
-    return channel / (l.gap_y * l.gap_x) / l.blocks;
+    nn_layout l = one;
+    if (pictures == 1) return one;
+    l.pictures = pictures;
+    l.period = couples * one.period * (together ? 2 : 1);
+    l.slots = l.period > NN_MIN_SLOTS ? l.period : NN_MIN_SLOTS;
+    l.parts = together ? 1 : one.parts * pictures / couples;
+    return l;
 }
 
-uint32_t nn_layout_slot(nn_layout l, nn_place p)
+nn_layout nn_layout_batch(nn_layout one, unsigned pictures)
+{
+    uint32_t couples = one.room / one.period;
+    if (couples > pictures / 2) couples = pictures / 2;
+    uint32_t slots = 2 * couples * one.period;
+    /* a bootstrap alone adds halves of NN_MIN_SLOTS at least: x and y are to be these halves */
+    return arrange(one, pictures, couples, slots <= one.room && slots >= NN_MIN_SLOTS);
+}
+
+nn_layout nn_layout_apart(nn_layout one, unsigned pictures)
+{
+    return arrange(one, pictures, 1, false);
+}
+
+nn_layout nn_layout_single(nn_layout batch)
+{
+    nn_layout l = batch;
+    l.pictures = 1;
+    l.parts = batch.each;
+    l.period = batch.stride;
+    l.slots = l.period > NN_MIN_SLOTS ? l.period : NN_MIN_SLOTS;
+    return l;
+}
+
+static bool is_together(nn_layout l)
+{
+    return l.pictures > 1 && l.parts == 1;
+}
+
+/* Couples in a ciphertext, or in two. */
+static unsigned couples_of(nn_layout l)
+{
+    return l.period / l.stride / (is_together(l) ? 2 : 1);
+}
+
+unsigned nn_layout_picture(nn_layout l, unsigned part, uint32_t slot)
+{
+    if (l.pictures == 1) return 0;
+    unsigned place = (slot & (l.period - 1)) / l.stride, couples = couples_of(l);
+    return is_together(l) ? 2 * (place % couples) + place / couples
+                          : 2 * (part / 2 / l.each * couples + place) + part % 2;
+}
+
+unsigned nn_layout_part(nn_layout l, unsigned picture, unsigned channel)
+{
+    unsigned part = channel / (l.gap_y * l.gap_x) / l.blocks;
+    if (l.pictures == 1 || is_together(l)) return part;
+    return 2 * (picture / 2 / couples_of(l) * l.each + part) + picture % 2;
+}
+
+/* The first slot of a picture. */
+static uint32_t start_of(nn_layout l, unsigned picture)
+{
+    unsigned couples = couples_of(l), couple = picture / 2;
+    return (is_together(l) ? picture % 2 * couples + couple : couple % couples) * l.stride;
+}
+
+/* Which of its picture's parts a part is. */
+static unsigned part_of_picture(nn_layout l, unsigned part)
+{
+    return l.pictures == 1 || is_together(l) ? part : part / 2 % l.each;
+}
+
+/* ---- places ---- */
+
+uint32_t nn_layout_slot(nn_layout l, unsigned picture, nn_place p)
 {
     unsigned group = l.gap_y * l.gap_x, inside = p.channel % group;
-    return p.channel / group % l.blocks * l.block + (p.y * l.gap_y + inside / l.gap_x) * l.pitch +
-           p.x * l.gap_x + inside % l.gap_x;
+    return start_of(l, picture) + p.channel / group % l.blocks * l.block +
+           (p.y * l.gap_y + inside / l.gap_x) * l.pitch + p.x * l.gap_x + inside % l.gap_x;
 }
 
 bool nn_layout_place(nn_place *place, nn_layout l, unsigned part, uint32_t slot)
 {
-    uint32_t s = slot & (l.period - 1), block = s / l.block, in_block = s % l.block,
+    uint32_t s = slot & (l.stride - 1), block = s / l.block, in_block = s % l.block,
              row = in_block / l.pitch, column = in_block % l.pitch;
-    nn_place p = {((part * l.blocks + block) * l.gap_y + row % l.gap_y) * l.gap_x +
+    nn_place p = {((part_of_picture(l, part) * l.blocks + block) * l.gap_y + row % l.gap_y) *
+                          l.gap_x +
                       column % l.gap_x,
                   row / l.gap_y, column / l.gap_x};
     bool inside = block < l.blocks && p.channel < l.shape.channels && p.y < l.shape.height &&

@@ -16,7 +16,15 @@
  * A tensor that does not fit into one ciphertext takes several, its *parts*: whole blocks of
  * channels each, as many as there is room for, in their order. Two parts x and y are bootstrapped
  * together, as x + i y; a last one without a partner alone, as the only part of a small tensor is,
- * with its second half in the imaginary parts. */
+ * with its second half in the imaginary parts.
+ *
+ * A batch of pictures is the tensor of each of them, one layout for all, and what a bootstrap takes
+ * is x + i y with x of an even picture and y of the one after it. Of q such couples, as many as
+ * there is room for,
+ *     together  x and y are the halves of one ciphertext, if they fit,
+ *     apart     else two parts, one after the other:
+ *                                                 x_0 .. x_(q-1), y_0 .. y_(q-1),
+ * each value a picture's `stride` slots. */
 #ifndef NN_LAYOUT_H
 #define NN_LAYOUT_H
 
@@ -36,13 +44,16 @@
 typedef struct nn_layout {
     nn_shape shape;
     unsigned gap_y, gap_x;
-    unsigned pitch;  /* slots from a row of the grid to the next */
-    unsigned block;  /* slots from a block of channels to the next */
-    unsigned blocks; /* of a part: the last one may have fewer */
-    unsigned parts;  /* ciphertexts */
-    uint32_t room;   /* slots of a ciphertext that are used: a power of two */
-    uint32_t period; /* a part's values repeat with it: a power of two; of several parts, room */
-    uint32_t slots;  /* n, what a bootstrap takes: the period, but at least NN_MIN_SLOTS */
+    unsigned pitch;    /* slots from a row of the grid to the next */
+    unsigned block;    /* slots from a block of channels to the next */
+    unsigned blocks;   /* of a part: the last one may have fewer */
+    unsigned parts;    /* ciphertexts */
+    unsigned pictures; /* 1, or a power of two */
+    unsigned each;     /* ciphertexts that a picture's values are in */
+    uint32_t stride;   /* slots from a picture to the next: a power of two; of one, the period */
+    uint32_t room;     /* slots of a ciphertext that are used: a power of two */
+    uint32_t period;   /* a part's values repeat with it: a power of two; of several parts, room */
+    uint32_t slots;    /* n, what a bootstrap takes: the period, but at least NN_MIN_SLOTS */
 } nn_layout;
 
 /* The rows of a tensor that bootstrap `index` takes: those of part `first` and, as imaginary parts,
@@ -65,12 +76,21 @@ bool nn_layout_behind(nn_layout *out, nn_layout in, const nn_map *map);
 nn_layout nn_layout_scores(unsigned count);
 bool nn_layout_equal(nn_layout a, nn_layout b);
 
-/* The part a channel is in, and a place's slot there. */
-unsigned nn_layout_part(nn_layout layout, unsigned channel);
-uint32_t nn_layout_slot(nn_layout layout, nn_place place);
+/* The layout of `pictures` (1, 2, 4, ...) of which `one` is that of each. */
+nn_layout nn_layout_batch(nn_layout one, unsigned pictures);
+/* The same with no two pictures in a ciphertext: of pictures that come encrypted one by one. */
+nn_layout nn_layout_apart(nn_layout one, unsigned pictures);
+/* That of one of its pictures. */
+nn_layout nn_layout_single(nn_layout batch);
+
+/* The part a channel of a picture is in, and a place's slot there. */
+unsigned nn_layout_part(nn_layout layout, unsigned picture, unsigned channel);
+uint32_t nn_layout_slot(nn_layout layout, unsigned picture, nn_place place);
 /* What a slot of a part holds (any slot: modulo the period). False: padding, `place` is then 0, 0,
  * 0. */
 bool nn_layout_place(nn_place *place, nn_layout layout, unsigned part, uint32_t slot);
+/* Whose value, or padding, it is. */
+unsigned nn_layout_picture(nn_layout layout, unsigned part, uint32_t slot);
 
 /* Bootstraps of a tensor: two parts each but perhaps the last. */
 unsigned nn_layout_bootstraps(nn_layout layout);
@@ -85,7 +105,7 @@ void nn_layout_spread(nn_layout layout, unsigned part, ckks_complex *values, con
  * second half of n slots and in the imaginary parts of the first. */
 void nn_layout_spread_rows(nn_layout layout, unsigned bootstrap, ckks_complex *values,
                            const double *value, bool full);
-/* tensor[channel][y][x] of a part from the real parts of n slots. */
+/* tensor[channel][y][x] of a part from the real parts of n slots; of a single picture. */
 void nn_layout_gather(nn_layout layout, unsigned part, double *tensor, const ckks_complex *values);
 
 #endif

@@ -14,11 +14,20 @@ static double weight_at(const nn_linear *l, nn_place o, nn_place i)
     return l->out_scale ? w / l->out_scale[o.channel] : w;
 }
 
+/* A value of the input. */
+typedef struct source {
+    unsigned picture;
+    nn_place place;
+} source;
+
 /* The weight from the input's place to what slot `slot` of the result's part holds. */
-static double slot_weight(const nn_linear *l, unsigned part, uint32_t slot, nn_place i)
+static double slot_weight(const nn_linear *l, unsigned part, uint32_t slot, source i)
 {
     nn_place o;
-    return nn_layout_place(&o, l->out, part, slot) ? weight_at(l, o, i) : 0;
+    return nn_layout_picture(l->out, part, slot) == i.picture &&
+                   nn_layout_place(&o, l->out, part, slot)
+               ? weight_at(l, o, i.place)
+               : 0;
 }
 
 /* Offsets to what a bootstrap takes count modulo this: a bootstrap without a partner has half as
@@ -30,32 +39,33 @@ static uint32_t span_of(const nn_linear *l, unsigned output)
     return l->span < rows ? l->span : rows;
 }
 
-static ckks_complex score_weight(const nn_linear *l, uint32_t s, nn_place i)
+static ckks_complex score_weight(const nn_linear *l, unsigned picture, uint32_t s, source i)
 {
-    return (ckks_complex){slot_weight(l, 0, s, i), 0};
+    if (i.picture != picture) return (ckks_complex){0, 0};
+    return (ckks_complex){slot_weight(l, 0, s, (source){0, i.place}), 0};
 }
 
 static ckks_complex rows_weight(const nn_linear *l, nn_rows rows, double factor, uint32_t s,
-                                nn_place i)
+                                source i)
 {
     uint32_t j = s % rows.count;
     return (ckks_complex){factor * slot_weight(l, rows.first, j, i),
-                          factor * slot_weight(l, rows.second, j + rows.offset, i)};
+                          l->joined ? 0 : factor * slot_weight(l, rows.second, j + rows.offset, i)};
 }
 
 int nn_linear_diagonal(void *linear, unsigned block, int32_t offset, ckks_complex *values)
 {
     const nn_linear *l = linear;
-    unsigned output = block / l->inputs, input = block % l->inputs;
-    nn_rows rows = nn_layout_rows(l->out, output);
+    bool scores = l->target == NN_LINEAR_SCORES;
+    unsigned output = block / l->inputs, input = block % l->inputs * (l->joined ? 2 : 1);
+    nn_rows rows = nn_layout_rows(l->out, scores ? 0 : output);
     double factor = (double)l->in.period / span_of(l, output) / (rows.offset ? 2 : 1);
     for (uint32_t s = 0; s < l->period; s++) {
-        nn_place i;
-        if (!nn_layout_place(&i, l->in, input, s + (uint32_t)offset))
+        source i = {.picture = nn_layout_picture(l->in, input, s + (uint32_t)offset)};
+        if (!nn_layout_place(&i.place, l->in, input, s + (uint32_t)offset))
             values[s] = (ckks_complex){0, 0};
         else
-            values[s] = l->target == NN_LINEAR_SCORES ? score_weight(l, s, i)
-                                                      : rows_weight(l, rows, factor, s, i);
+            values[s] = scores ? score_weight(l, output, s, i) : rows_weight(l, rows, factor, s, i);
     }
     return 0;
 }
@@ -73,21 +83,30 @@ static unsigned char *block_marks(const marker *m, unsigned output, unsigned inp
     return m->marked + ((size_t)output * m->linear->inputs + input) * m->modulus;
 }
 
-/* The diagonal between two channels whose first slots are `distance` apart. */
-static void mark(const marker *m, unsigned to, unsigned from, uint32_t distance)
+/* The diagonal of one picture's weight between two places, and `tap` slots beyond the second. */
+static void mark_picture(const marker *m, unsigned picture, nn_place to, nn_place from,
+                         uint32_t tap)
 {
     const nn_linear *l = m->linear;
-    unsigned output = nn_layout_part(l->out, to) / 2, input = nn_layout_part(l->in, from);
-    uint32_t span = span_of(l, output);
+    bool scores = l->target == NN_LINEAR_SCORES;
+    unsigned row = scores ? 0 : picture,
+             output = scores ? picture : nn_layout_part(l->out, picture, to.channel) / 2,
+             input = nn_layout_part(l->in, picture, from.channel) / (l->joined ? 2 : 1);
+    uint32_t span = span_of(l, output), distance = nn_layout_slot(l->in, picture, from) -
+                                                   nn_layout_slot(l->out, row, to) + tap;
     block_marks(m, output, input)[distance % (span < m->modulus ? span : m->modulus)] = 1;
+}
+
+static void mark(const marker *m, nn_place to, nn_place from, uint32_t tap)
+{
+    const nn_linear *l = m->linear;
+    for (unsigned picture = 0; picture < l->in.pictures; picture += l->joined ? 2 : 1)
+        mark_picture(m, picture, to, from, tap);
 }
 
 static void mark_entry(void *arg, nn_place o, nn_place i, double weight)
 {
-    const marker *m = arg;
-    if (weight == 0) return;
-    mark(m, o.channel, i.channel,
-         nn_layout_slot(m->linear->in, i) - nn_layout_slot(m->linear->out, o));
+    if (weight != 0) mark(arg, o, i, 0);
 }
 
 /* The offset between two channels at a kernel distance does not depend on the pixel. */
@@ -122,8 +141,7 @@ static void mark_tap(const marker *m, size_t kernel_place, int dy, int dx)
             if (c->weight[((size_t)o * inputs + i) * taps + kernel_place] == 0) continue;
             nn_place to = {c->out_first + o, 0, 0},
                      from = {c->in_first + o / outputs * inputs + i, 0, 0};
-            mark(m, to.channel, from.channel,
-                 nn_layout_slot(l->in, from) - nn_layout_slot(l->out, to) + tap);
+            mark(m, to, from, tap);
         }
 }
 
@@ -250,13 +268,15 @@ static fhola_status list_offsets(nn_linear *l, const marker *m, const char *node
 static nn_linear describe(const nn_map *map, nn_layout in, nn_layout to, nn_linear_target target)
 {
     bool scores = target == NN_LINEAR_SCORES;
+    bool joined = !scores && in.pictures > 1 && in.parts > 1;
     uint32_t rows = scores ? in.period : nn_layout_rows(to, 0).count;
     return (nn_linear){.target = target,
                        .in = in,
                        .out = to,
                        .map = map,
-                       .inputs = in.parts,
-                       .outputs = scores ? 1 : nn_layout_bootstraps(to),
+                       .joined = joined,
+                       .inputs = joined ? in.parts / 2 : in.parts,
+                       .outputs = scores ? in.pictures : nn_layout_bootstraps(to),
                        .span = in.period < rows ? in.period : rows,
                        .period = in.period > to.period ? in.period : to.period};
 }

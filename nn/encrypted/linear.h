@@ -21,6 +21,10 @@
  * input to what each bootstrap takes. Of a pair x + i y the rows j of x and of y share a number:
  * there is nothing to be added then, so n stands for n / 2 above, and the factor is P / span.
  *
+ * Of a batch of pictures the matrix is that of one picture for each. What a bootstrap takes is x +
+ * i y, and pictures that are in ciphertexts apart come so too, as one ciphertext x + i y: the
+ * diagonals, with the rows of x, are real then, and serve both.
+ *
  * Few rows. Where the output repeats with fewer than `span` slots, the same diagonals may stop at
  * any multiple `modulus` of the rows: the sum of the result over all rotations by multiples of
  * `modulus` below `span` is then what all diagonals would have given. Fully connected layers and
@@ -43,12 +47,14 @@ typedef struct nn_linear {
      * out_scale NULL: 1. They belong to others and are needed by nn_linear_diagonal only. */
     const nn_map *map;
     const double *in_scale, *out_scale;
-    unsigned inputs, outputs; /* parts of `in`, and bootstraps of `out` or 1 for the scores */
-    uint32_t span, modulus;   /* powers of two */
-    uint32_t period;          /* of the diagonals: the larger one of the two layouts */
-    size_t count;             /* diagonals, of all blocks */
-    unsigned *block;          /* count of them, ascending: output * inputs + input */
-    int32_t *offset;          /* count of them in [0, modulus), ascending in a block */
+    bool joined; /* an input is x + i y of two pictures' parts, one after the other in `in` */
+    /* parts of `in`, if joined half of them, and bootstraps of `out`, or for the scores pictures */
+    unsigned inputs, outputs;
+    uint32_t span, modulus; /* powers of two */
+    uint32_t period;        /* of the diagonals: the larger one of the two layouts */
+    size_t count;           /* diagonals, of all blocks */
+    unsigned *block;        /* count of them, ascending: output * inputs + input */
+    int32_t *offset;        /* count of them in [0, modulus), ascending in a block */
     /* a power of two: offset = giant + baby, giant a multiple of it, 0 <= baby < baby_step */
     uint32_t baby_step;
     unsigned babies, giants; /* rotations other than 0, of all inputs and of all outputs */

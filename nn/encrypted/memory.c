@@ -44,14 +44,6 @@ static uint64_t key_bytes(const nn_network *n, const ckks_context *context)
     return ckks_eval_keys_file_bytes(context, &n->keys) / 3 * 8;
 }
 
-static uint64_t bootstrap_bytes(const nn_network *n)
-{
-    uint64_t bytes = n->pair ? ckks_bootstrap_encoded_bytes(n->pair) : 0;
-    for (size_t i = 0; i < NN_SINGLES; i++)
-        if (n->single[i]) bytes += ckks_bootstrap_encoded_bytes(n->single[i]);
-    return bytes;
-}
-
 /* Coefficients over all primes of the activation: no less than what polynomials take. */
 static uint64_t activation_bytes(const nn_network *n)
 {
@@ -84,7 +76,8 @@ static linear_bytes measure_maps(const nn_network *n)
             if (full > b.largest) b.largest = full;
             if (rotations > b.rotations) b.rotations = rotations;
         }
-    b.ciphertexts = 2 * (3 * (uint64_t)nn_network_ciphertexts(n) + 2);
+    uint64_t most = nn_network_ciphertexts(n), joined = nn_network_pictures(n) > 1 ? most / 2 : 0;
+    b.ciphertexts = 2 * (3 * most + joined + 2);
     return b;
 }
 
@@ -96,7 +89,7 @@ nn_memory nn_network_memory(const nn_network *n, const ckks_context *context)
     unsigned deepest = 0, primes = ckks_basis_count(n->convolution_basis);
     for (size_t i = 0; i < n->count; i++)
         if (n->schedule.layer[i].depth > deepest) deepest = n->schedule.layer[i].depth;
-    uint64_t fixed = PROCESS_BYTES + key_bytes(n, context) + bootstrap_bytes(n) +
+    uint64_t fixed = PROCESS_BYTES + key_bytes(n, context) + nn_network_bootstrap_bytes(n) +
                      activation_bytes(n) + b.ciphertexts * (primes + deepest) * limb +
                      b.rotations * primes * limb;
     return (nn_memory){.least = fixed + b.largest, .most = fixed + b.full};

@@ -172,6 +172,7 @@ static fhola_status compile_transform(compiler *c, nn_transform *t, nn_contribut
 {
     nn_linear *linear = &edge->linear;
     t->from = edge->from;
+    t->joined = linear->joined;
     fhola_status status = nn_linear_is_factor(linear) ? compile_factor(c, &t->factor, linear, to)
                                                       : compile_linear(c, &t->linear, linear, to);
     return status == FHOLA_OK ? compile_folds(c, t, linear, to) : status;
@@ -192,7 +193,7 @@ static fhola_status compile_readers(compiler *c, size_t from)
     return status;
 }
 
-/* The bias of sum `index` in front of a bootstrap, or of the scores. */
+/* The bias of sum `index` in front of a bootstrap, or of a picture's scores. */
 static fhola_status compile_bias(const compiler *c, nn_layer *layer, const nn_recipe *r, landing to,
                                  unsigned index, bool scores)
 {
@@ -201,7 +202,7 @@ static fhola_status compile_bias(const compiler *c, nn_layer *layer, const nn_re
     if (!values)
         return fhola_fail(FHOLA_NOMEM, "no memory for %u slots", (unsigned)r->layout.slots);
     if (scores)
-        nn_layout_spread(r->layout, index, values, r->bias, r->full_bias);
+        nn_layout_spread(r->layout, 0, values, r->bias, r->full_bias);
     else
         nn_layout_spread_rows(r->layout, index, values, r->bias, r->full_bias);
     fhola_status status =
@@ -225,7 +226,7 @@ static fhola_status compile_bootstrap(const compiler *c, nn_layer *layer, nn_lay
 {
     nn_network *n = c->network;
     bool pair = nn_layout_is_pair(layout, index);
-    ckks_bootstrap **b = pair ? &n->pair : &n->single[log_values(layout) - NN_LOG_MIN_SLOTS];
+    ckks_bootstrap **b = &(pair ? n->pair : n->single)[log_values(layout) - NN_LOG_MIN_SLOTS];
     fhola_status status = FHOLA_OK;
     if (!*b) {
         status = pair ? ckks_bootstrap_create_complex(b, c->context, c->workspace,
@@ -315,11 +316,12 @@ static fhola_status compile_activation(const compiler *c, nn_layer *layer, const
 
 /* ---- layers ---- */
 
-static fhola_status allocate_layer(nn_layer *layer, const nn_recipe *r)
+static fhola_status allocate_layer(nn_layer *layer, const nn_recipe *r, unsigned parts,
+                                   unsigned sums)
 {
     layer->count = r->count;
-    layer->parts = r->layout.parts;
-    layer->sums = nn_layout_bootstraps(r->layout);
+    layer->parts = parts;
+    layer->sums = sums;
     layer->transform = calloc(r->count, sizeof *layer->transform);
     layer->bias = calloc(layer->sums, sizeof(ckks_plaintext *));
     layer->bootstrap = calloc(layer->sums, sizeof(ckks_bootstrap *));
@@ -336,9 +338,14 @@ static fhola_status allocate_layers(nn_network *n)
     n->count = n->schedule.count;
     n->layer = calloc(n->count + 1, sizeof *n->layer);
     if (!n->layer) return fhola_fail(FHOLA_NOMEM, "no memory for %zu layers", n->count);
-    for (size_t i = 0; status == FHOLA_OK && i <= n->count; i++)
-        status = allocate_layer(&n->layer[i], &n->schedule.layer[i]);
-    return status;
+    for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) {
+        const nn_recipe *r = &n->schedule.layer[i];
+        status = allocate_layer(&n->layer[i], r, r->layout.parts, nn_layout_bootstraps(r->layout));
+    }
+    unsigned pictures = n->schedule.pictures;
+    return status == FHOLA_OK ? allocate_layer(&n->layer[n->count], &n->schedule.layer[n->count],
+                                               pictures, pictures)
+                              : status;
 }
 
 /* Layer i, and what is done with the values of node i: those in front of it. */
@@ -360,9 +367,19 @@ static fhola_status compile_scores(compiler *c)
 {
     nn_network *n = c->network;
     fhola_status s = compile_readers(c, n->count);
-    return s == FHOLA_OK ? compile_bias(c, &n->layer[n->count], nn_schedule_scores(&n->schedule),
-                                        score_landing(n), 0, true)
-                         : s;
+    for (unsigned k = 0; s == FHOLA_OK && k < n->schedule.pictures; k++)
+        s = compile_bias(c, &n->layer[n->count], nn_schedule_scores(&n->schedule), score_landing(n),
+                         k, true);
+    return s;
+}
+
+static fhola_status compile_unit(const compiler *c)
+{
+    const ckks_complex unit = {0, 1};
+    nn_network *n = c->network;
+    return n->schedule.pictures > 1 && n->encoded
+               ? encode(c, &n->i, &unit, 1, 1, n->convolution_basis)
+               : FHOLA_OK;
 }
 
 static fhola_status make_client(const compiler *c, const nn_model *model)
@@ -373,7 +390,7 @@ static fhola_status make_client(const compiler *c, const nn_model *model)
     if (status != FHOLA_OK) return status;
     memcpy(n->client.mean, model->mean, sizeof n->client.mean);
     memcpy(n->client.std, model->std, sizeof n->client.std);
-    n->client.input = n->schedule.input;
+    n->client.input = nn_layout_single(n->schedule.input);
     n->client.input_bound = n->schedule.input_bound;
     n->client.basis = n->convolution_basis;
     n->client.scale = n->linear_scale;
@@ -402,6 +419,7 @@ static fhola_status compile(compiler *c, const nn_model *model, const nn_plan *p
     status = allocate_layers(n);
     for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) status = compile_layer(c, i);
     if (status == FHOLA_OK) status = compile_scores(c);
+    if (status == FHOLA_OK) status = compile_unit(c);
     if (status == FHOLA_OK && !nn_network_needs_weights(n))
         nn_schedule_release_weights(&n->schedule);
     return status == FHOLA_OK ? make_client(c, model) : status;
@@ -460,8 +478,11 @@ void nn_network_destroy(nn_network *network)
     if (!network) return;
     for (size_t i = 0; network->layer && i <= network->count; i++) clear_layer(&network->layer[i]);
     free(network->layer);
-    for (size_t i = 0; i < NN_SINGLES; i++) ckks_bootstrap_destroy(network->single[i]);
-    ckks_bootstrap_destroy(network->pair);
+    for (size_t i = 0; i < NN_SINGLES; i++) {
+        ckks_bootstrap_destroy(network->single[i]);
+        ckks_bootstrap_destroy(network->pair[i]);
+    }
+    ckks_plaintext_destroy(network->i);
     ckks_key_list_clear(&network->keys);
     nn_client_clear(&network->client);
     nn_schedule_clear(&network->schedule);
@@ -504,27 +525,37 @@ static size_t activation_bytes(const nn_layer *layer)
 
 size_t nn_network_bytes(const nn_network *network)
 {
-    size_t bytes = network->pair ? ckks_bootstrap_bytes(network->pair) : 0;
+    size_t bytes = 0;
     for (size_t i = 0; i <= network->count; i++) {
         const nn_layer *layer = &network->layer[i];
         for (size_t e = 0; e < layer->count; e++) bytes += linear_bytes(layer, e);
         bytes += activation_bytes(layer);
     }
-    for (size_t i = 0; i < NN_SINGLES; i++)
+    for (size_t i = 0; i < NN_SINGLES; i++) {
         if (network->single[i]) bytes += ckks_bootstrap_bytes(network->single[i]);
+        if (network->pair[i]) bytes += ckks_bootstrap_bytes(network->pair[i]);
+    }
+    return bytes;
+}
+
+size_t nn_network_bootstrap_bytes(const nn_network *network)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < NN_SINGLES; i++) {
+        if (network->single[i]) bytes += ckks_bootstrap_encoded_bytes(network->single[i]);
+        if (network->pair[i]) bytes += ckks_bootstrap_encoded_bytes(network->pair[i]);
+    }
     return bytes;
 }
 
 size_t nn_network_diagonal_bytes(const nn_network *network)
 {
-    size_t bytes = network->pair ? ckks_bootstrap_encoded_bytes(network->pair) : 0;
+    size_t bytes = nn_network_bootstrap_bytes(network);
     for (size_t i = 0; i <= network->count; i++)
         for (size_t e = 0; e < network->layer[i].count; e++) {
             const ckks_lintrans *linear = network->layer[i].transform[e].linear;
             if (linear) bytes += ckks_lintrans_encoded_bytes(linear);
         }
-    for (size_t i = 0; i < NN_SINGLES; i++)
-        if (network->single[i]) bytes += ckks_bootstrap_encoded_bytes(network->single[i]);
     return bytes;
 }
 
@@ -533,6 +564,11 @@ size_t nn_network_bootstraps(const nn_network *network)
     size_t bootstraps = 0;
     for (size_t i = 0; i < network->count; i++) bootstraps += network->layer[i].sums;
     return bootstraps;
+}
+
+unsigned nn_network_pictures(const nn_network *network)
+{
+    return network->schedule.pictures;
 }
 
 unsigned nn_network_ciphertexts(const nn_network *network)

@@ -29,6 +29,7 @@
  * one, a plaintext. */
 typedef struct nn_transform {
     size_t from; /* node: 0 the input, i + 1 layer i */
+    bool joined; /* of x + i y for each two of the parts */
     ckks_lintrans *linear;
     ckks_plaintext *factor;
     uint32_t fold,
@@ -41,7 +42,7 @@ typedef struct nn_activated {
     nn_composition *composition;
 } nn_activated;
 
-/* Layer i, or the scores: those have no bootstrap and no activation. */
+/* Layer i, or the scores: those have no bootstrap and no activation, and a sum for each picture. */
 typedef struct nn_layer {
     size_t count;
     nn_transform *transform;
@@ -63,9 +64,13 @@ struct nn_network {
     size_t count;        /* layers */
     nn_layer *layer;     /* count, and the scores behind them */
     ckks_bootstrap *single[NN_SINGLES]; /* of n = 2^12, 2^13, 2^14 values */
-    ckks_bootstrap *pair;               /* of two parts that fill a ciphertext each */
+    ckks_bootstrap *pair[NN_SINGLES];   /* of two parts of so many values each */
+    ckks_plaintext *i; /* i at scale 1: a product with it takes no level; of one picture NULL */
     ckks_key_list keys;
     nn_client client;
 };
+
+/* Of the diagonals of all bootstraps, as of a network with weights. */
+size_t nn_network_bootstrap_bytes(const nn_network *network);
 
 #endif

@@ -136,21 +136,21 @@ static fhola_status try_layout(nn_recipe *r, const nn_schedule *s, const nn_node
 static fhola_status choose_layout(nn_recipe *r, const nn_schedule *s, const nn_node *node,
                                   const nn_activation *a)
 {
-    nn_layout layout;
-    fhola_status status = nn_layout_fresh(&layout, node->shape, s->slots, r->name);
+    nn_layout one;
+    fhola_status status = nn_layout_fresh(&one, node->shape, s->slots, r->name);
     bool grid = false;
     for (int kind = NN_MAP_CONVOLUTION; kind <= NN_MAP_SPARSE && !grid; kind++)
         for (size_t e = 0; status == FHOLA_OK && e < node->edge_count; e++) {
             const nn_edge *edge = &node->edges[e];
             nn_layout behind;
-            if ((int)edge->map.kind != kind ||
-                !nn_layout_behind(&behind, nn_schedule_layout(s, edge->node), &edge->map))
-                continue;
-            status = try_layout(r, s, node, behind, a);
+            nn_layout in = nn_layout_single(nn_schedule_layout(s, edge->node));
+            if ((int)edge->map.kind != kind || !nn_layout_behind(&behind, in, &edge->map)) continue;
+            status = try_layout(r, s, node, nn_layout_batch(behind, s->pictures), a);
             grid |= status == FHOLA_OK && kind == NN_MAP_CONVOLUTION;
             if (status == FHOLA_PARAM) status = FHOLA_OK;
         }
-    if (status == FHOLA_OK && !grid) status = try_layout(r, s, node, layout, a);
+    if (status == FHOLA_OK && !grid)
+        status = try_layout(r, s, node, nn_layout_batch(one, s->pictures), a);
     return status == FHOLA_PARAM && r->contribution ? FHOLA_OK : status;
 }
 
@@ -186,8 +186,10 @@ static fhola_status scores_of(nn_recipe *r, const nn_schedule *s, const nn_node 
 static fhola_status input_of(nn_schedule *s, const nn_model *model)
 {
     nn_shape shape = model->graph->nodes[0].shape;
-    fhola_status status = nn_layout_fresh(&s->input, shape, s->slots, model->graph->nodes[0].name);
+    nn_layout one;
+    fhola_status status = nn_layout_fresh(&one, shape, s->slots, model->graph->nodes[0].name);
     if (status != FHOLA_OK) return status;
+    s->input = nn_layout_apart(one, s->pictures);
     s->input_bound = nn_input_bound(shape.channels, model->mean, model->std);
     s->input_gain = numbers(shape.channels);
     if (!s->input_gain)
@@ -213,7 +215,7 @@ static fhola_status fill(nn_schedule *s, const nn_model *model, const nn_plan *p
 fhola_status nn_schedule_init(nn_schedule *out, const nn_model *model, const nn_plan *plan,
                               size_t slots)
 {
-    *out = (nn_schedule){.slots = slots};
+    *out = (nn_schedule){.slots = slots, .pictures = nn_plan_pictures(plan)};
     fhola_status status = nn_plan_check(plan, model);
     if (status == FHOLA_OK) status = fill(out, model, plan);
     if (status != FHOLA_OK) nn_schedule_clear(out);

@@ -44,7 +44,8 @@ typedef struct nn_recipe {
 typedef struct nn_schedule {
     double eps;         /* of the plan; 0: no sine */
     double input_bound; /* of the normalised picture */
-    nn_layout input;
+    unsigned pictures;  /* that are computed at once */
+    nn_layout input;    /* of all of them: each in ciphertexts of its own */
     double *input_gain; /* per channel: input_bound */
     size_t slots;       /* of a ciphertext */
     size_t count;       /* layers */

@@ -49,6 +49,7 @@ typedef struct nn_plan {
     double eps;   /* of the bootstrap's sine, e.g. 0.25; 0 = no sine */
     size_t count; /* activations */
     nn_activation *activations;
+    unsigned pictures; /* that are computed at once; 0: 1 */
 } nn_plan;
 
 #endif

@@ -98,7 +98,21 @@ void nn_plan_free(nn_plan *plan)
     free(plan);
 }
 
+fhola_status nn_plan_set_pictures(nn_plan *plan, unsigned pictures)
+{
+    if (pictures < 1 || pictures > NN_MAX_PICTURES || pictures & (pictures - 1))
+        return fhola_fail(FHOLA_PARAM, "a batch of %u pictures: it can be of 1, 2, 4 or 8",
+                          pictures);
+    plan->pictures = pictures;
+    return FHOLA_OK;
+}
+
 /* ---- questions ---- */
+
+unsigned nn_plan_pictures(const nn_plan *plan)
+{
+    return plan->pictures ? plan->pictures : 1;
+}
 
 uint64_t nn_plan_model(const nn_plan *plan)
 {

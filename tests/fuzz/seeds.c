@@ -291,7 +291,7 @@ static void sow_plan(const sower *s)
          .coeff = coeff,
          .max_w = 1.5},
         {.degree = 1, .channels = 1, .centre = centre, .half_width = half_width, .coeff = coeff}};
-    nn_plan plan = {0x0123456789abcdef, 0.125, 2, a};
+    nn_plan plan = {.model_hash = 0x0123456789abcdef, .eps = 0.125, .count = 2, .activations = a};
     char *text = NULL;
     size_t length = 0;
     must(nn_plan_format(&text, &length, &plan));

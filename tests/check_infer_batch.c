@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Batches of encrypted pictures, on small rings: every picture against the definition of the
+ * network, layer by layer and in its scores, whatever the others are and however many there are. */
+#include "tests/graph_agreement.h"
+
+#define MOST_PICTURES 8u
+
+static uint64_t seed;
+
+/* ---- networks ---- */
+
+static nn_tensor stage(small_network *n, nn_tensor x, unsigned channels, unsigned stride)
+{
+    nn_tensor y = small_relu(n, small_conv(n, x, channels, 3, stride)),
+              kept = stride == 1 ? x : small_conv(n, x, channels, 1, stride);
+    return small_relu(n, small_add(n, small_conv(n, y, channels, 3, 1), kept));
+}
+
+/* A picture takes all 4,096 slots, then half of them, then a quarter: so two of them are apart,
+ * then together, then apart because they would be too short; four apart, apart, together. */
+static void stages(small_network *n)
+{
+    small_begin(n, (nn_shape){3, 16, 16}, seed);
+    nn_tensor x = small_relu(n, small_conv(n, 0, 16, 3, 1));
+    x = stage(n, x, 16, 1);
+    x = stage(n, x, 32, 2);
+    x = stage(n, x, 64, 2);
+    small_end(n, small_dense(n, small_global(n, x), 10));
+}
+
+/* Two ciphertexts a picture and node, the picture's own values too; the scores read two nodes, one
+ * of them read by a layer as well. */
+static void several(small_network *n)
+{
+    small_begin(n, (nn_shape){2, 48, 48}, seed + 1);
+    nn_tensor x = small_relu(n, small_conv(n, 0, 2, 3, 1));
+    nn_tensor y = small_relu(n, small_conv(n, x, 6, 3, 2));
+    small_end(n, small_dense(n, small_concat(n, small_global(n, x), small_global(n, y)), 10));
+}
+
+static void vectors(small_network *n)
+{
+    small_begin(n, (nn_shape){784, 1, 1}, seed + 2);
+    nn_tensor x = small_relu(n, small_dense(n, 0, 64));
+    small_end(n, small_dense(n, small_relu(n, small_dense(n, x, 40)), 300));
+}
+
+/* ---- a batch ---- */
+
+typedef struct batch {
+    graph_run g;
+    unsigned pictures;
+    double *layers[MOST_PICTURES]; /* what they are to be */
+    double scores[MOST_PICTURES][NN_MAX_CLASSES];
+    double *pixels[MOST_PICTURES];
+    ckks_ciphertext **in[MOST_PICTURES], *out[MOST_PICTURES];
+} batch;
+
+static double *room(size_t count)
+{
+    double *v = calloc(count, sizeof *v);
+    ck_assert_ptr_nonnull(v);
+    return v;
+}
+
+/* Half-widths that suit all pictures: wider ones change what comes behind, hence several rounds. */
+static void define(batch *b, void (*make)(small_network *), unsigned pictures)
+{
+    double *picture[MOST_PICTURES];
+    *b = (batch){.pictures = pictures};
+    make(&b->g.s);
+    ck_assert_ok(nn_plan_set_pictures(&b->g.s.plan, pictures));
+    for (unsigned p = 0; p < pictures; p++) {
+        b->pixels[p] = room(SMALL_VALUES);
+        picture[p] = room(SMALL_VALUES);
+        b->layers[p] = room(b->g.s.plan.count * SMALL_VALUES);
+        small_picture(&b->g.s, b->pixels[p], picture[p]);
+    }
+    for (unsigned round = 0; round < 4; round++)
+        for (unsigned p = 0; p < pictures; p++)
+            direct_network(&b->g.s, b->scores[p], picture[p], NULL, round + p ? 2 : 1);
+    for (unsigned p = 0; p < pictures; p++) {
+        ck_assert_double_le(direct_network(&b->g.s, b->scores[p], picture[p], b->layers[p], 0), 1);
+        free(picture[p]);
+    }
+}
+
+static void open_batch(batch *b, void (*make)(small_network *), unsigned pictures)
+{
+    define(b, make, pictures);
+    graph_open(&b->g, 13);
+    const nn_client *client = nn_network_client(b->g.network);
+    ck_assert_uint_eq(nn_network_pictures(b->g.network), pictures);
+    for (unsigned p = 0; p < pictures; p++) {
+        ck_assert_ok(nn_encrypted_create(&b->in[p], b->g.context, client));
+        ck_assert_ok(ckks_ciphertext_create(&b->out[p], b->g.context));
+        ck_assert_ok(nn_encrypt_picture(b->g.context, b->g.workspace, b->in[p], client,
+                                        b->pixels[p], b->g.secret, b->g.rng));
+    }
+}
+
+static void forget(batch *b)
+{
+    for (unsigned p = 0; p < b->pictures; p++) {
+        free(b->pixels[p]);
+        free(b->layers[p]);
+    }
+}
+
+static void close_batch(batch *b)
+{
+    forget(b);
+    for (unsigned p = 0; p < b->pictures; p++) {
+        nn_encrypted_destroy(b->in[p]);
+        ckks_ciphertext_destroy(b->out[p]);
+    }
+    graph_close(&b->g);
+}
+
+static fhola_status infer(batch *b, size_t count, const nn_infer_hooks *hooks)
+{
+    ckks_ciphertext *const *picture[MOST_PICTURES];
+    for (size_t p = 0; p < MOST_PICTURES; p++) picture[p] = b->in[p];
+    return nn_infer_batch(b->g.context, b->g.workspace, b->out, b->g.network, b->g.keys, picture,
+                          count, hooks);
+}
+
+/* ---- what comes out ---- */
+
+/* The RMS error of all values of a part, whosever they are. */
+static fhola_status observe(void *user, size_t layer, nn_step step, unsigned part,
+                            const ckks_ciphertext *value)
+{
+    static ckks_complex slots[SMALL_VALUES];
+    batch *b = user;
+    const nn_recipe *r = &b->g.network->schedule.layer[layer];
+    nn_layout l = r->layout;
+    double square = 0, count = 0;
+    nn_place at;
+    if (step != NN_STEP_ACTIVATION) return FHOLA_OK;
+    ck_assert_ok(ckks_decrypt(b->g.context, b->g.workspace, slots, l.slots, value, b->g.secret));
+    for (uint32_t s = 0; s < l.period; s++) {
+        if (!nn_layout_place(&at, l, part, s)) continue;
+        const double *values = b->layers[nn_layout_picture(l, part, s)] + layer * SMALL_VALUES;
+        size_t k = ((size_t)at.channel * l.shape.height + at.y) * l.shape.width + at.x;
+        square += pow(slots[s].re - values[k] / r->gain[at.channel], 2);
+        count++;
+    }
+    b->g.worst = fmax(b->g.worst, sqrt(square / count));
+    return FHOLA_OK;
+}
+
+/* The error of a picture's scores, over their deviation. */
+static double score_error(const batch *b, unsigned picture)
+{
+    double scores[NN_MAX_CLASSES], square = 0;
+    size_t classes = b->g.s.model.classes;
+    ck_assert_ok(nn_decrypt_scores(b->g.context, b->g.workspace, scores,
+                                   nn_network_client(b->g.network), b->out[picture], b->g.secret));
+    for (size_t k = 0; k < classes; k++) square += pow(scores[k] - b->scores[picture][k], 2);
+    return sqrt(square / (double)classes) / graph_deviation(b->scores[picture], classes);
+}
+
+static const struct {
+    const char *name;
+    void (*make)(small_network *);
+    unsigned pictures;
+} batches[] = {{"stages", stages, 2},   {"stages", stages, 4},   {"stages", stages, 8},
+               {"several", several, 2}, {"several", several, 4}, {"vectors", vectors, 2},
+               {"vectors", vectors, 4}};
+
+START_TEST(every_picture)
+{
+    batch b;
+    open_batch(&b, batches[_i].make, batches[_i].pictures);
+    const nn_infer_hooks hooks = {.user = &b, .observe = observe};
+    double start = ckks_seconds();
+    ck_assert_ok(infer(&b, b.pictures, &hooks));
+    printf("%s, %u pictures: %zu keys, %zu bootstraps, %.2f s; layers wrong by 2^%.1f at most\n",
+           batches[_i].name, b.pictures, nn_network_keys(b.g.network)->count,
+           nn_network_bootstraps(b.g.network), ckks_seconds() - start, log2(b.g.worst));
+    print_splits(b.g.network);
+    ck_assert_double_le(b.g.worst, GRAPH_LAYER_BOUND);
+    for (unsigned p = 0; p < b.pictures; p++) {
+        double error = score_error(&b, p);
+        printf("  picture %u: scores wrong by %.5f of their deviation\n", p, error);
+        ck_assert_double_le(error, GRAPH_SCORE_BOUND);
+    }
+    close_batch(&b);
+}
+END_TEST
+
+/* Results do not depend on who else is in the batch, or whether anybody is. */
+START_TEST(neighbours)
+{
+    batch b;
+    open_batch(&b, stages, 2);
+    for (size_t count = 1; count <= 2; count++) {
+        ckks_ciphertext **swap = b.in[1];
+        if (count == 2) b.in[1] = b.in[0]; /* another neighbour: the picture itself */
+        ck_assert_ok(infer(&b, count, NULL));
+        b.in[1] = swap;
+        ck_assert_double_le(score_error(&b, 0), GRAPH_SCORE_BOUND);
+    }
+    ck_assert_fails(infer(&b, 0, NULL), FHOLA_PARAM);
+    ck_assert_fails(infer(&b, 3, NULL), FHOLA_PARAM);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "3 pictures, the network takes 1 to 2"));
+    close_batch(&b);
+}
+END_TEST
+
+/* Whatever the room for diagonals, the same bits. */
+START_TEST(memory)
+{
+    batch b;
+    nn_network *all, *none = NULL;
+    open_batch(&b, several, 2);
+    ck_assert_ok(infer(&b, 2, NULL));
+    uint64_t first = ciphertext_hash(b.out[0]), second = ciphertext_hash(b.out[1]);
+    all = b.g.network;
+    ck_assert_ok(
+        nn_network_create_within(&none, b.g.context, b.g.workspace, &b.g.s.model, &b.g.s.plan, 0));
+    ck_assert(nn_network_needs_weights(none) && !nn_network_needs_weights(all));
+    b.g.network = none;
+    ck_assert_ok(infer(&b, 2, NULL));
+    ck_assert_uint_eq(ciphertext_hash(b.out[0]), first);
+    ck_assert_uint_eq(ciphertext_hash(b.out[1]), second);
+    nn_network_destroy(all);
+    close_batch(&b);
+}
+END_TEST
+
+START_TEST(numbers_of_pictures)
+{
+    nn_plan plan = {0};
+    ck_assert_uint_eq(nn_plan_pictures(&plan), 1);
+    static const unsigned wrong[] = {0, 3, 6, 16};
+    for (unsigned pictures = 1; pictures <= NN_MAX_PICTURES; pictures *= 2) {
+        ck_assert_ok(nn_plan_set_pictures(&plan, pictures));
+        for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+            ck_assert_fails(nn_plan_set_pictures(&plan, wrong[k]), FHOLA_PARAM);
+        ck_assert_uint_eq(nn_plan_pictures(&plan), pictures);
+    }
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    tcase_add_loop_test(tcase, every_picture, 0, sizeof batches / sizeof batches[0]);
+    tcase_add_test(tcase, neighbours);
+    tcase_add_test(tcase, memory);
+    tcase_add_test(tcase, numbers_of_pictures);
+}
+
+int main(void)
+{
+    test_seed(83);
+    seed = random_word();
+    return test_run("batches of pictures", add_tests, 600);
+}
