@@ -824,56 +824,75 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores,
 
 /* ---- server ---- */
 
+/* A server has a compiled network, which all its clients share, and for each client the evaluation
+ * keys. A run is what one inference at a time needs beside them. */
 typedef struct nn_server nn_server;
+typedef struct nn_keys nn_keys;
+typedef struct nn_run nn_run;
 
-/* From a compiled network. Its weights are encoded by nn_server_prepare, or else by the first
- * nn_server_infer with a picture. */
+/* From a compiled network. Its weights are encoded by nn_server_prepare; from then on it does not
+ * change, and any number of threads may use it at once. */
 FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_server_read(nn_server **server, ckks_reader *reader);
 FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
 /* Bytes of memory that the process may take (0: any number), to be set before nn_server_prepare.
  * FHOLA_NOMEM, saying how much is needed, if that is not enough. */
 FHOLA_WARN_UNUSED fhola_status nn_server_limit_memory(nn_server *server, uint64_t bytes);
-/* What it would take (nn_network_memory). */
+/* What it would take (nn_network_memory), with the keys of one client and one run. */
 nn_memory nn_server_memory(const nn_server *server);
 /* From a model, as from a compiled network. On success all three belong to the server. */
 FHOLA_WARN_UNUSED fhola_status nn_server_adopt(nn_server **server, ckks_params *params,
                                                nn_model *model, nn_plan *plan);
+/* After its runs, and after its clients' keys are released. */
 void nn_server_destroy(nn_server *server);
 
 const ckks_params *nn_server_params(const nn_server *server);
-/* until nn_server_prepare, the first nn_server_infer, or the end */
+/* until nn_server_prepare, or the end */
 const nn_network *nn_server_network(const nn_server *server);
 uint64_t nn_server_network_id(const nn_server *server);
-const ckks_eval_keys *nn_server_keys(const nn_server *server); /* NULL: none yet */
-/* What a compiled network was made from, until nn_server_prepare or the first nn_server_infer;
- * perhaps NULL afterwards. */
+/* What a compiled network was made from, until nn_server_prepare; perhaps NULL afterwards. */
 const nn_model *nn_server_model(const nn_server *server);
 const nn_plan *nn_server_plan(const nn_server *server);
 
-/* Reads evaluation keys, in place of earlier ones. FHOLA_KEY: of another network. FHOLA_SECURITY:
- * it is a secret key. */
-FHOLA_WARN_UNUSED fhola_status nn_server_load_keys(nn_server *server, const char *path,
-                                                   nn_count_progress progress, void *arg);
-FHOLA_WARN_UNUSED fhola_status nn_server_read_keys(nn_server *server, ckks_reader *reader,
-                                                   nn_count_progress progress, void *arg);
-/* Runs the network on the next encrypted picture of a stream and appends the result to another.
- * *more = 0: the stream has ended, nothing was written. FHOLA_PARAM: the result would replace a
- * file that the pictures, the network or the keys come from. FHOLA_KEY: no evaluation keys, or
- * those of another secret key. FHOLA_LEVEL: it is no encrypted picture. */
-FHOLA_WARN_UNUSED fhola_status nn_server_infer(nn_server *server, ckks_writer *out, ckks_reader *in,
-                                               int *more, const nn_infer_hooks *hooks);
+/* Reads a client's evaluation keys, for use with this server, by any number of threads at once.
+ * FHOLA_KEY: of another network. FHOLA_SECURITY: it is a secret key. */
+FHOLA_WARN_UNUSED fhola_status nn_keys_load(nn_keys **keys, const nn_server *server,
+                                            const char *path, nn_count_progress progress,
+                                            void *arg);
+FHOLA_WARN_UNUSED fhola_status nn_keys_read(nn_keys **keys, const nn_server *server,
+                                            ckks_reader *reader, nn_count_progress progress,
+                                            void *arg);
+/* One holder more (the keys themselves are returned), or less; the last one's release is their
+ * end. Any thread may do either, if it holds them. */
+nn_keys *nn_keys_retain(nn_keys *keys);
+void nn_keys_release(nn_keys *keys);         /* NULL: does nothing */
+uint64_t nn_keys_id(const nn_keys *keys);    /* id of the secret key */
+uint64_t nn_keys_bytes(const nn_keys *keys); /* in memory */
 
-/* The two halves of nn_server_infer, for a server that goes on while a picture arrives slowly, or
- * never: nn_server_receive may run in any number of threads at once, and beside nn_server_answer,
- * of which there may be one at a time; both after nn_server_prepare. *picture is to be destroyed by
- * nn_encrypted_destroy; with *more = 0 there is none. */
+/* Reads the next encrypted picture of a stream, to be destroyed by nn_encrypted_destroy. *more = 0:
+ * the stream has ended, and there is none. ckks_reader_head(in).key is then the id of the secret
+ * key that it is encrypted under. FHOLA_KEY: for another network. FHOLA_LEVEL: it is no encrypted
+ * picture. */
 FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server,
                                                  ckks_ciphertext ***picture, ckks_reader *in,
                                                  int *more);
-FHOLA_WARN_UNUSED fhola_status nn_server_answer(nn_server *server, ckks_writer *out,
-                                                ckks_ciphertext *const picture[],
-                                                const nn_infer_hooks *hooks);
+
+/* A run belongs to one caller at a time. */
+FHOLA_WARN_UNUSED fhola_status nn_run_create(nn_run **run, const nn_server *server);
+void nn_run_destroy(nn_run *run);
+/* Runs the network on an encrypted picture and appends the result to a stream. The keys must be
+ * those of the picture's secret key: with others the result means nothing, which only decryption
+ * shows. FHOLA_PARAM: before nn_server_prepare; or the result would replace a file that the network
+ * or the keys come from. FHOLA_KEY: keys that were read for another server. */
+FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
+                                             ckks_ciphertext *const picture[],
+                                             const nn_infer_hooks *hooks);
+/* nn_server_receive and nn_run_answer for the next picture of a stream; *more = 0: it has ended,
+ * nothing was written. FHOLA_PARAM: also if the result would replace the file of the pictures.
+ * FHOLA_KEY: also for a picture of another secret key than that of the keys. */
+FHOLA_WARN_UNUSED fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys,
+                                            ckks_reader *in, int *more,
+                                            const nn_infer_hooks *hooks);
 
 /* The primes that a result is on. */
 uint64_t nn_result_basis(const ckks_params *params);

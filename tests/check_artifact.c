@@ -638,7 +638,8 @@ static void encrypt_to(nn_owner *owner, const char *path, const double *rgb, uns
 }
 
 /* Status of inference on the stream in a file; *done results have been appended to `to`. */
-static fhola_status infer_from(nn_server *server, const char *from, const char *to, unsigned *done)
+static fhola_status infer_from(nn_run *run, const nn_keys *keys, const char *from, const char *to,
+                               unsigned *done)
 {
     ckks_reader *in;
     ckks_writer *out;
@@ -648,7 +649,7 @@ static fhola_status infer_from(nn_server *server, const char *from, const char *
     ck_assert_ok(ckks_reader_open(&in, from));
     ck_assert_ok(ckks_writer_open(&out, to, 0));
     while (!st && more) {
-        st = nn_server_infer(server, out, in, &more, NULL);
+        st = nn_run_infer(run, out, keys, in, &more, NULL);
         *done += !st && more;
     }
     ck_assert_ok(ckks_writer_commit(out));
@@ -722,6 +723,8 @@ START_TEST(two_parties)
     ckks_params *params;
     nn_owner *owner, *other;
     nn_server *server;
+    nn_keys *keys = NULL, *others = NULL;
+    nn_run *run;
     double rgb[NN_PICTURE_VALUES], values[NN_PICTURE_VALUES], plain[10], scores[10];
     unsigned done;
     for (size_t i = 0; i < NN_PICTURE_VALUES; i++) rgb[i] = 0.5 + 0.5 * random_unit();
@@ -787,20 +790,26 @@ START_TEST(two_parties)
     /* the server */
     ck_assert_ok(nn_server_open(&server, in_folder("n.fhola")));
     ck_assert_uint_eq(nn_server_network_id(server), nn_owner_network(owner));
-    ck_assert_fails(infer_from(server, in_folder("x.ct"), in_folder("y.ct"), &done), FHOLA_KEY);
-    ck_assert_detail("no evaluation keys");
-    ck_assert_fails(nn_server_load_keys(server, in_folder("s.key"), NULL, NULL), FHOLA_SECURITY);
-    ck_assert_ptr_null(nn_server_keys(server));
-    ck_assert_fails(nn_server_load_keys(server, in_folder("x.ct"), NULL, NULL), FHOLA_FORMAT);
-    ck_assert_fails(nn_server_load_keys(server, in_folder("e.keys"), stop_at_once, NULL), FHOLA_IO);
-    ck_assert_ok(nn_server_load_keys(server, in_folder("e.keys"), NULL, NULL));
-    ck_assert_fails(infer_from(server, in_folder("s.key"), in_folder("y.ct"), &done),
+    ck_assert_fails(nn_keys_load(&keys, server, in_folder("s.key"), NULL, NULL), FHOLA_SECURITY);
+    ck_assert_fails(nn_keys_load(&keys, server, in_folder("x.ct"), NULL, NULL), FHOLA_FORMAT);
+    ck_assert_fails(nn_keys_load(&keys, server, in_folder("e.keys"), stop_at_once, NULL), FHOLA_IO);
+    ck_assert_ptr_null(keys);
+    ck_assert_ok(nn_keys_load(&keys, server, in_folder("e.keys"), NULL, NULL));
+    ck_assert_uint_eq(nn_keys_id(keys), nn_owner_key(owner));
+    ck_assert_double_gt((double)nn_keys_bytes(keys) / 1e6, 2 * file_megabytes(in_folder("e.keys")));
+    ck_assert_ok(nn_run_create(&run, server));
+    ck_assert_fails(infer_from(run, keys, in_folder("x.ct"), in_folder("y.ct"), &done),
+                    FHOLA_PARAM);
+    ck_assert_detail("nn_server_prepare");
+    ck_assert_ok(nn_server_prepare(server));
+    ck_assert_fails(infer_from(run, keys, in_folder("s.key"), in_folder("y.ct"), &done),
                     FHOLA_SECURITY);
-    ck_assert_ok(infer_from(server, in_folder("x.ct"), in_folder("y.ct"), &done));
+    ck_assert_ok(infer_from(run, keys, in_folder("x.ct"), in_folder("y.ct"), &done));
     ck_assert_uint_eq(done, 2);
     ck_assert_double_lt(file_megabytes(in_folder("y.ct")), 2 * 0.4);
     write_twice(params, in_folder("x.ct"), in_folder("xx.ct"));
-    ck_assert_fails(infer_from(server, in_folder("xx.ct"), in_folder("z.ct"), &done), FHOLA_FORMAT);
+    ck_assert_fails(infer_from(run, keys, in_folder("xx.ct"), in_folder("z.ct"), &done),
+                    FHOLA_FORMAT);
     ck_assert_detail("xx.ct: chunk 3 'CIPH' at byte ");
 
     /* the scores */
@@ -819,7 +828,8 @@ START_TEST(two_parties)
     declare_scale(in_folder("y.ct"), 0x1p10);
     ck_assert_fails(decrypt_from(owner, in_folder("x.ct"), scores), FHOLA_LEVEL);
     ck_assert_detail("an encrypted picture, not a result");
-    ck_assert_fails(infer_from(server, in_folder("y.ct"), in_folder("z.ct"), &done), FHOLA_LEVEL);
+    ck_assert_fails(infer_from(run, keys, in_folder("y.ct"), in_folder("z.ct"), &done),
+                    FHOLA_LEVEL);
     ck_assert_detail("this is no encrypted picture");
 
     /* another owner, of the same network and of another one */
@@ -828,7 +838,7 @@ START_TEST(two_parties)
     encrypt_to(other, in_folder("x2.ct"), rgb, 1);
     ck_assert_fails(decrypt_from(other, in_folder("y.ct"), scores), FHOLA_KEY);
     ck_assert_detail("of another key");
-    ck_assert_fails(infer_from(server, in_folder("x2.ct"), in_folder("z.ct"), &done), FHOLA_KEY);
+    ck_assert_fails(infer_from(run, keys, in_folder("x2.ct"), in_folder("z.ct"), &done), FHOLA_KEY);
     ck_assert_detail("of another key");
     nn_owner_destroy(other);
     s.model.hash = s.plan.model_hash = 43;
@@ -836,14 +846,16 @@ START_TEST(two_parties)
     nn_owner_overwrite(other);
     ck_assert_ok(nn_owner_generate(other, in_folder("s2.key"), in_folder("e2.keys"), NULL, NULL));
     encrypt_to(other, in_folder("x2.ct"), rgb, 1);
-    ck_assert_fails(nn_server_load_keys(server, in_folder("e2.keys"), NULL, NULL), FHOLA_KEY);
+    ck_assert_fails(nn_keys_load(&others, server, in_folder("e2.keys"), NULL, NULL), FHOLA_KEY);
     ck_assert_detail("another network");
     ck_assert_fails(decrypt_from(other, in_folder("y.ct"), scores), FHOLA_KEY);
-    ck_assert_ptr_nonnull(nn_server_keys(server)); /* its own keys are still there */
+    ck_assert_ptr_null(others);
     ck_assert_ok(decrypt_from(owner, in_folder("y.ct"), scores));
 
     nn_owner_destroy(other);
     nn_owner_destroy(owner);
+    nn_run_destroy(run);
+    nn_keys_release(keys);
     nn_server_destroy(server);
     ckks_params_destroy(params);
     small_network_clear(&s);

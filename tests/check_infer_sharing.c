@@ -29,8 +29,8 @@ static void *call(void *arg)
     if (!c->status) c->status = ckks_ciphertext_create(&out, context);
     if (!c->status) c->status = served_read_picture(c->n, in);
     if (!c->status)
-        c->status = nn_infer(context, ws, out, nn_server_network(c->n->server),
-                             nn_server_keys(c->n->server), &in, NULL);
+        c->status = nn_infer(context, ws, out, nn_server_network(c->n->server), c->n->eval->eval,
+                             &in, NULL);
     if (!c->status) c->hash = ciphertext_hash(out);
     snprintf(c->detail, sizeof c->detail, "%s", fhola_detail()); /* of this thread */
     ckks_ciphertext_destroy(out);

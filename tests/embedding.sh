@@ -46,7 +46,7 @@ run_examples()
     cp "$examples/client.c" "$examples/server.c" .
     for part in client server; do
         lines=$(wc -l < $part.c)
-        [ "$lines" -lt 80 ] || fail "$part.c has $lines lines"
+        [ "$lines" -lt 90 ] || fail "$part.c has $lines lines"
         line=$(build_line $part.c)
         [ -n "$line" ] || fail "$part.c names no command that builds it"
         echo "$line"
@@ -61,9 +61,9 @@ run_examples()
     ln -s "$work/small.client" small.client
     ./client keys small.client
     [ "$(stat -c %a secret.key)" = 600 ] || fail "secret.key has mode $(stat -c %a secret.key)"
-    if ./server "$work/small.fhola" secret.key 0 > refused 2>&1; then fail 'the server takes a secret key'; fi
+    if ./server "$work/small.fhola" 0 secret.key > refused 2>&1; then fail 'the server takes a secret key'; fi
     grep -q 'must stay with its owner' refused || fail "the server refuses a secret key with another message: $(cat refused)"
-    ./server "$work/small.fhola" eval.keys 0 > listening 2> complaints &
+    ./server "$work/small.fhola" 0 eval.keys > listening 2> complaints &
     server=$!
     for wait in $(seq 600); do
         grep -q port listening && break
@@ -149,13 +149,22 @@ for source in program*.c; do
     if grep -q '<math.h>' "$source"; then math=-lm; fi
     eval "$(echo "$line" | sed "s/^cc program.c/${CC:-gcc} -std=c11 -Wall -Wextra -Werror -o $program $source/") $math"
     if grep -q ckks_mul "$source"; then square=$program; fi
-    if grep -q nn_server_infer "$source"; then serve=$program; fi
+    if grep -q nn_run_answer "$source"; then serve=$program; fi
 done
 [ "$("./$square")" = '0.250 2.250' ] || fail "the program of fhola.3 that squares prints $("./$square")"
 ln -s "$work/small.fhola" resnet20.fhola
-ln -s "$work/with/eval.keys" eval.keys
-"$work/root$prefix/bin/fhola" encrypt "$work/with/secret.key" "$top_srcdir/nn/data/cat.ppm" | "./$serve" |
-    "$work/root$prefix/bin/fhola" decrypt "$work/with/secret.key"
+# two clients, whose pictures come one after the other, and a third, whose keys the server does not have
+for client in second third; do "$work/root$prefix/bin/fhola" keygen -d $client "$work/small.client"; done
+for keys in "$work/with" second third; do "$work/root$prefix/bin/fhola" encrypt $keys/secret.key "$top_srcdir/nn/data/cat.ppm"; done > all.ct
+size=$(($(wc -c < all.ct) / 3))
+head -c $((2 * size)) all.ct | "./$serve" "$work/with/eval.keys" second/eval.keys > both.ct
+half=$(($(wc -c < both.ct) / 2))
+head -c $half both.ct | "$work/root$prefix/bin/fhola" decrypt "$work/with/secret.key" > first.scores
+tail -c $half both.ct | "$work/root$prefix/bin/fhola" decrypt second/secret.key > second.scores
+cat first.scores second.scores
+[ "$(head -n 1 first.scores | cut -d ' ' -f 1-3)" = "$(head -n 1 second.scores | cut -d ' ' -f 1-3)" ] || fail 'two clients get two answers'
+if tail -c $size all.ct | "./$serve" "$work/with/eval.keys" second/eval.keys > third.ct 2> refused; then fail 'no keys, but an answer'; fi
+grep -q 'no client has the key' refused || fail "keys are missing: $(cat refused)"
 cd "$work"
 
 # ---- C++

@@ -16,6 +16,7 @@
 #include "tests/failing_alloc.h"
 
 static served_network n;
+static nn_run *serving;
 static bytes result; /* of the encrypted picture */
 static int wrong;    /* an attempt left something behind, or changed what it should not have */
 
@@ -147,13 +148,12 @@ static fhola_status run_open_server(void)
     return st;
 }
 
-/* In place of keys that took as many allocations. */
 static fhola_status run_load_keys(void)
 {
-    const ckks_eval_keys *before = nn_server_keys(n.server);
-    fhola_status st = nn_server_load_keys(n.server, n.keys, NULL, NULL);
-    wrong |= st && nn_server_keys(n.server) != before;
-    n.context = nn_server_keys(n.server)->context;
+    nn_keys *keys = NULL;
+    fhola_status st = nn_keys_load(&keys, n.server, n.keys, NULL, NULL);
+    wrong |= st && keys;
+    nn_keys_release(keys);
     return st;
 }
 
@@ -180,8 +180,7 @@ static fhola_status run_infer(void)
     if (!st) st = ckks_ciphertext_create(&out, n.context);
     if (!st) st = served_read_picture(&n, in);
     if (!st)
-        st = nn_infer(n.context, ws, out, nn_server_network(n.server), nn_server_keys(n.server),
-                      &in, NULL);
+        st = nn_infer(n.context, ws, out, nn_server_network(n.server), n.eval->eval, &in, NULL);
     if (!st && !hash) hash = ciphertext_hash(out);
     wrong |= !st && ciphertext_hash(out) != hash;
     wrong |= st && out && ckks_ciphertext_basis(out);
@@ -191,7 +190,16 @@ static fhola_status run_infer(void)
     return st;
 }
 
-/* From one stream to the other, with the server's own workspace. */
+static fhola_status run_create(void)
+{
+    nn_run *run = NULL;
+    fhola_status st = nn_run_create(&run, n.server);
+    wrong |= st && run;
+    nn_run_destroy(run);
+    return st;
+}
+
+/* From one stream to the other, always with the same run. */
 static fhola_status run_serve(void)
 {
     limited from, to;
@@ -201,7 +209,7 @@ static fhola_status run_serve(void)
     int more = 0;
     fhola_status st = ckks_reader_create(&reader, in, "picture");
     if (!st) st = ckks_writer_create(&writer, out, "nowhere");
-    if (!st) st = nn_server_infer(n.server, writer, reader, &more, NULL);
+    if (!st) st = nn_run_infer(serving, writer, n.eval, reader, &more, NULL);
     ckks_writer_destroy(writer);
     ckks_reader_destroy(reader);
     fclose(in);
@@ -322,8 +330,11 @@ static void fail_server(long most)
 {
     served_open(&n);
     fail_each("infer", run_infer, went_wrong, LONG_MAX);
-    ck_assert_ok(run_serve()); /* leaves the server's workspace as large as it gets */
+    ck_assert_ok(nn_run_create(&serving, n.server));
+    ck_assert_ok(run_serve()); /* leaves its workspace as large as it gets */
     fail_each("infer, streams", run_serve, went_wrong, LONG_MAX);
+    nn_run_destroy(serving);
+    fail_each("create a run", run_create, went_wrong, LONG_MAX);
     fail_each("encode weights", run_encode, went_wrong, most);
     fail_each("load keys", run_load_keys, went_wrong, most);
     fail_each("open a network", run_open_server, went_wrong, most);

@@ -11,6 +11,7 @@
 
 #include "nn/encrypted/network.h"
 #include "nn/nn.h"
+#include "nn/party/server.h"
 #include "tests/small_network.h"
 
 typedef struct served_network {
@@ -19,6 +20,7 @@ typedef struct served_network {
     ckks_params *params;
     nn_owner *owner;
     nn_server *server;
+    nn_keys *eval;
     const ckks_context *context; /* the server's */
     double rgb[NN_PICTURE_VALUES];
     bytes picture;
@@ -64,13 +66,14 @@ static inline void served_open(served_network *n)
     ck_assert_ok(nn_owner_generate(n->owner, n->secret, n->keys, NULL, NULL));
     n->picture = served_encrypt(n);
     ck_assert_ok(nn_server_open(&n->server, n->network));
-    ck_assert_ok(nn_server_load_keys(n->server, n->keys, NULL, NULL));
+    ck_assert_ok(nn_keys_load(&n->eval, n->server, n->keys, NULL, NULL));
     ck_assert_ok(nn_server_prepare(n->server));
-    n->context = nn_server_keys(n->server)->context;
+    n->context = n->server->context;
 }
 
 static inline void served_close(served_network *n)
 {
+    nn_keys_release(n->eval);
     nn_server_destroy(n->server);
     nn_owner_destroy(n->owner);
     ckks_params_destroy(n->params);

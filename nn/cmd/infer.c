@@ -95,41 +95,54 @@ static fhola_status look_at(ckks_reader *keys, ckks_reader *pictures, const char
 }
 
 /* Results are handed on one by one, but a file is made in one piece. */
-static fhola_status infer_all(nn_server *server, ckks_writer *out, ckks_reader *in, bool one_by_one)
+static fhola_status infer_all(const nn_server *server, const nn_keys *keys, ckks_writer *out,
+                              ckks_reader *in, bool one_by_one)
 {
     progress p = {server, 0, 0};
     nn_infer_hooks hooks = {.user = &p, .progress = show_step};
+    nn_run *run = NULL;
     int more = 1;
-    fhola_status status = FHOLA_OK;
-    nn_cmd_progress_line("fhola infer: preparing the network");
+    fhola_status status = nn_run_create(&run, server);
     while (status == FHOLA_OK && more) {
         p.picture++;
-        status = nn_server_infer(server, out, in, &more, &hooks);
+        status = nn_run_infer(run, out, keys, in, &more, &hooks);
         if (status == FHOLA_OK && more && one_by_one) status = ckks_writer_commit(out);
     }
+    nn_run_destroy(run);
     if (status == FHOLA_OK && p.picture == 1)
         status = fhola_fail(FHOLA_FORMAT, "no encrypted picture arrived");
     return status == FHOLA_OK ? ckks_writer_commit(out) : status;
+}
+
+/* Everything but the streams of pictures and results. */
+static fhola_status get_ready(nn_server **server, nn_keys **keys, const infer_options *o,
+                              const char *network, ckks_reader *keys_file)
+{
+    FHOLA_TRY(open_server(server, network));
+    FHOLA_TRY(limit_memory(*server, o));
+    FHOLA_TRY(nn_keys_read(keys, *server, keys_file, show_keys, NULL));
+    nn_cmd_progress_line("fhola infer: preparing the network");
+    return nn_server_prepare(*server);
 }
 
 static fhola_status infer(const infer_options *o, const char *network, const char *keys_path,
                           const char *input)
 {
     nn_server *server = NULL;
-    ckks_reader *in = NULL, *keys = NULL;
+    nn_keys *keys = NULL;
+    ckks_reader *in = NULL, *keys_file = NULL;
     ckks_writer *out = NULL;
-    fhola_status status = nn_cmd_open_input(&keys, keys_path);
+    fhola_status status = nn_cmd_open_input(&keys_file, keys_path);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
-    if (status == FHOLA_OK) status = look_at(keys, in, input ? input : "-");
+    if (status == FHOLA_OK) status = look_at(keys_file, in, input ? input : "-");
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
-    if (status == FHOLA_OK) status = open_server(&server, network);
-    if (status == FHOLA_OK) status = limit_memory(server, o);
-    if (status == FHOLA_OK) status = nn_server_read_keys(server, keys, show_keys, NULL);
-    ckks_reader_destroy(keys);
-    if (status == FHOLA_OK) status = infer_all(server, out, in, !o->output);
+    if (status == FHOLA_OK) status = get_ready(&server, &keys, o, network, keys_file);
+    ckks_reader_destroy(keys_file);
+    if (status == FHOLA_OK) status = infer_all(server, keys, out, in, !o->output);
     nn_cmd_progress_end();
     ckks_writer_destroy(out);
     ckks_reader_destroy(in);
+    nn_keys_release(keys);
     nn_server_destroy(server);
     if (status == FHOLA_OK && o->output && !o->quiet)
         nn_cmd_report_file(o->output, "encrypted scores, for the owner of the key");

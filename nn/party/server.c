@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server: compiled networks as files, evaluation keys, encrypted pictures in, encrypted scores
- * out. It never holds a secret key. */
-#include <math.h>
+/* The server's network: compiled, as a file, and made ready to run. */
+#include "nn/party/server.h"
+
 #include <stdlib.h>
 
-#include "nn/nn.h"
 #include "nn/party/artifact.h"
-
-/* Largest relative difference between a picture's scale and the network's. */
-#define SCALE_TOLERANCE 0x1p-30
-
-/* A compiled network as it is in its file. */
-typedef struct compiled {
-    ckks_params *params;
-    nn_model *model;
-    nn_plan *plan;
-    uint64_t id;
-} compiled;
-
-struct nn_server {
-    ckks_context *context;
-    ckks_workspace *workspace;
-    nn_network *network;
-    compiled source; /* of the network, until its weights are encoded and not needed any more */
-    bool prepared;
-    uint64_t room; /* for diagonals */
-    uint64_t id;
-    ckks_eval_keys *keys;
-    uint64_t key; /* id of the secret key they belong to */
-    ckks_ciphertext **picture, *result;
-    ckks_file_id network_file, keys_file; /* where it was read from */
-};
 
 /* ---- compiled networks ---- */
 
@@ -102,16 +76,16 @@ fhola_status nn_compiled_save(const char *path, const char *client_path, const c
     return status;
 }
 
-static void compiled_clear(compiled *c)
+static void compiled_clear(nn_compiled *c)
 {
     nn_plan_free(c->plan);
     nn_model_free(c->model);
     ckks_params_destroy(c->params);
-    *c = (compiled){0};
+    *c = (nn_compiled){0};
 }
 
 /* The description needs a context to be checked with. */
-static fhola_status read_description(compiled *c, ckks_reader *reader)
+static fhola_status read_description(nn_compiled *c, ckks_reader *reader)
 {
     ckks_context *context = NULL;
     nn_description description = {0};
@@ -125,7 +99,7 @@ static fhola_status read_description(compiled *c, ckks_reader *reader)
     return status;
 }
 
-static fhola_status read_compiled(compiled *c, ckks_reader *reader)
+static fhola_status read_compiled(nn_compiled *c, ckks_reader *reader)
 {
     fhola_status status = ckks_reader_begin(reader, NULL, CKKS_FILE_NETWORK, NULL, 0);
     if (status == FHOLA_OK)
@@ -139,7 +113,7 @@ static fhola_status read_compiled(compiled *c, ckks_reader *reader)
 fhola_status nn_compiled_read(nn_model **model, nn_plan **plan, ckks_params **params,
                               ckks_reader *reader)
 {
-    compiled c = {0};
+    nn_compiled c = {0};
     fhola_status status = read_compiled(&c, reader);
     if (status != FHOLA_OK) compiled_clear(&c);
     if (status != FHOLA_OK) return status;
@@ -165,14 +139,13 @@ static fhola_status create(nn_server *s, const ckks_params *params, const nn_mod
                            const nn_plan *plan)
 {
     nn_description description = {0};
+    ckks_workspace *workspace = NULL;
     s->room = UINT64_MAX;
     fhola_status status = ckks_context_create(&s->context, params, NULL);
-    if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->result, s->context);
+    if (status == FHOLA_OK) status = ckks_workspace_create(&workspace, s->context);
     if (status == FHOLA_OK)
-        status = nn_network_create(&s->network, s->context, s->workspace, model, plan, 0);
-    if (status == FHOLA_OK)
-        status = nn_encrypted_create(&s->picture, s->context, nn_network_client(s->network));
+        status = nn_network_create(&s->network, s->context, workspace, model, plan, 0);
+    ckks_workspace_destroy(workspace);
     if (status == FHOLA_OK)
         status =
             nn_description_make(&description, nn_network_client(s->network), params, model->hash);
@@ -191,7 +164,7 @@ fhola_status nn_server_adopt(nn_server **server, ckks_params *params, nn_model *
         nn_server_destroy(s);
         return status;
     }
-    s->source = (compiled){params, model, plan, s->id};
+    s->source = (nn_compiled){params, model, plan, s->id};
     *server = s;
     return FHOLA_OK;
 }
@@ -200,9 +173,9 @@ fhola_status nn_server_read(nn_server **server, ckks_reader *reader)
 {
     nn_server *s = calloc(1, sizeof *s);
     if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
-    compiled *c = &s->source;
+    nn_compiled *c = &s->source;
     fhola_status status = read_compiled(c, reader);
-    s->network_file = ckks_reader_file(reader);
+    s->file = ckks_reader_file(reader);
     if (status == FHOLA_OK) status = create(s, c->params, c->model, c->plan);
     if (status == FHOLA_OK && s->id != c->id)
         status = ckks_reader_fail(reader, FHOLA_FORMAT,
@@ -228,9 +201,14 @@ fhola_status nn_server_open(nn_server **server, const char *path)
 fhola_status nn_server_prepare(nn_server *s)
 {
     nn_network *network = NULL;
+    ckks_workspace *workspace = NULL;
     if (s->prepared) return FHOLA_OK;
-    FHOLA_TRY(nn_network_create_within(&network, s->context, s->workspace, s->source.model,
-                                       s->source.plan, s->room));
+    fhola_status status = ckks_workspace_create(&workspace, s->context);
+    if (status == FHOLA_OK)
+        status = nn_network_create_within(&network, s->context, workspace, s->source.model,
+                                          s->source.plan, s->room);
+    ckks_workspace_destroy(workspace);
+    if (status != FHOLA_OK) return status;
     nn_network_destroy(s->network);
     s->network = network;
     s->prepared = true;
@@ -254,12 +232,8 @@ nn_memory nn_server_memory(const nn_server *s)
 void nn_server_destroy(nn_server *s)
 {
     if (!s) return;
-    nn_encrypted_destroy(s->picture);
-    ckks_ciphertext_destroy(s->result);
-    ckks_eval_keys_destroy(s->keys);
     nn_network_destroy(s->network);
     compiled_clear(&s->source);
-    ckks_workspace_destroy(s->workspace);
     ckks_context_destroy(s->context);
     free(s);
 }
@@ -287,144 +261,4 @@ const nn_model *nn_server_model(const nn_server *s)
 const nn_plan *nn_server_plan(const nn_server *s)
 {
     return s->source.plan;
-}
-
-const ckks_eval_keys *nn_server_keys(const nn_server *s)
-{
-    return s->keys;
-}
-
-/* ---- evaluation keys ---- */
-
-static fhola_status read_keys(nn_server *s, ckks_eval_keys **keys, ckks_reader *reader,
-                              nn_count_progress progress, void *arg)
-{
-    fhola_status status = ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, s->context, 0);
-    if (status == FHOLA_OK && !ckks_reader_head(reader).key)
-        status = ckks_reader_fail(reader, FHOLA_FORMAT,
-                                  "the keys do not say which secret key they belong to");
-    if (status == FHOLA_OK) status = nn_network_id_check(reader, s->id);
-    if (status == FHOLA_OK) status = ckks_eval_keys_read(keys, s->context, reader, progress, arg);
-    return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
-}
-
-fhola_status nn_server_read_keys(nn_server *s, ckks_reader *reader, nn_count_progress progress,
-                                 void *arg)
-{
-    ckks_eval_keys *keys = NULL;
-    fhola_status status = read_keys(s, &keys, reader, progress, arg);
-    if (status == FHOLA_OK) {
-        ckks_eval_keys_destroy(s->keys);
-        s->keys = keys;
-        s->key = ckks_reader_head(reader).key;
-        s->keys_file = ckks_reader_file(reader);
-    } else {
-        ckks_eval_keys_destroy(keys);
-    }
-    return status;
-}
-
-fhola_status nn_server_load_keys(nn_server *s, const char *path, nn_count_progress progress,
-                                 void *arg)
-{
-    ckks_reader *reader = NULL;
-    fhola_status status = ckks_reader_open(&reader, path);
-    if (status == FHOLA_OK) status = nn_server_read_keys(s, reader, progress, arg);
-    ckks_reader_destroy(reader);
-    return status;
-}
-
-/* ---- inference ---- */
-
-static fhola_status read_part(const nn_server *s, ckks_ciphertext *part, ckks_reader *in)
-{
-    const nn_client *client = nn_network_client(s->network);
-    fhola_status status = ckks_ciphertext_read(part, s->context, in);
-    if (status == FHOLA_OK && ckks_ciphertext_basis(part) != client->basis)
-        status = ckks_reader_fail(
-            in, FHOLA_LEVEL, "this is no encrypted picture: its primes are %#llx, not %#llx",
-            (unsigned long long)ckks_ciphertext_basis(part), (unsigned long long)client->basis);
-    if (status == FHOLA_OK &&
-        fabs(ckks_ciphertext_scale(part) / client->scale - 1) > SCALE_TOLERANCE)
-        status = ckks_reader_fail(in, FHOLA_SCALE, "the scale is %g, not %g",
-                                  ckks_ciphertext_scale(part), client->scale);
-    return status;
-}
-
-/* After ckks_reader_begin. As many ciphertexts as the network takes, whatever the stream has. */
-static fhola_status read_picture(const nn_server *s, ckks_ciphertext *const picture[],
-                                 ckks_reader *in)
-{
-    fhola_status status = nn_network_id_check(in, s->id);
-    for (ckks_ciphertext *const *part = picture; status == FHOLA_OK && *part; part++)
-        status = read_part(s, *part, in);
-    return status == FHOLA_OK ? ckks_reader_end(in) : status;
-}
-
-static fhola_status write_result(const nn_server *s, ckks_writer *out)
-{
-    fhola_status status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_server_params(s), s->key);
-    if (status == FHOLA_OK) status = nn_network_id_write(out, s->id);
-    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, s->result);
-    return status == FHOLA_OK ? ckks_writer_end(out) : status;
-}
-
-static fhola_status check_keys(const nn_server *s)
-{
-    return s->keys ? FHOLA_OK : fhola_fail(FHOLA_KEY, "there are no evaluation keys yet");
-}
-
-/* No result goes where the pictures (`in` NULL: nobody knows), the network or the keys came
- * from. */
-static fhola_status spare_inputs(const nn_server *s, const ckks_writer *out, const ckks_reader *in)
-{
-    fhola_status status = in ? ckks_writer_spare(out, ckks_reader_file(in)) : FHOLA_OK;
-    if (status == FHOLA_OK) status = ckks_writer_spare(out, s->network_file);
-    return status == FHOLA_OK ? ckks_writer_spare(out, s->keys_file) : status;
-}
-
-static fhola_status answer(nn_server *s, ckks_writer *out, ckks_ciphertext *const picture[],
-                           const nn_infer_hooks *hooks)
-{
-    fhola_status status = nn_server_prepare(s);
-    if (status == FHOLA_OK)
-        status = nn_infer(s->context, s->workspace, s->result, s->network, s->keys, picture, hooks);
-    return status == FHOLA_OK ? write_result(s, out) : status;
-}
-
-fhola_status nn_server_infer(nn_server *s, ckks_writer *out, ckks_reader *in, int *more,
-                             const nn_infer_hooks *hooks)
-{
-    fhola_status status = check_keys(s);
-    if (status == FHOLA_OK) status = spare_inputs(s, out, in);
-    if (status == FHOLA_OK)
-        status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
-    if (status != FHOLA_OK || !*more) return status;
-    status = read_picture(s, s->picture, in);
-    return status == FHOLA_OK ? answer(s, out, s->picture, hooks) : status;
-}
-
-fhola_status nn_server_receive(const nn_server *s, ckks_ciphertext ***picture, ckks_reader *in,
-                               int *more)
-{
-    ckks_ciphertext **result = NULL;
-    fhola_status status = check_keys(s);
-    if (status == FHOLA_OK)
-        status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, s->key);
-    if (status != FHOLA_OK || !*more) return status;
-    status = nn_encrypted_create(&result, s->context, nn_network_client(s->network));
-    if (status == FHOLA_OK) status = read_picture(s, result, in);
-    if (status != FHOLA_OK)
-        nn_encrypted_destroy(result);
-    else
-        *picture = result;
-    return status;
-}
-
-fhola_status nn_server_answer(nn_server *s, ckks_writer *out, ckks_ciphertext *const picture[],
-                              const nn_infer_hooks *hooks)
-{
-    fhola_status status = check_keys(s);
-    if (status == FHOLA_OK) status = spare_inputs(s, out, NULL);
-    return status == FHOLA_OK ? answer(s, out, picture, hooks) : status;
 }

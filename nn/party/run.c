@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encrypted pictures in, encrypted scores out: what one thread of the server needs. No secret key
+ * comes here. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "nn/party/artifact.h"
+#include "nn/party/server.h"
+
+/* Largest relative difference between a picture's scale and the network's. */
+#define SCALE_TOLERANCE 0x1p-30
+
+struct nn_run {
+    const nn_server *server;
+    ckks_workspace *workspace;
+    ckks_ciphertext *result;
+};
+
+fhola_status nn_run_create(nn_run **run, const nn_server *server)
+{
+    nn_run *r = calloc(1, sizeof *r);
+    if (!r) return fhola_fail(FHOLA_NOMEM, "no memory for a run of the network");
+    r->server = server;
+    fhola_status status = ckks_workspace_create(&r->workspace, server->context);
+    if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->result, server->context);
+    if (status != FHOLA_OK)
+        nn_run_destroy(r);
+    else
+        *run = r;
+    return status;
+}
+
+void nn_run_destroy(nn_run *run)
+{
+    if (!run) return;
+    ckks_ciphertext_destroy(run->result);
+    ckks_workspace_destroy(run->workspace);
+    free(run);
+}
+
+/* ---- pictures ---- */
+
+static fhola_status read_part(const nn_server *s, ckks_ciphertext *part, ckks_reader *in)
+{
+    const nn_client *client = nn_network_client(s->network);
+    FHOLA_TRY(ckks_ciphertext_read(part, s->context, in));
+    if (ckks_ciphertext_basis(part) != client->basis)
+        return ckks_reader_fail(
+            in, FHOLA_LEVEL, "this is no encrypted picture: its primes are %#llx, not %#llx",
+            (unsigned long long)ckks_ciphertext_basis(part), (unsigned long long)client->basis);
+    if (fabs(ckks_ciphertext_scale(part) / client->scale - 1) > SCALE_TOLERANCE)
+        return ckks_reader_fail(in, FHOLA_SCALE, "the scale is %g, not %g",
+                                ckks_ciphertext_scale(part), client->scale);
+    return FHOLA_OK;
+}
+
+/* As many ciphertexts as the network takes, whatever the stream has. */
+static fhola_status read_parts(const nn_server *s, ckks_ciphertext *const picture[],
+                               ckks_reader *in)
+{
+    FHOLA_TRY(nn_network_id_check(in, s->id));
+    for (ckks_ciphertext *const *part = picture; *part; part++) FHOLA_TRY(read_part(s, *part, in));
+    return ckks_reader_end(in);
+}
+
+/* Of the secret key with this id; 0: of any. */
+static fhola_status receive(const nn_server *s, ckks_ciphertext ***picture, ckks_reader *in,
+                            int *more, uint64_t key)
+{
+    ckks_ciphertext **result = NULL;
+    FHOLA_TRY(ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, key));
+    if (!*more) return FHOLA_OK;
+    fhola_status status = nn_encrypted_create(&result, s->context, nn_network_client(s->network));
+    if (status == FHOLA_OK) status = read_parts(s, result, in);
+    if (status != FHOLA_OK)
+        nn_encrypted_destroy(result);
+    else
+        *picture = result;
+    return status;
+}
+
+fhola_status nn_server_receive(const nn_server *server, ckks_ciphertext ***picture, ckks_reader *in,
+                               int *more)
+{
+    return receive(server, picture, in, more, 0);
+}
+
+/* ---- answers ---- */
+
+static fhola_status check(const nn_run *run, const nn_keys *keys)
+{
+    if (!run->server->prepared)
+        return fhola_fail(FHOLA_PARAM, "the network is not ready: nn_server_prepare comes first");
+    if (keys->server != run->server)
+        return fhola_fail(FHOLA_KEY, "the evaluation keys were read for another server");
+    return FHOLA_OK;
+}
+
+/* No result goes where the network or the keys came from. */
+static fhola_status spare_inputs(const nn_run *run, const ckks_writer *out, const nn_keys *keys)
+{
+    FHOLA_TRY(ckks_writer_spare(out, run->server->file));
+    return ckks_writer_spare(out, keys->file);
+}
+
+static fhola_status write_result(const nn_run *run, ckks_writer *out, const nn_keys *keys)
+{
+    const nn_server *s = run->server;
+    FHOLA_TRY(ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_server_params(s), keys->key));
+    FHOLA_TRY(nn_network_id_write(out, s->id));
+    FHOLA_TRY(ckks_ciphertext_write(out, run->result));
+    return ckks_writer_end(out);
+}
+
+fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
+                           ckks_ciphertext *const picture[], const nn_infer_hooks *hooks)
+{
+    const nn_server *s = run->server;
+    FHOLA_TRY(check(run, keys));
+    FHOLA_TRY(spare_inputs(run, out, keys));
+    FHOLA_TRY(
+        nn_infer(s->context, run->workspace, run->result, s->network, keys->eval, picture, hooks));
+    return write_result(run, out, keys);
+}
+
+fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
+                          int *more, const nn_infer_hooks *hooks)
+{
+    ckks_ciphertext **picture = NULL;
+    FHOLA_TRY(check(run, keys));
+    FHOLA_TRY(spare_inputs(run, out, keys));
+    FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
+    FHOLA_TRY(receive(run->server, &picture, in, more, keys->key));
+    if (!*more) return FHOLA_OK;
+    fhola_status status = nn_run_answer(run, out, keys, picture, hooks);
+    nn_encrypted_destroy(picture);
+    return status;
+}
