@@ -496,14 +496,26 @@ FHOLA_WARN_UNUSED fhola_status nn_compare_frontier(nn_comparison **comparison,
                                                    nn_progress progress, void *user);
 void nn_comparison_free(nn_comparison *comparison);
 
+/* What a report is made of. */
+typedef struct nn_report {
+    const nn_model *model;
+    const nn_plan *plan;
+    const nn_plan_options *options; /* the plan was made with; profile must not be NULL */
+    const nn_batch *held_out;
+    /* The rest may be left out, as NULL or 0. */
+    const nn_comparison *frontier, *ablation;
+    const char *const *command; /* words behind "fhola" that made the plan; NULL ends them */
+    int64_t date;               /* seconds since 1970-01-01, UTC */
+    /* Of the compiled network: see nn_network_bootstraps, nn_network_ciphertexts, nn_memory. */
+    size_t bootstraps; /* 0: none of the following is known */
+    unsigned ciphertexts;
+    uint64_t memory_least, memory;
+} nn_report;
+
 /* Writes one self-contained HTML page about a plan: frontier of accuracy against cost, degrees,
- * every activation's fit over its histogram, ranges, and the comparisons (each may be NULL).
- * `options` are those the plan was made with; profile and held_out must not be NULL. */
-FHOLA_WARN_UNUSED fhola_status nn_report_save(const char *path, const nn_model *model,
-                                              const nn_plan *plan, const nn_plan_options *options,
-                                              const nn_batch *held_out,
-                                              const nn_comparison *frontier,
-                                              const nn_comparison *ablation);
+ * every activation's fit over its histogram, ranges, comparisons, its origin, and its figures as
+ * CSV files to be saved. The same bytes for the same report. */
+FHOLA_WARN_UNUSED fhola_status nn_report_save(const char *path, const nn_report *report);
 
 /* ---- plaintext engine ---- */
 

@@ -248,10 +248,15 @@ no parameter set is called 'R99'
 END
 # a set the table of costs knows nothing of: levels count, and by itself no degree is too high for it
 cases=$((cases + 1))
-"$fhola" plan ./small.fhola small.profile batch.bin --depth 400 --params R15-28 --report page.html --points 0 -o deep.plan > /dev/null 2> err ||
-    wrong "plan for R15-28: $(cat err)"
+SOURCE_DATE_EPOCH=951827696 "$fhola" plan ./small.fhola small.profile batch.bin --depth 400 --params R15-28 --report page.html --points 0 \
+    -o deep.plan > /dev/null 2> err || wrong "plan for R15-28: $(cat err)"
+grep -q ', 2000-02-29 12:34 UTC: <code>fhola plan ./small.fhola small.profile batch.bin --depth 400 ' page.html &&
+    grep -q 'bootstraps a picture' page.html || wrong "the page's origin: $(grep origin page.html)"
 "$fhola" compile ./small.fhola deep.plan --params R15-28 -o deep.fhola > /dev/null 2> err || wrong "a plan for R15-28: $(cat err)"
 rm -f page.html deep.*
+expect 3 env SOURCE_DATE_EPOCH=today "$fhola" plan ./small.fhola small.profile batch.bin --degrees 7 --report y << 'END'
+fhola plan: invalid parameter: SOURCE_DATE_EPOCH must be a whole number of seconds, not 'today'
+END
 # a stream: what follows a sound picture is damaged
 { cat picture.ct && head -c 1000 picture.ct; } > two.ct
 expect 7 "$fhola" infer small.fhola eval.keys two.ct -o y << 'END'

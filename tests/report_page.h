@@ -17,6 +17,8 @@ static const char page_costs[] = "{\"format\": \"fhola-cost\", \"version\": 1, \
                                  "[0.9, 1, 1.1], \"change_seconds\": 0.5}, {\"channels\": 64, "
                                  "\"seconds\": [0.8, 0.9, 1], \"change_seconds\": 0.5}]}]}";
 
+static const char *const page_command[] = {"plan", "it's <b>", "--depth=21", "", NULL};
+
 /* Returns the page's path, in the test's folder. */
 static inline const char *make_page(void)
 {
@@ -42,8 +44,18 @@ static inline const char *make_page(void)
                                 NULL));
     succeed(nn_compare_frontier(&frontier, model, calibration, held_out, held_out, &options, 3,
                                 NULL, NULL));
-    succeed(nn_report_save(in_folder("page.html"), model, plan, &options, held_out, frontier,
-                           ablation));
+    succeed(nn_report_save(in_folder("page.html"), &(nn_report){.model = model,
+                                                                .plan = plan,
+                                                                .options = &options,
+                                                                .held_out = held_out,
+                                                                .frontier = frontier,
+                                                                .ablation = ablation,
+                                                                .command = page_command,
+                                                                .date = 951827696,
+                                                                .bootstraps = 7,
+                                                                .ciphertexts = 1,
+                                                                .memory_least = 3 << 28,
+                                                                .memory = 3 << 29}));
     nn_comparison_free(frontier);
     nn_comparison_free(ablation);
     nn_plan_free(plan);
@@ -79,18 +91,23 @@ static inline size_t occurrences(const char *text, const char *part)
 /* Every part of the page is there: in the file, or in what a browser made of it. */
 static inline void check_parts(const char *page)
 {
-    static const char *const ids[] = {"frontier", "degrees",  "ranges", "importance",
-                                      "ablation", "measured", "fits"};
+    static const char *const ids[] = {"origin",     "tiles",    "frontier", "degrees", "ranges",
+                                      "importance", "ablation", "measured", "fits",    "data"};
     char part[40];
     for (size_t k = 0; k < sizeof ids / sizeof ids[0]; k++) {
         snprintf(part, sizeof part, "id=\"%s\"", ids[k]);
         ck_assert_msg(occurrences(page, part) == 1, "%s: %zu times", part, occurrences(page, part));
     }
     ck_assert_uint_eq(occurrences(page, "class=\"card fit\""), PAGE_ACTIVATIONS);
-    ck_assert_uint_eq(occurrences(page, "<polyline class=\"pb\""), PAGE_ACTIVATIONS);
-    ck_assert_uint_eq(occurrences(page, "<polygon class=\"hist\""), PAGE_ACTIVATIONS);
-    ck_assert_uint_eq(occurrences(page, "<svg "), PAGE_ACTIVATIONS + 4);
-    ck_assert_uint_eq(occurrences(page, "</svg>"), PAGE_ACTIVATIONS + 4);
+    /* three channels of each, one of them to be seen */
+    ck_assert_uint_eq(occurrences(page, "<input type=\"radio\""), 3 * PAGE_ACTIVATIONS);
+    ck_assert_uint_eq(occurrences(page, "checked="), PAGE_ACTIVATIONS);
+    ck_assert_uint_eq(occurrences(page, "<polyline class=\"pb\""), 3 * PAGE_ACTIVATIONS);
+    ck_assert_uint_eq(occurrences(page, "<polygon class=\"hist\""), 3 * PAGE_ACTIVATIONS);
+    ck_assert_uint_eq(occurrences(page, "<svg "), 3 * PAGE_ACTIVATIONS + 4);
+    ck_assert_uint_eq(occurrences(page, "</svg>"), 3 * PAGE_ACTIVATIONS + 4);
+    ck_assert_uint_eq(occurrences(page, "<rect "), 2 * PAGE_ACTIVATIONS);
+    ck_assert_uint_eq(occurrences(page, "download="), 3);
     ck_assert_uint_ge(occurrences(page, "<tr"), 12);
     ck_assert_ptr_nonnull(strstr(page, "</html>"));
 }

@@ -251,6 +251,23 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, cons
                                                    const char *plan_path, const char *params_name);
 void nn_cmd_network_clear(nn_cmd_network *network);
 
+/* A network without its encoded weights, which knows what it would take. Clear it in any case; model
+ * and plan must outlive it. Errors of nn_network_create. */
+typedef struct nn_cmd_bare {
+    ckks_context *context;
+    ckks_workspace *workspace;
+    nn_network *network;
+} nn_cmd_bare;
+FHOLA_WARN_UNUSED fhola_status nn_cmd_bare_init(nn_cmd_bare *bare, const ckks_params *params,
+                                                const nn_model *model, const nn_plan *plan);
+void nn_cmd_bare_clear(nn_cmd_bare *bare);
+
+/* What 'plan' adds to a report. The date: of SOURCE_DATE_EPOCH, else now; FHOLA_PARAM if that is no
+ * number. What the network takes under a parameter set; one that 'compile' would refuse leaves it
+ * out. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_report_date(int64_t *date);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_report_size(nn_report *report, const char *set);
+
 /* A whole file, or with "-" standard input: opened once and read to its end, pipes too. *bytes is
  * to be freed, after ckks_wipe if it is secret. FHOLA_IO; FHOLA_FORMAT: longer than `limit`. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_input(unsigned char **bytes, size_t *length,

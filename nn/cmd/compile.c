@@ -68,18 +68,11 @@ static void print_size(const nn_network *n, const ckks_context *context)
 static fhola_status dry_run(const compile_options *o, const char *model, const char *plan)
 {
     nn_cmd_network files = {NULL, NULL, NULL};
-    ckks_context *context = NULL;
-    ckks_workspace *workspace = NULL;
-    nn_network *network = NULL;
+    nn_cmd_bare bare = {NULL, NULL, NULL};
     fhola_status status = nn_cmd_load_network(&files, model, &o->metadata, plan, o->params);
-    if (status == FHOLA_OK) status = ckks_context_create(&context, files.params, NULL);
-    if (status == FHOLA_OK) status = ckks_workspace_create(&workspace, context);
-    if (status == FHOLA_OK)
-        status = nn_network_create(&network, context, workspace, files.model, files.plan, 0);
-    if (status == FHOLA_OK) print_size(network, context);
-    nn_network_destroy(network);
-    ckks_workspace_destroy(workspace);
-    ckks_context_destroy(context);
+    if (status == FHOLA_OK) status = nn_cmd_bare_init(&bare, files.params, files.model, files.plan);
+    if (status == FHOLA_OK) print_size(bare.network, bare.context);
+    nn_cmd_bare_clear(&bare);
     nn_cmd_network_clear(&files);
     return status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much memory a network may take. */
+/* How much memory a network may take, and would. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
@@ -37,4 +37,20 @@ void nn_cmd_say_memory(const char *command, uint64_t memory, nn_memory needed)
             "fhola %s: %.2f GiB of memory: not all weights stay encoded, which %.2f GiB would "
             "allow; it takes longer\n",
             command, (double)memory / GIB, (double)needed.most / GIB);
+}
+
+fhola_status nn_cmd_bare_init(nn_cmd_bare *bare, const ckks_params *params, const nn_model *model,
+                              const nn_plan *plan)
+{
+    *bare = (nn_cmd_bare){NULL, NULL, NULL};
+    FHOLA_TRY(ckks_context_create(&bare->context, params, NULL));
+    FHOLA_TRY(ckks_workspace_create(&bare->workspace, bare->context));
+    return nn_network_create(&bare->network, bare->context, bare->workspace, model, plan, 0);
+}
+
+void nn_cmd_bare_clear(nn_cmd_bare *bare)
+{
+    nn_network_destroy(bare->network);
+    ckks_workspace_destroy(bare->workspace);
+    ckks_context_destroy(bare->context);
 }

@@ -263,6 +263,8 @@ typedef struct plan_work {
     nn_comparison *ablation, *frontier;
     nn_plan_options options;
     ola_composite sign;
+    const char *const *words; /* of the command line */
+    int64_t date;
 } plan_work;
 
 /* Without a held-out file the last fifth of the calibration records is held out. */
@@ -324,6 +326,7 @@ static fhola_status load(plan_work *w, const plan_options *o)
     static char name[] = "plan";
     fhola_status status = nn_cmd_check_output(o->output);
     if (status == FHOLA_OK) status = nn_cmd_check_output(o->report);
+    if (status == FHOLA_OK && o->report) status = nn_cmd_report_date(&w->date);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&w->model, o->model, &o->metadata);
     if (status == FHOLA_OK && o->function) status = nn_cmd_set_function(w->model, o->function);
     if (status == FHOLA_OK) status = load_cost(w, o);
@@ -400,6 +403,20 @@ static void print_comparison(const nn_comparison *c)
 
 /* ---- all of it ---- */
 
+static fhola_status save_report(const plan_work *w, const plan_options *o)
+{
+    nn_report report = {.model = w->model,
+                        .plan = w->plan,
+                        .options = &w->options,
+                        .held_out = w->held_out,
+                        .frontier = w->frontier,
+                        .ablation = w->ablation,
+                        .command = w->words,
+                        .date = w->date};
+    if (w->options.params) FHOLA_TRY(nn_cmd_report_size(&report, w->options.params));
+    return nn_report_save(o->report, &report);
+}
+
 static fhola_status make(plan_work *w, const plan_options *o)
 {
     static char name[] = "plan";
@@ -410,9 +427,7 @@ static fhola_status make(plan_work *w, const plan_options *o)
                               nn_cmd_progress, name);
     if (status == FHOLA_OK && o->output) status = nn_plan_save(w->plan, o->output);
     if (status == FHOLA_OK && (o->ablation || o->report)) status = compare(w, o);
-    if (status == FHOLA_OK && o->report)
-        status = nn_report_save(o->report, w->model, w->plan, &w->options, w->held_out, w->frontier,
-                                w->ablation);
+    if (status == FHOLA_OK && o->report) status = save_report(w, o);
     nn_cmd_progress_end();
     if (status == FHOLA_OK && w->plan) print_plan(w->plan);
     if (status == FHOLA_OK && w->ablation) print_comparison(w->ablation);
@@ -434,12 +449,13 @@ static void release(plan_work *w)
     nn_model_free(w->model);
 }
 
-static int run(int argc, char **argv)
+static int execute(int argc, char **argv, const char *const *words)
 {
     plan_options o;
     unsigned degrees[MAX_ACTIVATIONS];
     plan_work w;
     memset(&w, 0, sizeof w);
+    w.words = words;
     if (!read_options(&o, argc, argv)) return NN_CMD_WRONG_USE;
     if (o.degrees && !parse_degrees(degrees, o.degrees))
         return nn_cmd_wrong_use("plan", "--degrees must be numbers separated by commas, not '%s'",
@@ -463,6 +479,17 @@ static int run(int argc, char **argv)
     if (status == FHOLA_OK) status = make(&w, &o);
     release(&w);
     return nn_cmd_finish("plan", status);
+}
+
+/* Reading options moves operands about in argv, so the words are kept before. */
+static int run(int argc, char **argv)
+{
+    const char **words = calloc((size_t)argc + 1, sizeof *words);
+    if (!words) return nn_cmd_finish("plan", fhola_fail(FHOLA_NOMEM, "no memory for words"));
+    for (int k = 0; k < argc; k++) words[k] = argv[k];
+    int code = execute(argc, argv, words);
+    free(words);
+    return code;
 }
 
 const nn_cmd_command nn_cmd_plan = {

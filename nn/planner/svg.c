@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TICKS 6.0 /* about so many */
+#define TICKS 6u
 
 /* ---- text and numbers ---- */
 
@@ -68,9 +68,12 @@ static void end_with_title(nn_text *out, const char *element, const char *title)
     }
 }
 
-void nn_svg_begin(nn_text *out, double width, double height, const char *label)
+void nn_svg_begin(nn_text *out, const char *class_name, double width, double height,
+                  const char *label)
 {
-    nn_text_add(out, "<svg role=\"img\" viewBox=\"0 0 ");
+    nn_text_add(out, "<svg role=\"img\"");
+    if (class_name) class_of(out, class_name);
+    nn_text_add(out, " viewBox=\"0 0 ");
     nn_html_number(out, width, 0);
     nn_text_add(out, " ");
     nn_html_number(out, height, 0);
@@ -84,11 +87,28 @@ void nn_svg_end(nn_text *out)
     nn_text_add(out, "</svg>\n");
 }
 
-void nn_svg_text(nn_text *out, double x, double y, const char *class_name, const char *text)
+void nn_svg_line(nn_text *out, const char *class_name, double x1, double y1, double x2, double y2)
+{
+    nn_text_add(out, "<line");
+    attribute(out, "x1", x1);
+    attribute(out, "y1", y1);
+    attribute(out, "x2", x2);
+    attribute(out, "y2", y2);
+    class_of(out, class_name);
+    nn_text_add(out, "/>\n");
+}
+
+void nn_svg_text(nn_text *out, double x, double y, double lines, const char *class_name,
+                 const char *text)
 {
     nn_text_add(out, "<text");
     attribute(out, "x", x);
     attribute(out, "y", y);
+    if (lines != 0) {
+        nn_text_add(out, " dy=\"");
+        nn_html_number(out, lines, 2);
+        nn_text_add(out, "em\"");
+    }
     class_of(out, class_name);
     nn_text_add(out, ">");
     nn_html_text(out, text);
@@ -116,10 +136,11 @@ double nn_plot_y(const nn_plot *p, double y)
 
 /* ---- axes ---- */
 
-/* A round step that gives about TICKS of them, and the places after the point it needs. */
-static double tick_step(double range, unsigned *decimals)
+/* A round step that gives about so many of them, and the places after the point it needs. */
+static double tick_step(const nn_plot *p, double range, unsigned *decimals)
 {
-    double rough = range / TICKS, power = pow(10, floor(log10(rough))), step = 10 * power;
+    double rough = range / (p->tick_count ? p->tick_count : TICKS),
+           power = pow(10, floor(log10(rough))), step = 10 * power;
     if (rough <= 2 * power)
         step = 2 * power;
     else if (rough <= 5 * power)
@@ -128,81 +149,86 @@ static double tick_step(double range, unsigned *decimals)
     return step;
 }
 
-static void grid_line(const nn_plot *p, double x1, double y1, double x2, double y2)
-{
-    nn_text_add(p->out, "<line");
-    attribute(p->out, "x1", x1);
-    attribute(p->out, "y1", y1);
-    attribute(p->out, "x2", x2);
-    attribute(p->out, "y2", y2);
-    class_of(p->out, "grid");
-    nn_text_add(p->out, "/>\n");
-}
-
-static void tick_label(const nn_plot *p, double x, double y, const char *class_name, double value,
-                       unsigned decimals)
-{
-    nn_text_add(p->out, "<text");
-    attribute(p->out, "x", x);
-    attribute(p->out, "y", y);
-    class_of(p->out, class_name);
-    nn_text_add(p->out, ">");
-    nn_html_number(p->out, value, decimals);
-    nn_text_add(p->out, "</text>\n");
-}
-
 static void x_ticks(const nn_plot *p)
 {
     unsigned decimals;
-    double step = tick_step(p->x_max - p->x_min, &decimals);
+    char number[NN_FIXED_ROOM];
+    double step = tick_step(p, p->x_max - p->x_min, &decimals), bottom = p->top + p->height;
     for (double x = ceil(p->x_min / step - 1e-9) * step; x <= p->x_max + 1e-9 * step; x += step) {
-        grid_line(p, nn_plot_x(p, x), p->top, nn_plot_x(p, x), p->top + p->height);
-        tick_label(p, nn_plot_x(p, x), p->top + p->height + 15, "tick mid", x, decimals);
+        nn_svg_line(p->out, "grid", nn_plot_x(p, x), p->top, nn_plot_x(p, x), bottom);
+        nn_svg_text(p->out, nn_plot_x(p, x), bottom + 3, 1, "tick mid",
+                    nn_fixed(number, x, decimals));
     }
 }
 
-static void y_tick(const nn_plot *p, double y, unsigned decimals)
+static void y_tick(const nn_plot *p, double y, const char *number)
 {
-    grid_line(p, p->left, nn_plot_y(p, y), p->left + p->width, nn_plot_y(p, y));
-    tick_label(p, p->left - 6, nn_plot_y(p, y) + 4, "tick end", y, decimals);
+    double at = nn_plot_y(p, y);
+    nn_svg_line(p->out, "grid", p->left, at, p->left + p->width, at);
+    nn_svg_text(p->out, p->left - 5, at, 0.35, "tick end", number);
+}
+
+/* Powers of ten. */
+static void log_ticks(const nn_plot *p)
+{
+    char number[NN_FIXED_ROOM];
+    int first = (int)ceil(log10(p->y_min) - 1e-9), last = (int)floor(log10(p->y_max) + 1e-9),
+        step = 1 + (last - first) / (int)TICKS;
+    for (int power = first; power <= last; power += step) {
+        snprintf(number, sizeof number, "1e%d", power);
+        y_tick(p, pow(10, power), number);
+    }
 }
 
 static void y_ticks(const nn_plot *p)
 {
     unsigned decimals;
-    if (p->log_y) {
-        for (int power = (int)ceil(log10(p->y_min) - 1e-9);
-             power <= (int)floor(log10(p->y_max) + 1e-9); power++)
-            y_tick(p, pow(10, power), power < 0 ? (unsigned)-power : 0);
-        return;
-    }
-    double step = tick_step(p->y_max - p->y_min, &decimals);
+    char number[NN_FIXED_ROOM];
+    double step = tick_step(p, p->y_max - p->y_min, &decimals);
     for (double y = ceil(p->y_min / step - 1e-9) * step; y <= p->y_max + 1e-9 * step; y += step)
-        y_tick(p, y, decimals);
+        y_tick(p, y, nn_fixed(number, y, decimals));
 }
 
 void nn_plot_axes(const nn_plot *p, const char *x_name, const char *y_name)
 {
-    if (x_name) {
-        x_ticks(p);
-        nn_svg_text(p->out, p->left + p->width / 2, p->top + p->height + 33, "axis mid", x_name);
-    }
-    if (y_name) {
-        y_ticks(p);
-        nn_svg_text(p->out, p->left - 38, p->top - 9, "axis", y_name);
-    }
-    grid_line(p, p->left, p->top + p->height, p->left + p->width, p->top + p->height);
+    double bottom = p->top + p->height;
+    if (x_name) x_ticks(p);
+    if (y_name) (p->log_y ? log_ticks : y_ticks)(p);
+    if (x_name && *x_name)
+        nn_svg_text(p->out, p->left + p->width / 2, bottom + 3, 2.2, "tick mid", x_name);
+    if (y_name && *y_name) nn_svg_text(p->out, 2, p->top, -0.7, "tick", y_name);
+    nn_svg_line(p->out, "grid", p->left, bottom, p->left + p->width, bottom);
 }
 
 /* ---- marks ---- */
 
+static void add_point(const nn_plot *p, double x, double y)
+{
+    nn_html_number(p->out, x, 1);
+    nn_text_add(p->out, ",");
+    nn_html_number(p->out, y, 1);
+    nn_text_add(p->out, " ");
+}
+
+/* Whether every point between two lies so near to the line through these that it does not show. */
+static bool is_straight(const nn_plot *p, const double *x, const double *y, size_t from, size_t to)
+{
+    double x0 = nn_plot_x(p, x[from]), y0 = nn_plot_y(p, y[from]), dx = nn_plot_x(p, x[to]) - x0,
+           dy = nn_plot_y(p, y[to]) - y0, length = hypot(dx, dy);
+    for (size_t i = from + 1; i < to; i++)
+        if (fabs(dx * (nn_plot_y(p, y[i]) - y0) - dy * (nn_plot_x(p, x[i]) - x0)) > 0.1 * length)
+            return false;
+    return true;
+}
+
+/* Only the points that show. */
 static void add_points(const nn_plot *p, const double *x, const double *y, size_t count)
 {
+    size_t last = 0;
     for (size_t i = 0; i < count; i++) {
-        nn_html_number(p->out, nn_plot_x(p, x[i]), 2);
-        nn_text_add(p->out, ",");
-        nn_html_number(p->out, nn_plot_y(p, y[i]), 2);
-        nn_text_add(p->out, " ");
+        if (i > 0 && i + 1 < count && is_straight(p, x, y, last, i + 1)) continue;
+        add_point(p, nn_plot_x(p, x[i]), nn_plot_y(p, y[i]));
+        last = i;
     }
 }
 
@@ -233,7 +259,7 @@ void nn_plot_level(const nn_plot *p, const char *class_name, double y, const cha
 {
     const double x[2] = {p->x_min, p->x_max}, level[2] = {y, y};
     nn_plot_line(p, class_name, x, level, 2);
-    if (name) nn_svg_text(p->out, p->left + p->width - 4, nn_plot_y(p, y) - 5, "tick end", name);
+    if (name) nn_svg_text(p->out, p->left + p->width - 4, nn_plot_y(p, y), -0.4, "tick end", name);
 }
 
 void nn_plot_bar(const nn_plot *p, const char *class_name, double x, double width, double y,
@@ -259,4 +285,17 @@ void nn_plot_dot(const nn_plot *p, const char *class_name, double x, double y, d
     attribute(p->out, "cy", nn_plot_y(p, y));
     attribute(p->out, "r", radius);
     end_with_title(p->out, "circle", title);
+}
+
+void nn_plot_below(const nn_plot *p, const char *class_name, double x, const char *title)
+{
+    const double at = nn_plot_x(p, x), bottom = p->top + p->height;
+    nn_text_add(p->out, "<polygon");
+    class_of(p->out, class_name);
+    nn_text_add(p->out, " points=\"");
+    add_point(p, at - 6, bottom - 10);
+    add_point(p, at + 6, bottom - 10);
+    add_point(p, at, bottom);
+    nn_text_add(p->out, "\"");
+    end_with_title(p->out, "polygon", title);
 }

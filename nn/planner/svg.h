@@ -14,7 +14,8 @@ typedef struct nn_plot {
     nn_text *out;
     double left, top, width, height;
     double x_min, x_max, y_min, y_max;
-    bool log_y; /* y_min > 0 */
+    bool log_y;          /* y_min > 0 */
+    unsigned tick_count; /* about so many ticks on each axis; 0: 6 */
 } nn_plot;
 
 /* Text with the characters that mean something in HTML escaped; a number with `decimals` (0 to 6)
@@ -25,15 +26,21 @@ void nn_html_text(nn_text *out, const char *text);
 char *nn_fixed(char to[NN_FIXED_ROOM], double number, unsigned decimals); /* returns `to` */
 void nn_html_number(nn_text *out, double number, unsigned decimals);
 
-void nn_svg_begin(nn_text *out, double width, double height, const char *label);
+/* `class_name` may be NULL, `label` says what is drawn to those who do not see it. */
+void nn_svg_begin(nn_text *out, const char *class_name, double width, double height,
+                  const char *label);
 void nn_svg_end(nn_text *out);
-void nn_svg_text(nn_text *out, double x, double y, const char *class_name, const char *text);
+void nn_svg_line(nn_text *out, const char *class_name, double x1, double y1, double x2, double y2);
+/* The baseline is `lines` of the text's lines below y. */
+void nn_svg_text(nn_text *out, double x, double y, double lines, const char *class_name,
+                 const char *text);
 
 /* Pixel of a value, clipped to just outside of the rectangle. */
 double nn_plot_x(const nn_plot *plot, double x);
 double nn_plot_y(const nn_plot *plot, double y);
 
-/* Frame, ticks at round numbers, grid lines and names of the axes (NULL: none). */
+/* Frame, ticks at round numbers, grid lines and names of the axes (NULL: no ticks either, "": ticks
+ * only). Distances of texts from the frame are in units of their size, which is the style sheet's. */
 void nn_plot_axes(const nn_plot *plot, const char *x_name, const char *y_name);
 void nn_plot_line(const nn_plot *plot, const char *class_name, const double *x, const double *y,
                   size_t count);
@@ -46,5 +53,7 @@ void nn_plot_bar(const nn_plot *plot, const char *class_name, double x, double w
                  const char *title);
 void nn_plot_dot(const nn_plot *plot, const char *class_name, double x, double y, double radius,
                  const char *title);
+/* A triangle on the lower edge: here is something below the axis' range. */
+void nn_plot_below(const nn_plot *plot, const char *class_name, double x, const char *title);
 
 #endif
