@@ -27,8 +27,8 @@ exact()
 # ---- the bundled network as somebody else's file: other names, no metadata
 "$python" - << 'END'
 import os
-from export import save
-from foreign import bundled_batch, read_safetensors, rename
+from export import read_safetensors, save
+from foreign import bundled_batch, rename
 folder = os.environ["top_srcdir"]
 tensors = read_safetensors(folder + "/nn/models/resnet20.safetensors")
 save("foreign.safetensors", rename(tensors))
@@ -62,14 +62,15 @@ if ! "$python" -c 'import numpy, torch' 2> /dev/null; then
     echo 'export.py with PyTorch: left out, python3-torch and python3-numpy are not installed'
     exit 0
 fi
-for shortcut in down pad; do
-    "$python" - $shortcut << 'END'
+for kind in 'down relu' 'pad relu' 'down gelu'; do
+    # shellcheck disable=SC2086 # two words
+    "$python" - $kind << 'END'
 import sys
 import torch
 from foreign import random_batch
 from train import MEAN, STD, ResNet, read_batches
 torch.manual_seed(3)
-net = ResNet(8, 10, sys.argv[1])
+net = ResNet(8, 10, *sys.argv[1:])
 random_batch("random.bin", 40)
 pictures, labels = read_batches(".", ["random.bin"])
 net.train()
@@ -91,11 +92,15 @@ with open("labelled.bin", "wb") as file:
 assert sum(clear) > 20 and len(set(scores.argmax(1).tolist())) > 1
 torch.save({"state_dict": torch.nn.DataParallel(net).state_dict()}, "mine.pth")
 END
-    "$python" "$top_srcdir/nn/models/export.py" mine.pth mine.safetensors --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616
-    [ "$(exact ./mine.safetensors labelled.bin)" = 100 ] || fail "a network of PyTorch ($shortcut) gives other classes here"
+    "$python" "$top_srcdir/nn/models/export.py" mine.pth mine.safetensors --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616 \
+        --activation "${kind#* }"
+    [ "$(exact ./mine.safetensors labelled.bin)" = 100 ] || fail "a network of PyTorch ($kind) gives other classes here"
     "$python" "$top_srcdir/nn/models/export.py" mine.pth bare.safetensors
-    [ "$(exact ./bare.safetensors labelled.bin --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616)" = 100 ] ||
-        fail "a network of PyTorch ($shortcut) without metadata gives other classes here"
+    bare=$(exact ./bare.safetensors labelled.bin --mean 0.4914,0.4822,0.4465 --std 0.2470,0.2435,0.2616)
+    case $kind in
+        *relu) [ "$bare" = 100 ] || fail "a network of PyTorch ($kind) without metadata gives other classes here" ;;
+        *) [ "$bare" != 100 ] || fail "these pictures do not tell $kind from ReLU" ;;
+    esac
 done
 echo 'export.py with PyTorch: passed'
 
@@ -110,4 +115,15 @@ END
 grep -q '^epoch 1 of 1: loss [0-9.]*, test [0-9.]* %, [0-9]* s$' out || fail "train.py: $(cat out)"
 "$fhola" inspect ./first.safetensors --json > out
 grep -q '"longest_path": 8, "class_count": 10, "test_accuracy": [0-9.]*, "activations": 7, "has_mean_std": true' out || fail "what train.py wrote: $(cat out)"
+
+# Weights to start from: at rate 0 they stay, under another activation, which the file names.
+"$python" "$top_srcdir/nn/models/train.py" . 8 1 second.safetensors --activation gelu --init first.safetensors --rate 0 --held-out 20 > out
+grep -q '^epoch 1 of 1: loss [0-9.]*, held-out [0-9.]* %, [0-9]* s$' out || fail "train.py --held-out: $(cat out)"
+grep -aq '"activation":"gelu"' second.safetensors || fail 'train.py --activation: the file does not name it'
+"$python" - << 'END' || fail 'train.py --init does not start from the weights given'
+from export import read_safetensors
+first, second = (read_safetensors(f"{name}.safetensors") for name in ("first", "second"))
+assert first.keys() == second.keys()
+assert all(first[name] == second[name] for name in first if "running" not in name)
+END
 echo 'train.py: passed'

@@ -1,29 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of foreign weights make: tensors of a file under other names, batches of pictures. Standard library only."""
-import array
-import json
+"""What the tests of foreign weights make: tensors under other names, batches of pictures. Standard library only."""
 import random
-import struct
-import sys
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-def read_safetensors(path):
-    """{name: (shape, numbers)} of a file of float32 tensors."""
-    with open(path, "rb") as file:
-        content = file.read()
-    start = 8 + struct.unpack("<Q", content[:8])[0]
-    tensors = {}
-    for name, entry in json.loads(content[8:start]).items():
-        if name == "__metadata__":
-            continue
-        begin, end = entry["data_offsets"]
-        numbers = array.array("f", content[start + begin:start + end])
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        tensors[name] = entry["shape"], numbers
-    return tensors
 
 
 def rename(tensors):

@@ -38,8 +38,8 @@ step()
 
 python3 - << 'END'
 import os
-from export import save
-from foreign import rename, read_safetensors
+from export import read_safetensors, save
+from foreign import rename
 save("mine.safetensors", rename(read_safetensors(f"{os.environ['top_srcdir']}/nn/models/{os.environ['model']}.safetensors")))
 END
 printf '%s\n' plane car bird cat deer dog frog horse ship lorry > names.txt

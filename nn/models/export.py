@@ -52,9 +52,27 @@ def write_safetensors(path, tensors, metadata):
     os.replace(path + ".part", path)
 
 
+def read_safetensors(path):
+    """{name: (shape, numbers)} of a file of float32 tensors."""
+    with open(path, "rb") as file:
+        content = file.read()
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    tensors = {}
+    for name, entry in json.loads(content[8:start]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        values = array.array("f", content[start + begin:start + end])
+        if sys.byteorder == "big":
+            values.byteswap()
+        tensors[name] = entry["shape"], values
+    return tensors
+
+
 def save(path, state, mean=None, std=None, classes=None, **further):
     """Save a state dict. mean and std: by which pixels in [0, 1] were normalised in training; classes: names in the order of the labels;
-    further: any other metadata, such as test_accuracy, or batch_norm_epsilon where it is not 1e-5. fhola asks for what is left out here."""
+    further: any other metadata, such as test_accuracy, activation where it is not ReLU, or batch_norm_epsilon where it is not 1e-5. fhola
+    asks for what is left out of mean, std and classes."""
     metadata = {key: str(value) for key, value in further.items()}
     for key, value in (("mean", mean), ("std", std)):
         if value is not None:
@@ -92,9 +110,11 @@ def main():
     parser.add_argument("--mean", type=numbers, help="R,G,B: mean of pixels in [0, 1] used in training")
     parser.add_argument("--std", type=numbers, help="R,G,B: their deviation")
     parser.add_argument("--classes", type=names, help="names separated by commas, or a file with one name a line")
+    parser.add_argument("--activation", help="gelu, silu or another that fhola knows, if not relu")
     parser.add_argument("--bn-eps", type=float, help="what batch norm adds to variances, if not 1e-5")
     arguments = parser.parse_args()
-    further = {} if arguments.bn_eps is None else {"batch_norm_epsilon": arguments.bn_eps}
+    further = {"activation": arguments.activation, "batch_norm_epsilon": arguments.bn_eps}
+    further = {key: value for key, value in further.items() if value is not None}
     save(arguments.output, load_state(arguments.state), arguments.mean, arguments.std, arguments.classes, **further)
 
 

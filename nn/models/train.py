@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a CIFAR-10 ResNet of depth 6n+2 on the processor and save it for fhola: how the bundled networks were made.
 
-    python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--shortcut down|pad] [--held-out N]
+    python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--activation relu|gelu] [--shortcut down|pad] [--init WEIGHTS] [--rate R]
+        [--held-out N]
 
 DATA is the folder of CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin. Needs python3-torch and
 python3-numpy. After each epoch the state goes to OUT.safetensors.checkpoint, from which a stopped training goes on.
+
+With --init the training starts from weights that this script wrote instead of random ones, those of another activation too; a lower
+--rate, the highest of the schedule, then loses less of them.
 
 With --held-out N the last N training pictures are kept out of training and their accuracy is printed instead of the test pictures':
 use that to choose between settings. The test pictures are for reporting only.
@@ -20,12 +24,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from export import save
+from export import COUNTER, read_safetensors, save
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
 BATCH = 128
-PEAK_RATE = 0.2
 WARM_UP = 0.15  # share of the training in which the rate rises
 WEIGHT_DECAY = 5e-4
 SHIFT = 4  # pixels a picture is moved at most
@@ -36,11 +40,11 @@ def convolution(inputs, outputs, kernel, stride=1):
 
 
 class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride, shortcut):
+    def __init__(self, inputs, outputs, stride, shortcut, activation):
         super().__init__()
         self.conv1, self.bn1 = convolution(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs)
         self.conv2, self.bn2 = convolution(outputs, outputs, 3), nn.BatchNorm2d(outputs)
-        self.stride, self.outputs = stride, outputs
+        self.stride, self.outputs, self.activation = stride, outputs, ACTIVATIONS[activation]
         self.down = None
         if stride != 1 and shortcut == "down":
             self.down = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
@@ -54,21 +58,21 @@ class Block(nn.Module):
         return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, quarter, quarter))
 
     def forward(self, x):
-        inside = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(inside)) + self.branch(x))
+        inside = self.activation(self.bn1(self.conv1(x)))
+        return self.activation(self.bn2(self.conv2(inside)) + self.branch(x))
 
 
 class ResNet(nn.Module):
-    def __init__(self, depth, classes=10, shortcut="down"):
+    def __init__(self, depth, classes=10, shortcut="down", activation="relu"):
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)
         if rest or blocks < 1:
             raise ValueError(f"depth {depth} is not 6n+2")
-        self.conv1, self.bn1 = convolution(3, 16, 3), nn.BatchNorm2d(16)
+        self.conv1, self.bn1, self.activation = convolution(3, 16, 3), nn.BatchNorm2d(16), ACTIVATIONS[activation]
         for stage in range(3):
             width = 16 << stage
-            first = Block(width // 2, width, 2, shortcut) if stage else Block(16, 16, 1, shortcut)
-            rest = [Block(width, width, 1, shortcut) for _ in range(blocks - 1)]
+            first = Block(width // 2, width, 2, shortcut, activation) if stage else Block(16, 16, 1, shortcut, activation)
+            rest = [Block(width, width, 1, shortcut, activation) for _ in range(blocks - 1)]
             setattr(self, f"layer{stage + 1}", nn.Sequential(first, *rest))
         self.linear = nn.Linear(64, classes)
         for module in self.modules():
@@ -76,7 +80,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.activation(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
 
@@ -109,35 +113,43 @@ def accuracy(net, pictures, labels):
     return 100 * right / len(labels)
 
 
-def rate(step, steps):
-    """Linear rise, then half a cosine down to 0."""
+def rate(step, steps, peak):
+    """Linear rise to the peak, then half a cosine down to 0."""
     warm = WARM_UP * steps
     if step < warm:
-        return PEAK_RATE * step / warm
-    return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+        return peak * step / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
 def make_optimizer(net):
     matrices = [p for p in net.parameters() if p.ndim > 1]
     vectors = [p for p in net.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0}]
-    return torch.optim.SGD(groups, lr=PEAK_RATE, momentum=0.9, nesterov=True)
+    return torch.optim.SGD(groups, lr=0, momentum=0.9, nesterov=True)
 
 
-def train_epoch(net, optimizer, padded, labels, epoch, epochs):
+def train_epoch(net, optimizer, padded, labels, epoch, epochs, peak):
     """One pass over the pictures in an order that depends on the epoch alone; returns the mean loss."""
     generator = torch.Generator().manual_seed(1000 + epoch)
     order, batches, total = torch.randperm(len(labels), generator=generator), len(labels) // BATCH, 0.0
     for k in range(batches):
         chosen = order[k * BATCH:(k + 1) * BATCH]
         for group in optimizer.param_groups:
-            group["lr"] = rate(epoch * batches + k, epochs * batches)
+            group["lr"] = rate(epoch * batches + k, epochs * batches, peak)
         optimizer.zero_grad()
         loss = F.cross_entropy(net(shift_and_flip(padded, chosen, generator)), labels[chosen])
         loss.backward()
         optimizer.step()
         total += loss.item()
     return total / batches
+
+
+def load_weights(net, path):
+    """Fill the network from a file of save(). What it does not have of the network is refused by name, and the other way round; the
+    number of batches that batch norm has seen, which the file leaves out, starts anew."""
+    state = {name: torch.tensor(values).view(shape) for name, (shape, values) in read_safetensors(path).items()}
+    counters = {name: value for name, value in net.state_dict().items() if name.endswith(COUNTER)}
+    net.load_state_dict({**counters, **state})
 
 
 def save_checkpoint(path, net, optimizer, epoch):
@@ -152,6 +164,9 @@ def main():
     parser.add_argument("epochs", type=int)
     parser.add_argument("output")
     parser.add_argument("--shortcut", choices=("down", "pad"), default="down", help="1x1 convolutions, or zero-padded channels")
+    parser.add_argument("--activation", choices=tuple(ACTIVATIONS), default="relu")
+    parser.add_argument("--init", metavar="WEIGHTS", help="start from the weights of this safetensors file")
+    parser.add_argument("--rate", type=float, default=0.2, help="highest learning rate (default 0.2)")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="judge by the last N training pictures, which are not trained on")
     a = parser.parse_args()
 
@@ -161,8 +176,10 @@ def main():
     if a.held_out:
         pictures, labels = pictures[:-a.held_out], labels[:-a.held_out]
     padded = F.pad(pictures, (SHIFT,) * 4)
-    net = ResNet(a.depth, len(CLASSES), a.shortcut).to(memory_format=torch.channels_last)
+    net = ResNet(a.depth, len(CLASSES), a.shortcut, a.activation).to(memory_format=torch.channels_last)
     optimizer, checkpoint, first = make_optimizer(net), a.output + ".checkpoint", 0
+    if a.init:
+        load_weights(net, a.init)
     if os.path.exists(checkpoint):
         state = torch.load(checkpoint)
         net.load_state_dict(state["net"])
@@ -171,14 +188,14 @@ def main():
 
     for epoch in range(first, a.epochs):
         start = time.time()
-        loss = train_epoch(net, optimizer, padded, labels, epoch, a.epochs)
+        loss = train_epoch(net, optimizer, padded, labels, epoch, a.epochs, a.rate)
         score = accuracy(net, judged, judged_labels)
         print(f"epoch {epoch + 1} of {a.epochs}: loss {loss:.4f}, {'held-out' if a.held_out else 'test'} {score:.2f} %, "
               f"{time.time() - start:.0f} s", flush=True)
         save_checkpoint(checkpoint, net, optimizer, epoch + 1)
     report = {} if a.held_out else {"test_accuracy": f"{accuracy(net, judged, judged_labels):.2f}"}
     save(a.output, net.state_dict(), MEAN, STD, CLASSES, architecture=f"resnet{a.depth}-cifar",
-         training=f"{a.epochs} epochs, nn/models/train.py", **report)
+         activation=a.activation, training=f"{a.epochs} epochs, nn/models/train.py", **report)
 
 
 if __name__ == "__main__":
