@@ -139,11 +139,24 @@ ckks_basis ckks_basis_base(const ckks_params *params);
 ckks_basis ckks_basis_stc(const ckks_params *params);
 /* the lowest `levels` residual primes */
 ckks_basis ckks_basis_residual(const ckks_params *params, unsigned levels);
+/* The primes of a ciphertext of that level: those of base and slots to coefficients, where
+ * bootstrapping starts, and the lowest `level` residual primes. */
+ckks_basis ckks_basis_level(const ckks_params *params, unsigned level);
 ckks_basis ckks_basis_eval_mod(const ckks_params *params);
 ckks_basis ckks_basis_cts(const ckks_params *params);
 ckks_basis ckks_basis_special(const ckks_params *params);
 ckks_basis ckks_basis_chain(const ckks_params *params);
 unsigned ckks_basis_count(ckks_basis basis);
+/* What prime `index` is for: "base", "slots to coefficients", "residual", "sine evaluation",
+ * "coefficients to slots" or "special"; "" beyond the last. */
+const char *ckks_params_role(const ckks_params *params, unsigned index);
+/* A basis in words, as messages have it: each role with the numbers of its primes from the bottom,
+ * as in "base, slots to coefficients 1-2, residual 1+3-4"; "none". Bits that are no prime of the
+ * parameters are counted at the end ("2 unknown"). */
+typedef struct ckks_basis_text {
+    char text[256];
+} ckks_basis_text;
+ckks_basis_text ckks_basis_describe(const ckks_params *params, ckks_basis basis);
 ckks_basis ckks_basis_top(ckks_basis basis); /* the highest prime alone */
 /* The primes of the chain that share limbs with those of `basis` (limb_bits): both are kept as one
  * residue modulo their product. */
@@ -289,6 +302,15 @@ typedef struct ckks_key_list {
  * ignored. */
 fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *context,
                                ckks_key_request request) FHOLA_WARN_UNUSED;
+/* What a program will do with ciphertexts, beside rotations. */
+#define CKKS_OPERATION_MUL       1u /* ckks_mul */
+#define CKKS_OPERATION_CONJUGATE 2u
+/* Adds the keys for operations (a sum of the above) and rotations of ciphertexts that have the
+ * primes ckks_basis_level(params, l) for any l up to `level`. Where primes share limbs this may be
+ * several keys for each. PARAM: unknown operations, or more levels than there are. */
+fhola_status ckks_key_list_add_operations(ckks_key_list *list, const ckks_context *context,
+                                          unsigned level, unsigned operations,
+                                          const int32_t rotation[], size_t count) FHOLA_WARN_UNUSED;
 void ckks_key_list_clear(ckks_key_list *list); /* NULL: does nothing */
 /* Whether a list that may come from anybody can be served: every request of a known kind, on primes
  * and for a rotation that the parameters have, and none that would endanger the secret key. KEY,
@@ -332,9 +354,21 @@ fhola_status ckks_ciphertext_copy(ckks_ciphertext *out,
                                   const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 ckks_basis ckks_ciphertext_basis(const ckks_ciphertext *ciphertext); /* 0 = empty */
 double ckks_ciphertext_scale(const ckks_ciphertext *ciphertext);
+/* How many primes it has beyond those of base and slots to coefficients: the products that can be
+ * rescaled before it has to be bootstrapped. */
+unsigned ckks_level(const ckks_ciphertext *ciphertext);
 /* Declares another scale: multiplies the values by old/new without touching the ciphertext. LEVEL:
  * it is empty. */
 fhola_status ckks_ciphertext_set_scale(ckks_ciphertext *ciphertext, double scale) FHOLA_WARN_UNUSED;
+
+/* Slots after which the values repeat, as far as the library knows it: that of the plaintext, and
+ * the longest of what operations bring together. 0: not known, after a file or a transform. A
+ * bootstrap is for values of its own period and refuses others. Values that repeat earlier than
+ * they were encoded to, or copies that were added up, only the caller knows of: set_period declares
+ * the period, a power of two dividing the slots, or 0, else PARAM. LEVEL: it is empty. */
+size_t ckks_ciphertext_period(const ckks_ciphertext *ciphertext);
+fhola_status ckks_ciphertext_set_period(ckks_ciphertext *ciphertext,
+                                        size_t period) FHOLA_WARN_UNUSED;
 
 fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace,
                           ckks_ciphertext *out, const ckks_plaintext *plain,
@@ -389,6 +423,21 @@ fhola_status ckks_mul_plain(const ckks_context *context, ckks_ciphertext *out,
  * primes. */
 fhola_status ckks_mul_integer(const ckks_context *context, ckks_ciphertext *out,
                               const ckks_ciphertext *a, int64_t c) FHOLA_WARN_UNUSED;
+/* c times every value, on the primes `basis`, a subset of those of `a`, and at the scale `scale`,
+ * whatever that of `a`; with c = 1, a rescale to a wanted scale. Multiplies by the integer nearest
+ * to c scale D / (scale of a), then divides by D, the product of the primes of `a` outside `basis`.
+ * RANGE: this integer stands for a number that differs from c by more than max(1, |c|) N / (8
+ * ckks_params_scale()), half of what rounding a rescale costs (leave out more primes, or begin with
+ * a smaller scale); or it is not below half the product of the primes of `a`. */
+fhola_status ckks_mul_scalar(const ckks_context *context, ckks_workspace *workspace,
+                             ckks_ciphertext *out, const ckks_ciphertext *a, double c, double scale,
+                             ckks_basis basis) FHOLA_WARN_UNUSED;
+/* Brings two ciphertexts, in place, to one basis and one scale, that of one of them, so that they
+ * can be added: leaves out the primes that they do not share, and as few others as the scales ask
+ * for. On failure neither has changed. LEVEL: they share no prime. SCALE: there are too few primes
+ * to bring the scales together as precisely as ckks_mul_scalar wants. */
+fhola_status ckks_align(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *a,
+                        ckks_ciphertext *b) FHOLA_WARN_UNUSED;
 /* Product, relinearised; with `rescale` also divided by the top prime of the common basis in the
  * same pass. */
 fhola_status ckks_mul(const ckks_context *context, ckks_workspace *workspace,
@@ -550,6 +599,28 @@ fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *con
 fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *context,
                                            ckks_workspace *workspace, unsigned log_values,
                                            double scale_in, int encode) FHOLA_WARN_UNUSED;
+/* The identity: X_s = w_s, with the sine's inverse as a polynomial at the end. Input: n =
+ * 2^log_values real values w_s themselves, or complex ones, repeated to fill the slots (or to a
+ * divisor of n), |w_s| <= 1 (real and imaginary part each), at any scale on base + slots_to_coeffs
+ * and at least one residual prime for packing them (ckks_bootstrap_pack, which applying it
+ * includes). Output: at ckks_params_scale(). The polynomial takes the highest `arcsine_levels`
+ * residual primes, 2 to 5 of them, so that at most residual_levels - arcsine_levels are left.
+ * Its own error is below 2^-13 for 2 levels and 2^-15 for 3 at scale_bits 28 (R15), 2^-17, 2^-23
+ * and 2^-26 for 2, 3 and 4 at 36 (R16); that of the sine comes on top, times 2. PARAM: other numbers
+ * of levels, of values, or no bootstrapping. */
+fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_context *context,
+                                            ckks_workspace *workspace, unsigned log_values,
+                                            int complex_values, unsigned arcsine_levels,
+                                            int encode) FHOLA_WARN_UNUSED;
+/* Makes the input of a bootstrap from a ciphertext that has the values themselves in its slots, one
+ * after the other, on base + slots_to_coeffs and residual primes: those of a real bootstrap are
+ * multiplied by 1 on the first half of each block of n, by i on the second, and all are brought to
+ * the bootstrap's scale. PARAM: the values are known to repeat after more slots than the
+ * bootstrap's. LEVEL: the residual primes do not suffice for the scale of `in`; one for each level
+ * of products that was not rescaled, and one more. RANGE: the same, complex values. */
+fhola_status ckks_bootstrap_pack(const ckks_context *context, ckks_workspace *workspace,
+                                 const ckks_bootstrap *bootstrap, ckks_ciphertext *out,
+                                 const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 void ckks_bootstrap_destroy(ckks_bootstrap *bootstrap);
 fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bootstrap, const ckks_context *context,
                                  ckks_key_list *list) FHOLA_WARN_UNUSED;
@@ -557,6 +628,9 @@ size_t ckks_bootstrap_bytes(const ckks_bootstrap *bootstrap);
 size_t ckks_bootstrap_encoded_bytes(const ckks_bootstrap *bootstrap); /* encoded or not */
 double ckks_bootstrap_scale_in(const ckks_bootstrap *bootstrap);
 double ckks_bootstrap_scale_out(const ckks_bootstrap *bootstrap);
+/* LEVEL: the input has other primes, or more residual levels are asked for than there are. SCALE.
+ * PARAM: the values of the input are known to repeat after another number of slots than those that
+ * the bootstrap was made for (log_values), or the bootstrap has no matrices. KEY. */
 fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *workspace,
                                   const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
                                   ckks_ciphertext *out, const ckks_ciphertext *in,

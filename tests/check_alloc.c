@@ -11,7 +11,7 @@ typedef struct world {
     ring r;
     ckks_public_key *pk;
     ckks_plaintext *plain;
-    ckks_ciphertext *x, *low, *boot_in;
+    ckks_ciphertext *x, *low, *boot_in, *unpacked;
     ckks_bootstrap *bootstrap;
     ckks_complex z[512];
     double coeff[8 * 16];
@@ -147,6 +147,7 @@ STEP(add_plain, ckks_add_plain(c, out, w.x, w.plain))
 STEP(add_scalar, ckks_add_scalar(c, out, w.x, 0.5))
 STEP(mul_plain, ckks_mul_plain(c, out, w.x, w.plain))
 STEP(mul_integer, ckks_mul_integer(c, out, w.x, 3))
+STEP(mul_scalar, ckks_mul_scalar(c, ws, out, w.x, 0.5, 0x1p28, 0x7f))
 STEP(mul, ckks_mul(c, ws, w.r.keys, out, w.x, w.x, 1))
 STEP(rescale, ckks_rescale(c, ws, out, w.x, 0x3f))
 STEP(drop, ckks_drop(c, out, w.x, 0x3f))
@@ -218,7 +219,21 @@ static fhola_status create_bootstrap(const ckks_context *c, ckks_workspace *ws)
     return st;
 }
 
+static fhola_status create_identity(const ckks_context *c, ckks_workspace *ws)
+{
+    ckks_bootstrap *bs = NULL;
+    ckks_key_list list = {NULL, 0, 0};
+    fhola_status st = ckks_bootstrap_create_identity(&bs, c, ws, 6, 0, 3, 1);
+    if (!st) st = ckks_bootstrap_keys(bs, c, &list);
+    if (!st) st = ckks_key_list_add_operations(&list, c, 2, CKKS_OPERATION_MUL, NULL, 0);
+    ckks_key_list_clear(&list);
+    ckks_bootstrap_destroy(bs);
+    return st;
+}
+
 STEP(bootstrap_create, create_bootstrap(c, ws))
+STEP(identity_create, create_identity(c, ws))
+STEP(bootstrap_pack, ckks_bootstrap_pack(c, ws, w.bootstrap, out, w.unpacked))
 STEP(bootstrap_apply, ckks_bootstrap_apply(c, ws, w.r.keys, w.bootstrap, out, w.boot_in, 1))
 
 /* ---- trying ---- */
@@ -240,6 +255,7 @@ static const struct {
     {"add_scalar", step_add_scalar},
     {"mul_plain", step_mul_plain},
     {"mul_integer", step_mul_integer},
+    {"mul_scalar", step_mul_scalar},
     {"mul", step_mul},
     {"rescale", step_rescale},
     {"drop", step_drop},
@@ -252,6 +268,8 @@ static const struct {
     {"polynomial, vectors", step_polynomial_vector},
     {"bootstrap_create", step_bootstrap_create},
     {"bootstrap_apply", step_bootstrap_apply},
+    {"bootstrap_create_identity", step_identity_create},
+    {"bootstrap_pack", step_bootstrap_pack},
 };
 #define STEPS ((int)(sizeof steps / sizeof steps[0]))
 
@@ -272,8 +290,8 @@ static void prepare(void)
     w.plain = encode(r, w.z, 512, 0x1p28, 0xff);
     w.x = encrypt(r, w.z, 512, 0x1p28, 0xff);
     w.low = encrypt(r, w.z, 512, 0x1p28, 0x7);
-    w.boot_in =
-        encrypt(r, w.z, 512, 0x1p28, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
+    w.boot_in = encrypt(r, w.z, 64, 0x1p28, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
+    w.unpacked = encrypt(r, w.z, 64, 0x1p28, ckks_basis_level(r->params, 1));
 }
 
 static int spoilt(void)

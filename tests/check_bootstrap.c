@@ -10,6 +10,10 @@
 /* Recorded RMS on the toy ring: 2^-15.4 of the range for n = 512, less for smaller n; 0.4 bit
  * more. */
 #define TOY_BOUND 0x1p-15
+/* The identity's, recorded for complex values: 2^-13.9 and, of an arcsine of 2 levels, 2^-12.6;
+ * real ones are 0.7 bit better. */
+#define IDENTITY_BOUND   exp2(-13.5)
+#define IDENTITY_BOUND_2 exp2(-12.2)
 
 static ring toy_ring(void)
 {
@@ -493,6 +497,188 @@ START_TEST(complex_values)
 }
 END_TEST
 
+/* The arcsine's polynomial between the points it was fitted at, for each number of levels. */
+START_TEST(arcsine)
+{
+    ckks_params_spec spec = named_spec("R15");
+    /* of degrees 3, 7, 15, 31 at the part of a turn that was chosen */
+    static const double bound[] = {0x1p-13, 0x1p-15, 0x1p-26, 0x1p-45};
+    for (unsigned levels = 2; levels <= ARCSINE_LEVELS; levels++) {
+        double coeff[2 * ARCSINE_TERMS], turn = 0, worst = 0;
+        choose_arcsine(coeff, &turn, levels, &spec);
+        ck_assert_double_eq(turn, levels == 2 ? 0.0625 : 0.125);
+        for (int k = -1000; k <= 1000; k++) {
+            double x = k / 1000.0, y = sin(TWO_PI * turn * x) / sin(TWO_PI * turn), t0 = 1, t1 = y,
+                   value = 0;
+            for (unsigned i = 1; i < 1u << levels; i++) {
+                double t2 = 2 * y * t1 - t0;
+                value += coeff[i] * t1;
+                t0 = t1;
+                t1 = t2;
+            }
+            worst = fmax(worst, fabs(value - x));
+        }
+        printf("arcsine of %u levels, up to 1/%g turn: 2^%.2f\n", levels, 1 / turn, log2(worst));
+        ck_assert_double_le(worst, bound[levels - 2]);
+    }
+}
+END_TEST
+
+static ckks_bootstrap *identity(ring *r, unsigned log_values, int parts, unsigned arcsine_levels)
+{
+    ckks_bootstrap *bs = NULL;
+    ck_assert_ok(ckks_bootstrap_create_identity(&bs, r->context, r->ws, log_values, parts,
+                                                arcsine_levels, 1));
+    ck_assert_ok(ckks_bootstrap_keys(bs, r->context, &r->list));
+    ring_keys(r);
+    return bs;
+}
+
+/* Real values, then complex ones; two to four levels for the arcsine; from one level and from all,
+ * to every number of levels. What comes out goes in again. */
+START_TEST(identities)
+{
+    ring r = toy_ring();
+    int parts = _i / 3;
+    unsigned arcsine_levels = 2 + (unsigned)_i % 3;
+    const double scale = ckks_params_scale(r.params),
+                 bound = arcsine_levels == 2 ? IDENTITY_BOUND_2 : IDENTITY_BOUND;
+    ckks_bootstrap *bs = identity(&r, 9, parts, arcsine_levels);
+    ckks_complex z[512], got[512];
+    ckks_ciphertext *out = new_ciphertext(&r);
+    random_complex(z, 512, 1);
+    for (size_t s = 0; s < 512; s++)
+        if (!parts) z[s].im = 0;
+    z[0].re = z[511].re = 1;
+    z[1].re = z[255].re = -1;
+    for (unsigned levels = 0; levels <= 5 - arcsine_levels; levels++) {
+        ckks_ciphertext *in =
+            encrypt(&r, z, 512, scale, ckks_basis_level(r.params, levels % 2 ? 1 : 5));
+        ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, in, levels));
+        ck_assert_uint_eq(ckks_level(out), levels);
+        ck_assert_uint_eq(ckks_ciphertext_basis(out), ckks_basis_level(r.params, levels));
+        ck_assert_double_eq(ckks_ciphertext_scale(out), scale);
+        ck_assert_double_eq(ckks_bootstrap_scale_out(bs), scale);
+        ck_assert_uint_eq(ckks_ciphertext_period(out), 512);
+        decrypt(&r, got, out);
+        printf("identity, %s, arcsine of %u levels, %u left: 2^%.2f, worst 2^%.2f\n",
+               parts ? "complex" : "real", arcsine_levels, levels,
+               log2(rms_difference(got, z, 512)), log2(worst_difference(got, z, 512)));
+        ck_assert_double_le(rms_difference(got, z, 512), bound);
+        ck_assert_double_le(worst_difference(got, z, 512), 8 * bound);
+        if (levels) {
+            ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, out, levels));
+            decrypt(&r, got, out);
+            ck_assert_double_le(rms_difference(got, z, 512), 2 * bound);
+        }
+        ckks_ciphertext_destroy(in);
+    }
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, out, 6 - arcsine_levels),
+                    FHOLA_LEVEL);
+    ckks_ciphertext_destroy(out);
+    ckks_bootstrap_destroy(bs);
+    ring_close(&r);
+}
+END_TEST
+
+/* Values as they are become the input of the sine's bootstrap. */
+START_TEST(packing)
+{
+    ring r = toy_ring();
+    ckks_bootstrap *bs = create(&r, 8), *both = NULL;
+    ck_assert_ok(ckks_bootstrap_create_complex(&both, r.context, r.ws, 8, 0x1p28, 1));
+    ring_keys(&r);
+    ckks_complex z[512], want[512], got[512];
+    double w[256];
+    ckks_ciphertext *out = new_ciphertext(&r);
+    random_values(w, 256, 1);
+    for (size_t s = 0; s < 512; s++) z[s] = (ckks_complex){w[s % 256], 0};
+    bootstrap_slots(want, w, 256);
+    memcpy(want + 256, want, 256 * sizeof *want);
+    ckks_basis two = ckks_basis_level(r.params, 2), one = ckks_basis_level(r.params, 1);
+    /* at the working scale on a prime, above it on two, and both with more than needed */
+    const struct {
+        double scale;
+        ckks_basis basis;
+    } from[] = {{0x1p28, one}, {0x1p36, one}, {0x1p56, two}, {0x1p28, r.chain}};
+    for (size_t k = 0; k < 4; k++) {
+        ckks_ciphertext *in = encrypt(&r, z, 256, from[k].scale, from[k].basis);
+        ck_assert_ok(ckks_bootstrap_pack(r.context, r.ws, bs, out, in));
+        ck_assert_uint_eq(ckks_ciphertext_basis(out), bs->input);
+        ck_assert_double_eq(ckks_ciphertext_scale(out), 0x1p28);
+        decrypt(&r, got, out);
+        printf("packing from scale 2^%.0f: 2^%.2f\n", log2(from[k].scale),
+               log2(rms_difference(got, want, 512)));
+        /* the mask's rounding, or that of the rescale */
+        ck_assert_double_le(rms_difference(got, want, 512), 0x1p-15);
+        if (from[k].scale == 0x1p28) { /* in this ring no integer is precise enough above */
+            ck_assert_ok(ckks_bootstrap_pack(r.context, r.ws, both, in, in));
+            decrypt(&r, got, in);
+            ck_assert_double_le(rms_difference(got, z, 512), 0x1p-15);
+        }
+        ckks_ciphertext_destroy(in);
+    }
+    ckks_ciphertext *in = encrypt(&r, z, 256, 0x1p28, bs->input);
+    ck_assert_fails(ckks_bootstrap_pack(r.context, r.ws, bs, out, in), FHOLA_LEVEL);
+    ckks_ciphertext_destroy(in);
+    in = encrypt(&r, z, 256, 0x1p50, one);
+    ck_assert_fails(ckks_bootstrap_pack(r.context, r.ws, bs, out, in), FHOLA_LEVEL);
+    ck_assert_fails(ckks_bootstrap_pack(r.context, r.ws, both, out, in), FHOLA_RANGE);
+    ckks_ciphertext_set(out, 0, 0, 0);
+    ck_assert_fails(ckks_bootstrap_pack(r.context, r.ws, both, in, out), FHOLA_LEVEL);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ckks_bootstrap_destroy(both);
+    ckks_bootstrap_destroy(bs);
+    ring_close(&r);
+}
+END_TEST
+
+/* A bootstrap for fewer values than the ciphertext has, or real values that are not packed, cannot
+ * go unseen as long as the library knows where the values come from. */
+START_TEST(wrong_number_of_values)
+{
+    ring r = toy_ring();
+    ckks_bootstrap *bs = create(&r, 8), *exact = identity(&r, 8, 0, 3), *both = NULL;
+    ck_assert_ok(ckks_bootstrap_create_complex(&both, r.context, r.ws, 8, 0x1p28, 1));
+    ck_assert_ok(ckks_bootstrap_keys(both, r.context, &r.list));
+    ring_keys(&r);
+    ckks_complex z[512];
+    ckks_ciphertext *out = new_ciphertext(&r);
+    random_complex(z, 512, 1);
+    ckks_ciphertext *all = encrypt(&r, z, 512, 0x1p28, bs->input),
+                    *few = encrypt(&r, z, 128, 0x1p28, bs->input),
+                    *high = encrypt(&r, z, 512, 0x1p28, ckks_basis_level(r.params, 1));
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, all, 1), FHOLA_PARAM);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "repeat after 512 slots"));
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "log_values 8"));
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, both, out, all, 1), FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, exact, out, high, 1),
+                    FHOLA_PARAM);
+    ck_assert_fails(ckks_bootstrap_pack(r.context, r.ws, bs, out, high), FHOLA_PARAM);
+    /* half of a block needs i, so real values cannot repeat earlier; complex ones can */
+    ck_assert_fails(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, few, 1), FHOLA_PARAM);
+    ck_assert_ptr_nonnull(strstr(fhola_detail(), "ckks_bootstrap_pack"));
+    ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, both, out, few, 1));
+    ck_assert_uint_eq(ckks_ciphertext_period(out), 256);
+    /* who knows better says so */
+    ck_assert_ok(ckks_ciphertext_set_period(all, 256));
+    ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, all, 1));
+    ck_assert_ok(ckks_ciphertext_set_period(all, 0));
+    ck_assert_ok(ckks_bootstrap_apply(r.context, r.ws, r.keys, bs, out, all, 1));
+    ck_assert_fails(ckks_ciphertext_set_period(all, 96), FHOLA_PARAM);
+    ck_assert_fails(ckks_ciphertext_set_period(all, 1024), FHOLA_PARAM);
+    ckks_ciphertext_destroy(all);
+    ckks_ciphertext_destroy(few);
+    ckks_ciphertext_destroy(high);
+    ckks_ciphertext_destroy(out);
+    ckks_bootstrap_destroy(bs);
+    ckks_bootstrap_destroy(both);
+    ckks_bootstrap_destroy(exact);
+    ring_close(&r);
+}
+END_TEST
+
 /* The rotations of a small n are among those of the largest: one set of keys serves all. */
 START_TEST(shared_keys)
 {
@@ -540,6 +726,14 @@ START_TEST(errors)
                 ckks_bootstrap_create_complex(&bs, r.context, r.ws, 9, scales[k], encode),
                 FHOLA_SCALE);
         }
+    ck_assert_fails(ckks_bootstrap_create_identity(&bs, flat.context, flat.ws, 9, 0, 3, 1),
+                    FHOLA_PARAM);
+    for (unsigned k = 0; k < 4; k++) { /* levels 0, 1, 6 and too many values */
+        const unsigned levels[] = {0, 1, 6, 3};
+        ck_assert_fails(ckks_bootstrap_create_identity(&bs, r.context, r.ws, k < 3 ? 9 : 10, k % 2,
+                                                       levels[k], 1),
+                        FHOLA_PARAM);
+    }
     ck_assert_ptr_null(bs);
     bs = create(&r, 9);
     ring_keys(&r);
@@ -573,7 +767,7 @@ START_TEST(errors)
         /* another key of that rotation may do the same */
         if (st) ck_assert_int_eq(st, FHOLA_KEY);
         ck_assert(st == FHOLA_OK || ckks_ciphertext_basis(out) == 0);
-        if (!st) ckks_ciphertext_set(out, 0, 0);
+        if (!st) ckks_ciphertext_set(out, 0, 0, 0);
         ckks_eval_keys_destroy(keys);
     }
     ckks_bootstrap *bare = NULL;
@@ -639,6 +833,10 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, cosine);
     tcase_add_loop_test(tcase, whole, 6, 10);
     tcase_add_loop_test(tcase, complex_values, 5, 10);
+    tcase_add_test(tcase, arcsine);
+    tcase_add_loop_test(tcase, identities, 0, 6);
+    tcase_add_test(tcase, packing);
+    tcase_add_test(tcase, wrong_number_of_values);
     tcase_add_test(tcase, shared_keys);
     tcase_add_test(tcase, errors);
     tcase_add_test(tcase, full_size);

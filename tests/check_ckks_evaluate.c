@@ -213,6 +213,101 @@ START_TEST(rescale_and_drop)
 }
 END_TEST
 
+/* Times a real number, onto other primes and a scale of the caller's. */
+START_TEST(scalars)
+{
+    ring r = toy_ring(_i / BASES);
+    ckks_basis basis = bases[_i % BASES], top = ckks_basis_top(basis), rest = basis & ~top;
+    sample s = fresh_sample(&r, basis);
+    static const double factor[] = {1, -0.37, 1e-3, 12345.678};
+    for (size_t k = 0; k < 4; k++) {
+        /* a wanted scale, not what dividing by the prime gives */
+        double scale = k % 2 ? SCALE : 0x1.23p34;
+        if (r.params->shared) scale = 0x1.23p33; /* primes of 24 bits */
+        for (size_t i = 0; i < r.slots; i++)
+            s.want[i] = (ckks_complex){factor[k] * s.x[i].re, factor[k] * s.x[i].im};
+        ck_assert_ok(ckks_mul_scalar(r.context, r.ws, s.out, s.a, factor[k], scale, rest));
+        /* of the integer that takes the factor's place */
+        double unit = SCALE / (scale * basis_product(&r, top)),
+               off = rint(factor[k] / unit) * unit - factor[k];
+        check(&r, &s, "times a number", rest, scale,
+              hypot(hypot(fabs(factor[k]) * fresh_rms(&r), off * rms(s.x, r.slots)),
+                    rounding_rms(&r, scale)));
+    }
+    ck_assert_ok(ckks_mul_scalar(r.context, r.ws, s.out, s.a, 0, SCALE, rest));
+    decrypt(&r, s.got, s.out);
+    ck_assert_double_eq(rms(s.got, r.slots), 0);
+    /* exact on the same primes */
+    memcpy(s.want, s.x, sizeof s.want);
+    for (size_t i = 0; i < r.slots; i++) s.want[i].re *= -3, s.want[i].im *= -3;
+    ck_assert_ok(ckks_mul_scalar(r.context, r.ws, s.out, s.a, -3, SCALE, basis));
+    check(&r, &s, "times -3", basis, SCALE, 3 * fresh_rms(&r));
+    uint64_t hash = ciphertext_hash(s.out);
+    ck_assert_ok(ckks_mul_integer(r.context, s.a, s.a, -3));
+    ck_assert_uint_eq(ciphertext_hash(s.a), hash);
+    ck_assert_fails(ckks_mul_scalar(r.context, r.ws, s.out, s.a, 0.37, SCALE, basis), FHOLA_RANGE);
+    ck_assert_fails(ckks_mul_scalar(r.context, r.ws, s.out, s.a, 1, 1.5 * SCALE, basis),
+                    FHOLA_RANGE);
+    ck_assert_fails(ckks_mul_scalar(r.context, r.ws, s.out, s.a, 1e300, SCALE, rest), FHOLA_RANGE);
+    ck_assert_fails(ckks_mul_scalar(r.context, r.ws, s.out, s.a, (double)NAN, SCALE, rest),
+                    FHOLA_RANGE);
+    ck_assert_fails(ckks_mul_scalar(r.context, r.ws, s.out, s.a, 1, -1, rest), FHOLA_SCALE);
+    ck_assert_fails(ckks_mul_scalar(r.context, r.ws, s.out, s.a, 1, SCALE, 0), FHOLA_LEVEL);
+    ck_assert_fails(ckks_mul_scalar(r.context, r.ws, s.out, s.a, 1, SCALE, basis | 0x100),
+                    FHOLA_LEVEL);
+    ck_assert_uint_eq(ciphertext_hash(s.out), hash);
+    sample_clear(&s);
+    ring_close(&r);
+}
+END_TEST
+
+/* x - y after bringing both together: from other primes, other scales, and both, either way. */
+START_TEST(alignment)
+{
+    ring r = toy_ring(_i / BASES);
+    ckks_basis basis = bases[_i % BASES], low = basis & 0x97;
+    const struct {
+        ckks_basis a, b, common;
+        double scale_a, scale_b;
+    } from[] = {{basis, low, low, SCALE, SCALE},
+                {basis, low, low, SCALE, 0x1.7p33},
+                {low, basis, low, 0x1.7p33, SCALE},
+                {basis & 0xf3, basis & 0xb7, 0, SCALE, 0x1.1p35},
+                {basis, basis, 0, 0x1.3p35, SCALE}};
+    ckks_complex x[128], y[128], got[128];
+    random_complex(x, r.slots, 1);
+    random_complex(y, r.slots, 1);
+    for (size_t k = 0; k < 5; k++) {
+        ckks_ciphertext *a = encrypt(&r, x, r.slots, from[k].scale_a, from[k].a),
+                        *b = encrypt(&r, y, r.slots, from[k].scale_b, from[k].b);
+        ck_assert_ok(ckks_align(r.context, r.ws, a, b));
+        if (from[k].common) ck_assert_uint_eq(ckks_ciphertext_basis(a), from[k].common);
+        ck_assert_ok(ckks_sub(r.context, a, a, b));
+        decrypt(&r, got, a);
+        for (size_t i = 0; i < r.slots; i++) got[i] = c_add(got[i], c_sub(y[i], x[i]));
+        printf("aligned, %zu: 2^%.2f\n", k, log2(rms(got, r.slots)));
+        ck_assert_double_le(rms(got, r.slots),
+                            2 * hypot(8 * fresh_rms(&r), rounding_rms(&r, 0x1.7p33)) +
+                                (double)r.n / (8 * ckks_params_scale(r.params)));
+        ckks_ciphertext_destroy(a);
+        ckks_ciphertext_destroy(b);
+    }
+    /* a prime each, nothing to divide by */
+    ckks_ciphertext *a = encrypt(&r, x, r.slots, 0x1p20, 1),
+                    *b = encrypt(&r, y, r.slots, 0x1.7p20, 1),
+                    *c = encrypt(&r, y, r.slots, 0x1p20, 4);
+    uint64_t hash_a = ciphertext_hash(a), hash_b = ciphertext_hash(b);
+    ck_assert_fails(ckks_align(r.context, r.ws, a, b), FHOLA_SCALE);
+    ck_assert_fails(ckks_align(r.context, r.ws, a, c), FHOLA_LEVEL);
+    ck_assert_uint_eq(ciphertext_hash(a), hash_a);
+    ck_assert_uint_eq(ciphertext_hash(b), hash_b);
+    ckks_ciphertext_destroy(a);
+    ckks_ciphertext_destroy(b);
+    ckks_ciphertext_destroy(c);
+    ring_close(&r);
+}
+END_TEST
+
 /* Keys for ciphertexts over `basis`: over the whole chain, but over the same limbs where some are
  * shared. */
 static void product_keys(ring *r, ckks_basis basis)
@@ -472,6 +567,8 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, linear, 0, 2 * BASES);
     tcase_add_loop_test(tcase, plain_product, 0, 2 * BASES);
     tcase_add_loop_test(tcase, rescale_and_drop, 0, 2 * BASES);
+    tcase_add_loop_test(tcase, scalars, 0, 2 * BASES);
+    tcase_add_loop_test(tcase, alignment, 0, 2 * BASES);
     tcase_add_loop_test(tcase, product, 0, 2 * BASES);
 #ifdef HAVE_GMP
     tcase_add_loop_test(tcase, product_integers, 0, 2 * BASES);

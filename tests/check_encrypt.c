@@ -203,7 +203,7 @@ START_TEST(composition)
         poly_from_integers(&r, &room[0], m);
         memset(room[1].limb[0], 0, ckks_poly_bytes(c, bases[k]));
         double scale = basis_product(&r, used);
-        ckks_ciphertext_set(ct, bases[k], scale);
+        ckks_ciphertext_set(ct, bases[k], scale, 0);
         decrypt(&r, got, ct);
         ckks_decode_coefficients(c, want, r.slots, scratch, exact, scale);
         ck_assert_double_le(worst_difference(got, want, r.slots), 0x1p-48 * (double)r.n);

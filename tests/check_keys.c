@@ -44,6 +44,36 @@ START_TEST(key_list)
 }
 END_TEST
 
+/* Operations of every level find a key; only a level that ends within a limb asks for another. */
+START_TEST(operations)
+{
+    ring r = boot_ring(1);
+    static const int32_t rotation[] = {1, -2, 0};
+    unsigned levels = r.params->spec.residual_levels;
+    ck_assert_fails(ckks_key_list_add_operations(&r.list, r.context, levels + 1, 0, rotation, 1),
+                    FHOLA_PARAM);
+    ck_assert_fails(ckks_key_list_add_operations(&r.list, r.context, 1, 4, NULL, 0), FHOLA_PARAM);
+    ck_assert_uint_eq(r.list.count, 0);
+    ck_assert_ok(ckks_key_list_add_operations(
+        &r.list, r.context, levels, CKKS_OPERATION_MUL | CKKS_OPERATION_CONJUGATE, rotation, 3));
+    /* base and the first prime share a limb, and so do two and two above them: keys for levels 5,
+     * 2 and 0 of a product, a conjugation and two rotations */
+    ck_assert_uint_eq(r.list.count, 4 * 3);
+    ring_keys(&r);
+    for (unsigned level = 0; level <= levels; level++) {
+        const ckks_switch_key *key;
+        ckks_basis basis = ckks_basis_level(r.params, level);
+        ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_RELINEARIZE, 0, basis, 0));
+        ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_CONJUGATE, 0, basis, 0));
+        ck_assert_ok(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 1, basis, 0));
+        ck_assert_ok(
+            ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, (uint32_t)r.slots - 2, basis, 0));
+        ck_assert_fails(ckks_eval_keys_find(&key, r.keys, CKKS_KEY_ROTATE, 2, basis, 0), FHOLA_KEY);
+    }
+    ring_close(&r);
+}
+END_TEST
+
 /* One digit exactly when P exceeds the primes covered by 3.9 bits, else the parameters'
  * partition. */
 START_TEST(digits)
@@ -559,6 +589,7 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     tcase_add_test(tcase, key_list);
+    tcase_add_test(tcase, operations);
     tcase_add_loop_test(tcase, digits, 0, 2);
     tcase_add_test(tcase, requests_refused);
     tcase_add_test(tcase, sparse_keys_without_bootstrapping);

@@ -280,6 +280,44 @@ START_TEST(basis_helpers)
 }
 END_TEST
 
+/* Every prime in words, alone and with others. */
+START_TEST(roles_in_words)
+{
+    static const struct {
+        ckks_basis basis;
+        const char *text;
+    } want[] = {
+        {0, "none"},
+        {1, "base"},
+        {0x7, "base, slots to coefficients 1-2"},
+        {0xff, "base, slots to coefficients 1-2, residual 1-5"},
+        {0x79, "base, residual 1-4"},
+        {0xa8, "residual 1+3+5"},
+        {0xd8, "residual 1-2+4-5"},
+        {(ckks_basis)0x7f << 8, "sine evaluation 1-7"},
+        {(ckks_basis)1 << 18, "coefficients to slots 4"},
+        {(ckks_basis)3 << 19, "special 1-2"},
+        {(ckks_basis)1 << 25, "1 unknown"},
+        {(ckks_basis)1 << 63 | 1, "base, 1 unknown"},
+    };
+    ckks_params *p = NULL;
+    ck_assert_ok(ckks_params_named(&p, "R15"));
+    for (size_t k = 0; k < sizeof want / sizeof want[0]; k++)
+        ck_assert_str_eq(ckks_basis_describe(p, want[k].basis).text, want[k].text);
+    /* the longest text there is has room */
+    ckks_basis alternating = 0x5555555555555555;
+    ck_assert_uint_lt(strlen(ckks_basis_describe(p, alternating).text),
+                      sizeof(ckks_basis_text) - 1);
+    ck_assert_str_eq(ckks_params_role(p, 0), "base");
+    ck_assert_str_eq(ckks_params_role(p, 24), "special");
+    ck_assert_str_eq(ckks_params_role(p, 25), "");
+    ck_assert_str_eq(ckks_params_role(p, 64), "");
+    ck_assert_uint_eq(ckks_basis_level(p, 0), 0x7);
+    ck_assert_uint_eq(ckks_basis_level(p, 2), 0x1f);
+    ckks_params_destroy(p);
+}
+END_TEST
+
 /* ---- security ---- */
 
 START_TEST(caps)
@@ -636,6 +674,7 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, digits, 0, sets);
     tcase_add_test(tcase, shared_limbs);
     tcase_add_test(tcase, basis_helpers);
+    tcase_add_test(tcase, roles_in_words);
     tcase_add_test(tcase, caps);
     tcase_add_test(tcase, named_sets_are_secure);
     tcase_add_test(tcase, refused_as_insecure);

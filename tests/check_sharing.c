@@ -58,12 +58,12 @@ typedef struct worker {
 } worker;
 
 static fhola_status encrypt_values(worker *k, ckks_workspace *ws, ckks_rng *rng,
-                                   ckks_ciphertext *ct, ckks_basis basis)
+                                   ckks_ciphertext *ct, size_t period, ckks_basis basis)
 {
     const ring *r = &k->w->r;
     ckks_plaintext *plain = NULL;
     fhola_status st = ckks_plaintext_create(&plain, r->context);
-    if (!st) st = ckks_encode(r->context, ws, plain, k->z, SLOTS, 0x1p28, basis);
+    if (!st) st = ckks_encode(r->context, ws, plain, k->z, period, 0x1p28, basis);
     if (!st) st = ckks_encrypt(r->context, ws, ct, plain, r->secret, rng);
     ckks_plaintext_destroy(plain);
     return st;
@@ -74,15 +74,14 @@ static fhola_status compute(worker *k, ckks_workspace *ws, ckks_rng *rng, ckks_c
 {
     const ring *r = &k->w->r;
     const ckks_context *c = r->context;
-    fhola_status st = encrypt_values(k, ws, rng, x, k->w->basis);
+    fhola_status st = encrypt_values(k, ws, rng, x, SLOTS, k->w->basis);
     if (!st) st = ckks_mul(c, ws, r->keys, y, x, x, 1);
     if (!st) st = ckks_rotate(c, ws, r->keys, y, y, 3);
     if (!st) st = ckks_conjugate(c, ws, r->keys, y, y);
     if (!st) k->hash[0] = ciphertext_hash(y);
     if (!st) st = ckks_polynomial_apply(c, ws, r->keys, k->w->polynomial, y, x);
     if (!st) k->hash[1] = ciphertext_hash(y);
-    if (!st)
-        st = encrypt_values(k, ws, rng, x, ckks_basis_base(r->params) | ckks_basis_stc(r->params));
+    if (!st) st = encrypt_values(k, ws, rng, x, 64, ckks_basis_level(r->params, 0));
     if (!st) st = ckks_bootstrap_apply(c, ws, r->keys, k->w->bootstrap, y, x, 2);
     if (!st) k->hash[2] = ciphertext_hash(y);
     if (!st) st = ckks_decrypt(c, ws, k->z, SLOTS, y, r->secret);

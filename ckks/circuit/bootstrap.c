@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bootstrapping, slots to coefficients first, without arcsine. Real vectors of n values take n / 2
- * complex slots:
+/* Bootstrapping, slots to coefficients first. Real vectors of n values take n / 2 complex slots:
  *
  *   1  merge            slot j of every half block: w_j + i w_(j + n/2), by one rotation
  *   2  slots_to_coeffs  coefficients in Y = X^(N/n) are eps q0 w, bit-reversed until step 5
  *   3  switch_and_raise at q0 from dense to sparse secret, lift to the whole chain, back to dense
  *   4  trace            onto Z[Y]: rotations by n/2, n, ..., N/4, each added
  *   5  coeffs_to_slots  and the conjugate: slots hold t = coefficient / (q0 (K + 1/4)), real
- *   6  eval_mod         sin(2 pi eps w) / sin(2 pi eps)
+ *   6  eval_mod         sin(2 pi eps w) / sin(2 pi eps), or w by one more polynomial, the arcsine
  *
  * Complex vectors of n values take n slots: no merge; step 5 leaves real and imaginary parts apart,
  * and step 6 runs on both. The caller gets their sum, or (two real vectors bootstrapped as a pair)
@@ -15,7 +14,10 @@
  *
  * Order and structure: Chen, Han (Eurocrypt 2018); Bossuat, Troncoso-Pastoriza, Hubaux (ACNS 2022)
  * for the sparse secret's encapsulation; double angles: Han, Ki (CT-RSA 2020). The sine itself is
- * the output: the caller's next polynomial absorbs it. */
+ * the output where the caller's next polynomial absorbs it. For the identity values x in [-1, 1]
+ * are raised as w = x turn / eps, a part of what the sine could take, so that the arcsine stays
+ * away from where it is steep (an inverse sine after the sine: Lee, Lee, Lee, Kim, No, Eurocrypt
+ * 2021). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +30,15 @@
 
 #define MAX_GROUPS 8u
 #define FIT_NODES  33 /* nodes of the cosine's least-squares fit per integer I */
-#define TWO_PI     6.283185307179586476925286766559
-#define ONE_LN2    1.4426950408889634074
+/* What packing multiplies with stands at this part of the working scale if there are primes enough
+ * to divide by, and at no less than the other: 8 bits below and beside the errors of a rescale. */
+#define PACKING_SCALE       0x1p-8
+#define LEAST_PACKING_SCALE 0x1p-12
+#define ARCSINE_LEVELS      5u /* at most: degree 31 */
+#define ARCSINE_TERMS       16 /* odd ones up to that degree */
+#define ARCSINE_NODES       64 /* of its fit */
+#define TWO_PI              6.283185307179586476925286766559
+#define ONE_LN2             1.4426950408889634074
 #define LEAST_LOG_WEIGHT                                                                           \
     (-30.0) /* of the fit: keeps overflows that hardly occur from being forgotten */
 
@@ -40,9 +49,13 @@ struct ckks_bootstrap {
     /* slots up to which vectors repeat: n / 2 real values, or n complex ones */
     size_t half;
     double scale_in, scale_out;
+    double turn;       /* 1 is raised to this part of the sine's period: eps, or less */
+    double sine_scale; /* of sin(2 pi turn x) / sin(2 pi turn) */
     unsigned stc_count, cts_count;
     ckks_lintrans *stc[MAX_GROUPS], *cts[MAX_GROUPS];
     ckks_polynomial *cosine;    /* in T_2(u) */
+    ckks_polynomial *arcsine;   /* for the identity; else NULL */
+    unsigned arcsine_levels;    /* 0: none */
     ckks_plaintext *i;          /* complex: the imaginary unit at scale 1 */
     ckks_basis input, eval_mod; /* base + stc; base + stc + residual + eval_mod */
 };
@@ -315,10 +328,20 @@ static double orthogonalize(double *a, double *b, double *r, size_t k, size_t m,
     return part;
 }
 
+/* The least-squares solution of a coeff = b; r: m * m zeros. Modified Gram-Schmidt, twice. */
+static void solve(double *coeff, double *a, double *b, double *r, size_t m, size_t rows)
+{
+    for (size_t k = 0; k < m; k++) coeff[k] = orthogonalize(a, b, r, k, m, rows);
+    for (size_t k = m; k-- > 0;) {
+        for (size_t l = k + 1; l < m; l++) coeff[k] -= r[k * m + l] * coeff[l];
+        coeff[k] /= r[k * m + k];
+    }
+}
+
 /* Least-squares coefficients of cos(2 pi ((K + 1/4) u) / 2^r) as an even polynomial in u, in
  * Chebyshev polynomials of y = T_2(u) = 2 u^2 - 1, over the points X = I + w, |w| <= 2 eps, |I| <=
  * K, u = (X - 1/4) / (K + 1/4). Weight: P(I)^power times the amplification of r double-angle steps;
- * P(I) is near normal with variance (h + 1) / 12. Modified Gram-Schmidt, twice. */
+ * P(I) is near normal with variance (h + 1) / 12. */
 static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
 {
     size_t m = s->eval_mod_degree / 2 + 1, rows = (2 * s->eval_mod_range + 1) * FIT_NODES;
@@ -326,13 +349,57 @@ static fhola_status fit_cosine(double *coeff, const ckks_params_spec *s)
     if (!a) return fhola_fail(FHOLA_NOMEM, "no memory to fit the cosine");
     double *b = a + rows * m, *r = b + rows;
     fill_rows(a, b, m, rows, s);
-    for (size_t k = 0; k < m; k++) coeff[k] = orthogonalize(a, b, r, k, m, rows);
-    for (size_t k = m; k-- > 0;) {
-        for (size_t l = k + 1; l < m; l++) coeff[k] -= r[k * m + l] * coeff[l];
-        coeff[k] /= r[k * m + k];
-    }
+    solve(coeff, a, b, r, m, rows);
     free(a);
     return FHOLA_OK;
+}
+
+/* ---- the arcsine ---- */
+
+/* Odd Chebyshev coefficients (all of them, even ones 0) of x as a polynomial of degree 2 m - 1 in
+ * y = sin(2 pi turn x) / sin(2 pi turn), |x| <= 1, by least squares over points that crowd at the
+ * ends as Chebyshev's do. *worst: its largest error there. */
+static void fit_arcsine(double *coeff, double *worst, size_t m, double turn)
+{
+    double a[ARCSINE_TERMS * ARCSINE_NODES], b[ARCSINE_NODES], x[ARCSINE_NODES],
+        r[ARCSINE_TERMS * ARCSINE_TERMS] = {0}, odd[ARCSINE_TERMS];
+    for (size_t j = 0; j < ARCSINE_NODES; j++) {
+        b[j] = x[j] = ckks_cos2pi(((double)j + 0.5) / (4 * ARCSINE_NODES));
+        double y = ckks_sin2pi(turn * x[j]) / ckks_sin2pi(turn), before = y, at = y;
+        for (size_t k = 0; k < m; k++) { /* T_(2k+1) = 2 T_2 T_(2k-1) - T_(2k-3) */
+            double next = 2 * (2 * y * y - 1) * at - before;
+            a[k * ARCSINE_NODES + j] = at;
+            before = at;
+            at = next;
+        }
+    }
+    solve(odd, a, b, r, m, ARCSINE_NODES);
+    *worst = 0;
+    for (size_t j = 0; j < ARCSINE_NODES; j++) *worst = fmax(*worst, fabs(b[j]));
+    for (size_t k = 0; k < m; k++) {
+        coeff[2 * k] = 0;
+        coeff[2 * k + 1] = odd[k];
+    }
+}
+
+/* The arcsine of as high a degree as its levels allow, and the part of the sine's period that 1 is
+ * raised to: a small part loses precision to the noise, which grows by 1 / (2 pi turn) and the
+ * arcsine's steepness, a large one to the polynomial. */
+static void choose_arcsine(double *coeff, double *turn, unsigned levels, const ckks_params_spec *s)
+{
+    size_t m = (size_t)1 << (levels - 1);
+    /* of the sine: 2^-12.4 were measured at scale 2^28, 2^-21.6 at 2^36 */
+    double noise = ckks_exp2(15 - s->scale_bits), least = HUGE_VAL;
+    double t = fmin(s->eps, 0.125);
+    for (int halvings = 0; halvings < 5; halvings++, t /= 2) {
+        double fit[2 * ARCSINE_TERMS], worst;
+        fit_arcsine(fit, &worst, m, t);
+        double error = worst + noise / (TWO_PI * t * ckks_cos2pi(t));
+        if (error >= least) continue;
+        least = error;
+        *turn = t;
+        memcpy(coeff, fit, 2 * m * sizeof *coeff);
+    }
 }
 
 static ckks_basis drop_top(ckks_basis basis, unsigned count)
@@ -366,8 +433,33 @@ static fhola_status create_eval_mod(ckks_bootstrap *bs, ckks_workspace *ws)
         out = out * out / top_prime(c, basis);
         basis = drop_top(basis, 1);
     }
-    bs->scale_out = out * ckks_sin2pi(s->eps);
+    bs->scale_out = bs->sine_scale = out * ckks_sin2pi(bs->turn);
     return FHOLA_OK;
+}
+
+/* From what eval_mod leaves to the values themselves at the working scale, on the highest residual
+ * primes. */
+static fhola_status create_arcsine(ckks_bootstrap *bs, ckks_workspace *ws, const double *coeff)
+{
+    const ckks_params *p = bs->context->params;
+    ckks_basis basis = ckks_basis_level(p, p->spec.residual_levels);
+    ckks_polynomial_spec spec = {.degree = (1u << bs->arcsine_levels) - 1,
+                                 .period = 1,
+                                 .coeff = coeff,
+                                 .basis_in = basis,
+                                 .basis_out = drop_top(basis, bs->arcsine_levels),
+                                 .scale_in = bs->sine_scale,
+                                 .scale_out = ckks_params_scale(p)};
+    bs->scale_out = spec.scale_out;
+    return ckks_polynomial_create(&bs->arcsine, bs->context, ws, &spec);
+}
+
+/* Residual primes that the arcsine uses up. */
+static ckks_basis arcsine_basis(const ckks_bootstrap *bs)
+{
+    const ckks_params *p = bs->context->params;
+    unsigned levels = p->spec.residual_levels;
+    return ckks_basis_residual(p, levels) & ~ckks_basis_residual(p, levels - bs->arcsine_levels);
 }
 
 /* ---- set-up ---- */
@@ -389,40 +481,65 @@ static fhola_status create_unit(ckks_bootstrap *bs, ckks_workspace *ws)
     return st ? st : ckks_encode(bs->context, ws, bs->i, &unit, 1, 1, bs->eval_mod);
 }
 
-static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c,
-                                     ckks_workspace *ws, unsigned log_half, int complex,
-                                     double scale_in, int encode)
+/* What the public functions choose. */
+typedef struct bootstrap_spec {
+    unsigned log_half;
+    int complex;
+    unsigned arcsine_levels;
+    double scale_in;
+    int encode;
+} bootstrap_spec;
+
+static fhola_status check_transforms(const ckks_context *c, const bootstrap_spec *spec)
 {
     const ckks_params_spec *s = &c->params->spec;
-    ckks_basis input = ckks_basis_base(c->params) | ckks_basis_stc(c->params);
-    FHOLA_TRY(ckks_scale_fits(c, input, scale_in, "a bootstrap's input"));
     unsigned lower = (s->stc_levels - 1) * group_size(c, s->stc_levels),
              lower_cts = (s->cts_levels - 1) * group_size(c, s->cts_levels);
-    if (log_half <= lower || log_half <= lower_cts)
-        return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels",
-                          log_half + !complex, s->stc_levels, s->cts_levels);
+    if (spec->log_half > lower && spec->log_half > lower_cts) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels",
+                      spec->log_half + !spec->complex, s->stc_levels, s->cts_levels);
+}
+
+/* All parts of a bootstrap whose fields are set. */
+static fhola_status create_parts(ckks_bootstrap *bs, ckks_workspace *ws, int encode)
+{
+    const ckks_context *c = bs->context;
+    const ckks_params_spec *s = &c->params->spec;
+    double coeff[2 * ARCSINE_TERMS];
+    bs->turn = s->eps;
+    if (bs->arcsine_levels) choose_arcsine(coeff, &bs->turn, bs->arcsine_levels, s);
+    FHOLA_TRY(create_groups(bs, ws, 0, bs->scale_in * (s->eps / bs->turn),
+                            s->eps * (double)c->modulus[0].p, bs->input, encode));
+    FHOLA_TRY(create_groups(bs, ws, 1, raised_scale(bs), ckks_exp2(s->eval_mod_scale_bits[0]),
+                            c->chain, encode));
+    FHOLA_TRY(create_eval_mod(bs, ws));
+    if (bs->arcsine_levels) FHOLA_TRY(create_arcsine(bs, ws, coeff));
+    return bs->complex ? create_unit(bs, ws) : FHOLA_OK;
+}
+
+static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c,
+                                     ckks_workspace *ws, const bootstrap_spec *spec)
+{
+    const ckks_params_spec *s = &c->params->spec;
+    ckks_basis input = ckks_basis_level(c->params, 0);
+    FHOLA_TRY(ckks_scale_fits(c, input, spec->scale_in, "a bootstrap's input"));
+    FHOLA_TRY(check_transforms(c, spec));
     ckks_bootstrap *bs = calloc(1, sizeof *bs);
     if (!bs) return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrap");
     bs->context = c;
-    bs->complex = complex;
-    bs->log_half = log_half;
+    bs->complex = spec->complex;
+    bs->log_half = spec->log_half;
     bs->half = (size_t)1 << bs->log_half;
-    bs->scale_in = scale_in;
+    bs->arcsine_levels = spec->arcsine_levels;
+    bs->scale_in = spec->scale_in;
     bs->stc_count = s->stc_levels;
     bs->cts_count = s->cts_levels;
     bs->input = input;
-    bs->eval_mod = bs->input | ckks_basis_residual(c->params, s->residual_levels) |
-                   ckks_basis_eval_mod(c->params);
-    fhola_status st =
-        create_groups(bs, ws, 0, scale_in, s->eps * (double)c->modulus[0].p, bs->input, encode);
-    if (!st)
-        st = create_groups(bs, ws, 1, raised_scale(bs), ckks_exp2(s->eval_mod_scale_bits[0]),
-                           c->chain, encode);
-    if (!st) st = create_eval_mod(bs, ws);
-    if (!st && complex) st = create_unit(bs, ws);
-    if (st) {
+    bs->eval_mod = ckks_basis_level(c->params, s->residual_levels) | ckks_basis_eval_mod(c->params);
+    fhola_status status = create_parts(bs, ws, spec->encode);
+    if (status) {
         ckks_bootstrap_destroy(bs);
-        return st;
+        return status;
     }
     *out = bs;
     return FHOLA_OK;
@@ -441,16 +558,40 @@ static fhola_status check_size(const ckks_context *c, unsigned log_values, unsig
 fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws,
                                    unsigned log_values, double scale_in, int encode)
 {
-    fhola_status st = check_size(c, log_values, 2);
-    return st ? st : create_bootstrap(out, c, ws, log_values - 1, 0, scale_in, encode);
+    FHOLA_TRY(check_size(c, log_values, 2));
+    const bootstrap_spec spec = {
+        .log_half = log_values - 1, .scale_in = scale_in, .encode = encode};
+    return create_bootstrap(out, c, ws, &spec);
 }
 
 fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *c,
                                            ckks_workspace *ws, unsigned log_values, double scale_in,
                                            int encode)
 {
-    fhola_status st = check_size(c, log_values, 1);
-    return st ? st : create_bootstrap(out, c, ws, log_values, 1, scale_in, encode);
+    FHOLA_TRY(check_size(c, log_values, 1));
+    const bootstrap_spec spec = {
+        .log_half = log_values, .complex = 1, .scale_in = scale_in, .encode = encode};
+    return create_bootstrap(out, c, ws, &spec);
+}
+
+fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_context *c,
+                                            ckks_workspace *ws, unsigned log_values,
+                                            int complex_values, unsigned arcsine_levels, int encode)
+{
+    const ckks_params_spec *s = &c->params->spec;
+    FHOLA_TRY(check_size(c, log_values, complex_values ? 1 : 2));
+    if (arcsine_levels < 2 || arcsine_levels > ARCSINE_LEVELS)
+        return fhola_fail(FHOLA_PARAM, "%u levels for the arcsine are outside 2..%u",
+                          arcsine_levels, ARCSINE_LEVELS);
+    if (arcsine_levels > s->residual_levels)
+        return fhola_fail(FHOLA_PARAM, "%u levels for the arcsine, there are %u residual ones",
+                          arcsine_levels, s->residual_levels);
+    const bootstrap_spec spec = {.log_half = log_values - !complex_values,
+                                 .complex = complex_values != 0,
+                                 .arcsine_levels = arcsine_levels,
+                                 .scale_in = ckks_params_scale(c->params),
+                                 .encode = encode};
+    return create_bootstrap(out, c, ws, &spec);
 }
 
 void ckks_bootstrap_destroy(ckks_bootstrap *bs)
@@ -461,6 +602,7 @@ void ckks_bootstrap_destroy(ckks_bootstrap *bs)
         ckks_lintrans_destroy(bs->cts[i]);
     }
     ckks_polynomial_destroy(bs->cosine);
+    ckks_polynomial_destroy(bs->arcsine);
     ckks_plaintext_destroy(bs->i);
     free(bs);
 }
@@ -497,6 +639,7 @@ fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c
         st = ckks_lintrans_keys(bs->stc[i], c, list);
     for (unsigned i = 0; i < bs->cts_count && !st; i++)
         st = ckks_lintrans_keys(bs->cts[i], c, list);
+    if (!st && bs->arcsine) st = ckks_polynomial_keys(bs->arcsine, c, list);
     return st;
 }
 
@@ -524,6 +667,138 @@ double ckks_bootstrap_scale_in(const ckks_bootstrap *bs)
 double ckks_bootstrap_scale_out(const ckks_bootstrap *bs)
 {
     return bs->scale_out;
+}
+
+/* ---- packing ---- */
+
+/* Slots after which the values repeat. */
+static size_t values_of(const ckks_bootstrap *bs)
+{
+    return bs->complex ? bs->half : 2 * bs->half;
+}
+
+/* Whether values that repeat as far as is known do so after as many slots as the bootstrap's, or
+ * (what has not met the mask of real values) earlier. */
+static fhola_status check_period(const ckks_bootstrap *bs, const ckks_ciphertext *in, bool masked)
+{
+    size_t n = values_of(bs);
+    if (!in->period || in->period == n || (!masked && in->period < n)) return FHOLA_OK;
+    if (in->period < n)
+        return fhola_fail(FHOLA_PARAM,
+                          "values that repeat after %zu slots are not what ckks_bootstrap_pack "
+                          "makes for a bootstrap of log_values %u",
+                          in->period, bs->log_half + !bs->complex);
+    return fhola_fail(FHOLA_PARAM,
+                      "the values repeat after %zu slots, the bootstrap was made for log_values "
+                      "%u: %zu",
+                      in->period, bs->log_half + !bs->complex, n);
+}
+
+/* Primes of `in` to keep: as few as leave a factor precise when all but the bootstrap's are divided
+ * away. *scale: the factor's. */
+static ckks_basis kept_primes(const ckks_bootstrap *bs, const ckks_ciphertext *in, double *scale)
+{
+    const ckks_context *c = bs->context;
+    ckks_basis kept = bs->input, rest = in->poly->basis & ~kept;
+    *scale = bs->scale_in / in->scale;
+    for (; rest && *scale < PACKING_SCALE * ckks_params_scale(c->params); rest &= rest - 1) {
+        kept |= rest & (~rest + 1);
+        *scale *= (double)c->modulus[ckks_basis_lowest(rest)].p;
+    }
+    return kept;
+}
+
+static fhola_status check_mask_scale(const ckks_bootstrap *bs, const ckks_ciphertext *in,
+                                     double scale)
+{
+    const ckks_context *c = bs->context;
+    double least = LEAST_PACKING_SCALE * ckks_params_scale(c->params);
+    if (scale >= least) return FHOLA_OK;
+    return fhola_fail(
+        FHOLA_LEVEL,
+        "packing values at scale 2^%.2f for a bootstrap takes residual primes of %.1f "
+        "bits, there are %.1f (%s)",
+        ckks_log2(in->scale), ckks_log2(least * in->scale / bs->scale_in),
+        ckks_params_log2(c->params, in->poly->basis & ~bs->input),
+        ckks_basis_describe(c->params, in->poly->basis & ~bs->input).text);
+}
+
+/* 1 on the first half of each block, i on the second, at `scale`, times `in`; then rescaled. */
+static fhola_status apply_mask(const ckks_bootstrap *bs, ckks_workspace *ws, ckks_ciphertext *out,
+                               const ckks_ciphertext *in, const ckks_plaintext *mask)
+{
+    const ckks_context *c = bs->context;
+    ckks_ciphertext product;
+    FHOLA_TRY(ckks_ciphertext_scratch(&product, ws, mask->poly.basis));
+    FHOLA_TRY(ckks_drop(c, &product, in, mask->poly.basis));
+    FHOLA_TRY(ckks_mul_plain(c, &product, &product, mask));
+    FHOLA_TRY(ckks_rescale(c, ws, out, &product, bs->input));
+    out->scale = bs->scale_in;
+    return FHOLA_OK;
+}
+
+static fhola_status pack_real(const ckks_bootstrap *bs, ckks_workspace *ws, ckks_ciphertext *out,
+                              const ckks_ciphertext *in)
+{
+    const ckks_context *c = bs->context;
+    size_t n = values_of(bs);
+    double scale;
+    ckks_basis kept = kept_primes(bs, in, &scale);
+    FHOLA_TRY(check_mask_scale(bs, in, scale));
+    ckks_plaintext *mask = NULL;
+    ckks_mark mark = ckks_workspace_mark(ws);
+    fhola_status status = FHOLA_NOMEM;
+    ckks_complex *value = ckks_workspace_take(ws, n * sizeof *value);
+    if (!value) goto end;
+    for (size_t s = 0; s < n; s++)
+        value[s] = s < bs->half ? (ckks_complex){1, 0} : (ckks_complex){0, 1};
+    status = ckks_plaintext_create(&mask, c);
+    if (status) goto end;
+    status = ckks_encode(c, ws, mask, value, n, scale, kept);
+    if (status) goto end;
+    status = apply_mask(bs, ws, out, in, mask);
+end:
+    ckks_plaintext_destroy(mask);
+    ckks_workspace_release(ws, mark);
+    return status;
+}
+
+static fhola_status pack_complex(const ckks_bootstrap *bs, ckks_workspace *ws, ckks_ciphertext *out,
+                                 const ckks_ciphertext *in)
+{
+    const ckks_context *c = bs->context;
+    double scale;
+    ckks_basis kept = kept_primes(bs, in, &scale);
+    ckks_ciphertext part;
+    ckks_mark mark = ckks_workspace_mark(ws);
+    fhola_status status = ckks_ciphertext_scratch(&part, ws, kept);
+    if (!status) status = ckks_drop(c, &part, in, kept);
+    if (!status) status = ckks_mul_scalar(c, ws, out, &part, 1, bs->scale_in, bs->input);
+    ckks_workspace_release(ws, mark);
+    return status;
+}
+
+static fhola_status pack(const ckks_bootstrap *bs, ckks_workspace *ws, ckks_ciphertext *out,
+                         const ckks_ciphertext *in)
+{
+    const ckks_context *c = bs->context;
+    FHOLA_TRY(check_period(bs, in, false));
+    if (bs->input & ~in->poly->basis)
+        return fhola_fail(FHOLA_LEVEL, "a bootstrap takes the primes %s, the ciphertext has %s",
+                          ckks_basis_describe(c->params, bs->input).text,
+                          ckks_basis_describe(c->params, in->poly->basis).text);
+    return bs->complex ? pack_complex(bs, ws, out, in) : pack_real(bs, ws, out, in);
+}
+
+fhola_status ckks_bootstrap_pack(const ckks_context *c, ckks_workspace *ws,
+                                 const ckks_bootstrap *bs, ckks_ciphertext *out,
+                                 const ckks_ciphertext *in)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, in, "the input"));
+    if (bs->context != c || ws->context != c || out->context != c)
+        return fhola_fail(FHOLA_PARAM,
+                          "the bootstrap, workspace or result belong to another context");
+    return pack(bs, ws, out, in);
 }
 
 /* ---- the steps ---- */
@@ -592,7 +867,7 @@ static fhola_status raise_to_dense(run *r, const ckks_poly down[2])
     ckks_decomposition_of_one(&d, key, r->chain, second);
     const ckks_switch s = {&d, key, first, NULL};
     ckks_switch_each(c, r->ws, 1, sum, &s);
-    return ckks_ciphertext_divide(c, r->ws, &r->b, sum, r->chain, raised_scale(r->bs));
+    return ckks_ciphertext_divide(c, r->ws, &r->b, sum, r->chain, raised_scale(r->bs), 0);
 }
 
 /* r->a at q0 under the dense secret becomes r->b over r->chain under the dense secret, having been
@@ -660,7 +935,10 @@ static fhola_status eval_mod(run *r)
     if (!st) st = ckks_polynomial_apply(r->c, r->ws, r->keys, r->bs->cosine, &r->b, &r->a);
     if (!st) swap(r);
     for (unsigned i = 0; i < s->double_angles && !st; i++) st = double_angle(r);
-    r->a.scale = r->bs->scale_out; /* slots: sin(2 pi eps w) / sin(2 pi eps) */
+    r->a.scale = r->bs->sine_scale; /* slots: sin(2 pi turn x) / sin(2 pi turn) */
+    if (st || !r->bs->arcsine) return st;
+    st = ckks_polynomial_apply(r->c, r->ws, r->keys, r->bs->arcsine, &r->b, &r->a);
+    if (!st) swap(r);
     return st;
 }
 
@@ -702,16 +980,28 @@ static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
     if (bs->context != c || keys->context != c || ws->context != c || out->context != c)
         return fhola_fail(FHOLA_PARAM,
                           "the bootstrap, keys, workspace or result belong to another context");
-    if (in->poly->basis != bs->input)
-        return fhola_fail(FHOLA_LEVEL, "bootstrapping starts from basis %#llx, not %#llx",
-                          (unsigned long long)bs->input, (unsigned long long)in->poly->basis);
-    if (residual_levels > c->params->spec.residual_levels)
-        return fhola_fail(FHOLA_LEVEL, "%u residual levels asked for, there are %u",
-                          residual_levels, c->params->spec.residual_levels);
-    FHOLA_TRY(ckks_scale_check(in->scale, bs->scale_in, "the bootstrap's input"));
     if (!bs->stc[0] || !ckks_lintrans_bytes(bs->stc[0]))
         return fhola_fail(FHOLA_PARAM, "the bootstrap was created without its matrices");
-    return FHOLA_OK;
+    unsigned most = c->params->spec.residual_levels - bs->arcsine_levels;
+    if (residual_levels > most)
+        return fhola_fail(FHOLA_LEVEL, "%u residual levels asked for, there are %u",
+                          residual_levels, most);
+    if (bs->arcsine) return FHOLA_OK; /* packing checks the input */
+    if (in->poly->basis != bs->input)
+        return fhola_fail(FHOLA_LEVEL, "bootstrapping starts from the primes %s, not %s",
+                          ckks_basis_describe(c->params, bs->input).text,
+                          ckks_basis_describe(c->params, in->poly->basis).text);
+    FHOLA_TRY(check_period(bs, in, !bs->complex));
+    return ckks_scale_check(in->scale, bs->scale_in, "the bootstrap's input");
+}
+
+/* The input for slots_to_coeffs in r->a. */
+static fhola_status begin(run *r, const ckks_ciphertext *in)
+{
+    const ckks_bootstrap *bs = r->bs;
+    if (bs->arcsine) FHOLA_TRY(pack(bs, r->ws, &r->b, in));
+    const ckks_ciphertext *packed = bs->arcsine ? &r->b : in;
+    return bs->complex ? ckks_ciphertext_copy(&r->a, packed) : merge_halves(r, packed);
 }
 
 /* The steps in their order, in r->a. */
@@ -720,7 +1010,7 @@ static fhola_status bootstrap(run *r, const ckks_ciphertext *in)
     const ckks_bootstrap *bs = r->bs;
     ckks_workspace *ws = r->ws;
     double start = ckks_seconds(), end;
-    FHOLA_TRY(bs->complex ? ckks_ciphertext_copy(&r->a, in) : merge_halves(r, in));
+    FHOLA_TRY(begin(r, in));
     FHOLA_TRY(transforms(r, bs->stc, bs->stc_count));
     end = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
     ws->times.slots_to_coeffs += end - start;
@@ -744,9 +1034,10 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
                           const ckks_bootstrap *bs, ckks_ciphertext *out, ckks_ciphertext *second,
                           const ckks_ciphertext *in, unsigned residual_levels)
 {
-    ckks_basis out_basis = bs->input | ckks_basis_residual(c->params, residual_levels);
+    ckks_basis out_basis = ckks_basis_level(c->params, residual_levels),
+               needed = out_basis | arcsine_basis(bs);
     /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
-    ckks_basis raised = out_basis | (ckks_basis_partner(c->params, out_basis) & bs->eval_mod);
+    ckks_basis raised = needed | (ckks_basis_partner(c->params, needed) & bs->eval_mod);
     run r = {.c = c,
              .ws = ws,
              .keys = keys,
@@ -757,6 +1048,7 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
     if (bs->complex) FHOLA_TRY(ckks_ciphertext_scratch(&r.imaginary, ws, r.chain));
     FHOLA_TRY(bootstrap(&r, in));
     if (bs->complex && !second) FHOLA_TRY(join(&r));
+    r.a.period = r.imaginary.period = values_of(bs);
     FHOLA_TRY(ckks_drop(c, out, &r.a, out_basis));
     return second ? ckks_drop(c, second, &r.imaginary, out_basis) : FHOLA_OK;
 }

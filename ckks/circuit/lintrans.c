@@ -872,7 +872,7 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
     FHOLA_TRY(babies(&a));
     for (unsigned o = 0; o < lt->outputs; o++) {
         FHOLA_TRY(giants(&a, o));
-        FHOLA_TRY(ckks_ciphertext_divide(c, ws, out[o], a.total, out_basis, scale));
+        FHOLA_TRY(ckks_ciphertext_divide(c, ws, out[o], a.total, out_basis, scale, 0));
     }
     return FHOLA_OK;
 }
@@ -884,9 +884,9 @@ static fhola_status check_parts(const ckks_context *c, const ckks_lintrans *lt,
     for (unsigned i = 0; i < lt->inputs; i++) {
         FHOLA_TRY(ckks_ciphertext_check(c, in[i], "the input"));
         if (in[i]->poly->basis != in[0]->poly->basis)
-            return fhola_fail(
-                FHOLA_LEVEL, "input %u of a transform has primes %#llx, input 0 %#llx", i,
-                (unsigned long long)in[i]->poly->basis, (unsigned long long)in[0]->poly->basis);
+            return fhola_fail(FHOLA_LEVEL, "input %u of a transform has the primes %s, input 0 %s",
+                              i, ckks_basis_describe(c->params, in[i]->poly->basis).text,
+                              ckks_basis_describe(c->params, in[0]->poly->basis).text);
         FHOLA_TRY(ckks_scale_check(in[i]->scale, in[0]->scale, "a transform's input"));
     }
     for (unsigned o = 0; o < lt->outputs; o++) {
@@ -917,8 +917,9 @@ static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
         return fhola_fail(FHOLA_PARAM, "the transform belongs to another context");
     FHOLA_TRY(check_parts(c, lt, out, in));
     if (!ckks_basis_same_limbs(c->shared, basis, lt->basis))
-        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx exceeds the transform's %#llx",
-                          (unsigned long long)basis, (unsigned long long)lt->basis);
+        return fhola_fail(FHOLA_LEVEL, "the input's primes %s exceed the transform's %s",
+                          ckks_basis_describe(c->params, basis).text,
+                          ckks_basis_describe(c->params, lt->basis).text);
     return ckks_scale_fits(c, basis, in[0]->scale * lt->plain_scale, "the transform");
 }
 

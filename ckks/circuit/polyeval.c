@@ -319,9 +319,10 @@ static fhola_status check_spec(const ckks_context *c, const ckks_polynomial_spec
     for (unsigned k = ckks_polynomial_depth(spec->degree); k > 0; k--)
         basis &= ~ckks_basis_top(basis);
     if (!basis || basis != spec->basis_out)
-        return fhola_fail(FHOLA_LEVEL, "degree %u leads from basis %#llx to %#llx, not to %#llx",
-                          spec->degree, (unsigned long long)spec->basis_in,
-                          (unsigned long long)basis, (unsigned long long)spec->basis_out);
+        return fhola_fail(FHOLA_LEVEL, "degree %u leads from the primes %s to %s, not to %s",
+                          spec->degree, ckks_basis_describe(c->params, spec->basis_in).text,
+                          ckks_basis_describe(c->params, basis).text,
+                          ckks_basis_describe(c->params, spec->basis_out).text);
     FHOLA_TRY(ckks_scale_fits(c, spec->basis_in, spec->scale_in, "a polynomial's input"));
     return ckks_scale_fits(c, spec->basis_out, spec->scale_out, "a polynomial's result");
 }
@@ -611,7 +612,7 @@ static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext 
     ckks_basis before = level_basis(e, n->level - 1);
     ckks_ciphertext sum;
     FHOLA_TRY(ckks_ciphertext_scratch(&sum, e->ws, before));
-    ckks_ciphertext_set(&sum, before, target_scale(e->pe, n));
+    ckks_ciphertext_set(&sum, before, target_scale(e->pe, n), 0);
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < sum.poly->limbs; i++)
         leaf_limb(e, n, sum.poly->modulus[i], sum.poly[0].limb[i], sum.poly[1].limb[i], false);
@@ -666,8 +667,9 @@ static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
                                : ckks_basis_same_limbs(c->shared, basis, pe->level[0]) &&
                                      (basis & consumed) == consumed;
     if (!fits)
-        return fhola_fail(FHOLA_LEVEL, "the input's basis %#llx is not the polynomial's %#llx",
-                          (unsigned long long)basis, (unsigned long long)pe->level[0]);
+        return fhola_fail(FHOLA_LEVEL, "the input has the primes %s, not the polynomial's %s",
+                          ckks_basis_describe(c->params, basis).text,
+                          ckks_basis_describe(c->params, pe->level[0]).text);
     FHOLA_TRY(ckks_scale_check(in->scale, pe->power_scale[1], "the polynomial's input"));
     return basis == pe->level[0] ? FHOLA_OK : check_fit(pe, basis);
 }
@@ -702,6 +704,7 @@ static fhola_status evaluate(evaluation *e, ckks_ciphertext *out)
         if (pe->needed[i]) FHOLA_TRY(make_power(e, i));
     FHOLA_TRY(ckks_ciphertext_scratch(&result, e->ws, level_basis(e, pe->depth)));
     FHOLA_TRY(evaluate_node(e, 0, &result));
+    result.period = ckks_common_period(e->power[1].period, pe->period);
     return ckks_ciphertext_copy(out, &result);
 }
 

@@ -153,24 +153,45 @@ fhola_status ckks_poly_copy(const ckks_context *c, size_t count, const ckks_poly
     return FHOLA_OK;
 }
 
-fhola_status ckks_poly_mul_integer(const ckks_context *c, size_t count, const ckks_poly out[],
-                                   const ckks_poly a[], int64_t factor)
+/* Limb i of the result is that of a times residue[i]. */
+static fhola_status mul_residues(const ckks_context *c, size_t count, const ckks_poly out[],
+                                 const ckks_poly a[], const uint64_t residue[])
 {
-    uint64_t magnitude = factor < 0 ? 0 - (uint64_t)factor : (uint64_t)factor;
     FHOLA_TRY(check_covers(count, out, a));
 #pragma omp parallel for schedule(static) collapse(2)
     for (size_t k = 0; k < count; k++)
         for (unsigned i = 0; i < out->limbs; i++) {
             unsigned t = out->modulus[i];
             const ckks_modulus *m = &c->modulus[t];
-            uint64_t room[CKKS_RANGE], r = magnitude % m->p;
+            uint64_t room[CKKS_RANGE];
             size_t step = ckks_poly_step(c, &a[k], t);
             for (size_t j = 0; j < c->n; j += step)
                 c->kernel->mul_scalar(m, out[k].limb[i] + j,
-                                      ckks_poly_range(c, &a[k], t, j, step, room),
-                                      factor < 0 && r ? m->p - r : r, step);
+                                      ckks_poly_range(c, &a[k], t, j, step, room), residue[i],
+                                      step);
         }
     return FHOLA_OK;
+}
+
+fhola_status ckks_poly_mul_integer(const ckks_context *c, size_t count, const ckks_poly out[],
+                                   const ckks_poly a[], int64_t factor)
+{
+    uint64_t magnitude = factor < 0 ? 0 - (uint64_t)factor : (uint64_t)factor,
+             residue[CKKS_MAX_PRIMES];
+    for (unsigned i = 0; i < out->limbs; i++) {
+        uint64_t p = c->modulus[out->modulus[i]].p, r = magnitude % p;
+        residue[i] = factor < 0 && r ? p - r : r;
+    }
+    return mul_residues(c, count, out, a, residue);
+}
+
+fhola_status ckks_poly_mul_whole(const ckks_context *c, size_t count, const ckks_poly out[],
+                                 const ckks_poly a[], double factor)
+{
+    uint64_t residue[CKKS_MAX_PRIMES];
+    for (unsigned i = 0; i < out->limbs; i++)
+        residue[i] = ckks_integer_mod(c, factor, out->modulus[i]);
+    return mul_residues(c, count, out, a, residue);
 }
 
 uint64_t ckks_integer_mod(const ckks_context *c, double x, unsigned t)

@@ -62,6 +62,9 @@ fhola_status ckks_poly_copy(const ckks_context *c, size_t count, const ckks_poly
                             const ckks_poly a[]) FHOLA_WARN_UNUSED;
 fhola_status ckks_poly_mul_integer(const ckks_context *c, size_t count, const ckks_poly out[],
                                    const ckks_poly a[], int64_t factor) FHOLA_WARN_UNUSED;
+/* The same by an integer given as a double: any finite one, rounded to nearest. */
+fhola_status ckks_poly_mul_whole(const ckks_context *c, size_t count, const ckks_poly out[],
+                                 const ckks_poly a[], double factor) FHOLA_WARN_UNUSED;
 /* Adds a constant, an integer given as a double: any finite one, rounded to nearest. */
 void ckks_poly_add_integer(const ckks_context *c, const ckks_poly *out, double x);
 

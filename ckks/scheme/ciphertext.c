@@ -46,16 +46,17 @@ fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis, ckks_p
         release_block(pt);
         pt->block = block;
         pt->capacity = limbs;
-        ckks_plaintext_set(pt, 0, 0);
+        ckks_plaintext_set(pt, 0, 0, 0);
     }
     ckks_poly_lay(room, pt->context, basis, pt->block);
     return FHOLA_OK;
 }
 
-void ckks_plaintext_set(ckks_plaintext *pt, ckks_basis basis, double scale)
+void ckks_plaintext_set(ckks_plaintext *pt, ckks_basis basis, double scale, size_t period)
 {
     ckks_poly_lay(&pt->poly, pt->context, basis, pt->block);
     pt->scale = scale;
+    pt->period = period;
 }
 
 fhola_status ckks_ciphertext_create(ckks_ciphertext **out, const ckks_context *context)
@@ -89,7 +90,7 @@ static fhola_status grow(ckks_ciphertext *ct, size_t limbs)
         ct->block[k] = block[k];
     }
     ct->capacity = limbs;
-    ckks_ciphertext_set(ct, 0, 0);
+    ckks_ciphertext_set(ct, 0, 0, 0);
     return FHOLA_OK;
 }
 
@@ -101,10 +102,16 @@ fhola_status ckks_ciphertext_reserve(ckks_ciphertext *ct, ckks_basis basis, ckks
     return FHOLA_OK;
 }
 
-void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale)
+size_t ckks_common_period(size_t a, size_t b)
+{
+    return !a || !b ? 0 : a > b ? a : b; /* powers of two */
+}
+
+void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale, size_t period)
 {
     for (int k = 0; k < 2; k++) ckks_poly_lay(&ct->poly[k], ct->context, basis, ct->block[k]);
     ct->scale = scale;
+    ct->period = period;
     ct->seeded = false;
 }
 
@@ -129,7 +136,7 @@ fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *i
     ckks_basis basis = ckks_ciphertext_basis(in);
     FHOLA_TRY(ckks_ciphertext_reserve(out, basis, room));
     if (basis) FHOLA_TRY(ckks_poly_copy(in->context, 2, room, in->poly));
-    ckks_ciphertext_set(out, basis, in->scale);
+    ckks_ciphertext_set(out, basis, in->scale, in->period);
     out->seeded = in->seeded;
     memcpy(out->seed, in->seed, sizeof out->seed);
     return FHOLA_OK;
@@ -145,11 +152,31 @@ double ckks_ciphertext_scale(const ckks_ciphertext *ct)
     return ct->scale;
 }
 
+unsigned ckks_level(const ckks_ciphertext *ct)
+{
+    return ckks_basis_count(ct->poly->basis & ~ckks_basis_level(ct->context->params, 0));
+}
+
 fhola_status ckks_ciphertext_set_scale(ckks_ciphertext *ct, double scale)
 {
     FHOLA_TRY(ckks_ciphertext_check(ct->context, ct, "the ciphertext"));
     FHOLA_TRY(ckks_scale_fits(ct->context, ct->poly->basis, scale, "the ciphertext"));
     ct->scale = scale;
+    return FHOLA_OK;
+}
+
+size_t ckks_ciphertext_period(const ckks_ciphertext *ct)
+{
+    return ct->period;
+}
+
+fhola_status ckks_ciphertext_set_period(ckks_ciphertext *ct, size_t period)
+{
+    FHOLA_TRY(ckks_ciphertext_check(ct->context, ct, "the ciphertext"));
+    if (period > ct->context->slots || period & (period - 1))
+        return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
+                          period, ct->context->slots);
+    ct->period = period;
     return FHOLA_OK;
 }
 

@@ -12,6 +12,7 @@
 struct ckks_plaintext {
     const ckks_context *context;
     double scale;
+    size_t period;   /* slots after which the values repeat */
     ckks_poly poly;  /* over basis 0: empty */
     size_t capacity; /* limbs */
     uint64_t *block; /* they lie in */
@@ -20,6 +21,7 @@ struct ckks_plaintext {
 struct ckks_ciphertext {
     const ckks_context *context;
     double scale;
+    size_t period;     /* slots after which the values repeat; 0: not known */
     ckks_poly poly[2]; /* of one basis, 0: empty; decrypts as poly[0] + poly[1] s */
     size_t capacity;   /* limbs of each polynomial */
     uint64_t *block[2];
@@ -37,8 +39,10 @@ fhola_status ckks_plaintext_reserve(ckks_plaintext *pt, ckks_basis basis,
                                     ckks_poly *room) FHOLA_WARN_UNUSED;
 
 /* Declares what the memory now holds: the result of an operation; basis 0: nothing. */
-void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale);
-void ckks_plaintext_set(ckks_plaintext *pt, ckks_basis basis, double scale);
+void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale, size_t period);
+void ckks_plaintext_set(ckks_plaintext *pt, ckks_basis basis, double scale, size_t period);
+/* Slots after which what is made of both repeats; 0: not known. */
+size_t ckks_common_period(size_t a, size_t b);
 
 /* A ciphertext whose polynomials live in the workspace until the caller's mark is released; not to
  * be destroyed. */

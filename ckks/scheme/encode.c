@@ -134,7 +134,8 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
         return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu",
                           period, c->slots);
     if (!basis || basis & ~(c->chain | c->special))
-        return fhola_fail(FHOLA_LEVEL, "basis %#llx has no such primes", (unsigned long long)basis);
+        return fhola_fail(FHOLA_LEVEL, "no plaintext can have the primes %s",
+                          ckks_basis_describe(c->params, basis).text);
     FHOLA_TRY(ckks_scale_fits(c, basis, scale, "the plaintext"));
     fhola_status status = FHOLA_NOMEM;
     ckks_poly room;
@@ -151,7 +152,7 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
     for (unsigned i = 0; i < room.limbs; i++)
         ckks_encode_limb(c, room.modulus[i], room.limb[i], coefficient, period);
     ws->counters.ntt += room.limbs;
-    ckks_plaintext_set(out, basis, scale);
+    ckks_plaintext_set(out, basis, scale, period);
 end:
     ckks_workspace_release(ws, mark);
     return status;

@@ -49,7 +49,7 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     ckks_poly *product = ckks_poly_take(ws, 1, basis);
     st = error && product ? ckks_ciphertext_reserve(out, basis, room) : FHOLA_NOMEM;
     if (st) goto end;
-    ckks_ciphertext_set(out, 0, 0); /* empty until complete */
+    ckks_ciphertext_set(out, 0, 0, 0); /* empty until complete */
     ckks_rng_bytes(rng, out->seed, sizeof out->seed);
     ckks_declassify(out->seed, sizeof out->seed); /* part of the ciphertext */
     ckks_sample_error(error, c->n, rng);
@@ -57,7 +57,7 @@ fhola_status ckks_encrypt(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     if (st) goto end;
     ckks_poly_expand(c, &room[1], out->seed);
     hide_message(c, room, &plain->poly, secret, product);
-    ckks_ciphertext_set(out, basis, plain->scale);
+    ckks_ciphertext_set(out, basis, plain->scale, plain->period);
     out->seeded = true;
 end:
     if (product) ckks_wipe(product->limb[0], ckks_poly_bytes(c, basis));
@@ -106,7 +106,7 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     ckks_poly *mask = ckks_poly_take(ws, 1, basis);
     st = small && mask ? ckks_ciphertext_reserve(out, basis, room) : FHOLA_NOMEM;
     if (st) goto end;
-    ckks_ciphertext_set(out, 0, 0); /* empty until complete */
+    ckks_ciphertext_set(out, 0, 0, 0); /* empty until complete */
     ckks_sample_ternary(small, c->n, rng);
     st = ckks_poly_from_small(c, mask, small);
     for (int k = 0; k < 2 && !st; k++) {
@@ -115,7 +115,7 @@ fhola_status ckks_encrypt_public(const ckks_context *c, ckks_workspace *ws, ckks
     }
     if (st) goto end;
     mask_message(c, room, &plain->poly, key, mask);
-    ckks_ciphertext_set(out, basis, plain->scale);
+    ckks_ciphertext_set(out, basis, plain->scale, plain->period);
 end:
     if (mask) ckks_wipe(mask->limb[0], ckks_poly_bytes(c, basis));
     if (small) ckks_wipe(small, c->n);

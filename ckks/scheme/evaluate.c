@@ -16,9 +16,11 @@ static fhola_status check_one(const ckks_context *c, const ckks_ciphertext *out,
 
 static fhola_status check_same_basis(const ckks_ciphertext *a, const ckks_ciphertext *b)
 {
+    const ckks_params *p = a->context->params;
     if (a->poly->basis == b->poly->basis) return FHOLA_OK;
-    return fhola_fail(FHOLA_LEVEL, "basis %#llx does not match %#llx of operand b",
-                      (unsigned long long)a->poly->basis, (unsigned long long)b->poly->basis);
+    return fhola_fail(FHOLA_LEVEL, "operand a has the primes %s, operand b %s",
+                      ckks_basis_describe(p, a->poly->basis).text,
+                      ckks_basis_describe(p, b->poly->basis).text);
 }
 
 static fhola_status check_pair(const ckks_context *c, const ckks_ciphertext *out,
@@ -66,7 +68,7 @@ fhola_status ckks_add(const ckks_context *c, ckks_ciphertext *out, const ckks_ci
     FHOLA_TRY(check_pair(c, out, a, b));
     FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, sum));
     FHOLA_TRY(ckks_poly_add(c, 2, sum, a->poly, b->poly));
-    ckks_ciphertext_set(out, sum->basis, a->scale);
+    ckks_ciphertext_set(out, sum->basis, a->scale, ckks_common_period(a->period, b->period));
     return FHOLA_OK;
 }
 
@@ -77,7 +79,7 @@ fhola_status ckks_sub(const ckks_context *c, ckks_ciphertext *out, const ckks_ci
     FHOLA_TRY(check_pair(c, out, a, b));
     FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, difference));
     FHOLA_TRY(ckks_poly_sub(c, 2, difference, a->poly, b->poly));
-    ckks_ciphertext_set(out, difference->basis, a->scale);
+    ckks_ciphertext_set(out, difference->basis, a->scale, ckks_common_period(a->period, b->period));
     return FHOLA_OK;
 }
 
@@ -88,6 +90,7 @@ fhola_status ckks_add_plain(const ckks_context *c, ckks_ciphertext *out, const c
     FHOLA_TRY(ckks_scale_check(a->scale, b->scale, "the plaintext"));
     FHOLA_TRY(ckks_ciphertext_copy(out, a));
     out->seeded = false;
+    out->period = ckks_common_period(a->period, b->period);
     return ckks_poly_add(c, 1, out->poly, out->poly, &b->poly);
 }
 
@@ -114,7 +117,8 @@ fhola_status ckks_mul_plain(const ckks_context *c, ckks_ciphertext *out, const c
     FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, product));
     const ckks_poly twice[2] = {b->poly, b->poly};
     FHOLA_TRY(ckks_poly_mul(c, 2, product, a->poly, twice));
-    ckks_ciphertext_set(out, product->basis, a->scale * b->scale);
+    ckks_ciphertext_set(out, product->basis, a->scale * b->scale,
+                        ckks_common_period(a->period, b->period));
     return FHOLA_OK;
 }
 
@@ -129,7 +133,7 @@ fhola_status ckks_mul_integer(const ckks_context *c, ckks_ciphertext *out, const
                           (long long)factor, log2(half));
     FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, multiple));
     FHOLA_TRY(ckks_poly_mul_integer(c, 2, multiple, a->poly, factor));
-    ckks_ciphertext_set(out, multiple->basis, a->scale);
+    ckks_ciphertext_set(out, multiple->basis, a->scale, a->period);
     return FHOLA_OK;
 }
 
@@ -144,7 +148,7 @@ fhola_status ckks_drop(const ckks_context *c, ckks_ciphertext *out, const ckks_c
     FHOLA_TRY(ckks_scale_fits(c, basis, in->scale, "what is kept"));
     FHOLA_TRY(ckks_ciphertext_reserve(out, basis, kept));
     FHOLA_TRY(ckks_poly_copy(c, 2, kept, in->poly));
-    ckks_ciphertext_set(out, basis, in->scale);
+    ckks_ciphertext_set(out, basis, in->scale, in->period);
     return FHOLA_OK;
 }
 
@@ -161,7 +165,7 @@ fhola_status ckks_rescale(const ckks_context *c, ckks_workspace *ws, ckks_cipher
     ckks_mark mark = ckks_workspace_mark(ws);
     fhola_status status = ckks_ciphertext_scratch(&quotient, ws, basis);
     if (status) goto end;
-    status = ckks_ciphertext_divide(c, ws, &quotient, in->poly, basis, scale);
+    status = ckks_ciphertext_divide(c, ws, &quotient, in->poly, basis, scale, in->period);
     if (status) goto end;
     status = ckks_ciphertext_copy(out, &quotient);
 end:
@@ -169,13 +173,96 @@ end:
     return status;
 }
 
+/* What `a` has to be multiplied by to have its values at `scale` once the primes outside `basis`
+ * are divided away. */
+static double factor_between(const ckks_context *c, const ckks_ciphertext *a, double scale,
+                             ckks_basis basis)
+{
+    return scale / ckks_scale_divided(c, a->scale, a->poly->basis & ~basis);
+}
+
+/* Whether the integer nearest to `factor` may take its place, `one` being the factor of 1: what
+ * that does to values of size 1, or to the product, is half of what rounding N coefficients at the
+ * working scale does. */
+static bool is_precise(const ckks_context *c, double factor, double one)
+{
+    double most = (double)c->n / (8 * ckks_params_scale(c->params));
+    return fabs(rint(factor) - factor) <= most * fmax(fabs(factor), one);
+}
+
+fhola_status ckks_mul_scalar(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
+                             const ckks_ciphertext *a, double value, double scale, ckks_basis basis)
+{
+    FHOLA_TRY(check_one(c, out, a));
+    FHOLA_TRY(check_tools(c, ws, NULL));
+    FHOLA_TRY(check_kept(a, basis));
+    FHOLA_TRY(ckks_scale_fits(c, basis, scale, "the product"));
+    double one = factor_between(c, a, scale, basis), factor = value * one,
+           half = ckks_half_modulus(c, a->poly->basis);
+    if (!(fabs(factor) < half))
+        return fhola_fail(FHOLA_RANGE, "%g times 2^%.2f is not below half the modulus, 2^%.2f",
+                          value, log2(one), log2(half));
+    if (!is_precise(c, factor, one))
+        return fhola_fail(
+            FHOLA_RANGE,
+            "the factor %g becomes %.3f, which no integer is close to: leave out more "
+            "primes than %s",
+            value, factor, ckks_basis_describe(c->params, a->poly->basis & ~basis).text);
+    ckks_ciphertext product;
+    ckks_mark mark = ckks_workspace_mark(ws);
+    fhola_status status = ckks_ciphertext_scratch(&product, ws, a->poly->basis);
+    if (status) goto end;
+    ckks_ciphertext_set(&product, a->poly->basis, a->scale, a->period);
+    status = ckks_poly_mul_whole(c, 2, product.poly, a->poly, factor);
+    if (status) goto end;
+    status = ckks_rescale(c, ws, out, &product, basis);
+    if (!status) out->scale = scale;
+end:
+    ckks_workspace_release(ws, mark);
+    return status;
+}
+
+/* `from` on `basis` at the scale of `to`, and `to` on `basis`. */
+static fhola_status align_to(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *from,
+                             ckks_ciphertext *to, ckks_basis basis)
+{
+    FHOLA_TRY(ckks_scale_fits(c, basis, to->scale, "what is kept"));
+    FHOLA_TRY(ckks_mul_scalar(c, ws, from, from, 1, to->scale, basis));
+    return ckks_drop(c, to, to, basis);
+}
+
+fhola_status ckks_align(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *a,
+                        ckks_ciphertext *b)
+{
+    FHOLA_TRY(ckks_ciphertext_check(c, a, "operand a"));
+    FHOLA_TRY(ckks_ciphertext_check(c, b, "operand b"));
+    FHOLA_TRY(check_tools(c, ws, NULL));
+    ckks_basis common = a->poly->basis & b->poly->basis;
+    if (!common) return fhola_fail(FHOLA_LEVEL, "the operands share no prime");
+    if (fabs(a->scale - b->scale) <= CKKS_SCALE_TOLERANCE * b->scale) {
+        FHOLA_TRY(ckks_scale_fits(c, common, fmax(a->scale, b->scale), "what is kept"));
+        FHOLA_TRY(ckks_drop(c, a, a, common));
+        return ckks_drop(c, b, b, common);
+    }
+    for (ckks_basis basis = common; basis; basis &= ~ckks_basis_top(basis)) {
+        double up = factor_between(c, a, b->scale, basis),
+               down = factor_between(c, b, a->scale, basis);
+        if (is_precise(c, up, up)) return align_to(c, ws, a, b, basis);
+        if (is_precise(c, down, down)) return align_to(c, ws, b, a, basis);
+    }
+    return fhola_fail(FHOLA_SCALE,
+                      "scales 2^%.6f and 2^%.6f cannot be brought together on the primes %s",
+                      log2(a->scale), log2(b->scale), ckks_basis_describe(c->params, common).text);
+}
+
 fhola_status ckks_ciphertext_divide(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
-                                    const ckks_poly sum[2], ckks_basis basis, double scale)
+                                    const ckks_poly sum[2], ckks_basis basis, double scale,
+                                    size_t period)
 {
     ckks_poly quotient[2];
     FHOLA_TRY(ckks_ciphertext_reserve(out, basis, quotient));
     fhola_status status = ckks_divide_round(c, ws, 2, quotient, sum);
-    ckks_ciphertext_set(out, status ? 0 : basis, scale);
+    ckks_ciphertext_set(out, status ? 0 : basis, scale, period);
     return status;
 }
 
@@ -216,7 +303,8 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
     ws->counters.products++;
     status = ckks_key_switch(c, ws, key, &d[0], &d[1], &d[2], sum);
     if (status) goto end;
-    status = ckks_ciphertext_divide(c, ws, out, sum, out_basis, scale);
+    status = ckks_ciphertext_divide(c, ws, out, sum, out_basis, scale,
+                                    ckks_common_period(a->period, b->period));
 end:
     ckks_workspace_release(ws, mark);
     return status;
@@ -249,7 +337,7 @@ static fhola_status galois(const ckks_context *c, ckks_workspace *ws, const ckks
     if (!sum) goto end;
     status = ckks_key_switch(c, ws, key, &in->poly[0], NULL, &in->poly[1], sum);
     if (status) goto end;
-    status = ckks_ciphertext_divide(c, ws, out, sum, basis, in->scale);
+    status = ckks_ciphertext_divide(c, ws, out, sum, basis, in->scale, in->period);
 end:
     ckks_workspace_release(ws, mark);
     return status;
@@ -333,7 +421,7 @@ fhola_status ckks_rotate_hoisted(const ckks_context *c, ckks_workspace *ws,
             add_rotation(c, &h, keys, out[i], in, (uint32_t)rotation[i] & (uint32_t)(c->slots - 1));
     if (!status && h.count) status = rotate_many(c, ws, h.count, h.result, h.key, in);
     for (size_t i = 0; i < h.count; i++)
-        ckks_ciphertext_set(h.target[i], status ? 0 : in->poly->basis, in->scale);
+        ckks_ciphertext_set(h.target[i], status ? 0 : in->poly->basis, in->scale, in->period);
 end:
     ckks_workspace_release(ws, mark);
     return status;

@@ -23,9 +23,9 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
                             ckks_basis out_basis) FHOLA_WARN_UNUSED;
 
 /* out = round(sum / D) for a pair of polynomials over a basis and special primes, D the product of
- * all primes that are not in `basis`; the result of a key switch. */
+ * all primes that are not in `basis`; the result of a key switch. Scale and period are declared. */
 fhola_status ckks_ciphertext_divide(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
-                                    const ckks_poly sum[2], ckks_basis basis,
-                                    double scale) FHOLA_WARN_UNUSED;
+                                    const ckks_poly sum[2], ckks_basis basis, double scale,
+                                    size_t period) FHOLA_WARN_UNUSED;
 
 #endif

@@ -76,8 +76,8 @@ static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, con
 static fhola_status check_basis(const ckks_context *c, const ckks_reader *r, ckks_basis basis)
 {
     if (basis && !(basis & ~c->chain)) return FHOLA_OK;
-    return ckks_reader_fail(r, FHOLA_FORMAT, "basis %#llx does not fit the parameters",
-                            (unsigned long long)basis);
+    return ckks_reader_fail(r, FHOLA_FORMAT, "a basis of the primes %s does not fit the parameters",
+                            ckks_basis_describe(c->params, basis).text);
 }
 
 static fhola_status check_length(const ckks_reader *r, size_t length, size_t expected)
@@ -270,9 +270,10 @@ static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks
     size_t bad = 0;
     for (unsigned d = 0; d < key->digits; d++)
         if (ckks_get64(in + CKKS_SEED_BYTES + 8 * d) != key->digit[d])
-            return ckks_reader_fail(r, FHOLA_FORMAT, "digit %u has the primes %#llx, must be %#llx",
-                                    d, (unsigned long long)ckks_get64(in + CKKS_SEED_BYTES + 8 * d),
-                                    (unsigned long long)key->digit[d]);
+            return ckks_reader_fail(
+                r, FHOLA_FORMAT, "digit %u has the primes %s, must have %s", d,
+                ckks_basis_describe(c->params, ckks_get64(in + CKKS_SEED_BYTES + 8 * d)).text,
+                ckks_basis_describe(c->params, key->digit[d]).text);
     memcpy(key->seed, in, CKKS_SEED_BYTES);
 #pragma omp parallel for schedule(dynamic) reduction(+ : bad)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
@@ -533,14 +534,14 @@ static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r,
     const ckks_context *c = ct->context;
     const unsigned char *second = content + CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
     ckks_poly room[2];
-    ckks_ciphertext_set(ct, 0, 0); /* empty, should anything below fail */
+    ckks_ciphertext_set(ct, 0, 0, 0); /* empty, should anything below fail */
     FHOLA_TRY(ckks_ciphertext_reserve(ct, basis, room));
     FHOLA_TRY(unpack_poly(c, r, &room[0], content + CIPHERTEXT_HEAD_BYTES));
     if (seeded)
         ckks_poly_expand(c, &room[1], second);
     else
         FHOLA_TRY(unpack_poly(c, r, &room[1], second));
-    ckks_ciphertext_set(ct, basis, ckks_get_double(content + 8));
+    ckks_ciphertext_set(ct, basis, ckks_get_double(content + 8), 0);
     ct->seeded = seeded;
     if (seeded) memcpy(ct->seed, second, CKKS_SEED_BYTES);
     return FHOLA_OK;

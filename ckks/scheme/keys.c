@@ -212,6 +212,40 @@ fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *c, ckks_
     return FHOLA_OK;
 }
 
+/* A key for the highest level, and one more wherever a level ends within a limb of the one
+ * before. */
+static fhola_status add_at_levels(ckks_key_list *list, const ckks_context *c, unsigned level,
+                                  ckks_key_kind kind, uint32_t rotation)
+{
+    ckks_basis served = 0;
+    for (unsigned l = level + 1; l-- > 0;) {
+        ckks_basis q = ckks_basis_level(c->params, l);
+        if (ckks_basis_same_limbs(c->shared, q, served)) continue;
+        FHOLA_TRY(ckks_key_list_add(
+            list, c, (ckks_key_request){kind, rotation, q, ckks_basis_special_for(c->params, q)}));
+        served = q;
+    }
+    return FHOLA_OK;
+}
+
+fhola_status ckks_key_list_add_operations(ckks_key_list *list, const ckks_context *c,
+                                          unsigned level, unsigned operations,
+                                          const int32_t rotation[], size_t count)
+{
+    if (operations & ~(CKKS_OPERATION_MUL | CKKS_OPERATION_CONJUGATE))
+        return fhola_fail(FHOLA_PARAM, "unknown operations %#x", operations);
+    if (level > c->params->spec.residual_levels)
+        return fhola_fail(FHOLA_PARAM, "keys for level %u asked for, there are %u", level,
+                          c->params->spec.residual_levels);
+    if (operations & CKKS_OPERATION_MUL)
+        FHOLA_TRY(add_at_levels(list, c, level, CKKS_KEY_RELINEARIZE, 0));
+    if (operations & CKKS_OPERATION_CONJUGATE)
+        FHOLA_TRY(add_at_levels(list, c, level, CKKS_KEY_CONJUGATE, 0));
+    for (size_t i = 0; i < count; i++)
+        FHOLA_TRY(add_at_levels(list, c, level, CKKS_KEY_ROTATE, (uint32_t)rotation[i]));
+    return FHOLA_OK;
+}
+
 void ckks_key_list_clear(ckks_key_list *list)
 {
     if (!list) return;
@@ -290,8 +324,8 @@ fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_ke
     if (!best) {
         static const char *const name[] = {
             "", "relinearisation", "rotation", "conjugation", "dense-to-sparse", "sparse-to-dense"};
-        return fhola_fail(FHOLA_KEY, "no %s key (rotation %u) covers basis %#llx%s", name[kind],
-                          rotation, (unsigned long long)basis,
+        return fhola_fail(FHOLA_KEY, "no %s key (rotation %u) covers the primes %s%s", name[kind],
+                          rotation, ckks_basis_describe(keys->context->params, basis).text,
                           p ? " with the special primes asked for" : "");
     }
     *out = best;
@@ -374,8 +408,9 @@ static fhola_status check_request(const ckks_params *params, const ckks_key_requ
     if (r->kind < CKKS_KEY_RELINEARIZE || r->kind > CKKS_KEY_SPARSE_TO_DENSE)
         return fhola_fail(FHOLA_KEY, "unknown key kind %d", (int)r->kind);
     if (!r->q || r->q & ~ckks_basis_chain(params) || !r->p || r->p & ~ckks_basis_special(params))
-        return fhola_fail(FHOLA_KEY, "a key over q = %#llx, p = %#llx does not fit the parameters",
-                          (unsigned long long)r->q, (unsigned long long)r->p);
+        return fhola_fail(FHOLA_KEY, "a key over the primes %s and %s does not fit the parameters",
+                          ckks_basis_describe(params, r->q).text,
+                          ckks_basis_describe(params, r->p).text);
     if (r->kind == CKKS_KEY_ROTATE ? r->rotation == 0 || r->rotation >= slots : r->rotation != 0)
         return fhola_fail(FHOLA_KEY, "rotation %u is outside 1..%zu", r->rotation, slots - 1);
     return check_sparse(params, r);

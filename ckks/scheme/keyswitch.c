@@ -48,9 +48,9 @@ static fhola_status lay_digits(const ckks_context *c, ckks_workspace *ws, size_t
     for (size_t k = 0; k < count; k++) {
         if (polynomial[k].basis != polynomial->basis ||
             !ckks_basis_same_limbs(c->shared, polynomial[k].basis, key->request.q))
-            return fhola_fail(FHOLA_LEVEL, "a key over %#llx cannot switch basis %#llx",
-                              (unsigned long long)key->request.q,
-                              (unsigned long long)polynomial[k].basis);
+            return fhola_fail(FHOLA_LEVEL, "a key over the primes %s cannot switch %s",
+                              ckks_basis_describe(c->params, key->request.q).text,
+                              ckks_basis_describe(c->params, polynomial[k].basis).text);
         shape_of(&d[k], key, polynomial[k].basis);
         d[k].digit = ckks_workspace_take(ws, d[k].digits * sizeof *d[k].digit);
         if (!d[k].digit) return FHOLA_NOMEM;

@@ -2,7 +2,9 @@
 #include "ckks/scheme/params.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +107,11 @@ ckks_basis ckks_basis_residual(const ckks_params *p, unsigned levels)
                 levels < p->spec.residual_levels ? levels : p->spec.residual_levels);
 }
 
+ckks_basis ckks_basis_level(const ckks_params *p, unsigned level)
+{
+    return ckks_basis_base(p) | ckks_basis_stc(p) | ckks_basis_residual(p, level);
+}
+
 ckks_basis ckks_basis_eval_mod(const ckks_params *p)
 {
     return span(1 + p->spec.stc_levels + p->spec.residual_levels, p->spec.eval_mod_levels);
@@ -115,6 +122,79 @@ ckks_basis ckks_basis_cts(const ckks_params *p)
     return span(1 + p->spec.stc_levels + p->spec.residual_levels + p->spec.eval_mod_levels,
                 p->spec.cts_levels);
 }
+
+/* ---- roles in words ---- */
+
+#define ROLES 6
+
+typedef struct role {
+    const char *name;
+    ckks_basis basis;
+} role;
+
+static void roles_of(role out[ROLES], const ckks_params *p)
+{
+    out[0] = (role){"base", ckks_basis_base(p)};
+    out[1] = (role){"slots to coefficients", ckks_basis_stc(p)};
+    out[2] = (role){"residual", ckks_basis_residual(p, p->spec.residual_levels)};
+    out[3] = (role){"sine evaluation", ckks_basis_eval_mod(p)};
+    out[4] = (role){"coefficients to slots", ckks_basis_cts(p)};
+    out[5] = (role){"special", ckks_basis_special(p)};
+}
+
+const char *ckks_params_role(const ckks_params *p, unsigned index)
+{
+    role roles[ROLES];
+    roles_of(roles, p);
+    for (int i = 0; i < ROLES; i++)
+        if (index < CKKS_MAX_PRIMES && roles[i].basis >> index & 1) return roles[i].name;
+    return "";
+}
+
+static void append(ckks_basis_text *out, const char *format, ...) FHOLA_PRINTF(2, 3);
+
+static void append(ckks_basis_text *out, const char *format, ...)
+{
+    size_t used = strlen(out->text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out->text + used, sizeof out->text - used, format, args);
+    va_end(args);
+}
+
+/* The numbers of the primes `part` of a role, those that follow each other as "first-last". */
+static void append_numbers(ckks_basis_text *out, ckks_basis part, ckks_basis whole)
+{
+    unsigned below = ckks_basis_lowest(whole);
+    char separator = ' ';
+    while (part) {
+        unsigned first = ckks_basis_lowest(part), last = first;
+        while (last + 1 < CKKS_MAX_PRIMES && part >> (last + 1) & 1) last++;
+        append(out, "%c%u", separator, first - below + 1);
+        if (last > first) append(out, "-%u", last - below + 1);
+        part &= ~span(first, last - first + 1);
+        separator = '+';
+    }
+}
+
+ckks_basis_text ckks_basis_describe(const ckks_params *p, ckks_basis basis)
+{
+    ckks_basis_text out = {""};
+    role roles[ROLES];
+    roles_of(roles, p);
+    for (int i = 0; i < ROLES; i++) {
+        ckks_basis part = basis & roles[i].basis;
+        if (!part) continue;
+        append(&out, "%s%s", out.text[0] ? ", " : "", roles[i].name);
+        if (ckks_basis_count(roles[i].basis) > 1) append_numbers(&out, part, roles[i].basis);
+        basis &= ~part;
+    }
+    if (basis) append(&out, "%s%u unknown", out.text[0] ? ", " : "", ckks_basis_count(basis));
+    if (!out.text[0]) append(&out, "none");
+    return out;
+}
+
+/* ---- levels and sizes ---- */
 
 unsigned ckks_polynomial_depth(unsigned degree)
 {

@@ -6,37 +6,9 @@
 #include "nn/cmd/cmd.h"
 #include "nn/cmd/spec.h"
 
-/* A role of primes and its basis. */
-typedef struct role {
-    const char *name;
-    ckks_basis basis;
-} role;
-
-#define ROLES 6
-
-static void roles_of(role out[ROLES], const ckks_params *p)
-{
-    unsigned residual = ckks_params_get_spec(p)->residual_levels;
-    out[0] = (role){"base", ckks_basis_base(p)};
-    out[1] = (role){"slots to coefficients", ckks_basis_stc(p)};
-    out[2] = (role){"residual", ckks_basis_residual(p, residual)};
-    out[3] = (role){"sine evaluation", ckks_basis_eval_mod(p)};
-    out[4] = (role){"coefficients to slots", ckks_basis_cts(p)};
-    out[5] = (role){"special", ckks_basis_special(p)};
-}
-
 static ckks_basis one(unsigned prime)
 {
     return (ckks_basis)1 << prime;
-}
-
-static const char *role_name(const ckks_params *p, unsigned prime)
-{
-    role roles[ROLES];
-    roles_of(roles, p);
-    for (int i = 0; i < ROLES; i++)
-        if (roles[i].basis & one(prime)) return roles[i].name;
-    return "";
 }
 
 /* Digit of a chain prime; the number of digits for a special prime. */
@@ -63,7 +35,7 @@ static void print_text(const char *name, const ckks_params *p)
            ckks_params_special(p));
     for (unsigned i = 0; i < primes; i++) {
         printf("  %2u  %18llu  2^%-7.3f %s", i, (unsigned long long)ckks_params_prime(p, i),
-               ckks_params_log2(p, one(i)), role_name(p, i));
+               ckks_params_log2(p, one(i)), ckks_params_role(p, i));
         if (!(s & one(i))) printf(", digit %u", digit_of(p, i));
         if (ckks_basis_partner(p, one(i))) printf(", one limb with %u", partner_of(p, i));
         printf("\n");
@@ -99,7 +71,7 @@ static void print_json(const char *name, const ckks_params *p)
     for (unsigned i = 0; i < primes; i++) {
         printf("%s{\"prime\": %llu, \"log2\": %.4f, \"role\": \"%s\"", i ? ", " : "",
                (unsigned long long)ckks_params_prime(p, i), ckks_params_log2(p, one(i)),
-               role_name(p, i));
+               ckks_params_role(p, i));
         if (!(s & one(i))) printf(", \"digit\": %u", digit_of(p, i));
         if (ckks_basis_partner(p, one(i))) printf(", \"limb_with\": %u", partner_of(p, i));
         printf("}");

@@ -150,7 +150,9 @@ static fhola_status join(run *r)
 static fhola_status multiply(run *r, const nn_transform *t, ckks_ciphertext *out, ckks_basis basis)
 {
     fhola_status status = ckks_mul_plain(r->context, out, r->in[0], t->factor);
-    return status == FHOLA_OK ? ckks_rescale(r->context, r->workspace, out, out, basis) : status;
+    if (status == FHOLA_OK) status = ckks_rescale(r->context, r->workspace, out, out, basis);
+    /* What does not repeat after a bootstrap's values is zero, or its copies add up. */
+    return status == FHOLA_OK ? ckks_ciphertext_set_period(out, 0) : status;
 }
 
 /* Every slot becomes the sum of the slots a multiple of `fold` away. */
@@ -337,25 +339,27 @@ typedef struct batch {
     size_t count;
 } batch;
 
-static fhola_status check_picture(const nn_network *network, ckks_ciphertext *const picture[])
+static fhola_status check_picture(const nn_network *network, const ckks_params *params,
+                                  ckks_ciphertext *const picture[])
 {
     for (unsigned k = 0; k < network->schedule.input.each; k++)
         if (ckks_ciphertext_basis(picture[k]) != network->convolution_basis)
             return fhola_fail(FHOLA_LEVEL,
-                              "the encrypted picture has primes %#llx, the network expects %#llx",
-                              (unsigned long long)ckks_ciphertext_basis(picture[k]),
-                              (unsigned long long)network->convolution_basis);
+                              "the encrypted picture has the primes %s, the network expects %s",
+                              ckks_basis_describe(params, ckks_ciphertext_basis(picture[k])).text,
+                              ckks_basis_describe(params, network->convolution_basis).text);
     return FHOLA_OK;
 }
 
-static fhola_status check_batch(const nn_network *network, const batch *b)
+static fhola_status check_batch(const nn_network *network, const ckks_params *params,
+                                const batch *b)
 {
     if (!network->encoded)
         return fhola_fail(FHOLA_PARAM, "the network was compiled without its weights");
     if (b->count < 1 || b->count > network->schedule.pictures)
         return fhola_fail(FHOLA_PARAM, "%zu pictures, the network takes 1 to %u at a time",
                           b->count, network->schedule.pictures);
-    for (size_t p = 0; p < b->count; p++) FHOLA_TRY(check_picture(network, b->picture[p]));
+    for (size_t p = 0; p < b->count; p++) FHOLA_TRY(check_picture(network, params, b->picture[p]));
     return FHOLA_OK;
 }
 
@@ -426,7 +430,7 @@ fhola_status nn_infer_batch(const ckks_context *context, ckks_workspace *workspa
              .network = network,
              .keys = keys,
              .hooks = hooks};
-    fhola_status status = check_batch(network, &b);
+    fhola_status status = check_batch(network, ckks_context_params(context), &b);
     if (status == FHOLA_OK) status = prepare(&r, &b);
     for (size_t i = 0; status == FHOLA_OK && i < network->count; i++)
         status = run_layer(&r, &network->layer[i]);

@@ -118,15 +118,16 @@ fhola_status nn_description_write(ckks_writer *writer, const nn_description *des
 static fhola_status check_encryption(const nn_client *c, const ckks_context *context,
                                      const ckks_reader *r)
 {
-    ckks_basis chain = ckks_basis_chain(ckks_context_params(context));
+    const ckks_params *params = ckks_context_params(context);
     if (!isnormal(c->input_bound) || c->input_bound < 0)
         return ckks_reader_fail(r, FHOLA_FORMAT, "the input's bound %g is not positive",
                                 c->input_bound);
     if (!isnormal(c->scale) || c->scale < 0)
         return ckks_reader_fail(r, FHOLA_FORMAT, "the scale %g is not positive", c->scale);
-    if (!c->basis || c->basis & ~chain)
-        return ckks_reader_fail(r, FHOLA_FORMAT, "basis %#llx does not fit the parameters",
-                                (unsigned long long)c->basis);
+    if (!c->basis || c->basis & ~ckks_basis_chain(params))
+        return ckks_reader_fail(r, FHOLA_FORMAT,
+                                "a basis of the primes %s does not fit the parameters",
+                                ckks_basis_describe(params, c->basis).text);
     return FHOLA_OK;
 }
 

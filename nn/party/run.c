@@ -43,11 +43,13 @@ void nn_run_destroy(nn_run *run)
 static fhola_status read_part(const nn_server *s, ckks_ciphertext *part, ckks_reader *in)
 {
     const nn_client *client = nn_network_client(s->network);
+    const ckks_params *params = ckks_context_params(s->context);
     FHOLA_TRY(ckks_ciphertext_read(part, s->context, in));
     if (ckks_ciphertext_basis(part) != client->basis)
-        return ckks_reader_fail(
-            in, FHOLA_LEVEL, "this is no encrypted picture: its primes are %#llx, not %#llx",
-            (unsigned long long)ckks_ciphertext_basis(part), (unsigned long long)client->basis);
+        return ckks_reader_fail(in, FHOLA_LEVEL,
+                                "this is no encrypted picture: its primes are %s, not %s",
+                                ckks_basis_describe(params, ckks_ciphertext_basis(part)).text,
+                                ckks_basis_describe(params, client->basis).text);
     if (fabs(ckks_ciphertext_scale(part) / client->scale - 1) > SCALE_TOLERANCE)
         return ckks_reader_fail(in, FHOLA_SCALE, "the scale is %g, not %g",
                                 ckks_ciphertext_scale(part), client->scale);
