@@ -320,7 +320,12 @@ void ckks_key_list_clear(ckks_key_list *list); /* NULL: does nothing */
 fhola_status ckks_key_list_check(const ckks_key_list *list,
                                  const ckks_params *params) FHOLA_WARN_UNUSED;
 
-/* progress(arg, done, total) may be NULL; a nonzero return stops with FHOLA_IO ("interrupted"). */
+/* KEY, naming what is missing, unless every request of `needed` stands in the list. For lists that
+ * ckks_key_list_check accepts. */
+fhola_status ckks_key_list_covers(const ckks_key_list *list,
+                                  const ckks_key_list *needed) FHOLA_WARN_UNUSED;
+
+/* progress(arg, done, total) may be NULL; a nonzero return stops with FHOLA_CANCELLED. */
 typedef int (*ckks_progress_fn)(void *arg, size_t done, size_t total);
 fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *context,
                                    const ckks_secret_key *secret, const ckks_key_list *list,
@@ -870,10 +875,11 @@ fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *con
 fhola_status ckks_public_key_write(ckks_writer *writer,
                                    const ckks_public_key *key) FHOLA_WARN_UNUSED;
 
-/* progress as in ckks_eval_keys_create. */
+/* Keeps the keys in `needed` (NULL: all of them); KEY, before the first key is read, if one of them
+ * is not there. progress as in ckks_eval_keys_create. */
 fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *context,
-                                 ckks_reader *reader, ckks_progress_fn progress,
-                                 void *arg) FHOLA_WARN_UNUSED;
+                                 ckks_reader *reader, const ckks_key_list *needed,
+                                 ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
 fhola_status ckks_eval_keys_write(ckks_writer *writer, const ckks_eval_keys *keys,
                                   ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
 /* Makes the keys of `list` and writes each as soon as it is made: memory for a few keys, not for

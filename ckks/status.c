@@ -27,6 +27,7 @@ const char *fhola_strerror(fhola_status status)
     case FHOLA_IO: return "input/output error";
     case FHOLA_SECURITY: return "security violation";
     case FHOLA_RANGE: return "value out of range";
+    case FHOLA_CANCELLED: return "cancelled";
     }
     return "unknown status";
 }

@@ -33,7 +33,8 @@ typedef enum fhola_status {
     FHOLA_IO = 7,     /* the operating system refused a read or a write */
     /* the request would fall below 128-bit security, or would expose a secret */
     FHOLA_SECURITY = 8,
-    FHOLA_RANGE = 9 /* a value is outside the range the operation can represent */
+    FHOLA_RANGE = 9,     /* a value is outside the range the operation can represent */
+    FHOLA_CANCELLED = 10 /* the caller wanted no more of it: a progress function, or a cancel */
 } fhola_status;
 
 /* Short English name of a status, never NULL. */

@@ -724,7 +724,7 @@ const char *nn_step_name(nn_step step);
 typedef struct nn_infer_hooks {
     void *user;
     /* A step of layer `layer` begins; `done` of `total` units of work (near-equal times) are
-     * behind. Nonzero stops with FHOLA_IO. */
+     * behind. Nonzero stops with FHOLA_CANCELLED. */
     int (*progress)(void *user, size_t layer, nn_step step, size_t done, size_t total);
     /* The result of a step: NN_STEP_BOOTSTRAP (the polynomial's variable X) and NN_STEP_ACTIVATION
      * of every layer, ciphertext by ciphertext, NN_STEP_SCORES. An error stops. */
@@ -760,7 +760,8 @@ FHOLA_WARN_UNUSED fhola_status nn_infer_batch(const ckks_context *context,
 /* Two parties. The server has a compiled network; from it comes a client file. The owner of the
  * pictures makes keys from the client file, keeps the secret key, gives the evaluation keys to the
  * server, and sends encrypted pictures. Every file says to which network, and to which secret key,
- * it belongs; what does not belong together is refused with FHOLA_KEY. Errors of reading and
+ * it belongs; what does not belong together is refused with FHOLA_KEY. Evaluation keys belong to
+ * parameters: they serve every network that needs no others. Errors of reading and
  * writing are those of <fhola/ckks.h>. Formats: fhola-formats(5). */
 
 typedef struct ckks_params ckks_params;
@@ -768,7 +769,7 @@ typedef struct ckks_reader ckks_reader;
 typedef struct ckks_writer ckks_writer;
 
 /* progress(arg, done, total) of a long call; may be NULL; a nonzero return stops it with
- * FHOLA_IO. */
+ * FHOLA_CANCELLED. */
 typedef int (*nn_count_progress)(void *arg, size_t done, size_t total);
 
 /* Writes a compiled network: parameters, weights, plan; and with `client_path` not NULL the client
@@ -813,7 +814,14 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_keys_bytes(uint64_t *bytes, const nn_own
 FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path,
                                                  const char *keys_path, nn_count_progress progress,
                                                  void *arg);
-/* From now on nn_owner_generate replaces files. What was encrypted under a secret key that is
+/* In place of new keys for a network: takes the secret key that was made for another one, from its
+ * file, and writes one for this network. The evaluation keys that were made with it, which the server has, serve
+ * this network too. FHOLA_KEY: they would not, since the parameters are others or keys are missing.
+ * FHOLA_PARAM: there is a file at `secret_path`, or it is one of those that are read. FHOLA_FORMAT,
+ * FHOLA_SECURITY, FHOLA_IO as in reading and generating. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_reuse_secret(nn_owner *owner, ckks_reader *other,
+                                                     const char *secret_path);
+/* From now on nn_owner_generate and nn_owner_reuse_secret replace files. What was encrypted under a secret key that is
  * replaced can never be decrypted. */
 void nn_owner_overwrite(nn_owner *owner);
 /* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key.
@@ -866,8 +874,10 @@ uint64_t nn_server_network_id(const nn_server *server);
 const nn_model *nn_server_model(const nn_server *server);
 const nn_plan *nn_server_plan(const nn_server *server);
 
-/* Reads a client's evaluation keys, for use with this server, by any number of threads at once.
- * FHOLA_KEY: of another network. FHOLA_SECURITY: it is a secret key. */
+/* Reads a client's evaluation keys, for use with this server, by any number of threads at once: of
+ * those in the file the ones that its network needs, whatever network they were made for first.
+ * FHOLA_KEY: of other parameters, or one that is needed is missing; nearly nothing has been read
+ * then. FHOLA_SECURITY: it is a secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_keys_load(nn_keys **keys, const nn_server *server,
                                             const char *path, nn_count_progress progress,
                                             void *arg);
@@ -899,6 +909,14 @@ void nn_run_destroy(nn_run *run);
 FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                                              ckks_ciphertext *const picture[],
                                              const nn_infer_hooks *hooks);
+/* Stops the answer under way, a call of nn_run_answer or nn_run_infer, with FHOLA_CANCELLED; if
+ * there is none, the next one. From any thread, or a signal handler. The call ends in front of its
+ * next linear map, bootstrap or polynomial, and has written nothing; one that waits for a picture
+ * ends when the picture has come, one that writes its result already goes on. Whatever an answer
+ * ends with, the next one starts afresh. So who cancels on behalf of one of several clients must
+ * know that it is that client's answer; where the run may have gone on to another's meanwhile, the
+ * answer's own `progress`, which returns nonzero, is the way. */
+void nn_run_cancel(nn_run *run);
 /* nn_server_receive and nn_run_answer for the next picture of a stream; *more = 0: it has ended,
  * nothing was written. FHOLA_PARAM: also if the result would replace the file of the pictures.
  * FHOLA_KEY: also for a picture of another secret key than that of the keys. */

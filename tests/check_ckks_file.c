@@ -69,7 +69,7 @@ static fhola_status from_bytes(const ring *r, object what, bytes b, void **thing
     fhola_status st = ckks_reader_begin(reader, NULL, kinds[what], r->context, KEY);
     if (!st && what == SECRET) st = ckks_secret_key_read(&secret, r->context, reader);
     if (!st && what == PUBLIC) st = ckks_public_key_read(&public, r->context, reader);
-    if (!st && what == KEYS) st = ckks_eval_keys_read(&keys, r->context, reader, NULL, NULL);
+    if (!st && what == KEYS) st = ckks_eval_keys_read(&keys, r->context, reader, NULL, NULL, NULL);
     if (!st && what == CIPHERTEXT) {
         ct = new_ciphertext(r);
         st = ckks_ciphertext_read(ct, r->context, reader);
@@ -410,10 +410,10 @@ START_TEST(interrupted)
             if (generate)
                 ck_assert_fails(ckks_eval_keys_generate(m.writer, r.context, r.secret, &r.list,
                                                         r.rng, count_calls, &t[0]),
-                                FHOLA_IO);
+                                FHOLA_CANCELLED);
             else
                 ck_assert_fails(ckks_eval_keys_write(m.writer, r.keys, count_calls, &t[1]),
-                                FHOLA_IO);
+                                FHOLA_CANCELLED);
             ck_assert_detail("interrupted");
             ckks_writer_destroy(m.writer);
             fclose(m.stream);
@@ -424,9 +424,55 @@ START_TEST(interrupted)
         ckks_eval_keys *keys = NULL;
         ckks_reader *reader = bytes_reader(b, &s, &stream);
         ck_assert_ok(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, r.context, KEY));
-        ck_assert_fails(ckks_eval_keys_read(&keys, r.context, reader, count_calls, &t[2]),
-                        FHOLA_IO);
+        ck_assert_fails(ckks_eval_keys_read(&keys, r.context, reader, NULL, count_calls, &t[2]),
+                        FHOLA_CANCELLED);
         ck_assert_ptr_null(keys);
+        ckks_reader_destroy(reader);
+        fclose(stream);
+    }
+    free(b.data);
+    ring_close(&r);
+}
+END_TEST
+
+/* Of the keys in a file those that are needed, which work; without all of them, none. */
+START_TEST(only_what_is_needed)
+{
+    test_seed(19);
+    ring r = tiny_ring();
+    request_some(&r);
+    ring_keys(&r);
+    bytes b = to_bytes(&r, KEYS, r.keys);
+    for (size_t i = 0; i <= r.list.count; i++) {
+        ckks_key_request request[2] = {r.list.request[i % r.list.count]};
+        ckks_key_list needed = {request, 1, 2};
+        bool missing = i == r.list.count;
+        if (missing) {
+            request[1] = request[0];
+            request[1].rotation += 1000;
+            needed.count = 2;
+        }
+        limited s;
+        FILE *stream;
+        ckks_eval_keys *keys = NULL;
+        ckks_reader *reader = bytes_reader(b, &s, &stream);
+        ck_assert_ok(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, r.context, KEY));
+        fhola_status st = ckks_eval_keys_read(&keys, r.context, reader, &needed, NULL, NULL);
+        if (missing) {
+            ck_assert_int_eq(st, FHOLA_KEY);
+            ck_assert_detail("1 of the 2 keys that are needed are missing; the first is the ");
+            ck_assert_ptr_null(keys);
+        } else {
+            ck_assert_ok(st);
+            ck_assert_ok(ckks_reader_finish(reader));
+            ck_assert_uint_eq(keys->count, 1);
+            ck_assert_mem_eq(&keys->key[0].request, &request[0], sizeof request[0]);
+            ck_assert_uint_eq(keys->key[0].bytes, r.keys->key[i].bytes);
+            ck_assert_mem_eq(ckks_switch_key_limb(r.context, &keys->key[0], 0, 0, 0),
+                             ckks_switch_key_limb(r.context, &r.keys->key[i], 0, 0, 0),
+                             r.context->n * r.context->modulus[0].width);
+        }
+        ckks_eval_keys_destroy(keys);
         ckks_reader_destroy(reader);
         fclose(stream);
     }
@@ -757,6 +803,7 @@ static void cases(TCase *t)
     tcase_add_test(t, no_keys);
     tcase_add_test(t, generated_keys);
     tcase_add_test(t, interrupted);
+    tcase_add_test(t, only_what_is_needed);
     tcase_add_test(t, bad_key_lists);
     tcase_add_test(t, bad_key_residues);
     tcase_add_loop_test(t, ciphertext_round_trip, 0, 2);

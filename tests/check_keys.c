@@ -548,7 +548,7 @@ START_TEST(interruption)
     keys = NULL;
     w = (watch){0, 0, 3};
     ck_assert_fails(ckks_eval_keys_create(&keys, r.context, r.secret, &r.list, r.rng, progress, &w),
-                    FHOLA_IO);
+                    FHOLA_CANCELLED);
     ck_assert_uint_eq(w.last, 3);
     ck_assert_ptr_null(keys);
     ckks_eval_keys_destroy(NULL);

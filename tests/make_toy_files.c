@@ -86,7 +86,8 @@ static void read_files(ring *r, const char *folder)
         ckks_reader_allow_insecure(reader);
         ck_assert_ok(ckks_reader_begin(reader, NULL, kinds[i], r->context, KEY));
         if (i == 0) ck_assert_ok(ckks_secret_key_read(&r->secret, r->context, reader));
-        if (i == 1) ck_assert_ok(ckks_eval_keys_read(&r->keys, r->context, reader, NULL, NULL));
+        if (i == 1)
+            ck_assert_ok(ckks_eval_keys_read(&r->keys, r->context, reader, NULL, NULL, NULL));
         if (i == 2) ck_assert_ok(ckks_ciphertext_read(ct, r->context, reader));
         ck_assert_ok(ckks_reader_finish(reader));
         ckks_reader_destroy(reader);

@@ -332,7 +332,7 @@ typedef struct key_output {
 static fhola_status tell(key_output *o)
 {
     if (!o->progress || !o->progress(o->arg, o->done, o->total)) return FHOLA_OK;
-    return fhola_fail(FHOLA_IO, "writing the evaluation keys was interrupted");
+    return fhola_fail(FHOLA_CANCELLED, "writing the evaluation keys was interrupted");
 }
 
 static fhola_status write_keys(key_output *o, const ckks_eval_keys *keys)
@@ -429,34 +429,28 @@ static fhola_status refuse(const ckks_reader *r, fhola_status st)
                             fhola_detail());
 }
 
-/* *request belongs to the caller (free). */
-static fhola_status read_list(const ckks_context *c, ckks_reader *r, ckks_key_request **request,
-                              size_t *count)
+/* *list belongs to the caller, even after a failure. */
+static fhola_status read_list(const ckks_context *c, ckks_reader *r, ckks_key_list *list)
 {
     const unsigned char *content;
     size_t length;
-    fhola_status st =
-        ckks_reader_chunk(r, LIST_TAG, 0, MAX_KEYS * LIST_ENTRY_BYTES, &content, &length);
-    if (st) return st;
+    FHOLA_TRY(ckks_reader_chunk(r, LIST_TAG, 0, MAX_KEYS * LIST_ENTRY_BYTES, &content, &length));
     if (length % LIST_ENTRY_BYTES)
         return ckks_reader_fail(r, FHOLA_FORMAT, "%zu bytes are no whole number of entries",
                                 length);
     size_t n = length / LIST_ENTRY_BYTES;
-    ckks_key_request *list = malloc((n + 1) * sizeof *list);
-    if (!list) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", n);
+    list->request = malloc((n + 1) * sizeof *list->request);
+    if (!list->request) return fhola_fail(FHOLA_NOMEM, "no memory for a list of %zu keys", n);
+    list->capacity = n + 1;
+    list->count = n;
     for (size_t i = 0; i < n; i++) {
         const unsigned char *entry = content + i * LIST_ENTRY_BYTES;
-        list[i] = (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4),
-                                     ckks_get64(entry + 8), ckks_get64(entry + 16)};
+        list->request[i] =
+            (ckks_key_request){(ckks_key_kind)ckks_get32(entry), ckks_get32(entry + 4),
+                               ckks_get64(entry + 8), ckks_get64(entry + 16)};
     }
-    st = ckks_key_list_check(&(ckks_key_list){list, n, n}, ckks_context_params(c));
-    if (st) {
-        free(list);
-        return refuse(r, st);
-    }
-    *request = list;
-    *count = n;
-    return FHOLA_OK;
+    fhola_status st = ckks_key_list_check(list, ckks_context_params(c));
+    return st ? refuse(r, st) : FHOLA_OK;
 }
 
 static fhola_status read_key(ckks_eval_keys *keys, size_t i, const ckks_key_request *request,
@@ -472,20 +466,50 @@ static fhola_status read_key(ckks_eval_keys *keys, size_t i, const ckks_key_requ
     return st ? st : ckks_switch_key_expand(c, &keys->key[i]);
 }
 
-fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ckks_reader *r,
-                                 ckks_progress_fn progress, void *arg)
+static fhola_status skip_key(ckks_reader *r)
 {
-    ckks_key_request *request = NULL;
-    ckks_eval_keys *keys = NULL;
-    size_t count = 0;
-    fhola_status st = read_list(c, r, &request, &count);
-    if (!st) st = ckks_eval_keys_allocate(&keys, c, count);
-    for (size_t i = 0; i < count && !st; i++) {
-        if (progress && progress(arg, i, count))
-            st = fhola_fail(FHOLA_IO, "reading the evaluation keys was interrupted");
-        if (!st) st = read_key(keys, i, &request[i], r);
+    ckks_chunk_info info;
+    FHOLA_TRY(ckks_reader_skip(r, &info));
+    if (strcmp(info.tag, KEY_TAG) == 0) return FHOLA_OK;
+    return ckks_reader_fail(r, FHOLA_FORMAT, "a key belongs here");
+}
+
+static fhola_status check_needed(const ckks_reader *r, const ckks_key_list *list,
+                                 const ckks_key_list *needed)
+{
+    if (!needed || ckks_key_list_covers(list, needed) == FHOLA_OK) return FHOLA_OK;
+    return ckks_reader_fail(r, FHOLA_KEY, "%s", fhola_detail());
+}
+
+/* Those of the listed keys that are needed. */
+static fhola_status read_keys(ckks_eval_keys *keys, ckks_reader *r, const ckks_key_list *list,
+                              const ckks_key_list *needed, ckks_progress_fn progress, void *arg)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const ckks_key_request *request = &list->request[i];
+        if (progress && progress(arg, i, list->count))
+            return fhola_fail(FHOLA_CANCELLED, "reading the evaluation keys was interrupted");
+        if (needed && !ckks_key_list_has(needed, request))
+            FHOLA_TRY(skip_key(r));
+        else
+            FHOLA_TRY(read_key(keys, kept++, request, r));
     }
-    free(request);
+    keys->count = kept;
+    return FHOLA_OK;
+}
+
+fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ckks_reader *r,
+                                 const ckks_key_list *needed, ckks_progress_fn progress, void *arg)
+{
+    ckks_key_list list = {0};
+    ckks_eval_keys *keys = NULL;
+    fhola_status st = read_list(c, r, &list);
+    if (!st) st = check_needed(r, &list, needed);
+    if (!st) st = ckks_eval_keys_allocate(&keys, c, list.count);
+    if (!st) st = read_keys(keys, r, &list, needed, progress, arg);
+    size_t count = list.count;
+    ckks_key_list_clear(&list);
     if (st) {
         ckks_eval_keys_destroy(keys);
         return st;

@@ -187,6 +187,17 @@ void ckks_public_key_destroy(ckks_public_key *pk)
     free(pk);
 }
 
+bool ckks_key_list_has(const ckks_key_list *list, const ckks_key_request *request)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const ckks_key_request *r = &list->request[i];
+        if (r->kind == request->kind && r->rotation == request->rotation && r->q == request->q &&
+            r->p == request->p)
+            return true;
+    }
+    return false;
+}
+
 fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *c, ckks_key_request request)
 {
     if (request.kind == CKKS_KEY_ROTATE) {
@@ -195,12 +206,7 @@ fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *c, ckks_
     } else {
         request.rotation = 0;
     }
-    for (size_t i = 0; i < list->count; i++) {
-        const ckks_key_request *r = &list->request[i];
-        if (r->kind == request.kind && r->rotation == request.rotation && r->q == request.q &&
-            r->p == request.p)
-            return FHOLA_OK;
-    }
+    if (ckks_key_list_has(list, &request)) return FHOLA_OK;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? 2 * list->capacity : 64;
         ckks_key_request *grown = realloc(list->request, capacity * sizeof *grown);
@@ -244,6 +250,28 @@ fhola_status ckks_key_list_add_operations(ckks_key_list *list, const ckks_contex
     for (size_t i = 0; i < count; i++)
         FHOLA_TRY(add_at_levels(list, c, level, CKKS_KEY_ROTATE, (uint32_t)rotation[i]));
     return FHOLA_OK;
+}
+
+static const char *kind_name(ckks_key_kind kind)
+{
+    static const char *const name[] = {
+        "", "relinearisation", "rotation", "conjugation", "dense-to-sparse", "sparse-to-dense"};
+    return name[kind];
+}
+
+fhola_status ckks_key_list_covers(const ckks_key_list *list, const ckks_key_list *needed)
+{
+    const ckks_key_request *first = NULL;
+    size_t missing = 0;
+    for (size_t i = 0; i < needed->count; i++) {
+        if (ckks_key_list_has(list, &needed->request[i])) continue;
+        if (!missing++) first = &needed->request[i];
+    }
+    if (!missing) return FHOLA_OK;
+    return fhola_fail(FHOLA_KEY,
+                      "%zu of the %zu keys that are needed are missing; the first is the %s key "
+                      "(rotation %u)",
+                      missing, needed->count, kind_name(first->kind), first->rotation);
 }
 
 void ckks_key_list_clear(ckks_key_list *list)
@@ -321,13 +349,11 @@ fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_ke
             continue;
         if (!best || key->bytes < best->bytes) best = key;
     }
-    if (!best) {
-        static const char *const name[] = {
-            "", "relinearisation", "rotation", "conjugation", "dense-to-sparse", "sparse-to-dense"};
-        return fhola_fail(FHOLA_KEY, "no %s key (rotation %u) covers the primes %s%s", name[kind],
-                          rotation, ckks_basis_describe(keys->context->params, basis).text,
+    if (!best)
+        return fhola_fail(FHOLA_KEY, "no %s key (rotation %u) covers the primes %s%s",
+                          kind_name(kind), rotation,
+                          ckks_basis_describe(keys->context->params, basis).text,
                           p ? " with the special primes asked for" : "");
-    }
     *out = best;
     return FHOLA_OK;
 }
@@ -589,7 +615,7 @@ fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c,
         }
     for (size_t i = 0; i < list->count && !st; i++) {
         if (progress && progress(arg, i, list->count))
-            st = fhola_fail(FHOLA_IO, "key generation was interrupted");
+            st = fhola_fail(FHOLA_CANCELLED, "key generation was interrupted");
         if (!st) st = ckks_eval_keys_prepare(keys, i, &list->request[i]);
         if (!st)
             st = generate_key(c, &keys->key[i],

@@ -69,6 +69,8 @@ fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_ke
                                  ckks_key_kind kind, uint32_t rotation, ckks_basis basis,
                                  ckks_basis p) FHOLA_WARN_UNUSED;
 
+bool ckks_key_list_has(const ckks_key_list *list, const ckks_key_request *request);
+
 /* Number of digits of the key for a request, and their primes; 0 with a message: its special primes
  * cannot carry it. */
 unsigned ckks_request_digits(const ckks_params *params, const ckks_key_request *request,

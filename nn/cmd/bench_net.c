@@ -190,7 +190,8 @@ static fhola_status read_keys(bench *b)
     if (status == FHOLA_OK)
         status = ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, b->context, 0);
     if (status == FHOLA_OK) status = nn_network_id_read(&b->network_id, reader);
-    if (status == FHOLA_OK) status = ckks_eval_keys_read(&b->keys, b->context, reader, NULL, NULL);
+    if (status == FHOLA_OK)
+        status = ckks_eval_keys_read(&b->keys, b->context, reader, NULL, NULL, NULL);
     if (status == FHOLA_OK) status = ckks_reader_finish(reader);
     if (status == FHOLA_OK) b->key_id = ckks_reader_head(reader).key;
     ckks_reader_destroy(reader);

@@ -13,10 +13,9 @@
 #include "status.h"
 
 /* Exit codes: 0 success, 1 wrong use, then 1 + status for each fhola_status (2 no memory, 3
- * parameter, 4 level, 5 scale, 6 key, 7 format, 8 input/output, 9 security, 10 range), 11 any other
- * failure. */
+ * parameter, 4 level, 5 scale, 6 key, 7 format, 8 input/output, 9 security, 10 range, 11
+ * cancelled). */
 #define NN_CMD_WRONG_USE 1
-#define NN_CMD_FAILED    11
 
 /* The parameter set of networks, unless another one is asked for. */
 #define NN_CMD_PARAMS "R15"

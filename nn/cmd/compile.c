@@ -45,7 +45,7 @@ static fhola_status compile(const compile_options *o, const char *model, const c
     fhola_status status = nn_cmd_claim_output(client);
     if (status == FHOLA_OK && plan) status = nn_cmd_check_input(plan);
     if (status == FHOLA_OK) status = nn_cmd_load_network(&n, model, &o->metadata, plan, o->params);
-    if (status == FHOLA_OK && nn_cmd_interrupted()) status = fhola_fail(FHOLA_IO, "interrupted");
+    if (status == FHOLA_OK && nn_cmd_interrupted()) status = fhola_fail(FHOLA_CANCELLED, "interrupted");
     if (status == FHOLA_OK) status = nn_compiled_save(o->output, client, n.params, n.model, n.plan);
     nn_cmd_network_clear(&n);
     return status;

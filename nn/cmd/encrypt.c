@@ -92,7 +92,7 @@ static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_
 {
     for (int i = 0; i < count; i++) {
         FHOLA_TRY(encrypt_one(o, owner, out, pictures[i]));
-        if (nn_cmd_interrupted()) return fhola_fail(FHOLA_IO, "interrupted");
+        if (nn_cmd_interrupted()) return fhola_fail(FHOLA_CANCELLED, "interrupted");
     }
     return ckks_writer_commit(out);
 }

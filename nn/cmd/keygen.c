@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola keygen: from a client file to a secret key, which stays, and evaluation keys, which go to
- * the server. */
+ * the server; or to a file of the secret key there is already, for another network. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
@@ -11,15 +11,20 @@
 #include "nn/cmd/stream.h"
 
 typedef struct keygen_options {
-    const char *directory;
+    const char *directory; /* NULL: the current one */
+    const char *secret, *output;
     bool force;
 } keygen_options;
 
 static const nn_cmd_option options[] = {
     NN_CMD_TEXT("directory", 'd', "DIRECTORY", keygen_options, directory,
                 "where secret.key and eval.keys go (default: here); made if it is not there"),
-    NN_CMD_FLAG("force", 'f', keygen_options, force,
-                "replace a secret.key or eval.keys that is there"),
+    NN_CMD_TEXT("secret", 0, "FILE", keygen_options, secret,
+                "no new keys: the network gets the secret key in FILE, of another network\nwhose "
+                "evaluation keys serve this one, too"),
+    NN_CMD_OUTPUT("output", 'o', "FILE", keygen_options, output,
+                  "with --secret: where the secret key for this network goes"),
+    NN_CMD_FLAG("force", 'f', keygen_options, force, "replace files that are there"),
     NN_CMD_END,
 };
 
@@ -60,7 +65,7 @@ static fhola_status exists(const char *path)
 static fhola_status check_target(const keygen_options *o, const char *secret, const char *keys)
 {
     struct stat info;
-    if (mkdir(o->directory, 0700) != 0 && errno != EEXIST)
+    if (o->directory && mkdir(o->directory, 0700) != 0 && errno != EEXIST)
         return fhola_fail(FHOLA_IO, "%s: %s", o->directory, strerror(errno));
     if (!o->force && lstat(secret, &info) == 0) return exists(secret);
     if (!o->force && lstat(keys, &info) == 0) return exists(keys);
@@ -96,15 +101,11 @@ static fhola_status generate(const keygen_options *o, const char *client, const 
     return status;
 }
 
-static int run(int argc, char **argv)
+static fhola_status make_keys(const keygen_options *o, const char *client)
 {
-    keygen_options o = {.directory = "."};
-    if (!nn_cmd_parse(&nn_cmd_keygen, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    if (strcmp(o.directory, "-") == 0)
-        return nn_cmd_wrong_use("keygen", "keys go into a folder: one called - is ./-");
-    nn_cmd_catch_signals();
-    char *secret = path_in(o.directory, "secret.key"), *keys = path_in(o.directory, "eval.keys");
-    fhola_status status = secret && keys ? generate(&o, argv[1], secret, keys)
+    const char *folder = o->directory ? o->directory : ".";
+    char *secret = path_in(folder, "secret.key"), *keys = path_in(folder, "eval.keys");
+    fhola_status status = secret && keys ? generate(o, client, secret, keys)
                                          : fhola_fail(FHOLA_NOMEM, "no memory for file names");
     if (status == FHOLA_OK) {
         nn_cmd_report_file(secret, "stays with you");
@@ -112,7 +113,38 @@ static int run(int argc, char **argv)
     }
     free(secret);
     free(keys);
-    return nn_cmd_finish_caught("keygen", status);
+    return status;
+}
+
+static fhola_status reuse_secret(const keygen_options *o, const char *client)
+{
+    nn_owner *owner = NULL;
+    ckks_reader *other = NULL;
+    struct stat info;
+    if (!o->force && lstat(o->output, &info) == 0) return exists(o->output);
+    fhola_status status = open_owner(&owner, client);
+    if (status == FHOLA_OK) status = nn_cmd_open_input(&other, o->secret);
+    if (status == FHOLA_OK && o->force) nn_owner_overwrite(owner);
+    if (status == FHOLA_OK) status = nn_owner_reuse_secret(owner, other, o->output);
+    ckks_reader_destroy(other);
+    nn_owner_destroy(owner);
+    if (status == FHOLA_OK) nn_cmd_report_file(o->output, "stays with you");
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    keygen_options o = {0};
+    if (!nn_cmd_parse(&nn_cmd_keygen, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    if (!o.secret != !o.output)
+        return nn_cmd_wrong_use("keygen", "--secret and --output belong together");
+    if (o.secret && o.directory)
+        return nn_cmd_wrong_use("keygen", "with --secret no keys go into a folder");
+    if (o.directory && strcmp(o.directory, "-") == 0)
+        return nn_cmd_wrong_use("keygen", "keys go into a folder: one called - is ./-");
+    nn_cmd_catch_signals();
+    return nn_cmd_finish_caught("keygen",
+                                o.secret ? reuse_secret(&o, argv[1]) : make_keys(&o, argv[1]));
 }
 
 const nn_cmd_command nn_cmd_keygen = {
@@ -127,5 +159,6 @@ const nn_cmd_command nn_cmd_keygen = {
     .operands = "one client file",
     .notes = "The name of a bundled model will do in place of FILE.client.",
     .examples = "fhola keygen resnet20.client -d keys\n"
-                "fhola keygen resnet20",
+                "fhola keygen resnet20\n"
+                "fhola keygen retrained.client --secret keys/secret.key -o keys/retrained.key",
 };

@@ -105,7 +105,7 @@ int nn_cmd_finish_caught(const char *command, fhola_status status)
     fprintf(stderr, "fhola %s: stopped by a signal, nothing was left behind\n", command);
     (void)signal(caught, SIG_DFL);
     (void)raise(caught);
-    return NN_CMD_FAILED;
+    return 1 + (int)status;
 }
 
 int nn_cmd_count(void *arg, size_t done, size_t total)

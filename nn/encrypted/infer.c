@@ -12,8 +12,9 @@ typedef struct run {
     ckks_workspace *workspace;
     const nn_network *network;
     const ckks_eval_keys *keys;
-    const nn_infer_hooks *hooks; /* may be NULL */
-    unsigned parts;              /* of the running values, the most there are: `width` */
+    const nn_infer_hooks *hooks;  /* may be NULL */
+    const atomic_bool *cancelled; /* may be NULL */
+    unsigned parts;               /* of the running values, the most there are: `width` */
     size_t width, nodes;
     ckks_ciphertext **x;        /* the running values: width places, `parts` of them taken */
     const ckks_ciphertext **in; /* what a transform takes */
@@ -52,12 +53,24 @@ static size_t work_of(const nn_network *n, size_t layer, nn_step step)
     return work[step] * n->layer[layer].parts;
 }
 
+static fhola_status stopped(const run *r)
+{
+    return fhola_fail(FHOLA_CANCELLED, "stopped in layer %zu of %zu", r->layer + 1,
+                      r->network->count + 1);
+}
+
+/* In front of everything that takes more than some milliseconds. */
+static fhola_status go_on(const run *r)
+{
+    return r->cancelled && atomic_load(r->cancelled) ? stopped(r) : FHOLA_OK;
+}
+
 static fhola_status begin(run *r, nn_step step)
 {
     r->mark = now();
-    if (!r->hooks || !r->hooks->progress) return FHOLA_OK;
-    if (r->hooks->progress(r->hooks->user, r->layer, step, r->done, r->total))
-        return fhola_fail(FHOLA_IO, "interrupted");
+    if (r->hooks && r->hooks->progress &&
+        r->hooks->progress(r->hooks->user, r->layer, step, r->done, r->total))
+        return stopped(r);
     return FHOLA_OK;
 }
 
@@ -185,7 +198,8 @@ static fhola_status contribute(run *r, const nn_transform *t, size_t target)
     ckks_ciphertext **sum = sums_of(r, target);
     bool first = !sum[0];
     ckks_ciphertext **out = first ? sum : r->part;
-    fhola_status status = take_all(r, out, count);
+    fhola_status status = go_on(r);
+    if (status == FHOLA_OK) status = take_all(r, out, count);
     if (status == FHOLA_OK) status = transform(r, t, out, landing_basis(r, target));
     for (unsigned k = 0; status == FHOLA_OK && k < count; k++) {
         status = fold(r, t, out[k]);
@@ -257,9 +271,9 @@ static fhola_status bootstrap(run *r, const nn_layer *layer, unsigned index)
 {
     ckks_ciphertext **sum = sums_of(r, r->layer) + index, **x = r->x + 2 * (size_t)index;
     bool pair = 2 * index + 1 < layer->parts;
-    fhola_status status = take_all(r, x, pair ? 2 : 1);
-    if (status != FHOLA_OK) return status;
-    status =
+    FHOLA_TRY(go_on(r));
+    FHOLA_TRY(take_all(r, x, pair ? 2 : 1));
+    fhola_status status =
         pair ? ckks_bootstrap_apply_pair(r->context, r->workspace, r->keys, layer->bootstrap[index],
                                          x, *sum, layer->residual_levels)
              : ckks_bootstrap_apply(r->context, r->workspace, r->keys, layer->bootstrap[index],
@@ -283,6 +297,7 @@ static fhola_status bootstrap_step(run *r, const nn_layer *layer)
 
 static fhola_status activate(run *r, const nn_activated *a, unsigned part)
 {
+    FHOLA_TRY(go_on(r));
     fhola_status status = a->composition
                               ? nn_composition_apply(r->context, r->workspace, r->keys,
                                                      a->composition, r->next, r->x[part])
@@ -419,17 +434,19 @@ static void release(run *r)
     free(r->in);
 }
 
-fhola_status nn_infer_batch(const ckks_context *context, ckks_workspace *workspace,
-                            ckks_ciphertext *const out[], const nn_network *network,
-                            const ckks_eval_keys *keys, ckks_ciphertext *const *const picture[],
-                            size_t count, const nn_infer_hooks *hooks)
+fhola_status nn_infer_unless(const atomic_bool *cancelled, const ckks_context *context,
+                             ckks_workspace *workspace, ckks_ciphertext *const out[],
+                             const nn_network *network, const ckks_eval_keys *keys,
+                             ckks_ciphertext *const *const picture[], size_t count,
+                             const nn_infer_hooks *hooks)
 {
     const batch b = {out, picture, count};
     run r = {.context = context,
              .workspace = workspace,
              .network = network,
              .keys = keys,
-             .hooks = hooks};
+             .hooks = hooks,
+             .cancelled = cancelled};
     fhola_status status = check_batch(network, ckks_context_params(context), &b);
     if (status == FHOLA_OK) status = prepare(&r, &b);
     for (size_t i = 0; status == FHOLA_OK && i < network->count; i++)
@@ -439,6 +456,14 @@ fhola_status nn_infer_batch(const ckks_context *context, ckks_workspace *workspa
         status = ckks_ciphertext_copy(out[p], r.x[p]);
     release(&r);
     return status;
+}
+
+fhola_status nn_infer_batch(const ckks_context *context, ckks_workspace *workspace,
+                            ckks_ciphertext *const out[], const nn_network *network,
+                            const ckks_eval_keys *keys, ckks_ciphertext *const *const picture[],
+                            size_t count, const nn_infer_hooks *hooks)
+{
+    return nn_infer_unless(NULL, context, workspace, out, network, keys, picture, count, hooks);
 }
 
 fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ckks_ciphertext *out,

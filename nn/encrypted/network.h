@@ -14,6 +14,9 @@
 #ifndef NN_NETWORK_H
 #define NN_NETWORK_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include "ckks/ckks.h"
 #include "nn/encrypted/composition.h"
 #include "nn/encrypted/schedule.h"
@@ -72,5 +75,13 @@ struct nn_network {
 
 /* Of the diagonals of all bootstraps, as of a network with weights. */
 size_t nn_network_bootstrap_bytes(const nn_network *network);
+
+/* nn_infer_batch that ends with CANCELLED in front of the next linear map, bootstrap or polynomial
+ * once *cancelled is set; NULL: it never is. */
+fhola_status nn_infer_unless(const atomic_bool *cancelled, const ckks_context *context,
+                             ckks_workspace *workspace, ckks_ciphertext *const out[],
+                             const nn_network *network, const ckks_eval_keys *keys,
+                             ckks_ciphertext *const *const picture[], size_t count,
+                             const nn_infer_hooks *hooks) FHOLA_WARN_UNUSED;
 
 #endif

@@ -8,12 +8,14 @@
 static fhola_status read_keys(ckks_eval_keys **eval, const nn_server *s, ckks_reader *reader,
                               nn_count_progress progress, void *arg)
 {
+    uint64_t maker;
     FHOLA_TRY(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, s->context, 0));
     if (!ckks_reader_head(reader).key)
         return ckks_reader_fail(reader, FHOLA_FORMAT,
                                 "the keys do not say which secret key they belong to");
-    FHOLA_TRY(nn_network_id_check(reader, s->id));
-    FHOLA_TRY(ckks_eval_keys_read(eval, s->context, reader, progress, arg));
+    FHOLA_TRY(nn_network_id_read(&maker, reader)); /* any network's that has these keys, too */
+    FHOLA_TRY(
+        ckks_eval_keys_read(eval, s->context, reader, nn_network_keys(s->network), progress, arg));
     return ckks_reader_finish(reader);
 }
 

@@ -185,16 +185,33 @@ void nn_owner_overwrite(nn_owner *o)
     o->overwrite = 1;
 }
 
+static unsigned writer_flags(const nn_owner *o)
+{
+    return o->overwrite ? 0 : CKKS_WRITER_NEW;
+}
+
+static fhola_status open_secret_file(const nn_owner *o, ckks_writer **secret, const char *path)
+{
+    FHOLA_TRY(ckks_writer_open(secret, path,
+                               writer_flags(o) | CKKS_WRITER_OWNER_ONLY | CKKS_WRITER_LOCK));
+    return ckks_writer_spare(*secret, o->source);
+}
+
 /* Opens the files of both keys. What they replace, if they may, stays until both are complete. */
 static fhola_status open_files(const nn_owner *o, ckks_writer **secret, const char *secret_path,
                                ckks_writer **keys, const char *keys_path)
 {
-    unsigned flags = o->overwrite ? 0 : CKKS_WRITER_NEW;
-    fhola_status status =
-        ckks_writer_open(secret, secret_path, flags | CKKS_WRITER_OWNER_ONLY | CKKS_WRITER_LOCK);
-    if (status == FHOLA_OK) status = ckks_writer_open(keys, keys_path, flags);
-    if (status == FHOLA_OK) status = ckks_writer_spare(*secret, o->source);
-    return status == FHOLA_OK ? ckks_writer_spare(*keys, o->source) : status;
+    FHOLA_TRY(open_secret_file(o, secret, secret_path));
+    FHOLA_TRY(ckks_writer_open(keys, keys_path, writer_flags(o)));
+    return ckks_writer_spare(*keys, o->source);
+}
+
+/* From now on the owner has this secret key. */
+static void take_secret(nn_owner *o, ckks_secret_key *secret, uint64_t key)
+{
+    ckks_secret_key_destroy(o->secret);
+    o->secret = secret;
+    o->key = key;
 }
 
 fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char *keys_path,
@@ -217,10 +234,53 @@ fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char 
         ckks_secret_key_destroy(secret);
         return status;
     }
-    ckks_secret_key_destroy(o->secret);
-    o->secret = secret;
-    o->key = key;
+    take_secret(o, secret, key);
     return FHOLA_OK;
+}
+
+/* The secret key in the file of another network, if the evaluation keys made with it do for this
+ * one: that file has their list. */
+static fhola_status read_other(const nn_owner *o, ckks_secret_key **secret, ckks_reader *reader)
+{
+    nn_description description = {0};
+    nn_client other = {0};
+    FHOLA_TRY(ckks_reader_begin(reader, NULL, CKKS_FILE_SECRET_KEY, o->context, 0));
+    if (!ckks_reader_head(reader).key)
+        return ckks_reader_fail(reader, FHOLA_FORMAT, "the secret key has no id");
+    FHOLA_TRY(nn_description_read(&description, &other, o->context, reader));
+    fhola_status status = ckks_key_list_covers(&other.keys, nn_client_keys(nn_owner_client(o)));
+    if (status != FHOLA_OK) status = ckks_reader_fail(reader, status, "%s", fhola_detail());
+    nn_client_clear(&other);
+    nn_description_clear(&description);
+    FHOLA_TRY(status);
+    FHOLA_TRY(ckks_secret_key_read(secret, o->context, reader));
+    return ckks_reader_finish(reader);
+}
+
+static fhola_status save_secret(const nn_owner *o, const char *path, ckks_file_id other,
+                                const ckks_secret_key *secret, uint64_t key)
+{
+    ckks_writer *writer = NULL;
+    fhola_status status = open_secret_file(o, &writer, path);
+    if (status == FHOLA_OK) status = ckks_writer_spare(writer, other);
+    if (status == FHOLA_OK) status = write_secret(o, writer, secret, key);
+    if (status == FHOLA_OK) status = ckks_writer_commit(writer);
+    ckks_writer_destroy(writer);
+    return status;
+}
+
+fhola_status nn_owner_reuse_secret(nn_owner *o, ckks_reader *other, const char *secret_path)
+{
+    ckks_secret_key *secret = NULL;
+    fhola_status status = read_other(o, &secret, other);
+    uint64_t key = ckks_reader_head(other).key;
+    if (status == FHOLA_OK)
+        status = save_secret(o, secret_path, ckks_reader_file(other), secret, key);
+    if (status != FHOLA_OK)
+        ckks_secret_key_destroy(secret);
+    else
+        take_secret(o, secret, key);
+    return status;
 }
 
 /* ---- pictures and scores ---- */

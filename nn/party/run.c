@@ -2,8 +2,10 @@
 /* Encrypted pictures in, encrypted scores out: what one thread of the server needs. No secret key
  * comes here. */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "nn/encrypted/network.h"
 #include "nn/party/artifact.h"
 #include "nn/party/server.h"
 
@@ -14,13 +16,17 @@ struct nn_run {
     const nn_server *server;
     ckks_workspace *workspace;
     ckks_ciphertext *result;
+    atomic_bool cancelled; /* the answer under way, or the next one */
 };
+
+_Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "a signal handler may set no other flag");
 
 fhola_status nn_run_create(nn_run **run, const nn_server *server)
 {
     nn_run *r = calloc(1, sizeof *r);
     if (!r) return fhola_fail(FHOLA_NOMEM, "no memory for a run of the network");
     r->server = server;
+    atomic_init(&r->cancelled, false);
     fhola_status status = ckks_workspace_create(&r->workspace, server->context);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->result, server->context);
     if (status != FHOLA_OK)
@@ -114,27 +120,58 @@ static fhola_status write_result(const nn_run *run, ckks_writer *out, const nn_k
     return ckks_writer_end(out);
 }
 
-fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
+void nn_run_cancel(nn_run *run)
+{
+    atomic_store(&run->cancelled, true);
+}
+
+static fhola_status go_on(const nn_run *run)
+{
+    return atomic_load(&run->cancelled) ? fhola_fail(FHOLA_CANCELLED, "the answer is not wanted")
+                                        : FHOLA_OK;
+}
+
+/* What was cancelled, or could have been, is over: the next answer starts afresh. */
+static fhola_status finish(nn_run *run, fhola_status status)
+{
+    atomic_store(&run->cancelled, false);
+    return status;
+}
+
+static fhola_status answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                            ckks_ciphertext *const picture[], const nn_infer_hooks *hooks)
 {
     const nn_server *s = run->server;
     FHOLA_TRY(check(run, keys));
     FHOLA_TRY(spare_inputs(run, out, keys));
-    FHOLA_TRY(
-        nn_infer(s->context, run->workspace, run->result, s->network, keys->eval, picture, hooks));
+    FHOLA_TRY(nn_infer_unless(&run->cancelled, s->context, run->workspace, &run->result, s->network,
+                              keys->eval, &picture, 1, hooks));
+    FHOLA_TRY(go_on(run));
     return write_result(run, out, keys);
+}
+
+static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
+                                int *more, const nn_infer_hooks *hooks)
+{
+    ckks_ciphertext **picture = NULL;
+    FHOLA_TRY(go_on(run));
+    FHOLA_TRY(check(run, keys));
+    FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
+    FHOLA_TRY(receive(run->server, &picture, in, more, keys->key));
+    if (!*more) return FHOLA_OK;
+    fhola_status status = answer(run, out, keys, picture, hooks);
+    nn_encrypted_destroy(picture);
+    return status;
+}
+
+fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
+                           ckks_ciphertext *const picture[], const nn_infer_hooks *hooks)
+{
+    return finish(run, answer(run, out, keys, picture, hooks));
 }
 
 fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
                           int *more, const nn_infer_hooks *hooks)
 {
-    ckks_ciphertext **picture = NULL;
-    FHOLA_TRY(check(run, keys));
-    FHOLA_TRY(spare_inputs(run, out, keys));
-    FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
-    FHOLA_TRY(receive(run->server, &picture, in, more, keys->key));
-    if (!*more) return FHOLA_OK;
-    fhola_status status = nn_run_answer(run, out, keys, picture, hooks);
-    nn_encrypted_destroy(picture);
-    return status;
+    return finish(run, answer_next(run, out, keys, in, more, hooks));
 }

@@ -365,7 +365,7 @@ static fhola_status read_keys(const ckks_context *c, ckks_reader *r)
     ckks_eval_keys *keys = NULL;
     uint64_t network;
     fhola_status st = nn_network_id_read(&network, r);
-    if (!st) st = ckks_eval_keys_read(&keys, c, r, NULL, NULL);
+    if (!st) st = ckks_eval_keys_read(&keys, c, r, NULL, NULL, NULL);
     ckks_eval_keys_destroy(keys);
     return st;
 }
