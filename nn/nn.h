@@ -309,7 +309,8 @@ typedef struct nn_cost nn_cost;
 /* where it was measured, with so many threads, */
 const char *nn_cost_machine(const nn_cost *cost);
 unsigned nn_cost_threads(const nn_cost *cost);
-size_t nn_cost_sets(const nn_cost *cost);                  /* for so many parameter sets, */
+const char *nn_cost_isa(const nn_cost *cost); /* and this kernel; NULL: the table does not say */
+size_t nn_cost_sets(const nn_cost *cost);     /* for so many parameter sets, */
 const char *nn_cost_params(const nn_cost *cost, size_t i); /* i < nn_cost_sets */
 
 /* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of
@@ -451,6 +452,13 @@ FHOLA_WARN_UNUSED fhola_status nn_plan_make(nn_plan **plan, const nn_model *mode
                                             const nn_batch *calibration, const nn_batch *held_out,
                                             const nn_plan_options *options, nn_progress progress,
                                             void *user);
+
+/* Seconds of an encrypted picture under a plan, by the table for parameters of that name; NaN where
+ * it has no time for one of the polynomials, or for compositions. FHOLA_PARAM: the table has no
+ * such parameters, or the plan another number of activations than the model. */
+FHOLA_WARN_UNUSED fhola_status nn_plan_seconds(double *seconds, const nn_plan *plan,
+                                               const nn_model *model, const nn_cost *cost,
+                                               const char *params);
 
 /* Plans beside each other. One row per plan. */
 #define NN_COMPARISON_NAME 48u

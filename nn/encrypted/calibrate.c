@@ -206,6 +206,16 @@ static fhola_status keep_sets(nn_cost *cost, const nn_cost *other)
     return FHOLA_OK;
 }
 
+/* The kernel that contexts of these parameters have. */
+static fhola_status find_isa(char *isa, size_t room, const ckks_params *params)
+{
+    ckks_context *context = NULL;
+    FHOLA_TRY(ckks_context_create(&context, params, NULL));
+    snprintf(isa, room, "%s", ckks_context_isa(context));
+    ckks_context_destroy(context);
+    return FHOLA_OK;
+}
+
 /* Every stage needs a layer that is not its first. */
 static fhola_status check_stages(const nn_model *model)
 {
@@ -241,6 +251,7 @@ fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char
         snprintf(result->set[0].params, sizeof result->set[0].params, "%s", params_name);
         status = keep_sets(result, kept);
     }
+    if (status == FHOLA_OK) status = find_isa(result->isa, sizeof result->isa, params);
     if (status == FHOLA_OK)
         status =
             measure_set(&result->set[0], params, &spec, model, max_degree, repeats, progress, user);
@@ -288,6 +299,10 @@ fhola_status nn_cost_save(const nn_cost *cost, const char *path)
     nn_text out = {0};
     nn_text_add(&out, "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": ");
     nn_json_add_string(&out, cost->machine);
+    if (cost->isa[0]) {
+        nn_text_add(&out, ", \"isa\": ");
+        nn_json_add_string(&out, cost->isa);
+    }
     nn_text_format(&out, ", \"threads\": %u,\n \"sets\": [", cost->threads);
     for (size_t k = 0; k < cost->count; k++) {
         nn_text_add(&out, k ? "," : "");

@@ -68,9 +68,7 @@ static fhola_status find_seconds(double *seconds, const bench *b, const nn_plan_
     fhola_status status =
         nn_cost_find(&set, options->cost, options->params ? options->params : "R15");
     if (status != FHOLA_OK) return status;
-    double sum = set->fixed;
-    for (size_t i = 0; i < b->result->activations; i++)
-        sum += nn_cost_seconds(set, b->model, i, degrees[i]);
+    double sum = nn_cost_total(set, b->model, degrees);
     if (isfinite(sum)) *seconds = sum;
     return FHOLA_OK;
 }

@@ -112,6 +112,8 @@ static fhola_status parse_table(nn_cost *cost, const nn_json *root, const char *
         status = get_text(cost->machine, sizeof cost->machine, root, "machine", name);
     if (status == FHOLA_OK)
         status = nn_json_get_whole(&cost->threads, root, "threads", 1, 100000, name);
+    if (status == FHOLA_OK && nn_json_get(root, "isa"))
+        status = get_text(cost->isa, sizeof cost->isa, root, "isa", name);
     if (status == FHOLA_OK && (!sets || sets->type != NN_JSON_ARRAY || sets->count == 0 ||
                                sets->count > NN_COST_MAX_SETS))
         status =
@@ -162,6 +164,11 @@ const char *nn_cost_machine(const nn_cost *cost)
 unsigned nn_cost_threads(const nn_cost *cost)
 {
     return cost->threads;
+}
+
+const char *nn_cost_isa(const nn_cost *cost)
+{
+    return cost->isa[0] ? cost->isa : NULL;
 }
 
 size_t nn_cost_sets(const nn_cost *cost)
@@ -224,4 +231,29 @@ double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, 
     if (k == set->degree_count) return (double)INFINITY;
     return (pairs * PAIR_SECONDS + (parts - 2 * pairs)) * set->seconds[stage][k] +
            (nn_cost_is_first(model, i) ? set->change[stage] : 0);
+}
+
+double nn_cost_total(const nn_cost_set *set, const nn_model *model, const unsigned *degrees)
+{
+    double sum = set->fixed;
+    for (size_t i = 0; i < nn_model_activations(model); i++)
+        sum += nn_cost_seconds(set, model, i, degrees[i]);
+    return sum;
+}
+
+fhola_status nn_plan_seconds(double *seconds, const nn_plan *plan, const nn_model *model,
+                             const nn_cost *cost, const char *params)
+{
+    const nn_cost_set *set = NULL;
+    FHOLA_TRY(nn_cost_find(&set, cost, params));
+    if (plan->count != nn_model_activations(model))
+        return fhola_fail(FHOLA_PARAM, "a plan for %zu activations, the network has %zu",
+                          plan->count, nn_model_activations(model));
+    double sum = set->fixed;
+    for (size_t i = 0; i < plan->count; i++)
+        sum += plan->activations[i].sign
+                   ? (double)NAN
+                   : nn_cost_seconds(set, model, i, plan->activations[i].degree);
+    *seconds = isfinite(sum) ? sum : (double)NAN;
+    return FHOLA_OK;
 }

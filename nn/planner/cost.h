@@ -31,6 +31,7 @@ typedef struct nn_cost_set {
 
 struct nn_cost {
     char machine[120];
+    char isa[16]; /* empty: not said */
     unsigned threads;
     size_t count;
     nn_cost_set set[NN_COST_MAX_SETS];
@@ -52,5 +53,8 @@ bool nn_cost_is_first(const nn_model *model, size_t i);
 /* Seconds of activation i with that degree; infinite if the set cannot do it. Of several
  * ciphertexts two at a time take as long as 1.45 alone. */
 double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree);
+
+/* Of all activations, and what is beside them. */
+double nn_cost_total(const nn_cost_set *set, const nn_model *model, const unsigned *degrees);
 
 #endif

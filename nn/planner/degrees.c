@@ -182,10 +182,27 @@ fhola_status nn_degrees_create(nn_degrees *degrees, const nn_model *model,
 
 /* ---- choosing ---- */
 
+/* What goes wrong is said of the budget as it was given; the schedule knows what is left of it for
+ * activations, without units. */
+static fhola_status check_reach(const nn_degrees *d, double budget)
+{
+    double least = d->fixed;
+    for (size_t i = 0; i < d->activations; i++) least += d->layers[i].options[0].cost;
+    if (budget >= least) return FHOLA_OK;
+    if (d->by_seconds)
+        return fhola_fail(
+            FHOLA_PARAM,
+            "a budget of %g seconds is too small: the cheapest plan takes %.3f seconds", budget,
+            least);
+    return fhola_fail(FHOLA_PARAM, "a depth of %g is too small: the cheapest plan has %g", budget,
+                      least);
+}
+
 fhola_status nn_degrees_choose(unsigned *chosen, ola_schedule *total, const nn_degrees *d,
                                nn_plan_choice choice, double budget)
 {
     ola_schedule schedule;
+    FHOLA_TRY(check_reach(d, budget));
     fhola_status status;
     size_t *index = calloc(d->activations, sizeof *index);
     if (!index) return fhola_fail(FHOLA_NOMEM, "no memory for a schedule");
