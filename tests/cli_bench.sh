@@ -75,7 +75,8 @@ grep -q '"threads": 2, "in": 16, "out": 32, "kernel": 1, "stride": 2, "side": 32
 # A table of costs, measured for one degree, beside another one's sets, is one that plans count with: of pictures of noise.
 models=$top_srcdir/nn/models
 "$fhola" bench --calibrate --max-degree 3 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
-[ ! -s "$work/out" ] || wrong "--calibrate: $(cat "$work/out")"
+grep -Eq '/cost.json  [0-9]+ KB  the table of costs, for .fhola plan --cost.$' "$work/out" && [ "$(wc -l < "$work/out")" -eq 1 ] || wrong "--calibrate: $(cat "$work/out")"
+grep -Eq '"isa": "(portable|avx2|avx512ifma)"' "$work/cost.json" || wrong "--calibrate: no kernel: $(head -n 3 "$work/cost.json")"
 grep -q '"machine": "one \\"two\\""' "$work/cost.json" || wrong "--calibrate: another machine: $(cat "$work/cost.json")"
 grep -q '"params": "R15", "estimated": false, "degrees": \[3\],' "$work/cost.json" || wrong "--calibrate: another set: $(cat "$work/cost.json")"
 grep -q '"params": "R16"' "$work/cost.json" || wrong "--calibrate: nothing kept: $(cat "$work/cost.json")"

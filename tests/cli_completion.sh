@@ -100,7 +100,7 @@ expect 'file.ppm ' fhola infer x.fhola eval.keys -o fi
 expect 'folder ' fhola keygen resnet20 -d f
 expect 'empirical guarded normal ' fhola plan --weight ''
 expect 'uniform ' fhola plan --method u
-expect "$(fhola params | sed -n 's/^\([^ ]*\): N = .*/\1/p' | LC_ALL=C sort | tr '\n' ' ')" fhola compile x --params ''
+expect "$(fhola params --primes | sed -n 's/^\([^ ]*\): N = .*/\1/p' | LC_ALL=C sort | tr '\n' ' ')" fhola compile x --params R
 expect '' fhola nonsense ''
 expect '' fhola decrypt secret.key --top ''
 for command in $commands; do

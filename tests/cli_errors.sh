@@ -42,9 +42,15 @@ fhola encrypt: a secret key and at least one picture expected, 1 operand given
 HINT
 END
 expect 1 "$fhola" encrypt secret.key batch.bin --record x << 'END'
-fhola encrypt: --record must be a whole number from 0 to 1000000000, not 'x'
+fhola encrypt: --record must be a whole number from 0 to 1000000000, or two of them, as 3-7, not 'x'
 HINT
 END
+for range in 7-3 3- -3 3-4-5 3-x 0x3 3.5 1-1e10; do
+    expect 1 "$fhola" encrypt secret.key batch.bin --record=$range << END
+fhola encrypt: --record must be a whole number from 0 to 1000000000, or two of them, as 3-7, not '$range'
+HINT
+END
+done
 expect 1 "$fhola" infer x.fhola << 'END'
 fhola infer: a compiled network, evaluation keys and perhaps a file of ciphertexts expected, 1 operand given
 HINT
@@ -62,17 +68,24 @@ fhola decrypt: --top must be a whole number from 1 to 1000, not '0'
 HINT
 END
 expect 1 "$fhola" inspect << 'END'
-fhola inspect: one file expected, 0 operands given
+fhola inspect: at least one file expected, 0 operands given
 HINT
 END
-expect 1 "$fhola" inspect a b << 'END'
-fhola inspect: one file expected, 2 operands given
+expect 8 "$fhola" inspect a b << 'END'
+fhola inspect: input/output error: a: No such file or directory
+fhola inspect: input/output error: b: No such file or directory
+END
+expect 1 "$fhola" params --progress lines << 'END'
+fhola params: unknown option '--progress'
 HINT
 END
-
-expect 1 "$fhola" << 'END'
-usage: fhola COMMAND ...
-Try 'fhola help'.
+expect 1 "$fhola" keygen x.client --progress tune << 'END'
+fhola keygen: --progress must be one of bar|lines|json|none, not 'tune'
+HINT
+END
+expect 1 "$fhola" encrypt secret.key a.ppm --json << 'END'
+fhola encrypt: --json goes with -o: standard output has ciphertexts
+HINT
 END
 expect 1 "$fhola" encyrpt << 'END'
 fhola: no command 'encyrpt'; did you mean 'encrypt'?

@@ -55,24 +55,53 @@ grep -q '^\.Sh SECURITY$' "$man/fhola-formats.5" || wrong 'fhola-formats.5 has n
 
 "$fhola" help inspect > help
 cat > expected << 'END'
-usage: fhola inspect FILE [OPTION...]
+usage: fhola inspect FILE... [OPTION...]
 
-Say what a file is, whether it is whole, and what it belongs to.
+Say what files are, whether they are whole, and what they belong to.
 
 Options:
       --json  print one JSON object a line
   -h, --help  print this
 
 Examples:
-  fhola inspect keys/eval.keys
+  fhola inspect keys/secret.key keys/eval.keys
   fhola inspect --json scores.ct
 
 More: man fhola-inspect
 END
 same 'help inspect' expected help
 "$fhola" version > version
-[ "$(sed 's/ [0-9.]*$/ N/' version)" = 'fhola N' ] || wrong "version prints $(cat version)"
+sed -E -e '1s/ [0-9.]+$/ N/' -e '2s/ [a-z0-9, ]*portable; used: [a-z0-9]+$/ K/' -e '3s/[0-9]+$/N/' -e 's/ (yes|no):/ B:/' version > shown
+cat > expected << 'END'
+fhola N
+kernels K
+threads    N
+OpenMP     B: threads
+libpng     B: PNG pictures
+libjpeg    B: JPEG pictures
+protobuf-c B: ONNX networks
+END
+same 'version' expected shown
 "$fhola" --version | cmp -s - version || wrong '--version is another one'
+FHOLA_ISA=portable "$fhola" version --threads 2 | grep -q '; used: portable$' || wrong 'version does not say the kernel that FHOLA_ISA names'
+FHOLA_ISA=abacus "$fhola" version | grep -q '; FHOLA_ISA names none of them$' || wrong 'version knows a kernel that is none'
+"$fhola" version --json > shown
+grep -Eq '^\{"version": "[0-9.]+", "kernels": \[("[a-z0-9]+", )*"portable"\], "kernel": "[a-z0-9]+", "threads": [0-9]+, "libraries": \{"OpenMP": (true|false), ' shown ||
+    wrong "version --json prints $(cat shown)"
+
+# ---- nothing, help about help, and the overview
+
+"$fhola" help > overview
+code=0
+"$fhola" > shown || code=$?
+[ $code -eq 1 ] || wrong "without a command: exit code $code"
+same 'fhola alone' overview shown
+"$fhola" --help | cmp -s - overview || wrong '--help is no overview'
+for command in help version; do
+    "$fhola" help $command > shown || wrong "no help about $command"
+    [ "$(head -n 1 shown | cut -d ' ' -f 1-3)" = "usage: fhola $command" ] || wrong "help $command: $(cat shown)"
+done
+grep -q '^Bundled pictures: airplane .* truck$' overview || wrong "no pictures in the overview: $(cat overview)"
 
 # ---- options may follow operands, values may be joined, "--" ends options
 
@@ -103,7 +132,7 @@ if command -v script > /dev/null 2>&1 && script -qec true /dev/null > /dev/null 
     "$fhola" keygen a.client -d keys > /dev/null 2> silent
     [ "$(wc -l < silent)" -eq 1 ] && ! grep -q ' key ' silent || wrong "progress without a terminal: $(cat silent)"
     on_terminal "$fhola keygen a.client -f -d keys" > shown
-    grep -q 'fhola keygen: key 1[0-9] of' shown || wrong "no progress on a terminal: $(cat -v shown)"
+    grep -q 'fhola keygen: \[##*-*\] *[0-9]* %, [0-9]* s elapsed.*, key [0-9]* of' shown || wrong "no progress on a terminal: $(cat -v shown)"
     on_terminal "$fhola encrypt keys/secret.key $top_srcdir/nn/data/cat.ppm" > shown || :
     grep -q 'ciphertexts are not for a terminal' shown || wrong "a ciphertext on a terminal: $(head -c 300 shown | cat -v)"
     on_terminal "$fhola decrypt keys/secret.key" > shown || :

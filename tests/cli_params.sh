@@ -5,7 +5,7 @@
 # accept FILE: the verdict's last line is "accepted"
 accept()
 {
-    "$fhola" params --check "$1" > "$work/out" || fail "$1 refused"
+    "$fhola" params --check "$1" --primes > "$work/out" || fail "$1 refused"
     tail -n 1 "$work/out" | grep -q '^accepted: log2(QP) is [0-9.]* below the bound' || fail "no verdict: $(tail -n 1 "$work/out")"
 }
 
@@ -30,8 +30,37 @@ for name in R15 R15-28 R15-A3 R15-A2 R15-B R16 R16-6; do
     "$fhola" params "$name" --spec > "$work/$name"
     accept "$work/$name"
     sed 1d "$work/out" | sed '$d' > "$work/checked"
-    "$fhola" params "$name" | sed 1d | cmp - "$work/checked" || fail "$name differs"
+    "$fhola" params "$name" --primes | sed -e 1d -e '/^  for /d' | cmp - "$work/checked" || fail "$name differs"
 done
+# A file will do wherever a set is named: here, and for plans and compiled networks, with the levels and the keys of the set it describes.
+"$fhola" params "$work/R15" --json | sed 's/"name": "[^"]*"//; s/"precision_bits": [^,]*//' > "$work/a"
+"$fhola" params R15 --json | sed 's/"name": "[^"]*"//; s/"precision_bits": [^,]*//' | cmp - "$work/a" || fail "a file is another set"
+"$top_builddir/tests/make_small_network" "$work/small"
+for record in "$top_srcdir"/nn/data/*.ppm; do
+    printf '\003'
+    tail -c 3072 "$record"
+done > "$work/batch.bin"
+"$fhola" compile "$work/small.fhola" -o "$work/a.fhola" --params "$work/R15" > "$work/out" || fail "compile does not take a file: $(cat "$work/out")"
+"$fhola" compile "$work/small.fhola" -o "$work/b.fhola" --params R15 > "$work/out"
+cmp "$work/a.fhola" "$work/b.fhola" || fail 'compile takes another set from a file'
+sed 's/^special_primes = .*/special_primes = 4/' "$work/R15" > "$work/set"
+"$fhola" plan "$work/small.fhola" "$work/batch.bin" --degrees 15 --params "$work/set" -o "$work/plan" > "$work/out" || fail "plan does not take a file"
+code=0
+"$fhola" plan "$work/small.fhola" "$work/batch.bin" --degrees 31 --params "$work/set" -o "$work/plan" 2> "$work/err" || code=$?
+[ $code -eq 3 ] && grep -q "needs 6 residual levels, the parameter set $work/set has 5" "$work/err" || fail "plan for a file: exit code $code, $(cat "$work/err")"
+sed 's/^special_primes = .*/special_primes = 9/' "$work/R15" > "$work/set"
+code=0
+"$fhola" plan "$work/small.fhola" "$work/batch.bin" --degrees 3 --params "$work/set" -o "$work/plan" 2> "$work/err" || code=$?
+[ $code -eq 9 ] || fail "plan for a set that is not secure: exit code $code, $(cat "$work/err")"
+
+# The overview: a line for each set, primes only when asked for.
+"$fhola" params > "$work/out"
+[ "$(sed -e 1d -e '/^$/,$d' -e 's/ .*//' "$work/out" | tr '\n' ' ')" = 'R15 R15-28 R15-A3 R15-A2 R15-B R16 R16-6 ' ] || fail "the overview: $(cat "$work/out")"
+grep -Eq '^R15 +2\^14 +5 +15 +12\.4 bits +[0-9.]+ MB +[0-9.]+ s  networks' "$work/out" || fail "R15 in the overview: $(cat "$work/out")"
+"$fhola" params R15 > "$work/out"
+grep -q 'one limb with' "$work/out" && fail 'primes that nobody asked for'
+[ "$("$fhola" params --primes | grep -c ': N = ')" -eq 7 ] || fail 'params --primes does not show all sets'
+
 "$fhola" params --check "$work/R16" --json | grep -q '"log_n": 16' || fail "no JSON"
 
 cp "$work/R16" "$work/r16"

@@ -76,8 +76,8 @@ same 'decrypt --json, stderr' ../err < /dev/null
 cat ../out
 sed 's/"score": -*[0-9]*\.[0-9][0-9]/"score": S/g; s/, {[^}]*}]/, SECOND]/' ../out > ../out.names
 same 'decrypt --json' ../out.names << 'END'
-{"class": "ship", "top": [{"name": "ship", "score": S}, SECOND]}
-{"class": "cat", "top": [{"name": "cat", "score": S}, SECOND]}
+{"result": 1, "class": "ship", "top": [{"name": "ship", "score": S}, SECOND]}
+{"result": 2, "class": "cat", "top": [{"name": "cat", "score": S}, SECOND]}
 END
 # A reader that makes the writer wait; stopped and continued meanwhile, its write is cut short.
 mkfifo ../slow
@@ -112,17 +112,18 @@ for file in *; do
     if "$fhola" inspect "$file" 2> /dev/null | grep 'a secret key'; then fail "the server holds a secret key: $file"; fi
 done
 
-# The same results from a file, as text: per picture the best three classes, best first.
+# The same results from a file, as text: per picture its number and the best three classes, best first.
 cd ../owner
 "$fhola" decrypt scores.ct keys/secret.key 2> /dev/null && fail 'operands in the wrong order pass'
 "$fhola" decrypt keys/secret.key scores.ct > ../out 2> ../err
 same 'decrypt, stderr' ../err < /dev/null
 cat ../out
-awk 'NF == 0 { last = 1000; next }
+awk 'NF == 0 { next }
+     /^result / { if ($2 != ++number) exit 1; last = 1000; next }
      NF != 2 || $2 !~ /^-?[0-9]+\.[0-9][0-9]$/ || (NR > 1 && $2 > last) { exit 1 }
      { last = $2 }
-     END { if (NR != 7) exit 1 }' ../out || fail 'decrypt does not print the three best classes of each picture, best first'
-[ "$(cut -d ' ' -f 1 ../out | sed -n '1p;5p' | tr '\n' ' ')" = 'ship cat ' ] || fail 'the ship is no ship or the cat is no cat'
+     END { if (NR != 9) exit 1 }' ../out || fail 'decrypt does not print the three best classes of each picture, best first'
+[ "$(cut -d ' ' -f 1 ../out | sed -n '2p;7p' | tr '\n' ' ')" = 'ship cat ' ] || fail 'the ship is no ship or the cat is no cat'
 
 # Flooded: the noise is said, and new every time; as many results as were announced, and no more.
 for file in one two; do
@@ -135,7 +136,7 @@ code=0
 "$fhola" decrypt keys/secret.key scores.ct --flood 4 --flood-queries 4 > ../out 2> ../err || code=$?
 [ $code -eq 9 ] && [ ! -s ../out ] || fail "decrypt --flood of a fifth result of four: exit code $code"
 cmp -s ../one ../two && fail 'the same noise twice'
-[ "$(wc -l < ../one)" -eq 21 ] || fail 'decrypt --flood does not print ten classes of each picture'
+[ "$(wc -l < ../one)" -eq 23 ] || fail 'decrypt --flood does not print ten classes of each picture'
 
 # A result for another key, and one that is damaged.
 refused()

@@ -85,7 +85,7 @@ static const nn_cmd_option options[] = {
                  "paper: accuracy on the first N pictures of the test batch only"),
     NN_CMD_TEXT("only", 0, "NAME", nn_cmd_bench_options, only, "figures whose names begin so"),
     NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params,
-                "parameter set of whole operations (default R15)"),
+                "parameter set of whole operations, or a file with one (default R15)"),
     NN_CMD_WHOLE("pictures", 0, "N", nn_cmd_bench_options, pictures, 1, 1e6,
                  "paper: encrypted pictures of each configuration (default 1);\nnet: pictures "
                  "measured, after one that is not (default 1)"),
@@ -112,6 +112,8 @@ static const nn_cmd_option options[] = {
                 "take over that table's other parameter sets; may be FILE itself"),
     NN_CMD_WHOLE("repeat", 0, "N", nn_cmd_bench_options, repeat, 1, 100,
                  "the shortest of N times of each layer counts (default 1)"),
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_END,
 };
 

@@ -4,10 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "nn/cmd/bench.h"
 
 #define MACHINE 120u
@@ -29,16 +25,20 @@ static void find_machine(char machine[MACHINE])
     if (file) fclose(file);
 }
 
+static void report(const nn_cmd_bench_options *o)
+{
+    const nn_cmd_file file = {o->output, "the table of costs, for 'fhola plan --cost'"};
+    nn_cmd_report_files(&file, 1, o->json);
+}
+
 int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
 {
-    static char name[] = "bench";
+    static const char name[] = "bench";
     char machine[MACHINE];
     nn_model *model = NULL;
     nn_cost *kept = NULL, *cost = NULL;
     if (!o->output) return nn_cmd_wrong_use(name, "-o FILE is missing");
-#ifdef _OPENMP
-    if (o->threads > 0) omp_set_num_threads((int)o->threads);
-#endif
+    nn_cmd_set_threads(o->threads);
     find_machine(machine);
     fhola_status status = nn_cmd_check_output(o->output);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&model, o->model, NULL);
@@ -46,9 +46,10 @@ int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
     if (status == FHOLA_OK)
         status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model,
                                  (unsigned)o->max_degree, (unsigned)o->repeat, kept,
-                                 nn_cmd_progress, name);
+                                 nn_cmd_progress, NULL);
     nn_cmd_progress_end();
     if (status == FHOLA_OK) status = nn_cost_save(cost, o->output);
+    if (status == FHOLA_OK) report(o);
     nn_cost_free(cost);
     nn_cost_free(kept);
     nn_model_free(model);

@@ -103,7 +103,7 @@ static void remove_files(const files *f)
 static int count_keys(void *arg, size_t done, size_t total)
 {
     (void)arg;
-    nn_cmd_progress_line("fhola bench: generating keys, %zu of %zu", done, total);
+    nn_cmd_progress_at("key", done, total, NULL);
     return nn_cmd_interrupted();
 }
 
@@ -292,7 +292,7 @@ static void turn(bench *b, size_t layer, stage next)
 static int first_step(void *user, size_t layer, nn_step step, size_t done, size_t total)
 {
     (void)user, (void)layer, (void)step;
-    nn_cmd_progress_line("fhola bench: first picture, %zu of %zu", done, total);
+    nn_cmd_progress_at("step", done, total, NULL);
     return nn_cmd_interrupted();
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/cmd/bench.h"
+#include "nn/cmd/spec.h"
 
 #define TABLES     3
 #define HOISTED    8 /* rotations sharing a decomposition */
@@ -137,7 +138,7 @@ static fhola_status each_table(const nn_cmd_bench_options *o, double *portable, 
     for (; ckks_isa_name(tables); tables++)
         known |= o->isa && !strcmp(o->isa, ckks_isa_name(tables));
     if (!known) return fhola_fail(FHOLA_PARAM, "this machine has no kernel table \"%s\"", o->isa);
-    fhola_status status = ckks_params_named(&params, o->params);
+    fhola_status status = nn_cmd_params_find(&params, o->params);
     nn_cmd_set_threads(o->threads);
     for (size_t i = tables; i-- > 0 && !status;) {
         const char *isa = ckks_isa_name(i);

@@ -9,19 +9,20 @@
 
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/spec.h"
 
-#define PATH_ROOM   4096u
-#define MAX_WEIGHTS ((size_t)1 << 30)
-#define NAMES       64u
+#define MAX_WEIGHTS     ((size_t)1 << 30)
+#define NAMES           64u
+#define LONGEST_PICTURE 64u /* bytes of a name */
 
 /* Whether this program is an installed one; or the source tree is gone, then it must be. *root:
  * what stands before the folders it was configured for, where it was installed below another root
  * (DESTDIR) or moved. */
-static bool installed(char root[PATH_ROOM])
+static bool installed(char root[NN_CMD_PATH_ROOM])
 {
     static const char bin[] = FHOLA_BINDIR;
     root[0] = 0;
-    ssize_t length = readlink("/proc/self/exe", root, PATH_ROOM - 1);
+    ssize_t length = readlink("/proc/self/exe", root, NN_CMD_PATH_ROOM - 1);
     root[length < 0 ? 0 : length] = 0;
     char *slash = strrchr(root, '/');
     if (slash) *slash = 0;
@@ -37,7 +38,7 @@ static bool installed(char root[PATH_ROOM])
 void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name,
                     const char *suffix)
 {
-    char root[PATH_ROOM];
+    char root[NN_CMD_PATH_ROOM];
     if (installed(root))
         snprintf(path, room, "%s%s/%s/%s%s", root, FHOLA_PKGDATADIR, folder, name, suffix);
     else
@@ -50,16 +51,16 @@ bool nn_cmd_is_bundled(const char *name)
     return *name && strcmp(name, "-") != 0 && !strpbrk(name, "/.");
 }
 
-/* Names of the bundled models, sorted; the number of them. */
-static size_t list_models(const char *list[NAMES])
+/* Names of the bundled files of a folder that end so, sorted; the number of them. */
+static size_t list_files(const char *list[NAMES], const char *folder_name, const char *end)
 {
     static char names[NAMES][64];
-    char folder[PATH_ROOM];
+    char folder[NN_CMD_PATH_ROOM];
     size_t count = 0;
-    nn_cmd_bundled(folder, sizeof folder, "models", "", "");
+    nn_cmd_bundled(folder, sizeof folder, folder_name, "", "");
     DIR *directory = opendir(folder);
     for (struct dirent *entry; directory && count < NAMES && (entry = readdir(directory));) {
-        const char *suffix = strstr(entry->d_name, ".safetensors");
+        const char *suffix = strstr(entry->d_name, end);
         size_t length = suffix ? (size_t)(suffix - entry->d_name) : 0, at = count;
         if (!length || length >= sizeof names[0]) continue;
         memcpy(names[count], entry->d_name, length);
@@ -71,17 +72,43 @@ static size_t list_models(const char *list[NAMES])
     return count;
 }
 
-void nn_cmd_print_models(void)
+static void print_names(const char *folder, const char *suffix)
 {
     const char *list[NAMES];
-    size_t count = list_models(list);
+    size_t count = list_files(list, folder, suffix);
     for (size_t i = 0; i < count; i++) printf(i ? " %s" : "%s", list[i]);
+}
+
+void nn_cmd_print_models(void)
+{
+    print_names("models", ".safetensors");
+}
+
+void nn_cmd_print_pictures(void)
+{
+    print_names("pictures", ".ppm");
+}
+
+const char *nn_cmd_find_picture(char room[NN_CMD_PATH_ROOM], const char *path)
+{
+    static const char suffix[] = ".ppm";
+    char stem[LONGEST_PICTURE + sizeof suffix];
+    size_t length = strlen(path);
+    if (length > sizeof stem - 1 || strchr(path, '/') || strcmp(path, "-") == 0) return path;
+    if (access(path, F_OK) == 0) return path;
+    memcpy(stem, path, length + 1);
+    if (length >= strlen(suffix) && strcmp(stem + length - strlen(suffix), suffix) == 0)
+        stem[length - strlen(suffix)] = 0;
+    nn_cmd_bundled(room, NN_CMD_PATH_ROOM, "pictures", stem, suffix);
+    if (access(room, R_OK) != 0) return path;
+    nn_cmd_note("%s: no such file here, this is the bundled picture", path);
+    return room;
 }
 
 static fhola_status no_such_model(const char *name)
 {
     const char *list[NAMES];
-    size_t count = list_models(list);
+    size_t count = list_files(list, "models", ".safetensors");
     const char *nearest = nn_cmd_nearest(name, list, count);
     if (nearest)
         return fhola_fail(
@@ -121,7 +148,7 @@ static fhola_status load_file(nn_cmd_network *n, const char *path, const nn_cmd_
 
 static fhola_status load_any(nn_cmd_network *n, const char *name, const nn_cmd_metadata *metadata)
 {
-    char path[PATH_ROOM];
+    char path[NN_CMD_PATH_ROOM];
     if (!nn_cmd_is_bundled(name)) return load_file(n, name, metadata);
     nn_cmd_bundled(path, sizeof path, "models", name, ".safetensors");
     return access(path, F_OK) == 0 ? load_file(n, path, metadata) : no_such_model(name);
@@ -161,7 +188,7 @@ static void plan_beside(char *path, size_t room, const char *name)
 fhola_status nn_cmd_find_network(nn_cmd_network *network, const char *name,
                                  const nn_cmd_metadata *metadata, const char *plan_path)
 {
-    char beside[PATH_ROOM];
+    char beside[NN_CMD_PATH_ROOM];
     *network = (nn_cmd_network){NULL, NULL, NULL};
     fhola_status status = load_any(network, name, metadata);
     if (status != FHOLA_OK) return status;
@@ -182,7 +209,7 @@ fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
 {
     fhola_status status = nn_cmd_find_network(network, name, metadata, plan_path);
     if (status == FHOLA_OK && !network->plan) {
-        char beside[PATH_ROOM];
+        char beside[NN_CMD_PATH_ROOM];
         plan_beside(beside, sizeof beside, name);
         status = fhola_fail(FHOLA_IO, "no plan for %s: there is no %s ('fhola plan' makes one)",
                             name, beside);
@@ -191,7 +218,7 @@ fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
     if (!params_name && network->params) return FHOLA_OK;
     ckks_params_destroy(network->params);
     network->params = NULL;
-    return ckks_params_named(&network->params, params_name ? params_name : NN_CMD_PARAMS);
+    return nn_cmd_params_find(&network->params, params_name ? params_name : NN_CMD_PARAMS);
 }
 
 void nn_cmd_network_clear(nn_cmd_network *network)

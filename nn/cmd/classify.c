@@ -13,8 +13,8 @@
 
 typedef struct classify_options {
     const char *model, *plan, *params;
-    double record, threads, memory; /* record -1: the picture is one, not a batch */
-    bool json, quiet;
+    double record, memory; /* record -1: the picture is one, not a batch */
+    bool json;
     nn_cmd_metadata metadata;
 } classify_options;
 
@@ -25,13 +25,13 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("plan", 0, "FILE", classify_options, plan,
                 "polynomials to use (default: the plan that comes with the model)"),
     NN_CMD_TEXT("params", 0, "SET", classify_options, params,
-                "parameter set (default R15; 'fhola params' lists them)"),
+                "parameter set (default R15; 'fhola params' lists them), or a file with one"),
     NN_CMD_WHOLE("record", 0, "N", classify_options, record, 0, 1e9,
                  "PICTURE holds records; take its record N, counted from 0"),
-    NN_CMD_WHOLE("threads", 0, "N", classify_options, threads, 1, NN_CMD_MAX_THREADS,
-                 "number of threads (default: one a processor)"),
+    NN_CMD_THREADS,
     NN_CMD_MEMORY(classify_options, memory),
-    NN_CMD_FLAG("quiet", 'q', classify_options, quiet, "no progress line"),
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object"),
     NN_CMD_METADATA(classify_options, metadata),
     NN_CMD_END,
@@ -53,7 +53,6 @@ typedef struct session {
     nn_stage_times *times; /* per layer */
     double *scores;
     double startup_seconds, keygen_seconds, seconds;
-    double start; /* of the inference */
 } session;
 
 /* ---- progress line ---- */
@@ -61,14 +60,14 @@ typedef struct session {
 static int show_keys(void *user, size_t done, size_t total)
 {
     (void)user;
-    nn_cmd_progress_line("generating keys: %zu of %zu", done, total);
+    nn_cmd_progress_at("key", done, total, NULL);
     return 0;
 }
 
 static int show_step(void *user, size_t layer, nn_step step, size_t done, size_t total)
 {
     const session *s = user;
-    nn_cmd_progress_step("", s->network, layer, step, done, total, s->start);
+    nn_cmd_progress_step(s->network, layer, step, done, total);
     return 0;
 }
 
@@ -79,13 +78,18 @@ static int show_step(void *user, size_t layer, nn_step step, size_t done, size_t
 static fhola_status load(session *s, const char *picture)
 {
     nn_model_info info;
+    char room[NN_CMD_PATH_ROOM];
+    /* shares of the time, as ResNet-20 has them (bench/RESULTS.md) */
+    static const nn_cmd_phase phases[] = {{"loading", 2.5}, {"key", 1}, {"layers", 3.5}};
     double start = nn_cmd_now();
-    nn_cmd_progress_line("loading the network");
+    nn_cmd_progress_expect(phases, sizeof phases / sizeof phases[0]);
+    nn_cmd_progress_at("loading", 0, 1, "loading the network");
     FHOLA_TRY(nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata,
                                   s->options.plan, s->options.params));
     s->startup_seconds = nn_cmd_now() - start;
     nn_model_describe(s->files.model, &info);
     s->shape = info.input;
+    if (s->options.record < 0) picture = nn_cmd_find_picture(room, picture);
     return nn_cmd_read_picture(&s->picture, s->shape, picture, s->options.record);
 }
 
@@ -98,8 +102,7 @@ static fhola_status find_room(session *s, uint64_t *room)
     if (!memory) return FHOLA_OK;
     FHOLA_TRY(nn_network_create(&bare, s->context, s->workspace, s->files.model, s->files.plan, 0));
     fhola_status status = nn_network_room(room, bare, s->context, memory);
-    if (status == FHOLA_OK && !s->options.quiet)
-        nn_cmd_say_memory("classify", memory, nn_network_memory(bare, s->context));
+    if (status == FHOLA_OK) nn_cmd_say_memory(memory, nn_network_memory(bare, s->context));
     nn_network_destroy(bare);
     return status;
 }
@@ -150,10 +153,10 @@ static fhola_status infer(session *s)
         return fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers",
                           nn_network_layers(s->network));
     nn_infer_hooks hooks = {.user = s, .progress = show_step, .times = s->times};
-    s->start = nn_cmd_now();
+    double start = nn_cmd_now();
     fhola_status status =
         nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
-    s->seconds = nn_cmd_now() - s->start;
+    s->seconds = nn_cmd_now() - start;
     return status;
 }
 
@@ -225,6 +228,8 @@ static fhola_status print_text(const session *s)
     printf("  activation       %8.2f s\n", t.activation);
     printf("key generation     %8.2f s\n", s->keygen_seconds);
     printf("start-up           %8.2f s\n", s->startup_seconds);
+    printf("kernel             %s, %u thread%s\n", ckks_context_isa(s->context), nn_cmd_threads(),
+           nn_cmd_threads() == 1 ? "" : "s");
     if (isfinite(nn_cmd_peak_mib())) printf("peak memory        %8.0f MiB\n", nn_cmd_peak_mib());
     return FHOLA_OK;
 }
@@ -241,8 +246,10 @@ static fhola_status print_json(const session *s)
     printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, "
            "\"switch_and_raise\": %.3f, ",
            t.convolution, t.slots_to_coeffs, t.switch_and_raise);
-    printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}}\n",
+    printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}, ",
            t.coeffs_to_slots, t.eval_mod, t.activation);
+    printf("\"kernel\": \"%s\", \"threads\": %u}\n", ckks_context_isa(s->context),
+           nn_cmd_threads());
     return status;
 }
 
@@ -252,8 +259,6 @@ static int run(int argc, char **argv)
 {
     session s = {.options = {.model = "resnet20", .record = -1}};
     if (!nn_cmd_parse(&nn_cmd_classify, &s.options, &argc, argv)) return NN_CMD_WRONG_USE;
-    if (s.options.quiet) nn_cmd_progress_off();
-    nn_cmd_set_threads(s.options.threads);
     fhola_status status = classify(&s, argv[1]);
     if (status == FHOLA_OK) status = (s.options.json ? print_json : print_text)(&s);
     release(&s);

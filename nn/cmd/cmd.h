@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "ckks/ckks.h"
+#include "nn/cmd/progress.h"
 #include "nn/cmd/threads.h"
 #include "nn/nn.h"
 #include "status.h"
@@ -30,8 +31,17 @@ typedef enum nn_cmd_type {
     NN_CMD_IS_PRINTABLE, /* the same; "-" is standard output and stays, NULL is nowhere */
     NN_CMD_IS_WORD,      /* const char *: one of the words of `value`, which are separated by '|' */
     NN_CMD_IS_NUMBER,    /* double */
-    NN_CMD_IS_WHOLE      /* double, a whole number */
+    NN_CMD_IS_WHOLE,     /* double, a whole number */
+    NN_CMD_IS_RANGE,     /* nn_cmd_range, "A" or "A-B" */
+    /* no field: what every command understands in the same way is done when it is read */
+    NN_CMD_IS_QUIET,   /* nn_cmd_be_quiet */
+    NN_CMD_IS_THREADS, /* nn_cmd_set_threads, a whole number */
+    NN_CMD_IS_PROGRESS /* nn_cmd_progress_style: one of the words of `value` */
 } nn_cmd_type;
+
+typedef struct nn_cmd_range {
+    double first, last; /* whole numbers */
+} nn_cmd_range;
 
 /* One option of a command: parsed, explained and completed from this one description. */
 typedef struct nn_cmd_option {
@@ -78,6 +88,25 @@ typedef struct nn_cmd_option {
     {                                                                                              \
         name, letter, NN_CMD_IS_WHOLE, offsetof(type, field), value, least, most, help             \
     }
+#define NN_CMD_RANGE(name, letter, value, type, field, least, most, help)                          \
+    {                                                                                              \
+        name, letter, NN_CMD_IS_RANGE, offsetof(type, field), value, least, most, help             \
+    }
+#define NN_CMD_QUIET                                                                               \
+    {                                                                                              \
+        "quiet", 'q', NN_CMD_IS_QUIET, 0, NULL, 0, 0,                                              \
+            "no progress, no notes, nothing about files written"                                   \
+    }
+#define NN_CMD_PROGRESS                                                                            \
+    {                                                                                              \
+        "progress", 0, NN_CMD_IS_PROGRESS, 0, "bar|lines|json|none", 0, 0,                         \
+            "how progress is shown on standard error (default: a bar on a terminal)"               \
+    }
+#define NN_CMD_THREADS                                                                             \
+    {                                                                                              \
+        "threads", 0, NN_CMD_IS_THREADS, 0, "N", 1, NN_CMD_MAX_THREADS,                            \
+            "number of threads (default: one a processor)"                                         \
+    }
 #define NN_CMD_END                                                                                 \
     {                                                                                              \
         NULL, 0, NN_CMD_IS_FLAG, 0, NULL, 0, 0, NULL                                               \
@@ -95,13 +124,14 @@ typedef struct nn_cmd_command {
     /* the same in words, for messages: "a secret key and at least one picture" */
     const char *operands;
     const char *notes;    /* lines after the options */
+    const char *page;     /* the manual page's name; NULL: fhola-NAME */
     bool secret;          /* opens or makes a secret key: no core dump, no debugger */
     const char *examples; /* lines */
 } nn_cmd_command;
 
 extern const nn_cmd_command nn_cmd_bench, nn_cmd_classify, nn_cmd_compile, nn_cmd_decrypt,
     nn_cmd_encrypt, nn_cmd_eval, nn_cmd_infer, nn_cmd_inspect, nn_cmd_keygen, nn_cmd_params,
-    nn_cmd_plan, nn_cmd_profile;
+    nn_cmd_plan, nn_cmd_profile, nn_cmd_version;
 
 /* Reads the options of argv, which may follow operands, into the structure `fields`; what is left
  * in argv[1] to argv[*argc - 1] are the operands, as many as the command takes. False after a
@@ -125,38 +155,52 @@ int nn_cmd_wrong_use(const char *command, const char *format, ...) FHOLA_PRINTF(
  * silently). */
 int nn_cmd_finish(const char *command, fhola_status status);
 
+/* Whether a stream is a terminal that understands escape sequences. */
+bool nn_cmd_is_screen(int descriptor);
+
 /* Whether escape sequences for colours may go to a stream: a terminal that knows them, and the
  * environment has no NO_COLOR. */
 bool nn_cmd_colours(int descriptor);
 
-/* One line on stderr, rewritten by the next one and cleared by nn_cmd_progress_end, if that is a
- * terminal; nothing otherwise, or after nn_cmd_progress_off. */
-void nn_cmd_progress_line(const char *format, ...) FHOLA_PRINTF(1, 2);
-void nn_cmd_progress_end(void);
-void nn_cmd_progress_off(void);
+/* From now on only errors: no progress, no notes, nothing about files written. */
+void nn_cmd_be_quiet(void);
 
-/* The line for a step of an encrypted network, as from nn_infer_hooks, which began at time
- * `start`. */
-void nn_cmd_progress_step(const char *before, const nn_network *network, size_t layer, nn_step step,
-                          size_t done, size_t total, double start);
+bool nn_cmd_is_quiet(void);
+
+/* The command that runs, for notes and progress; nn_cmd_parse says it. */
+void nn_cmd_set_running(const char *command);
+const char *nn_cmd_running(void);
+
+/* "fhola COMMAND: message" on stderr: what is worth knowing and no error. */
+void nn_cmd_note(const char *format, ...) FHOLA_PRINTF(1, 2);
+
+/* Progress for a step of an encrypted network, as from nn_infer_hooks. */
+void nn_cmd_progress_step(const nn_network *network, size_t layer, nn_step step, size_t done,
+                          size_t total);
 double nn_cmd_now(void); /* seconds, from some fixed point on */
-
-/* An nn_progress; user: name of the command. */
-void nn_cmd_progress(void *user, const char *step, size_t done, size_t total);
 
 /* "12 KB", "3.4 MB" */
 void nn_cmd_print_size(FILE *stream, double bytes);
 
-/* "PATH  SIZE  what" on standard output, if that is a regular file: a device may be where standard
- * output goes,
- * too. */
-void nn_cmd_report_file(const char *path, const char *what);
+/* A file that a command has written. */
+typedef struct nn_cmd_file {
+    const char *path; /* NULL, "-": none */
+    const char *what; /* for people */
+} nn_cmd_file;
+/* What a command that writes files ends with, on standard output: "PATH  SIZE  what" for each of
+ * them, or one JSON object. Regular files only: a device may be where standard output goes, too. */
+void nn_cmd_report_files(const nn_cmd_file *files, size_t count, bool json);
+/* The object's member "files", for an object with more; no comma. */
+void nn_cmd_json_files(const nn_cmd_file *files, size_t count);
 
 /* No output is an input: a command claims its outputs (nn_cmd_parse does so for options, and checks
  * the other values and the operands), and checks what it reads beside these. PARAM: the same file,
  * by device and inode. `path` is not copied. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_claim_output(const char *path);
 FHOLA_WARN_UNUSED fhola_status nn_cmd_check_input(const char *path);
+
+/* Whether standard output goes into that file. */
+bool nn_cmd_goes_to_standard_output(const char *path);
 
 /* FHOLA_IO if a file cannot be made there: for commands that work for minutes before they write.
  * NULL is nowhere, and well. */
@@ -169,10 +213,18 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_check_output(const char *path);
 void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name,
                     const char *suffix);
 
-void nn_cmd_print_models(void); /* names of the bundled models, separated by spaces */
+/* Names of the bundled models and pictures, separated by spaces. */
+void nn_cmd_print_models(void);
+void nn_cmd_print_pictures(void);
 
 /* Whether `name` can only be that of a bundled model: no '/' and no '.'. */
 bool nn_cmd_is_bundled(const char *name);
+
+#define NN_CMD_PATH_ROOM 4096u
+/* The file that a picture's name means: one that is there or, where the name has no '/', the
+ * bundled picture that is called so, with its suffix or without; a note says so. `room` holds what
+ * is returned then. */
+const char *nn_cmd_find_picture(char room[NN_CMD_PATH_ROOM], const char *name);
 
 /* What a file of weights does not say itself, as the options give it; each may be NULL. */
 typedef struct nn_cmd_metadata {
@@ -237,7 +289,7 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_find_network(nn_cmd_network *network, cons
  * groups have, less a reserve; 0 if nobody knows. */
 uint64_t nn_cmd_memory(double gib);
 /* Says on standard error that a network is not kept whole, if so. */
-void nn_cmd_say_memory(const char *command, uint64_t memory, nn_memory needed);
+void nn_cmd_say_memory(uint64_t memory, nn_memory needed);
 #define NN_CMD_MEMORY(type, field)                                                                 \
     NN_CMD_NUMBER("memory", 0, "GIB", type, field, 0.001, 1e6,                                     \
                   "memory to get along with, in GiB (default: what the machine has,\nless an "     \
@@ -316,6 +368,13 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_load_batch(nn_batch **batch, const nn_mode
 FHOLA_WARN_UNUSED fhola_status nn_cmd_read_picture(double **values, nn_shape shape,
                                                    const char *path, double record);
 void nn_cmd_free_picture(double *values, nn_shape shape); /* wiped; NULL is well */
+
+/* Records `first` to `last` of what nn_cmd_load_batch takes, without their labels. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_read_records(nn_batch **batch, nn_shape shape,
+                                                   const char *path, nn_cmd_range records);
+
+/* The arithmetic kernel that contexts will have; NULL: FHOLA_ISA names none of this machine's. */
+const char *nn_cmd_kernel(void);
 
 /* this process's largest size so far, in MiB; NaN if nobody tells */
 double nn_cmd_peak_mib(void);

@@ -9,7 +9,7 @@
 
 typedef struct compile_options {
     const char *output, *params;
-    bool dry_run;
+    bool dry_run, json;
     nn_cmd_metadata metadata;
 } compile_options;
 
@@ -17,9 +17,11 @@ static const nn_cmd_option options[] = {
     NN_CMD_OUTPUT("output", 'o', "FILE", compile_options, output,
                   "where the compiled network goes; FILE.client goes beside it"),
     NN_CMD_TEXT("params", 0, "SET", compile_options, params,
-                "parameter set (default R15; 'fhola params' lists them)"),
+                "parameter set (default R15; 'fhola params' lists them), or a file with one"),
     NN_CMD_FLAG("dry-run", 0, compile_options, dry_run,
                 "write nothing, print what the network takes"),
+    NN_CMD_FLAG("json", 0, compile_options, json, "print one JSON object"),
+    NN_CMD_QUIET,
     NN_CMD_METADATA(compile_options, metadata),
     NN_CMD_END,
 };
@@ -45,7 +47,8 @@ static fhola_status compile(const compile_options *o, const char *model, const c
     fhola_status status = nn_cmd_claim_output(client);
     if (status == FHOLA_OK && plan) status = nn_cmd_check_input(plan);
     if (status == FHOLA_OK) status = nn_cmd_load_network(&n, model, &o->metadata, plan, o->params);
-    if (status == FHOLA_OK && nn_cmd_interrupted()) status = fhola_fail(FHOLA_CANCELLED, "interrupted");
+    if (status == FHOLA_OK && nn_cmd_interrupted())
+        status = fhola_fail(FHOLA_CANCELLED, "interrupted");
     if (status == FHOLA_OK) status = nn_compiled_save(o->output, client, n.params, n.model, n.plan);
     nn_cmd_network_clear(&n);
     return status;
@@ -64,6 +67,18 @@ static void print_size(const nn_network *n, const ckks_context *context)
            (double)memory.most / 0x1p30, (double)memory.least / 0x1p30);
 }
 
+static void print_size_json(const nn_network *n, const ckks_context *context)
+{
+    nn_memory memory = nn_network_memory(n, context);
+    printf(
+        "{\"picture_ciphertexts\": %u, \"layer_ciphertexts\": %u, \"bootstraps\": %zu, \"keys\": "
+        "%zu, ",
+        nn_client_ciphertexts(nn_network_client(n)), nn_network_ciphertexts(n),
+        nn_network_bootstraps(n), nn_network_keys(n)->count);
+    printf("\"diagonal_bytes\": %.0f, \"memory_bytes\": %.0f, \"least_memory_bytes\": %.0f}\n",
+           (double)nn_network_diagonal_bytes(n), (double)memory.most, (double)memory.least);
+}
+
 /* What the network takes, before anybody waits for it. */
 static fhola_status dry_run(const compile_options *o, const char *model, const char *plan)
 {
@@ -71,7 +86,7 @@ static fhola_status dry_run(const compile_options *o, const char *model, const c
     nn_cmd_bare bare = {NULL, NULL, NULL};
     fhola_status status = nn_cmd_load_network(&files, model, &o->metadata, plan, o->params);
     if (status == FHOLA_OK) status = nn_cmd_bare_init(&bare, files.params, files.model, files.plan);
-    if (status == FHOLA_OK) print_size(bare.network, bare.context);
+    if (status == FHOLA_OK) (o->json ? print_size_json : print_size)(bare.network, bare.context);
     nn_cmd_bare_clear(&bare);
     nn_cmd_network_clear(&files);
     return status;
@@ -91,8 +106,9 @@ static int run(int argc, char **argv)
     fhola_status status = client ? compile(&o, argv[1], argc > 2 ? argv[2] : NULL, client)
                                  : fhola_fail(FHOLA_NOMEM, "no memory for a file name");
     if (status == FHOLA_OK) {
-        nn_cmd_report_file(o.output, "the network, for the server");
-        nn_cmd_report_file(client, "for the owners of pictures, to make keys from");
+        const nn_cmd_file files[] = {{o.output, "the network, for the server"},
+                                     {client, "for the owners of pictures, to make keys from"}};
+        nn_cmd_report_files(files, sizeof files / sizeof files[0], o.json);
     }
     free(client);
     return nn_cmd_finish_caught("compile", status);

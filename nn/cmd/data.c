@@ -271,11 +271,20 @@ fhola_status nn_cmd_load_batch(nn_batch **batch, const nn_model *model, const ch
     return load(batch, &r);
 }
 
+fhola_status nn_cmd_read_records(nn_batch **batch, nn_shape shape, const char *path,
+                                 nn_cmd_range records)
+{
+    request r = {.path = path,
+                 .shape = shape,
+                 .first = (size_t)records.first,
+                 .count = (size_t)(records.last - records.first) + 1};
+    return load(batch, &r);
+}
+
 fhola_status nn_cmd_read_record(double *values, nn_shape shape, const char *path, double index)
 {
     nn_batch *batch = NULL;
-    request r = {.path = path, .shape = shape, .first = (size_t)index, .count = 1};
-    fhola_status status = load(&batch, &r);
+    fhola_status status = nn_cmd_read_records(&batch, shape, path, (nn_cmd_range){index, index});
     if (status == FHOLA_OK) nn_batch_picture(batch, 0, values);
     nn_batch_free(batch);
     return status;

@@ -16,6 +16,8 @@ typedef struct decrypt_options {
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("top", 0, "K", decrypt_options, top, 1, 1000, "show K classes (default 3)"),
     NN_CMD_FLAG("json", 0, decrypt_options, json, "print one JSON object a result"),
+    NN_CMD_THREADS,
+    NN_CMD_QUIET,
     NN_CMD_NUMBER("flood", 0, "BITS", decrypt_options, flood, 0, 40,
                   "drown the error in noise, for scores that others will see"),
     NN_CMD_WHOLE("flood-queries", 0, "N", decrypt_options, queries, 1, 1e9,
@@ -25,30 +27,41 @@ static const nn_cmd_option options[] = {
     NN_CMD_END,
 };
 
+/* Results are counted from 1; one alone has no number before it. */
 static fhola_status print_result(const decrypt_options *o, const nn_client *client,
-                                 const double *score, bool first)
+                                 const double *score, size_t number, bool more)
 {
     if (o->json)
-        printf("{");
-    else if (!first)
-        printf("\n");
+        printf("{\"result\": %zu, ", number);
+    else if (number > 1 || more)
+        printf(number > 1 ? "\nresult %zu\n" : "result %zu\n", number);
     fhola_status status = nn_cmd_print_scores(client, score, o->top, o->json);
     if (o->json) printf("}\n");
     (void)fflush(stdout); /* an error is found at the end */
     return status;
 }
 
+/* A stream may be silent for long: whether a file has another result is seen, a pipe is not waited
+ * for. */
+static fhola_status look_ahead(int *more, ckks_reader *in)
+{
+    *more = 0;
+    return ckks_reader_file(in).inode ? ckks_reader_peek(in, more, CKKS_FILE_CIPHERTEXT) : FHOLA_OK;
+}
+
 static fhola_status decrypt_all(const decrypt_options *o, nn_owner *owner, ckks_reader *in,
                                 double *score)
 {
-    for (size_t results = 0;; results++) {
-        int more;
+    for (size_t number = 1;; number++) {
+        int more, another;
         fhola_status status = nn_owner_decrypt(owner, score, in, &more);
-        if (status == FHOLA_OK && !more && !results)
+        if (status == FHOLA_OK && !more && number == 1)
             status = fhola_fail(FHOLA_FORMAT, "no result arrived");
         if (status != FHOLA_OK || !more) return status;
-        status = print_result(o, nn_owner_client(owner), score, !results);
-        if (status != FHOLA_OK) return status;
+        status = look_ahead(&another, in);
+        fhola_status printed =
+            print_result(o, nn_owner_client(owner), score, number, status != FHOLA_OK || another);
+        if (status != FHOLA_OK || printed != FHOLA_OK) return status == FHOLA_OK ? printed : status;
     }
 }
 
@@ -57,8 +70,8 @@ static fhola_status flood(const decrypt_options *o, nn_owner *owner, const char 
     const char *path = strcmp(secret, "-") == 0 ? "/dev/stdin" : secret;
     fhola_status status = nn_owner_flood(owner, path, o->flood, o->queries, o->error);
     if (status == FHOLA_OK)
-        fprintf(stderr, "fhola decrypt: every score has noise of standard deviation %.3g\n",
-                nn_flood_deviation(nn_owner_client(owner), o->flood, o->queries, o->error));
+        nn_cmd_note("every score has noise of standard deviation %.3g",
+                    nn_flood_deviation(nn_owner_client(owner), o->flood, o->queries, o->error));
     return status;
 }
 

@@ -2,6 +2,7 @@
 /* fhola encrypt: pictures to ciphertexts. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "nn/cmd/stream.h"
@@ -10,17 +11,22 @@
 
 typedef struct encrypt_options {
     const char *output;
-    double record; /* -1: pictures are pictures, not batches */
-    bool preview;
+    nn_cmd_range record; /* first -1: pictures are pictures, not batches */
+    bool preview, json;
 } encrypt_options;
 
 static const nn_cmd_option options[] = {
     NN_CMD_STREAM("output", 'o', "FILE", encrypt_options, output,
                   "where the ciphertexts go (default, and -: standard output)"),
-    NN_CMD_WHOLE("record", 0, "N", encrypt_options, record, 0, 1e9,
-                 "PICTURE holds records; take its record N, counted from 0"),
+    NN_CMD_RANGE("record", 0, "N", encrypt_options, record, 0, 1e9,
+                 "PICTURE holds records; take its record N, counted from 0, or with A-B\nrecords A "
+                 "to B"),
     NN_CMD_FLAG("preview", 0, encrypt_options, preview,
                 "show on standard error what the network will see"),
+    NN_CMD_FLAG("json", 0, encrypt_options, json, "with -o: print one JSON object"),
+    NN_CMD_THREADS,
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_END,
 };
 
@@ -75,43 +81,85 @@ static void preview(const double *values, nn_shape shape)
 
 /* ----  ---- */
 
-static fhola_status encrypt_one(const encrypt_options *o, nn_owner *owner, ckks_writer *out,
-                                const char *path)
+/* The command at work. */
+typedef struct work {
+    const encrypt_options *options;
+    nn_owner *owner;
+    ckks_writer *out;
+    size_t done, total; /* pictures */
+} work;
+
+static fhola_status encrypt_values(work *w, const double *values, nn_shape shape)
+{
+    if (w->options->preview) {
+        nn_cmd_progress_end();
+        preview(values, shape);
+    }
+    FHOLA_TRY(nn_owner_encrypt(w->owner, w->out, values));
+    w->done++;
+    if (w->total > 1) nn_cmd_progress_at("picture", w->done, w->total, NULL);
+    return nn_cmd_interrupted() ? fhola_fail(FHOLA_CANCELLED, "interrupted") : FHOLA_OK;
+}
+
+static fhola_status encrypt_picture(work *w, nn_shape shape, const char *path)
 {
     double *values = NULL;
-    nn_shape shape = nn_client_shape(nn_owner_client(owner));
-    FHOLA_TRY(nn_cmd_read_picture(&values, shape, path, o->record));
-    if (o->preview) preview(values, shape);
-    fhola_status status = nn_owner_encrypt(owner, out, values);
+    char room[NN_CMD_PATH_ROOM];
+    FHOLA_TRY(nn_cmd_read_picture(&values, shape, nn_cmd_find_picture(room, path), -1));
+    fhola_status status = encrypt_values(w, values, shape);
     nn_cmd_free_picture(values, shape);
     return status;
 }
 
-static fhola_status encrypt_all(const encrypt_options *o, nn_owner *owner, ckks_writer *out,
-                                int count, char **pictures)
+static fhola_status encrypt_records(work *w, nn_shape shape, const char *path)
 {
-    for (int i = 0; i < count; i++) {
-        FHOLA_TRY(encrypt_one(o, owner, out, pictures[i]));
-        if (nn_cmd_interrupted()) return fhola_fail(FHOLA_CANCELLED, "interrupted");
+    nn_batch *batch = NULL;
+    double *values = calloc((size_t)shape.channels * shape.height * shape.width, sizeof *values);
+    fhola_status status = values ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for a picture");
+    if (status == FHOLA_OK) status = nn_cmd_read_records(&batch, shape, path, w->options->record);
+    for (size_t i = 0; status == FHOLA_OK && i < nn_batch_count(batch); i++) {
+        nn_batch_picture(batch, i, values);
+        status = encrypt_values(w, values, shape);
     }
-    return ckks_writer_commit(out);
+    nn_batch_free(batch);
+    nn_cmd_free_picture(values, shape);
+    return status;
+}
+
+static fhola_status encrypt_all(work *w, size_t count, char **pictures)
+{
+    nn_cmd_range record = w->options->record;
+    nn_shape shape = nn_client_shape(nn_owner_client(w->owner));
+    w->total = record.first < 0 ? count : count * ((size_t)(record.last - record.first) + 1);
+    for (size_t i = 0; i < count; i++)
+        FHOLA_TRY((record.first < 0 ? encrypt_picture : encrypt_records)(w, shape, pictures[i]));
+    return ckks_writer_commit(w->out);
+}
+
+static void report(const work *w)
+{
+    const nn_cmd_file file = {w->options->output, w->done > 1
+                                                      ? "encrypted pictures, for the server"
+                                                      : "an encrypted picture, for the server"};
+    if (!file.path) return;
+    nn_cmd_report_files(&file, 1, w->options->json);
 }
 
 static int run(int argc, char **argv)
 {
-    encrypt_options o = {.record = -1};
-    nn_owner *owner = NULL;
-    ckks_writer *out = NULL;
+    encrypt_options o = {.record = {-1, -1}};
+    work w = {.options = &o};
     if (!nn_cmd_parse(&nn_cmd_encrypt, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    if (o.json && !o.output)
+        return nn_cmd_wrong_use("encrypt", "--json goes with -o: standard output has ciphertexts");
     nn_cmd_catch_signals();
-    fhola_status status = nn_cmd_open_secret(&owner, argv[1]);
-    if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o.output);
-    if (status == FHOLA_OK) status = encrypt_all(&o, owner, out, argc - 2, argv + 2);
-    ckks_writer_destroy(out);
-    nn_owner_destroy(owner);
-    if (status == FHOLA_OK && o.output)
-        nn_cmd_report_file(o.output, argc > 3 ? "encrypted pictures, for the server"
-                                              : "an encrypted picture, for the server");
+    fhola_status status = nn_cmd_open_secret(&w.owner, argv[1]);
+    if (status == FHOLA_OK) status = nn_cmd_open_output(&w.out, o.output);
+    if (status == FHOLA_OK) status = encrypt_all(&w, (size_t)argc - 2, argv + 2);
+    nn_cmd_progress_end();
+    ckks_writer_destroy(w.out);
+    nn_owner_destroy(w.owner);
+    if (status == FHOLA_OK) report(&w);
     return nn_cmd_finish_caught("encrypt", status);
 }
 
@@ -127,8 +175,9 @@ const nn_cmd_command nn_cmd_encrypt = {
     .operands = "a secret key and at least one picture",
     .notes =
         "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values the network "
-        "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
+        "takes;\nor, with --record, records of what 'fhola eval' takes ('man fhola' says "
         "more).",
     .examples = "fhola encrypt keys/secret.key cat.ppm -o cat.ct\n"
-                "fhola encrypt keys/secret.key test_batch.bin --record 7 --preview > seven.ct",
+                "fhola encrypt keys/secret.key test_batch.bin --record 7 --preview > seven.ct\n"
+                "fhola encrypt keys/secret.key test_batch.bin --record 0-9 -o ten.ct",
 };

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/cmd/accuracy.h"
 #include "nn/cmd/cmd.h"
 
 typedef struct eval_options {
     const char *plan, *function, *labels, *scores;
     double noise_bits, first, count; /* noise_bits NaN: no noise */
-    bool json;
+    bool json, per_class;
     nn_cmd_metadata metadata;
 } eval_options;
 
@@ -28,55 +29,15 @@ static const nn_cmd_option options[] = {
     NN_CMD_PRINTABLE("scores", 0, "FILE", eval_options, scores,
                      "write the scores of every record, a JSON object a line ('-': print them\nand "
                      "nothing else)"),
+    NN_CMD_FLAG("per-class", 0, eval_options, per_class,
+                "count for every class which ones its pictures were taken for"),
     NN_CMD_FLAG("json", 0, eval_options, json, "print one JSON object"),
+    NN_CMD_THREADS,
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_METADATA(eval_options, metadata),
     NN_CMD_END,
 };
-
-static double accuracy(const nn_evaluation *e)
-{
-    return 100.0 * (double)e->right / (double)e->pictures;
-}
-
-static void print_json(const nn_model_info *info, const nn_evaluation *exact,
-                       const nn_evaluation *polynomial, const nn_plan *plan)
-{
-    printf("{\"pictures\": %zu, \"exact_accuracy\": ", exact->pictures);
-    nn_cmd_json_number(accuracy(exact));
-    printf(", \"test_accuracy\": ");
-    nn_cmd_json_number(info->test_accuracy);
-    printf(", \"exact_max_score\": ");
-    nn_cmd_json_number(exact->max_score);
-    if (plan) {
-        printf(", \"polynomial_accuracy\": ");
-        nn_cmd_json_number(accuracy(polynomial));
-        printf(", \"max_score\": ");
-        nn_cmd_json_number(polynomial->max_score);
-        printf(", \"not_finite\": %zu, \"too_large\": %zu, \"max_w\": ", polynomial->not_finite,
-               polynomial->too_large);
-        nn_cmd_json_number(polynomial->max_w);
-        printf(", \"outside\": %zu, \"lost\": %zu, \"depth\": %u", polynomial->outside,
-               polynomial->lost, nn_plan_depth(plan));
-    }
-    printf("}\n");
-}
-
-static void print_text(const nn_model_info *info, const nn_evaluation *exact,
-                       const nn_evaluation *polynomial, const nn_plan *plan)
-{
-    printf("pictures             %zu\n", exact->pictures);
-    printf("exact accuracy       %.2f %%", accuracy(exact));
-    if (isfinite(info->test_accuracy))
-        printf(" (the weights file says %.2f %% on the test pictures)", info->test_accuracy);
-    printf("\n");
-    if (!plan) return;
-    printf("polynomial accuracy  %.2f %% at depth %u\n", accuracy(polynomial), nn_plan_depth(plan));
-    printf("largest score        %.2f, not finite: %zu pictures, 200 or more: %zu\n",
-           polynomial->max_score, polynomial->not_finite, polynomial->too_large);
-    printf("largest |w|          %.3f, beyond 1: %zu pictures (%.2f %%), beyond 2: %zu\n",
-           polynomial->max_w, polynomial->outside,
-           100.0 * (double)polynomial->outside / (double)polynomial->pictures, polynomial->lost);
-}
 
 /* ---- evaluation ---- */
 
@@ -84,8 +45,7 @@ typedef struct evaluation {
     nn_cmd_network n;
     nn_batch *batch;
     nn_model_info info;
-    nn_evaluation exact, polynomial;
-    float *exact_scores, *polynomial_scores; /* NULL: not asked for */
+    nn_cmd_accuracy accuracy;
 } evaluation;
 
 static bool is_standard(const char *path)
@@ -103,26 +63,13 @@ static fhola_status load(evaluation *e, const eval_options *o, const char *name,
     return nn_cmd_load_batch(&e->batch, e->n.model, pictures, o->labels, o->first, o->count);
 }
 
-static fhola_status make_room(evaluation *e)
-{
-    size_t count = nn_batch_count(e->batch) * e->info.classes;
-    e->exact_scores = malloc(count * sizeof(float));
-    e->polynomial_scores = e->n.plan ? malloc(count * sizeof(float)) : NULL;
-    if (!e->exact_scores || (e->n.plan && !e->polynomial_scores))
-        return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", count);
-    return FHOLA_OK;
-}
-
 static fhola_status evaluate(evaluation *e, const eval_options *o)
 {
-    static char command[] = "eval";
+    /* a polynomial takes longer than the function it stands for */
+    static const nn_cmd_phase phases[] = {{"pictures", 1}, {"pictures", 1.2}};
     double noise = isnan(o->noise_bits) ? 0 : exp2(-o->noise_bits);
-    if (o->scores) FHOLA_TRY(make_room(e));
-    FHOLA_TRY(nn_evaluate_scores(&e->exact, e->exact_scores, e->n.model, NULL, e->batch, 0, 0,
-                                 nn_cmd_progress, command));
-    if (!e->n.plan) return FHOLA_OK;
-    return nn_evaluate_scores(&e->polynomial, e->polynomial_scores, e->n.model, e->n.plan, e->batch,
-                              noise, 1, nn_cmd_progress, command);
+    nn_cmd_progress_expect(phases, e->n.plan ? 2 : 1);
+    return nn_cmd_accuracy_measure(&e->accuracy, e->n.model, e->n.plan, e->batch, noise);
 }
 
 /* Where there is a plan, its scores come first. */
@@ -130,13 +77,77 @@ static fhola_status give_scores(const evaluation *e, const char *path)
 {
     char *text;
     size_t length;
-    const float *scores = e->n.plan ? e->polynomial_scores : e->exact_scores,
-                *exact = e->n.plan ? e->exact_scores : NULL;
+    const nn_cmd_accuracy *a = &e->accuracy;
+    const float *scores = e->n.plan ? a->polynomial_scores : a->exact_scores,
+                *exact = e->n.plan ? a->exact_scores : NULL;
     if (!is_standard(path)) return nn_scores_save(path, e->batch, e->info.classes, scores, exact);
     FHOLA_TRY(nn_scores_format(&text, &length, e->batch, e->info.classes, scores, exact));
     fwrite(text, 1, length, stdout);
     free(text);
     return FHOLA_OK;
+}
+
+/* ---- what is printed ---- */
+
+static void print_json(const evaluation *e, const nn_plan *plan)
+{
+    const nn_cmd_accuracy *a = &e->accuracy;
+    const nn_evaluation *p = &a->polynomial;
+    printf("{\"pictures\": %zu, ", a->pictures);
+    nn_cmd_json_share("exact_accuracy", nn_cmd_share_of(a->exact.right, a->pictures));
+    printf(", \"test_accuracy\": ");
+    nn_cmd_json_number(e->info.test_accuracy);
+    printf(", \"exact_max_score\": ");
+    nn_cmd_json_number(a->exact.max_score);
+    if (!plan) return;
+    printf(", ");
+    nn_cmd_json_share("polynomial_accuracy", nn_cmd_share_of(p->right, a->pictures));
+    printf(", ");
+    nn_cmd_json_share("agreement", nn_cmd_share_of(a->agreeing, a->pictures));
+    printf(", \"max_score\": ");
+    nn_cmd_json_number(p->max_score);
+    printf(", \"not_finite\": %zu, \"too_large\": %zu, \"max_w\": ", p->not_finite, p->too_large);
+    nn_cmd_json_number(p->max_w);
+    printf(", \"outside\": %zu, \"lost\": %zu, \"depth\": %u", p->outside, p->lost,
+           nn_plan_depth(plan));
+}
+
+static void print_text(const evaluation *e, const nn_plan *plan)
+{
+    const nn_cmd_accuracy *a = &e->accuracy;
+    const nn_evaluation *p = &a->polynomial;
+    printf("pictures             %zu (behind a share stands its 95 %% interval)\n", a->pictures);
+    printf("exact accuracy       ");
+    nn_cmd_print_share(nn_cmd_share_of(a->exact.right, a->pictures));
+    if (isfinite(e->info.test_accuracy))
+        printf("; the weights file says %.2f %% on the test pictures", e->info.test_accuracy);
+    printf("\n");
+    if (!plan) return;
+    printf("polynomial accuracy  ");
+    nn_cmd_print_share(nn_cmd_share_of(p->right, a->pictures));
+    printf(" at depth %u\nsame class           ", nn_plan_depth(plan));
+    nn_cmd_print_share(nn_cmd_share_of(a->agreeing, a->pictures));
+    printf("\nlargest score        %.2f, not finite: %zu pictures, 200 or more: %zu\n",
+           p->max_score, p->not_finite, p->too_large);
+    printf("largest |w|          %.3f, beyond 1: %zu pictures (%.2f %%), beyond 2: %zu\n", p->max_w,
+           p->outside, 100.0 * (double)p->outside / (double)p->pictures, p->lost);
+}
+
+static fhola_status print(const evaluation *e, const eval_options *o)
+{
+    const nn_cmd_file file = {o->scores, "the scores, a record a line"};
+    fhola_status status = FHOLA_OK;
+    (o->json ? print_json : print_text)(e, e->n.plan);
+    if (o->per_class && o->json) printf(", ");
+    if (o->per_class) status = nn_cmd_print_classes(&e->accuracy, e->n.model, e->batch, o->json);
+    if (!o->json) {
+        nn_cmd_report_files(&file, 1, false);
+        return status;
+    }
+    printf(", ");
+    nn_cmd_json_files(&file, 1);
+    printf("}\n");
+    return status;
 }
 
 static int run(int argc, char **argv)
@@ -148,10 +159,8 @@ static int run(int argc, char **argv)
     if (status == FHOLA_OK) status = evaluate(&e, &o);
     nn_cmd_progress_end();
     if (status == FHOLA_OK && o.scores) status = give_scores(&e, o.scores);
-    if (status == FHOLA_OK && !is_standard(o.scores))
-        (o.json ? print_json : print_text)(&e.info, &e.exact, &e.polynomial, e.n.plan);
-    free(e.exact_scores);
-    free(e.polynomial_scores);
+    if (status == FHOLA_OK && !is_standard(o.scores)) status = print(&e, &o);
+    nn_cmd_accuracy_clear(&e.accuracy);
     nn_batch_free(e.batch);
     nn_cmd_network_clear(&e.n);
     return nn_cmd_finish("eval", status);

@@ -28,23 +28,19 @@ static const nn_cmd_option options[] = {
 typedef struct progress {
     const nn_server *server;
     size_t picture; /* from 1 */
-    double start;   /* of the picture */
 } progress;
 
 static int show_keys(void *arg, size_t done, size_t total)
 {
     (void)arg;
-    nn_cmd_progress_line("fhola infer: reading keys, %zu of %zu", done, total);
+    nn_cmd_progress_at("key", done, total, NULL);
     return nn_cmd_interrupted();
 }
 
 static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t total)
 {
     progress *p = arg;
-    char before[64];
-    if (done == 0) p->start = nn_cmd_now();
-    snprintf(before, sizeof before, "fhola infer: picture %zu, ", p->picture);
-    nn_cmd_progress_step(before, nn_server_network(p->server), layer, step, done, total, p->start);
+    nn_cmd_progress_step(nn_server_network(p->server), layer, step, done, total);
     return nn_cmd_interrupted();
 }
 
@@ -72,8 +68,7 @@ static fhola_status limit_memory(nn_server *server, const infer_options *o)
 {
     uint64_t memory = nn_cmd_memory(o->memory);
     fhola_status status = nn_server_limit_memory(server, memory);
-    if (status == FHOLA_OK && !o->quiet)
-        nn_cmd_say_memory("infer", memory, nn_server_memory(server));
+    if (status == FHOLA_OK && !o->quiet) nn_cmd_say_memory(memory, nn_server_memory(server));
     return status;
 }
 
@@ -98,13 +93,13 @@ static fhola_status look_at(ckks_reader *keys, ckks_reader *pictures, const char
 static fhola_status infer_all(const nn_server *server, const nn_keys *keys, ckks_writer *out,
                               ckks_reader *in, bool one_by_one)
 {
-    progress p = {server, 0, 0};
+    progress p = {server, 0};
     nn_infer_hooks hooks = {.user = &p, .progress = show_step};
     nn_run *run = NULL;
     int more = 1;
     fhola_status status = nn_run_create(&run, server);
     while (status == FHOLA_OK && more) {
-        p.picture++;
+        nn_cmd_progress_picture(++p.picture, 0);
         status = nn_run_infer(run, out, keys, in, &more, &hooks);
         if (status == FHOLA_OK && more && one_by_one) status = ckks_writer_commit(out);
     }
@@ -121,7 +116,7 @@ static fhola_status get_ready(nn_server **server, nn_keys **keys, const infer_op
     FHOLA_TRY(open_server(server, network));
     FHOLA_TRY(limit_memory(*server, o));
     FHOLA_TRY(nn_keys_read(keys, *server, keys_file, show_keys, NULL));
-    nn_cmd_progress_line("fhola infer: preparing the network");
+    nn_cmd_progress_at("loading", 0, 1, "preparing the network");
     return nn_server_prepare(*server);
 }
 
@@ -145,7 +140,8 @@ static fhola_status infer(const infer_options *o, const char *network, const cha
     nn_keys_release(keys);
     nn_server_destroy(server);
     if (status == FHOLA_OK && o->output && !o->quiet)
-        nn_cmd_report_file(o->output, "encrypted scores, for the owner of the key");
+        nn_cmd_report_files(&(nn_cmd_file){o->output, "encrypted scores, for the owner of the key"},
+                            1, false);
     return status;
 }
 
@@ -153,7 +149,7 @@ static int run(int argc, char **argv)
 {
     infer_options o = {0};
     if (!nn_cmd_parse(&nn_cmd_infer, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    if (o.quiet) nn_cmd_progress_off();
+    if (o.quiet) nn_cmd_be_quiet();
     nn_cmd_set_threads(o.threads);
     nn_cmd_catch_signals();
     return nn_cmd_finish_caught("infer", infer(&o, argv[1], argv[2], argc > 3 ? argv[3] : NULL));

@@ -14,11 +14,12 @@
 /* A report: "name  value" lines, or the members of one JSON object. */
 typedef struct report {
     bool json;
-    unsigned members;
+    unsigned reports, members;
 } report;
 
 static void begin(report *r)
 {
+    if (r->reports++ && !r->json) printf("\n");
     r->members = 0;
     if (r->json) printf("{");
 }
@@ -292,7 +293,6 @@ static fhola_status inspect_containers(report *r, const nn_cmd_source *source)
     for (size_t containers = 0; status == FHOLA_OK && more; containers++) {
         status = read_content(&c, &in, containers ? &more : NULL);
         if (status == FHOLA_OK && more) {
-            if (containers && !r->json) printf("\n");
             report_container(r, &in, &c);
         }
         content_clear(&c);
@@ -366,6 +366,7 @@ static fhola_status inspect_cost(report *r, const nn_cmd_source *source)
     if (status != FHOLA_OK) return status;
     begin_document(r, source->name, NN_DOCUMENT_COST);
     text_member(r, "machine", nn_cost_machine(cost));
+    text_member(r, "isa", nn_cost_isa(cost) ? nn_cost_isa(cost) : "unknown");
     number_member(r, "threads", nn_cost_threads(cost));
     name_member(r, "sets");
     if (r->json) printf("[");
@@ -467,21 +468,27 @@ static const nn_cmd_option options[] = {
 
 static int run(int argc, char **argv)
 {
-    report r = {false, 0};
+    report r = {.json = false};
+    int code = 0;
     if (!nn_cmd_parse(&nn_cmd_inspect, &r, &argc, argv)) return NN_CMD_WRONG_USE;
-    return nn_cmd_finish("inspect", inspect(&r, argv[1]));
+    for (int i = 1; i < argc; i++) { /* what is wrong with one file is no reason to skip another */
+        (void)fflush(stdout);
+        int found = nn_cmd_finish("inspect", inspect(&r, argv[i]));
+        if (!code) code = found;
+    }
+    return code;
 }
 
 const nn_cmd_command nn_cmd_inspect = {
     .name = "inspect",
     .run = run,
     .secret = true,
-    .usage = "FILE",
-    .purpose = "say what a file is, whether it is whole, and what it belongs to",
+    .usage = "FILE...",
+    .purpose = "say what files are, whether they are whole, and what they belong to",
     .options = options,
     .least = 1,
-    .most = 1,
-    .operands = "one file",
-    .examples = "fhola inspect keys/eval.keys\n"
+    .most = NN_CMD_ANY,
+    .operands = "at least one file",
+    .examples = "fhola inspect keys/secret.key keys/eval.keys\n"
                 "fhola inspect --json scores.ct",
 };

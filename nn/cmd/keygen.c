@@ -13,7 +13,7 @@
 typedef struct keygen_options {
     const char *directory; /* NULL: the current one */
     const char *secret, *output;
-    bool force;
+    bool force, json;
 } keygen_options;
 
 static const nn_cmd_option options[] = {
@@ -25,6 +25,10 @@ static const nn_cmd_option options[] = {
     NN_CMD_OUTPUT("output", 'o', "FILE", keygen_options, output,
                   "with --secret: where the secret key for this network goes"),
     NN_CMD_FLAG("force", 'f', keygen_options, force, "replace files that are there"),
+    NN_CMD_FLAG("json", 0, keygen_options, json, "print one JSON object"),
+    NN_CMD_THREADS,
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_END,
 };
 
@@ -75,6 +79,7 @@ static fhola_status check_target(const keygen_options *o, const char *secret, co
 /* Before the first of them is made: what fills a disk is the stranger's list of keys. */
 static void announce(const nn_owner *owner, const char *keys, uint64_t bytes)
 {
+    if (nn_cmd_is_quiet()) return;
     nn_cmd_progress_end();
     fprintf(stderr, "fhola keygen: %zu keys for the server, ",
             nn_client_keys(nn_owner_client(owner))->count);
@@ -87,7 +92,6 @@ static void announce(const nn_owner *owner, const char *keys, uint64_t bytes)
 static fhola_status generate(const keygen_options *o, const char *client, const char *secret,
                              const char *keys)
 {
-    static char name[] = "keygen";
     nn_owner *owner = NULL;
     uint64_t bytes = 0;
     fhola_status status = open_owner(&owner, client);
@@ -95,7 +99,7 @@ static fhola_status generate(const keygen_options *o, const char *client, const 
     if (status == FHOLA_OK) status = check_target(o, secret, keys);
     if (status == FHOLA_OK) announce(owner, keys, bytes);
     if (status == FHOLA_OK && o->force) nn_owner_overwrite(owner);
-    if (status == FHOLA_OK) status = nn_owner_generate(owner, secret, keys, nn_cmd_count, name);
+    if (status == FHOLA_OK) status = nn_owner_generate(owner, secret, keys, nn_cmd_count, NULL);
     nn_cmd_progress_end();
     nn_owner_destroy(owner);
     return status;
@@ -108,8 +112,8 @@ static fhola_status make_keys(const keygen_options *o, const char *client)
     fhola_status status = secret && keys ? generate(o, client, secret, keys)
                                          : fhola_fail(FHOLA_NOMEM, "no memory for file names");
     if (status == FHOLA_OK) {
-        nn_cmd_report_file(secret, "stays with you");
-        nn_cmd_report_file(keys, "goes to the server");
+        const nn_cmd_file files[] = {{secret, "stays with you"}, {keys, "goes to the server"}};
+        nn_cmd_report_files(files, sizeof files / sizeof files[0], o->json);
     }
     free(secret);
     free(keys);
@@ -128,7 +132,8 @@ static fhola_status reuse_secret(const keygen_options *o, const char *client)
     if (status == FHOLA_OK) status = nn_owner_reuse_secret(owner, other, o->output);
     ckks_reader_destroy(other);
     nn_owner_destroy(owner);
-    if (status == FHOLA_OK) nn_cmd_report_file(o->output, "stays with you");
+    if (status == FHOLA_OK)
+        nn_cmd_report_files(&(nn_cmd_file){o->output, "stays with you"}, 1, o->json);
     return status;
 }
 

@@ -14,24 +14,26 @@
 
 #include "nn/cmd/cmd.h"
 
+static const nn_cmd_command help_command;
+
 /* In the order in which the overview shows them: what most people want, then the two parties, then
  * what makes networks. */
 static const nn_cmd_command *const commands[] = {
-    &nn_cmd_classify, &nn_cmd_compile, &nn_cmd_keygen,  &nn_cmd_encrypt,
-    &nn_cmd_infer,    &nn_cmd_decrypt, &nn_cmd_inspect, &nn_cmd_eval,
-    &nn_cmd_profile,  &nn_cmd_plan,    &nn_cmd_params,  &nn_cmd_bench,
+    &nn_cmd_classify, &nn_cmd_compile, &nn_cmd_keygen, &nn_cmd_encrypt, &nn_cmd_infer,
+    &nn_cmd_decrypt,  &nn_cmd_inspect, &nn_cmd_eval,   &nn_cmd_profile, &nn_cmd_plan,
+    &nn_cmd_params,   &nn_cmd_bench,   &help_command,  &nn_cmd_version,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const nn_cmd_command *find(const char *name)
 {
-    const char *names[COMMAND_COUNT + 2] = {"help", "version"};
+    const char *names[COMMAND_COUNT];
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i]->name, name) == 0) return commands[i];
-        names[i + 2] = commands[i]->name;
+        names[i] = commands[i]->name;
     }
-    const char *nearest = nn_cmd_nearest(name, names, COMMAND_COUNT + 2);
+    const char *nearest = nn_cmd_nearest(name, names, COMMAND_COUNT);
     fprintf(stderr, "fhola: no command '");
     nn_cmd_show(stderr, name);
     fprintf(stderr, nearest ? "'; did you mean '%s'?\n" : "'\n", nearest);
@@ -44,10 +46,10 @@ static void print_overview(void)
     printf("usage: fhola COMMAND ...\n\nClassify encrypted pictures.\n\nCommands:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         printf("  %-9s %s\n", commands[i]->name, commands[i]->purpose);
-    printf("  %-9s %s\n  %-9s %s\n", "help", "more about a command: fhola help COMMAND", "version",
-           "print the version");
     printf("\nBundled models: ");
     nn_cmd_print_models();
+    printf("\nBundled pictures: ");
+    nn_cmd_print_pictures();
     printf("\n\nExamples:\n"
            "  fhola classify cat.ppm\n"
            "  fhola compile resnet20 -o resnet20.fhola\n"
@@ -68,20 +70,40 @@ static int check_output(int code)
     return code ? code : 1 + (int)FHOLA_IO;
 }
 
-static int help(const char *name)
+/* ---- fhola help ---- */
+
+static const nn_cmd_option help_options[] = {NN_CMD_END};
+
+static int help(int argc, char **argv)
 {
-    const nn_cmd_command *c = name ? find(name) : NULL;
-    if (name && !c) return NN_CMD_WRONG_USE;
+    if (!nn_cmd_parse(&help_command, NULL, &argc, argv)) return NN_CMD_WRONG_USE;
+    const nn_cmd_command *c = argc > 1 ? find(argv[1]) : NULL;
+    if (argc > 1 && !c) return NN_CMD_WRONG_USE;
     if (c)
         nn_cmd_print_help(c);
     else
         print_overview();
-    return check_output(0);
+    return 0;
 }
 
-static bool is_one_of(const char *word, const char *a, const char *b, const char *c)
+static const nn_cmd_command help_command = {
+    .name = "help",
+    .run = help,
+    .usage = "[COMMAND]",
+    .purpose = "say what the commands are, or more about one of them",
+    .options = help_options,
+    .most = 1,
+    .operands = "at most one command",
+    .page = "fhola",
+    .examples = "fhola help\n"
+                "fhola help encrypt",
+};
+
+/* ----  ---- */
+
+static bool is_one_of(const char *word, const char *a, const char *b)
 {
-    return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
 }
 
 /* A descriptor 0, 1 or 2 that the caller has closed would be given to the next file, which standard
@@ -116,18 +138,18 @@ int main(int argc, char **argv)
     (void)signal(SIGXFSZ, SIG_IGN); /* too large a file is an error of the write */
     nn_cmd_settle_threads();
     if (argc < 2) {
-        fprintf(stderr, "usage: fhola COMMAND ...\nTry 'fhola help'.\n");
-        return NN_CMD_WRONG_USE;
+        print_overview();
+        return check_output(NN_CMD_WRONG_USE); /* a script that lost its command must notice */
     }
-    if (is_one_of(argv[1], "help", "--help", "-h")) return help(argc > 2 ? argv[2] : NULL);
-    if (is_one_of(argv[1], "version", "--version", "-V")) {
-        printf("fhola %s\n", PACKAGE_VERSION);
+    const nn_cmd_command *c = is_one_of(argv[1], "--help", "-h")      ? &help_command
+                              : is_one_of(argv[1], "--version", "-V") ? &nn_cmd_version
+                                                                      : find(argv[1]);
+    if (!c) return NN_CMD_WRONG_USE;
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (!is_one_of(argv[i], "--help", "-h")) continue;
+        nn_cmd_print_help(c);
         return check_output(0);
     }
-    const nn_cmd_command *c = find(argv[1]);
-    if (!c) return NN_CMD_WRONG_USE;
-    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (is_one_of(argv[i], "--help", "-h", "--help")) return help(c->name);
     if (c->secret && !keep_memory_private()) return 1 + (int)FHOLA_IO;
     return check_output(c->run(argc - 1, argv + 1));
 }

@@ -2,7 +2,6 @@
 /* How much memory a network may take, and would. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "nn/cmd/cgroup.h"
@@ -29,14 +28,12 @@ uint64_t nn_cmd_memory(double gib)
     return bytes < 0x1p62 ? (uint64_t)bytes : 0;
 }
 
-void nn_cmd_say_memory(const char *command, uint64_t memory, nn_memory needed)
+void nn_cmd_say_memory(uint64_t memory, nn_memory needed)
 {
     if (!memory || memory >= needed.most) return;
-    nn_cmd_progress_end();
-    fprintf(stderr,
-            "fhola %s: %.2f GiB of memory: not all weights stay encoded, which %.2f GiB would "
-            "allow; it takes longer\n",
-            command, (double)memory / GIB, (double)needed.most / GIB);
+    nn_cmd_note("%.2f GiB of memory: not all weights stay encoded, which %.2f GiB would allow; it "
+                "takes longer",
+                (double)memory / GIB, (double)needed.most / GIB);
 }
 
 fhola_status nn_cmd_bare_init(nn_cmd_bare *bare, const ckks_params *params, const nn_model *model,

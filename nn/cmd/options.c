@@ -98,7 +98,7 @@ static bool read_number(const reading *r, const char *text, double *number)
     const nn_cmd_option *o = r->option;
     char *end;
     double value = strtod(text, &end);
-    bool whole = o->type == NN_CMD_IS_WHOLE;
+    bool whole = o->type != NN_CMD_IS_NUMBER;
     if (end == text || *end || !(value >= o->least && value <= o->most) ||
         (whole && floor(value) < value)) {
         nn_cmd_wrong_use(r->command->name, "%s must be a %s from %.10g to %.10g, not '%s'",
@@ -120,6 +120,65 @@ static bool read_dash(const reading *r, const char **field)
     return false;
 }
 
+/* An option without a value. */
+static bool is_flag(const nn_cmd_option *o)
+{
+    return o->type == NN_CMD_IS_FLAG || o->type == NN_CMD_IS_QUIET;
+}
+
+static bool take_whole(double *number, const char **text, const nn_cmd_option *o)
+{
+    size_t digits = strspn(*text, "0123456789");
+    *number = strtod(*text, NULL);
+    *text += digits;
+    return digits && *number >= o->least && *number <= o->most;
+}
+
+static bool read_range(const reading *r, const char *text, nn_cmd_range *range)
+{
+    const nn_cmd_option *o = r->option;
+    const char *at = text;
+    nn_cmd_range value;
+    bool fine = take_whole(&value.first, &at, o);
+    value.last = value.first;
+    if (fine && *at == '-') {
+        at++;
+        fine = take_whole(&value.last, &at, o) && value.last >= value.first;
+    }
+    if (!fine || *at) {
+        nn_cmd_wrong_use(r->command->name,
+                         "%s must be a whole number from %.10g to %.10g, or two of them, as 3-7, "
+                         "not '%s'",
+                         r->shown, o->least, o->most, text);
+        return false;
+    }
+    *range = value;
+    return true;
+}
+
+static bool read_threads(const reading *r, const char *text)
+{
+    double threads;
+    if (!read_number(r, text, &threads)) return false;
+    nn_cmd_set_threads(threads);
+    return true;
+}
+
+static bool read_word(const reading *r, const char *text)
+{
+    if (is_word_of(r->option->value, text)) return true;
+    nn_cmd_wrong_use(r->command->name, "%s must be one of %s, not '%s'", r->shown, r->option->value,
+                     text);
+    return false;
+}
+
+static bool read_progress(const reading *r, const char *text)
+{
+    if (!read_word(r, text)) return false;
+    nn_cmd_progress_style(text);
+    return true;
+}
+
 static bool read_value(const reading *r, const char *text)
 {
     char *field = (char *)r->fields + r->option->offset;
@@ -127,12 +186,12 @@ static bool read_value(const reading *r, const char *text)
     case NN_CMD_IS_FLAG: *(bool *)(void *)field = true; return true;
     case NN_CMD_IS_NUMBER:
     case NN_CMD_IS_WHOLE: return read_number(r, text, (double *)(void *)field);
+    case NN_CMD_IS_RANGE: return read_range(r, text, (nn_cmd_range *)(void *)field);
+    case NN_CMD_IS_QUIET: nn_cmd_be_quiet(); return true;
+    case NN_CMD_IS_PROGRESS: return read_progress(r, text);
+    case NN_CMD_IS_THREADS: return read_threads(r, text);
     case NN_CMD_IS_WORD:
-        if (!is_word_of(r->option->value, text)) {
-            nn_cmd_wrong_use(r->command->name, "%s must be one of %s, not '%s'", r->shown,
-                             r->option->value, text);
-            return false;
-        }
+        if (!read_word(r, text)) return false;
         break;
     case NN_CMD_IS_TEXT:
     case NN_CMD_IS_OUTPUT:
@@ -170,9 +229,8 @@ static bool read_long(reading *r, int argc, char **argv, int *i)
     if (!r->option->name) return complain_unknown(r, argument);
     snprintf(r->shown, sizeof r->shown, "--%s", r->option->name);
     if (name[length] == 0)
-        return r->option->type == NN_CMD_IS_FLAG ? read_value(r, NULL)
-                                                 : read_next(r, argc, argv, i);
-    if (r->option->type != NN_CMD_IS_FLAG) return read_value(r, name + length + 1);
+        return is_flag(r->option) ? read_value(r, NULL) : read_next(r, argc, argv, i);
+    if (!is_flag(r->option)) return read_value(r, name + length + 1);
     nn_cmd_wrong_use(r->command->name, "%s takes no value", r->shown);
     return false;
 }
@@ -185,7 +243,7 @@ static bool read_short(reading *r, int argc, char **argv, int *i)
         while (r->option->name && r->option->letter != *letter) r->option++;
         snprintf(r->shown, sizeof r->shown, "-%c", *letter);
         if (!r->option->name) return complain_unknown(r, r->shown);
-        if (r->option->type != NN_CMD_IS_FLAG)
+        if (!is_flag(r->option))
             return letter[1] ? read_value(r, letter + 1) : read_next(r, argc, argv, i);
         if (!read_value(r, NULL)) return false;
     }
@@ -230,6 +288,7 @@ static bool check_files(const nn_cmd_command *command, const void *fields, int o
 bool nn_cmd_parse(const nn_cmd_command *command, void *fields, int *argc, char **argv)
 {
     reading r = {command, NULL, "", fields};
+    nn_cmd_set_running(command->name);
     bool options = true;
     int operands = 0;
     for (int i = 1; i < *argc; i++) {
@@ -299,5 +358,8 @@ void nn_cmd_print_help(const nn_cmd_command *c)
     if (c->notes) printf("\n%s\n", c->notes);
     printf("\nExamples:\n");
     print_lines(c->examples);
-    printf("\nMore: man fhola-%s\n", c->name);
+    if (c->page)
+        printf("\nMore: man %s\n", c->page);
+    else
+        printf("\nMore: man fhola-%s\n", c->name);
 }

@@ -28,7 +28,7 @@ static bool is_same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && same_inode(&x, &y);
 }
 
-static bool goes_to_standard_output(const char *path)
+bool nn_cmd_goes_to_standard_output(const char *path)
 {
     struct stat x, y;
     return stat(path, &x) == 0 && fstat(STDOUT_FILENO, &y) == 0 && S_ISREG(x.st_mode) &&
@@ -51,7 +51,7 @@ fhola_status nn_cmd_check_input(const char *path)
         if (is_same_file(path, claimed[i]))
             return fhola_fail(FHOLA_PARAM, "%s is read, and would be overwritten by the output %s",
                               path, claimed[i]);
-    if (goes_to_standard_output(path))
+    if (nn_cmd_goes_to_standard_output(path))
         return fhola_fail(FHOLA_PARAM, "%s is read, and standard output goes into it", path);
     return FHOLA_OK;
 }

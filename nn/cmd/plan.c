@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "ckks/ckks.h"
+#include "nn/cmd/accuracy.h"
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/plan_print.h"
+#include "nn/cmd/spec.h"
 #include "ola/ola.h"
 
 #define MAX_ACTIVATIONS 400u
-#define PATH_ROOM       4096u
 #define NO_PARAMS       "none"
 /* of the largest degree chosen by default, 31 */
 #define MAX_CHOSEN_DEPTH 5u
@@ -22,7 +24,7 @@ typedef struct plan_options {
         *held_out_labels, *judge_labels;
     double depth, budget, max_loss, count, eps, max_degree, points, compared, judged, alpha,
         margin_inside, margin_output, refine;
-    bool ablation;
+    bool ablation, json;
     nn_cmd_metadata metadata;
 } plan_options;
 
@@ -55,9 +57,10 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("function", 0, "F", plan_options, function,
                 "the exact network's activation: relu, gelu, silu or a JSON file of "
                 "points\n(default: what the model says)"),
-    NN_CMD_TEXT("params", 0, "SET", plan_options, params,
-                "parameter set that the plan is for: its levels, its eps, its costs\n(default R15; "
-                "none: for any, by levels)"),
+    NN_CMD_TEXT(
+        "params", 0, "SET", plan_options, params,
+        "parameter set that the plan is for, or a file with one: its levels, its\neps, its costs "
+        "(default R15; none: for any, by levels)"),
     NN_CMD_WHOLE("max-degree", 0, "N", plan_options, max_degree, 3, 63,
                  "largest degree (default: the largest the parameter set has levels for)"),
     NN_CMD_TEXT("cost", 0, "FILE", plan_options, cost,
@@ -94,6 +97,10 @@ static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("judged", 0, "N", plan_options, judged, 1, 1e9, "the first N of them"),
     NN_CMD_WHOLE("compared", 0, "N", plan_options, compared, 1, 1e9,
                  "calibration pictures that report and ablation fit to (default 1000)"),
+    NN_CMD_FLAG("json", 0, plan_options, json, "print one JSON object"),
+    NN_CMD_THREADS,
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_METADATA(plan_options, metadata),
     NN_CMD_END,
 };
@@ -238,13 +245,22 @@ static fhola_status check_against(const nn_plan_options *chosen, const plan_opti
     return status;
 }
 
+/* A set that cannot be had is refused here, not after minutes. */
+static fhola_status find_set(ckks_params_spec *spec, const char *name)
+{
+    ckks_params *params = NULL;
+    FHOLA_TRY(nn_cmd_params_find(&params, name));
+    *spec = *ckks_params_get_spec(params);
+    ckks_params_destroy(params);
+    return FHOLA_OK;
+}
+
 /* Sets eps and the largest degree, so that what is planned for a set can be compiled for it. */
 static fhola_status choose_for_set(nn_plan_options *chosen, const plan_options *o)
 {
     ckks_params_spec spec = {.eps = chosen->eps, .residual_levels = 1 + MAX_CHOSEN_DEPTH};
     bool any = strcmp(o->params, NO_PARAMS) == 0;
-    fhola_status status = any ? FHOLA_OK : ckks_params_spec_named(&spec, o->params);
-    if (status != FHOLA_OK) return status;
+    if (!any) FHOLA_TRY(find_set(&spec, o->params));
     unsigned depth =
         spec.residual_levels < 1 + MAX_CHOSEN_DEPTH ? spec.residual_levels - 1 : MAX_CHOSEN_DEPTH;
     chosen->params = any ? NULL : o->params;
@@ -265,6 +281,8 @@ typedef struct plan_work {
     ola_composite sign;
     const char *const *words; /* of the command line */
     int64_t date;
+    nn_cmd_accuracy accuracy;
+    bool measured;
 } plan_work;
 
 /* Without a held-out file the last fifth of the calibration records is held out. */
@@ -306,7 +324,7 @@ static bool cost_knows(const nn_cost *cost, const char *params)
  * seconds can do without. */
 static fhola_status load_cost(plan_work *w, const plan_options *o)
 {
-    char path[PATH_ROOM];
+    char path[NN_CMD_PATH_ROOM];
     nn_cmd_bundled(path, sizeof path, "models", "cost", ".json");
     fhola_status status = nn_cmd_check_input(path);
     if (status == FHOLA_OK) status = nn_cmd_load_cost(&w->cost, o->cost ? o->cost : path);
@@ -323,7 +341,6 @@ static fhola_status load_cost(plan_work *w, const plan_options *o)
 
 static fhola_status load(plan_work *w, const plan_options *o)
 {
-    static char name[] = "plan";
     fhola_status status = nn_cmd_check_output(o->output);
     if (status == FHOLA_OK) status = nn_cmd_check_output(o->report);
     if (status == FHOLA_OK && o->report) status = nn_cmd_report_date(&w->date);
@@ -339,66 +356,63 @@ static fhola_status load(plan_work *w, const plan_options *o)
     if (status == FHOLA_OK && (o->ablation || o->report)) status = load_compared(w, o);
     if (status == FHOLA_OK && !w->profile && ((!o->degrees && !o->composite) || o->report))
         status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options,
-                                 nn_cmd_progress, name);
+                                 nn_cmd_progress, NULL);
     w->options.profile = w->profile;
     return status;
 }
 
 static fhola_status compare(plan_work *w, const plan_options *o)
 {
-    static char name[] = "plan";
     fhola_status status = FHOLA_OK;
     const nn_batch *judged = w->judged ? w->judged : w->held_out;
     if (o->ablation)
         status = nn_compare_ablation(&w->ablation, w->model, w->compared, w->held_out, judged,
-                                     &w->options, nn_cmd_progress, name);
+                                     &w->options, nn_cmd_progress, NULL);
     if (status == FHOLA_OK && o->report && o->points >= 2)
         status = nn_compare_frontier(&w->frontier, w->model, w->compared, w->held_out, judged,
-                                     &w->options, (size_t)o->points, nn_cmd_progress, name);
+                                     &w->options, (size_t)o->points, nn_cmd_progress, NULL);
     return status;
+}
+
+/* Whether the table speaks of this machine, as far as it says. */
+static void warn_of_cost(const nn_cost *cost)
+{
+    const char *isa = nn_cost_isa(cost), *kernel = nn_cmd_kernel();
+    if (isa && kernel && strcmp(isa, kernel) == 0 && nn_cost_threads(cost) == nn_cmd_threads())
+        return;
+    nn_cmd_note(
+        "the table of costs is of %s, %s, %u threads; here they are %s and %u: 'fhola bench "
+        "--calibrate' measures this machine",
+        nn_cost_machine(cost), isa ? isa : "an unknown kernel", nn_cost_threads(cost),
+        kernel ? kernel : "none", nn_cmd_threads());
 }
 
 /* ---- what is printed ---- */
 
-static void print_plan(const nn_plan *plan)
+static fhola_status measure(plan_work *w, const nn_plan *plan)
 {
-    printf("depth %u, degrees", nn_plan_depth(plan));
-    for (size_t i = 0; i < nn_plan_count(plan); i++) printf(" %u", nn_plan_degree(plan, i));
-    printf("\nheld-out |w|");
-    for (size_t i = 0; i < nn_plan_count(plan); i++) printf(" %.2f", nn_plan_max_w(plan, i));
-    printf("\n");
+    if (!plan || !w->held_out) return FHOLA_OK;
+    FHOLA_TRY(nn_cmd_accuracy_measure(&w->accuracy, w->model, plan, w->held_out, 0));
+    w->measured = true;
+    return FHOLA_OK;
 }
 
-/* Right-aligned; a dash for what is no number. */
-static void print_number(int width, double number)
+static fhola_status print(const plan_work *w, const plan_options *o)
 {
-    if (isfinite(number))
-        printf("  %*.2f", width, number);
-    else
-        printf("  %*s", width, "-");
-}
-
-static void print_row(const nn_comparison *c, const nn_comparison_row *row)
-{
-    printf("%-10s  %-26s  %5u", row->group, row->name, row->depth);
-    print_number(7, row->seconds);
-    print_number(9, row->predicted);
-    print_number(8, row->accuracy);
-    print_number(6, c->exact_accuracy - row->accuracy);
-    printf("  %10zu", row->not_finite);
-    print_number(8, row->max_w);
-    printf(" ");
-    for (size_t i = 0; i < c->activations; i++) printf(" %u", row->degrees[i]);
-    printf("\n");
-}
-
-static void print_comparison(const nn_comparison *c)
-{
-    printf("fitted to %zu pictures, measured on %zu; exact network %.2f %%\n", c->calibration,
-           c->pictures, c->exact_accuracy);
-    printf("%-10s  %-26s  %5s  %7s  %9s  %8s  %6s  %10s  %8s  degrees\n", "varied", "plan", "depth",
-           "seconds", "predicted", "accuracy", "loss", "not finite", "max |w|");
-    for (size_t k = 0; k < c->count; k++) print_row(c, &c->row[k]);
+    nn_cmd_planned planned = {.plan = w->plan,
+                              .sign = w->options.sign,
+                              .allowed = (unsigned)o->depth,
+                              .accuracy = w->measured ? &w->accuracy : NULL,
+                              .cost = w->options.cost,
+                              .ablation = w->ablation,
+                              .files = {{o->output, "the plan, for 'fhola compile'"},
+                                        {o->report, "the report, for a browser"}}};
+    if (w->plan && w->options.cost) {
+        FHOLA_TRY(nn_plan_seconds(&planned.seconds, w->plan, w->model, w->options.cost, o->params));
+        warn_of_cost(w->options.cost);
+    }
+    (o->json ? nn_cmd_plan_json : nn_cmd_plan_print)(&planned);
+    return FHOLA_OK;
 }
 
 /* ---- all of it ---- */
@@ -419,23 +433,22 @@ static fhola_status save_report(const plan_work *w, const plan_options *o)
 
 static fhola_status make(plan_work *w, const plan_options *o)
 {
-    static char name[] = "plan";
     bool needs_plan = o->output || o->report;
     fhola_status status = load(w, o);
     if (status == FHOLA_OK && needs_plan)
         status = nn_plan_make(&w->plan, w->model, w->calibration, w->held_out, &w->options,
-                              nn_cmd_progress, name);
+                              nn_cmd_progress, NULL);
     if (status == FHOLA_OK && o->output) status = nn_plan_save(w->plan, o->output);
     if (status == FHOLA_OK && (o->ablation || o->report)) status = compare(w, o);
     if (status == FHOLA_OK && o->report) status = save_report(w, o);
+    if (status == FHOLA_OK) status = measure(w, w->plan);
     nn_cmd_progress_end();
-    if (status == FHOLA_OK && w->plan) print_plan(w->plan);
-    if (status == FHOLA_OK && w->ablation) print_comparison(w->ablation);
-    return status;
+    return status == FHOLA_OK ? print(w, o) : status;
 }
 
 static void release(plan_work *w)
 {
+    nn_cmd_accuracy_clear(&w->accuracy);
     nn_comparison_free(w->frontier);
     nn_comparison_free(w->ablation);
     nn_plan_free(w->plan);
@@ -472,7 +485,7 @@ static int execute(int argc, char **argv, const char *const *words)
         return status == FHOLA_OK ? NN_CMD_WRONG_USE : nn_cmd_finish("plan", status);
     w.options.sign = o.composite ? &w.sign : NULL;
     status = choose_for_set(&w.options, &o);
-    if (status == FHOLA_OK && o.composite)
+    if (status == FHOLA_OK && o.composite && !o.json)
         printf("composition: ReLU within 2^%.2f of the half-width, sign within 2^%.2f from 2^%.2f "
                "on\n",
                log2(w.sign.relu_error), log2(w.sign.error), log2(w.sign.delta));
@@ -504,8 +517,9 @@ const nn_cmd_command nn_cmd_plan = {
     .operands = "a model, perhaps a profile, and calibration pictures",
     .notes = "PROFILE, from 'fhola profile', saves measuring it again. CALIBRATION "
              "holds\n" NN_CMD_RECORDS,
-    .examples = "fhola plan resnet20 data_batch_1.bin --depth 64 -o resnet20.plan\n"
-                "fhola plan resnet20 resnet20.profile data_batch_1.bin --budget 6 -o resnet20.plan "
-                "--report plan.html\n"
-                "fhola plan net.onnx pictures --depth 20 -o net.plan",
+    .examples =
+        "fhola plan resnet20 data_batch_1.bin --depth 64 -o resnet20.plan\n"
+        "fhola plan resnet20 resnet20.profile data_batch_1.bin --budget 3.1 -o resnet20.plan "
+        "--report plan.html\n"
+        "fhola plan net.onnx pictures --depth 20 -o net.plan",
 };

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/spec.h"
 
 fhola_status nn_cmd_report_date(int64_t *date)
 {
@@ -28,7 +29,7 @@ fhola_status nn_cmd_report_size(nn_report *report, const char *set)
 {
     ckks_params *params;
     nn_cmd_bare bare;
-    FHOLA_TRY(ckks_params_named(&params, set));
+    FHOLA_TRY(nn_cmd_params_find(&params, set));
     fhola_status status = nn_cmd_bare_init(&bare, params, report->model, report->plan);
     if (status == FHOLA_OK) {
         nn_memory memory = nn_network_memory(bare.network, bare.context);

@@ -4,6 +4,7 @@
 typedef struct profile_options {
     const char *output, *function, *labels;
     double count, eps;
+    bool json;
     nn_cmd_metadata metadata;
 } profile_options;
 
@@ -16,13 +17,17 @@ static const nn_cmd_option options[] = {
                   "the bootstrap's sine, as for 'fhola plan' (default 0.25)"),
     NN_CMD_TEXT("function", 0, "F", profile_options, function,
                 "the exact network's activation, as for 'fhola plan'"),
+    NN_CMD_FLAG("json", 0, profile_options, json, "print one JSON object"),
+    NN_CMD_THREADS,
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_METADATA(profile_options, metadata),
     NN_CMD_END,
 };
 
 static int run(int argc, char **argv)
 {
-    static char name[] = "profile";
+    static const char name[] = "profile";
     profile_options o = {.eps = -1};
     nn_plan_options plan;
     nn_model *model = NULL;
@@ -38,9 +43,11 @@ static int run(int argc, char **argv)
     if (status == FHOLA_OK)
         status = nn_cmd_load_batch(&calibration, model, argv[2], o.labels, 0, o.count);
     if (status == FHOLA_OK)
-        status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, name);
+        status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, NULL);
     nn_cmd_progress_end();
     if (status == FHOLA_OK) status = nn_profile_save(profile, o.output);
+    if (status == FHOLA_OK)
+        nn_cmd_report_files(&(nn_cmd_file){o.output, "the profile, for 'fhola plan'"}, 1, o.json);
     nn_profile_free(profile);
     nn_batch_free(calibration);
     nn_model_free(model);

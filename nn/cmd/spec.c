@@ -149,6 +149,26 @@ fhola_status nn_cmd_spec_read(ckks_params_spec *spec, const char *path)
     return status;
 }
 
+/* Standard input could be read only once, and a set is needed more often. */
+static bool is_file(const char *name)
+{
+    return !nn_cmd_is_bundled(name) && strcmp(name, "-") != 0;
+}
+
+fhola_status nn_cmd_spec_find(ckks_params_spec *spec, const char *name)
+{
+    return is_file(name) ? nn_cmd_spec_read(spec, name) : ckks_params_spec_named(spec, name);
+}
+
+fhola_status nn_cmd_params_find(ckks_params **params, const char *name)
+{
+    ckks_params_spec spec;
+    if (!is_file(name)) return ckks_params_named(params, name);
+    FHOLA_TRY(nn_cmd_check_input(name));
+    FHOLA_TRY(nn_cmd_spec_read(&spec, name));
+    return ckks_params_create(params, &spec);
+}
+
 void nn_cmd_spec_print(const ckks_params_spec *spec)
 {
     for (size_t i = 0; i < FIELDS; i++) {

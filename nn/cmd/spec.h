@@ -11,5 +11,8 @@ fhola_status nn_cmd_spec_read(ckks_params_spec *spec, const char *path) FHOLA_WA
 
 /* Prints a specification in that format. */
 void nn_cmd_spec_print(const ckks_params_spec *spec);
+/* The set of that name; a name with '/' or '.' is that of a file with a specification. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_spec_find(ckks_params_spec *spec, const char *name);
+FHOLA_WARN_UNUSED fhola_status nn_cmd_params_find(ckks_params **params, const char *name);
 
 #endif

@@ -110,6 +110,7 @@ int nn_cmd_finish_caught(const char *command, fhola_status status)
 
 int nn_cmd_count(void *arg, size_t done, size_t total)
 {
-    nn_cmd_progress(arg, "key", done, total);
+    (void)arg;
+    nn_cmd_progress_at("key", done, total, NULL);
     return nn_cmd_interrupted();
 }

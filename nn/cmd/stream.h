@@ -22,7 +22,7 @@ bool nn_cmd_interrupted(void);
  * all is cleaned up. */
 int nn_cmd_finish_caught(const char *command, fhola_status status);
 
-/* An nn_count_progress: shows it (arg: name of the command) and stops when a signal came. */
+/* An nn_count_progress of keys: shows it and stops when a signal came; arg: not used. */
 int nn_cmd_count(void *arg, size_t done, size_t total);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages, progress, scores and JSON. */
+/* Messages, scores and JSON. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <math.h>
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,8 +15,7 @@
 
 /* ---- messages ---- */
 
-/* A terminal that understands escape sequences. */
-static bool is_screen(int descriptor)
+bool nn_cmd_is_screen(int descriptor)
 {
     const char *term = getenv("TERM");
     return isatty(descriptor) && term && strcmp(term, "dumb") != 0;
@@ -26,7 +24,7 @@ static bool is_screen(int descriptor)
 bool nn_cmd_colours(int descriptor)
 {
     const char *plain = getenv("NO_COLOR");
-    return is_screen(descriptor) && !(plain && *plain);
+    return nn_cmd_is_screen(descriptor) && !(plain && *plain);
 }
 
 static void begin_message(const char *command)
@@ -45,21 +43,26 @@ void nn_cmd_show(FILE *stream, const char *text)
     free(shown);
 }
 
+/* A message of any length, escaped; `otherwise` without memory for it. */
+static void FHOLA_PRINTF(1, 0) show_message(const char *format, va_list args, const char *otherwise)
+{
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    char *message = length < 0 ? NULL : malloc((size_t)length + 1);
+    if (message) vsnprintf(message, (size_t)length + 1, format, again);
+    va_end(again);
+    nn_cmd_show(stderr, message ? message : otherwise);
+    free(message);
+}
+
 int nn_cmd_wrong_use(const char *command, const char *format, ...)
 {
     va_list args;
     begin_message(command);
     va_start(args, format);
-    int length = vsnprintf(NULL, 0, format, args);
+    show_message(format, args, "wrong usage");
     va_end(args);
-    char *message = length < 0 ? NULL : malloc((size_t)length + 1);
-    if (message) {
-        va_start(args, format);
-        vsnprintf(message, (size_t)length + 1, format, args);
-        va_end(args);
-    }
-    nn_cmd_show(stderr, message ? message : "wrong usage");
-    free(message);
     fprintf(stderr, "\nTry 'fhola help %s'.\n", command);
     return NN_CMD_WRONG_USE;
 }
@@ -73,31 +76,40 @@ int nn_cmd_finish(const char *command, fhola_status status)
     return 1 + (int)status;
 }
 
-/* ---- progress ---- */
+static bool quiet;
+static const char *running = "";
 
-static bool progress_off, progress_shown;
+const char *nn_cmd_running(void)
+{
+    return running;
+}
 
-void nn_cmd_progress_line(const char *format, ...)
+void nn_cmd_set_running(const char *command)
+{
+    running = command;
+}
+
+void nn_cmd_be_quiet(void)
+{
+    quiet = true;
+    nn_cmd_progress_style("none");
+}
+
+bool nn_cmd_is_quiet(void)
+{
+    return quiet;
+}
+
+void nn_cmd_note(const char *format, ...)
 {
     va_list args;
-    if (progress_off || !is_screen(STDERR_FILENO)) return;
-    fprintf(stderr, "\r\033[K");
+    if (quiet) return;
+    nn_cmd_progress_end();
+    fprintf(stderr, "fhola %s: ", running);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    show_message(format, args, "a note");
     va_end(args);
-    fflush(stderr);
-    progress_shown = true;
-}
-
-void nn_cmd_progress_end(void)
-{
-    if (progress_shown) fprintf(stderr, "\r\033[K");
-    progress_shown = false;
-}
-
-void nn_cmd_progress_off(void)
-{
-    progress_off = true;
+    fputc('\n', stderr);
 }
 
 double nn_cmd_now(void)
@@ -107,21 +119,13 @@ double nn_cmd_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void nn_cmd_progress_step(const char *before, const nn_network *network, size_t layer, nn_step step,
-                          size_t done, size_t total, double start)
+void nn_cmd_progress_step(const nn_network *network, size_t layer, nn_step step, size_t done,
+                          size_t total)
 {
-    char left[40] = "";
-    double elapsed = nn_cmd_now() - start;
-    if (done)
-        snprintf(left, sizeof left, ", %.0f s remaining",
-                 elapsed * (double)(total - done) / (double)done);
-    nn_cmd_progress_line("%slayer %zu of %zu, %s, %.0f s elapsed%s", before, layer + 1,
-                         nn_network_layers(network) + 1, nn_step_name(step), elapsed, left);
-}
-
-void nn_cmd_progress(void *user, const char *step, size_t done, size_t total)
-{
-    nn_cmd_progress_line("fhola %s: %s %zu of %zu", (const char *)user, step, done, total);
+    char detail[96];
+    snprintf(detail, sizeof detail, "layer %zu of %zu, %s", layer + 1,
+             nn_network_layers(network) + 1, nn_step_name(step));
+    nn_cmd_progress_at("layers", done, total, detail);
 }
 
 /* ---- files ---- */
@@ -132,16 +136,6 @@ void nn_cmd_print_size(FILE *stream, double bytes)
         fprintf(stream, "%.0f KB", bytes / 1e3);
     else
         fprintf(stream, "%.1f MB", bytes / 1e6);
-}
-
-void nn_cmd_report_file(const char *path, const char *what)
-{
-    struct stat info;
-    if (strcmp(path, "-") == 0 || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return;
-    nn_cmd_show(stdout, path);
-    printf("  ");
-    nn_cmd_print_size(stdout, (double)info.st_size);
-    printf("  %s\n", what);
 }
 
 double nn_cmd_peak_mib(void)
