@@ -52,8 +52,17 @@ shape "$work/copies.json" 16
 [ "$(wc -l < "$work/copies.text")" -eq 17 ] || wrong "the table has $(wc -l < "$work/copies.text") lines"
 
 # One bootstrap and its stages, of fewer values than slots, on one table.
-"$fhola" bench bootstrap --params toy-boot --log-values 7 --complex --isa portable --json > "$work/bootstrap.json"
+"$fhola" bench bootstrap --params toy-boot --log-values 7 --complex --isa portable --json > "$work/bootstrap.all"
+sed '$d' "$work/bootstrap.all" > "$work/bootstrap.json"
 shape "$work/bootstrap.json" 6
+tail -n 1 "$work/bootstrap.all" | grep -Eq "^\{\"name\": \"bootstrap_result\", \"isa\": \"portable\", \"threads\": [0-9]+, \"params\": \"toy-boot\", \"values\": 128, \"complex\": true, \"us_per_value\": $number, \"precision_bits\": [1-9][0-9.]+, \"levels\": [0-9]+, \"keys\": [0-9]+, \"key_bytes\": [0-9]+\}\$" ||
+    wrong "the result of a bootstrap: $(tail -n 1 "$work/bootstrap.all")"
+# as precise as the toy ring is, of real values and of complex ones: more than 8 bits
+"$fhola" bench bootstrap --params toy-boot --isa portable > "$work/out"
+for result in "$work/bootstrap.all" "$work/out"; do
+    sed -n -e 's/.*"precision_bits": \([0-9]*\).*/\1/p' -e 's/^  precision  *\([0-9]*\)\..*/\1/p' "$result" | awk '$1 > 8 { fine = 1 } END { exit !fine }' || wrong "precision: $(cat "$result")"
+done
+grep -Eq '^bootstrap of 2\^[0-9]+ real values, toy-boot, portable, [0-9]+ thread' "$work/out" && grep -Eq '^  a value +[0-9.]+ us$' "$work/out" || wrong "bench bootstrap: $(cat "$work/out")"
 
 # The plaintext engine: every instruction set of the machine, the portable one with ratio 1; one of them; the same for people.
 plain_line="^\\{\"name\": \"[a-z_0-9]+\", \"isa\": \"(portable|avx2|avx512f)\", \"threads\": [1-9], \"in\": [0-9]+, \"out\": [0-9]+, "

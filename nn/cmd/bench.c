@@ -122,7 +122,7 @@ static const struct {
     fhola_status (*run)(const nn_cmd_bench_options *);
     bool figures; /* prints lines of nn_cmd_bench_print */
 } parts[] = {
-    {"bootstrap", nn_cmd_bench_bootstraps, true},
+    {"bootstrap", nn_cmd_bench_bootstraps, false},
     {"keyswitch", bench_keyswitch, true},
     {"net", nn_cmd_bench_net, false},
     {"ntt", bench_ntt, true},

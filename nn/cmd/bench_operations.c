@@ -2,6 +2,7 @@
 /* Times of whole operations on ciphertexts, under each kernel table, through the library's public
  * names only. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,21 +49,26 @@ static bool wanted(const bench *b, const char *name)
 }
 
 /* Figure number `index` from its times, which are sorted. */
-static void report(bench *b, size_t index, const char *name, double *time, size_t runs)
+static ckks_figure figure_of(bench *b, size_t index, const char *name, double *time, size_t runs)
 {
-    bool json = b->options->json;
     qsort(time, runs, sizeof *time, compare);
     double median = time[runs / 2];
     if (!strcmp(ckks_context_isa(b->context), "portable")) b->portable[index] = median;
-    const ckks_figure f = {.name = name,
-                           .isa = ckks_context_isa(b->context),
-                           .threads = b->threads,
-                           .n = 2 * ckks_slots(b->context),
-                           .hot = 1,
-                           .median_us = median,
-                           .min_us = time[0],
-                           .kcycles = median * ckks_bench_clock_ghz(),
-                           .ratio = b->portable[index] / median};
+    return (ckks_figure){.name = name,
+                         .isa = ckks_context_isa(b->context),
+                         .threads = b->threads,
+                         .n = 2 * ckks_slots(b->context),
+                         .hot = 1,
+                         .median_us = median,
+                         .min_us = time[0],
+                         .kcycles = median * ckks_bench_clock_ghz(),
+                         .ratio = b->portable[index] / median};
+}
+
+static void report(bench *b, size_t index, const char *name, double *time, size_t runs)
+{
+    bool json = b->options->json;
+    const ckks_figure f = figure_of(b, index, name, time, runs);
     if (b->show && wanted(b, name)) nn_cmd_bench_print(&json, &f);
 }
 
@@ -107,6 +113,12 @@ static fhola_status open_context(bench *b, const char *isa)
     return status;
 }
 
+/* Value `s` that is computed with, in [-1, 1]. */
+static double operand(size_t s)
+{
+    return sin((double)(s * s % 1009));
+}
+
 /* The keys of b->list, and a ciphertext of values in [-1, 1], repeated in blocks of `period`: real
  * in the first half of a block, imaginary in the second, which is what bootstrapping takes. */
 static fhola_status make_operands(bench *b, ckks_basis basis, size_t period, double scale)
@@ -114,7 +126,7 @@ static fhola_status make_operands(bench *b, ckks_basis basis, size_t period, dou
     ckks_complex *value = calloc(period, sizeof *value);
     if (!value) return FHOLA_NOMEM;
     for (size_t s = 0; s < period; s++)
-        *(s < period / 2 ? &value[s].re : &value[s].im) = sin((double)(s * s % 1009));
+        *(s < period / 2 ? &value[s].re : &value[s].im) = operand(s);
     fhola_status status =
         ckks_eval_keys_create(&b->keys, b->context, b->secret, &b->list, b->rng, NULL, NULL);
     if (!status) status = ckks_plaintext_create(&b->plain, b->context);
@@ -233,38 +245,115 @@ static void stage_times(double out[STAGES], const bench *b)
     for (size_t i = 1; i < STAGES; i++) out[i] = seconds[i] * 1e6;
 }
 
+/* Bits by which the RMS error of the last result is below the range of its values: sines, of real
+ * parts and, for complex values, of imaginary ones. */
+static fhola_status measure_precision(double *bits, bench *b, size_t values)
+{
+    double turn = 2 * acos(-1) * ckks_params_get_spec(b->params)->eps, sum = 0;
+    bool complex_values = b->options->complex_values;
+    ckks_complex *value = calloc(values, sizeof *value);
+    if (!value) return fhola_fail(FHOLA_NOMEM, "no memory for %zu values", values);
+    fhola_status status = ckks_decrypt(b->context, b->ws, value, values, b->out[0], b->secret);
+    for (size_t s = 0; s < values; s++) {
+        double sine = sin(turn * operand(s)) / sin(turn);
+        bool second = complex_values && s >= values / 2;
+        double re = value[s].re - (second ? 0 : sine), im = value[s].im - (second ? sine : 0);
+        sum += re * re + (complex_values ? im * im : 0);
+    }
+    ckks_wipe(value, values * sizeof *value);
+    free(value);
+    *bits = -log2(sqrt(sum / (double)(complex_values ? 2 * values : values)));
+    return status;
+}
+
+/* What one set of bootstraps has shown. */
+typedef struct bootstrap_result {
+    ckks_figure figure[STAGES]; /* the whole first */
+    unsigned log_values;
+    double bits;
+} bootstrap_result;
+
+static void print_result_json(const bench *b, const bootstrap_result *r)
+{
+    bool json = true;
+    double values = exp2(r->log_values);
+    for (size_t i = 0; i < STAGES; i++) nn_cmd_bench_print(&json, &r->figure[i]);
+    printf("{\"name\": \"bootstrap_result\", \"isa\": \"%s\", \"threads\": %u, \"params\": ",
+           r->figure[0].isa, b->threads);
+    nn_cmd_json_string(b->options->params);
+    printf(", \"values\": %.0f, \"complex\": %s, \"us_per_value\": %.4f, \"precision_bits\": %.2f, "
+           "\"levels\": %u, \"keys\": %zu, \"key_bytes\": %.0f}\n",
+           values, b->options->complex_values ? "true" : "false", r->figure[0].median_us / values,
+           r->bits, ckks_params_get_spec(b->params)->residual_levels, b->list.count,
+           (double)ckks_eval_keys_file_bytes(b->context, &b->list));
+}
+
+static void print_result_text(const bench *b, const bootstrap_result *r)
+{
+    const ckks_figure *all = &r->figure[0];
+    printf("bootstrap of 2^%u %s values, ", r->log_values,
+           b->options->complex_values ? "complex" : "real");
+    nn_cmd_show(stdout, b->options->params);
+    printf(", %s, %u thread%s\n", all->isa, b->threads, b->threads == 1 ? "" : "s");
+    for (size_t i = 0; i < STAGES; i++)
+        printf("  %-18s %9.2f ms, at least %.2f\n", i ? r->figure[i].name : "all of it",
+               r->figure[i].median_us / 1e3, r->figure[i].min_us / 1e3);
+    printf("  %-18s %9.2f us\n", "a value", all->median_us / exp2(r->log_values));
+    printf("  %-18s %9.2f bits (RMS error over the range)\n", "precision", r->bits);
+    printf("  %-18s %9u\n", "levels afterwards", ckks_params_get_spec(b->params)->residual_levels);
+    printf("  %-18s %9zu, ", "keys", b->list.count);
+    nn_cmd_print_size(stdout, (double)ckks_eval_keys_file_bytes(b->context, &b->list));
+    if (isfinite(all->ratio) && all->ratio > 0)
+        printf("\n  %-18s %9.2f times as fast", "portable kernel", all->ratio);
+    printf("\n");
+}
+
+static fhola_status set_up_bootstrap(bench *b, unsigned log_values)
+{
+    const ckks_params_spec *spec = ckks_params_get_spec(b->params);
+    FHOLA_TRY((b->options->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
+        &b->bootstrap, b->context, b->ws, log_values, exp2(spec->scale_bits), 1));
+    FHOLA_TRY(ckks_bootstrap_keys(b->bootstrap, b->context, &b->list));
+    return make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params),
+                         (size_t)1 << log_values, ckks_bootstrap_scale_in(b->bootstrap));
+}
+
+/* One bootstrap; its time and those of its stages. */
+static fhola_status bootstrap_once(double time[STAGES], bench *b)
+{
+    double before[STAGES], after[STAGES];
+    stage_times(before, b);
+    double start = nn_cmd_now();
+    FHOLA_TRY(ckks_bootstrap_apply(b->context, b->ws, b->keys, b->bootstrap, b->out[0], b->in,
+                                   ckks_params_get_spec(b->params)->residual_levels));
+    time[0] = 1e6 * (nn_cmd_now() - start);
+    stage_times(after, b);
+    for (size_t i = 1; i < STAGES; i++) time[i] = after[i] - before[i];
+    return FHOLA_OK;
+}
+
 static fhola_status time_bootstrap(bench *b)
 {
     static const char *const name[STAGES] = {"bootstrap", "slots_to_coeffs", "switch_and_raise",
                                              "trace",     "coeffs_to_slots", "eval_mod"};
-    const ckks_params_spec *spec = ckks_params_get_spec(b->params);
-    double time[STAGES][MOST_RUNS], before[STAGES], after[STAGES], spent = 0;
+    double time[STAGES][MOST_RUNS], once[STAGES], spent = 0;
     size_t runs = 0;
-    unsigned log_values =
-        b->options->log_values > 0 ? (unsigned)b->options->log_values : spec->log_n - 1;
-    fhola_status status =
-        (b->options->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
-            &b->bootstrap, b->context, b->ws, log_values, exp2(spec->scale_bits), 1);
-    if (!status) status = ckks_bootstrap_keys(b->bootstrap, b->context, &b->list);
-    if (!status)
-        status = make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params),
-                               (size_t)1 << log_values, ckks_bootstrap_scale_in(b->bootstrap));
-    for (size_t warm = 1;
-         !status && runs < MOST_RUNS && (runs < LEAST_RUNS || spent < 2 * FIGURE_US); warm = 0) {
-        stage_times(before, b);
-        double start = nn_cmd_now();
-        status = ckks_bootstrap_apply(b->context, b->ws, b->keys, b->bootstrap, b->out[0], b->in,
-                                      spec->residual_levels);
-        double taken = 1e6 * (nn_cmd_now() - start);
-        stage_times(after, b);
-        if (warm) continue;
-        time[0][runs] = taken;
-        spent += taken;
-        for (size_t i = 1; i < STAGES; i++) time[i][runs] = after[i] - before[i];
+    bootstrap_result r = {.log_values = b->options->log_values > 0
+                                            ? (unsigned)b->options->log_values
+                                            : ckks_params_get_spec(b->params)->log_n - 1};
+    FHOLA_TRY(set_up_bootstrap(b, r.log_values));
+    FHOLA_TRY(bootstrap_once(once, b)); /* to warm up */
+    while (runs < MOST_RUNS && (runs < LEAST_RUNS || spent < 2 * FIGURE_US)) {
+        FHOLA_TRY(bootstrap_once(once, b));
+        spent += once[0];
+        for (size_t i = 0; i < STAGES; i++) time[i][runs] = once[i];
         runs++;
     }
-    for (size_t i = 0; i < STAGES && !status; i++) report(b, i, name[i], time[i], runs);
-    return status;
+    for (size_t i = 0; i < STAGES; i++) r.figure[i] = figure_of(b, i, name[i], time[i], runs);
+    FHOLA_TRY(measure_precision(&r.bits, b, (size_t)1 << r.log_values));
+    if (b->show) (b->options->json ? print_result_json : print_result_text)(b, &r);
+    (void)fflush(stdout);
+    return FHOLA_OK;
 }
 
 fhola_status nn_cmd_bench_bootstraps(const nn_cmd_bench_options *o)
