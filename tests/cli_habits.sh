@@ -113,6 +113,20 @@ says 'eval --scores' ../last << 'END'
 scores  SIZE  the scores, a record a line
 END
 
+# ---- the encrypted network, as right as the one in the clear
+
+"$fhola" eval ./small.fhola batch.bin --count 2 --encrypted --json > ../json
+cases=$((cases + 1))
+grep -Eq '"encrypted": \{"pictures": 2, "accuracy": [0-9.]+, "accuracy_interval": \[[0-9., ]+\], "agreement": 100, "agreement_interval": \[[0-9., ]+\], "rms_error": [0-9.e-]+, "relative_error": 0\.0[0-9]*, "max_error": [0-9.e-]+, "seconds": [0-9.]+, "keygen_seconds": [0-9.]+, "startup_seconds": [0-9.]+\}, "files": \[\]\}$' ../json ||
+    wrong "eval --encrypted: $(cat ../json)"
+for options in --encrypted '--encrypted --count 2 --noise 12' '--memory 4' '--params R15'; do
+    cases=$((cases + 1))
+    code=0
+    # shellcheck disable=SC2086
+    "$fhola" eval ./small.fhola batch.bin $options > ../out 2> ../err || code=$?
+    [ $code -eq 1 ] && grep -q -e '--encrypted' ../err || wrong "eval $options: exit code $code, $(cat ../err)"
+done
+
 # ---- several inputs
 
 "$fhola" encrypt secret.key batch.bin --record 1-3 -o three.ct > ../out
@@ -130,6 +144,36 @@ cases=$((cases + 1))
 code=0
 "$fhola" inspect --json secret.key batch.bin none small.client > ../out 2> ../err || code=$?
 [ $code -eq 7 ] && [ "$(wc -l < ../out)" -eq 2 ] && [ "$(wc -l < ../err)" -eq 2 ] || wrong "inspect of four files, two of them wrong: exit code $code, $(cat ../out ../err)"
+
+# ---- results with their times; an interrupt keeps those that are finished
+
+"$fhola" encrypt secret.key batch.bin --record 0-9 -o ten.ct -q
+"$fhola" infer small.fhola eval.keys three.ct -o scores.ct --json --progress json > ../out 2> ../err
+cases=$((cases + 1))
+[ "$(grep -Ec '^\{"picture": [123], "seconds": [0-9]+\.[0-9]{3}\}$' ../out)" -eq 3 ] || wrong "infer --json: $(cat ../out)"
+grep -q '"what": "picture 3 of 3, layer ' ../err || wrong "infer does not count pictures: $(cat ../err)"
+tail -n 1 ../out > ../last
+says 'infer --json, last line' ../last << 'END'
+{"pictures": 3, "files": [{"file": "scores.ct", "bytes": N}]}
+END
+"$fhola" infer small.fhola eval.keys one.ct --json 2> ../err > scores.ct
+cases=$((cases + 1))
+[ "$(tail -n 1 ../err)" = '{"pictures": 1}' ] && "$fhola" inspect scores.ct > ../out || wrong "infer --json into standard output: $(cat ../err)"
+cases=$((cases + 1))
+rm scores.ct
+cat ten.ct ten.ct ten.ct ten.ct > forty.ct
+env --default-signal=INT "$fhola" infer small.fhola eval.keys forty.ct -o scores.ct --json > ../out 2> ../err < /dev/null &
+tries=0
+until grep -q '"picture": 2' ../out || [ $tries -eq 200 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+kill -INT $!
+code=0
+wait $! || code=$?
+results=$("$fhola" inspect scores.ct | grep -c '^  kind *a' || :)
+[ $code -eq 130 ] && [ "$results" -ge 2 ] && [ "$results" -lt 40 ] || wrong "infer interrupted after two results: exit code $code, $results results, $(cat ../err)"
+grep -q "^fhola infer: stopped by a signal; scores.ct has the $results results that were finished\$" ../err || wrong "infer interrupted with $results results says $(cat ../err)"
 
 # ---- bundled pictures, by name; what is there comes first
 

@@ -94,9 +94,9 @@ same 'encrypt, stderr' ../err < /dev/null
 below 'two encrypted pictures' ../server/pictures.ct 1200000
 below 'their encrypted scores' scores.ct 800000
 
-# Interrupted at once, and among the layers: the program ends by the signal, and nothing is left.
+# Interrupted at once, and among the layers of the first picture: the program ends by the signal, and nothing is left.
 mkdir ../stopped
-for seconds in 0.5 6; do
+for seconds in 0.5 3; do
     env --default-signal=INT "$fhola" infer ../server/resnet20.fhola ../server/eval.keys ../server/pictures.ct -o ../stopped/result \
         > ../out 2> ../err < /dev/null &
     sleep $seconds

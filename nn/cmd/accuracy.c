@@ -35,8 +35,7 @@ void nn_cmd_json_share(const char *name, nn_cmd_share s)
 
 /* ---- measuring ---- */
 
-/* The class of a row of scores: the first of the largest; `classes` if one is not finite. */
-static size_t class_of(const float *scores, size_t classes)
+size_t nn_cmd_class_of(const float *scores, size_t classes)
 {
     size_t best = 0;
     for (size_t i = 0; i < classes; i++) {
@@ -60,9 +59,9 @@ static fhola_status measure(nn_cmd_accuracy *a, const nn_model *model, const nn_
     FHOLA_TRY(nn_evaluate_scores(&a->polynomial, a->polynomial_scores, model, plan, batch, noise, 1,
                                  nn_cmd_progress, NULL));
     for (size_t i = 0; i < a->pictures; i++) {
-        size_t exact = class_of(a->exact_scores + i * a->classes, a->classes);
+        size_t exact = nn_cmd_class_of(a->exact_scores + i * a->classes, a->classes);
         a->agreeing += exact < a->classes &&
-                       exact == class_of(a->polynomial_scores + i * a->classes, a->classes);
+                       exact == nn_cmd_class_of(a->polynomial_scores + i * a->classes, a->classes);
     }
     return FHOLA_OK;
 }
@@ -93,7 +92,7 @@ static size_t *count_confusion(const nn_cmd_accuracy *a, const nn_batch *batch)
     size_t *taken = calloc(a->classes * (a->classes + 1), sizeof *taken);
     for (size_t i = 0; taken && i < a->pictures; i++)
         taken[nn_batch_label(batch, i) * (a->classes + 1) +
-              class_of(scores + i * a->classes, a->classes)]++;
+              nn_cmd_class_of(scores + i * a->classes, a->classes)]++;
     return taken;
 }
 

@@ -24,6 +24,9 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_accuracy_measure(nn_cmd_accuracy *a, const
                                                        double noise);
 void nn_cmd_accuracy_clear(nn_cmd_accuracy *a);
 
+/* The class of a picture's scores: the first of the largest; `classes` if one is not finite. */
+size_t nn_cmd_class_of(const float *scores, size_t classes);
+
 /* A share of `right` in `count` (at least 1), in percent, and its 95 % interval by Wilson (Journal
  * of the American Statistical Association 22, 1927). */
 typedef struct nn_cmd_share {

@@ -8,6 +8,7 @@
 
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/encrypted.h"
 
 #define TOP 3
 
@@ -43,33 +44,10 @@ typedef struct session {
     nn_cmd_network files;
     nn_shape shape; /* of the picture, and its values */
     double *picture;
-    ckks_context *context;
-    ckks_workspace *workspace;
-    nn_network *network;
-    ckks_rng *rng;
-    ckks_secret_key *secret;
-    ckks_eval_keys *keys;
-    ckks_ciphertext **in, *out;
-    nn_stage_times *times; /* per layer */
+    nn_cmd_encrypted parties;
     double *scores;
-    double startup_seconds, keygen_seconds, seconds;
+    double load_seconds;
 } session;
-
-/* ---- progress line ---- */
-
-static int show_keys(void *user, size_t done, size_t total)
-{
-    (void)user;
-    nn_cmd_progress_at("key", done, total, NULL);
-    return 0;
-}
-
-static int show_step(void *user, size_t layer, nn_step step, size_t done, size_t total)
-{
-    const session *s = user;
-    nn_cmd_progress_step(s->network, layer, step, done, total);
-    return 0;
-}
 
 /* ---- steps ---- */
 
@@ -86,95 +64,37 @@ static fhola_status load(session *s, const char *picture)
     nn_cmd_progress_at("loading", 0, 1, "loading the network");
     FHOLA_TRY(nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata,
                                   s->options.plan, s->options.params));
-    s->startup_seconds = nn_cmd_now() - start;
+    s->load_seconds = nn_cmd_now() - start;
     nn_model_describe(s->files.model, &info);
     s->shape = info.input;
     if (s->options.record < 0) picture = nn_cmd_find_picture(room, picture);
     return nn_cmd_read_picture(&s->picture, s->shape, picture, s->options.record);
 }
 
-/* Room for diagonals, from a network without any. */
-static fhola_status find_room(session *s, uint64_t *room)
-{
-    nn_network *bare = NULL;
-    uint64_t memory = nn_cmd_memory(s->options.memory);
-    *room = UINT64_MAX;
-    if (!memory) return FHOLA_OK;
-    FHOLA_TRY(nn_network_create(&bare, s->context, s->workspace, s->files.model, s->files.plan, 0));
-    fhola_status status = nn_network_room(room, bare, s->context, memory);
-    if (status == FHOLA_OK) nn_cmd_say_memory(memory, nn_network_memory(bare, s->context));
-    nn_network_destroy(bare);
-    return status;
-}
-
-static fhola_status start_up(session *s)
-{
-    uint64_t room;
-    double start = nn_cmd_now();
-    fhola_status status = ckks_context_create(&s->context, s->files.params, NULL);
-    if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK) status = find_room(s, &room);
-    if (status == FHOLA_OK)
-        status = nn_network_create_within(&s->network, s->context, s->workspace, s->files.model,
-                                          s->files.plan, room);
-    s->startup_seconds += nn_cmd_now() - start;
-    return status;
-}
-
-static fhola_status generate_keys(session *s)
-{
-    double start = nn_cmd_now();
-    fhola_status status = ckks_rng_create(&s->rng);
-    if (status == FHOLA_OK) status = ckks_secret_key_create(&s->secret, s->context, s->rng);
-    if (status == FHOLA_OK)
-        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
-                                       s->rng, show_keys, s);
-    s->keygen_seconds = nn_cmd_now() - start;
-    return status;
-}
-
 static fhola_status encrypt(session *s)
 {
-    fhola_status status = nn_encrypted_create(&s->in, s->context, nn_network_client(s->network));
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
-    if (status == FHOLA_OK)
-        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
-                                    s->picture, s->secret, s->rng);
+    fhola_status status = nn_cmd_encrypted_encrypt(&s->parties, s->picture);
     /* not kept in the clear while the network runs */
     nn_cmd_free_picture(s->picture, s->shape);
     s->picture = NULL;
     return status;
 }
 
-static fhola_status infer(session *s)
-{
-    s->times = calloc(nn_network_layers(s->network) + 1, sizeof *s->times);
-    if (!s->times)
-        return fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers",
-                          nn_network_layers(s->network));
-    nn_infer_hooks hooks = {.user = s, .progress = show_step, .times = s->times};
-    double start = nn_cmd_now();
-    fhola_status status =
-        nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
-    s->seconds = nn_cmd_now() - start;
-    return status;
-}
-
 static fhola_status decrypt(session *s)
 {
-    const nn_client *client = nn_network_client(s->network);
-    s->scores = calloc(nn_client_classes(client), sizeof *s->scores);
-    if (!s->scores) return fhola_fail(FHOLA_NOMEM, "no memory for the scores");
-    return nn_decrypt_scores(s->context, s->workspace, s->scores, client, s->out, s->secret);
+    size_t classes = nn_client_classes(nn_network_client(s->parties.network));
+    s->scores = calloc(classes, sizeof *s->scores);
+    if (!s->scores) return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+    return nn_cmd_encrypted_decrypt(&s->parties, s->scores);
 }
 
 static fhola_status classify(session *s, const char *picture)
 {
     fhola_status status = load(s, picture);
-    if (status == FHOLA_OK) status = start_up(s);
-    if (status == FHOLA_OK) status = generate_keys(s);
+    if (status == FHOLA_OK)
+        status = nn_cmd_encrypted_open(&s->parties, &s->files, s->options.memory);
     if (status == FHOLA_OK) status = encrypt(s);
-    if (status == FHOLA_OK) status = infer(s);
+    if (status == FHOLA_OK) status = nn_cmd_encrypted_infer(&s->parties);
     if (status == FHOLA_OK) status = decrypt(s);
     nn_cmd_progress_end();
     return status;
@@ -184,17 +104,10 @@ static void release(session *s)
 {
     nn_cmd_free_picture(s->picture, s->shape);
     if (s->scores)
-        ckks_wipe(s->scores, nn_client_classes(nn_network_client(s->network)) * sizeof *s->scores);
+        ckks_wipe(s->scores,
+                  nn_client_classes(nn_network_client(s->parties.network)) * sizeof *s->scores);
     free(s->scores);
-    free(s->times);
-    nn_encrypted_destroy(s->in);
-    ckks_ciphertext_destroy(s->out);
-    ckks_eval_keys_destroy(s->keys);
-    ckks_secret_key_destroy(s->secret);
-    ckks_rng_destroy(s->rng);
-    nn_network_destroy(s->network);
-    ckks_workspace_destroy(s->workspace);
-    ckks_context_destroy(s->context);
+    nn_cmd_encrypted_clear(&s->parties);
     nn_cmd_network_clear(&s->files);
 }
 
@@ -203,13 +116,13 @@ static void release(session *s)
 static nn_stage_times total_times(const session *s)
 {
     nn_stage_times sum = {0};
-    for (size_t i = 0; i <= nn_network_layers(s->network); i++) {
-        sum.activation += s->times[i].activation;
-        sum.convolution += s->times[i].convolution;
-        sum.slots_to_coeffs += s->times[i].slots_to_coeffs;
-        sum.switch_and_raise += s->times[i].switch_and_raise;
-        sum.coeffs_to_slots += s->times[i].coeffs_to_slots;
-        sum.eval_mod += s->times[i].eval_mod;
+    for (size_t i = 0; i <= nn_network_layers(s->parties.network); i++) {
+        sum.activation += s->parties.times[i].activation;
+        sum.convolution += s->parties.times[i].convolution;
+        sum.slots_to_coeffs += s->parties.times[i].slots_to_coeffs;
+        sum.switch_and_raise += s->parties.times[i].switch_and_raise;
+        sum.coeffs_to_slots += s->parties.times[i].coeffs_to_slots;
+        sum.eval_mod += s->parties.times[i].eval_mod;
     }
     return sum;
 }
@@ -217,19 +130,20 @@ static nn_stage_times total_times(const session *s)
 static fhola_status print_text(const session *s)
 {
     nn_stage_times t = total_times(s);
-    fhola_status status = nn_cmd_print_scores(nn_network_client(s->network), s->scores, TOP, false);
+    fhola_status status =
+        nn_cmd_print_scores(nn_network_client(s->parties.network), s->scores, TOP, false);
     if (status != FHOLA_OK) return status;
-    printf("\ninference          %8.2f s\n", s->seconds);
+    printf("\ninference          %8.2f s\n", s->parties.seconds);
     printf("  convolution      %8.2f s\n", t.convolution);
     printf("  slots to coeffs  %8.2f s\n", t.slots_to_coeffs);
     printf("  switch and raise %8.2f s\n", t.switch_and_raise);
     printf("  coeffs to slots  %8.2f s\n", t.coeffs_to_slots);
     printf("  sine evaluation  %8.2f s\n", t.eval_mod);
     printf("  activation       %8.2f s\n", t.activation);
-    printf("key generation     %8.2f s\n", s->keygen_seconds);
-    printf("start-up           %8.2f s\n", s->startup_seconds);
-    printf("kernel             %s, %u thread%s\n", ckks_context_isa(s->context), nn_cmd_threads(),
-           nn_cmd_threads() == 1 ? "" : "s");
+    printf("key generation     %8.2f s\n", s->parties.keygen_seconds);
+    printf("start-up           %8.2f s\n", s->load_seconds + s->parties.startup_seconds);
+    printf("kernel             %s, %u thread%s\n", ckks_context_isa(s->parties.context),
+           nn_cmd_threads(), nn_cmd_threads() == 1 ? "" : "s");
     if (isfinite(nn_cmd_peak_mib())) printf("peak memory        %8.0f MiB\n", nn_cmd_peak_mib());
     return FHOLA_OK;
 }
@@ -238,17 +152,18 @@ static fhola_status print_json(const session *s)
 {
     nn_stage_times t = total_times(s);
     printf("{");
-    fhola_status status = nn_cmd_print_scores(nn_network_client(s->network), s->scores, TOP, true);
-    printf(", \"seconds\": %.3f, \"peak_mib\": ", s->seconds);
+    fhola_status status =
+        nn_cmd_print_scores(nn_network_client(s->parties.network), s->scores, TOP, true);
+    printf(", \"seconds\": %.3f, \"peak_mib\": ", s->parties.seconds);
     nn_cmd_json_number(round(nn_cmd_peak_mib()));
-    printf(", \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->keygen_seconds,
-           s->startup_seconds);
+    printf(", \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->parties.keygen_seconds,
+           s->load_seconds + s->parties.startup_seconds);
     printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, "
            "\"switch_and_raise\": %.3f, ",
            t.convolution, t.slots_to_coeffs, t.switch_and_raise);
     printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}, ",
            t.coeffs_to_slots, t.eval_mod, t.activation);
-    printf("\"kernel\": \"%s\", \"threads\": %u}\n", ckks_context_isa(s->context),
+    printf("\"kernel\": \"%s\", \"threads\": %u}\n", ckks_context_isa(s->parties.context),
            nn_cmd_threads());
     return status;
 }

@@ -6,11 +6,12 @@
 
 #include "nn/cmd/accuracy.h"
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/eval_encrypted.h"
 
 typedef struct eval_options {
-    const char *plan, *function, *labels, *scores;
-    double noise_bits, first, count; /* noise_bits NaN: no noise */
-    bool json, per_class;
+    const char *plan, *function, *labels, *scores, *params;
+    double noise_bits, first, count, memory; /* noise_bits NaN: no noise */
+    bool json, per_class, encrypted;
     nn_cmd_metadata metadata;
 } eval_options;
 
@@ -31,6 +32,11 @@ static const nn_cmd_option options[] = {
                      "nothing else)"),
     NN_CMD_FLAG("per-class", 0, eval_options, per_class,
                 "count for every class which ones its pictures were taken for"),
+    NN_CMD_FLAG("encrypted", 0, eval_options, encrypted,
+                "run the records encrypted, too, and compare the scores; with --count"),
+    NN_CMD_TEXT("params", 0, "SET", eval_options, params,
+                "parameter set of --encrypted (default R15), or a file with one"),
+    NN_CMD_MEMORY(eval_options, memory),
     NN_CMD_FLAG("json", 0, eval_options, json, "print one JSON object"),
     NN_CMD_THREADS,
     NN_CMD_PROGRESS,
@@ -46,6 +52,7 @@ typedef struct evaluation {
     nn_batch *batch;
     nn_model_info info;
     nn_cmd_accuracy accuracy;
+    nn_cmd_encrypted_result encrypted;
 } evaluation;
 
 static bool is_standard(const char *path)
@@ -57,7 +64,10 @@ static fhola_status load(evaluation *e, const eval_options *o, const char *name,
                          const char *pictures)
 {
     if (!is_standard(o->scores)) FHOLA_TRY(nn_cmd_check_output(o->scores));
-    FHOLA_TRY(nn_cmd_find_network(&e->n, name, &o->metadata, o->plan));
+    if (o->encrypted)
+        FHOLA_TRY(nn_cmd_load_network(&e->n, name, &o->metadata, o->plan, o->params));
+    else
+        FHOLA_TRY(nn_cmd_find_network(&e->n, name, &o->metadata, o->plan));
     if (o->function) FHOLA_TRY(nn_cmd_set_function(e->n.model, o->function));
     nn_model_describe(e->n.model, &e->info);
     return nn_cmd_load_batch(&e->batch, e->n.model, pictures, o->labels, o->first, o->count);
@@ -65,11 +75,14 @@ static fhola_status load(evaluation *e, const eval_options *o, const char *name,
 
 static fhola_status evaluate(evaluation *e, const eval_options *o)
 {
-    /* a polynomial takes longer than the function it stands for */
-    static const nn_cmd_phase phases[] = {{"pictures", 1}, {"pictures", 1.2}};
+    /* a polynomial takes longer than the function it stands for, and encrypted, for ever */
+    static const nn_cmd_phase phases[] = {
+        {"pictures", 1}, {"pictures", 1.2}, {"loading", 1000}, {"key", 500}, {"layers", 1800}};
     double noise = isnan(o->noise_bits) ? 0 : exp2(-o->noise_bits);
-    nn_cmd_progress_expect(phases, e->n.plan ? 2 : 1);
-    return nn_cmd_accuracy_measure(&e->accuracy, e->n.model, e->n.plan, e->batch, noise);
+    nn_cmd_progress_expect(phases, o->encrypted ? 5 : e->n.plan ? 2 : 1);
+    FHOLA_TRY(nn_cmd_accuracy_measure(&e->accuracy, e->n.model, e->n.plan, e->batch, noise));
+    if (!o->encrypted) return FHOLA_OK;
+    return nn_cmd_eval_encrypted(&e->encrypted, &e->n, e->batch, &e->accuracy, o->memory);
 }
 
 /* Where there is a plan, its scores come first. */
@@ -138,6 +151,9 @@ static fhola_status print(const evaluation *e, const eval_options *o)
     const nn_cmd_file file = {o->scores, "the scores, a record a line"};
     fhola_status status = FHOLA_OK;
     (o->json ? print_json : print_text)(e, e->n.plan);
+    if (o->encrypted && o->json) printf(", ");
+    if (o->encrypted)
+        (o->json ? nn_cmd_encrypted_result_json : nn_cmd_encrypted_result_print)(&e->encrypted);
     if (o->per_class && o->json) printf(", ");
     if (o->per_class) status = nn_cmd_print_classes(&e->accuracy, e->n.model, e->batch, o->json);
     if (!o->json) {
@@ -150,11 +166,24 @@ static fhola_status print(const evaluation *e, const eval_options *o)
     return status;
 }
 
+static bool check_combination(const eval_options *o)
+{
+    if (o->encrypted && !(o->count > 0))
+        return nn_cmd_wrong_use("eval",
+                                "--encrypted takes seconds a record: --count N says how many") == 0;
+    if (o->encrypted && !isnan(o->noise_bits))
+        return nn_cmd_wrong_use("eval", "--encrypted has noise of its own: not with --noise") == 0;
+    if (!o->encrypted && (o->params || o->memory > 0))
+        return nn_cmd_wrong_use("eval", "--params and --memory go with --encrypted") == 0;
+    return true;
+}
+
 static int run(int argc, char **argv)
 {
     eval_options o = {.noise_bits = (double)NAN};
     evaluation e = {.batch = NULL};
-    if (!nn_cmd_parse(&nn_cmd_eval, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    if (!nn_cmd_parse(&nn_cmd_eval, &o, &argc, argv) || !check_combination(&o))
+        return NN_CMD_WRONG_USE;
     fhola_status status = load(&e, &o, argv[1], argv[2]);
     if (status == FHOLA_OK) status = evaluate(&e, &o);
     nn_cmd_progress_end();
@@ -169,6 +198,7 @@ static int run(int argc, char **argv)
 const nn_cmd_command nn_cmd_eval = {
     .name = "eval",
     .run = run,
+    .secret = true, /* with --encrypted */
     .usage = "MODEL BATCH",
     .purpose = "measure the accuracy of a network and of its polynomial form on plaintext pictures",
     .options = options,
@@ -179,5 +209,6 @@ const nn_cmd_command nn_cmd_eval = {
              "model. BATCH holds\n" NN_CMD_RECORDS,
     .examples = "fhola eval resnet20 test_batch.bin\n"
                 "fhola eval resnet20.fhola test_batch.bin --count 20 --noise 12 --json\n"
+                "fhola eval resnet20 test_batch.bin --count 10 --encrypted\n"
                 "fhola eval net.onnx images.npy --labels labels.npy --scores net.scores",
 };

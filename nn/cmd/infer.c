@@ -3,23 +3,28 @@
  * refuses a file that does. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
-#include <time.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "nn/cmd/stream.h"
 
 typedef struct infer_options {
     const char *output;
-    double threads, memory;
-    bool quiet;
+    double memory;
+    bool json;
 } infer_options;
 
 static const nn_cmd_option options[] = {
     NN_CMD_STREAM("output", 'o', "FILE", infer_options, output,
                   "where the results go (default, and -: standard output)"),
-    NN_CMD_WHOLE("threads", 0, "N", infer_options, threads, 1, NN_CMD_MAX_THREADS,
-                 "number of threads (default: one a processor)"),
+    NN_CMD_FLAG("json", 0, infer_options, json,
+                "print a JSON object a picture, and one at the end; on standard error\nwhere "
+                "results go to standard output"),
+    NN_CMD_THREADS,
     NN_CMD_MEMORY(infer_options, memory),
-    NN_CMD_FLAG("quiet", 'q', infer_options, quiet, "no progress line, and nothing about the file"),
+    NN_CMD_PROGRESS,
+    NN_CMD_QUIET,
     NN_CMD_END,
 };
 
@@ -27,7 +32,10 @@ static const nn_cmd_option options[] = {
 
 typedef struct progress {
     const nn_server *server;
-    size_t picture; /* from 1 */
+    const ckks_reader *in;
+    double bytes;             /* of all pictures; 0: nobody knows */
+    size_t picture, pictures; /* from 1; how many there will be, 0: nobody knows */
+    double start;             /* of the picture */
 } progress;
 
 static int show_keys(void *arg, size_t done, size_t total)
@@ -37,9 +45,24 @@ static int show_keys(void *arg, size_t done, size_t total)
     return nn_cmd_interrupted();
 }
 
+/* When its ciphertexts have been read: all pictures have as many bytes. */
+static void begin_picture(progress *p)
+{
+    uint64_t bytes;
+    uint32_t chunks;
+    ckks_reader_extent(p->in, &bytes, &chunks);
+    double each =
+        (double)bytes * nn_client_ciphertexts(nn_network_client(nn_server_network(p->server)));
+    if (p->picture == 1 && each > 0) p->pictures = (size_t)(p->bytes / each + 0.5);
+    if (p->pictures < p->picture) p->pictures = 0;
+    nn_cmd_progress_picture(p->picture, p->pictures);
+    p->start = nn_cmd_now();
+}
+
 static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t total)
 {
     progress *p = arg;
+    if (done == 0) begin_picture(p);
     nn_cmd_progress_step(nn_server_network(p->server), layer, step, done, total);
     return nn_cmd_interrupted();
 }
@@ -68,7 +91,7 @@ static fhola_status limit_memory(nn_server *server, const infer_options *o)
 {
     uint64_t memory = nn_cmd_memory(o->memory);
     fhola_status status = nn_server_limit_memory(server, memory);
-    if (status == FHOLA_OK && !o->quiet) nn_cmd_say_memory(memory, nn_server_memory(server));
+    if (status == FHOLA_OK) nn_cmd_say_memory(memory, nn_server_memory(server));
     return status;
 }
 
@@ -89,24 +112,65 @@ static fhola_status look_at(ckks_reader *keys, ckks_reader *pictures, const char
     return status;
 }
 
-/* Results are handed on one by one, but a file is made in one piece. */
-static fhola_status infer_all(const nn_server *server, const nn_keys *keys, ckks_writer *out,
-                              ckks_reader *in, bool one_by_one)
+/* Of a file that holds nothing but pictures; 0: it is none. */
+static double bytes_of(const char *input)
 {
-    progress p = {server, 0};
-    nn_infer_hooks hooks = {.user = &p, .progress = show_step};
+    struct stat info;
+    bool standard = !input || strcmp(input, "-") == 0;
+    int found = standard ? fstat(STDIN_FILENO, &info) : stat(input, &info);
+    return found == 0 && S_ISREG(info.st_mode) ? (double)info.st_size : 0;
+}
+
+/* A line for a picture, where standard output is free. */
+static void report_picture(const infer_options *o, const progress *p)
+{
+    if (!o->json) return;
+    nn_cmd_progress_end();
+    fprintf(o->output ? stdout : stderr, "{\"picture\": %zu, \"seconds\": %.3f}\n", p->picture,
+            nn_cmd_now() - p->start);
+    (void)fflush(stdout);
+}
+
+/* Results are handed on one by one, but a file is made in one piece: also of what was finished when
+ * a signal came, if that was not among the bytes of a result. */
+static fhola_status infer_all(progress *p, const nn_keys *keys, ckks_writer *out, ckks_reader *in,
+                              const infer_options *o)
+{
+    nn_infer_hooks hooks = {.user = p, .progress = show_step};
     nn_run *run = NULL;
+    uint64_t complete = 0;
     int more = 1;
-    fhola_status status = nn_run_create(&run, server);
+    fhola_status status = nn_run_create(&run, p->server);
     while (status == FHOLA_OK && more) {
-        nn_cmd_progress_picture(++p.picture, 0);
+        p->picture++;
         status = nn_run_infer(run, out, keys, in, &more, &hooks);
-        if (status == FHOLA_OK && more && one_by_one) status = ckks_writer_commit(out);
+        if (status == FHOLA_OK && more && !o->output) status = ckks_writer_commit(out);
+        if (status != FHOLA_OK || !more) break;
+        complete = ckks_writer_bytes(out);
+        report_picture(o, p);
     }
     nn_run_destroy(run);
-    if (status == FHOLA_OK && p.picture == 1)
+    if (status == FHOLA_OK && p->picture == 1)
         status = fhola_fail(FHOLA_FORMAT, "no encrypted picture arrived");
-    return status == FHOLA_OK ? ckks_writer_commit(out) : status;
+    if (status == FHOLA_OK) return ckks_writer_commit(out);
+    bool keeps = nn_cmd_interrupted() && o->output && complete > 0 &&
+                 complete == ckks_writer_bytes(out) && ckks_writer_commit(out) == FHOLA_OK;
+    if (keeps) nn_cmd_keep(o->output, p->picture - 1);
+    return status;
+}
+
+static void report(const infer_options *o, const progress *p)
+{
+    const nn_cmd_file file = {o->output, "encrypted scores, for the owner of the key"};
+    if (!o->json && o->output) nn_cmd_report_files(&file, 1, false);
+    if (!o->json) return;
+    if (!o->output) {
+        fprintf(stderr, "{\"pictures\": %zu}\n", p->picture - 1);
+        return;
+    }
+    printf("{\"pictures\": %zu, ", p->picture - 1);
+    nn_cmd_json_files(&file, 1);
+    printf("}\n");
 }
 
 /* Everything but the streams of pictures and results. */
@@ -123,25 +187,27 @@ static fhola_status get_ready(nn_server **server, nn_keys **keys, const infer_op
 static fhola_status infer(const infer_options *o, const char *network, const char *keys_path,
                           const char *input)
 {
+    /* shares of the time, as ResNet-20 has them (bench/RESULTS.md) */
+    static const nn_cmd_phase phases[] = {{"key", 1.5}, {"loading", 2.5}, {"layers", 3.5}};
     nn_server *server = NULL;
     nn_keys *keys = NULL;
     ckks_reader *in = NULL, *keys_file = NULL;
     ckks_writer *out = NULL;
+    nn_cmd_progress_expect(phases, sizeof phases / sizeof phases[0]);
     fhola_status status = nn_cmd_open_input(&keys_file, keys_path);
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK) status = look_at(keys_file, in, input ? input : "-");
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
     if (status == FHOLA_OK) status = get_ready(&server, &keys, o, network, keys_file);
     ckks_reader_destroy(keys_file);
-    if (status == FHOLA_OK) status = infer_all(server, keys, out, in, !o->output);
+    progress p = {.server = server, .in = in, .bytes = bytes_of(input)};
+    if (status == FHOLA_OK) status = infer_all(&p, keys, out, in, o);
     nn_cmd_progress_end();
     ckks_writer_destroy(out);
     ckks_reader_destroy(in);
     nn_keys_release(keys);
     nn_server_destroy(server);
-    if (status == FHOLA_OK && o->output && !o->quiet)
-        nn_cmd_report_files(&(nn_cmd_file){o->output, "encrypted scores, for the owner of the key"},
-                            1, false);
+    if (status == FHOLA_OK) report(o, &p);
     return status;
 }
 
@@ -149,8 +215,6 @@ static int run(int argc, char **argv)
 {
     infer_options o = {0};
     if (!nn_cmd_parse(&nn_cmd_infer, &o, &argc, argv)) return NN_CMD_WRONG_USE;
-    if (o.quiet) nn_cmd_be_quiet();
-    nn_cmd_set_threads(o.threads);
     nn_cmd_catch_signals();
     return nn_cmd_finish_caught("infer", infer(&o, argv[1], argv[2], argc > 3 ? argv[3] : NULL));
 }

@@ -98,11 +98,27 @@ bool nn_cmd_interrupted(void)
     return caught != 0;
 }
 
+static const char *kept; /* a file with what was finished */
+static size_t kept_results;
+
+void nn_cmd_keep(const char *path, size_t results)
+{
+    kept = path;
+    kept_results = results;
+}
+
 int nn_cmd_finish_caught(const char *command, fhola_status status)
 {
     if (status == FHOLA_OK || !caught) return nn_cmd_finish(command, status);
     nn_cmd_progress_end();
-    fprintf(stderr, "fhola %s: stopped by a signal, nothing was left behind\n", command);
+    if (kept) {
+        fprintf(stderr, "fhola %s: stopped by a signal; ", command);
+        nn_cmd_show(stderr, kept);
+        fprintf(stderr, " has the %zu result%s that %s finished\n", kept_results,
+                kept_results == 1 ? "" : "s", kept_results == 1 ? "was" : "were");
+    } else {
+        fprintf(stderr, "fhola %s: stopped by a signal, nothing was left behind\n", command);
+    }
     (void)signal(caught, SIG_DFL);
     (void)raise(caught);
     return 1 + (int)status;

@@ -18,6 +18,9 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_open_secret(nn_owner **owner, const char *
  * write, so that the command can clean up; a closed pipe is an error of the write. */
 void nn_cmd_catch_signals(void);
 bool nn_cmd_interrupted(void);
+/* Says that a file holds so many results, those that were finished, should a signal end the
+ * program. */
+void nn_cmd_keep(const char *path, size_t results);
 /* As nn_cmd_finish; but if a signal came, says so and ends the program with it. To be called when
  * all is cleaned up. */
 int nn_cmd_finish_caught(const char *command, fhola_status status);
