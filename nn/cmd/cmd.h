@@ -174,6 +174,11 @@ const char *nn_cmd_running(void);
 /* "fhola COMMAND: message" on stderr: what is worth knowing and no error. */
 void nn_cmd_note(const char *format, ...) FHOLA_PRINTF(1, 2);
 
+#define NN_CMD_PROFILE_PHASES 3
+/* What nn_profile_make takes for so many pictures, in the units of 'profile' and 'plan'. */
+void nn_cmd_profile_phases(nn_cmd_phase phases[NN_CMD_PROFILE_PHASES], size_t pictures,
+                           const nn_plan_options *options);
+
 /* Progress for a step of an encrypted network, as from nn_infer_hooks. */
 void nn_cmd_progress_step(const nn_network *network, size_t layer, nn_step step, size_t done,
                           size_t total);

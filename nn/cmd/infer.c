@@ -45,15 +45,13 @@ static int show_keys(void *arg, size_t done, size_t total)
     return nn_cmd_interrupted();
 }
 
-/* When its ciphertexts have been read: all pictures have as many bytes. */
+/* When its container has been read: those of all pictures have as many bytes. */
 static void begin_picture(progress *p)
 {
     uint64_t bytes;
     uint32_t chunks;
     ckks_reader_extent(p->in, &bytes, &chunks);
-    double each =
-        (double)bytes * nn_client_ciphertexts(nn_network_client(nn_server_network(p->server)));
-    if (p->picture == 1 && each > 0) p->pictures = (size_t)(p->bytes / each + 0.5);
+    if (p->picture == 1 && bytes > 0) p->pictures = (size_t)(p->bytes / (double)bytes + 0.5);
     if (p->pictures < p->picture) p->pictures = 0;
     nn_cmd_progress_picture(p->picture, p->pictures);
     p->start = nn_cmd_now();

@@ -339,6 +339,25 @@ static fhola_status load_cost(plan_work *w, const plan_options *o)
     return FHOLA_OK;
 }
 
+/* A plan within a depth, a time or of given degrees, whose polynomials are fitted once; what else
+ * there is to do depends on what is found on the way. */
+static void expect_phases(const plan_work *w, const plan_options *o)
+{
+    nn_cmd_phase phases[NN_CMD_PROFILE_PHASES + 3];
+    bool chooses = !o->degrees && !o->composite;
+    size_t count = 0, pictures = nn_batch_count(w->calibration);
+    double held = w->held_out ? (double)nn_batch_count(w->held_out) : 0;
+    if (o->max_loss > 0 || o->refine > 0 || o->ablation || o->report) return;
+    if (chooses && !w->profile) {
+        nn_cmd_profile_phases(phases, pictures, &w->options);
+        count = NN_CMD_PROFILE_PHASES;
+    }
+    phases[count++] = (nn_cmd_phase){"fit", 5.5 * (double)pictures};
+    phases[count++] = (nn_cmd_phase){"pictures", held};
+    phases[count++] = (nn_cmd_phase){"pictures", 1.2 * held};
+    nn_cmd_progress_expect(phases, held > 0 ? count : count - 2);
+}
+
 static fhola_status load(plan_work *w, const plan_options *o)
 {
     fhola_status status = nn_cmd_check_output(o->output);
@@ -354,6 +373,7 @@ static fhola_status load(plan_work *w, const plan_options *o)
         status = fhola_fail(FHOLA_PARAM, "%s has too few records to hold some out: add --heldout",
                             o->calibration);
     if (status == FHOLA_OK && (o->ablation || o->report)) status = load_compared(w, o);
+    if (status == FHOLA_OK) expect_phases(w, o);
     if (status == FHOLA_OK && !w->profile && ((!o->degrees && !o->composite) || o->report))
         status = nn_profile_make(&w->profile, w->model, w->calibration, &w->options,
                                  nn_cmd_progress, NULL);

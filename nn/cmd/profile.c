@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
 #include "nn/cmd/cmd.h"
 
 typedef struct profile_options {
@@ -25,6 +27,26 @@ static const nn_cmd_option options[] = {
     NN_CMD_END,
 };
 
+/* Units as measured with ResNet-20, 1 being the exact network on a picture; sensitivities are
+ * measured on part of them. */
+void nn_cmd_profile_phases(nn_cmd_phase phases[NN_CMD_PROFILE_PHASES], size_t pictures,
+                           const nn_plan_options *chosen)
+{
+    double all = (double)pictures, part = fmin(all, (double)chosen->sensitivity_pictures);
+    phases[0] = (nn_cmd_phase){"profile", 12 * all};
+    phases[1] = (nn_cmd_phase){"gradients", 1.5 * all};
+    phases[2] = (nn_cmd_phase){"sensitivities", 15 * part};
+}
+
+static fhola_status measure(nn_profile **profile, const nn_model *model,
+                            const nn_batch *calibration, const nn_plan_options *chosen)
+{
+    nn_cmd_phase phases[NN_CMD_PROFILE_PHASES];
+    nn_cmd_profile_phases(phases, nn_batch_count(calibration), chosen);
+    nn_cmd_progress_expect(phases, NN_CMD_PROFILE_PHASES);
+    return nn_profile_make(profile, model, calibration, chosen, nn_cmd_progress, NULL);
+}
+
 static int run(int argc, char **argv)
 {
     static const char name[] = "profile";
@@ -42,8 +64,7 @@ static int run(int argc, char **argv)
     if (status == FHOLA_OK && o.function) status = nn_cmd_set_function(model, o.function);
     if (status == FHOLA_OK)
         status = nn_cmd_load_batch(&calibration, model, argv[2], o.labels, 0, o.count);
-    if (status == FHOLA_OK)
-        status = nn_profile_make(&profile, model, calibration, &plan, nn_cmd_progress, NULL);
+    if (status == FHOLA_OK) status = measure(&profile, model, calibration, &plan);
     nn_cmd_progress_end();
     if (status == FHOLA_OK) status = nn_profile_save(profile, o.output);
     if (status == FHOLA_OK)
