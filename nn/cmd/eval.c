@@ -75,7 +75,7 @@ static fhola_status load(evaluation *e, const eval_options *o, const char *name,
 
 static fhola_status evaluate(evaluation *e, const eval_options *o)
 {
-    /* a polynomial takes longer than the function it stands for, and encrypted, for ever */
+    /* a polynomial takes longer than its function, encrypted pictures nearly all the time */
     static const nn_cmd_phase phases[] = {
         {"pictures", 1}, {"pictures", 1.2}, {"loading", 1000}, {"key", 500}, {"layers", 1800}};
     double noise = isnan(o->noise_bits) ? 0 : exp2(-o->noise_bits);
