@@ -239,6 +239,61 @@ START_TEST(wrong_secret)
 }
 END_TEST
 
+/* A workspace of zeros, which nothing has been taken from. */
+static ckks_workspace *clean_workspace(const ring *r)
+{
+    ckks_workspace *ws;
+    ck_assert_ok(ckks_workspace_create(&ws, r->context));
+    ckks_mark mark = ckks_workspace_mark(ws);
+    ck_assert_ptr_nonnull(ckks_workspace_take(ws, 1));
+    ckks_workspace_release(ws, mark);
+    memset(ws->block[0].memory, 0, ws->block[0].size);
+    return ws;
+}
+
+/* Most bytes of N neighbours that are not 0, and the end of the workspace. Limbs and small
+ * polynomials have more than half of them, the structures of polynomials far fewer. */
+static size_t close_workspace(ckks_workspace *ws, size_t n)
+{
+    const unsigned char *memory = ws->block[0].memory;
+    size_t most = 0;
+    ck_assert_uint_eq(ws->blocks, 1);
+    for (size_t i = 0, here = 0; i < ws->block[0].size; i++) {
+        here += memory[i] != 0;
+        if (i >= n) here -= memory[i - n] != 0;
+        if (here > most) most = here;
+    }
+    ckks_workspace_destroy(ws);
+    return most;
+}
+
+/* Errors, masks, products with the secret and what is decrypted do not stay in the workspace. */
+START_TEST(nothing_left)
+{
+    ring r = toy_ring(_i);
+    const ckks_context *c = r.context;
+    ckks_complex z[256];
+    ckks_public_key *pk;
+    ckks_ciphertext *ct = new_ciphertext(&r);
+    random_complex(z, r.slots, 1);
+    ckks_plaintext *plain = encode(&r, z, r.slots, 0x1p35, r.chain);
+    ck_assert_ok(ckks_public_key_create(&pk, c, r.secret, r.chain, r.rng));
+    ckks_workspace *ws = clean_workspace(&r);
+    ck_assert_ok(ckks_encrypt(c, ws, ct, plain, r.secret, r.rng));
+    ck_assert_uint_lt(close_workspace(ws, r.n), r.n / 4);
+    ws = clean_workspace(&r);
+    ck_assert_ok(ckks_encrypt_public(c, ws, ct, plain, pk, r.rng));
+    ck_assert_uint_lt(close_workspace(ws, r.n), r.n / 4);
+    ws = clean_workspace(&r);
+    ck_assert_ok(ckks_decrypt(c, ws, z, r.slots, ct, r.secret));
+    ck_assert_uint_lt(close_workspace(ws, r.n), r.n / 4);
+    ckks_public_key_destroy(pk);
+    ckks_plaintext_destroy(plain);
+    ckks_ciphertext_destroy(ct);
+    ring_close(&r);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, symmetric, 0, 2);
@@ -248,6 +303,7 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, composition, 0, 2);
 #endif
     tcase_add_test(tcase, wrong_secret);
+    tcase_add_loop_test(tcase, nothing_left, 0, 2);
 }
 
 int main(void)

@@ -248,6 +248,7 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
     if (noise) add_flood(c, coefficient, noise);
     ckks_decode_coefficients(c, values, count, slots, coefficient, in->scale);
     ckks_wipe(x->limb[0], ckks_poly_bytes(c, x->basis));
+    ckks_wipe(scratch, c->n * sizeof *scratch);
     ckks_wipe(coefficient, c->n * sizeof *coefficient);
     ckks_wipe(slots, c->n * sizeof *slots);
     status = FHOLA_OK;
