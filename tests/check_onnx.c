@@ -175,6 +175,14 @@ static void attribute_int(file *f, Onnx__Node *n, const char *name, long value)
     a->i = value;
 }
 
+static void attribute_text(file *f, Onnx__Node *n, const char *name, const char *value)
+{
+    Onnx__Attribute *a = attribute(f, n, name);
+    a->has_s = 1;
+    a->s.len = strlen(value);
+    a->s.data = (uint8_t *)text(f, value);
+}
+
 static fhola_status parse(nn_model **model, file *f, nn_shape shape, const char **note)
 {
     size_t length = onnx__model__get_packed_size(&f->model);
@@ -280,8 +288,34 @@ START_TEST(convolution_in_groups)
 }
 END_TEST
 
-/* Channels last, as TensorFlow has them: transposed for the convolution and back, flattened, a
- * product with a matrix and a sum. */
+/* As much padding as a window in every stride takes; the odd one is behind, or with SAME_LOWER in
+ * front. */
+START_TEST(padding_by_rule)
+{
+    file f;
+    double wanted[15];
+    size_t k = 0;
+    file_init(&f);
+    input(&f, "x", 4, (long[]){1, 1, 5, 5});
+    Onnx__Tensor *w = tensor(&f, "w", 4, (long[]){1, 1, 2, 4});
+    Onnx__Node *n = node(&f, "Conv", "x w", "c");
+    attribute_ints(&f, n, "strides", 2, (long[]){2, 1});
+    attribute_text(&f, n, "auto_pad", _i ? "SAME_LOWER" : "SAME_UPPER");
+    node(&f, "Relu", "c", "r");
+    output(&f, "r");
+    for (long y = 0; y < 3; y++)
+        for (long x = 0; x < 5; x++) {
+            double sum = 0;
+            for (long ky = 0; ky < 2; ky++)
+                for (long kx = 0; kx < 4; kx++)
+                    sum += (double)w->float_data[ky * 4 + kx] *
+                           pixel(1, 5, 0, 2 * y + ky - _i, x + kx - 1 - _i);
+            wanted[k++] = relu(sum);
+        }
+    expect(&f, (nn_shape){0, 0, 0}, k, wanted, 1e-9);
+}
+END_TEST
+
 /* A stem that makes channels of the pixels of a block. */
 START_TEST(blocks_of_pixels)
 {
@@ -311,6 +345,8 @@ START_TEST(blocks_of_pixels)
 }
 END_TEST
 
+/* Channels last, as TensorFlow has them: transposed for the convolution and back, flattened, a
+ * product with a matrix and a sum. */
 START_TEST(channels_last)
 {
     file f;
@@ -674,6 +710,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("onnx");
     tcase_add_test(tcase, convolution_in_groups);
+    tcase_add_loop_test(tcase, padding_by_rule, 0, 2);
     tcase_add_test(tcase, blocks_of_pixels);
     tcase_add_test(tcase, channels_last);
     tcase_add_loop_test(tcase, functions, 0, (int)SPELLINGS);
