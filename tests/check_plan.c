@@ -234,13 +234,24 @@ START_TEST(refuses_every_truncation)
 }
 END_TEST
 
+static const struct {
+    const char *weights, *plan;
+    ola_function_kind function;
+    unsigned depth;
+} bundled[] = {
+    {"nn/models/resnet20.safetensors", "nn/models/resnet20.plan", OLA_RELU, 63},
+    {"nn/models/resnet20-gelu.safetensors", "nn/models/resnet20-gelu.plan", OLA_GELU, 63},
+    {"nn/models/resnet32.safetensors", "nn/models/resnet32.plan", OLA_RELU, 93},
+};
+
 START_TEST(bundled_plan_fits_its_model)
 {
     nn_model *model;
     nn_plan *plan;
-    succeed(nn_model_load(&model, project_file("nn/models/resnet20.safetensors"), NULL));
-    succeed(nn_plan_load(&plan, project_file("nn/models/resnet20.plan"), model));
-    ck_assert_uint_le(nn_plan_depth(plan), 64);
+    succeed(nn_model_load(&model, project_file(bundled[_i].weights), NULL));
+    ck_assert_int_eq(model->function.kind, bundled[_i].function);
+    succeed(nn_plan_load(&plan, project_file(bundled[_i].plan), model));
+    ck_assert_uint_le(nn_plan_depth(plan), bundled[_i].depth);
     for (size_t i = 0; i < nn_plan_count(plan); i++)
         ck_assert(nn_plan_max_w(plan, i) > 0 && nn_plan_max_w(plan, i) <= 1);
     nn_plan_free(plan);
@@ -257,6 +268,7 @@ int main(void)
     tcase_add_test(tcase, saves_nothing_wrong);
     tcase_add_loop_test(tcase, refuses_bad_texts, 0, (int)(sizeof wrong / sizeof wrong[0]));
     tcase_add_test(tcase, refuses_every_truncation);
-    tcase_add_test(tcase, bundled_plan_fits_its_model);
+    tcase_add_loop_test(tcase, bundled_plan_fits_its_model, 0,
+                        (int)(sizeof bundled / sizeof bundled[0]));
     return run_tests("plan", tcase, 60);
 }
