@@ -873,6 +873,8 @@ FHOLA_WARN_UNUSED fhola_status nn_server_adopt(nn_server **server, ckks_params *
                                                nn_model *model, nn_plan *plan);
 /* After its runs, and after its clients' keys are released. */
 void nn_server_destroy(nn_server *server);
+/* Appends the client file, from which a client makes keys. FHOLA_PARAM: after nn_server_prepare. */
+FHOLA_WARN_UNUSED fhola_status nn_server_write_client(const nn_server *server, ckks_writer *out);
 
 const ckks_params *nn_server_params(const nn_server *server);
 /* until nn_server_prepare, or the end */

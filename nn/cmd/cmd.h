@@ -131,7 +131,7 @@ typedef struct nn_cmd_command {
 
 extern const nn_cmd_command nn_cmd_bench, nn_cmd_classify, nn_cmd_compile, nn_cmd_decrypt,
     nn_cmd_encrypt, nn_cmd_eval, nn_cmd_infer, nn_cmd_inspect, nn_cmd_keygen, nn_cmd_params,
-    nn_cmd_plan, nn_cmd_profile, nn_cmd_version;
+    nn_cmd_plan, nn_cmd_profile, nn_cmd_serve, nn_cmd_version;
 
 /* Reads the options of argv, which may follow operands, into the structure `fields`; what is left
  * in argv[1] to argv[*argc - 1] are the operands, as many as the command takes. False after a

@@ -67,23 +67,6 @@ static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t 
 
 /* ----  ---- */
 
-/* Of a compiled network, or of a bundled model. */
-static fhola_status open_server(nn_server **server, const char *name)
-{
-    if (!nn_cmd_is_bundled(name)) {
-        ckks_reader *reader = NULL;
-        fhola_status status = nn_cmd_open_input(&reader, name);
-        if (status == FHOLA_OK) status = nn_server_read(server, reader);
-        ckks_reader_destroy(reader);
-        return status;
-    }
-    nn_cmd_network n;
-    fhola_status status = nn_cmd_load_network(&n, name, NULL, NULL, NULL);
-    if (status == FHOLA_OK) status = nn_server_adopt(server, n.params, n.model, n.plan);
-    if (status != FHOLA_OK) nn_cmd_network_clear(&n);
-    return status;
-}
-
 /* What cannot be is found before keys are read. */
 static fhola_status limit_memory(nn_server *server, const infer_options *o)
 {
@@ -175,7 +158,7 @@ static void report(const infer_options *o, const progress *p)
 static fhola_status get_ready(nn_server **server, nn_keys **keys, const infer_options *o,
                               const char *network, ckks_reader *keys_file)
 {
-    FHOLA_TRY(open_server(server, network));
+    FHOLA_TRY(nn_cmd_open_server(server, network));
     FHOLA_TRY(limit_memory(*server, o));
     FHOLA_TRY(nn_keys_read(keys, *server, keys_file, show_keys, NULL));
     nn_cmd_progress_at("loading", 0, 1, "preparing the network");

@@ -19,9 +19,9 @@ static const nn_cmd_command help_command;
 /* In the order in which the overview shows them: what most people want, then the two parties, then
  * what makes networks. */
 static const nn_cmd_command *const commands[] = {
-    &nn_cmd_classify, &nn_cmd_compile, &nn_cmd_keygen, &nn_cmd_encrypt, &nn_cmd_infer,
-    &nn_cmd_decrypt,  &nn_cmd_inspect, &nn_cmd_eval,   &nn_cmd_profile, &nn_cmd_plan,
-    &nn_cmd_params,   &nn_cmd_bench,   &help_command,  &nn_cmd_version,
+    &nn_cmd_classify, &nn_cmd_compile, &nn_cmd_keygen,  &nn_cmd_encrypt, &nn_cmd_infer,
+    &nn_cmd_decrypt,  &nn_cmd_serve,   &nn_cmd_inspect, &nn_cmd_eval,    &nn_cmd_profile,
+    &nn_cmd_plan,     &nn_cmd_params,  &nn_cmd_bench,   &help_command,   &nn_cmd_version,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -47,6 +47,22 @@ fhola_status nn_cmd_open_secret(nn_owner **owner, const char *path)
     return status;
 }
 
+fhola_status nn_cmd_open_server(nn_server **server, const char *name)
+{
+    if (!nn_cmd_is_bundled(name)) {
+        ckks_reader *reader = NULL;
+        fhola_status status = nn_cmd_open_input(&reader, name);
+        if (status == FHOLA_OK) status = nn_server_read(server, reader);
+        ckks_reader_destroy(reader);
+        return status;
+    }
+    nn_cmd_network n;
+    fhola_status status = nn_cmd_load_network(&n, name, NULL, NULL, NULL);
+    if (status == FHOLA_OK) status = nn_server_adopt(server, n.params, n.model, n.plan);
+    if (status != FHOLA_OK) nn_cmd_network_clear(&n);
+    return status;
+}
+
 /* ---- signals ---- */
 
 static volatile sig_atomic_t caught;

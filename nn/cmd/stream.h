@@ -14,6 +14,9 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_open_output(ckks_writer **writer, const ch
 /* nn_owner_open_secret with such a path. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_open_secret(nn_owner **owner, const char *path);
 
+/* Of a compiled network with such a path, or of a bundled model. */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_open_server(nn_server **server, const char *name);
+
 /* From now on every signal that would end the program only sets a mark and ends a blocked read or
  * write, so that the command can clean up; a closed pipe is an error of the write. */
 void nn_cmd_catch_signals(void);

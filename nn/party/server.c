@@ -238,6 +238,20 @@ void nn_server_destroy(nn_server *s)
     free(s);
 }
 
+fhola_status nn_server_write_client(const nn_server *s, ckks_writer *out)
+{
+    nn_description description;
+    if (!s->source.model)
+        return fhola_fail(FHOLA_PARAM, "the network is prepared: a client file is made before");
+    FHOLA_TRY(nn_description_make(&description, nn_network_client(s->network), nn_server_params(s),
+                                  s->source.model->hash));
+    fhola_status status = ckks_writer_begin(out, CKKS_FILE_CLIENT, nn_server_params(s), 0);
+    if (status == FHOLA_OK) status = nn_description_write(out, &description);
+    if (status == FHOLA_OK) status = ckks_writer_end(out);
+    nn_description_clear(&description);
+    return status;
+}
+
 const ckks_params *nn_server_params(const nn_server *s)
 {
     return ckks_context_params(s->context);

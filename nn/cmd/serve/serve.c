@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Brings the server up, keeps house, and takes it down. */
+#define _POSIX_C_SOURCE 200809L
+#include "nn/cmd/serve/serve.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nn/cmd/serve/http.h"
+#include "nn/cmd/serve/listen.h"
+#include "nn/cmd/serve/log.h"
+#include "nn/cmd/stream.h"
+
+#define GIB 0x1p30
+#define MIB 0x1p20
+/* Of the memory, for keys, without --cache: this share, and no more than so many bytes. */
+#define CACHE_SHARE 0.25
+#define CACHE_MOST  (2 * GIB)
+/* Requests that may arrive at once, at their longest. */
+#define BODIES 8u
+/* A part of a set that nobody continues stays for a day. */
+#define PART_AGE 86400u
+#define DAY      86400.0
+#define SWEEP    3600.0 /* seconds between two looks for what has expired */
+/* For replies to be sent, and whatever else still arrives, when the last answer was found. */
+#define GRACE 5.0
+
+typedef struct house {
+    nn_server *server;
+    serve_access *access;
+    serve_store *store;
+    serve_cache *cache;
+    serve_queue *queue;
+    serve_connections *connections;
+    struct MHD_Daemon *daemon;
+    char *client, *certificate, *key;
+    size_t client_length;
+    serve_site site;
+} house;
+
+/* ---- up ---- */
+
+/* Keys are of use if they are for this network. */
+static fhola_status accept_keys(const void *arg, ckks_reader *reader)
+{
+    const nn_server *server = arg;
+    uint64_t id;
+    if (ckks_reader_head(reader).params != ckks_params_hash(nn_server_params(server)))
+        return ckks_reader_fail(reader, FHOLA_KEY, "made for other parameters");
+    FHOLA_TRY(nn_network_id_read(&id, reader));
+    if (id == nn_server_network_id(server)) return FHOLA_OK;
+    return ckks_reader_fail(reader, FHOLA_KEY, "made for another network (%016llx, not %016llx)",
+                            (unsigned long long)id,
+                            (unsigned long long)nn_server_network_id(server));
+}
+
+/* The client file, which is the same for everybody. */
+static fhola_status make_client(house *h)
+{
+    ckks_writer *writer = NULL;
+    FILE *stream = open_memstream(&h->client, &h->client_length);
+    if (!stream) return fhola_fail(FHOLA_NOMEM, "no memory for a client file");
+    fhola_status status = ckks_writer_create(&writer, stream, "the client file");
+    if (status == FHOLA_OK) status = nn_server_write_client(h->server, writer);
+    if (status == FHOLA_OK) status = ckks_writer_commit(writer);
+    ckks_writer_destroy(writer);
+    if (fclose(stream) != 0 && status == FHOLA_OK)
+        status = fhola_fail(FHOLA_NOMEM, "no memory for a client file");
+    return status;
+}
+
+static uint64_t cache_of(const serve_options *o, uint64_t memory)
+{
+    double bytes = memory ? CACHE_SHARE * (double)memory : CACHE_MOST;
+    if (!isnan(o->cache)) return (uint64_t)(o->cache * GIB);
+    return (uint64_t)(bytes < CACHE_MOST ? bytes : CACHE_MOST);
+}
+
+/* What keys beside one set may have is not the network's. */
+static fhola_status prepare(house *h, const serve_options *o, uint64_t *cache)
+{
+    uint64_t memory = nn_cmd_memory(o->memory);
+    *cache = cache_of(o, memory);
+    if (memory && *cache >= memory)
+        return fhola_fail(FHOLA_PARAM, "a cache of %.2f GiB leaves nothing of %.2f GiB of memory",
+                          (double)*cache / GIB, (double)memory / GIB);
+    FHOLA_TRY(nn_server_limit_memory(h->server, memory ? memory - *cache : 0));
+    nn_cmd_say_memory("serve", memory ? memory - *cache : 0, nn_server_memory(h->server));
+    return nn_server_prepare(h->server);
+}
+
+static fhola_status open_house(house *h, const serve_options *o, const char *network)
+{
+    uint64_t cache;
+    const serve_limits limits = {(uint64_t)(o->disk * GIB), (uint64_t)(o->client_disk * GIB)};
+    h->connections = serve_connections_create();
+    if (!h->connections) return fhola_fail(FHOLA_NOMEM, "no memory for connections");
+    FHOLA_TRY(serve_access_open(&h->access, o->tokens));
+    FHOLA_TRY(nn_cmd_open_server(&h->server, network));
+    FHOLA_TRY(serve_store_open(&h->store, o->keys, limits, accept_keys, h->server));
+    FHOLA_TRY(make_client(h));
+    FHOLA_TRY(prepare(h, o, &cache));
+    FHOLA_TRY(serve_cache_create(&h->cache, h->server, h->store, cache));
+    return serve_queue_create(&h->queue, h->server, h->cache, (unsigned)o->queue,
+                              (double)nn_cmd_threads());
+}
+
+/* A PEM file as a string. */
+static fhola_status read_text(char **text, const char *path)
+{
+    unsigned char *bytes = NULL;
+    size_t length;
+    FHOLA_TRY(nn_cmd_read_input(&bytes, &length, path, (size_t)MIB));
+    *text = calloc(length + 1, 1);
+    if (*text) memcpy(*text, bytes, length);
+    nn_cmd_free_input(bytes, length);
+    return *text ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no memory for %s", path);
+}
+
+static void fill_site(house *h, const serve_options *o)
+{
+    serve_site *site = &h->site;
+    site->server = h->server;
+    site->access = h->access;
+    site->store = h->store;
+    site->cache = h->cache;
+    site->queue = h->queue;
+    site->connections = h->connections;
+    site->client = h->client;
+    site->client_length = h->client_length;
+    site->most_body = (uint64_t)(o->request * MIB);
+    site->most_bodies = BODIES * site->most_body;
+    site->timeout = (unsigned)o->timeout;
+}
+
+static fhola_status open_door(house *h, const serve_options *o)
+{
+    char address[SERVE_ADDRESS_ROOM];
+    serve_listener l = {.connections = (unsigned)o->connections};
+    if (o->certificate) FHOLA_TRY(read_text(&h->certificate, o->certificate));
+    if (o->certificate) FHOLA_TRY(read_text(&h->key, o->key));
+    l.certificate = h->certificate;
+    l.key = h->key;
+    FHOLA_TRY(serve_listen(&l.socket, address, o->listen));
+    fill_site(h, o);
+    fhola_status status = serve_http_start(&h->daemon, &h->site, &l);
+    if (status != FHOLA_OK)
+        (void)close(l.socket);
+    else
+        serve_log("listening", "url=%s://%s", o->certificate ? "https" : "http", address);
+    return status;
+}
+
+/* ---- while it is up ---- */
+
+/* The signals that end it; blocked, also in every thread that is to come. */
+static sigset_t block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+static bool signal_comes(const sigset_t *set, long milliseconds)
+{
+    const struct timespec wait = {.tv_sec = milliseconds / 1000,
+                                  .tv_nsec = milliseconds % 1000 * 1000000};
+    return sigtimedwait(set, NULL, &wait) > 0;
+}
+
+static void sweep(const house *h, const serve_options *o)
+{
+    size_t gone =
+        serve_store_expire(h->store, (uint64_t)(o->expire * DAY), PART_AGE, (int64_t)time(NULL));
+    if (gone) serve_log("expired", "files=%zu", gone);
+}
+
+static void keep_house(house *h, const serve_options *o, const sigset_t *set)
+{
+    double next = 0;
+    do {
+        double now = nn_cmd_now();
+        serve_connections_check(h->connections, now);
+        if (now < next) continue;
+        sweep(h, o);
+        next = now + SWEEP;
+    } while (!signal_comes(set, 1000));
+}
+
+/* ---- down ---- */
+
+/* Answers that were begun are found and sent; a second signal does without. */
+static void close_door(house *h, const sigset_t *set)
+{
+    double end = INFINITY;
+    serve_log("stopping", "requests=%zu", serve_queue_count(h->queue).requests);
+    serve_queue_close(h->queue);
+    serve_http_quiesce(h->daemon);
+    while (atomic_load(&h->site.requests) && nn_cmd_now() < end) {
+        if (signal_comes(set, 50)) serve_queue_abort(h->queue);
+        serve_connections_check(h->connections, nn_cmd_now());
+        if (isinf(end) && !serve_queue_count(h->queue).requests) end = nn_cmd_now() + GRACE;
+    }
+    serve_http_stop(h->daemon);
+    serve_log("stopped", "pictures=%llu", (unsigned long long)serve_queue_count(h->queue).answered);
+}
+
+static void close_house(house *h)
+{
+    if (h->queue && !h->daemon) serve_queue_close(h->queue);
+    serve_queue_destroy(h->queue);
+    serve_cache_destroy(h->cache);
+    serve_store_close(h->store);
+    serve_access_close(h->access);
+    serve_connections_destroy(h->connections);
+    nn_server_destroy(h->server);
+    if (h->key) ckks_wipe(h->key, strlen(h->key));
+    free(h->key);
+    free(h->certificate);
+    free(h->client);
+}
+
+fhola_status serve_network(const serve_options *o, const char *network)
+{
+    house *h = calloc(1, sizeof *h);
+    if (!h) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
+    const sigset_t set = block_signals();
+    fhola_status status = open_house(h, o, network);
+    if (status == FHOLA_OK) status = open_door(h, o);
+    if (status == FHOLA_OK) {
+        keep_house(h, o, &set);
+        close_door(h, &set);
+    }
+    close_house(h);
+    free(h);
+    return status;
+}

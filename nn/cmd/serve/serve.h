@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fhola serve, where libmicrohttpd is there. */
+#ifndef NN_CMD_SERVE_SERVE_H
+#define NN_CMD_SERVE_SERVE_H
+
+#include <stdbool.h>
+
+#include "ckks/ckks.h"
+
+typedef struct serve_options {
+    const char *keys, *tokens, *listen, *certificate, *key;
+    double threads, memory, cache; /* GiB; cache NaN: not given */
+    double disk, client_disk;      /* GiB, 0: no limit */
+    double queue, request;         /* pictures; MiB of one request */
+    double connections, timeout, expire;
+} serve_options;
+
+/* Serves the network until a signal ends it. */
+FHOLA_WARN_UNUSED fhola_status serve_network(const serve_options *options, const char *network);
+
+#endif
