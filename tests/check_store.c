@@ -318,8 +318,9 @@ END_TEST
 
 static fhola_status accept_none(const void *arg, ckks_reader *reader)
 {
-    (void)arg;
-    return ckks_reader_fail(reader, FHOLA_KEY, "of no use");
+    ck_assert_ptr_null(arg);
+    ck_assert_ok(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, NULL, KEY));
+    return fhola_fail(FHOLA_KEY, "of no use");
 }
 
 START_TEST(not_accepted)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fhola serve: a compiled network for many clients over HTTP. */
 #include <math.h>
-#include <stdio.h>
 
 #include "nn/cmd/serve/serve.h"
 
@@ -62,8 +61,8 @@ static int serve(const serve_options *o, const char *network)
 #else
     (void)o;
     (void)network;
-    fprintf(stderr, "fhola serve: this program was built without libmicrohttpd\n");
-    return NN_CMD_FAILED;
+    return nn_cmd_finish("serve",
+                         fhola_fail(FHOLA_PARAM, "this program was built without libmicrohttpd"));
 #endif
 }
 

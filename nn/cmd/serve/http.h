@@ -35,7 +35,6 @@ typedef struct serve_site {
     atomic_ullong replies[SERVE_CODES];
     atomic_uint requests; /* that are not finished */
     unsigned timeout;     /* seconds */
-    bool secure;          /* TLS */
 } serve_site;
 
 #define SERVE_NO_LENGTH UINT64_MAX

@@ -191,7 +191,7 @@ static void reply_results(serve_request *r, serve_stage stage)
         fhola_status status = serve_job_error(i->job, &detail);
         serve_problem_failed(r, status, detail);
     } else {
-        serve_problem(r, 409, FHOLA_OK, "the request was cancelled");
+        serve_problem(r, 409, FHOLA_CANCELLED, "the request was cancelled");
     }
 }
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@ static fhola_status resolve(struct addrinfo **found, const char *text)
     const char *colon = strrchr(text, ':'), *begin = text;
     if (!colon || colon == text) return malformed(text);
     size_t length = (size_t)(colon - text), digits = strlen(colon + 1);
-    if (digits < 1 || digits > 5 || strspn(colon + 1, "0123456789") != digits)
+    if (digits < 1 || digits > 5 || strspn(colon + 1, "0123456789") != digits ||
+        strtoul(colon + 1, NULL, 10) > 65535)
         return malformed(text);
     if (*begin == '[' && length > 2 && colon[-1] == ']') {
         begin++;
@@ -48,7 +50,7 @@ static int open_socket(const struct addrinfo *at)
     (void)fcntl(s, F_SETFD, FD_CLOEXEC);
     /* so that a server can start where one has just ended */
     (void)setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(s, at->ai_addr, at->ai_addrlen) == 0 && listen(s, SOMAXCONN) == 0) return s;
+    if (bind(s, at->ai_addr, at->ai_addrlen) == 0) return s;
     int code = errno;
     (void)close(s);
     errno = code;
@@ -69,7 +71,7 @@ static fhola_status name_of(int s, char actual[SERVE_ADDRESS_ROOM])
     return FHOLA_OK;
 }
 
-fhola_status serve_listen(int *listening, char actual[SERVE_ADDRESS_ROOM], const char *text)
+fhola_status serve_bind(int *bound, char actual[SERVE_ADDRESS_ROOM], const char *text)
 {
     struct addrinfo *found = NULL;
     FHOLA_TRY(resolve(&found, text));
@@ -80,6 +82,6 @@ fhola_status serve_listen(int *listening, char actual[SERVE_ADDRESS_ROOM], const
     if (status != FHOLA_OK)
         (void)close(s);
     else
-        *listening = s;
+        *bound = s;
     return status;
 }

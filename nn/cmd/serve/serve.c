@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "nn/cmd/serve/serve.h"
 
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,23 +41,29 @@ typedef struct house {
     struct MHD_Daemon *daemon;
     char *client, *certificate, *key;
     size_t client_length;
+    int socket; /* -1: none, or the daemon's */
+    char address[SERVE_ADDRESS_ROOM];
     serve_site site;
 } house;
 
 /* ---- up ---- */
 
-/* Keys are of use if they are for this network. */
+/* An nn_count_progress. */
+static int stop(void *arg, size_t done, size_t total)
+{
+    (void)arg;
+    (void)done;
+    (void)total;
+    return 1;
+}
+
+/* Whether the network's keys are among them is found before the first one is read. */
 static fhola_status accept_keys(const void *arg, ckks_reader *reader)
 {
-    const nn_server *server = arg;
-    uint64_t id;
-    if (ckks_reader_head(reader).params != ckks_params_hash(nn_server_params(server)))
-        return ckks_reader_fail(reader, FHOLA_KEY, "made for other parameters");
-    FHOLA_TRY(nn_network_id_read(&id, reader));
-    if (id == nn_server_network_id(server)) return FHOLA_OK;
-    return ckks_reader_fail(reader, FHOLA_KEY, "made for another network (%016llx, not %016llx)",
-                            (unsigned long long)id,
-                            (unsigned long long)nn_server_network_id(server));
+    nn_keys *keys = NULL;
+    fhola_status status = nn_keys_read(&keys, arg, reader, stop, NULL);
+    nn_keys_release(keys);
+    return status == FHOLA_CANCELLED ? FHOLA_OK : status;
 }
 
 /* The client file, which is the same for everybody. */
@@ -138,22 +145,27 @@ static void fill_site(house *h, const serve_options *o)
     site->timeout = (unsigned)o->timeout;
 }
 
-static fhola_status open_door(house *h, const serve_options *o)
+/* What is not there is found before the network is prepared. */
+static fhola_status build_door(house *h, const serve_options *o)
 {
-    char address[SERVE_ADDRESS_ROOM];
-    serve_listener l = {.connections = (unsigned)o->connections};
     if (o->certificate) FHOLA_TRY(read_text(&h->certificate, o->certificate));
     if (o->certificate) FHOLA_TRY(read_text(&h->key, o->key));
-    l.certificate = h->certificate;
-    l.key = h->key;
-    FHOLA_TRY(serve_listen(&l.socket, address, o->listen));
+    return serve_bind(&h->socket, h->address, o->listen);
+}
+
+static fhola_status open_door(house *h, const serve_options *o)
+{
+    const serve_listener l = {.socket = h->socket,
+                              .connections = (unsigned)o->connections,
+                              .certificate = h->certificate,
+                              .key = h->key};
     fill_site(h, o);
-    fhola_status status = serve_http_start(&h->daemon, &h->site, &l);
-    if (status != FHOLA_OK)
-        (void)close(l.socket);
-    else
-        serve_log("listening", "url=%s://%s", o->certificate ? "https" : "http", address);
-    return status;
+    if (listen(h->socket, SOMAXCONN) != 0)
+        return fhola_fail(FHOLA_IO, "%s: %s", h->address, strerror(errno));
+    FHOLA_TRY(serve_http_start(&h->daemon, &h->site, &l));
+    h->socket = -1;
+    serve_log("listening", "url=%s://%s", o->certificate ? "https" : "http", h->address);
+    return FHOLA_OK;
 }
 
 /* ---- while it is up ---- */
@@ -216,6 +228,7 @@ static void close_door(house *h, const sigset_t *set)
 
 static void close_house(house *h)
 {
+    if (h->socket >= 0) (void)close(h->socket);
     if (h->queue && !h->daemon) serve_queue_close(h->queue);
     serve_queue_destroy(h->queue);
     serve_cache_destroy(h->cache);
@@ -234,7 +247,9 @@ fhola_status serve_network(const serve_options *o, const char *network)
     house *h = calloc(1, sizeof *h);
     if (!h) return fhola_fail(FHOLA_NOMEM, "no memory for a server");
     const sigset_t set = block_signals();
-    fhola_status status = open_house(h, o, network);
+    h->socket = -1;
+    fhola_status status = build_door(h, o);
+    if (status == FHOLA_OK) status = open_house(h, o, network);
     if (status == FHOLA_OK) status = open_door(h, o);
     if (status == FHOLA_OK) {
         keep_house(h, o, &set);

@@ -605,7 +605,6 @@ static fhola_status check_chunks(const serve_upload *u, ckks_reader *reader)
 {
     ckks_chunk_info chunk = {.tag = ""};
     FHOLA_TRY(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, NULL, u->id));
-    if (u->store->accept) FHOLA_TRY(u->store->accept(u->store->arg, reader));
     while (strcmp(chunk.tag, "END ") != 0) FHOLA_TRY(ckks_reader_skip(reader, &chunk));
     uint64_t bytes;
     uint32_t chunks;
@@ -614,7 +613,14 @@ static fhola_status check_chunks(const serve_upload *u, ckks_reader *reader)
     return fhola_fail(FHOLA_FORMAT, "the keys: something follows the end at byte %" PRIu64, bytes);
 }
 
-static fhola_status check_content(const serve_upload *u)
+static fhola_status check_use(const serve_upload *u, ckks_reader *reader)
+{
+    return u->store->accept ? u->store->accept(u->store->arg, reader) : FHOLA_OK;
+}
+
+/* From its first byte. */
+static fhola_status check_by(const serve_upload *u,
+                             fhola_status (*check)(const serve_upload *, ckks_reader *))
 {
     ckks_reader *reader = NULL;
     int again = fcntl(u->file, F_DUPFD_CLOEXEC, 3);
@@ -625,10 +631,17 @@ static fhola_status check_content(const serve_upload *u)
     }
     rewind(stream);
     fhola_status status = ckks_reader_create(&reader, stream, "the keys");
-    if (status == FHOLA_OK) status = check_chunks(u, reader);
+    if (status == FHOLA_OK) status = check(u, reader);
     ckks_reader_destroy(reader);
     (void)fclose(stream);
     return status;
+}
+
+static fhola_status check_content(const serve_upload *u)
+{
+    if (u->at < HEAD_BYTES) return fhola_fail(FHOLA_FORMAT, "%" PRIu64 " bytes are no keys", u->at);
+    FHOLA_TRY(check_by(u, check_chunks));
+    return check_by(u, check_use);
 }
 
 /* With the names locked. */
@@ -646,9 +659,7 @@ static serve_outcome publish(const serve_upload *u)
 serve_outcome serve_upload_finish(serve_upload *u)
 {
     if (u->at < u->total) return SERVE_PART;
-    fhola_status status = u->at < HEAD_BYTES
-                              ? fhola_fail(FHOLA_FORMAT, "%" PRIu64 " bytes are no keys", u->at)
-                              : check_content(u);
+    fhola_status status = check_content(u);
     if (status != FHOLA_OK) return refuse(u, status);
     if (fsync(u->file) != 0) {
         serve_outcome outcome = failed(u->store, u->owner, u->part);

@@ -31,7 +31,7 @@ typedef enum serve_outcome {
     SERVE_FAILED   /* the operating system failed, or memory */
 } serve_outcome;   /* from SERVE_ABSENT on, fhola_detail() says what was wrong */
 
-/* After ckks_reader_begin of evaluation keys: whether they are of use to this server. */
+/* Whether the evaluation keys that a reader is in front of are of use to this server. */
 typedef fhola_status (*serve_accept_fn)(const void *arg, ckks_reader *reader);
 
 typedef struct serve_limits {
