@@ -34,7 +34,7 @@ static void set_up(void)
     snprintf(root, sizeof root, "check_store.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(root));
     ck_assert_ok(ckks_params_named(&params, "R15"));
-    store = open_store((serve_limits){0, 0}, NULL);
+    store = open_store((serve_limits){0}, NULL);
 }
 
 static void tear_down(void)
@@ -163,7 +163,7 @@ START_TEST(whole)
     ck_assert_outcome(put("ann", KEY, b), SERVE_WHOLE);
     /* the same name is no matter to others, and other servers see it all */
     serve_store *mine = store;
-    store = open_store((serve_limits){0, 0}, NULL);
+    store = open_store((serve_limits){0}, NULL);
     ck_assert_outcome(put("bob", KEY, b), SERVE_WHOLE);
     ck_assert_outcome(state("ann", KEY), SERVE_WHOLE);
     ck_assert_outcome(serve_store_remove(store, "ann", KEY), SERVE_WHOLE);
@@ -327,7 +327,7 @@ START_TEST(not_accepted)
 {
     bytes b = container(CKKS_FILE_EVAL_KEYS, KEY);
     serve_store_close(store);
-    store = open_store((serve_limits){0, 0}, accept_none);
+    store = open_store((serve_limits){0}, accept_none);
     expect_refused(b, FHOLA_KEY, "of no use");
     free(b.data);
 }
@@ -338,7 +338,7 @@ START_TEST(limits)
     bytes b = container(CKKS_FILE_EVAL_KEYS, KEY), c = container(CKKS_FILE_EVAL_KEYS, OTHER);
     const uint64_t n = b.length;
     serve_store_close(store);
-    store = open_store((serve_limits){2 * n, n + n / 2}, NULL);
+    store = open_store((serve_limits){.all = 2 * n, .owner = n + n / 2}, NULL);
     ck_assert_outcome(put_range("ann", KEY, b.data, 0, 0, 10 * n), SERVE_LIMIT);
     ck_assert_outcome(put_range("ann", KEY, b.data, 0, 0, UINT64_MAX), SERVE_LIMIT);
     ck_assert(!serve_store_knows(store, "ann"));
@@ -353,6 +353,21 @@ START_TEST(limits)
     ck_assert_outcome(put("cid", OTHER, c), SERVE_WHOLE);
     free(b.data);
     free(c.data);
+}
+END_TEST
+
+START_TEST(unfinished)
+{
+    bytes b = container(CKKS_FILE_EVAL_KEYS, KEY);
+    serve_store_close(store);
+    store = open_store((serve_limits){.parts = 2}, NULL);
+    ck_assert_outcome(put_range("ann", KEY, b.data, 0, 100, b.length), SERVE_PART);
+    ck_assert_outcome(put_range("ann", OTHER, b.data, 0, 0, b.length), SERVE_PART);
+    ck_assert_outcome(put("bob", KEY, b), SERVE_LIMIT);
+    ck_assert(!serve_store_knows(store, "bob"));
+    ck_assert_outcome(put("ann", KEY, b), SERVE_WHOLE);
+    ck_assert_outcome(put("bob", KEY, b), SERVE_WHOLE);
+    free(b.data);
 }
 END_TEST
 
@@ -477,6 +492,7 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, of_another_kind);
     tcase_add_test(tcase, not_accepted);
     tcase_add_test(tcase, limits);
+    tcase_add_test(tcase, unfinished);
     tcase_add_test(tcase, full_disk);
     tcase_add_test(tcase, killed);
     tcase_add_test(tcase, expiry);

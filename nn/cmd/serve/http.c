@@ -184,13 +184,13 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
     return send_reply(r);
 }
 
-/* What a name of the path, or an owner, has of letters and digits only. */
 static void log_request(const serve_request *r, enum MHD_RequestTerminationCode reason)
 {
-    char path[256];
+    char path[256], method[16];
     serve_log_quote(path, sizeof path, r->path);
-    serve_log("request", "method=%.8s path=%s client=%.*s status=%u received=%llu seconds=%.3f%s",
-              r->method, path, SHOWN, *r->owner ? r->owner : "-", r->code,
+    serve_log_quote(method, sizeof method, r->method);
+    serve_log("request", "method=%s path=%s client=%.*s status=%u received=%llu seconds=%.3f%s",
+              method, path, SHOWN, *r->owner ? r->owner : "-", r->code,
               (unsigned long long)r->received, nn_cmd_now() - r->start,
               reason == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " ended=early");
 }

@@ -27,7 +27,9 @@
 /* A part of a set that nobody continues stays for a day. */
 #define PART_AGE 86400u
 #define DAY      86400.0
-#define SWEEP    3600.0 /* seconds between two looks for what has expired */
+/* Uploads that may be unfinished: strangers could fill the folder with their beginnings. */
+#define MOST_PARTS 1000u
+#define SWEEP      3600.0 /* seconds between two looks for what has expired */
 /* For replies to be sent, and whatever else still arrives, when the last answer was found. */
 #define GRACE 5.0
 
@@ -104,7 +106,9 @@ static fhola_status prepare(house *h, const serve_options *o, uint64_t *cache)
 static fhola_status open_house(house *h, const serve_options *o, const char *network)
 {
     uint64_t cache;
-    const serve_limits limits = {(uint64_t)(o->disk * GIB), (uint64_t)(o->client_disk * GIB)};
+    const serve_limits limits = {.all = (uint64_t)(o->disk * GIB),
+                                 .owner = (uint64_t)(o->client_disk * GIB),
+                                 .parts = MOST_PARTS};
     h->connections = serve_connections_create();
     if (!h->connections) return fhola_fail(FHOLA_NOMEM, "no memory for connections");
     FHOLA_TRY(serve_access_open(&h->access, o->tokens));

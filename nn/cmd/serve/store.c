@@ -336,7 +336,7 @@ typedef struct usage {
     const char *owner;
     uint64_t id; /* whose part does not count */
     bool own;    /* while the owner's folder is looked at */
-    uint64_t all, of_owner;
+    uint64_t all, of_owner, parts;
 } usage;
 
 static void count_file(void *arg, int folder, const char *text)
@@ -347,6 +347,7 @@ static void count_file(void *arg, int folder, const char *text)
     uint64_t bytes = name.total;
     if (name.kind == FILE_OTHER) return;
     if (name.kind == FILE_PART && u->own && name.id == u->id) return;
+    u->parts += name.kind == FILE_PART;
     if (name.kind == FILE_SET) {
         if (fstatat(folder, text, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
         bytes = (uint64_t)info.st_size;
@@ -380,6 +381,11 @@ static serve_outcome check_limits(const serve_store *s, const char *owner, uint6
                          "%" PRIu64 " bytes of keys beside %" PRIu64 " are more than the %" PRIu64
                          " that a client may have",
                          total, u.of_owner, s->limits.owner);
+        return SERVE_LIMIT;
+    }
+    if (exceeds(u.parts, 1, s->limits.parts)) {
+        (void)fhola_fail(FHOLA_IO, "there are %" PRIu64 " other uploads that are not complete",
+                         u.parts);
         return SERVE_LIMIT;
     }
     if (!exceeds(u.all, total, s->limits.all)) return SERVE_PART;
