@@ -10,7 +10,7 @@ costs="\"predicted_seconds\": $number, \"transform_floor_seconds\": ($number|nul
 costs="$costs\"key_switches\": [0-9]+, \"key_bytes\": [0-9]+, \"plain_products\": [0-9]+, \"plain_bytes\": [0-9]+, \"products\": [0-9]+"
 stage="^\\{\"layer\": [0-9]+, \"stage\": \"[a-z_]+\", \"stage_seconds\": $number, $costs\\}\$"
 total="^\\{\"model\": \"resnet20\", \"threads\": [12], \"isa\": \"[a-z0-9]+\", \"seconds\": $number, $costs, \"predicted_by_kind\": "
-total="$total\\{.*\\}, \"pictures\": 1, \"first_seconds\": $number, \"picture_seconds\": \\[$number\\], "
+total="$total\\{.*\\}, \"pictures\": 1, \"batch\": 1, \"seconds_per_picture\": $number, \"first_seconds\": $number, \"picture_seconds\": \\[$number\\], "
 total="$total\"keys_mib\": $number, \"plaintexts_mib\": $number, \"workspace_mib\": $number, \"peak_mib\": $number, .*"
 total="$total\"startup_seconds\": $number, \"keygen_seconds\": $number, \"class\": \"cat\"\\}\$"
 
@@ -34,4 +34,7 @@ for threads in 2 1; do
     grep -oE '"(layer|stage|ntt|key_switches|key_bytes|plain_products|plain_bytes|products)": [^,}]*' "$out" > "$work/counts.$threads"
 done
 cmp "$work/counts.1" "$work/counts.2" || fail 'the work depends on the number of threads'
+# Two pictures at once.
+"$fhola" bench net --json --batch 2 > "$work/batch" || fail "a batch: exit code $?"
+tail -n 1 "$work/batch" | grep -qE "\"pictures\": 1, \"batch\": 2, .*\"class\": \"cat\"\}\$" || fail "of a batch: $(tail -n 1 "$work/batch")"
 [ -z "$(find "$work" -name 'fhola-bench-*')" ] || fail 'files were left behind'

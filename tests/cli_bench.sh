@@ -100,7 +100,7 @@ found=0
 [ $found -ne 0 ] && [ ! -f "$work/plan2" ] || wrong "a layer cost nothing: $(cat "$work/cost.json")"
 
 # Wrong use.
-for arguments in "" "abacus" "plain plain" "--calibrate" "ntt --calibrate -o x" "--calibrate -o x --repeat 0" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus"; do
+for arguments in "" "abacus" "plain plain" "--calibrate" "ntt --calibrate -o x" "--calibrate -o x --repeat 0" "ntt --bits 51" "ntt --log-n 9" "ntt --threads 0" "ntt --bits" "ntt 15" "ntt --bits 30.5" "ntt --isa abacus" "net --batch 9"; do
     found=0
     # shellcheck disable=SC2086
     "$fhola" bench $arguments > "$work/out" 2> "$work/err" || found=$?

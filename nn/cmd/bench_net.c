@@ -51,7 +51,8 @@ typedef struct files {
 
 typedef struct bench {
     const char *isa, *model_name;
-    unsigned threads, pictures; /* pictures measured */
+    unsigned threads, pictures; /* pictures, or batches of them, measured */
+    unsigned batch;             /* pictures at once */
     files files;
     nn_cmd_network source;
     ckks_cost cost;
@@ -59,7 +60,7 @@ typedef struct bench {
     ckks_workspace *workspace;
     nn_network *network;
     ckks_eval_keys *keys;
-    ckks_ciphertext **in, *out;
+    ckks_ciphertext **in, *out[NN_MAX_PICTURES];
     uint64_t network_id, key_id;
     size_t layers;    /* and one more account for the scores */
     account *account; /* layers + 1 rows of STAGES */
@@ -219,7 +220,7 @@ static fhola_status write_result(const bench *b)
     if (status == FHOLA_OK)
         status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, b->source.params, b->key_id);
     if (status == FHOLA_OK) status = nn_network_id_write(out, b->network_id);
-    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, b->out);
+    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, b->out[b->batch - 1]);
     if (status == FHOLA_OK) status = ckks_writer_end(out);
     if (status == FHOLA_OK) status = ckks_writer_commit(out);
     ckks_writer_destroy(out);
@@ -238,7 +239,9 @@ static fhola_status start_up(bench *b)
     b->startup_seconds = nn_cmd_now() - start;
     if (status == FHOLA_OK)
         status = nn_encrypted_create(&b->in, b->context, nn_network_client(b->network));
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&b->out, b->context);
+    b->batch = status == FHOLA_OK ? nn_network_pictures(b->network) : 0;
+    for (unsigned p = 0; status == FHOLA_OK && p < b->batch; p++)
+        status = ckks_ciphertext_create(&b->out[p], b->context);
     if (status == FHOLA_OK) status = read_picture(b);
     if (status != FHOLA_OK) return status;
     b->layers = nn_network_layers(b->network);
@@ -325,11 +328,14 @@ static double resident(void)
     return found == 1 ? (double)pages * (double)sysconf(_SC_PAGESIZE) / MEBI : NAN;
 }
 
+/* The same picture at all places of a batch. */
 static fhola_status infer(bench *b, const nn_infer_hooks *hooks, double *seconds)
 {
+    ckks_ciphertext *const *picture[NN_MAX_PICTURES];
+    for (unsigned p = 0; p < b->batch; p++) picture[p] = b->in;
     double start = nn_cmd_now();
-    fhola_status status =
-        nn_infer(b->context, b->workspace, b->out, b->network, b->keys, b->in, hooks);
+    fhola_status status = nn_infer_batch(b->context, b->workspace, b->out, b->network, b->keys,
+                                         picture, b->batch, hooks);
     *seconds = nn_cmd_now() - start;
     return status;
 }
@@ -397,7 +403,7 @@ static void release(bench *b)
     free(b->picture_seconds);
     free(b->account);
     nn_encrypted_destroy(b->in);
-    ckks_ciphertext_destroy(b->out);
+    for (size_t p = 0; p < NN_MAX_PICTURES; p++) ckks_ciphertext_destroy(b->out[p]);
     ckks_eval_keys_destroy(b->keys);
     nn_network_destroy(b->network);
     ckks_workspace_destroy(b->workspace);
@@ -407,8 +413,8 @@ static void release(bench *b)
 
 /* ---- what is printed ---- */
 
-/* One picture's share. */
-static account per_picture(const bench *b, const account *a)
+/* The share of one run: of a picture, or a batch. */
+static account per_run(const bench *b, const account *a)
 {
     account one = *a;
     uint64_t k = b->pictures;
@@ -468,7 +474,7 @@ static account total(const bench *b)
 {
     account sum = {0}, zero = {0};
     for (size_t i = 0; i < (b->layers + 1) * STAGES; i++) {
-        account one = per_picture(b, &b->account[i]);
+        account one = per_run(b, &b->account[i]);
         if (did_something(&one)) add_account(&sum, &one, &zero);
     }
     return sum;
@@ -478,7 +484,7 @@ static void print_json(const bench *b)
 {
     for (size_t i = 0; i <= b->layers; i++)
         for (size_t k = 0; k < STAGES; k++) {
-            account one = per_picture(b, &b->account[i * STAGES + k]);
+            account one = per_run(b, &b->account[i * STAGES + k]);
             if (!did_something(&one)) continue;
             printf("{\"layer\": %zu, \"stage\": \"%s\", ", i, stage_name[k]);
             print_json_account(b, &one, "stage_seconds");
@@ -495,8 +501,9 @@ static void print_json(const bench *b)
     printf(", \"predicted_by_kind\": {");
     for (size_t k = 0; k < CKKS_WORK_KINDS; k++)
         printf("%s\"%s\": %.6f", k ? ", " : "", ckks_work_name((ckks_work_kind)k), s.kind[k]);
-    printf("}, \"pictures\": %u, \"first_seconds\": %.6f, \"picture_seconds\": [", b->pictures,
-           b->first_seconds);
+    printf("}, \"pictures\": %u, \"batch\": %u, \"seconds_per_picture\": %.6f, "
+           "\"first_seconds\": %.6f, \"picture_seconds\": [",
+           b->pictures, b->batch, b->seconds / b->batch, b->first_seconds);
     for (unsigned i = 0; i < b->pictures; i++)
         printf("%s%.6f", i ? ", " : "", b->picture_seconds[i]);
     printf("], \"keys_mib\": %.1f, \"plaintexts_mib\": %.1f, \"workspace_mib\": %.1f, ",
@@ -535,7 +542,7 @@ static void print_layers(const bench *b)
     for (size_t i = 0; i <= b->layers; i++) {
         printf("%-6zu", i);
         for (size_t k = 0; k < STAGES; k++) {
-            account one = per_picture(b, &b->account[i * STAGES + k]);
+            account one = per_run(b, &b->account[i * STAGES + k]);
             if (one.seconds > BRIEF)
                 printf(" %17.4f", one.seconds);
             else
@@ -555,7 +562,7 @@ static void print_text(const bench *b)
     for (size_t k = 0; k < STAGES; k++) {
         account all = {0};
         for (size_t i = 0; i <= b->layers; i++) {
-            account one = per_picture(b, &b->account[i * STAGES + k]);
+            account one = per_run(b, &b->account[i * STAGES + k]);
             if (did_something(&one)) add_account(&all, &one, &zero);
         }
         print_row(b, stage_name[k], &all);
@@ -568,7 +575,11 @@ static void print_text(const bench *b)
     printf("\n");
     nn_cmd_show(stdout, b->model_name);
     printf(", %s, %u threads: %.2f s a picture (first one %.2f s), %s\n",
-           ckks_context_isa(b->context), b->threads, b->seconds, b->first_seconds, b->class_name);
+           ckks_context_isa(b->context), b->threads, b->seconds / b->batch,
+           b->first_seconds / b->batch, b->class_name);
+    if (b->batch > 1)
+        printf("%u pictures at once, in %.2f s: figures are those of all of them\n", b->batch,
+               b->seconds);
     printf("MiB: keys %.0f, plaintexts %.0f, workspace %.0f\n",
            (double)ckks_eval_keys_bytes(b->keys) / MEBI,
            (double)nn_network_bytes(b->network) / MEBI,
@@ -590,6 +601,7 @@ fhola_status nn_cmd_bench_net(const nn_cmd_bench_options *o)
     if (o->isa) (void)setenv("FHOLA_ISA", o->isa, 1); /* for the owner */
     nn_cmd_catch_signals();
     fhola_status status = nn_cmd_load_network(&b.source, o->model, NULL, NULL, NULL);
+    if (status == FHOLA_OK) status = nn_cmd_set_batch(b.source.plan, o->batch);
     if (status == FHOLA_OK) status = measure(&b);
     if (status == FHOLA_OK && o->json)
         print_json(&b);

@@ -221,6 +221,13 @@ fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,
     return nn_cmd_params_find(&network->params, params_name ? params_name : NN_CMD_PARAMS);
 }
 
+fhola_status nn_cmd_set_batch(nn_plan *plan, double batch)
+{
+    unsigned pictures = 1;
+    while (pictures < batch) pictures *= 2;
+    return batch > 0 ? nn_plan_set_pictures(plan, pictures) : FHOLA_OK;
+}
+
 void nn_cmd_network_clear(nn_cmd_network *network)
 {
     ckks_params_destroy(network->params);
