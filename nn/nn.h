@@ -280,8 +280,9 @@ FHOLA_WARN_UNUSED fhola_status nn_plan_decode(nn_plan **plan, const unsigned cha
 FHOLA_WARN_UNUSED fhola_status nn_plan_save(const nn_plan *plan, const char *path);
 void nn_plan_free(nn_plan *plan);
 /* From now on a network made with this plan computes a batch of `pictures` (1, 2, 4 or 8; 1 if
- * nobody says) of one owner at once: in less time than one after the other, with keys of its own,
- * and in more memory. No file says it. FHOLA_PARAM: no such number. */
+ * nobody says) of one owner at once: in less time than one after the other, with keys and a client
+ * file of its own, and in more memory. The plan's file does not say it, a compiled network does.
+ * FHOLA_PARAM: no such number. */
 #define NN_MAX_PICTURES 8u
 FHOLA_WARN_UNUSED fhola_status nn_plan_set_pictures(nn_plan *plan, unsigned pictures);
 unsigned nn_plan_pictures(const nn_plan *plan);
@@ -680,6 +681,7 @@ void nn_encode_picture(ckks_complex *values, const nn_client *client, unsigned p
 nn_shape nn_client_shape(const nn_client *client);
 unsigned nn_client_ciphertexts(const nn_client *client); /* of an encrypted picture */
 size_t nn_client_input_values(const nn_client *client);  /* of each of them */
+unsigned nn_client_pictures(const nn_client *client);    /* that the network computes at once */
 size_t nn_client_classes(const nn_client *client);
 const char *nn_client_class(const nn_client *client, size_t index);
 const ckks_key_list *nn_client_keys(const nn_client *client);
@@ -927,9 +929,10 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, cons
  * know that it is that client's answer; where the run may have gone on to another's meanwhile, the
  * answer's own `progress`, which returns nonzero, is the way. */
 void nn_run_cancel(nn_run *run);
-/* nn_server_receive and nn_run_answer for the next picture of a stream; *more = 0: it has ended,
- * nothing was written. FHOLA_PARAM: also if the result would replace the file of the pictures.
- * FHOLA_KEY: also for a picture of another secret key than that of the keys. */
+/* nn_server_receive and nn_run_answer for the next picture of a stream; a network for batches waits
+ * for nn_network_pictures() of them, or the end. *more = 0: it has ended, nothing was written.
+ * FHOLA_PARAM: also if the result would replace the file of the pictures. FHOLA_KEY: also for a
+ * picture of another secret key than that of the keys. */
 FHOLA_WARN_UNUSED fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                                             ckks_reader *in, int *more,
                                             const nn_infer_hooks *hooks);

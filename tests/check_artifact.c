@@ -111,10 +111,34 @@ START_TEST(client_round_trip)
     ck_assert_ok(nn_description_make(&e, &back, r.params, 99));
     ck_assert_uint_ne(e.network, d.network);
     nn_description_clear(&e);
+    ck_assert_uint_eq(nn_client_pictures(&back), 1);
     nn_description_clear(&d);
     nn_client_clear(&back);
     nn_client_clear(&c);
     free(b.data);
+    ring_close(&r);
+}
+END_TEST
+
+START_TEST(client_of_batches)
+{
+    test_seed(40);
+    ring r = small_ring();
+    nn_client c = some_client(&r, 5), back;
+    nn_description d;
+    for (c.pictures = 1; c.pictures <= 16; c.pictures++) {
+        bool can_be = c.pictures == 1 || c.pictures == 2 || c.pictures == 4 || c.pictures == 8;
+        bytes b = client_bytes(&r, &c);
+        fhola_status status = read_client(&r, b, &back, &d);
+        ck_assert_int_eq(status, can_be ? FHOLA_OK : FHOLA_FORMAT);
+        if (can_be) {
+            ck_assert_uint_eq(nn_client_pictures(&back), c.pictures);
+            nn_description_clear(&d);
+            nn_client_clear(&back);
+        }
+        free(b.data);
+    }
+    nn_client_clear(&c);
     ring_close(&r);
 }
 END_TEST
@@ -1046,6 +1070,7 @@ END_TEST
 static void file_cases(TCase *t)
 {
     tcase_add_test(t, client_round_trip);
+    tcase_add_test(t, client_of_batches);
     tcase_add_test(t, client_damage);
     tcase_add_test(t, bad_clients);
     tcase_add_loop_test(t, network_round_trip, 0, 5);

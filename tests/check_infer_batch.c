@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Batches of encrypted pictures, on small rings: every picture against the definition of the
- * network, layer by layer and in its scores, whatever the others are and however many there are. */
+ * network, layer by layer and in its scores, whatever the others are and however many there are;
+ * and through a server. */
+#include "tests/served_network.h"
+
 #include "tests/graph_agreement.h"
 
 #define MOST_PICTURES 8u
@@ -151,14 +154,20 @@ static fhola_status observe(void *user, size_t layer, nn_step step, unsigned par
 }
 
 /* The error of a picture's scores, over their deviation. */
-static double score_error(const batch *b, unsigned picture)
+static double error_of(const batch *b, unsigned picture, const double *scores)
 {
-    double scores[NN_MAX_CLASSES], square = 0;
     size_t classes = b->g.s.model.classes;
-    ck_assert_ok(nn_decrypt_scores(b->g.context, b->g.workspace, scores,
-                                   nn_network_client(b->g.network), b->out[picture], b->g.secret));
+    double square = 0;
     for (size_t k = 0; k < classes; k++) square += pow(scores[k] - b->scores[picture][k], 2);
     return sqrt(square / (double)classes) / graph_deviation(b->scores[picture], classes);
+}
+
+static double score_error(const batch *b, unsigned picture)
+{
+    double scores[NN_MAX_CLASSES];
+    ck_assert_ok(nn_decrypt_scores(b->g.context, b->g.workspace, scores,
+                                   nn_network_client(b->g.network), b->out[picture], b->g.secret));
+    return error_of(b, picture, scores);
 }
 
 static const struct {
@@ -230,6 +239,111 @@ START_TEST(memory)
 }
 END_TEST
 
+/* ---- owner and server ---- */
+
+/* Containers of toy parameters. */
+static ckks_reader *open_toy(const char *path)
+{
+    ckks_reader *reader;
+    ck_assert_ok(ckks_reader_open(&reader, path));
+    ckks_reader_allow_insecure(reader);
+    return reader;
+}
+
+typedef struct memory_reader {
+    limited source;
+    FILE *stream;
+    ckks_reader *reader;
+} memory_reader;
+
+static void read_from(memory_reader *m, bytes b)
+{
+    m->source = (limited){.data = b.data, .length = b.length};
+    m->stream = limited_open(&m->source, "rb");
+    ck_assert_ptr_nonnull(m->stream);
+    ck_assert_ok(ckks_reader_create(&m->reader, m->stream, "memory"));
+    ckks_reader_allow_insecure(m->reader);
+}
+
+static void end_reading(memory_reader *m)
+{
+    ckks_reader_destroy(m->reader);
+    ck_assert_int_eq(fclose(m->stream), 0);
+}
+
+/* Compiled for two at once, saved, opened by a server that has the keys. */
+static void serve(served_network *n, nn_model *model, nn_plan *plan)
+{
+    ckks_params_spec spec = named_spec("R15");
+    spec.log_n = 13;
+    spec.insecure = 1;
+    served_names(n);
+    ck_assert_ok(nn_plan_set_pictures(plan, 2));
+    ck_assert_ok(ckks_params_create(&n->params, &spec));
+    ck_assert_ok(nn_compiled_save(n->network, NULL, n->params, model, plan));
+    ck_assert_ok(nn_owner_create(&n->owner, n->params, model, plan));
+    ck_assert_uint_eq(nn_client_pictures(nn_owner_client(n->owner)), 2);
+    ck_assert_ok(nn_owner_generate(n->owner, n->secret, n->keys, NULL, NULL));
+    ckks_reader *network = open_toy(n->network), *keys = open_toy(n->keys);
+    ck_assert_ok(nn_server_read(&n->server, network));
+    ck_assert_uint_eq(nn_network_pictures(nn_server_network(n->server)), 2);
+    ck_assert_ok(nn_server_prepare(n->server));
+    ck_assert_ok(nn_keys_read(&n->eval, n->server, keys, NULL, NULL));
+    ckks_reader_destroy(network);
+    ckks_reader_destroy(keys);
+}
+
+static void stop_serving(served_network *n)
+{
+    nn_keys_release(n->eval);
+    nn_server_destroy(n->server);
+    nn_owner_destroy(n->owner);
+    ckks_params_destroy(n->params);
+    served_remove(n);
+}
+
+/* A server takes three pictures from a stream, two and one, and gives three results in their
+ * order. */
+START_TEST(stream_of_three)
+{
+    static served_network n;
+    nn_run *run;
+    double scores[NN_MAX_CLASSES];
+    memory_writer to;
+    memory_reader from;
+    batch b;
+    int more;
+    define(&b, vectors, 4);
+    serve(&n, &b.g.s.model, &b.g.s.plan);
+    ck_assert_ok(nn_run_create(&run, n.server));
+    memory_open(&to);
+    for (unsigned p = 0; p < 3; p++)
+        ck_assert_ok(nn_owner_encrypt(n.owner, to.writer, b.pixels[p]));
+    bytes pictures = memory_close(&to);
+    read_from(&from, pictures);
+    memory_open(&to);
+    for (int call = 0; call < 3; call++) {
+        ck_assert_ok(nn_run_infer(run, to.writer, n.eval, from.reader, &more, NULL));
+        ck_assert_int_eq(more, call < 2);
+    }
+    end_reading(&from);
+    bytes results = memory_close(&to);
+    read_from(&from, results);
+    for (unsigned p = 0; p < 4; p++) {
+        ck_assert_ok(nn_owner_decrypt(n.owner, scores, from.reader, &more));
+        ck_assert_int_eq(more, p < 3);
+        if (more) ck_assert_double_le(error_of(&b, p, scores), GRAPH_SCORE_BOUND);
+    }
+    end_reading(&from);
+    free(pictures.data);
+    free(results.data);
+    nn_run_destroy(run);
+    stop_serving(&n);
+    forget(&b);
+    small_network_clear(&b.g.s);
+}
+END_TEST
+
 START_TEST(numbers_of_pictures)
 {
     nn_plan plan = {0};
@@ -249,6 +363,7 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, every_picture, 0, sizeof batches / sizeof batches[0]);
     tcase_add_test(tcase, neighbours);
     tcase_add_test(tcase, memory);
+    tcase_add_test(tcase, stream_of_three);
     tcase_add_test(tcase, numbers_of_pictures);
 }
 

@@ -9,6 +9,7 @@
 
 typedef struct compile_options {
     const char *output, *params;
+    double batch;
     bool dry_run, json;
     nn_cmd_metadata metadata;
 } compile_options;
@@ -18,6 +19,8 @@ static const nn_cmd_option options[] = {
                   "where the compiled network goes; FILE.client goes beside it"),
     NN_CMD_TEXT("params", 0, "SET", compile_options, params,
                 "parameter set (default R15; 'fhola params' lists them), or a file with one"),
+    NN_CMD_WHOLE("batch", 0, "B", compile_options, batch, 1, NN_MAX_PICTURES,
+                 "compute up to B pictures of one owner at once: 1, 2, 4 or 8 (default 1)"),
     NN_CMD_FLAG("dry-run", 0, compile_options, dry_run,
                 "write nothing, print what the network takes"),
     NN_CMD_FLAG("json", 0, compile_options, json, "print one JSON object"),
@@ -40,13 +43,21 @@ static char *client_path(const char *output)
     return path;
 }
 
+/* Model and plan, for as many pictures as asked for. */
+static fhola_status load(nn_cmd_network *n, const compile_options *o, const char *model,
+                         const char *plan)
+{
+    FHOLA_TRY(nn_cmd_load_network(n, model, &o->metadata, plan, o->params));
+    return nn_cmd_set_batch(n->plan, o->batch);
+}
+
 static fhola_status compile(const compile_options *o, const char *model, const char *plan,
                             const char *client)
 {
     nn_cmd_network n = {NULL, NULL, NULL};
     fhola_status status = nn_cmd_claim_output(client);
     if (status == FHOLA_OK && plan) status = nn_cmd_check_input(plan);
-    if (status == FHOLA_OK) status = nn_cmd_load_network(&n, model, &o->metadata, plan, o->params);
+    if (status == FHOLA_OK) status = load(&n, o, model, plan);
     if (status == FHOLA_OK && nn_cmd_interrupted())
         status = fhola_fail(FHOLA_CANCELLED, "interrupted");
     if (status == FHOLA_OK) status = nn_compiled_save(o->output, client, n.params, n.model, n.plan);
@@ -58,6 +69,8 @@ static void print_size(const nn_network *n, const ckks_context *context)
 {
     nn_memory memory = nn_network_memory(n, context);
     double gib = (double)nn_network_diagonal_bytes(n) / ((size_t)1 << 30);
+    if (nn_network_pictures(n) > 1)
+        printf("pictures at once          %u\n", nn_network_pictures(n));
     printf("ciphertexts of a picture  %u\n", nn_client_ciphertexts(nn_network_client(n)));
     printf("ciphertexts of a layer    %u at most\n", nn_network_ciphertexts(n));
     printf("bootstraps                %zu\n", nn_network_bootstraps(n));
@@ -84,7 +97,7 @@ static fhola_status dry_run(const compile_options *o, const char *model, const c
 {
     nn_cmd_network files = {NULL, NULL, NULL};
     nn_cmd_bare bare = {NULL, NULL, NULL};
-    fhola_status status = nn_cmd_load_network(&files, model, &o->metadata, plan, o->params);
+    fhola_status status = load(&files, o, model, plan);
     if (status == FHOLA_OK) status = nn_cmd_bare_init(&bare, files.params, files.model, files.plan);
     if (status == FHOLA_OK) (o->json ? print_size_json : print_size)(bare.network, bare.context);
     nn_cmd_bare_clear(&bare);

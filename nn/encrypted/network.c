@@ -391,6 +391,7 @@ static fhola_status make_client(const compiler *c, const nn_model *model)
     memcpy(n->client.mean, model->mean, sizeof n->client.mean);
     memcpy(n->client.std, model->std, sizeof n->client.std);
     n->client.input = nn_layout_single(n->schedule.input);
+    n->client.pictures = n->schedule.pictures;
     n->client.input_bound = n->schedule.input_bound;
     n->client.basis = n->convolution_basis;
     n->client.scale = n->linear_scale;

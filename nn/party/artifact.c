@@ -93,6 +93,7 @@ fhola_status nn_description_make(nn_description *out, const nn_client *client,
         nn_bytes_add64(&b, k->q);
         nn_bytes_add64(&b, k->p);
     }
+    if (nn_client_pictures(client) > 1) nn_bytes_add32(&b, client->pictures);
     fhola_status status = nn_bytes_built(&b);
     if (status == FHOLA_OK && (client->keys.count > MAX_KEYS || b.length > MAX_CLIENT))
         status = fhola_fail(FHOLA_PARAM, "%zu keys, or the names of %zu classes, are too many",
@@ -185,6 +186,17 @@ static fhola_status take_keys(ckks_key_list *keys, nn_cursor *c, const ckks_cont
                             fhola_detail());
 }
 
+/* Only networks for batches say for how many pictures, in what is left. */
+static fhola_status take_pictures(nn_client *client, nn_cursor *c, const ckks_reader *r)
+{
+    client->pictures = 1;
+    if (c->left != 4) return FHOLA_OK;
+    client->pictures = nn_take32(c);
+    return client->pictures == 2 || client->pictures == 4 || client->pictures == NN_MAX_PICTURES
+               ? FHOLA_OK
+               : ckks_reader_fail(r, FHOLA_FORMAT, "a batch of %u pictures", client->pictures);
+}
+
 static fhola_status parse_client(nn_client *client, const ckks_context *context, nn_cursor *c,
                                  const ckks_reader *r)
 {
@@ -199,6 +211,7 @@ static fhola_status parse_client(nn_client *client, const ckks_context *context,
     if (status == FHOLA_OK) status = take_input(client, c, context, r);
     if (status == FHOLA_OK) status = take_scores(client, c, context, r);
     if (status == FHOLA_OK) status = take_keys(&client->keys, c, context, r);
+    if (status == FHOLA_OK) status = take_pictures(client, c, r);
     return status == FHOLA_OK ? nn_taken(c, r) : status;
 }
 

@@ -102,6 +102,11 @@ size_t nn_client_input_values(const nn_client *client)
     return client->input.period;
 }
 
+unsigned nn_client_pictures(const nn_client *client)
+{
+    return client->pictures ? client->pictures : 1;
+}
+
 size_t nn_client_classes(const nn_client *client)
 {
     return client->classes;

@@ -17,6 +17,7 @@ struct nn_client {
     size_t rows; /* period of the scores in the slots */
     char **class_name;
     ckks_key_list keys;
+    unsigned pictures; /* that the network computes at once; 0: 1 */
 };
 
 /* Copies the names and the list of keys; everything else is set by the caller. */

@@ -15,11 +15,16 @@
 struct nn_run {
     const nn_server *server;
     ckks_workspace *workspace;
-    ckks_ciphertext *result;
-    atomic_bool cancelled; /* the answer under way, or the next one */
+    ckks_ciphertext *result[NN_MAX_PICTURES]; /* of a batch */
+    atomic_bool cancelled;                    /* the answer under way, or the next one */
 };
 
 _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "a signal handler may set no other flag");
+
+static unsigned batch_of(const nn_run *run)
+{
+    return nn_network_pictures(run->server->network);
+}
 
 fhola_status nn_run_create(nn_run **run, const nn_server *server)
 {
@@ -28,7 +33,8 @@ fhola_status nn_run_create(nn_run **run, const nn_server *server)
     r->server = server;
     atomic_init(&r->cancelled, false);
     fhola_status status = ckks_workspace_create(&r->workspace, server->context);
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->result, server->context);
+    for (unsigned p = 0; status == FHOLA_OK && p < batch_of(r); p++)
+        status = ckks_ciphertext_create(&r->result[p], server->context);
     if (status != FHOLA_OK)
         nn_run_destroy(r);
     else
@@ -39,7 +45,7 @@ fhola_status nn_run_create(nn_run **run, const nn_server *server)
 void nn_run_destroy(nn_run *run)
 {
     if (!run) return;
-    ckks_ciphertext_destroy(run->result);
+    for (size_t p = 0; p < NN_MAX_PICTURES; p++) ckks_ciphertext_destroy(run->result[p]);
     ckks_workspace_destroy(run->workspace);
     free(run);
 }
@@ -111,12 +117,13 @@ static fhola_status spare_inputs(const nn_run *run, const ckks_writer *out, cons
     return ckks_writer_spare(out, keys->file);
 }
 
-static fhola_status write_result(const nn_run *run, ckks_writer *out, const nn_keys *keys)
+static fhola_status write_result(const nn_run *run, ckks_writer *out, const nn_keys *keys,
+                                 const ckks_ciphertext *result)
 {
     const nn_server *s = run->server;
     FHOLA_TRY(ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_server_params(s), keys->key));
     FHOLA_TRY(nn_network_id_write(out, s->id));
-    FHOLA_TRY(ckks_ciphertext_write(out, run->result));
+    FHOLA_TRY(ckks_ciphertext_write(out, result));
     return ckks_writer_end(out);
 }
 
@@ -139,35 +146,52 @@ static fhola_status finish(nn_run *run, fhola_status status)
 }
 
 static fhola_status answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
-                           ckks_ciphertext *const picture[], const nn_infer_hooks *hooks)
+                           ckks_ciphertext *const *const picture[], size_t count,
+                           const nn_infer_hooks *hooks)
 {
     const nn_server *s = run->server;
     FHOLA_TRY(check(run, keys));
     FHOLA_TRY(spare_inputs(run, out, keys));
-    FHOLA_TRY(nn_infer_unless(&run->cancelled, s->context, run->workspace, &run->result, s->network,
-                              keys->eval, &picture, 1, hooks));
+    FHOLA_TRY(nn_infer_unless(&run->cancelled, s->context, run->workspace, run->result, s->network,
+                              keys->eval, picture, count, hooks));
     FHOLA_TRY(go_on(run));
-    return write_result(run, out, keys);
+    for (size_t p = 0; p < count; p++) FHOLA_TRY(write_result(run, out, keys, run->result[p]));
+    return FHOLA_OK;
+}
+
+/* The next pictures of a stream, as many as are computed at once; *count = 0: it has ended. */
+static fhola_status receive_batch(const nn_run *run, ckks_ciphertext **picture[], size_t *count,
+                                  ckks_reader *in, uint64_t key)
+{
+    int more = 1;
+    while (more && *count < batch_of(run)) {
+        FHOLA_TRY(receive(run->server, &picture[*count], in, &more, key));
+        *count += more != 0;
+    }
+    return FHOLA_OK;
 }
 
 static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
                                 int *more, const nn_infer_hooks *hooks)
 {
-    ckks_ciphertext **picture = NULL;
+    ckks_ciphertext **picture[NN_MAX_PICTURES] = {NULL};
+    ckks_ciphertext *const *batch[NN_MAX_PICTURES];
+    size_t count = 0;
     FHOLA_TRY(go_on(run));
     FHOLA_TRY(check(run, keys));
     FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
-    FHOLA_TRY(receive(run->server, &picture, in, more, keys->key));
-    if (!*more) return FHOLA_OK;
-    fhola_status status = answer(run, out, keys, picture, hooks);
-    nn_encrypted_destroy(picture);
+    fhola_status status = receive_batch(run, picture, &count, in, keys->key);
+    for (size_t p = 0; p < count; p++) batch[p] = picture[p];
+    if (status == FHOLA_OK) *more = count > 0;
+    if (status == FHOLA_OK && count) status = answer(run, out, keys, batch, count, hooks);
+    for (size_t p = 0; p < NN_MAX_PICTURES; p++) nn_encrypted_destroy(picture[p]);
     return status;
 }
 
 fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                            ckks_ciphertext *const picture[], const nn_infer_hooks *hooks)
 {
-    return finish(run, answer(run, out, keys, picture, hooks));
+    return finish(run, answer(run, out, keys, &picture, 1, hooks));
 }
 
 fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,

@@ -93,6 +93,7 @@ static fhola_status read_description(nn_compiled *c, ckks_reader *reader)
     fhola_status status = ckks_context_create(&context, c->params, "portable");
     if (status == FHOLA_OK) status = nn_description_read(&description, &client, context, reader);
     c->id = description.network;
+    c->pictures = nn_client_pictures(&client);
     nn_client_clear(&client);
     nn_description_clear(&description);
     ckks_context_destroy(context);
@@ -107,6 +108,7 @@ static fhola_status read_compiled(nn_compiled *c, ckks_reader *reader)
     if (status == FHOLA_OK) status = read_description(c, reader);
     if (status == FHOLA_OK) status = nn_model_read(&c->model, reader);
     if (status == FHOLA_OK) status = nn_plan_read(&c->plan, c->model, reader);
+    if (status == FHOLA_OK) status = nn_plan_set_pictures(c->plan, c->pictures);
     return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
 }
 
@@ -164,7 +166,7 @@ fhola_status nn_server_adopt(nn_server **server, ckks_params *params, nn_model *
         nn_server_destroy(s);
         return status;
     }
-    s->source = (nn_compiled){params, model, plan, s->id};
+    s->source = (nn_compiled){params, model, plan, s->id, nn_plan_pictures(plan)};
     *server = s;
     return FHOLA_OK;
 }

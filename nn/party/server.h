@@ -16,6 +16,7 @@ typedef struct nn_compiled {
     nn_model *model;
     nn_plan *plan;
     uint64_t id;
+    unsigned pictures; /* of a batch */
 } nn_compiled;
 
 struct nn_server {
