@@ -607,12 +607,12 @@ fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_cont
 /* The identity: X_s = w_s, with the sine's inverse as a polynomial at the end. Input: n =
  * 2^log_values real values w_s themselves, or complex ones, repeated after n slots or fewer, |w_s|
  * <= 1 (real and imaginary part each), on base + slots_to_coeffs and at least one residual prime
- * for ckks_bootstrap_pack, which applying it includes. Output: at ckks_params_scale().
- * The polynomial takes the highest `arcsine_levels` residual primes, 2 to 5 of them, so that at
- * most residual_levels - arcsine_levels are left. Its own error is below 2^-13 for 2 levels and 2^-15
- * for 3 at scale_bits 28 (R15), 2^-17, 2^-23 and 2^-26 for 2, 3 and 4 at 36 (R16). The error of the
- * sine grows by 1.4 (the most levels) to 5 (the fewest at 36 bits). PARAM: other numbers of levels
- * or of values, or no bootstrapping. */
+ * for ckks_bootstrap_pack, which applying it includes. Output: at ckks_params_scale(). The
+ * polynomial takes the highest `arcsine_levels` residual primes, 2 to 5 of them, so that at most
+ * residual_levels - arcsine_levels are left. Its own error is below 2^-13 for 2 levels and 2^-15
+ * for 3 at scale_bits 28 (R15), 2^-17, 2^-23 and 2^-26 for 2, 3 and 4 at 36 (R16). The error of
+ * the sine grows by 1.4 (the most levels) to 5 (the fewest at 36 bits). PARAM: other numbers of
+ * levels or of values, or no bootstrapping. */
 fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_context *context,
                                             ckks_workspace *workspace, unsigned log_values,
                                             int complex_values, unsigned arcsine_levels,

@@ -825,14 +825,14 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *se
                                                  const char *keys_path, nn_count_progress progress,
                                                  void *arg);
 /* In place of new keys for a network: takes the secret key that was made for another one, from its
- * file, and writes one for this network. The evaluation keys that were made with it, which the server has, serve
- * this network too. FHOLA_KEY: they would not, since the parameters are others or keys are missing.
- * FHOLA_PARAM: there is a file at `secret_path`, or it is one of those that are read. FHOLA_FORMAT,
- * FHOLA_SECURITY, FHOLA_IO as in reading and generating. */
+ * file, and writes one for this network. The evaluation keys that were made with it, which the
+ * server has, serve this network too. FHOLA_KEY: they would not, since the parameters are others or
+ * keys are missing. FHOLA_PARAM: there is a file at `secret_path`, or it is one of those that are
+ * read. FHOLA_FORMAT, FHOLA_SECURITY, FHOLA_IO as in reading and generating. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_reuse_secret(nn_owner *owner, ckks_reader *other,
                                                      const char *secret_path);
-/* From now on nn_owner_generate and nn_owner_reuse_secret replace files. What was encrypted under a secret key that is
- * replaced can never be decrypted. */
+/* From now on nn_owner_generate and nn_owner_reuse_secret replace files. What was encrypted under a
+ * secret key that is replaced can never be decrypted. */
 void nn_owner_overwrite(nn_owner *owner);
 /* Appends an encrypted picture (rgb as from nn_picture_read) to a stream. FHOLA_KEY: no secret key.
  * FHOLA_PARAM: the stream would replace the file of the secret key. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make_small_network NAME: a compiled network of 8 layers with random weights, NAME.fhola and
- * NAME.client, for tests that want a whole run of the program without the time of a real network.
- * Its classes are called a to j. */
+/* make_small_network NAME [SEED]: a compiled network of 8 layers with random weights, NAME.fhola
+ * and NAME.client, for tests that want a whole run of the program without the time of a real
+ * network. Its classes are called a to j. Another seed is another network of the same shape. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "ckks/ckks.h"
 #include "nn/nn.h"
@@ -15,10 +16,11 @@ int main(int argc, char **argv)
     char network[4096], client[4096];
     ckks_params *params = NULL;
     small_network s;
-    if (argc != 2) return 1;
+    if (argc != 2 && argc != 3) return 1;
     snprintf(network, sizeof network, "%s.fhola", argv[1]);
     snprintf(client, sizeof client, "%s.client", argv[1]);
-    small_network_init(&s, 1, 10, 0, 1);
+    small_network_init(&s, 1, 10, 0, argc == 3 ? strtoull(argv[2], NULL, 10) : 1);
+    if (argc == 3) s.model.hash = s.plan.model_hash = s.state;
     /* wide enough for what real pictures bring about, so that every run gives the same scores */
     for (size_t i = 0; i < s.plan.count; i++)
         for (unsigned c = 0; c < s.plan.activations[i].channels; c++)

@@ -1069,9 +1069,9 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
 
 /* ---- Automorphisms (automorphism.h) ---- */
 
-/* A half of eight words is a vector here. The low bit of ml says in which half a lane is, so that of
- * c exchanges the halves or not; what remains is a permutation of four lanes and the three stages,
- * as blends. */
+/* A half of eight words is a vector here. The low bit of ml says in which half a lane is, so that
+ * of c exchanges the halves or not; what remains is a permutation of four lanes and the three
+ * stages, as blends. */
 typedef struct rotor {
     I steps[2];      /* g ml for each lane of each half */
     size_t place[8]; /* where the vector that is rotated to u goes */

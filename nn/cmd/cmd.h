@@ -309,8 +309,8 @@ void nn_cmd_network_clear(nn_cmd_network *network);
 /* A plan for at least `batch` pictures at once, the next of 1, 2, 4 and 8; 0: as it is. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_set_batch(nn_plan *plan, double batch);
 
-/* A network without its encoded weights, which knows what it would take. Clear it in any case; model
- * and plan must outlive it. Errors of nn_network_create. */
+/* A network without its encoded weights, which knows what it would take. Clear it in any case;
+ * model and plan must outlive it. Errors of nn_network_create. */
 typedef struct nn_cmd_bare {
     ckks_context *context;
     ckks_workspace *workspace;

@@ -15,8 +15,8 @@ typedef struct nn_cmd_encrypted_result {
 } nn_cmd_encrypted_result;
 
 /* Runs every picture of the batch encrypted, under keys of its own, and holds the scores against
- * those of `accuracy`, which are of the same batch. `memory` is that of nn_cmd_memory. The phases of
- * progress are "loading", "key" and, for each picture, "layers". */
+ * those of `accuracy`, which are of the same batch. `memory` is that of nn_cmd_memory. The phases
+ * of progress are "loading", "key" and, for each picture, "layers". */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_eval_encrypted(nn_cmd_encrypted_result *result,
                                                      const nn_cmd_network *files,
                                                      const nn_batch *batch,

@@ -40,7 +40,8 @@ double nn_plot_x(const nn_plot *plot, double x);
 double nn_plot_y(const nn_plot *plot, double y);
 
 /* Frame, ticks at round numbers, grid lines and names of the axes (NULL: no ticks either, "": ticks
- * only). Distances of texts from the frame are in units of their size, which is the style sheet's. */
+ * only). Distances of texts from the frame are in units of their size, which is the style
+ * sheet's. */
 void nn_plot_axes(const nn_plot *plot, const char *x_name, const char *y_name);
 void nn_plot_line(const nn_plot *plot, const char *class_name, const double *x, const double *y,
                   size_t count);
