@@ -55,7 +55,7 @@ static bool fits(const serve_options *o)
 static int serve(const serve_options *o, const char *network)
 {
 #ifdef HAVE_MICROHTTPD
-    nn_cmd_progress_off();
+    nn_cmd_progress_style("none");
     nn_cmd_set_threads(o->threads);
     return nn_cmd_finish("serve", serve_network(o, network));
 #else

@@ -99,7 +99,7 @@ static fhola_status prepare(house *h, const serve_options *o, uint64_t *cache)
         return fhola_fail(FHOLA_PARAM, "a cache of %.2f GiB leaves nothing of %.2f GiB of memory",
                           (double)*cache / GIB, (double)memory / GIB);
     FHOLA_TRY(nn_server_limit_memory(h->server, memory ? memory - *cache : 0));
-    nn_cmd_say_memory("serve", memory ? memory - *cache : 0, nn_server_memory(h->server));
+    nn_cmd_say_memory(memory ? memory - *cache : 0, nn_server_memory(h->server));
     return nn_server_prepare(h->server);
 }
 
