@@ -218,7 +218,7 @@ START_TEST(bad_clients)
         uint32_t value;
         const char *text;
     } whole[] = {{AT_PARAMS, 1, "other parameters"},
-                 {AT_BASIS, 0, "basis 0 does not fit"},
+                 {AT_BASIS, 0, "primes none does not fit"},
                  {AT_BASIS, 0xff, "does not fit"},
                  {AT_CHANNELS, 0, "0 x 32 x 32"},
                  {AT_CHANNELS, 1025, "1025 x 32 x 32"},

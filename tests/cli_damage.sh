@@ -199,7 +199,7 @@ done
 # ---- sound, but of something else
 
 expect 4 "$fhola" infer small.fhola eval.keys scores.ct -o y << 'END'
-fhola infer: level mismatch: scores.ct: chunk 2 'CIPH' at byte 336: this is no encrypted picture: its primes are 0x3, not 0xf
+fhola infer: level mismatch: scores.ct: chunk 2 'CIPH' at byte 336: this is no encrypted picture: its primes are base, slots to coefficients 1, not base, slots to coefficients 1-2, residual 1
 END
 expect 9 "$fhola" decrypt secret.key secret.key << 'END'
 fhola decrypt: security violation: secret.key: a secret key instead of a ciphertext; it must stay with its owner

@@ -409,7 +409,7 @@ fhola compile: invalid parameter: $plan: the plan is for another model: weights 
 END
 "$fhola" compile ./other.safetensors other.plan -o other.fhola > /dev/null
 expect 6 "$fhola" infer other.fhola eval.keys picture.ct -o x.ct << 'END'
-fhola infer: unusable key: eval.keys: chunk 1 'NETW' at byte 296: made for another network (ID, not ID)
+fhola infer: unusable key: picture.ct: chunk 1 'NETW' at byte 296: made for another network (ID, not ID)
 END
 "$fhola" compile resnet20 -o wide.fhola --params R15-A3 > /dev/null
 expect 6 "$fhola" infer wide.fhola eval.keys picture.ct -o x.ct << 'END'
