@@ -930,9 +930,10 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, cons
  * answer's own `progress`, which returns nonzero, is the way. */
 void nn_run_cancel(nn_run *run);
 /* nn_server_receive and nn_run_answer for the next picture of a stream; a network for batches waits
- * for nn_network_pictures() of them, or the end. *more = 0: it has ended, nothing was written.
- * FHOLA_PARAM: also if the result would replace the file of the pictures. FHOLA_KEY: also for a
- * picture of another secret key than that of the keys. */
+ * for nn_network_pictures() of them, or the end. *more: how many there were, each with a result; 0:
+ * the stream has ended, nothing was written. FHOLA_PARAM: also if the result would replace the file
+ * of the pictures. FHOLA_KEY: also for a picture of another secret key than that of the keys. Of
+ * pictures that wait for others of their batch nothing is written if one of these fails. */
 FHOLA_WARN_UNUSED fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                                             ckks_reader *in, int *more,
                                             const nn_infer_hooks *hooks);

@@ -43,7 +43,7 @@ static fhola_status run_all(work *w)
 {
     size_t count = nn_batch_count(w->batch);
     for (size_t i = 0; i < count; i++) {
-        nn_cmd_progress_picture(i + 1, count);
+        nn_cmd_progress_picture(i + 1, count, 1);
         nn_batch_picture(w->batch, i, w->values);
         FHOLA_TRY(nn_cmd_encrypted_encrypt(&w->parties, w->values));
         FHOLA_TRY(nn_cmd_encrypted_infer(&w->parties));

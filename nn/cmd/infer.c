@@ -35,7 +35,7 @@ typedef struct progress {
     const ckks_reader *in;
     double bytes;             /* of all pictures; 0: nobody knows */
     size_t picture, pictures; /* from 1; how many there will be, 0: nobody knows */
-    double start;             /* of the picture */
+    double start;             /* of the picture, or of all that are computed at once */
 } progress;
 
 static int show_keys(void *arg, size_t done, size_t total)
@@ -50,10 +50,11 @@ static void begin_picture(progress *p)
 {
     uint64_t bytes;
     uint32_t chunks;
+    size_t together = nn_network_pictures(nn_server_network(p->server));
     ckks_reader_extent(p->in, &bytes, &chunks);
     if (p->picture == 1 && bytes > 0) p->pictures = (size_t)(p->bytes / (double)bytes + 0.5);
     if (p->pictures < p->picture) p->pictures = 0;
-    nn_cmd_progress_picture(p->picture, p->pictures);
+    nn_cmd_progress_picture(p->picture, p->pictures, together);
     p->start = nn_cmd_now();
 }
 
@@ -102,13 +103,15 @@ static double bytes_of(const char *input)
     return found == 0 && S_ISREG(info.st_mode) ? (double)info.st_size : 0;
 }
 
-/* A line for a picture, where standard output is free. */
-static void report_picture(const infer_options *o, const progress *p)
+/* A line for each of `count` pictures, where standard output is free. */
+static void report_pictures(const infer_options *o, const progress *p, int count)
 {
+    double seconds = (nn_cmd_now() - p->start) / count;
     if (!o->json) return;
     nn_cmd_progress_end();
-    fprintf(o->output ? stdout : stderr, "{\"picture\": %zu, \"seconds\": %.3f}\n", p->picture,
-            nn_cmd_now() - p->start);
+    for (size_t k = 0; k < (size_t)count; k++)
+        fprintf(o->output ? stdout : stderr, "{\"picture\": %zu, \"seconds\": %.3f}\n",
+                p->picture + k, seconds);
     (void)fflush(stdout);
 }
 
@@ -123,12 +126,12 @@ static fhola_status infer_all(progress *p, const nn_keys *keys, ckks_writer *out
     int more = 1;
     fhola_status status = nn_run_create(&run, p->server);
     while (status == FHOLA_OK && more) {
-        p->picture++;
         status = nn_run_infer(run, out, keys, in, &more, &hooks);
         if (status == FHOLA_OK && more && !o->output) status = ckks_writer_commit(out);
         if (status != FHOLA_OK || !more) break;
         complete = ckks_writer_bytes(out);
-        report_picture(o, p);
+        report_pictures(o, p, more);
+        p->picture += (size_t)more;
     }
     nn_run_destroy(run);
     if (status == FHOLA_OK && p->picture == 1)
@@ -181,7 +184,7 @@ static fhola_status infer(const infer_options *o, const char *network, const cha
     if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
     if (status == FHOLA_OK) status = get_ready(&server, &keys, o, network, keys_file);
     ckks_reader_destroy(keys_file);
-    progress p = {.server = server, .in = in, .bytes = bytes_of(input)};
+    progress p = {.server = server, .in = in, .bytes = bytes_of(input), .picture = 1};
     if (status == FHOLA_OK) status = infer_all(&p, keys, out, in, o);
     nn_cmd_progress_end();
     ckks_writer_destroy(out);

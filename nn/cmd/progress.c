@@ -30,7 +30,7 @@ static struct progress {
     size_t phases, current; /* current NOT_BEGUN: none of them yet */
     bool known;             /* the step at work is the current phase */
     size_t repeated;        /* the phase that every picture has */
-    size_t picture, pictures;
+    size_t picture, pictures, together;
     const char *step;
     size_t done, total;
     double start, last; /* of the first report; of the last one shown */
@@ -59,10 +59,12 @@ void nn_cmd_progress_expect(const nn_cmd_phase *phases, size_t count)
     p.current = NOT_BEGUN;
 }
 
-void nn_cmd_progress_picture(size_t picture, size_t pictures)
+void nn_cmd_progress_picture(size_t picture, size_t pictures, size_t together)
 {
+    size_t left = pictures >= picture ? pictures - picture + 1 : together;
     p.picture = picture;
     p.pictures = pictures;
+    p.together = left < together ? left : together;
     p.repeated = p.phases ? p.phases - 1 : NOT_BEGUN;
     p.done = 0;
 }
@@ -92,7 +94,8 @@ static double fraction(void)
         all += units_of(k);
         if (k < p.current) before += units_of(k);
     }
-    if (p.current == p.repeated && p.picture) here += (double)(p.picture - 1);
+    if (p.current == p.repeated && p.picture)
+        here = here * (double)p.together + (double)(p.picture - 1);
     return fmin(1, (before + here * p.phase[p.current].units) / all);
 }
 

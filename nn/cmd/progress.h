@@ -18,9 +18,9 @@ typedef struct nn_cmd_phase {
 /* What lies ahead, in its order; there may be less of it. Copied, but for the names. Without it
  * the bar is that of the phase at work. */
 void nn_cmd_progress_expect(const nn_cmd_phase *phases, size_t count);
-/* The picture at work, counted from 1, and how many there will be (0: nobody knows): the last
- * phase is that of every picture. */
-void nn_cmd_progress_picture(size_t picture, size_t pictures);
+/* The picture at work, or the first of `together` at most, counted from 1, and how many there will
+ * be (0: nobody knows): the last phase is that of every picture. */
+void nn_cmd_progress_picture(size_t picture, size_t pictures, size_t together);
 
 /* `done` of `total` units of a step, and what is said beside it (may be NULL). Another step,
  * fewer units done than before, or more of a step that was complete begin the next phase. */

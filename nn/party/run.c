@@ -182,7 +182,7 @@ static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *ke
     FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
     fhola_status status = receive_batch(run, picture, &count, in, keys->key);
     for (size_t p = 0; p < count; p++) batch[p] = picture[p];
-    if (status == FHOLA_OK) *more = count > 0;
+    if (status == FHOLA_OK) *more = (int)count;
     if (status == FHOLA_OK && count) status = answer(run, out, keys, batch, count, hooks);
     for (size_t p = 0; p < NN_MAX_PICTURES; p++) nn_encrypted_destroy(picture[p]);
     return status;
