@@ -58,7 +58,7 @@ static void print_overview(void)
            "fhola decrypt keys/secret.key\n"
            "\nExit status: 0 success, 1 wrong usage, 2 out of memory, 3 bad parameter, 4 level, 5 "
            "scale, 6 key, 7 malformed\n"
-           "file, 8 input/output error, 9 security, 10 value out of range, 11 another failure.\n"
+           "file, 8 input/output error, 9 security, 10 value out of range, 11 cancelled.\n"
            "\nMore: man fhola\n");
 }
 
