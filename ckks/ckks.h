@@ -875,8 +875,8 @@ fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *con
 fhola_status ckks_public_key_write(ckks_writer *writer,
                                    const ckks_public_key *key) FHOLA_WARN_UNUSED;
 
-/* Keeps the keys in `needed` (NULL: all of them); KEY, before the first key is read, if one of them
- * is not there. progress as in ckks_eval_keys_create. */
+/* Keeps the keys in `needed`, each once (NULL: all of them); KEY, before the first key is read, if
+ * one of them is not there. progress as in ckks_eval_keys_create. */
 fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *context,
                                  ckks_reader *reader, const ckks_key_list *needed,
                                  ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;

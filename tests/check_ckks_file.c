@@ -481,6 +481,37 @@ START_TEST(only_what_is_needed)
 }
 END_TEST
 
+/* A file that has a key more often than once fills no more memory than others. */
+START_TEST(repeated)
+{
+    test_seed(27);
+    ring r = tiny_ring();
+    request_some(&r);
+    size_t once = r.list.count;
+    ck_assert_uint_le(2 * once, r.list.capacity);
+    memcpy(r.list.request + once, r.list.request, once * sizeof *r.list.request);
+    r.list.count *= 2;
+    ring_keys(&r);
+    bytes b = to_bytes(&r, KEYS, r.keys);
+    const ckks_key_list needed = {r.list.request, once, once};
+    limited s;
+    FILE *stream;
+    ckks_eval_keys *keys = NULL;
+    ckks_reader *reader = bytes_reader(b, &s, &stream);
+    ck_assert_ok(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, r.context, KEY));
+    ck_assert_ok(ckks_eval_keys_read(&keys, r.context, reader, &needed, NULL, NULL));
+    ck_assert_ok(ckks_reader_finish(reader));
+    ck_assert_uint_eq(keys->count, once);
+    for (size_t i = 0; i < once; i++)
+        ck_assert_mem_eq(&keys->key[i].request, &needed.request[i], sizeof *needed.request);
+    ckks_eval_keys_destroy(keys);
+    ckks_reader_destroy(reader);
+    fclose(stream);
+    free(b.data);
+    ring_close(&r);
+}
+END_TEST
+
 /* Entry `i` of the list of keys, changed. */
 static bytes with_request(const ring *r, size_t i, uint32_t kind, uint32_t rotation, uint64_t q,
                           uint64_t p)
@@ -804,6 +835,7 @@ static void cases(TCase *t)
     tcase_add_test(t, generated_keys);
     tcase_add_test(t, interrupted);
     tcase_add_test(t, only_what_is_needed);
+    tcase_add_test(t, repeated);
     tcase_add_test(t, bad_key_lists);
     tcase_add_test(t, bad_key_residues);
     tcase_add_loop_test(t, ciphertext_round_trip, 0, 2);

@@ -481,19 +481,24 @@ static fhola_status check_needed(const ckks_reader *r, const ckks_key_list *list
     return ckks_reader_fail(r, FHOLA_KEY, "%s", fhola_detail());
 }
 
-/* Those of the listed keys that are needed. */
-static fhola_status read_keys(ckks_eval_keys *keys, ckks_reader *r, const ckks_key_list *list,
+/* Those of the listed keys that are needed, each once however often a stranger's file has it; the
+ * list begins with what was kept. */
+static fhola_status read_keys(ckks_eval_keys *keys, ckks_reader *r, ckks_key_list *list,
                               const ckks_key_list *needed, ckks_progress_fn progress, void *arg)
 {
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        const ckks_key_request *request = &list->request[i];
+        const ckks_key_request request = list->request[i];
+        const ckks_key_list there = {list->request, kept, kept};
         if (progress && progress(arg, i, list->count))
             return fhola_fail(FHOLA_CANCELLED, "reading the evaluation keys was interrupted");
-        if (needed && !ckks_key_list_has(needed, request))
+        if (needed &&
+            (!ckks_key_list_has(needed, &request) || ckks_key_list_has(&there, &request))) {
             FHOLA_TRY(skip_key(r));
-        else
-            FHOLA_TRY(read_key(keys, kept++, request, r));
+            continue;
+        }
+        list->request[kept] = request;
+        FHOLA_TRY(read_key(keys, kept++, &request, r));
     }
     keys->count = kept;
     return FHOLA_OK;
