@@ -77,8 +77,9 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs,
                 "paper: configurations to run (default 1,2,3,4; 5 needs --plans)"),
     NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
-    NN_CMD_WHOLE("batch", 0, "B", nn_cmd_bench_options, batch, 1, NN_MAX_PICTURES,
-                 "net: B pictures at once: 1, 2, 4 or 8 (default 1)"),
+    NN_CMD_WHOLE(
+        "batch", 0, "B", nn_cmd_bench_options, batch, 1, NN_MAX_PICTURES,
+        "net: B pictures at once: 1, 2, 4 or 8 (default 1, or what a compiled\nnetwork says)"),
     NN_CMD_WHOLE("log-n", 0, "N", nn_cmd_bench_options, log_n, 10, 17,
                  "functions on limbs: ring degree 2^N only (default: 15 and 16)"),
     NN_CMD_WHOLE("log-values", 0, "N", nn_cmd_bench_options, log_values, 1, 16,

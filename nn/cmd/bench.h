@@ -27,7 +27,7 @@ typedef struct nn_cmd_bench_options {
      * accuracy */
     const char *test;
     double pictures; /* encrypted ones; net: after a first one */
-    double batch;    /* net: pictures at once; 0: one */
+    double batch;    /* net: pictures at once; 0: what the network says */
     double judged;   /* pictures of `test` behind an accuracy; 0: all */
 } nn_cmd_bench_options;
 

@@ -19,8 +19,10 @@ static const nn_cmd_option options[] = {
                   "where the compiled network goes; FILE.client goes beside it"),
     NN_CMD_TEXT("params", 0, "SET", compile_options, params,
                 "parameter set (default R15; 'fhola params' lists them), or a file with one"),
-    NN_CMD_WHOLE("batch", 0, "B", compile_options, batch, 1, NN_MAX_PICTURES,
-                 "compute up to B pictures of one owner at once: 1, 2, 4 or 8 (default 1)"),
+    NN_CMD_WHOLE(
+        "batch", 0, "B", compile_options, batch, 1, NN_MAX_PICTURES,
+        "compute up to B pictures of one owner at once: 1, 2, 4 or 8 (default 1,\nor what a "
+        "compiled network says)"),
     NN_CMD_FLAG("dry-run", 0, compile_options, dry_run,
                 "write nothing, print what the network takes"),
     NN_CMD_FLAG("json", 0, compile_options, json, "print one JSON object"),
