@@ -39,7 +39,7 @@ for output in secret.key ./secret.key; do
 done
 
 # this one needs other keys
-"$fhola" compile resnet20 -o other.fhola > /dev/null
+"$fhola" compile resnet20 --batch 2 -o other.fhola > /dev/null
 cases=$((cases + 1))
 code=0
 "$fhola" keygen other.client --secret secret.key -o other.key > ../out 2> ../err || code=$?

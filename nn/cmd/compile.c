@@ -85,11 +85,10 @@ static void print_size(const nn_network *n, const ckks_context *context)
 static void print_size_json(const nn_network *n, const ckks_context *context)
 {
     nn_memory memory = nn_network_memory(n, context);
-    printf(
-        "{\"picture_ciphertexts\": %u, \"layer_ciphertexts\": %u, \"bootstraps\": %zu, \"keys\": "
-        "%zu, ",
-        nn_client_ciphertexts(nn_network_client(n)), nn_network_ciphertexts(n),
-        nn_network_bootstraps(n), nn_network_keys(n)->count);
+    printf("{\"pictures\": %u, \"picture_ciphertexts\": %u, \"layer_ciphertexts\": %u, "
+           "\"bootstraps\": %zu, \"keys\": %zu, ",
+           nn_network_pictures(n), nn_client_ciphertexts(nn_network_client(n)),
+           nn_network_ciphertexts(n), nn_network_bootstraps(n), nn_network_keys(n)->count);
     printf("\"diagonal_bytes\": %.0f, \"memory_bytes\": %.0f, \"least_memory_bytes\": %.0f}\n",
            (double)nn_network_diagonal_bytes(n), (double)memory.most, (double)memory.least);
 }
