@@ -303,6 +303,15 @@ def refused_requests(server, a):
     )
     check(b" 413 " in forged.recv(1000), "a forged length")
     forged.close()
+    # a length beside chunks means nothing
+    both = server.raw(
+        f"POST /v1/infer HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {a.secret}\r\n"
+        "Content-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n"
+        f"{100000:x}\r\n".encode() + bytes(100000) + b"\r\n0\r\n\r\n"
+    )
+    reply = both.recv(1000)
+    check(b" 422 " in reply or b" 400 " in reply, f"chunks and a length: {reply}")
+    both.close()
     server.expect(400, "POST", "/v1/infer", a.picture, a.secret, Request_Id="a b")
     for method, path, status in (
         ("GET", "/v1/nothing", 404),

@@ -102,13 +102,14 @@ static void find_owner(serve_request *r)
     }
 }
 
+/* Where there are both, libmicrohttpd goes by the encoding, and the length is any number. */
 static void find_length(serve_request *r)
 {
     const char *text = serve_header(r, "Content-Length");
-    if (text)
-        r->length = strtoull(text, NULL, 10);
+    if (serve_header(r, "Transfer-Encoding"))
+        r->length = SERVE_NO_LENGTH;
     else
-        r->length = serve_header(r, "Transfer-Encoding") ? SERVE_NO_LENGTH : 0;
+        r->length = text ? strtoull(text, NULL, 10) : 0;
 }
 
 /* ---- libmicrohttpd's calls ---- */

@@ -79,7 +79,7 @@ static void take_infer(serve_request *r, const char *bytes, size_t length)
     }
     if (i->length + length > i->room) {
         size_t room = i->length + length > 2 * i->room ? i->length + length : 2 * i->room;
-        if (r->length != SERVE_NO_LENGTH) room = (size_t)r->length;
+        if (r->length != SERVE_NO_LENGTH && r->length > room) room = (size_t)r->length;
         if (!hold(r, i, room)) return;
         char *more = realloc(i->body, room);
         if (!more) {
