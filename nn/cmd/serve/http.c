@@ -172,6 +172,15 @@ static enum MHD_Result take_body(serve_request *r, const char *bytes, size_t *le
     return MHD_YES;
 }
 
+/* libmicrohttpd measures its time-out from the last byte that came, so that is switched off
+ * meanwhile. */
+static void end(serve_request *r)
+{
+    (void)MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+    r->route->end(r);
+    (void)MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, r->site->timeout);
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *bytes,
                               size_t *length, void **state)
@@ -181,7 +190,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
     if (!r) return begin_request(arg, state, connection, path, method);
     if (*length) return take_body(r, bytes, length);
     expect_in(r, 0);
-    if (!r->code && r->route->end) r->route->end(r);
+    if (!r->code && r->route->end) end(r);
     return send_reply(r);
 }
 

@@ -195,18 +195,14 @@ static void reply_results(serve_request *r, serve_stage stage)
     }
 }
 
-/* libmicrohttpd measures its time-out from the last byte that came, so that is switched off
- * meanwhile. */
 static void wait_for_results(serve_request *r)
 {
     const inference *i = r->state;
     serve_stage stage;
-    (void)MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
     do {
         stage = serve_job_wait(i->job, STEP);
         if (is_gone(r)) serve_job_cancel(i->job);
     } while (stage == SERVE_WAITING || stage == SERVE_RUNNING);
-    (void)MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, r->site->timeout);
     reply_results(r, stage);
 }
 
