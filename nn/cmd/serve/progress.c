@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET of /v1/progress/REQUEST: server-sent events (WHATWG HTML, section 9.2). */
 #define _POSIX_C_SOURCE 200809L
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +11,18 @@
 
 #define EVENT_ROOM 512u
 #define BLOCK      1024u
-/* Seconds after which a comment shows that the server is still there, and whether the client is. */
-#define SILENCE 5.0
-#define STEP    1000u /* milliseconds */
+/* Seconds after which a comment shows that the server is still there, and whether the client is; at
+ * most this share of the time-out, at which libmicrohttpd would end it. */
+#define SILENCE       5.0
+#define SILENCE_SHARE 0.25
+#define STEP          1000.0 /* milliseconds */
 
 typedef struct watching {
     serve_queue *queue;
     char owner[SERVE_OWNER_ROOM], request[SERVE_REQUEST_ROOM];
     char last[EVENT_ROOM]; /* the event that was sent last; "": none */
     bool ended;
+    double silence; /* seconds */
 } watching;
 
 static void format_event(char event[EVENT_ROOM], const serve_progress *p)
@@ -42,8 +46,9 @@ static void format_event(char event[EVENT_ROOM], const serve_progress *p)
 static void next_event(watching *w, char event[EVENT_ROOM])
 {
     serve_progress p;
-    double end = nn_cmd_now() + SILENCE;
-    unsigned wait = *w->last ? STEP : 0;
+    double end = nn_cmd_now() + w->silence;
+    const unsigned step = (unsigned)fmin(STEP, 1000 * w->silence);
+    unsigned wait = *w->last ? step : 0;
     while (nn_cmd_now() < end) {
         if (!serve_queue_look(w->queue, w->owner, w->request, &p, wait)) {
             snprintf(event, EVENT_ROOM, "data: {\"state\":\"ended\"}\n\n");
@@ -55,7 +60,7 @@ static void next_event(watching *w, char event[EVENT_ROOM])
             memcpy(w->last, event, EVENT_ROOM);
             return;
         }
-        wait = STEP;
+        wait = step;
     }
     snprintf(event, EVENT_ROOM, ":\n\n");
 }
@@ -86,6 +91,7 @@ static void end_progress(serve_request *r)
         return;
     }
     w->queue = r->site->queue;
+    w->silence = fmin(SILENCE, SILENCE_SHARE * r->site->timeout);
     snprintf(w->owner, sizeof w->owner, "%s", r->owner);
     snprintf(w->request, sizeof w->request, "%s", r->id);
     struct MHD_Response *response =
