@@ -400,7 +400,7 @@ def cancelled(server, a):
     peer.close()
     until(lambda: server.metric("requests_cancelled_total") > before, "the end of a hang-up")
     until(lambda: not in_queue(server), "an empty queue")
-    check(server.metric("queue_pictures") == 0, "pictures stay in memory")
+    until(lambda: server.metric("queue_pictures") == 0, "an end of pictures in memory")
 
 
 def in_queue(server):

@@ -212,9 +212,10 @@ static void end_infer(serve_request *r)
     uint64_t id = 0;
     receive_all(r, &id);
     drop_body(r, i);
-    if (r->code) return;
-    turn_away(r, serve_queue_add(i->job, id));
+    if (!r->code) turn_away(r, serve_queue_add(i->job, id));
     if (!r->code) wait_for_results(r);
+    serve_job_destroy(i->job); /* a client may take his time to read the reply */
+    i->job = NULL;
 }
 
 static void clear_infer(serve_request *r)
