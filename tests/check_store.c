@@ -251,6 +251,13 @@ START_TEST(one_writer)
     ck_assert_outcome(serve_upload_finish(u), SERVE_ABSENT);
     ck_assert_outcome(state("ann", KEY), SERVE_PART);
     serve_upload_close(u);
+    /* nothing more is written to what was removed */
+    ck_assert_outcome(serve_upload_open(&u, store, "ann", KEY, (serve_range){100, b.length}),
+                      SERVE_PART);
+    ck_assert_outcome(serve_upload_write(u, b.data + 100, 100), SERVE_PART);
+    ck_assert_outcome(serve_store_remove(store, "ann", KEY), SERVE_WHOLE);
+    ck_assert_outcome(serve_upload_write(u, b.data + 200, 100), SERVE_ABSENT);
+    serve_upload_close(u);
     free(b.data);
 }
 END_TEST

@@ -145,6 +145,9 @@ static void take_put(serve_request *r, const char *bytes, size_t length)
     upload *u = r->state;
     (void)atomic_fetch_add(&r->site->uploaded, length);
     reply_failure(r, u, serve_upload_write(u->upload, bytes, length));
+    if (!r->code) return;
+    serve_upload_close(u->upload); /* whatever else arrives */
+    u->upload = NULL;
 }
 
 static void end_put(serve_request *r)

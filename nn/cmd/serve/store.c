@@ -588,9 +588,17 @@ static serve_outcome fill_head(serve_upload *u, const unsigned char **bytes, siz
     return write_all(u, u->head, HEAD_BYTES, 0);
 }
 
+/* Whether the file has no name any more: what is written to it would count nowhere. */
+static bool is_removed(const serve_upload *u)
+{
+    struct stat info;
+    return fstat(u->file, &info) == 0 && info.st_nlink == 0;
+}
+
 serve_outcome serve_upload_write(serve_upload *u, const void *bytes, size_t length)
 {
     const unsigned char *from = bytes;
+    if (is_removed(u)) return absent(u->id);
     if (length > u->total - u->at) {
         (void)fhola_fail(FHOLA_PARAM, "more than the %" PRIu64 " bytes announced", u->total);
         return SERVE_LIMIT;

@@ -83,8 +83,9 @@ typedef struct serve_range {
  * continued, and closed. WHOLE: the set is there already. BUSY, GAP, LIMIT, FULL, FAILED. */
 serve_outcome serve_upload_open(serve_upload **upload, const serve_store *store, const char *owner,
                                 uint64_t id, serve_range range);
-/* PART, LIMIT (beyond the total), REFUSED (by the head, before anything is written), FULL or
- * FAILED. After FULL and REFUSED nothing of the set remains. */
+/* PART, LIMIT (beyond the total), REFUSED (by the head, before anything is written), FULL, FAILED,
+ * or ABSENT: removed meanwhile. After FULL and REFUSED nothing of the set remains; the room of what
+ * was removed is free when the upload is closed. */
 serve_outcome serve_upload_write(serve_upload *upload, const void *bytes, size_t length);
 /* PART: bytes are missing. WHOLE: they were checked and are on the disk. ABSENT: removed meanwhile.
  * REFUSED, FULL, FAILED. */
