@@ -100,7 +100,7 @@ static size_t files(void)
 {
     char command[128];
     unsigned long count = 0;
-    snprintf(command, sizeof command, "find %s -type f ! -name lock | wc -l", root);
+    snprintf(command, sizeof command, "find %s -type f ! -name .lock | wc -l", root);
     FILE *pipe = popen(command, "r");
     ck_assert_ptr_nonnull(pipe);
     ck_assert_int_eq(fscanf(pipe, "%lu", &count), 1);
@@ -469,6 +469,8 @@ START_TEST(odd_names)
         ck_assert(!serve_store_knows(store, owner[i]));
     }
     ck_assert_uint_eq(files(), 0);
+    ck_assert_outcome(put("lock", KEY, b), SERVE_WHOLE);
+    ck_assert_outcome(serve_store_remove(store, "lock", KEY), SERVE_WHOLE);
     /* what others put there is not touched */
     ck_assert_outcome(put("ann", KEY, b), SERVE_WHOLE);
     char path[128];

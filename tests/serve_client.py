@@ -159,7 +159,7 @@ def key_id(name):
 
 def files(folder):
     return sorted(
-        name for _, _, names in os.walk(folder) for name in names if not name == "lock"
+        name for _, _, names in os.walk(folder) for name in names if not name == ".lock"
     )
 
 

@@ -105,10 +105,11 @@ static int open_owner(const serve_store *s, const char *owner)
     return -1;
 }
 
-/* Excludes other threads and other processes until the descriptor is closed. */
+/* Excludes other threads and other processes until the descriptor is closed. No owner has a dot in
+ * his name. */
 static int lock_names(const serve_store *s)
 {
-    int lock = openat(s->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int lock = openat(s->folder, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     while (lock >= 0 && flock(lock, LOCK_EX) != 0) {
         if (errno == EINTR) continue;
         (void)close(lock);
@@ -272,7 +273,7 @@ serve_outcome serve_store_remove(const serve_store *s, const char *owner, uint64
 {
     part_search p = {.id = id};
     int lock = lock_names(s);
-    if (lock < 0) return failed(s, "lock", "");
+    if (lock < 0) return failed(s, ".lock", "");
     int folder = open_owner(s, owner);
     if (folder >= 0) {
         each(folder, remove_all_of, &p);
@@ -475,7 +476,7 @@ serve_outcome serve_upload_open(serve_upload **upload, const serve_store *store,
     int lock = u ? lock_names(store) : -1;
     if (lock < 0) {
         free(u);
-        return failed(store, "lock", "");
+        return failed(store, ".lock", "");
     }
     *u = (serve_upload){.store = store, .folder = -1, .file = -1, .id = id, .total = range.total};
     memcpy(u->owner, owner, strlen(owner) + 1);
@@ -681,7 +682,7 @@ serve_outcome serve_upload_finish(serve_upload *u)
         return outcome;
     }
     int lock = lock_names(u->store);
-    if (lock < 0) return failed(u->store, "lock", "");
+    if (lock < 0) return failed(u->store, ".lock", "");
     serve_outcome outcome = publish(u);
     (void)close(lock);
     return outcome;

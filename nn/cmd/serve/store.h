@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The folder of evaluation keys. Any number of server processes share one.
  *
- *     FOLDER/lock                   held while names are made or taken away
+ *     FOLDER/.lock                  held while names are made or taken away
  *     FOLDER/OWNER/ID.keys          a set of keys, whole and checked
  *     FOLDER/OWNER/ID.TOTAL.part    the first bytes of one, of TOTAL
  *
