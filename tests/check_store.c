@@ -374,6 +374,12 @@ START_TEST(unfinished)
     ck_assert(!serve_store_knows(store, "bob"));
     ck_assert_outcome(put("ann", KEY, b), SERVE_WHOLE);
     ck_assert_outcome(put("bob", KEY, b), SERVE_WHOLE);
+    /* those of one client are no matter to others */
+    serve_store_close(store);
+    store = open_store((serve_limits){.parts = 9, .owner_parts = 1}, NULL);
+    ck_assert_outcome(put("ann", 7, b), SERVE_LIMIT);
+    ck_assert_outcome(put_range("bob", OTHER, b.data, 0, 0, b.length), SERVE_PART);
+    ck_assert_outcome(put_range("bob", 7, b.data, 0, 0, b.length), SERVE_LIMIT);
     free(b.data);
 }
 END_TEST

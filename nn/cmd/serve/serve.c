@@ -28,8 +28,9 @@
 #define PART_AGE 86400u
 #define DAY      86400.0
 /* Uploads that may be unfinished: strangers could fill the folder with their beginnings. */
-#define MOST_PARTS 1000u
-#define SWEEP      3600.0 /* seconds between two looks for what has expired */
+#define MOST_PARTS       1000u
+#define MOST_OWNER_PARTS 16u    /* of one client */
+#define SWEEP            3600.0 /* seconds between two looks for what has expired */
 /* For replies to be sent, and whatever else still arrives, when the last answer was found. */
 #define GRACE 5.0
 
@@ -108,7 +109,8 @@ static fhola_status open_house(house *h, const serve_options *o, const char *net
     uint64_t cache;
     const serve_limits limits = {.all = (uint64_t)(o->disk * GIB),
                                  .owner = (uint64_t)(o->client_disk * GIB),
-                                 .parts = MOST_PARTS};
+                                 .parts = MOST_PARTS,
+                                 .owner_parts = MOST_OWNER_PARTS};
     h->connections = serve_connections_create();
     if (!h->connections) return fhola_fail(FHOLA_NOMEM, "no memory for connections");
     FHOLA_TRY(serve_access_open(&h->access, o->tokens));

@@ -337,7 +337,7 @@ typedef struct usage {
     const char *owner;
     uint64_t id; /* whose part does not count */
     bool own;    /* while the owner's folder is looked at */
-    uint64_t all, of_owner, parts;
+    uint64_t all, of_owner, parts, parts_of_owner;
 } usage;
 
 static void count_file(void *arg, int folder, const char *text)
@@ -349,6 +349,7 @@ static void count_file(void *arg, int folder, const char *text)
     if (name.kind == FILE_OTHER) return;
     if (name.kind == FILE_PART && u->own && name.id == u->id) return;
     u->parts += name.kind == FILE_PART;
+    u->parts_of_owner += name.kind == FILE_PART && u->own;
     if (name.kind == FILE_SET) {
         if (fstatat(folder, text, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
         bytes = (uint64_t)info.st_size;
@@ -384,9 +385,12 @@ static serve_outcome check_limits(const serve_store *s, const char *owner, uint6
                          total, u.of_owner, s->limits.owner);
         return SERVE_LIMIT;
     }
-    if (exceeds(u.parts, 1, s->limits.parts)) {
-        (void)fhola_fail(FHOLA_IO, "there are %" PRIu64 " other uploads that are not complete",
-                         u.parts);
+    if (exceeds(u.parts, 1, s->limits.parts) ||
+        exceeds(u.parts_of_owner, 1, s->limits.owner_parts)) {
+        (void)fhola_fail(FHOLA_IO,
+                         "there are %" PRIu64 " other uploads that are not complete, %" PRIu64
+                         " of them of this client",
+                         u.parts, u.parts_of_owner);
         return SERVE_LIMIT;
     }
     if (!exceeds(u.all, total, s->limits.all)) return SERVE_PART;

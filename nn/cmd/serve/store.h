@@ -36,7 +36,8 @@ typedef fhola_status (*serve_accept_fn)(const void *arg, ckks_reader *reader);
 
 typedef struct serve_limits {
     uint64_t all, owner; /* bytes; 0: none */
-    uint64_t parts;      /* sets that are not complete; 0: none */
+    /* sets that are not complete; 0: none */
+    uint64_t parts, owner_parts;
 } serve_limits;
 
 typedef struct serve_store serve_store;
