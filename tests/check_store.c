@@ -517,5 +517,5 @@ static void add(TCase *tcase)
 int main(void)
 {
     test_seed(0);
-    return test_run("store", add, 60);
+    return test_run("store", add, 240);
 }

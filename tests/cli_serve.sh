@@ -9,7 +9,7 @@ if ! command -v python3 > /dev/null 2>&1; then
     exit 77
 fi
 code=0
-"$fhola" serve none --keys folder 2> err || code=$?
+"$fhola" serve none --keys folder --listen 127.0.0.1:0 2> err || code=$?
 if grep -q '^fhola serve: invalid parameter: this program was built without libmicrohttpd$' err; then
     [ $code -eq 3 ] || fail "without libmicrohttpd: exit code $code"
     echo 'SKIP: built without libmicrohttpd'
@@ -24,7 +24,7 @@ refuse()
     message=$2
     shift 2
     code=0
-    timeout 60 "$fhola" serve small.fhola "$@" > out 2> err || code=$?
+    timeout 300 "$fhola" serve small.fhola --listen 127.0.0.1:0 "$@" > out 2> err || code=$?
     { [ $code -eq "$wanted" ] && grep -qFe "$message" err; } || wrong "serve $*: exit code $code, $(cat err)"
 }
 "$top_builddir/tests/make_small_network" small
@@ -50,5 +50,5 @@ for client in a b; do
     "$fhola" infer small.fhola $client/eval.keys $client.ct -o $client.scores --quiet
 done
 cases=$((cases + 1))
-timeout 600 python3 "$top_srcdir/tests/serve_client.py" "$fhola" || wrong 'requests'
+timeout 3000 python3 "$top_srcdir/tests/serve_client.py" "$fhola" || wrong 'requests'
 verdict

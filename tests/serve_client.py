@@ -17,7 +17,7 @@ import threading
 import time
 
 fhola = sys.argv[1]
-PATIENCE = 120  # seconds that anything may take
+PATIENCE = 600  # seconds that anything may take
 failures = []
 
 
@@ -80,6 +80,7 @@ class Server:
     def connect(self):
         if self.secure:
             context = ssl.create_default_context(cafile="cert.pem")
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # openssl gives it no key usage
             return http.client.HTTPSConnection(
                 "127.0.0.1", self.port, timeout=PATIENCE, context=context
             )
@@ -476,7 +477,7 @@ def full_disk(a):
 
 def main():
     a, b = Client("a"), Client("b")
-    options = ["--timeout", "2", "--queue", "8", "--request", "4"]
+    options = ["--timeout", "10", "--queue", "8", "--request", "4"]
     server = Server("--timeout", "20")
     server.expect(200, "GET", "/healthz")
     body, headers = server.expect(200, "GET", "/v1/network")
