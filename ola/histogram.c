@@ -151,7 +151,7 @@ fhola_status ola_histogram_add(ola_histogram *h, double x, double target, double
 void ola_extremes(float *min, float *max, const float *values, size_t count)
 {
     float low = values[0], high = values[0];
-#ifdef _OPENMP
+#if defined _OPENMP && !defined __clang__ /* clang warns that it cannot */
 #pragma omp simd reduction(min : low) reduction(max : high)
 #endif
     for (size_t i = 1; i < count; i++) {

@@ -375,7 +375,7 @@ START_TEST(fully_connected_of_a_batch)
     nn_layout in = on_grid(dense[_i].in, dense[_i].gap), out;
     ck_assert_ok(nn_layout_fresh(&out, map.out, NN_MAX_SLOTS, "hidden"));
     for (unsigned k = 0; k < 4; k++) {
-        unsigned pictures = 2 << k / 2;
+        unsigned pictures = 2u << k / 2;
         nn_layout from = arranged(in, pictures, k % 2 ? BATCH : FRESH);
         (void)check_map("hidden", &map, from, nn_layout_batch(out, pictures), NN_LINEAR_BOOTSTRAP);
         if (dense[_i].count <= 1000)

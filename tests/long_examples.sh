@@ -36,6 +36,7 @@ export PATH
 # ---- files that the examples name
 
 "$top_builddir/tests/make_small_network" small
+"$top_builddir/tests/make_small_network" retrained 2
 cd ready
 cp "$top_srcdir/nn/data/cat.ppm" "$top_srcdir/nn/data/ship.ppm" .
 mkdir -p nn/data
@@ -52,9 +53,11 @@ done > test_batch.bin
 cp test_batch.bin data_batch_1.bin
 cp ../small.fhola resnet20.fhola
 cp ../small.client resnet20.client
+cp ../retrained.client .
 fhola keygen resnet20.client -d keys > /dev/null
 mv keys/eval.keys ..
 ln -s "$work/eval.keys" keys/eval.keys
+fhola keygen retrained.client --secret keys/secret.key -o keys/retrained.key > /dev/null
 ln -s "$work/eval.keys" eval.keys
 fhola encrypt keys/secret.key cat.ppm -o cat.ct
 fhola encrypt keys/secret.key ship.ppm -o ship.ct
@@ -114,6 +117,7 @@ while read -r command; do
     cp -a ready run
     # what the command makes must not be there yet
     case $command in
+        *keygen*--secret*) rm run/keys/retrained.key ;;
         *keygen*) rm -rf run/keys run/eval.keys ;;
     esac
     started=$(date +%s)

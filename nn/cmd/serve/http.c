@@ -124,7 +124,8 @@ static enum MHD_Result send_reply(serve_request *r)
 
 static void expect_in(const serve_request *r, double seconds)
 {
-    serve_connection_expect(r->site->connections, r->socket, seconds ? nn_cmd_now() + seconds : 0);
+    serve_connection_expect(r->site->connections, r->socket,
+                            seconds > 0 ? nn_cmd_now() + seconds : 0);
 }
 
 static void begin(serve_request *r)
