@@ -4,6 +4,7 @@
 #include "ola/ola.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,15 +163,17 @@ void ola_extremes(float *min, float *max, const float *values, size_t count)
     *max = high;
 }
 
-/* x - x is zero, or else a NaN that stays in the sum: the position is looked for only then. */
+/* By the exponents' bits: a test of all without a branch for each. */
 static bool all_finite(const float *values, size_t count)
 {
-    float zero = 0;
-#ifdef _OPENMP
-#pragma omp simd reduction(+ : zero)
-#endif
-    for (size_t i = 0; i < count; i++) zero += values[i] - values[i];
-    return zero == 0.0f;
+    const uint32_t exponent = 0x7f800000;
+    uint32_t bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bad |= (bits & exponent) == exponent;
+    }
+    return !bad;
 }
 
 static fhola_status check_finite(const float *values, size_t count, const char *what)
