@@ -186,6 +186,14 @@ class Client:
         _, headers = server.expect(202, "HEAD", self.path, secret=self.secret)
         return int(headers["Upload-Offset"])
 
+    def wait(self, server):
+        """Until no connection, which broke, has the upload any more."""
+        whole = f"bytes */{self.total()}"
+        until(
+            lambda: server.ask("PUT", self.path, b"", self.secret, Content_Range=whole)[0] == 202,
+            "an upload that is left",
+        )
+
     def break_off(self, server, first, count, announced):
         """A part of an upload that ends without a word."""
         head = (
@@ -236,6 +244,10 @@ def upload_in_pieces(server, a):
     ]
     for status, text in ranges:
         server.expect(status, "PUT", a.path, bytes(10), a.secret, Content_Range=text)
+    a.wait(server)
+    for _ in range(50):  # a reply that was read leaves the upload to the next request
+        whole = f"bytes */{a.total()}"
+        server.expect(202, "PUT", a.path, b"", a.secret, Content_Range=whole)
     peer = a.break_off(server, third, third, a.total() - third)
     until(lambda: a.offset(server) > third, "bytes of a second connection")
     server.kill()

@@ -140,14 +140,18 @@ static void begin_put(serve_request *r)
         reply_failure(r, u, outcome);
 }
 
+static void leave(upload *u)
+{
+    serve_upload_close(u->upload);
+    u->upload = NULL;
+}
+
 static void take_put(serve_request *r, const char *bytes, size_t length)
 {
     upload *u = r->state;
     (void)atomic_fetch_add(&r->site->uploaded, length);
     reply_failure(r, u, serve_upload_write(u->upload, bytes, length));
-    if (!r->code) return;
-    serve_upload_close(u->upload); /* whatever else arrives */
-    u->upload = NULL;
+    if (r->code) leave(u); /* whatever else arrives */
 }
 
 static void end_put(serve_request *r)
@@ -160,6 +164,7 @@ static void end_put(serve_request *r)
         reply_state(r, 202, u->id, serve_upload_bytes(u->upload), u->total, false);
     else
         reply_failure(r, u, outcome);
+    leave(u); /* before the reply: who has read it may send the next part at once */
 }
 
 static void clear_put(serve_request *r)
