@@ -16,8 +16,7 @@ static const nn_cmd_option options[] = {
                 "that comes with the first keys)"),
     NN_CMD_TEXT("tls-cert", 0, "FILE", serve_options, certificate, "certificate (PEM) for HTTPS"),
     NN_CMD_TEXT("tls-key", 0, "FILE", serve_options, key, "and its key"),
-    NN_CMD_WHOLE("threads", 0, "N", serve_options, threads, 1, NN_CMD_MAX_THREADS,
-                 "number of threads for inference (default: one a processor)"),
+    NN_CMD_THREADS,
     NN_CMD_MEMORY(serve_options, memory),
     NN_CMD_NUMBER("cache", 0, "GIB", serve_options, cache, 0, 1e6,
                   "of it, for keys beside those in use (default: a quarter, at most 2)"),
@@ -56,7 +55,6 @@ static int serve(const serve_options *o, const char *network)
 {
 #ifdef HAVE_MICROHTTPD
     nn_cmd_progress_style("none");
-    nn_cmd_set_threads(o->threads);
     return nn_cmd_finish("serve", serve_network(o, network));
 #else
     (void)o;

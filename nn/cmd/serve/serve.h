@@ -9,9 +9,9 @@
 
 typedef struct serve_options {
     const char *keys, *tokens, *listen, *certificate, *key;
-    double threads, memory, cache; /* GiB; cache NaN: not given */
-    double disk, client_disk;      /* GiB, 0: no limit */
-    double queue, request;         /* pictures; MiB of one request */
+    double memory, cache;     /* GiB; cache NaN: not given */
+    double disk, client_disk; /* GiB, 0: no limit */
+    double queue, request;    /* pictures; MiB of one request */
     double connections, timeout, expire;
 } serve_options;
 
