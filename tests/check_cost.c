@@ -56,6 +56,30 @@ START_TEST(several_ciphertexts)
 }
 END_TEST
 
+/* 64 x 64 channels of 94^2 entries, two in a number, beyond the 72 diagonals of the table's network;
+ * whatever the degree. */
+START_TEST(wide_convolutions)
+{
+    const char *text = SET("[3, 7]", STAGES);
+    double diagonals = 64 * 64 * 94 * 94 / 32768.0 - 72;
+    nn_cost *cost;
+    const nn_cost_set *set;
+    small_network n;
+    small_begin(&n, (nn_shape){1, 32, 32}, test_seed);
+    nn_tensor x = small_relu(&n, small_conv(&n, 0, 64, 1, 1));
+    x = small_relu(&n, small_conv(&n, x, 64, 3, 1));
+    small_end(&n, small_dense(&n, small_global(&n, x), 10));
+    succeed(nn_cost_parse(&cost, text, strlen(text), "text"));
+    succeed(nn_cost_find(&set, cost, "R15"));
+    ck_assert_double_eq_tol(nn_cost_seconds(set, &n.model, 1, 3), 2 * 1.45 + diagonals / 1800,
+                            1e-9);
+    ck_assert_double_eq_tol(nn_cost_seconds(set, &n.model, 1, 7), 4 * 1.45 + diagonals / 1800,
+                            1e-9);
+    nn_cost_free(cost);
+    small_network_clear(&n);
+}
+END_TEST
+
 START_TEST(bundled_table_is_good)
 {
     nn_cost *cost;
@@ -134,6 +158,7 @@ int main(void)
     TCase *tcase = tcase_create("cost");
     tcase_add_test(tcase, says_what_a_layer_costs);
     tcase_add_test(tcase, several_ciphertexts);
+    tcase_add_test(tcase, wide_convolutions);
     tcase_add_test(tcase, bundled_table_is_good);
     tcase_add_test(tcase, comes_back_the_same);
     tcase_add_test(tcase, refuses_to_measure_nothing);

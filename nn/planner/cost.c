@@ -17,6 +17,13 @@
 /* A bootstrap of two ciphertexts against one of a single one: measured 1.42 to 1.47. */
 #define PAIR_SECONDS 1.45
 
+/* What layers of the network that tables are measured with have: 16 x 16 channels (or as much in
+ * later stages), kernels of 3 x 3, two values in a number. A diagonal more takes this share of a
+ * layer, kept ready: measured on ResNet-20 of 1, 2 and 4 times the width
+ * (tests/long_wide_networks). */
+#define TABLE_DIAGONALS   72
+#define DIAGONAL_OF_LAYER (1.0 / 1800)
+
 static fhola_status get_text(char *to, size_t room, const nn_json *object, const char *key,
                              const char *name)
 {
@@ -222,14 +229,24 @@ bool nn_cost_is_first(const nn_model *model, size_t i)
     return true;
 }
 
+/* How many layers of the table's time the convolution takes beyond what theirs do. */
+static double wider(const nn_node *node)
+{
+    double entries = 0;
+    for (size_t k = 0; k < node->edge_count; k++)
+        entries += (double)nn_map_entries(&node->edges[k].map);
+    return fmax(0, entries / 32768 - TABLE_DIAGONALS) * DIAGONAL_OF_LAYER;
+}
+
 double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree)
 {
     size_t stage = nn_cost_stage(model, i), k = 0;
-    double parts = ceil((double)nn_shape_values(nn_graph_layer(model->graph, i)->shape) / 16384),
-           pairs = floor(parts / 2);
+    const nn_node *node = nn_graph_layer(model->graph, i);
+    double parts = ceil((double)nn_shape_values(node->shape) / 16384), pairs = floor(parts / 2);
     while (k < set->degree_count && set->degree[k] < degree) k++;
     if (k == set->degree_count) return (double)INFINITY;
     return (pairs * PAIR_SECONDS + (parts - 2 * pairs)) * set->seconds[stage][k] +
+           wider(node) * set->seconds[stage][0] +
            (nn_cost_is_first(model, i) ? set->change[stage] : 0);
 }
 
