@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a CIFAR-10 ResNet of depth 6n+2 on the processor and save it for fhola: how the bundled networks were made.
 
-    python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--activation relu|gelu] [--shortcut down|pad] [--init WEIGHTS] [--rate R]
-        [--held-out N]
+    python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--width W] [--activation relu|gelu] [--shortcut down|pad] [--init WEIGHTS]
+        [--rate R] [--held-out N]
 
 DATA is the folder of CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin. Needs python3-torch and
 python3-numpy. After each epoch the state goes to OUT.safetensors.checkpoint, from which a stopped training goes on.
 
 With --init the training starts from weights that this script wrote instead of random ones, those of another activation too; a lower
---rate, the highest of the schedule, then loses less of them.
+--rate, the highest of the schedule, then loses less of them. Weights of a narrower network are widened: the wide network begins by
+computing what the narrow one does (Chen, Goodfellow, Shlens, "Net2Net", ICLR 2016, section 2.2).
 
 With --held-out N the last N training pictures are kept out of training and their accuracy is printed instead of the test pictures':
 use that to choose between settings. The test pictures are for reporting only.
@@ -63,18 +64,18 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, depth, classes=10, shortcut="down", activation="relu"):
+    def __init__(self, depth, classes=10, shortcut="down", activation="relu", channels=16):
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)
         if rest or blocks < 1:
             raise ValueError(f"depth {depth} is not 6n+2")
-        self.conv1, self.bn1, self.activation = convolution(3, 16, 3), nn.BatchNorm2d(16), ACTIVATIONS[activation]
+        self.conv1, self.bn1, self.activation = convolution(3, channels, 3), nn.BatchNorm2d(channels), ACTIVATIONS[activation]
         for stage in range(3):
-            width = 16 << stage
-            first = Block(width // 2, width, 2, shortcut, activation) if stage else Block(16, 16, 1, shortcut, activation)
+            width = channels << stage
+            first = Block(width // 2 if stage else width, width, 2 if stage else 1, shortcut, activation)
             rest = [Block(width, width, 1, shortcut, activation) for _ in range(blocks - 1)]
             setattr(self, f"layer{stage + 1}", nn.Sequential(first, *rest))
-        self.linear = nn.Linear(64, classes)
+        self.linear = nn.Linear(4 * channels, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
@@ -144,11 +145,26 @@ def train_epoch(net, optimizer, padded, labels, epoch, epochs, peak):
     return total / batches
 
 
+def widen(narrow, shape):
+    """A tensor for a network with k times the channels: every channel k times, one copy behind the other. Weights that read the copies
+    of a channel are random shares of the weight that read the channel, so that copies learn different things."""
+    outputs = shape[0] // narrow.shape[0] if narrow.ndim else 1
+    wide = narrow.repeat_interleave(outputs, 0) if outputs > 1 else narrow
+    copies = shape[1] // narrow.shape[1] if narrow.ndim > 1 else 1
+    if copies > 1:
+        shares = torch.rand(*wide.shape[:2], copies, *wide.shape[2:])
+        wide = (wide.unsqueeze(2) * shares / shares.sum(2, keepdim=True)).flatten(1, 2)
+    return wide
+
+
 def load_weights(net, path):
-    """Fill the network from a file of save(). What it does not have of the network is refused by name, and the other way round; the
-    number of batches that batch norm has seen, which the file leaves out, starts anew."""
+    """Fill the network from a file of save(), widened where the network has more channels. What the file does not have of the network
+    is refused by name, and the other way round; the number of batches that batch norm has seen, which the file leaves out, starts
+    anew."""
+    own = net.state_dict()
     state = {name: torch.tensor(values).view(shape) for name, (shape, values) in read_safetensors(path).items()}
-    counters = {name: value for name, value in net.state_dict().items() if name.endswith(COUNTER)}
+    state = {name: widen(value, own[name].shape) if name in own else value for name, value in state.items()}
+    counters = {name: value for name, value in own.items() if name.endswith(COUNTER)}
     net.load_state_dict({**counters, **state})
 
 
@@ -163,6 +179,7 @@ def main():
     parser.add_argument("depth", type=int)
     parser.add_argument("epochs", type=int)
     parser.add_argument("output")
+    parser.add_argument("--width", type=int, default=16, help="channels of the first stage (default 16)")
     parser.add_argument("--shortcut", choices=("down", "pad"), default="down", help="1x1 convolutions, or zero-padded channels")
     parser.add_argument("--activation", choices=tuple(ACTIVATIONS), default="relu")
     parser.add_argument("--init", metavar="WEIGHTS", help="start from the weights of this safetensors file")
@@ -176,7 +193,7 @@ def main():
     if a.held_out:
         pictures, labels = pictures[:-a.held_out], labels[:-a.held_out]
     padded = F.pad(pictures, (SHIFT,) * 4)
-    net = ResNet(a.depth, len(CLASSES), a.shortcut, a.activation).to(memory_format=torch.channels_last)
+    net = ResNet(a.depth, len(CLASSES), a.shortcut, a.activation, a.width).to(memory_format=torch.channels_last)
     optimizer, checkpoint, first = make_optimizer(net), a.output + ".checkpoint", 0
     if a.init:
         load_weights(net, a.init)
