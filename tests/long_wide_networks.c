@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks whose tensors take several ciphertexts, with random weights, at full size: encrypted
  * scores of three pictures agree with the plaintext polynomial network, and the results are the
- * same, bit for bit, within half of the memory. Prints seconds and the peak of the process.
+ * same, bit for bit, within half of the memory. Prints seconds, what the bundled table of costs
+ * predicts for them on the machine it was measured on, and the peak of the process.
  *
  * Environment (optional): FHOLA_TEST_NAME, the one network to try; FHOLA_TEST_MEMORY, GiB that a
  * network may take (default 12: a machine of 16 GiB less its reserve). */
@@ -117,6 +118,17 @@ static void open_network(agreement *a, size_t k)
     compile_random_network(a, 15, 0);
 }
 
+/* Seconds of a picture by the bundled table of costs. */
+static double predicted_seconds(const agreement *a)
+{
+    nn_cost *cost;
+    double seconds;
+    succeed(nn_cost_load(&cost, project_file("nn/models/cost.json")));
+    succeed(nn_plan_seconds(&seconds, a->plan, a->model, cost, "R15"));
+    nn_cost_free(cost);
+    return seconds;
+}
+
 /* Three pictures, what they are to give and what they gave. */
 typedef struct wide_run {
     agreement a;
@@ -177,9 +189,9 @@ START_TEST(wide_networks_agree)
     open_network(&r.a, (size_t)_i);
     const nn_client *client = nn_network_client(r.a.network);
     nn_memory needs = nn_network_memory(r.a.network, r.a.context);
-    printf("%s: planned and keys made in %.0f s; %zu keys, %.2f to %.2f GiB\n", r.name,
-           ckks_seconds() - start, nn_client_keys(client)->count, (double)needs.least / 0x1p30,
-           (double)needs.most / 0x1p30);
+    printf("%s: planned and keys made in %.0f s; %zu keys, %.2f to %.2f GiB; predicted %.1f s\n",
+           r.name, ckks_seconds() - start, nn_client_keys(client)->count,
+           (double)needs.least / 0x1p30, (double)needs.most / 0x1p30, predicted_seconds(&r.a));
     for (size_t i = 0; i < PICTURES; i++) {
         succeed(nn_encrypted_create(&r.in[i], r.a.context, client));
         encrypt_held_out(&r.a, i, r.in[i], r.plain[i]);
