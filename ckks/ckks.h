@@ -177,57 +177,20 @@ fhola_status ckks_context_create(ckks_context **out, const ckks_params *params,
 void ckks_context_destroy(ckks_context *context);
 const ckks_params *ckks_context_params(const ckks_context *context);
 const char *ckks_context_isa(const ckks_context *context);
+/* The i-th kernel table this machine can run, best first; NULL past the end. */
+const char *ckks_isa_name(size_t i);
 size_t ckks_slots(const ckks_context *context); /* N / 2 */
-
-/* What the kernels are asked to do, to compare with what they can do: a context that counts, at a
- * cost of nanoseconds per call of a kernel function. Each kind has outputs and the terms they are
- * made of, in words of one residue, and for primes below 2^32 ([0]) and above ([1]). */
-typedef enum ckks_work_kind {
-    /* outputs: first limbs of a call, which find the tables cold; terms: all limbs */
-    CKKS_WORK_NTT_FORWARD,
-    CKKS_WORK_NTT_INVERSE, /* the same */
-    /* outputs: pairs of words; terms: digits, each read once, with two words of key */
-    CKKS_WORK_INNER_PRODUCT,
-    CKKS_WORK_PLAIN_PRODUCT, /* outputs: pairs of words; terms: plaintext words times pairs */
-    CKKS_WORK_COMBINE,       /* base conversion, outputs: words; terms: words read */
-    CKKS_WORK_OVERFLOW,      /* of base conversion, the same */
-    CKKS_WORK_TENSOR,        /* outputs: triples of words; no terms */
-    CKKS_WORK_PERMUTE,       /* outputs: words; no terms */
-    CKKS_WORK_ELEMENTWISE,   /* sums, differences, products: words written, words read */
-    CKKS_WORK_KINDS
-} ckks_work_kind;
-
-typedef struct ckks_work {
-    size_t n; /* words of one limb */
-    uint64_t outputs[CKKS_WORK_KINDS][2], terms[CKKS_WORK_KINDS][2];
-    uint64_t key_bytes, plain_bytes; /* of packed keys and plaintexts read */
-} ckks_work;
-
-fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params,
-                                          const char *isa) FHOLA_WARN_UNUSED;
-/* All work since the creation of the context; zeros for one that does not count. */
-void ckks_context_work(const ckks_context *context, ckks_work *work);
-
-/* Scratch memory, grown on demand and kept: a steady computation stops allocating. Also counts
- * operations. */
-typedef struct ckks_counters {
-    uint64_t ntt; /* limbs transformed, both directions */
-    uint64_t key_switches;
-    uint64_t key_bytes;      /* bytes of switching keys read */
-    uint64_t plain_products; /* limbs of plaintext-ciphertext products */
-    uint64_t products;       /* ciphertext-ciphertext products */
-} ckks_counters;
 
 /* Seconds per stage of bootstrapping, summed over the runs of a workspace. */
 typedef struct ckks_bootstrap_times {
     double slots_to_coeffs, switch_and_raise, trace, coeffs_to_slots, eval_mod;
 } ckks_bootstrap_times;
 
+/* Scratch memory, grown on demand and kept: a steady computation stops allocating. */
 fhola_status ckks_workspace_create(ckks_workspace **out,
                                    const ckks_context *context) FHOLA_WARN_UNUSED;
 void ckks_workspace_destroy(ckks_workspace *workspace); /* wipes */
 size_t ckks_workspace_bytes(const ckks_workspace *workspace);
-ckks_counters *ckks_workspace_counters(ckks_workspace *workspace);
 ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *workspace);
 
 /* Stages of a bootstrap, in their order; the trace belongs to the second. */
@@ -647,83 +610,6 @@ fhola_status ckks_bootstrap_apply_pair(const ckks_context *context, ckks_workspa
                                        const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
                                        ckks_ciphertext *const out[2], const ckks_ciphertext *in,
                                        unsigned residual_levels) FHOLA_WARN_UNUSED;
-
-/* ---- measuring ---- */
-
-/* One measured time. Core cycles are microseconds times the clock measured in the same run, not
- * those of the time stamp counter. */
-typedef struct ckks_figure {
-    /* "ntt_forward", "ntt_inverse", "inner_product", "base_conversion", .., "memory_copy"; see
-     * fhola-bench(1) */
-    const char *name;
-    const char *isa;     /* kernel table; "none" for memory_copy */
-    unsigned threads;    /* threads at work, each on operands of its own */
-    size_t n;            /* ring degree */
-    unsigned prime_bits; /* 0 where no prime is involved */
-    /* nonzero: operands and tables of the run before; else others each time */
-    int hot;
-    double median_us, min_us; /* of one limb; of base_conversion, one output limb */
-    double mean_us;           /* without the slowest tenth */
-    double kcycles;           /* the median in thousands of core cycles */
-    /* what one thread's operands and results amount to, tables not counted */
-    double bytes;
-    /* median of the portable table, in the same run, over this median; 0 if there is none */
-    double ratio;
-} ckks_figure;
-
-typedef void (*ckks_figure_fn)(void *arg, const ckks_figure *figure);
-
-#define CKKS_FIGURES_NTT        1u
-#define CKKS_FIGURES_KEY_SWITCH 2u /* and all other functions on limbs */
-
-typedef struct ckks_bench_spec {
-    const char *isa;            /* report one table, or all the machine can run (NULL) */
-    unsigned log_n, prime_bits; /* 10..17; log_n + 2..50 */
-    unsigned threads;           /* 1..256 */
-    unsigned groups;            /* of CKKS_FIGURES_ */
-    const char *only;           /* figures whose names begin so; NULL: all */
-    /* no hot figures, and no portable table for the sake of ratios */
-    int cold_only;
-} ckks_bench_spec;
-
-/* Times the kernel functions and a memory copy for one ring and prime size; takes a few seconds.
- * PARAM: no such table, ring or primes. */
-fhola_status ckks_bench_kernels(const ckks_bench_spec *spec, ckks_figure_fn report,
-                                void *arg) FHOLA_WARN_UNUSED;
-/* Core clock in GHz, measured with a chain of dependent multiplications. */
-double ckks_bench_clock_ghz(void);
-/* The i-th kernel table this machine can run, best first; NULL past the end. */
-const char *ckks_isa_name(size_t i);
-
-/* What work costs, from figures alone: microseconds per output and per term of each kind on one
- * limb of n words, for primes below and above 2^32, while `threads` threads are at work. */
-typedef struct ckks_cost {
-    unsigned threads;
-    size_t n;
-    double clock_ghz;
-    double bytes_per_us; /* copied by all threads together */
-    /* of one limb: its vector multiplications, one a cycle; NaN for a table without vectors */
-    double transform_floor_us;
-    double output_us[CKKS_WORK_KINDS][2], term_us[CKKS_WORK_KINDS][2];
-} ckks_cost;
-
-typedef struct ckks_cost_shares {
-    /* seconds of each kind of work: their sum is what is predicted */
-    double kind[CKKS_WORK_KINDS];
-    /* seconds of its transforms, were they bound by multiplications alone */
-    double transform_floor;
-    /* seconds of reading its keys and plaintexts at the speed of a copy */
-    double memory_floor;
-} ckks_cost_shares;
-
-/* "ntt_forward", ...: NULL past the end. */
-const char *ckks_work_name(ckks_work_kind kind);
-/* Measures all figures for one kernel table, NULL: the one a context takes; takes seconds. Errors
- * as ckks_bench_kernels. */
-fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n,
-                               unsigned threads) FHOLA_WARN_UNUSED;
-/* Seconds the work takes; `shares` may be NULL. */
-double ckks_cost_predict(const ckks_cost *cost, const ckks_work *work, ckks_cost_shares *shares);
 
 /* ---- files ---- */
 

@@ -3,7 +3,7 @@
 #include "nn/plain/convolve.h"
 
 #include "check_nn_support.h"
-#include "nn/nn.h"
+#include "nn/measure/measure.h"
 
 #define MOST 16384u            /* values of a picture */
 #define ROOM (40u * 40u * 64u) /* of a frame around one */

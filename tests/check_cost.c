@@ -2,6 +2,7 @@
 #include "nn/planner/cost.h"
 
 #include "check_nn_support.h"
+#include "nn/measure/measure.h"
 #include "small_network.h"
 
 #define START                                                                                      \

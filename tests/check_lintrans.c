@@ -285,6 +285,7 @@ END_TEST
 START_TEST(counted_keys)
 {
     ring r = toy_ring(28);
+    ring_count(&r);
     matrix m = {.period = SLOTS, .count = 4, .offset = {0, 1, 2, 3}, .missing = INT32_MIN};
     ckks_complex x[SLOTS];
     uint64_t switches[2], bytes[2];
@@ -295,11 +296,11 @@ START_TEST(counted_keys)
         ckks_lintrans *lt = create(&r, &spec);
         ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
         ring_keys(&r);
-        ckks_counters before = *ckks_workspace_counters(r.ws);
+        ckks_work before = ring_work(&r);
         const ckks_lintrans *one = lt;
         ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, 0x7f));
-        switches[hoist] = ckks_workspace_counters(r.ws)->key_switches - before.key_switches;
-        bytes[hoist] = ckks_workspace_counters(r.ws)->key_bytes - before.key_bytes;
+        switches[hoist] = ring_work(&r).key_switches - before.key_switches;
+        bytes[hoist] = ring_work(&r).key_bytes - before.key_bytes;
         ckks_lintrans_destroy(lt);
     }
     ck_assert_uint_eq(r.list.count, 3);
@@ -620,6 +621,7 @@ START_TEST(blocks_share_rotations)
 {
     enum { COUNT = 4 * 8 };
     ring r = toy_ring(28);
+    ring_count(&r);
     static const ckks_complex one = {1, 0};
     int32_t offset[COUNT];
     unsigned place[COUNT];
@@ -641,9 +643,9 @@ START_TEST(blocks_share_rotations)
     const ckks_ciphertext *const in[] = {encrypt(&r, &one, 1, 0x1p28, r.chain),
                                          encrypt(&r, &one, 1, 0x1p28, r.chain)};
     ckks_ciphertext *out[] = {new_ciphertext(&r), new_ciphertext(&r)};
-    uint64_t before = ckks_workspace_counters(r.ws)->key_switches;
+    uint64_t before = ring_work(&r).key_switches;
     ck_assert_ok(ckks_lintrans_apply_matrix(r.context, r.ws, r.keys, lt, out, in, 0x7f));
-    ck_assert_uint_eq(ckks_workspace_counters(r.ws)->key_switches - before, 2 * 3 + 2);
+    ck_assert_uint_eq(ring_work(&r).key_switches - before, 2 * 3 + 2);
     for (unsigned k = 0; k < 2; k++) {
         ckks_ciphertext_destroy((ckks_ciphertext *)in[k]);
         ckks_ciphertext_destroy(out[k]);

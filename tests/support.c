@@ -105,13 +105,16 @@ ckks_params_spec named_spec(const char *name)
     return spec;
 }
 
-void ring_open(ring *r, const ckks_params_spec *spec, const char *isa)
+/* A context of the one kind or of the other. */
+typedef fhola_status context_fn(ckks_context **out, const ckks_params *params, const char *isa);
+
+static void open_with(ring *r, const ckks_params_spec *spec, const char *isa, context_fn *create)
 {
     uint8_t seed[32];
     memset(r, 0, sizeof *r);
     random_seed_bytes(seed);
     ck_assert_ok(ckks_params_create(&r->params, spec));
-    ck_assert_ok(ckks_context_create(&r->context, r->params, isa));
+    ck_assert_ok(create(&r->context, r->params, isa));
     ck_assert_ok(ckks_workspace_create(&r->ws, r->context));
     ck_assert_ok(ckks_rng_create_seeded(&r->rng, seed));
     ck_assert_ok(ckks_secret_key_create(&r->secret, r->context, r->rng));
@@ -119,6 +122,25 @@ void ring_open(ring *r, const ckks_params_spec *spec, const char *isa)
     r->n = 2 * r->slots;
     r->chain = ckks_basis_chain(r->params);
     r->special = ckks_basis_special(r->params);
+}
+
+void ring_open(ring *r, const ckks_params_spec *spec, const char *isa)
+{
+    open_with(r, spec, isa, ckks_context_create);
+}
+
+void ring_count(ring *r)
+{
+    const ckks_params_spec spec = *ckks_params_get_spec(r->params);
+    ring_close(r);
+    open_with(r, &spec, NULL, ckks_context_create_counting);
+}
+
+ckks_work ring_work(const ring *r)
+{
+    ckks_work work;
+    ckks_context_work(r->context, &work);
+    return work;
 }
 
 void ring_close(ring *r)

@@ -17,6 +17,7 @@
 #endif
 
 #include "ckks/ckks.h"
+#include "ckks/measure/measure.h"
 #include "ckks/ring/workspace.h"
 #include "ckks/scheme/ciphertext.h"
 #include "ckks/scheme/keys.h"
@@ -76,6 +77,9 @@ ckks_params_spec flat_spec(unsigned log_n, double base_bits, unsigned levels, do
 ckks_params_spec shared_spec(unsigned log_n, double base_bits, unsigned levels, double bits);
 ckks_params_spec named_spec(const char *name);
 void ring_open(ring *r, const ckks_params_spec *spec, const char *isa);
+/* Opens a ring without keys again, with a context that counts. */
+void ring_count(ring *r);
+ckks_work ring_work(const ring *r); /* since then */
 void ring_close(ring *r);
 void ring_request(ring *r, ckks_key_kind kind, int32_t rotation, ckks_basis q, ckks_basis p);
 void ring_keys(ring *r); /* generates the keys requested so far, in place of earlier ones */

@@ -866,7 +866,7 @@ static fhola_status raise_to_dense(run *r, const ckks_poly down[2])
     ckks_decomposition d;
     ckks_decomposition_of_one(&d, key, r->chain, second);
     const ckks_switch s = {&d, key, first, NULL};
-    ckks_switch_each(c, r->ws, 1, sum, &s);
+    ckks_switch_each(c, 1, sum, &s);
     return ckks_ciphertext_divide(c, r->ws, &r->b, sum, r->chain, raised_scale(r->bs), 0);
 }
 

@@ -660,15 +660,12 @@ static void babies_double_limb(const application *a, unsigned i, uint64_t *room,
     }
 }
 
-/* Counts the keys that the rotated babies of every input have read. */
+/* A key for each baby that is rotated. */
 static void count_switches(const application *a)
 {
-    for (unsigned k = 0; k < a->lt->inputs; k++) {
-        size_t rotated = 0;
-        for (unsigned b = 0; b < a->lt->babies; b++)
-            rotated += a->lt->baby[b].part == k && a->baby_key[b];
-        if (rotated) ckks_switch_count(a->c, a->ws, &a->d[k], rotated);
-    }
+    size_t rotated = 0;
+    for (unsigned b = 0; b < a->lt->babies; b++) rotated += a->baby_key[b] != NULL;
+    ckks_tally_key_switches(a->c->tally, rotated);
 }
 
 static fhola_status babies_double(application *a)
@@ -717,7 +714,7 @@ static fhola_status babies_single(application *a)
     if (!raised || !a->x) return FHOLA_NOMEM;
     size_t n;
     for (unsigned first = 0; (n = next_babies(a, &first, s, out)) > 0;) {
-        ckks_switch_each(a->c, a->ws, n, raised, s);
+        ckks_switch_each(a->c, n, raised, s);
         a->d[s[0].of - a->d].transformed = true;
         FHOLA_TRY(ckks_divide_round(a->c, a->ws, 2 * n, out, raised));
     }
@@ -812,7 +809,7 @@ static fhola_status add_giants(const application *a, size_t n, const unsigned me
         s[k] = (ckks_switch){&d[k], a->giant_key[member[k]], &a->sum[2 * member[k]], NULL};
         FHOLA_TRY(ckks_decomposition_check(a->c, &d[k], s[k].key));
     }
-    ckks_switch_sum(a->c, a->ws, n, a->total, s);
+    ckks_switch_sum(a->c, n, a->total, s);
     return FHOLA_OK;
 }
 
@@ -841,7 +838,6 @@ static fhola_status babies(application *a)
     status = a->lt->double_hoist ? babies_double(a) : babies_single(a);
     if (status) goto end;
     if (!a->lt->double_hoist) products_single(a);
-    a->ws->counters.plain_products += (uint64_t)a->lt->terms * a->sum->limbs;
 end:
     ckks_workspace_release(a->ws, mark);
     return status;
@@ -931,8 +927,6 @@ fhola_status ckks_lintrans_apply_matrix(const ckks_context *c, ckks_workspace *w
     FHOLA_TRY(check_apply(c, ws, keys, transform, out, in, out_basis));
     unsigned char *made = NULL;
     if (!transform->data) FHOLA_TRY(make_limbs(transform, &made));
-    if (made)
-        ws->counters.ntt += (uint64_t)transform->terms * ckks_limb_count(c, transform->encoded);
     ckks_mark mark = ckks_workspace_mark(ws);
     fhola_status status =
         apply(c, ws, keys, transform, made ? made : transform->data, out, in, out_basis);

@@ -600,13 +600,6 @@ static void add_leaf(const void *arg, unsigned t, uint64_t *d0, uint64_t *d1)
     leaf_limb(o->e, o->leaf, t, d0, d1, true);
 }
 
-static void count_leaf(const evaluation *e, const node *leaf)
-{
-    if (e->pe->period > 1)
-        e->ws->counters.plain_products +=
-            ckks_limb_count(e->c, level_basis(e, leaf->level - 1)) * (leaf->degree + 1);
-}
-
 static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext *out)
 {
     ckks_basis before = level_basis(e, n->level - 1);
@@ -616,7 +609,6 @@ static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext 
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < sum.poly->limbs; i++)
         leaf_limb(e, n, sum.poly->modulus[i], sum.poly[0].limb[i], sum.poly[1].limb[i], false);
-    count_leaf(e, n);
     return ckks_rescale(e->c, e->ws, out, &sum, level_basis(e, n->level));
 }
 
@@ -634,10 +626,7 @@ static fhola_status evaluate_inner(evaluation *e, const node *n, ckks_ciphertext
     FHOLA_TRY(evaluate_node(e, n->quotient, &quotient));
     FHOLA_TRY(ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1,
                              r->leaf ? &addend : NULL, after));
-    if (r->leaf) {
-        count_leaf(e, r);
-        return FHOLA_OK;
-    }
+    if (r->leaf) return FHOLA_OK;
     FHOLA_TRY(ckks_ciphertext_scratch(&remainder, e->ws, after));
     FHOLA_TRY(evaluate_node(e, n->remainder, &remainder));
     remainder.scale = out->scale;

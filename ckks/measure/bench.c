@@ -11,9 +11,9 @@
 #endif
 
 #include "ckks/alloc.h"
-#include "ckks/ckks.h"
 #include "ckks/clock.h"
 #include "ckks/kernel/kernel.h"
+#include "ckks/measure/measure.h"
 #include "ckks/ring/modular.h"
 
 enum {
@@ -75,7 +75,7 @@ typedef struct figure {
     double share, words, packed;
 } figure;
 
-static double now_us(void)
+double ckks_now_us(void)
 {
     return 1e6 * ckks_seconds();
 }
@@ -83,7 +83,12 @@ static double now_us(void)
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
+    return (x > y) - (x < y);
+}
+
+void ckks_sort_numbers(double *value, size_t count)
+{
+    qsort(value, count, sizeof *value, compare);
 }
 
 /* Three cycles a product on every x86-64 since 2008. */
@@ -94,14 +99,14 @@ double ckks_bench_clock_ghz(void)
     for (int r = 0; r < 5; r++) {
         volatile uint64_t seed = 3;
         uint64_t x = seed, y = seed;
-        double start = now_us();
+        double start = ckks_now_us();
         for (int i = 0; i < STEPS; i++) {
             x *= y; /* four dependent products, twelve cycles */
             y *= x;
             x *= y;
             y *= x;
         }
-        double time = now_us() - start;
+        double time = ckks_now_us() - start;
         seed = x + y;
         if (time < best) best = time;
     }
@@ -472,7 +477,6 @@ static int any_wanted(const ckks_bench_spec *spec)
     return any;
 }
 
-/* All sets run the figure at once; the time of a run is that of the slowest. */
 /* One run by all threads at once: microseconds from the first start to the last end. */
 static double run_once(bench_set *const set[], unsigned threads, const figure *f, size_t run)
 {
@@ -485,9 +489,9 @@ static double run_once(bench_set *const set[], unsigned threads, const figure *f
 #endif
         size_t turn = set[t]->hot ? 0 : run % set[t]->primes;
 #pragma omp barrier
-        begin[t] = now_us();
+        begin[t] = ckks_now_us();
         f->run(set[t], turn);
-        end[t] = now_us();
+        end[t] = ckks_now_us();
     }
     for (unsigned t = 0; t < threads; t++) {
         if (t == 0 || begin[t] < first) first = begin[t];
@@ -508,7 +512,7 @@ static ckks_figure measure(bench_set *const set[], unsigned threads, const figur
         time[runs] = took / f->share;
         spent += took;
     }
-    qsort(time, runs, sizeof *time, compare);
+    ckks_sort_numbers(time, runs);
     double mean = 0;
     /* the slowest tenth are those that something else interrupted */
     size_t counted = runs - runs / 10;
@@ -576,12 +580,6 @@ static fhola_status all_figures(const ckks_bench_spec *spec, bench_set *const se
             status = table_figures(spec, set, table[i], show, portable, report, arg);
     }
     return status;
-}
-
-const char *ckks_isa_name(size_t i)
-{
-    const ckks_kernel *table[3];
-    return i < ckks_kernel_list(table) ? table[i]->name : NULL;
 }
 
 static fhola_status check(const ckks_bench_spec *spec)

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "ckks/ckks.h"
 #include "ckks/kernel/kernel.h"
+#include "ckks/measure/measure.h"
 
 #define NARROW_BITS 28u
 #define WIDE_BITS   48u

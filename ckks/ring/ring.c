@@ -95,16 +95,6 @@ static fhola_status modulus_init(ckks_context *c, unsigned i, uint64_t prime)
     return st;
 }
 
-static fhola_status choose_kernel(ckks_context *c, const char *isa, bool counting)
-{
-    fhola_status st = ckks_kernel_select(&c->kernel, isa);
-    if (st || !counting) return st;
-    c->tally = ckks_tally_create(c->kernel);
-    if (!c->tally) return fhola_fail(FHOLA_NOMEM, "no memory to count the kernel's work");
-    c->kernel = &c->tally->table;
-    return FHOLA_OK;
-}
-
 static void list_moduli(ckks_context *c)
 {
     for (unsigned i = 0; i < c->primes; i++) c->modulus[c->moduli++].primes = CKKS_BIT(i);
@@ -128,12 +118,14 @@ static unsigned subrings(unsigned log_n)
     return log_n - 6 < CKKS_MAX_SUBRINGS ? log_n - 6 : CKKS_MAX_SUBRINGS;
 }
 
-fhola_status ckks_ring_create(ckks_context **out, const ckks_ring_primes *primes, const char *isa,
-                              bool counting)
+fhola_status ckks_ring_create(ckks_context **out, const ckks_ring_primes *primes,
+                              const ckks_kernel *kernel, ckks_tally *tally)
 {
     ckks_context *c = calloc(1, sizeof *c);
     if (!c) return fhola_fail(FHOLA_NOMEM, "no memory for a context");
     prepare_for_fork();
+    c->kernel = kernel;
+    c->tally = tally;
     c->log_n = primes->log_n;
     c->n = (size_t)1 << c->log_n;
     c->log_slots = c->log_n - 1;
@@ -145,11 +137,12 @@ fhola_status ckks_ring_create(ckks_context **out, const ckks_ring_primes *primes
     for (unsigned i = 0; i < c->primes; i++)
         *(i < primes->chain ? &c->chain : &c->special) |= CKKS_BIT(i);
     list_moduli(c);
-    fhola_status status = choose_kernel(c, isa, counting);
+    fhola_status status = FHOLA_OK;
     for (unsigned i = 0; i < c->moduli && !status; i++)
         status = modulus_init(c, i, i < c->primes ? primes->prime[i] : 0);
     if (!status) status = ckks_fft_create(&c->fft, c->log_n);
     if (status) {
+        c->tally = NULL;
         ckks_ring_destroy(c);
         return status;
     }
@@ -166,7 +159,7 @@ void ckks_ring_destroy(ckks_context *c)
             if (c->subring[k][i].tables) c->kernel->prime_clear(&c->subring[k][i]);
     }
     ckks_fft_destroy(c->fft);
-    ckks_tally_destroy(c->tally);
+    ckks_free(c->tally);
     free(c);
 }
 

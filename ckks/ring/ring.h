@@ -14,7 +14,7 @@
 struct ckks_context {
     ckks_params *params; /* of the scheme, which the context owns; nothing to the ring */
     const ckks_kernel *kernel;
-    ckks_tally *tally; /* NULL, or whose table `kernel` is */
+    ckks_tally *tally; /* NULL: nothing is counted */
     unsigned log_n, log_slots;
     size_t n, slots;
     /* words from one limb of a polynomial to the next: n, staggered by an odd number of cache lines
@@ -45,10 +45,10 @@ typedef struct ckks_ring_primes {
     ckks_basis shared;
 } ckks_ring_primes;
 
-/* An empty context with the tables of these moduli; with `counting`, a table that counts stands
- * before the kernel's. */
-fhola_status ckks_ring_create(ckks_context **out, const ckks_ring_primes *primes, const char *isa,
-                              bool counting) FHOLA_WARN_UNUSED;
+/* An empty context with the tables of these moduli. A tally (of ckks_alloc; or NULL) belongs to the
+ * context unless this fails. */
+fhola_status ckks_ring_create(ckks_context **out, const ckks_ring_primes *primes,
+                              const ckks_kernel *kernel, ckks_tally *tally) FHOLA_WARN_UNUSED;
 void ckks_ring_destroy(ckks_context *c);
 
 /* The limbs of a polynomial over `basis` are in increasing order of their primes: a limb for each,

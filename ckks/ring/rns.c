@@ -13,9 +13,8 @@ uint64_t ckks_conversion_factor(const ckks_context *c, ckks_basis from, unsigned
 
 void ckks_conversion_overflows(const ckks_conversion cv[], size_t count, const ckks_context *c)
 {
-    if (c->tally)
-        for (size_t k = 0; k < count; k++)
-            ckks_tally_add(c->tally, CKKS_TALLY_OVERFLOW, 1, c->n, cv[k].y.limbs * c->n);
+    for (size_t k = 0; k < count; k++)
+        ckks_tally_add(c->tally, CKKS_WORK_OVERFLOW, 1, c->n, cv[k].y.limbs * c->n);
     size_t chunk = c->n < OVERFLOW_CHUNK ? c->n : OVERFLOW_CHUNK;
 #pragma omp parallel for schedule(static) collapse(2)
     for (size_t k = 0; k < count; k++)
@@ -139,7 +138,6 @@ fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, size_t
     for (unsigned chunk = 0; chunk < chunks; chunk++)
         divide_exactly(c, cv, count, out, in, lifted, keeps * chunk / chunks,
                        keeps * (chunk + 1) / chunks);
-    ws->counters.ntt += count * (drops + keeps);
 end:
     ckks_workspace_release(ws, mark);
     return status;
@@ -162,7 +160,6 @@ fhola_status ckks_lift(const ckks_context *c, ckks_workspace *ws, const ckks_pol
         ckks_conversion_apply(cv, c, out, &i, 1);
         c->kernel->ntt_forward(&c->modulus[out->modulus[i]], &x, 1);
     }
-    ws->counters.ntt += 1 + out->limbs;
 end:
     ckks_workspace_release(ws, mark);
     return status;

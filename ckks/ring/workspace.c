@@ -34,11 +34,6 @@ size_t ckks_workspace_bytes(const ckks_workspace *ws)
     return bytes;
 }
 
-ckks_counters *ckks_workspace_counters(ckks_workspace *ws)
-{
-    return &ws->counters;
-}
-
 ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *ws)
 {
     return &ws->times;

@@ -16,7 +16,6 @@ struct ckks_workspace {
     } block[CKKS_WORKSPACE_BLOCKS];
     unsigned blocks, current;
     unsigned stagger;
-    ckks_counters counters;
     ckks_bootstrap_times times;
     void (*stage_ended)(void *arg, ckks_stage stage); /* or NULL */
     void *stage_arg;

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-static fhola_status create(ckks_context **out, const ckks_params *params, const char *isa,
-                           bool counting)
+fhola_status ckks_context_create_with(ckks_context **out, const ckks_params *params,
+                                      const ckks_kernel *kernel, ckks_tally *tally)
 {
     const ckks_ring_primes primes = {.log_n = params->spec.log_n,
                                      .chain = params->chain,
@@ -15,7 +15,7 @@ static fhola_status create(ckks_context **out, const ckks_params *params, const 
     if (!copy) return fhola_fail(FHOLA_NOMEM, "no memory for a context");
     *copy = *params;
     ckks_context *c;
-    fhola_status status = ckks_ring_create(&c, &primes, isa, counting);
+    fhola_status status = ckks_ring_create(&c, &primes, kernel, tally);
     if (status) {
         free(copy);
         return status;
@@ -27,13 +27,9 @@ static fhola_status create(ckks_context **out, const ckks_params *params, const 
 
 fhola_status ckks_context_create(ckks_context **out, const ckks_params *params, const char *isa)
 {
-    return create(out, params, isa, false);
-}
-
-fhola_status ckks_context_create_counting(ckks_context **out, const ckks_params *params,
-                                          const char *isa)
-{
-    return create(out, params, isa, true);
+    const ckks_kernel *kernel;
+    FHOLA_TRY(ckks_kernel_select(&kernel, isa));
+    return ckks_context_create_with(out, params, kernel, NULL);
 }
 
 void ckks_context_destroy(ckks_context *c)
@@ -41,21 +37,6 @@ void ckks_context_destroy(ckks_context *c)
     if (!c) return;
     free(c->params);
     ckks_ring_destroy(c);
-}
-
-void ckks_context_work(const ckks_context *c, ckks_work *work)
-{
-    *work = (ckks_work){.n = c->n};
-    if (!c->tally) return;
-    for (unsigned k = 0; k < CKKS_WORK_KINDS; k++)
-        for (unsigned wide = 0; wide < 2; wide++) {
-            work->outputs[k][wide] =
-                atomic_load_explicit(&c->tally->entry[k][wide].outputs, memory_order_relaxed);
-            work->terms[k][wide] =
-                atomic_load_explicit(&c->tally->entry[k][wide].terms, memory_order_relaxed);
-        }
-    work->key_bytes = atomic_load_explicit(&c->tally->key_bytes, memory_order_relaxed);
-    work->plain_bytes = atomic_load_explicit(&c->tally->plain_bytes, memory_order_relaxed);
 }
 
 const ckks_params *ckks_context_params(const ckks_context *c)
@@ -66,6 +47,12 @@ const ckks_params *ckks_context_params(const ckks_context *c)
 const char *ckks_context_isa(const ckks_context *c)
 {
     return c->kernel->name;
+}
+
+const char *ckks_isa_name(size_t i)
+{
+    const ckks_kernel *list[3];
+    return i < ckks_kernel_list(list) ? list[i]->name : NULL;
 }
 
 size_t ckks_slots(const ckks_context *c)

@@ -151,7 +151,6 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < room.limbs; i++)
         ckks_encode_limb(c, room.modulus[i], room.limb[i], coefficient, period);
-    ws->counters.ntt += room.limbs;
     ckks_plaintext_set(out, basis, scale, period);
 end:
     ckks_workspace_release(ws, mark);

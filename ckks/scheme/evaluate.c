@@ -300,7 +300,7 @@ fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckk
               *sum = ckks_poly_take(ws, 2, basis | key->request.p);
     if (!d || !sum) goto end;
     tensor(c, d, a, b, factor, addend);
-    ws->counters.products++;
+    ckks_tally_product(c->tally);
     status = ckks_key_switch(c, ws, key, &d[0], &d[1], &d[2], sum);
     if (status) goto end;
     status = ckks_ciphertext_divide(c, ws, out, sum, out_basis, scale,
@@ -380,7 +380,7 @@ static fhola_status rotate_many(const ckks_context *c, ckks_workspace *ws, size_
         FHOLA_TRY(ckks_decomposition_check(c, &d, key[k]));
         s[k] = (ckks_switch){&d, key[k], &in->poly[0], NULL};
     }
-    ckks_switch_each(c, ws, count, sum, s);
+    ckks_switch_each(c, count, sum, s);
     return ckks_divide_round(c, ws, 2 * count, result, sum);
 }
 

@@ -136,8 +136,6 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, size_t co
     for (size_t i = 0; i < tasks; i++)
         ckks_conversion_apply(task[i].conversion, c, task[i].digit, task[i].target,
                               task[i].targets);
-    /* with those of ckks_decomposition_transform */
-    ws->counters.ntt += count * digits * all;
     return FHOLA_OK;
 }
 
@@ -219,18 +217,8 @@ void ckks_switch_range(const ckks_context *c, size_t count, const ckks_switch s[
                              raised ? 1 : ckks_product_mod(c, d->special, t), accumulate);
 }
 
-void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d,
-                       size_t keys)
-{
-    size_t bytes = 0;
-    for (unsigned i = 0; i < d->digit->limbs; i++)
-        bytes += 2 * c->n * c->modulus[d->digit->modulus[i]].width;
-    ws->counters.key_switches += keys;
-    ws->counters.key_bytes += keys * d->digits * bytes;
-}
-
-void ckks_switch_each(const ckks_context *c, ckks_workspace *ws, size_t count,
-                      const ckks_poly out[], const ckks_switch s[])
+void ckks_switch_each(const ckks_context *c, size_t count, const ckks_poly out[],
+                      const ckks_switch s[])
 {
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) {
@@ -239,18 +227,18 @@ void ckks_switch_each(const ckks_context *c, ckks_workspace *ws, size_t count,
             ckks_switch_range(c, 1, &s[k], i, 0, c->n, out[2 * k].limb[i], out[2 * k + 1].limb[i],
                               false);
     }
-    ckks_switch_count(c, ws, s->of, count);
+    ckks_tally_key_switches(c->tally, count);
 }
 
-void ckks_switch_sum(const ckks_context *c, ckks_workspace *ws, size_t count,
-                     const ckks_poly out[2], const ckks_switch s[])
+void ckks_switch_sum(const ckks_context *c, size_t count, const ckks_poly out[2],
+                     const ckks_switch s[])
 {
 #pragma omp parallel for schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) {
         for (size_t k = 0; k < count; k++) ckks_decomposition_transform(c, s[k].of, i);
         ckks_switch_range(c, count, s, i, 0, c->n, out[0].limb[i], out[1].limb[i], true);
     }
-    ckks_switch_count(c, ws, s->of, count);
+    ckks_tally_key_switches(c->tally, count);
 }
 
 fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ckks_switch_key *key,
@@ -262,7 +250,7 @@ fhola_status ckks_key_switch(const ckks_context *c, ckks_workspace *ws, const ck
     fhola_status status = ckks_decompose(c, ws, 1, &d, key, polynomial);
     if (status) goto end;
     const ckks_switch s = {&d, key, add0, add1};
-    ckks_switch_each(c, ws, 1, out, &s);
+    ckks_switch_each(c, 1, out, &s);
 end:
     ckks_workspace_release(ws, mark);
     return status;

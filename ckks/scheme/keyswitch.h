@@ -44,12 +44,12 @@ typedef struct ckks_switch {
 } ckks_switch;
 
 /* Sets out[2 k], out[2 k + 1] to switch k of one decomposition. */
-void ckks_switch_each(const ckks_context *c, ckks_workspace *ws, size_t count,
-                      const ckks_poly out[], const ckks_switch s[]);
+void ckks_switch_each(const ckks_context *c, size_t count, const ckks_poly out[],
+                      const ckks_switch s[]);
 /* Adds all of at most CKKS_MAX_SWITCHES switches, with at most CKKS_MAX_TERMS digits, to out[0],
  * out[1]: of as many decompositions. */
-void ckks_switch_sum(const ckks_context *c, ckks_workspace *ws, size_t count,
-                     const ckks_poly out[2], const ckks_switch s[]);
+void ckks_switch_sum(const ckks_context *c, size_t count, const ckks_poly out[2],
+                     const ckks_switch s[]);
 
 /* The same piece by piece. Transforms limb i of the digits, unless that was done for all: once for
  * each limb. */
@@ -58,9 +58,6 @@ void ckks_decomposition_transform(const ckks_context *c, const ckks_decompositio
  * where they go; added to what is there with `accumulate`. */
 void ckks_switch_range(const ckks_context *c, size_t count, const ckks_switch s[], unsigned i,
                        size_t from, size_t words, uint64_t *out0, uint64_t *out1, bool accumulate);
-/* Counts what `keys` switches with keys like this one read. */
-void ckks_switch_count(const ckks_context *c, ckks_workspace *ws, const ckks_decomposition *d,
-                       size_t keys);
 
 /* Whole key switch of `polynomial` without the final division: out[0], out[1] over its basis and
  * the key's special primes. */

@@ -3,7 +3,7 @@
 #ifndef NN_CMD_BENCH_H
 #define NN_CMD_BENCH_H
 
-#include "ckks/ckks.h"
+#include "ckks/measure/measure.h"
 #include "nn/cmd/cmd.h"
 
 typedef struct nn_cmd_bench_options {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/cmd/bench.h"
+#include "nn/measure/measure.h"
 
 #define MACHINE 120u
 

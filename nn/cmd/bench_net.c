@@ -39,7 +39,6 @@ static const char *const stage_name[STAGES] = {"convolution",      "slots_to_coe
 /* What a stage took and did. */
 typedef struct account {
     double seconds;
-    ckks_counters counters;
     ckks_work work;
 } account;
 
@@ -254,29 +253,15 @@ static fhola_status start_up(bench *b)
 
 /* ---- accounts ---- */
 
-static void add_work(ckks_work *sum, const ckks_work *a, const ckks_work *b) /* sum += a - b */
-{
-    sum->n = a->n;
-    for (size_t k = 0; k < CKKS_WORK_KINDS; k++)
-        for (size_t wide = 0; wide < 2; wide++) {
-            sum->outputs[k][wide] += a->outputs[k][wide] - b->outputs[k][wide];
-            sum->terms[k][wide] += a->terms[k][wide] - b->terms[k][wide];
-        }
-    sum->key_bytes += a->key_bytes - b->key_bytes;
-    sum->plain_bytes += a->plain_bytes - b->plain_bytes;
-}
-
 static void add_account(account *sum, const account *a, const account *b) /* sum += a - b */
 {
     sum->seconds += a->seconds - b->seconds;
-    sum->counters.key_switches += a->counters.key_switches - b->counters.key_switches;
-    sum->counters.products += a->counters.products - b->counters.products;
-    add_work(&sum->work, &a->work, &b->work);
+    ckks_work_add(&sum->work, &a->work, &b->work);
 }
 
 static account present(const bench *b)
 {
-    account a = {.seconds = nn_cmd_now(), .counters = *ckks_workspace_counters(b->workspace)};
+    account a = {.seconds = nn_cmd_now()};
     ckks_context_work(b->context, &a.work);
     return a;
 }
@@ -419,8 +404,6 @@ static account per_run(const bench *b, const account *a)
     account one = *a;
     uint64_t k = b->pictures;
     one.seconds /= (double)k;
-    one.counters.key_switches /= k;
-    one.counters.products /= k;
     for (size_t i = 0; i < CKKS_WORK_KINDS; i++)
         for (size_t wide = 0; wide < 2; wide++) {
             one.work.outputs[i][wide] /= k;
@@ -428,17 +411,14 @@ static account per_run(const bench *b, const account *a)
         }
     one.work.key_bytes /= k;
     one.work.plain_bytes /= k;
+    one.work.key_switches /= k;
+    one.work.products /= k;
     return one;
-}
-
-static double limbs(const ckks_work *w, ckks_work_kind kind)
-{
-    return (double)(w->terms[kind][0] + w->terms[kind][1]) / (double)w->n;
 }
 
 static double transforms(const ckks_work *w)
 {
-    return limbs(w, CKKS_WORK_NTT_FORWARD) + limbs(w, CKKS_WORK_NTT_INVERSE);
+    return ckks_work_limbs(w, CKKS_WORK_NTT_FORWARD) + ckks_work_limbs(w, CKKS_WORK_NTT_INVERSE);
 }
 
 /* Null where the system does not tell. */
@@ -458,11 +438,11 @@ static void print_json_account(const bench *b, const account *a, const char *sec
     nn_cmd_json_number(s.transform_floor);
     printf(", \"memory_floor_seconds\": %.6f, \"ntt\": %.0f, \"key_switches\": %llu, "
            "\"key_bytes\": %llu, ",
-           s.memory_floor, transforms(&a->work), (unsigned long long)a->counters.key_switches,
+           s.memory_floor, transforms(&a->work), (unsigned long long)a->work.key_switches,
            (unsigned long long)a->work.key_bytes);
     printf("\"plain_products\": %.0f, \"plain_bytes\": %llu, \"products\": %llu",
-           limbs(&a->work, CKKS_WORK_PLAIN_PRODUCT), (unsigned long long)a->work.plain_bytes,
-           (unsigned long long)a->counters.products);
+           ckks_work_limbs(&a->work, CKKS_WORK_PLAIN_PRODUCT),
+           (unsigned long long)a->work.plain_bytes, (unsigned long long)a->work.products);
 }
 
 static bool did_something(const account *a)
@@ -524,9 +504,9 @@ static void print_row(const bench *b, const char *name, const account *a)
     ckks_cost_shares s;
     double predicted = ckks_cost_predict(&b->cost, &a->work, &s);
     printf("%-18s %9.4f %9.4f %6.2f %8.0f %7llu %8.0f %8.0f %8.0f", name, a->seconds, predicted,
-           predicted / a->seconds, transforms(&a->work),
-           (unsigned long long)a->counters.key_switches, (double)a->work.key_bytes / 1e6,
-           limbs(&a->work, CKKS_WORK_PLAIN_PRODUCT), (double)a->work.plain_bytes / 1e6);
+           predicted / a->seconds, transforms(&a->work), (unsigned long long)a->work.key_switches,
+           (double)a->work.key_bytes / 1e6, ckks_work_limbs(&a->work, CKKS_WORK_PLAIN_PRODUCT),
+           (double)a->work.plain_bytes / 1e6);
     if (isfinite(s.transform_floor))
         printf(" %5.0f %%", 100 * s.transform_floor / a->seconds);
     else

@@ -36,12 +36,6 @@ typedef struct bench {
 
 typedef fhola_status operation(bench *b);
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static bool wanted(const bench *b, const char *name)
 {
     const char *only = b->options->only;
@@ -51,7 +45,7 @@ static bool wanted(const bench *b, const char *name)
 /* Figure number `index` from its times, which are sorted. */
 static ckks_figure figure_of(bench *b, size_t index, const char *name, double *time, size_t runs)
 {
-    qsort(time, runs, sizeof *time, compare);
+    ckks_sort_numbers(time, runs);
     double median = time[runs / 2];
     if (!strcmp(ckks_context_isa(b->context), "portable")) b->portable[index] = median;
     return (ckks_figure){.name = name,

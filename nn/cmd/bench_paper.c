@@ -18,7 +18,7 @@
 
 #include "nn/cmd/bench.h"
 #include "nn/cmd/data.h"
-#include "nn/nn.h"
+#include "nn/measure/session.h"
 
 #define CONFIGURATIONS 5
 #define PATH_ROOM      4096u
@@ -54,18 +54,16 @@ typedef struct session {
     nn_model *model;
     nn_plan *plan;
     ckks_params *params;
-    ckks_context *context;
-    ckks_workspace *workspace;
-    nn_network *network;
-    ckks_rng *rng;
-    ckks_secret_key *secret;
-    ckks_eval_keys *keys;
-    ckks_ciphertext **in, *out;
+    nn_session parties;
     nn_batch *batch;
-    nn_stage_times *times;
     double *scores, *plain;  /* classes each */
     double error, deviation; /* sums of squares */
 } session;
+
+static const nn_client *client_of(const session *s)
+{
+    return nn_network_client(s->parties.network);
+}
 
 /* ---- one configuration, in a child ---- */
 
@@ -82,28 +80,6 @@ static fhola_status load(session *s, int k)
     return status;
 }
 
-static fhola_status start_up(session *s, result *r, int k)
-{
-    double start = nn_cmd_now();
-    fhola_status status = ckks_params_named(&s->params, configuration[k].params);
-    if (status == FHOLA_OK) status = ckks_context_create(&s->context, s->params, NULL);
-    if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK)
-        status = nn_network_create(&s->network, s->context, s->workspace, s->model, s->plan, 1);
-    r->startup_seconds = nn_cmd_now() - start;
-    start = nn_cmd_now();
-    if (status == FHOLA_OK) status = ckks_rng_create(&s->rng);
-    if (status == FHOLA_OK) status = ckks_secret_key_create(&s->secret, s->context, s->rng);
-    if (status == FHOLA_OK)
-        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
-                                       s->rng, NULL, NULL);
-    r->keygen_seconds = nn_cmd_now() - start;
-    if (status == FHOLA_OK)
-        status = nn_encrypted_create(&s->in, s->context, nn_network_client(s->network));
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
-    return status;
-}
-
 /* The picture to be classified, of the test batch, or without one a bundled picture: *values is to
  * be released. */
 static fhola_status picture(double **values, const session *s, size_t i)
@@ -111,7 +87,7 @@ static fhola_status picture(double **values, const session *s, size_t i)
     static const char *const name[] = {"cat", "airplane", "automobile", "bird", "deer",
                                        "dog", "frog",     "horse",      "ship", "truck"};
     char path[PATH_ROOM];
-    nn_shape shape = nn_client_shape(nn_network_client(s->network));
+    nn_shape shape = nn_client_shape(client_of(s));
     if (s->batch) {
         *values = calloc(nn_cmd_values(shape), sizeof **values);
         if (!*values) return fhola_fail(FHOLA_NOMEM, "no memory for a picture");
@@ -132,7 +108,7 @@ static size_t largest(const double *x, size_t count)
 
 static void judge(session *s, result *r)
 {
-    size_t classes = nn_client_classes(nn_network_client(s->network));
+    size_t classes = nn_client_classes(client_of(s));
     double mean = 0;
     for (size_t i = 0; i < classes; i++) mean += s->plain[i] / (double)classes;
     for (size_t i = 0; i < classes; i++) {
@@ -143,41 +119,22 @@ static void judge(session *s, result *r)
     r->agree += largest(s->scores, classes) == largest(s->plain, classes);
 }
 
-static void add_times(result *r, const session *s)
-{
-    for (size_t i = 0; i <= nn_network_layers(s->network); i++) {
-        r->time.activation += s->times[i].activation;
-        r->time.convolution += s->times[i].convolution;
-        r->time.slots_to_coeffs += s->times[i].slots_to_coeffs;
-        r->time.switch_and_raise += s->times[i].switch_and_raise;
-        r->time.coeffs_to_slots += s->times[i].coeffs_to_slots;
-        r->time.eval_mod += s->times[i].eval_mod;
-    }
-}
-
 static fhola_status classify(session *s, result *r, size_t i)
 {
     double *values = NULL;
-    nn_infer_hooks hooks = {.times = s->times};
     fhola_status status = picture(&values, s, i);
-    if (status == FHOLA_OK)
-        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
-                                    values, s->secret, s->rng);
-    double start = nn_cmd_now();
-    if (status == FHOLA_OK)
-        status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
-    r->seconds += nn_cmd_now() - start;
-    if (status == FHOLA_OK)
-        status = nn_decrypt_scores(s->context, s->workspace, s->scores,
-                                   nn_network_client(s->network), s->out, s->secret);
+    if (status == FHOLA_OK) status = nn_session_encrypt(&s->parties, values);
+    if (status == FHOLA_OK) status = nn_session_infer(&s->parties, NULL);
+    if (status == FHOLA_OK) status = nn_session_decrypt(&s->parties, s->scores);
     if (status == FHOLA_OK) {
         nn_model_normalise(s->model, values, values);
         status = nn_plain_scores(s->plain, s->model, s->plan, values);
     }
-    nn_cmd_free_picture(values, nn_client_shape(nn_network_client(s->network)));
+    nn_cmd_free_picture(values, nn_client_shape(client_of(s)));
     if (status != FHOLA_OK) return status;
     judge(s, r);
-    add_times(r, s);
+    r->seconds += s->parties.seconds;
+    nn_session_add_times(&r->time, &s->parties);
     return FHOLA_OK;
 }
 
@@ -195,12 +152,9 @@ static void average(result *r)
 
 static fhola_status infer_all(session *s, result *r)
 {
-    size_t classes = nn_client_classes(nn_network_client(s->network)),
-           count = (size_t)s->o->pictures;
-    s->times = calloc(nn_network_layers(s->network) + 1, sizeof *s->times);
+    size_t classes = nn_client_classes(client_of(s)), count = (size_t)s->o->pictures;
     s->scores = calloc(2 * classes, sizeof *s->scores);
-    if (!s->times || !s->scores)
-        return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
+    if (!s->scores) return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
     s->plain = s->scores + classes;
     fhola_status status = FHOLA_OK;
     for (size_t i = 0; i < count && status == FHOLA_OK; i++) status = classify(s, r, i);
@@ -214,9 +168,11 @@ static void describe(const session *s, result *r)
 {
     ckks_basis all = ckks_basis_chain(s->params) | ckks_basis_special(s->params);
     r->log2_qp = ckks_params_log2(s->params, all);
-    r->key_mib = (double)ckks_eval_keys_bytes(s->keys) / 1048576;
-    r->plain_mib = (double)nn_network_bytes(s->network) / 1048576;
-    r->bootstraps = (unsigned)nn_network_layers(s->network);
+    r->key_mib = (double)ckks_eval_keys_bytes(s->parties.keys) / 1048576;
+    r->plain_mib = (double)nn_network_bytes(s->parties.network) / 1048576;
+    r->keygen_seconds = s->parties.keygen_seconds;
+    r->startup_seconds = s->parties.startup_seconds;
+    r->bootstraps = (unsigned)nn_network_layers(s->parties.network);
     r->depth = nn_plan_depth(s->plan);
     r->levels = nn_plan_levels(s->plan);
     r->degrees[0] = r->degrees[1] = nn_plan_degree(s->plan, 0);
@@ -225,19 +181,6 @@ static void describe(const session *s, result *r)
         if (degree < r->degrees[0]) r->degrees[0] = degree;
         if (degree > r->degrees[1]) r->degrees[1] = degree;
     }
-}
-
-static void release_ciphertexts(session *s)
-{
-    nn_encrypted_destroy(s->in);
-    ckks_ciphertext_destroy(s->out);
-    ckks_eval_keys_destroy(s->keys);
-    ckks_secret_key_destroy(s->secret);
-    ckks_rng_destroy(s->rng);
-    nn_network_destroy(s->network);
-    ckks_workspace_destroy(s->workspace);
-    ckks_context_destroy(s->context);
-    ckks_params_destroy(s->params);
 }
 
 static fhola_status measure_accuracy(session *s, result *r)
@@ -263,12 +206,14 @@ static fhola_status measure(session *s, result *r, int k)
     if (status == FHOLA_OK && s->batch && nn_batch_count(s->batch) < (size_t)s->o->pictures)
         status = fhola_fail(FHOLA_RANGE, "%s has only %zu pictures", s->o->test,
                             nn_batch_count(s->batch));
-    if (status == FHOLA_OK) status = start_up(s, r, k);
+    if (status == FHOLA_OK) status = ckks_params_named(&s->params, configuration[k].params);
+    if (status == FHOLA_OK)
+        status = nn_session_open(&s->parties, s->params, s->model, s->plan, NULL);
     if (status == FHOLA_OK) status = infer_all(s, r);
     if (status == FHOLA_OK) describe(s, r);
-    release_ciphertexts(s);
+    nn_session_clear(&s->parties);
+    ckks_params_destroy(s->params);
     if (status == FHOLA_OK && s->o->test) status = measure_accuracy(s, r);
-    free(s->times);
     free(s->scores);
     nn_plan_free(s->plan);
     return status;
@@ -322,8 +267,7 @@ static fhola_status run(result *r, const nn_cmd_bench_options *o, const inputs *
 
 static double other_seconds(const result *r)
 {
-    return r->seconds - r->time.activation - r->time.convolution - r->time.slots_to_coeffs -
-           r->time.switch_and_raise - r->time.coeffs_to_slots - r->time.eval_mod;
+    return r->seconds - nn_stage_times_sum(&r->time);
 }
 
 static void print_header(const nn_cmd_bench_options *o)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nn/cmd/bench.h"
+#include "nn/measure/measure.h"
 
 /* Those of ResNet-20: the first, one of each stage, a shortcut's. */
 static const struct {

@@ -44,7 +44,7 @@ typedef struct session {
     nn_cmd_network files;
     nn_shape shape; /* of the picture, and its values */
     double *picture;
-    nn_cmd_encrypted parties;
+    nn_session parties;
     double *scores;
     double load_seconds;
 } session;
@@ -73,7 +73,7 @@ static fhola_status load(session *s, const char *picture)
 
 static fhola_status encrypt(session *s)
 {
-    fhola_status status = nn_cmd_encrypted_encrypt(&s->parties, s->picture);
+    fhola_status status = nn_session_encrypt(&s->parties, s->picture);
     /* not kept in the clear while the network runs */
     nn_cmd_free_picture(s->picture, s->shape);
     s->picture = NULL;
@@ -85,16 +85,15 @@ static fhola_status decrypt(session *s)
     size_t classes = nn_client_classes(nn_network_client(s->parties.network));
     s->scores = calloc(classes, sizeof *s->scores);
     if (!s->scores) return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
-    return nn_cmd_encrypted_decrypt(&s->parties, s->scores);
+    return nn_session_decrypt(&s->parties, s->scores);
 }
 
 static fhola_status classify(session *s, const char *picture)
 {
     fhola_status status = load(s, picture);
-    if (status == FHOLA_OK)
-        status = nn_cmd_encrypted_open(&s->parties, &s->files, s->options.memory);
+    if (status == FHOLA_OK) status = nn_cmd_session_open(&s->parties, &s->files, s->options.memory);
     if (status == FHOLA_OK) status = encrypt(s);
-    if (status == FHOLA_OK) status = nn_cmd_encrypted_infer(&s->parties);
+    if (status == FHOLA_OK) status = nn_cmd_session_infer(&s->parties);
     if (status == FHOLA_OK) status = decrypt(s);
     nn_cmd_progress_end();
     return status;
@@ -107,29 +106,16 @@ static void release(session *s)
         ckks_wipe(s->scores,
                   nn_client_classes(nn_network_client(s->parties.network)) * sizeof *s->scores);
     free(s->scores);
-    nn_cmd_encrypted_clear(&s->parties);
+    nn_session_clear(&s->parties);
     nn_cmd_network_clear(&s->files);
 }
 
 /* ---- results ---- */
 
-static nn_stage_times total_times(const session *s)
-{
-    nn_stage_times sum = {0};
-    for (size_t i = 0; i <= nn_network_layers(s->parties.network); i++) {
-        sum.activation += s->parties.times[i].activation;
-        sum.convolution += s->parties.times[i].convolution;
-        sum.slots_to_coeffs += s->parties.times[i].slots_to_coeffs;
-        sum.switch_and_raise += s->parties.times[i].switch_and_raise;
-        sum.coeffs_to_slots += s->parties.times[i].coeffs_to_slots;
-        sum.eval_mod += s->parties.times[i].eval_mod;
-    }
-    return sum;
-}
-
 static fhola_status print_text(const session *s)
 {
-    nn_stage_times t = total_times(s);
+    nn_stage_times t = {0};
+    nn_session_add_times(&t, &s->parties);
     fhola_status status =
         nn_cmd_print_scores(nn_network_client(s->parties.network), s->scores, TOP, false);
     if (status != FHOLA_OK) return status;
@@ -150,7 +136,8 @@ static fhola_status print_text(const session *s)
 
 static fhola_status print_json(const session *s)
 {
-    nn_stage_times t = total_times(s);
+    nn_stage_times t = {0};
+    nn_session_add_times(&t, &s->parties);
     printf("{");
     fhola_status status =
         nn_cmd_print_scores(nn_network_client(s->parties.network), s->scores, TOP, true);

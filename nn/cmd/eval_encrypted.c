@@ -11,7 +11,7 @@ typedef struct work {
     nn_cmd_encrypted_result *result;
     const nn_batch *batch;
     const nn_cmd_accuracy *accuracy;
-    nn_cmd_encrypted parties;
+    nn_session parties;
     nn_shape shape;
     double *values, *scores; /* of a picture */
     float *rounded;
@@ -45,9 +45,9 @@ static fhola_status run_all(work *w)
     for (size_t i = 0; i < count; i++) {
         nn_cmd_progress_picture(i + 1, count, 1);
         nn_batch_picture(w->batch, i, w->values);
-        FHOLA_TRY(nn_cmd_encrypted_encrypt(&w->parties, w->values));
-        FHOLA_TRY(nn_cmd_encrypted_infer(&w->parties));
-        FHOLA_TRY(nn_cmd_encrypted_decrypt(&w->parties, w->scores));
+        FHOLA_TRY(nn_session_encrypt(&w->parties, w->values));
+        FHOLA_TRY(nn_cmd_session_infer(&w->parties));
+        FHOLA_TRY(nn_session_decrypt(&w->parties, w->scores));
         judge(w, i);
     }
     return FHOLA_OK;
@@ -69,7 +69,7 @@ static void clear(work *w)
     nn_cmd_free_picture(w->values, w->shape);
     free(w->scores);
     free(w->rounded);
-    nn_cmd_encrypted_clear(&w->parties);
+    nn_session_clear(&w->parties);
 }
 
 fhola_status nn_cmd_eval_encrypted(nn_cmd_encrypted_result *result, const nn_cmd_network *files,
@@ -81,7 +81,7 @@ fhola_status nn_cmd_eval_encrypted(nn_cmd_encrypted_result *result, const nn_cmd
     *result = (nn_cmd_encrypted_result){0};
     work w = {.result = result, .batch = batch, .accuracy = accuracy, .shape = info.input};
     fhola_status status = make_room(&w);
-    if (status == FHOLA_OK) status = nn_cmd_encrypted_open(&w.parties, files, memory);
+    if (status == FHOLA_OK) status = nn_cmd_session_open(&w.parties, files, memory);
     if (status == FHOLA_OK) status = run_all(&w);
     if (status == FHOLA_OK) {
         double count = (double)result->pictures, scores = count * (double)accuracy->classes;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times of the plaintext engine's convolutions, on values that are made up. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "ckks/measure/measure.h"
 #include "nn/base/parallel.h"
-#include "nn/nn.h"
+#include "nn/measure/measure.h"
 #include "nn/plain/convolve.h"
 #include "nn/plain/plain.h"
 
@@ -17,19 +16,6 @@ enum { LEAST_RUNS = 11, MOST_RUNS = 101, MOST_THREADS = 256 };
 #define VALUES    ((size_t)16384)                          /* of an input or a result */
 #define FRAME     ((size_t)34 * 34 * 16)                   /* of a padded input */
 #define ROOM      (FRAME + 2 * VALUES + NN_CONVOLVE_SLACK) /* of a thread */
-
-static double now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 const char *nn_bench_isa(size_t i)
 {
@@ -114,9 +100,9 @@ static double time_run(const nn_fast_map *conv, float *room, unsigned threads, s
 #ifdef _OPENMP
 #pragma omp barrier
 #endif
-        begin[t] = now_us();
+        begin[t] = ckks_now_us();
         for (size_t i = 0; i < repeats; i++) nn_fast_map_apply(out, conv, in, padded, false);
-        end[t] = now_us();
+        end[t] = ckks_now_us();
     }
     first = begin[0];
     last = end[0];
@@ -143,7 +129,7 @@ fhola_status nn_bench_convolution(nn_bench_time *result, const nn_bench_shape *s
         spent += time[runs] * (double)repeats;
     }
     if (!status) {
-        qsort(time, runs, sizeof *time, compare);
+        ckks_sort_numbers(time, runs);
         *result = (nn_bench_time){.isa = nn_simd_name(conv.simd),
                                   .median_us = time[runs / 2],
                                   .min_us = time[0],

@@ -2,18 +2,18 @@
 /* A table of costs by measurement: the encrypted network with one degree everywhere, once for every
  * degree the parameters have levels for. A layer's time is its convolution, its bootstrap onto the
  * chain its degree needs, and its polynomial. */
-#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "ckks/ckks.h"
+#include "ckks/measure/measure.h"
 #include "nn/base/file.h"
 #include "nn/base/json.h"
 #include "nn/base/parallel.h"
 #include "nn/graph/graph.h"
+#include "nn/measure/measure.h"
+#include "nn/measure/session.h"
 #include "nn/planner/cost.h"
 
 #define MAX_REPEATS  100u
@@ -21,33 +21,6 @@
 
 static const unsigned tried[] = {3, 7, 15, 31, 63};
 #define TRIED (sizeof tried / sizeof *tried)
-
-/* One network of one degree, from parameters to the time of every layer. */
-typedef struct session {
-    nn_plan *plan;
-    ckks_context *context;
-    ckks_workspace *workspace;
-    nn_network *network;
-    ckks_rng *rng;
-    ckks_secret_key *secret;
-    ckks_eval_keys *keys;
-    ckks_ciphertext **in, *out;
-    nn_stage_times *times;
-} session;
-
-static void close_session(session *s)
-{
-    free(s->times);
-    nn_encrypted_destroy(s->in);
-    ckks_ciphertext_destroy(s->out);
-    ckks_eval_keys_destroy(s->keys);
-    ckks_secret_key_destroy(s->secret);
-    ckks_rng_destroy(s->rng);
-    nn_network_destroy(s->network);
-    ckks_workspace_destroy(s->workspace);
-    ckks_context_destroy(s->context);
-    nn_plan_free(s->plan);
-}
 
 /* Times do not depend on values: any coefficients do, as long as none is zero. */
 static fhola_status make_plan(nn_plan **plan, const nn_model *model, unsigned degree, double eps)
@@ -65,59 +38,30 @@ static fhola_status make_plan(nn_plan **plan, const nn_model *model, unsigned de
     return status;
 }
 
-static fhola_status open_session(session *s, const ckks_params *params, const nn_model *model,
-                                 unsigned degree, double eps)
+/* A black picture will do. */
+static fhola_status encrypt_picture(nn_session *s)
 {
-    double *black = calloc(nn_shape_values(model->graph->nodes[0].shape), sizeof *black);
-    fhola_status status = black ? make_plan(&s->plan, model, degree, eps)
-                                : fhola_fail(FHOLA_NOMEM, "no memory for a picture");
-    if (status == FHOLA_OK) status = ckks_context_create(&s->context, params, NULL);
-    if (status == FHOLA_OK) status = ckks_workspace_create(&s->workspace, s->context);
-    if (status == FHOLA_OK)
-        status = nn_network_create(&s->network, s->context, s->workspace, model, s->plan, 1);
-    if (status == FHOLA_OK) status = ckks_rng_create(&s->rng);
-    if (status == FHOLA_OK) status = ckks_secret_key_create(&s->secret, s->context, s->rng);
-    if (status == FHOLA_OK)
-        status = ckks_eval_keys_create(&s->keys, s->context, s->secret, nn_network_keys(s->network),
-                                       s->rng, NULL, NULL);
-    if (status == FHOLA_OK)
-        status = nn_encrypted_create(&s->in, s->context, nn_network_client(s->network));
-    if (status == FHOLA_OK) status = ckks_ciphertext_create(&s->out, s->context);
-    if (status == FHOLA_OK)
-        status = nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
-                                    black, s->secret, s->rng);
+    nn_shape shape = nn_client_shape(nn_network_client(s->network));
+    double *black = calloc(nn_shape_values(shape), sizeof *black);
+    if (!black) return fhola_fail(FHOLA_NOMEM, "no memory for a picture");
+    fhola_status status = nn_session_encrypt(s, black);
     free(black);
-    s->times = calloc(nn_model_activations(model) + 1, sizeof *s->times);
-    if (status == FHOLA_OK && !s->times)
-        status = fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers",
-                            nn_model_activations(model) + 1);
     return status;
-}
-
-static double total(const nn_stage_times *t)
-{
-    return t->activation + t->convolution + t->slots_to_coeffs + t->switch_and_raise +
-           t->coeffs_to_slots + t->eval_mod;
 }
 
 /* least[i]: the shortest time of layer i in all runs; the last entry is pooling and linear
  * layer. */
-static fhola_status time_layers(double *least, session *s, size_t layers, unsigned repeats)
+static fhola_status time_layers(double *least, nn_session *s, size_t layers, unsigned repeats)
 {
-    nn_infer_hooks hooks = {.times = s->times};
-    fhola_status status = FHOLA_OK;
-    for (unsigned run = 0; run < repeats && status == FHOLA_OK; run++) {
-        status = nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &hooks);
-        for (size_t i = 0; i < layers && status == FHOLA_OK; i++)
-            least[i] = run ? fmin(least[i], total(&s->times[i])) : total(&s->times[i]);
+    FHOLA_TRY(encrypt_picture(s));
+    for (unsigned run = 0; run < repeats; run++) {
+        FHOLA_TRY(nn_session_infer(s, NULL));
+        for (size_t i = 0; i < layers; i++) {
+            double seconds = nn_stage_times_sum(&s->times[i]);
+            least[i] = run ? fmin(least[i], seconds) : seconds;
+        }
     }
-    return status;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return FHOLA_OK;
 }
 
 /* Seconds of a stage's usual layer (the median) and of its first one. */
@@ -133,7 +77,7 @@ static void summarise_stage(double *usual, double *first, const double *least,
         else
             room[count++] = least[i];
     }
-    qsort(room, count, sizeof *room, compare_numbers);
+    ckks_sort_numbers(room, count);
     *usual = (room[(count - 1) / 2] + room[count / 2]) / 2;
 }
 
@@ -159,14 +103,17 @@ static fhola_status measure_degree(nn_cost_set *set, const ckks_params *params,
                                    unsigned repeats, size_t degrees)
 {
     size_t layers = nn_model_activations(model) + 1;
-    session s = {0};
+    nn_session s = {0};
+    nn_plan *plan = NULL;
     double *values = calloc(2 * layers, sizeof *values);
     fhola_status status =
-        values ? open_session(&s, params, model, degree, eps)
+        values ? make_plan(&plan, model, degree, eps)
                : fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers", layers);
+    if (status == FHOLA_OK) status = nn_session_open(&s, params, model, plan, NULL);
     if (status == FHOLA_OK) status = time_layers(values, &s, layers, repeats);
     if (status == FHOLA_OK) enter_degree(set, degree, values, values + layers, model, degrees);
-    close_session(&s);
+    nn_session_clear(&s);
+    nn_plan_free(plan);
     free(values);
     return status;
 }
