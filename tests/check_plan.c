@@ -202,7 +202,7 @@ static const struct {
      "no interval"},
     {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], "
            "\"coeff\": [[0, 0]]}]}",
-     "degree + 1 rows"},
+     "\"coeff\" must be 2 rows"},
     {START "[{\"degree\": 1, \"channels\": 2, \"centre\": [0, 0], \"half_width\": [1, 1], "
            "\"coeff\": [[0, 0], [1]]}]}",
      "\"coeff\" must be 2"},

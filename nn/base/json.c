@@ -374,6 +374,25 @@ fhola_status nn_json_get_row(double *numbers, const nn_json *array, const nn_jso
     return nn_json_reject(array, parent, name, message);
 }
 
+fhola_status nn_json_get_numbers(double *numbers, const nn_json *object, const char *key,
+                                 size_t count, const char *name)
+{
+    return nn_json_get_row(numbers, nn_json_get(object, key), object, count, key, name);
+}
+
+fhola_status nn_json_get_rows(double *numbers, const nn_json *object, const char *key, size_t rows,
+                              size_t count, const char *name)
+{
+    const nn_json *array = nn_json_get(object, key);
+    char message[120];
+    snprintf(message, sizeof message, "\"%s\" must be %zu rows", key, rows);
+    if (!array || array->type != NN_JSON_ARRAY || array->count != rows)
+        return nn_json_reject(array, object, name, message);
+    for (const nn_json *row = array->child; row; row = row->next, numbers += count)
+        FHOLA_TRY(nn_json_get_row(numbers, row, array, count, key, name));
+    return FHOLA_OK;
+}
+
 /* ---- writing ---- */
 
 static bool reserve(nn_text *text, size_t extra)
@@ -468,4 +487,15 @@ void nn_json_add_array(nn_text *text, const double *numbers, size_t count)
         nn_json_add_number(text, numbers[i]);
     }
     nn_text_add(text, "]");
+}
+
+fhola_status nn_text_take(char **bytes, size_t *length, nn_text *text, const char *what)
+{
+    if (text->failed) {
+        free(text->bytes);
+        return fhola_fail(FHOLA_NOMEM, "no memory for the text of %s", what);
+    }
+    *bytes = text->bytes;
+    *length = text->length;
+    return FHOLA_OK;
 }

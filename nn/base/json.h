@@ -61,6 +61,14 @@ fhola_status nn_json_get_whole(unsigned *number, const nn_json *object, const ch
 fhola_status nn_json_get_row(double *numbers, const nn_json *array, const nn_json *parent,
                              size_t count, const char *what, const char *name) FHOLA_WARN_UNUSED;
 
+/* Member `key`: exactly `count` numbers. */
+fhola_status nn_json_get_numbers(double *numbers, const nn_json *object, const char *key,
+                                 size_t count, const char *name) FHOLA_WARN_UNUSED;
+
+/* Member `key`: exactly `rows` arrays of `count` numbers each. */
+fhola_status nn_json_get_rows(double *numbers, const nn_json *object, const char *key, size_t rows,
+                              size_t count, const char *name) FHOLA_WARN_UNUSED;
+
 /* A text under construction. Running out of memory sets `failed` and makes further additions do
  * nothing, so that only the end needs a check. Starts as all zeros; free(text.bytes) at the end. */
 typedef struct nn_text {
@@ -79,5 +87,10 @@ void nn_json_add_number(nn_text *text, double number);
 /* the same of a float, in 9 digits */
 void nn_json_add_float(nn_text *text, float number);
 void nn_json_add_array(nn_text *text, const double *numbers, size_t count);
+
+/* The end: *bytes is the caller's to free. FHOLA_NOMEM, with nothing to free, if the text has failed;
+ * `what` says what it was to be. */
+fhola_status nn_text_take(char **bytes, size_t *length, nn_text *text,
+                          const char *what) FHOLA_WARN_UNUSED;
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ckks/measure/measure.h"
+#include "nn/base/document.h"
 #include "nn/base/file.h"
 #include "nn/base/json.h"
 #include "nn/base/parallel.h"
@@ -256,9 +257,10 @@ fhola_status nn_cost_save(const nn_cost *cost, const char *path)
         write_set(&out, &cost->set[k]);
     }
     nn_text_add(&out, "\n ]}\n");
-    fhola_status status =
-        out.failed ? fhola_fail(FHOLA_NOMEM, "no memory for the text of a table of costs")
-                   : nn_file_write(path, out.bytes, out.length);
-    free(out.bytes);
+    char *text;
+    size_t length;
+    FHOLA_TRY(nn_text_take(&text, &length, &out, nn_document_name(NN_DOCUMENT_COST)));
+    fhola_status status = nn_file_write(path, text, length);
+    free(text);
     return status;
 }

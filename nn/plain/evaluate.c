@@ -160,13 +160,7 @@ fhola_status nn_scores_format(char **text, size_t *length, const nn_batch *batch
         if (exact) add_scores(&t, "exact_scores", exact + i * classes, classes);
         nn_text_add(&t, "}\n");
     }
-    if (t.failed) {
-        free(t.bytes);
-        return fhola_fail(FHOLA_NOMEM, "no memory for the scores of %zu pictures", count);
-    }
-    *text = t.bytes;
-    *length = t.length;
-    return FHOLA_OK;
+    return nn_text_take(text, length, &t, "scores");
 }
 
 fhola_status nn_scores_save(const char *path, const nn_batch *batch, size_t classes,

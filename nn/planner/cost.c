@@ -53,22 +53,14 @@ static fhola_status parse_stage(nn_cost_set *set, size_t stage, const nn_json *o
                                 const char *name)
 {
     unsigned channels = 16u << stage;
-    const nn_json *seconds = nn_json_get(object, "seconds");
-    fhola_status status =
-        nn_json_get_whole(&channels, object, "channels", channels, channels, name);
-    if (status == FHOLA_OK)
-        status = nn_json_get_row(set->seconds[stage], seconds, object, set->degree_count, "seconds",
-                                 name);
-    for (size_t k = 0; k < set->degree_count && status == FHOLA_OK; k++) {
-        double value = set->seconds[stage][k];
-        if (!(value > 0 && value <= MAX_SECONDS) || (k && value < set->seconds[stage][k - 1]))
-            status =
-                nn_json_reject(seconds, object, name, "\"seconds\" must be positive and not fall");
-    }
-    if (status == FHOLA_OK)
-        status = get_seconds(&set->change[stage], object, "change_seconds", -set->seconds[stage][0],
-                             name);
-    return status;
+    double *seconds = set->seconds[stage];
+    FHOLA_TRY(nn_json_get_whole(&channels, object, "channels", channels, channels, name));
+    FHOLA_TRY(nn_json_get_numbers(seconds, object, "seconds", set->degree_count, name));
+    for (size_t k = 0; k < set->degree_count; k++)
+        if (!(seconds[k] > 0 && seconds[k] <= MAX_SECONDS) || (k && seconds[k] < seconds[k - 1]))
+            return nn_json_reject(nn_json_get(object, "seconds"), object, name,
+                                  "\"seconds\" must be positive and not fall");
+    return get_seconds(&set->change[stage], object, "change_seconds", -seconds[0], name);
 }
 
 static fhola_status parse_degrees(nn_cost_set *set, const nn_json *object, const char *name)
@@ -80,55 +72,47 @@ static fhola_status parse_degrees(nn_cost_set *set, const nn_json *object, const
         return nn_json_reject(degrees, object, name,
                               "\"degrees\" must be an array of 1 to 8 degrees");
     set->degree_count = degrees->count;
-    fhola_status status =
-        nn_json_get_row(numbers, degrees, object, degrees->count, "degrees", name);
-    for (size_t k = 0; k < set->degree_count && status == FHOLA_OK; k++) {
+    FHOLA_TRY(nn_json_get_numbers(numbers, object, "degrees", degrees->count, name));
+    for (size_t k = 0; k < set->degree_count; k++) {
         if (!(numbers[k] >= 1 && numbers[k] <= NN_MAX_DEGREE) || floor(numbers[k]) != numbers[k] ||
             (k && numbers[k] <= numbers[k - 1]))
             return nn_json_reject(degrees, object, name,
                                   "\"degrees\" must be whole numbers from 1 to 63, rising");
         set->degree[k] = (unsigned)numbers[k];
     }
-    return status;
+    return FHOLA_OK;
 }
 
 static fhola_status parse_set(nn_cost_set *set, const nn_json *object, const char *name)
 {
     const nn_json *stages = nn_json_get(object, "stages"),
                   *estimated = nn_json_get(object, "estimated");
-    fhola_status status = get_text(set->params, sizeof set->params, object, "params", name);
-    if (status == FHOLA_OK) status = parse_degrees(set, object, name);
-    if (status == FHOLA_OK) status = get_seconds(&set->fixed, object, "fixed_seconds", 0, name);
-    if (status == FHOLA_OK &&
-        (!stages || stages->type != NN_JSON_ARRAY || stages->count != NN_COST_STAGES))
-        status =
-            nn_json_reject(stages, object, name, "\"stages\" must be an array of the 3 stages");
+    FHOLA_TRY(get_text(set->params, sizeof set->params, object, "params", name));
+    FHOLA_TRY(parse_degrees(set, object, name));
+    FHOLA_TRY(get_seconds(&set->fixed, object, "fixed_seconds", 0, name));
+    if (!stages || stages->type != NN_JSON_ARRAY || stages->count != NN_COST_STAGES)
+        return nn_json_reject(stages, object, name, "\"stages\" must be an array of the 3 stages");
     set->estimated = estimated && estimated->type == NN_JSON_TRUE;
     size_t stage = 0;
-    for (const nn_json *entry = status == FHOLA_OK ? stages->child : NULL;
-         entry && status == FHOLA_OK; entry = entry->next)
-        status = parse_stage(set, stage++, entry, name);
-    return status;
+    for (const nn_json *entry = stages->child; entry; entry = entry->next)
+        FHOLA_TRY(parse_stage(set, stage++, entry, name));
+    return FHOLA_OK;
 }
 
 static fhola_status parse_table(nn_cost *cost, const nn_json *root, const char *name)
 {
     const nn_json *sets = nn_json_get(root, "sets");
-    fhola_status status = nn_document_check(root, NN_DOCUMENT_COST, 1, name);
-    if (status == FHOLA_OK)
-        status = get_text(cost->machine, sizeof cost->machine, root, "machine", name);
-    if (status == FHOLA_OK)
-        status = nn_json_get_whole(&cost->threads, root, "threads", 1, 100000, name);
-    if (status == FHOLA_OK && nn_json_get(root, "isa"))
-        status = get_text(cost->isa, sizeof cost->isa, root, "isa", name);
-    if (status == FHOLA_OK && (!sets || sets->type != NN_JSON_ARRAY || sets->count == 0 ||
-                               sets->count > NN_COST_MAX_SETS))
-        status =
-            nn_json_reject(sets, root, name, "\"sets\" must be an array of 1 to 8 parameter sets");
-    for (const nn_json *entry = status == FHOLA_OK ? sets->child : NULL;
-         entry && status == FHOLA_OK; entry = entry->next)
-        status = parse_set(&cost->set[cost->count++], entry, name);
-    return status;
+    FHOLA_TRY(nn_document_check(root, NN_DOCUMENT_COST, 1, name));
+    FHOLA_TRY(get_text(cost->machine, sizeof cost->machine, root, "machine", name));
+    FHOLA_TRY(nn_json_get_whole(&cost->threads, root, "threads", 1, 100000, name));
+    if (nn_json_get(root, "isa"))
+        FHOLA_TRY(get_text(cost->isa, sizeof cost->isa, root, "isa", name));
+    if (!sets || sets->type != NN_JSON_ARRAY || sets->count == 0 || sets->count > NN_COST_MAX_SETS)
+        return nn_json_reject(sets, root, name,
+                              "\"sets\" must be an array of 1 to 8 parameter sets");
+    for (const nn_json *entry = sets->child; entry; entry = entry->next)
+        FHOLA_TRY(parse_set(&cost->set[cost->count++], entry, name));
+    return FHOLA_OK;
 }
 
 fhola_status nn_cost_parse(nn_cost **cost, const char *text, size_t length, const char *name)

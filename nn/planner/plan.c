@@ -292,13 +292,7 @@ fhola_status nn_plan_format(char **text, size_t *length, const nn_plan *plan)
         format_activation(&out, &plan->activations[i]);
     }
     nn_text_add(&out, "\n  ]}\n");
-    if (out.failed) {
-        free(out.bytes);
-        return fhola_fail(FHOLA_NOMEM, "no memory for the text of a plan");
-    }
-    *text = out.bytes;
-    *length = out.length;
-    return FHOLA_OK;
+    return nn_text_take(text, length, &out, nn_document_name(NN_DOCUMENT_PLAN));
 }
 
 fhola_status nn_plan_save(const nn_plan *plan, const char *path)
@@ -319,19 +313,10 @@ static fhola_status parse_coefficients(nn_plan *plan, size_t i, const nn_json *o
                                        const char *name)
 {
     unsigned degree;
-    fhola_status status = nn_json_get_whole(&degree, object, "degree", 1, NN_MAX_DEGREE, name);
-    if (status == FHOLA_OK) status = nn_plan_set_degree(plan, i, degree);
-    if (status != FHOLA_OK) return status;
+    FHOLA_TRY(nn_json_get_whole(&degree, object, "degree", 1, NN_MAX_DEGREE, name));
+    FHOLA_TRY(nn_plan_set_degree(plan, i, degree));
     const nn_activation *a = &plan->activations[i];
-    const nn_json *rows = nn_json_get(object, "coeff");
-    if (!rows || rows->type != NN_JSON_ARRAY || rows->count != degree + 1)
-        return nn_json_reject(rows, object, name, "\"coeff\" must be degree + 1 rows");
-    double *to = a->coeff;
-    for (const nn_json *row = rows->child; row; row = row->next, to += a->channels) {
-        status = nn_json_get_row(to, row, rows, a->channels, "coeff", name);
-        if (status != FHOLA_OK) return status;
-    }
-    return FHOLA_OK;
+    return nn_json_get_rows(a->coeff, object, "coeff", degree + 1, a->channels, name);
 }
 
 /* "sign": an array of polynomials, each an array of coefficients. Absent: no composition. */
@@ -347,9 +332,7 @@ static fhola_status parse_sign(nn_plan *plan, size_t i, const nn_json *object, c
             return nn_json_reject(row, stages, name,
                                   "a polynomial of \"sign\" must be 2 to 64 coefficients");
         sign.degree[sign.count] = (unsigned)row->count - 1;
-        fhola_status status =
-            nn_json_get_row(sign.coeff[sign.count++], row, stages, row->count, "sign", name);
-        if (status != FHOLA_OK) return status;
+        FHOLA_TRY(nn_json_get_row(sign.coeff[sign.count++], row, stages, row->count, "sign", name));
     }
     return nn_plan_set_sign(plan, i, &sign);
 }
@@ -360,24 +343,23 @@ static fhola_status parse_activation(nn_plan *plan, size_t i, const nn_json *obj
     nn_activation *a = &plan->activations[i];
     unsigned channels;
     const nn_json *max_w = nn_json_get(object, "max_w");
-    fhola_status status = nn_json_get_whole(&channels, object, "channels", 1, MAX_CHANNELS, name);
-    if (status == FHOLA_OK) status = allocate_activation(a, channels);
-    if (status == FHOLA_OK)
-        status = nn_json_get_row(a->centre, nn_json_get(object, "centre"), object, channels,
-                                 "centre", name);
-    if (status == FHOLA_OK)
-        status = nn_json_get_row(a->half_width, nn_json_get(object, "half_width"), object, channels,
-                                 "half_width", name);
-    if (status == FHOLA_OK) status = parse_coefficients(plan, i, object, name);
-    if (status == FHOLA_OK) status = parse_sign(plan, i, object, name);
-    if (status == FHOLA_OK && max_w && max_w->type != NN_JSON_NUMBER)
-        status = nn_json_reject(max_w, object, name, "\"max_w\" must be a number");
-    if (status == FHOLA_OK && max_w) a->max_w = max_w->number;
-    return status;
+    FHOLA_TRY(nn_json_get_whole(&channels, object, "channels", 1, MAX_CHANNELS, name));
+    FHOLA_TRY(allocate_activation(a, channels));
+    FHOLA_TRY(nn_json_get_numbers(a->centre, object, "centre", channels, name));
+    FHOLA_TRY(nn_json_get_numbers(a->half_width, object, "half_width", channels, name));
+    FHOLA_TRY(parse_coefficients(plan, i, object, name));
+    FHOLA_TRY(parse_sign(plan, i, object, name));
+    if (!max_w) return FHOLA_OK;
+    if (max_w->type != NN_JSON_NUMBER)
+        return nn_json_reject(max_w, object, name, "\"max_w\" must be a number");
+    a->max_w = max_w->number;
+    return FHOLA_OK;
 }
 
-static fhola_status parse_outline(nn_plan **plan, const nn_json *root, const char *name)
+/* On failure there may be a part of the plan. */
+static fhola_status parse_root(nn_plan **plan, const nn_json *root, const char *name)
 {
+    size_t i = 0;
     const nn_json *activations, *eps = nn_json_get(root, "eps");
     uint64_t model_hash;
     FHOLA_TRY(nn_document_get_header(&model_hash, root, NN_DOCUMENT_PLAN, FORMAT_VERSION, name));
@@ -388,20 +370,17 @@ static fhola_status parse_outline(nn_plan **plan, const nn_json *root, const cha
     if (!*plan) return fhola_fail(FHOLA_NOMEM, "%s: no memory for a plan", name);
     (*plan)->model_hash = model_hash;
     (*plan)->eps = eps->number;
+    for (const nn_json *entry = activations->child; entry; entry = entry->next)
+        FHOLA_TRY(parse_activation(*plan, i++, entry, name));
     return FHOLA_OK;
 }
 
 fhola_status nn_plan_parse(nn_plan **plan, const char *text, size_t length, const char *name)
 {
-    nn_json *root = NULL;
+    nn_json *root;
     nn_plan *result = NULL;
-    size_t i = 0;
-    fhola_status status = nn_json_parse(&root, text, length, name);
-    if (status == FHOLA_OK) status = parse_outline(&result, root, name);
-    if (status == FHOLA_OK)
-        for (const nn_json *entry = nn_json_get(root, "activations")->child;
-             entry && status == FHOLA_OK; entry = entry->next)
-            status = parse_activation(result, i++, entry, name);
+    FHOLA_TRY(nn_json_parse(&root, text, length, name));
+    fhola_status status = parse_root(&result, root, name);
     nn_json_free(root);
     if (status == FHOLA_OK && check_values(result) != FHOLA_OK)
         status = fhola_fail(FHOLA_FORMAT, "%s: %s", name, fhola_detail());

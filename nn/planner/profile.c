@@ -329,13 +329,7 @@ fhola_status nn_profile_format(char **text, size_t *length, const nn_profile *pr
         nn_text_add(&out, "}");
     }
     nn_text_add(&out, "\n  ]}\n");
-    if (out.failed) {
-        free(out.bytes);
-        return fhola_fail(FHOLA_NOMEM, "no memory for the text of a profile");
-    }
-    *text = out.bytes;
-    *length = out.length;
-    return FHOLA_OK;
+    return nn_text_take(text, length, &out, nn_document_name(NN_DOCUMENT_PROFILE));
 }
 
 fhola_status nn_profile_save(const nn_profile *profile, const char *path)
@@ -350,12 +344,6 @@ fhola_status nn_profile_save(const nn_profile *profile, const char *path)
 }
 
 /* ---- reading ---- */
-
-static fhola_status parse_member(double *values, const nn_json *object, const char *key,
-                                 size_t count, const char *name)
-{
-    return nn_json_get_row(values, nn_json_get(object, key), object, count, key, name);
-}
 
 static fhola_status check_counts(const double *counts, size_t bins, const nn_json *object,
                                  const char *name)
@@ -372,22 +360,15 @@ static fhola_status check_counts(const double *counts, size_t bins, const nn_jso
 static fhola_status parse_histograms(nn_profile_layer *layer, const nn_json *object,
                                      const char *name)
 {
-    const nn_json *rows = nn_json_get(object, "histogram");
-    fhola_status status = parse_member(layer->layer_histogram, object, "layer_histogram",
-                                       NN_PROFILE_LAYER_BINS, name);
-    if (status == FHOLA_OK)
-        status = check_counts(layer->layer_histogram, NN_PROFILE_LAYER_BINS, object, name);
-    if (status == FHOLA_OK &&
-        (!rows || rows->type != NN_JSON_ARRAY || rows->count != layer->channels))
-        status =
-            nn_json_reject(rows, object, name, "\"histogram\" must have a row for every channel");
-    double *to = layer->histogram;
-    for (const nn_json *row = status == FHOLA_OK ? rows->child : NULL; row && status == FHOLA_OK;
-         row = row->next, to += NN_PROFILE_BINS) {
-        status = nn_json_get_row(to, row, rows, NN_PROFILE_BINS, "histogram", name);
-        if (status == FHOLA_OK) status = check_counts(to, NN_PROFILE_BINS, object, name);
-    }
-    return status;
+    FHOLA_TRY(nn_json_get_numbers(layer->layer_histogram, object, "layer_histogram",
+                                  NN_PROFILE_LAYER_BINS, name));
+    FHOLA_TRY(check_counts(layer->layer_histogram, NN_PROFILE_LAYER_BINS, object, name));
+    FHOLA_TRY(nn_json_get_rows(layer->histogram, object, "histogram", layer->channels,
+                               NN_PROFILE_BINS, name));
+    for (unsigned c = 0; c < layer->channels; c++)
+        FHOLA_TRY(
+            check_counts(layer->histogram + c * NN_PROFILE_BINS, NN_PROFILE_BINS, object, name));
+    return FHOLA_OK;
 }
 
 /* What else a layer's numbers must satisfy. */
@@ -412,23 +393,22 @@ static fhola_status check_layer(const nn_profile_layer *layer, const nn_json *ob
 static fhola_status parse_layer(nn_profile_layer *layer, const nn_json *object, const char *name)
 {
     unsigned channels;
-    fhola_status status = nn_json_get_whole(&channels, object, "channels", 1, MAX_CHANNELS, name);
-    if (status == FHOLA_OK) status = allocate_layer(layer, channels);
-    if (status == FHOLA_OK)
-        status = parse_member(layer->sensitivity, object, "sensitivity", DEGREES, name);
-    if (status == FHOLA_OK) status = parse_member(layer->min, object, "min", channels, name);
-    if (status == FHOLA_OK) status = parse_member(layer->max, object, "max", channels, name);
-    if (status == FHOLA_OK) status = parse_member(layer->mean, object, "mean", channels, name);
-    if (status == FHOLA_OK)
-        status = parse_member(layer->deviation, object, "deviation", channels, name);
-    if (status == FHOLA_OK)
-        status = parse_member(layer->importance, object, "importance", channels, name);
-    if (status == FHOLA_OK) status = check_layer(layer, object, name);
-    return status == FHOLA_OK ? parse_histograms(layer, object, name) : status;
+    FHOLA_TRY(nn_json_get_whole(&channels, object, "channels", 1, MAX_CHANNELS, name));
+    FHOLA_TRY(allocate_layer(layer, channels));
+    FHOLA_TRY(nn_json_get_numbers(layer->sensitivity, object, "sensitivity", DEGREES, name));
+    FHOLA_TRY(nn_json_get_numbers(layer->min, object, "min", channels, name));
+    FHOLA_TRY(nn_json_get_numbers(layer->max, object, "max", channels, name));
+    FHOLA_TRY(nn_json_get_numbers(layer->mean, object, "mean", channels, name));
+    FHOLA_TRY(nn_json_get_numbers(layer->deviation, object, "deviation", channels, name));
+    FHOLA_TRY(nn_json_get_numbers(layer->importance, object, "importance", channels, name));
+    FHOLA_TRY(check_layer(layer, object, name));
+    return parse_histograms(layer, object, name);
 }
 
-static fhola_status parse_outline(nn_profile **profile, const nn_json *root, const char *name)
+/* On failure there may be a part of the profile. */
+static fhola_status parse_root(nn_profile **profile, const nn_json *root, const char *name)
 {
+    size_t i = 0;
     const nn_json *activations, *degrees = nn_json_get(root, "degrees"),
                                 *eps = nn_json_get(root, "eps"),
                                 *score_square = nn_json_get(root, "score_square");
@@ -453,21 +433,18 @@ static fhola_status parse_outline(nn_profile **profile, const nn_json *root, con
     (*profile)->eps = eps->number;
     (*profile)->score_square = score_square->number;
     (*profile)->pictures = pictures;
+    for (const nn_json *entry = activations->child; entry; entry = entry->next)
+        FHOLA_TRY(parse_layer(&(*profile)->layers[i++], entry, name));
     return FHOLA_OK;
 }
 
 fhola_status nn_profile_parse(nn_profile **profile, const char *text, size_t length,
                               const char *name)
 {
-    nn_json *root = NULL;
+    nn_json *root;
     nn_profile *result = NULL;
-    size_t i = 0;
-    fhola_status status = nn_json_parse(&root, text, length, name);
-    if (status == FHOLA_OK) status = parse_outline(&result, root, name);
-    if (status == FHOLA_OK)
-        for (const nn_json *entry = nn_json_get(root, "activations")->child;
-             entry && status == FHOLA_OK; entry = entry->next)
-            status = parse_layer(&result->layers[i++], entry, name);
+    FHOLA_TRY(nn_json_parse(&root, text, length, name));
+    fhola_status status = parse_root(&result, root, name);
     nn_json_free(root);
     if (status != FHOLA_OK) {
         nn_profile_free(result);
