@@ -114,15 +114,19 @@ fhola_status ckks_params_named(ckks_params **out, const char *name) FHOLA_WARN_U
 const char *ckks_params_name(size_t i);
 /* The specification behind a name, for callers who want to vary it. */
 fhola_status ckks_params_spec_named(ckks_params_spec *out, const char *name) FHOLA_WARN_UNUSED;
-void ckks_params_destroy(ckks_params *params);
+void ckks_params_destroy(ckks_params *params); /* NULL: does nothing */
 
+/* What it was created from. Lives as long as `params`. */
 const ckks_params_spec *ckks_params_get_spec(const ckks_params *params);
 /* The working scale between bootstraps, 2^scale_bits, the same on every machine. */
 double ckks_params_scale(const ckks_params *params);
 unsigned ckks_params_chain(const ckks_params *params);   /* number of chain primes */
 unsigned ckks_params_special(const ckks_params *params); /* number of special primes */
+/* prime `index`, from the bottom of the chain; special ones last */
 uint64_t ckks_params_prime(const ckks_params *params, unsigned index);
+/* Digits that key switching decomposes a polynomial on the whole chain into. */
 unsigned ckks_params_digits(const ckks_params *params);
+/* the chain primes of digit `index` */
 ckks_basis ckks_params_digit(const ckks_params *params, unsigned index);
 /* log2 of the product of the primes */
 double ckks_params_log2(const ckks_params *params, ckks_basis basis);
@@ -130,23 +134,24 @@ double ckks_params_log2(const ckks_params *params, ckks_basis basis);
 double ckks_params_log2_cap(const ckks_params *params);
 /* log2(q0 p0), modulus of the ephemeral secret's keys; 0 = none */
 double ckks_params_log2_ephemeral(const ckks_params *params);
+/* The most it may be, for the ring and the Hamming weight; 0 = none. */
 double ckks_params_log2_ephemeral_cap(const ckks_params *params);
 /* of ring, primes, roles and digits: binds files to parameters */
 uint64_t ckks_params_hash(const ckks_params *params);
 
 /* Role bases. */
 ckks_basis ckks_basis_base(const ckks_params *params);
-ckks_basis ckks_basis_stc(const ckks_params *params);
+ckks_basis ckks_basis_stc(const ckks_params *params); /* slots to coefficients */
 /* the lowest `levels` residual primes */
 ckks_basis ckks_basis_residual(const ckks_params *params, unsigned levels);
 /* The primes of a ciphertext of that level: those of base and slots to coefficients, where
  * bootstrapping starts, and the lowest `level` residual primes. */
 ckks_basis ckks_basis_level(const ckks_params *params, unsigned level);
-ckks_basis ckks_basis_eval_mod(const ckks_params *params);
-ckks_basis ckks_basis_cts(const ckks_params *params);
-ckks_basis ckks_basis_special(const ckks_params *params);
-ckks_basis ckks_basis_chain(const ckks_params *params);
-unsigned ckks_basis_count(ckks_basis basis);
+ckks_basis ckks_basis_eval_mod(const ckks_params *params); /* sine evaluation */
+ckks_basis ckks_basis_cts(const ckks_params *params);      /* coefficients to slots */
+ckks_basis ckks_basis_special(const ckks_params *params);  /* special primes */
+ckks_basis ckks_basis_chain(const ckks_params *params);    /* all chain primes */
+unsigned ckks_basis_count(ckks_basis basis);               /* number of primes */
 /* What prime `index` is for: "base", "slots to coefficients", "residual", "sine evaluation",
  * "coefficients to slots" or "special"; "" beyond the last. */
 const char *ckks_params_role(const ckks_params *params, unsigned index);
@@ -156,6 +161,7 @@ const char *ckks_params_role(const ckks_params *params, unsigned index);
 typedef struct ckks_basis_text {
     char text[256];
 } ckks_basis_text;
+/* The words for `basis`. */
 ckks_basis_text ckks_basis_describe(const ckks_params *params, ckks_basis basis);
 ckks_basis ckks_basis_top(ckks_basis basis); /* the highest prime alone */
 /* The primes of the chain that share limbs with those of `basis` (limb_bits): both are kept as one
@@ -174,23 +180,37 @@ typedef struct ckks_workspace ckks_workspace;
  * FHOLA_ISA or the best. */
 fhola_status ckks_context_create(ckks_context **out, const ckks_params *params,
                                  const char *isa) FHOLA_WARN_UNUSED;
+/* after all that was made with it; NULL: does nothing */
 void ckks_context_destroy(ckks_context *context);
+/* lives as long as the context */
 const ckks_params *ckks_context_params(const ckks_context *context);
-const char *ckks_context_isa(const ckks_context *context);
+const char *ckks_context_isa(const ckks_context *context); /* name of its kernel table */
 /* The i-th kernel table this machine can run, best first; NULL past the end. */
 const char *ckks_isa_name(size_t i);
 size_t ckks_slots(const ckks_context *context); /* N / 2 */
+
+#define CKKS_MAX_THREADS 1024u
+/* From now on every operation with this context, and with what was made for it, computes with so
+ * many threads, whichever thread calls; 0, as in the beginning: with as many as OpenMP gives the
+ * calling thread. To be called while nobody else uses the context. Results do not depend on it.
+ * PARAM: more than CKKS_MAX_THREADS. */
+fhola_status ckks_context_set_threads(ckks_context *context, unsigned threads) FHOLA_WARN_UNUSED;
+/* What an operation that this thread calls now would compute with: 1 in a library without OpenMP,
+ * and in a child of fork() whatever was set. */
+unsigned ckks_context_threads(const ckks_context *context);
 
 /* Seconds per stage of bootstrapping, summed over the runs of a workspace. */
 typedef struct ckks_bootstrap_times {
     double slots_to_coeffs, switch_and_raise, trace, coeffs_to_slots, eval_mod;
 } ckks_bootstrap_times;
 
-/* Scratch memory, grown on demand and kept: a steady computation stops allocating. */
+/* Scratch memory, grown on demand and kept: a steady computation stops allocating. It is empty at
+ * first, and belongs to `context`. */
 fhola_status ckks_workspace_create(ckks_workspace **out,
                                    const ckks_context *context) FHOLA_WARN_UNUSED;
-void ckks_workspace_destroy(ckks_workspace *workspace); /* wipes */
-size_t ckks_workspace_bytes(const ckks_workspace *workspace);
+void ckks_workspace_destroy(ckks_workspace *workspace);       /* wipes */
+size_t ckks_workspace_bytes(const ckks_workspace *workspace); /* that it holds */
+/* to read, or to set to 0 */
 ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *workspace);
 
 /* Stages of a bootstrap, in their order; the trace belongs to the second. */
@@ -225,20 +245,22 @@ typedef struct ckks_rng ckks_rng;
 fhola_status ckks_rng_create(ckks_rng **out) FHOLA_WARN_UNUSED;
 /* reproducible: tests only */
 fhola_status ckks_rng_create_seeded(ckks_rng **out, const uint8_t seed[32]) FHOLA_WARN_UNUSED;
-void ckks_rng_destroy(ckks_rng *rng);
+void ckks_rng_destroy(ckks_rng *rng); /* wipes */
 
 typedef struct ckks_secret_key ckks_secret_key; /* uniform ternary */
 typedef struct ckks_public_key ckks_public_key;
 typedef struct ckks_eval_keys ckks_eval_keys;
 
+/* A new secret key. */
 fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context,
                                     ckks_rng *rng) FHOLA_WARN_UNUSED;
 void ckks_secret_key_destroy(ckks_secret_key *key); /* wipes */
 
+/* A public key of `secret`, for plaintexts on `basis`, chain primes, or some of them. */
 fhola_status ckks_public_key_create(ckks_public_key **out, const ckks_context *context,
                                     const ckks_secret_key *secret, ckks_basis basis,
                                     ckks_rng *rng) FHOLA_WARN_UNUSED;
-void ckks_public_key_destroy(ckks_public_key *key);
+void ckks_public_key_destroy(ckks_public_key *key); /* NULL: does nothing */
 
 typedef enum ckks_key_kind {
     CKKS_KEY_RELINEARIZE = 1, /* s^2 -> s */
@@ -290,11 +312,12 @@ fhola_status ckks_key_list_covers(const ckks_key_list *list,
 
 /* progress(arg, done, total) may be NULL; a nonzero return stops with FHOLA_CANCELLED. */
 typedef int (*ckks_progress_fn)(void *arg, size_t done, size_t total);
+/* The keys of a list, which ckks_key_list_check must accept. */
 fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *context,
                                    const ckks_secret_key *secret, const ckks_key_list *list,
                                    ckks_rng *rng, ckks_progress_fn progress,
                                    void *arg) FHOLA_WARN_UNUSED;
-void ckks_eval_keys_destroy(ckks_eval_keys *keys);
+void ckks_eval_keys_destroy(ckks_eval_keys *keys);       /* NULL: does nothing */
 size_t ckks_eval_keys_bytes(const ckks_eval_keys *keys); /* in memory */
 
 /* ---- plaintexts and ciphertexts ---- */
@@ -305,9 +328,10 @@ size_t ckks_eval_keys_bytes(const ckks_eval_keys *keys); /* in memory */
 typedef struct ckks_plaintext ckks_plaintext;
 typedef struct ckks_ciphertext ckks_ciphertext;
 
+/* An empty plaintext: ckks_encode fills it. */
 fhola_status ckks_plaintext_create(ckks_plaintext **out,
                                    const ckks_context *context) FHOLA_WARN_UNUSED;
-void ckks_plaintext_destroy(ckks_plaintext *plain);
+void ckks_plaintext_destroy(ckks_plaintext *plain); /* NULL: does nothing */
 /* Encodes `period` values (a power of two dividing the slots), repeated to fill them, at `scale` on
  * `basis` (chain or special primes). RANGE when a coefficient would reach 2^62, or half the product
  * of the primes of `basis`. */
@@ -315,13 +339,15 @@ fhola_status ckks_encode(const ckks_context *context, ckks_workspace *workspace,
                          ckks_plaintext *out, const ckks_complex *values, size_t period,
                          double scale, ckks_basis basis) FHOLA_WARN_UNUSED;
 
+/* An empty ciphertext, on no primes. */
 fhola_status ckks_ciphertext_create(ckks_ciphertext **out,
                                     const ckks_context *context) FHOLA_WARN_UNUSED;
-void ckks_ciphertext_destroy(ckks_ciphertext *ciphertext);
+void ckks_ciphertext_destroy(ckks_ciphertext *ciphertext); /* NULL: does nothing */
+/* Both belong to one context. */
 fhola_status ckks_ciphertext_copy(ckks_ciphertext *out,
                                   const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 ckks_basis ckks_ciphertext_basis(const ckks_ciphertext *ciphertext); /* 0 = empty */
-double ckks_ciphertext_scale(const ckks_ciphertext *ciphertext);
+double ckks_ciphertext_scale(const ckks_ciphertext *ciphertext);     /* that its values stand at */
 /* How many primes it has beyond those of base and slots to coefficients: the products that can be
  * rescaled before it has to be bootstrapped. */
 unsigned ckks_level(const ckks_ciphertext *ciphertext);
@@ -335,12 +361,16 @@ fhola_status ckks_ciphertext_set_scale(ckks_ciphertext *ciphertext, double scale
  * they were encoded to, or copies that were added up, only the caller knows of: set_period declares
  * the period, a power of two dividing the slots, or 0, else PARAM. LEVEL: it is empty. */
 size_t ckks_ciphertext_period(const ckks_ciphertext *ciphertext);
+/* Declares the period; see ckks_ciphertext_period. */
 fhola_status ckks_ciphertext_set_period(ckks_ciphertext *ciphertext,
                                         size_t period) FHOLA_WARN_UNUSED;
 
+/* Encrypts under the secret key, on the primes and at the scale of the plaintext. LEVEL: it has
+ * special primes. */
 fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace,
                           ckks_ciphertext *out, const ckks_plaintext *plain,
                           const ckks_secret_key *secret, ckks_rng *rng) FHOLA_WARN_UNUSED;
+/* The same under a public key that has these primes: with more noise, and without the secret. */
 fhola_status ckks_encrypt_public(const ckks_context *context, ckks_workspace *workspace,
                                  ckks_ciphertext *out, const ckks_plaintext *plain,
                                  const ckks_public_key *key, ckks_rng *rng) FHOLA_WARN_UNUSED;
@@ -376,8 +406,10 @@ double ckks_flood_deviation(double bits, double queries, double error);
  * LEVEL or SCALE. */
 fhola_status ckks_add(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b) FHOLA_WARN_UNUSED;
+/* a - b. */
 fhola_status ckks_sub(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b) FHOLA_WARN_UNUSED;
+/* a + b. */
 fhola_status ckks_add_plain(const ckks_context *context, ckks_ciphertext *out,
                             const ckks_ciphertext *a, const ckks_plaintext *b) FHOLA_WARN_UNUSED;
 /* The same number to every value. RANGE unless it is less than half the product of the primes, at
@@ -416,12 +448,14 @@ fhola_status ckks_mul(const ckks_context *context, ckks_workspace *workspace,
 fhola_status ckks_rescale(const ckks_context *context, ckks_workspace *workspace,
                           ckks_ciphertext *out, const ckks_ciphertext *in,
                           ckks_basis basis) FHOLA_WARN_UNUSED;
+/* Forgets the primes outside `basis`, a subset of the ciphertext's; values and scale stay. */
 fhola_status ckks_drop(const ckks_context *context, ckks_ciphertext *out, const ckks_ciphertext *in,
                        ckks_basis basis) FHOLA_WARN_UNUSED;
 /* Slots left by `rotation` (may be negative). */
 fhola_status ckks_rotate(const ckks_context *context, ckks_workspace *workspace,
                          const ckks_eval_keys *keys, ckks_ciphertext *out,
                          const ckks_ciphertext *in, int32_t rotation) FHOLA_WARN_UNUSED;
+/* The complex conjugate of every slot. KEY: no key for it. */
 fhola_status ckks_conjugate(const ckks_context *context, ckks_workspace *workspace,
                             const ckks_eval_keys *keys, ckks_ciphertext *out,
                             const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
@@ -477,10 +511,12 @@ typedef struct ckks_lintrans_spec {
 } ckks_lintrans_spec;
 
 typedef struct ckks_lintrans ckks_lintrans;
+/* Encodes the diagonals, as `spec` says; arrays in it are copied. PARAM, RANGE: see there. */
 fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *context,
                                   ckks_workspace *workspace,
                                   const ckks_lintrans_spec *spec) FHOLA_WARN_UNUSED;
-void ckks_lintrans_destroy(ckks_lintrans *transform);
+void ckks_lintrans_destroy(ckks_lintrans *transform); /* NULL: does nothing */
+/* Adds the rotation keys that it uses. */
 fhola_status ckks_lintrans_keys(const ckks_lintrans *transform, const ckks_context *context,
                                 ckks_key_list *list) FHOLA_WARN_UNUSED;
 ckks_lintrans_store ckks_lintrans_stored(const ckks_lintrans *transform); /* which it became */
@@ -528,11 +564,12 @@ typedef struct ckks_polynomial_spec {
 
 typedef struct ckks_polynomial ckks_polynomial;
 unsigned ckks_polynomial_depth(unsigned degree); /* ceil(log2(degree + 1)) */
+/* Encodes the coefficients of `spec`, which is copied. */
 fhola_status ckks_polynomial_create(ckks_polynomial **out, const ckks_context *context,
                                     ckks_workspace *workspace,
                                     const ckks_polynomial_spec *spec) FHOLA_WARN_UNUSED;
-void ckks_polynomial_destroy(ckks_polynomial *polynomial);
-size_t ckks_polynomial_bytes(const ckks_polynomial *polynomial);
+void ckks_polynomial_destroy(ckks_polynomial *polynomial);       /* NULL: does nothing */
+size_t ckks_polynomial_bytes(const ckks_polynomial *polynomial); /* of encoded coefficients */
 /* Adds the relinearisation keys the evaluation uses, one per level. */
 fhola_status ckks_polynomial_keys(const ckks_polynomial *polynomial, const ckks_context *context,
                                   ckks_key_list *list) FHOLA_WARN_UNUSED;
@@ -555,8 +592,8 @@ fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *
  *   Output: X_s = sin(2 pi eps w_s) / sin(2 pi eps) in slot s, on base + slots_to_coeffs + the
  *     lowest `residual_levels` residual primes, at the scale ckks_bootstrap_scale_out(). */
 typedef struct ckks_bootstrap ckks_bootstrap;
-/* encode = 0: no plaintexts are encoded. Such a bootstrap knows its keys and sizes, and apply
- * refuses it. */
+/* One for real vectors, as ckks_bootstrap describes. `encode` = 0: no plaintexts are encoded; such a
+ * bootstrap knows its keys and sizes, and apply refuses it. */
 fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context,
                                    ckks_workspace *workspace, unsigned log_values, double scale_in,
                                    int encode) FHOLA_WARN_UNUSED;
@@ -589,13 +626,15 @@ fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_con
 fhola_status ckks_bootstrap_pack(const ckks_context *context, ckks_workspace *workspace,
                                  const ckks_bootstrap *bootstrap, ckks_ciphertext *out,
                                  const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
-void ckks_bootstrap_destroy(ckks_bootstrap *bootstrap);
+void ckks_bootstrap_destroy(ckks_bootstrap *bootstrap); /* NULL: does nothing */
+/* Adds the keys that it uses, those of ckks_bootstrap_pack among them where applying it packs. */
 fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bootstrap, const ckks_context *context,
                                  ckks_key_list *list) FHOLA_WARN_UNUSED;
-size_t ckks_bootstrap_bytes(const ckks_bootstrap *bootstrap);
+size_t ckks_bootstrap_bytes(const ckks_bootstrap *bootstrap);         /* of encoded matrices */
 size_t ckks_bootstrap_encoded_bytes(const ckks_bootstrap *bootstrap); /* encoded or not */
+/* which ckks_bootstrap_apply expects */
 double ckks_bootstrap_scale_in(const ckks_bootstrap *bootstrap);
-double ckks_bootstrap_scale_out(const ckks_bootstrap *bootstrap);
+double ckks_bootstrap_scale_out(const ckks_bootstrap *bootstrap); /* of its results */
 /* LEVEL: the input has other primes, or more residual levels are asked for than there are. SCALE.
  * PARAM: the values of the input are known to repeat after another number of slots than those that
  * the bootstrap was made for (log_values), or the bootstrap has no matrices. KEY. */
@@ -683,12 +722,14 @@ fhola_status ckks_writer_spare(const ckks_writer *writer, ckks_file_id file) FHO
 void ckks_writer_destroy(ckks_writer *writer);
 uint64_t ckks_writer_bytes(const ckks_writer *writer); /* written so far */
 
+/* Begins a container: what it holds, for which parameters, made with the secret key of which id (0:
+ * none). */
 fhola_status ckks_writer_begin(ckks_writer *writer, ckks_file_kind kind, const ckks_params *params,
                                uint64_t key) FHOLA_WARN_UNUSED;
 /* `tag`: 4 printable characters. */
 fhola_status ckks_writer_chunk(ckks_writer *writer, const char *tag, const void *content,
                                size_t length) FHOLA_WARN_UNUSED;
-fhola_status ckks_writer_end(ckks_writer *writer) FHOLA_WARN_UNUSED;
+fhola_status ckks_writer_end(ckks_writer *writer) FHOLA_WARN_UNUSED; /* of the container */
 
 /* ---- reading: failures name the stream, the chunk, and where it starts ---- */
 
@@ -697,6 +738,7 @@ typedef struct ckks_reader ckks_reader;
 /* The stream stays the caller's. */
 fhola_status ckks_reader_create(ckks_reader **out, FILE *stream,
                                 const char *name) FHOLA_WARN_UNUSED;
+/* Opens a file. IO: it cannot be read. */
 fhola_status ckks_reader_open(ckks_reader **out, const char *path) FHOLA_WARN_UNUSED;
 #define CKKS_LOOK_BYTES 8u
 /* Whether what begins with these bytes is a stream of containers, perhaps one that a transfer as
@@ -705,8 +747,8 @@ int ckks_is_container(const unsigned char *bytes, size_t length);
 /* Up to CKKS_LOOK_BYTES bytes that were read from the stream to look at them come first again. To
  * be called before anything is read with the reader. */
 void ckks_reader_unread(ckks_reader *reader, const unsigned char *bytes, size_t length);
-ckks_file_id ckks_reader_file(const ckks_reader *reader);
-void ckks_reader_destroy(ckks_reader *reader); /* wipes what it has read */
+ckks_file_id ckks_reader_file(const ckks_reader *reader); /* which file it reads */
+void ckks_reader_destroy(ckks_reader *reader);            /* wipes what it has read */
 /* Accept parameters that are marked insecure: tests only. */
 void ckks_reader_allow_insecure(ckks_reader *reader);
 
@@ -720,6 +762,7 @@ fhola_status ckks_reader_begin(ckks_reader *reader, int *more, ckks_file_kind ki
 /* Reads only the head of the next container (ckks_reader_head), which then can still be begun. */
 fhola_status ckks_reader_peek(ckks_reader *reader, int *more,
                               ckks_file_kind kind) FHOLA_WARN_UNUSED;
+/* of the container begun last, or peeked at */
 ckks_file_head ckks_reader_head(const ckks_reader *reader);
 /* until the next ckks_reader_begin */
 const ckks_params *ckks_reader_params(const ckks_reader *reader);
@@ -739,6 +782,7 @@ typedef struct ckks_chunk_info {
     char tag[5];
     uint64_t offset, length; /* of the content */
 } ckks_chunk_info;
+/* `info` says which it was. */
 fhola_status ckks_reader_skip(ckks_reader *reader, ckks_chunk_info *info) FHOLA_WARN_UNUSED;
 /* Which chunk comes next; it is still there to be read. */
 fhola_status ckks_reader_next(ckks_reader *reader, ckks_chunk_info *info) FHOLA_WARN_UNUSED;
@@ -751,13 +795,16 @@ void ckks_reader_extent(const ckks_reader *reader, uint64_t *bytes, uint32_t *ch
  * a uniform ternary secret does not have (more than 8 standard deviations from 2N/3). */
 fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *context,
                                   ckks_reader *reader) FHOLA_WARN_UNUSED;
+/* In a container of kind CKKS_FILE_SECRET_KEY. */
 fhola_status ckks_secret_key_write(ckks_writer *writer,
                                    const ckks_secret_key *key) FHOLA_WARN_UNUSED;
 /* A random id for a new secret key, never 0. */
 fhola_status ckks_key_id(uint64_t *out, ckks_rng *rng) FHOLA_WARN_UNUSED;
 
+/* FORMAT: residues that are not below their primes. */
 fhola_status ckks_public_key_read(ckks_public_key **out, const ckks_context *context,
                                   ckks_reader *reader) FHOLA_WARN_UNUSED;
+/* In a container of kind CKKS_FILE_PUBLIC_KEY. */
 fhola_status ckks_public_key_write(ckks_writer *writer,
                                    const ckks_public_key *key) FHOLA_WARN_UNUSED;
 
@@ -766,6 +813,7 @@ fhola_status ckks_public_key_write(ckks_writer *writer,
 fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *context,
                                  ckks_reader *reader, const ckks_key_list *needed,
                                  ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
+/* Writes keys that are in memory; progress as in ckks_eval_keys_create. */
 fhola_status ckks_eval_keys_write(ckks_writer *writer, const ckks_eval_keys *keys,
                                   ckks_progress_fn progress, void *arg) FHOLA_WARN_UNUSED;
 /* Makes the keys of `list` and writes each as soon as it is made: memory for a few keys, not for
@@ -783,6 +831,7 @@ uint64_t ckks_eval_keys_file_bytes(const ckks_context *context, const ckks_key_l
  * uniform half is a seed. */
 fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *context,
                                   ckks_reader *reader) FHOLA_WARN_UNUSED;
+/* In a container of kind CKKS_FILE_CIPHERTEXT. LEVEL: it is empty. */
 fhola_status ckks_ciphertext_write(ckks_writer *writer,
                                    const ckks_ciphertext *ciphertext) FHOLA_WARN_UNUSED;
 

@@ -50,7 +50,7 @@ const char *fhola_detail(void);
 fhola_status fhola_fail(fhola_status status, const char *format, ...) FHOLA_PRINTF(2, 3);
 
 /* Leaves the calling function with the status of a call that failed. For functions with nothing to
- * clean up; the others have one `end`. */
+ * clean up; the others have one label, end. */
 #define FHOLA_TRY(call)                                                                            \
     do {                                                                                           \
         const fhola_status fhola_try_status_ = (call);                                             \

@@ -41,8 +41,9 @@ typedef struct nn_shape {
 typedef struct nn_graph nn_graph;
 typedef size_t nn_tensor; /* a value of the graph under construction; 0 is the picture */
 
+/* A graph of nothing but its input. */
 FHOLA_WARN_UNUSED fhola_status nn_graph_create(nn_graph **graph, nn_shape input);
-void nn_graph_destroy(nn_graph *graph);
+void nn_graph_destroy(nn_graph *graph); /* NULL: does nothing */
 /* 0 x 0 x 0: no such tensor; of a finished graph only the picture is left. */
 nn_shape nn_graph_shape(const nn_graph *graph, nn_tensor tensor);
 
@@ -55,6 +56,7 @@ typedef struct nn_convolution_spec {
     const double *weight; /* [channels][channels of in / groups][kernel_y][kernel_x] */
     const double *bias;   /* channels, or NULL */
 } nn_convolution_spec;
+/* As `spec` says. */
 FHOLA_WARN_UNUSED fhola_status nn_graph_convolution(nn_graph *graph, nn_tensor *out,
                                                     const char *name, nn_tensor in,
                                                     const nn_convolution_spec *spec);
@@ -72,6 +74,7 @@ FHOLA_WARN_UNUSED fhola_status nn_graph_affine(nn_graph *graph, nn_tensor *out, 
 FHOLA_WARN_UNUSED fhola_status nn_graph_affine_full(nn_graph *graph, nn_tensor *out,
                                                     const char *name, nn_tensor in,
                                                     const double *scale, const double *shift);
+/* x + y, of one shape. */
 FHOLA_WARN_UNUSED fhola_status nn_graph_add(nn_graph *graph, nn_tensor *out, const char *name,
                                             nn_tensor x, nn_tensor y);
 /* a x + b y */
@@ -86,9 +89,11 @@ typedef struct nn_pool_spec {
     unsigned pad_top, pad_left, pad_bottom, pad_right; /* below the kernel */
     bool count_padding; /* average pooling divides by the kernel's size at borders too */
 } nn_pool_spec;
+/* The mean of each window. */
 FHOLA_WARN_UNUSED fhola_status nn_graph_average_pool(nn_graph *graph, nn_tensor *out,
                                                      const char *name, nn_tensor in,
                                                      const nn_pool_spec *spec);
+/* The mean of each channel: channels x 1 x 1. */
 FHOLA_WARN_UNUSED fhola_status nn_graph_global_average_pool(nn_graph *graph, nn_tensor *out,
                                                             const char *name, nn_tensor in);
 /* A tree of max(x, y) = (x + y)/2 + |x - y|/2: one layer for each doubling of a side of the kernel.
@@ -114,6 +119,7 @@ typedef struct nn_activation_spec {
     size_t count;
     const double *x, *y;
 } nn_activation_spec;
+/* A function, value by value: where ciphertexts are bootstrapped. */
 FHOLA_WARN_UNUSED fhola_status nn_graph_activation(nn_graph *graph, nn_tensor *out,
                                                    const char *name, nn_tensor in,
                                                    const nn_activation_spec *spec);
@@ -172,7 +178,7 @@ FHOLA_WARN_UNUSED fhola_status nn_model_create(nn_model **model, nn_graph *graph
 FHOLA_WARN_UNUSED fhola_status nn_model_decode(nn_model **model, const unsigned char *bytes,
                                                size_t length, const char *name,
                                                const nn_model_options *options);
-void nn_model_free(nn_model *model);
+void nn_model_free(nn_model *model); /* NULL: does nothing */
 
 /* Replaces the exact network's activation function, in all layers that have one (but not |x| and
  * maximum pooling): a name of ola_function_find (<fhola/ola.h>), or the path of a JSON file with an
@@ -182,6 +188,7 @@ void nn_model_free(nn_model *model);
  * table. */
 FHOLA_WARN_UNUSED fhola_status nn_model_set_function(nn_model *model, const char *name);
 
+/* What is known of a model. */
 void nn_model_describe(const nn_model *model, nn_model_info *info);
 
 /* values = (pixels - mean) / std: the network's input. Both have as many values as the input, and
@@ -244,10 +251,10 @@ FHOLA_WARN_UNUSED fhola_status nn_batch_create(nn_batch **batch, nn_shape shape,
 /* Some records of a batch as one, counted from its own first one: to be freed before `whole` is. */
 FHOLA_WARN_UNUSED fhola_status nn_batch_part(nn_batch **part, const nn_batch *whole, size_t first,
                                              size_t count);
-void nn_batch_free(nn_batch *batch);
-nn_shape nn_batch_shape(const nn_batch *batch);
-size_t nn_batch_count(const nn_batch *batch);
-unsigned nn_batch_label(const nn_batch *batch, size_t index);
+void nn_batch_free(nn_batch *batch);                          /* NULL: does nothing */
+nn_shape nn_batch_shape(const nn_batch *batch);               /* of each record */
+size_t nn_batch_count(const nn_batch *batch);                 /* of records */
+unsigned nn_batch_label(const nn_batch *batch, size_t index); /* of record `index` */
 /* All values of a picture, in the order of a tensor's. */
 void nn_batch_picture(const nn_batch *batch, size_t index, double *pixels);
 
@@ -260,7 +267,9 @@ typedef enum nn_document {
     NN_DOCUMENT_PROFILE = 1,
     NN_DOCUMENT_COST = 2
 } nn_document;
+/* Which of them a file is. */
 FHOLA_WARN_UNUSED fhola_status nn_document_load_kind(nn_document *kind, const char *path);
+/* The same for the bytes of one. */
 FHOLA_WARN_UNUSED fhola_status nn_document_decode_kind(nn_document *kind,
                                                        const unsigned char *bytes, size_t length,
                                                        const char *name);
@@ -274,18 +283,20 @@ typedef struct nn_plan nn_plan;
  * model. */
 FHOLA_WARN_UNUSED fhola_status nn_plan_load(nn_plan **plan, const char *path,
                                             const nn_model *model);
+/* The same from the bytes of such a file. */
 FHOLA_WARN_UNUSED fhola_status nn_plan_decode(nn_plan **plan, const unsigned char *bytes,
                                               size_t length, const char *name,
                                               const nn_model *model);
+/* The file is complete, or what it was. */
 FHOLA_WARN_UNUSED fhola_status nn_plan_save(const nn_plan *plan, const char *path);
-void nn_plan_free(nn_plan *plan);
+void nn_plan_free(nn_plan *plan); /* NULL: does nothing */
+#define NN_MAX_PICTURES 8u
 /* From now on a network made with this plan computes a batch of `pictures` (1, 2, 4 or 8; 1 if
  * nobody says) of one owner at once: in less time than one after the other, with keys and a client
  * file of its own, and in more memory. The plan's file does not say it, a compiled network does.
  * FHOLA_PARAM: no such number. */
-#define NN_MAX_PICTURES 8u
 FHOLA_WARN_UNUSED fhola_status nn_plan_set_pictures(nn_plan *plan, unsigned pictures);
-unsigned nn_plan_pictures(const nn_plan *plan);
+unsigned nn_plan_pictures(const nn_plan *plan); /* as set, or 1 */
 
 uint64_t nn_plan_model(const nn_plan *plan);            /* hash of the weights it was made for */
 double nn_plan_eps(const nn_plan *plan);                /* of the bootstrap's sine */
@@ -304,22 +315,21 @@ unsigned nn_plan_levels(const nn_plan *plan);
 typedef struct nn_profile nn_profile;
 
 /* Seconds of one encrypted layer by the degree of its polynomial: activation, convolution, and the
- * bootstrap on its shorter chain.
- */
+ * bootstrap on its shorter chain. */
 typedef struct nn_cost nn_cost;
-/* where it was measured, with so many threads, */
-const char *nn_cost_machine(const nn_cost *cost);
-unsigned nn_cost_threads(const nn_cost *cost);
+const char *nn_cost_machine(const nn_cost *cost); /* where it was measured */
+unsigned nn_cost_threads(const nn_cost *cost);    /* with so many */
 const char *nn_cost_isa(const nn_cost *cost); /* and this kernel; NULL: the table does not say */
-size_t nn_cost_sets(const nn_cost *cost);     /* for so many parameter sets, */
-const char *nn_cost_params(const nn_cost *cost, size_t i); /* i < nn_cost_sets */
+size_t nn_cost_sets(const nn_cost *cost);     /* parameter sets that it is for */
+const char *nn_cost_params(const nn_cost *cost, size_t i); /* their names, i < nn_cost_sets */
 
 /* Loads a table of costs (JSON, see fhola-formats(5)). FHOLA_FORMAT: malformed, or a value out of
  * its range. */
 FHOLA_WARN_UNUSED fhola_status nn_cost_load(nn_cost **cost, const char *path);
+/* The same from the bytes of such a file. */
 FHOLA_WARN_UNUSED fhola_status nn_cost_decode(nn_cost **cost, const unsigned char *bytes,
                                               size_t length, const char *name);
-void nn_cost_free(nn_cost *cost);
+void nn_cost_free(nn_cost *cost); /* NULL: does nothing */
 
 /* How degrees are chosen: the exact optimum, steps of steepest descent, or one degree for all. */
 typedef enum nn_plan_choice {
@@ -398,6 +408,7 @@ typedef struct nn_plan_options {
     size_t refine_pictures;
 } nn_plan_options;
 
+/* Depth 63, the parameter set R15, and what measured best. */
 void nn_plan_defaults(nn_plan_options *options);
 
 /* Sets choice, importance, weight, per_layer, plain_target, exact_inputs, minimax and unguarded. */
@@ -413,11 +424,13 @@ FHOLA_WARN_UNUSED fhola_status nn_profile_make(nn_profile **profile, const nn_mo
 /* as nn_plan_load */
 FHOLA_WARN_UNUSED fhola_status nn_profile_load(nn_profile **profile, const char *path,
                                                const nn_model *model);
+/* The same from the bytes of such a file. */
 FHOLA_WARN_UNUSED fhola_status nn_profile_decode(nn_profile **profile, const unsigned char *bytes,
                                                  size_t length, const char *name,
                                                  const nn_model *model);
+/* as nn_plan_save */
 FHOLA_WARN_UNUSED fhola_status nn_profile_save(const nn_profile *profile, const char *path);
-void nn_profile_free(nn_profile *profile);
+void nn_profile_free(nn_profile *profile); /* NULL: does nothing */
 
 typedef struct nn_profile_info {
     /* of the exact network: its weights, and its activation function unless that is ReLU */
@@ -426,6 +439,7 @@ typedef struct nn_profile_info {
     size_t activations;
     double eps; /* of the sine */
 } nn_profile_info;
+/* What a profile was made of. */
 void nn_profile_describe(const nn_profile *profile, nn_profile_info *info);
 /* The values that arrive at activation i, all channels together. */
 void nn_profile_arrivals(const nn_profile *profile, size_t i, double *least, double *most,
@@ -490,7 +504,7 @@ FHOLA_WARN_UNUSED fhola_status nn_compare_frontier(nn_comparison **comparison,
                                                    const nn_batch *held_out, const nn_batch *judged,
                                                    const nn_plan_options *options, size_t points,
                                                    nn_progress progress, void *user);
-void nn_comparison_free(nn_comparison *comparison);
+void nn_comparison_free(nn_comparison *comparison); /* NULL: does nothing */
 
 /* What a report is made of. */
 typedef struct nn_report {
@@ -560,6 +574,7 @@ FHOLA_WARN_UNUSED fhola_status nn_scores_save(const char *path, const nn_batch *
 /* ---- encrypted engine ---- */
 
 /* Objects of <fhola/ckks.h>. */
+
 typedef struct ckks_complex ckks_complex;
 typedef struct ckks_context ckks_context;
 typedef struct ckks_workspace ckks_workspace;
@@ -594,19 +609,20 @@ FHOLA_WARN_UNUSED fhola_status nn_network_create_within(nn_network **network,
                                                         ckks_workspace *workspace,
                                                         const nn_model *model, const nn_plan *plan,
                                                         uint64_t room);
-unsigned nn_network_pictures(const nn_network *network); /* of a batch: as its plan says */
-bool nn_network_needs_weights(const nn_network *network);
+unsigned nn_network_pictures(const nn_network *network);  /* of a batch: as its plan says */
+bool nn_network_needs_weights(const nn_network *network); /* while it runs */
 /* Bytes of a process that runs a network, about, with its keys: with no diagonal kept between two
  * uses, and with all ready. A dry run will do. */
 typedef struct nn_memory {
     uint64_t least, most;
 } nn_memory;
+/* What it takes, about. */
 nn_memory nn_network_memory(const nn_network *network, const ckks_context *context);
 /* The room that is left for diagonals in a process of `memory` bytes. FHOLA_NOMEM, saying how much
  * is needed, where it is less than the least. */
 FHOLA_WARN_UNUSED fhola_status nn_network_room(uint64_t *room, const nn_network *network,
                                                const ckks_context *context, uint64_t memory);
-void nn_network_destroy(nn_network *network);
+void nn_network_destroy(nn_network *network);        /* NULL: does nothing */
 size_t nn_network_layers(const nn_network *network); /* bootstraps, of a picture */
 size_t nn_network_bytes(const nn_network *network);  /* of memory for encoded weights */
 /* Of these the diagonals of linear maps and bootstraps, most of them; in a dry run, what they would
@@ -615,7 +631,8 @@ size_t nn_network_diagonal_bytes(const nn_network *network);
 /* All bootstraps of a picture or a batch, and the most ciphertexts that the values of a layer, or
  * the pictures, take. */
 size_t nn_network_bootstraps(const nn_network *network);
-unsigned nn_network_ciphertexts(const nn_network *network);
+unsigned nn_network_ciphertexts(const nn_network *network); /* as above */
+/* that it needs; lives as long as the network */
 const ckks_key_list *nn_network_keys(const nn_network *network);
 const nn_client *nn_network_client(const nn_network *network); /* lives as long as the network */
 
@@ -623,10 +640,13 @@ const nn_client *nn_network_client(const nn_network *network); /* lives as long 
  * number of values a ciphertext is bootstrapped with, and the number of earlier layers whose values
  * it adds up. */
 const char *nn_network_layer_name(const nn_network *network, size_t layer);
+/* Values that a ciphertext of it is bootstrapped with. */
 size_t nn_network_layer_slots(const nn_network *network, size_t layer);
 /* How many ciphertexts its values take, and bootstraps: one for every two ciphertexts. */
 unsigned nn_network_layer_ciphertexts(const nn_network *network, size_t layer);
+/* one for every two of them */
 unsigned nn_network_layer_bootstraps(const nn_network *network, size_t layer);
+/* Linear maps whose results it adds up. */
 size_t nn_network_edges(const nn_network *network, size_t layer);
 /* How the matrix of one of these is split, all ciphertexts together. One diagonal without rotations
  * is a factor, not counted in bytes. */
@@ -636,26 +656,28 @@ typedef struct nn_linear_cost {
     unsigned babies, giants, folds; /* rotations: of inputs, of partial sums, of the result */
     size_t bytes;                   /* encoded */
 } nn_linear_cost;
+/* Of linear map `edge` < nn_network_edges. */
 nn_linear_cost nn_network_linear_cost(const nn_network *network, size_t layer, size_t edge);
 
 /* Slot values of a picture (one in [0, 1] for every value of the shape, in row order, as from
  * nn_picture_read): ciphertext `part` of the network's input, nn_client_input_values() of them. */
 void nn_encode_picture(ckks_complex *values, const nn_client *client, unsigned part,
                        const double *picture);
-nn_shape nn_client_shape(const nn_client *client);
+nn_shape nn_client_shape(const nn_client *client);       /* of a picture */
 unsigned nn_client_ciphertexts(const nn_client *client); /* of an encrypted picture */
 size_t nn_client_input_values(const nn_client *client);  /* of each of them */
 unsigned nn_client_pictures(const nn_client *client);    /* that the network computes at once */
-size_t nn_client_classes(const nn_client *client);
+size_t nn_client_classes(const nn_client *client);       /* number of scores */
+/* its name, index < nn_client_classes */
 const char *nn_client_class(const nn_client *client, size_t index);
-const ckks_key_list *nn_client_keys(const nn_client *client);
+const ckks_key_list *nn_client_keys(const nn_client *client); /* that the server needs */
 
 /* An encrypted picture is nn_client_ciphertexts() ciphertexts: an array of pointers to them, and
  * one more, NULL. */
 FHOLA_WARN_UNUSED fhola_status nn_encrypted_create(ckks_ciphertext ***picture,
                                                    const ckks_context *context,
                                                    const nn_client *client);
-void nn_encrypted_destroy(ckks_ciphertext **picture);
+void nn_encrypted_destroy(ckks_ciphertext **picture); /* NULL: does nothing */
 /* RANGE: a value of the picture is outside [0, 1]; the bootstraps behind would be out of range. */
 FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context,
                                                   ckks_workspace *workspace,
@@ -692,6 +714,7 @@ typedef enum nn_step {
     NN_STEP_ACTIVATION,
     NN_STEP_SCORES
 } nn_step;
+/* "convolution", "bootstrap", ... */
 const char *nn_step_name(nn_step step);
 
 /* What nn_infer tells while it runs; any pointer may be NULL. */
@@ -751,6 +774,7 @@ typedef int (*nn_count_progress)(void *arg, size_t done, size_t total);
 FHOLA_WARN_UNUSED fhola_status nn_compiled_save(const char *path, const char *client_path,
                                                 const ckks_params *params, const nn_model *model,
                                                 const nn_plan *plan);
+/* All that nn_compiled_save wrote; each to be released by itself. */
 FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan,
                                                 ckks_params **params, const char *path);
 /* The same from a stream, which ends with it. So with everything that is called read. */
@@ -764,21 +788,29 @@ typedef struct nn_owner nn_owner;
 /* From a client file: can only generate keys. From a secret key file: can encrypt and decrypt. From
  * a model: what its client file would do. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_client(nn_owner **owner, const char *path);
+/* From a secret key file. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_open_secret(nn_owner **owner, const char *path);
+/* From a client file, the rest of a stream. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_read_client(nn_owner **owner, ckks_reader *reader);
+/* From a secret key file, the rest of a stream. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_read_secret(nn_owner **owner, ckks_reader *reader);
+/* From a model, with the parameters it would be compiled for; all are copied. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params,
                                                const nn_model *model, const nn_plan *plan);
 void nn_owner_destroy(nn_owner *owner); /* wipes */
 
-const ckks_params *nn_owner_params(const nn_owner *owner);
-const nn_client *nn_owner_client(const nn_owner *owner);
-uint64_t nn_owner_network(const nn_owner *owner); /* id of the network */
-uint64_t nn_owner_key(const nn_owner *owner);     /* id of the secret key; 0: none yet */
+const ckks_params *nn_owner_params(const nn_owner *owner); /* lives as long as the owner */
+const nn_client *nn_owner_client(const nn_owner *owner);   /* the same */
+uint64_t nn_owner_network(const nn_owner *owner);          /* id of the network */
+uint64_t nn_owner_key(const nn_owner *owner);              /* id of the secret key; 0: none yet */
 
+/* From now on the owner's calls compute with so many threads, as ckks_context_set_threads has it; 0:
+ * as OpenMP says. FHOLA_PARAM: too many. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_set_threads(nn_owner *owner, unsigned threads);
+
+#define NN_MAX_KEYS_BYTES ((uint64_t)1 << 34)
 /* Size of the file of evaluation keys that nn_owner_generate writes. A client file may ask for any
  * number of them; FHOLA_RANGE: for more than NN_MAX_KEYS_BYTES. */
-#define NN_MAX_KEYS_BYTES ((uint64_t)1 << 34)
 FHOLA_WARN_UNUSED fhola_status nn_owner_keys_bytes(uint64_t *bytes, const nn_owner *owner);
 /* Makes a secret key and writes its file (readable by its owner only, holds the client file too)
  * and the evaluation keys. Afterwards the owner has the secret key. On failure neither file has
@@ -827,11 +859,18 @@ typedef struct nn_run nn_run;
 /* From a compiled network. Its weights are encoded by nn_server_prepare; from then on it does not
  * change, and any number of threads may use it at once. */
 FHOLA_WARN_UNUSED fhola_status nn_server_open(nn_server **server, const char *path);
+/* The same from a stream, which ends with it. */
 FHOLA_WARN_UNUSED fhola_status nn_server_read(nn_server **server, ckks_reader *reader);
+/* Encodes the weights: may take seconds. A second time it does nothing. */
 FHOLA_WARN_UNUSED fhola_status nn_server_prepare(nn_server *server);
 /* Bytes of memory that the process may take (0: any number), to be set before nn_server_prepare.
  * FHOLA_NOMEM, saying how much is needed, if that is not enough. */
 FHOLA_WARN_UNUSED fhola_status nn_server_limit_memory(nn_server *server, uint64_t bytes);
+/* From now on everything that is done with the server computes with so many threads, as
+ * ckks_context_set_threads has it: reading keys, and every run, so that runs at the same time
+ * have that many each. 0: as OpenMP gives the calling thread. To be called while nobody else uses
+ * the server. FHOLA_PARAM: too many. */
+FHOLA_WARN_UNUSED fhola_status nn_server_set_threads(nn_server *server, unsigned threads);
 /* What it would take (nn_network_memory), with the keys of one client and one run. */
 nn_memory nn_server_memory(const nn_server *server);
 /* From a model, as from a compiled network. On success all three belong to the server. */
@@ -842,13 +881,13 @@ void nn_server_destroy(nn_server *server);
 /* Appends the client file, from which a client makes keys. FHOLA_PARAM: after nn_server_prepare. */
 FHOLA_WARN_UNUSED fhola_status nn_server_write_client(const nn_server *server, ckks_writer *out);
 
-const ckks_params *nn_server_params(const nn_server *server);
+const ckks_params *nn_server_params(const nn_server *server); /* lives as long as the server */
 /* until nn_server_prepare, or the end */
 const nn_network *nn_server_network(const nn_server *server);
-uint64_t nn_server_network_id(const nn_server *server);
+uint64_t nn_server_network_id(const nn_server *server); /* in its files */
 /* What a compiled network was made from, until nn_server_prepare; perhaps NULL afterwards. */
 const nn_model *nn_server_model(const nn_server *server);
-const nn_plan *nn_server_plan(const nn_server *server);
+const nn_plan *nn_server_plan(const nn_server *server); /* the same */
 
 /* Reads a client's evaluation keys, for use with this server, by any number of threads at once: of
  * those in the file the ones that its network needs, whatever network they were made for first.
@@ -857,6 +896,7 @@ const nn_plan *nn_server_plan(const nn_server *server);
 FHOLA_WARN_UNUSED fhola_status nn_keys_load(nn_keys **keys, const nn_server *server,
                                             const char *path, nn_count_progress progress,
                                             void *arg);
+/* The same from a stream, which ends with it. */
 FHOLA_WARN_UNUSED fhola_status nn_keys_read(nn_keys **keys, const nn_server *server,
                                             ckks_reader *reader, nn_count_progress progress,
                                             void *arg);
@@ -877,7 +917,7 @@ FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server,
 
 /* A run belongs to one caller at a time. */
 FHOLA_WARN_UNUSED fhola_status nn_run_create(nn_run **run, const nn_server *server);
-void nn_run_destroy(nn_run *run);
+void nn_run_destroy(nn_run *run); /* NULL: does nothing */
 /* Runs the network on an encrypted picture and appends the result to a stream. The keys must be
  * those of the picture's secret key: with others the result means nothing, which only decryption
  * shows. FHOLA_PARAM: before nn_server_prepare; or the result would replace a file that the network

@@ -72,6 +72,7 @@ const char *ola_function_list(size_t i);
 /* Name and number of parameters of a kind (of clip for relu6); "table" for OLA_TABLE. `f` must pass
  * ola_function_check. */
 const char *ola_function_name(const ola_function *f);
+/* 0 to 2 */
 size_t ola_function_parameters(const ola_function *f);
 /* As it is written in headings: "ReLU". */
 const char *ola_function_title(const ola_function *f);
@@ -152,6 +153,7 @@ typedef struct ola_histogram {
  * all-zero struct, and on NULL). */
 FHOLA_WARN_UNUSED fhola_status ola_histogram_init(ola_histogram *h, double lo, double hi,
                                                   size_t bins, unsigned flags);
+/* Releases the bins. */
 void ola_histogram_clear(ola_histogram *h);
 
 /* Forgets all samples; range and bins stay. */
@@ -281,6 +283,7 @@ FHOLA_WARN_UNUSED fhola_status ola_composite_relu(ola_composite *c, const unsign
 
 /* The composition at x in [-1, 1], and (x + x * composition) / 2. */
 double ola_composite_eval_sign(const ola_composite *c, double x);
+/* (x + x * composition) / 2 */
 double ola_composite_eval_relu(const ola_composite *c, double x);
 
 /* ---- evaluation ---- */
@@ -323,7 +326,7 @@ typedef struct ola_frontier ola_frontier;
 FHOLA_WARN_UNUSED fhola_status ola_frontier_create(ola_frontier **frontier, const ola_layer *layers,
                                                    size_t count, double max_budget,
                                                    double resolution);
-void ola_frontier_destroy(ola_frontier *frontier);
+void ola_frontier_destroy(ola_frontier *frontier); /* NULL: does nothing */
 
 /* Number of points, at least 1; cost strictly rises and loss strictly falls from point to point. */
 size_t ola_frontier_count(const ola_frontier *frontier);
@@ -343,19 +346,22 @@ FHOLA_WARN_UNUSED fhola_status ola_frontier_point(const ola_frontier *frontier, 
  * none. */
 FHOLA_WARN_UNUSED fhola_status ola_frontier_within_budget(const ola_frontier *frontier,
                                                           double budget, size_t *index);
+/* The same for a loss. */
 FHOLA_WARN_UNUSED fhola_status ola_frontier_within_loss(const ola_frontier *frontier,
                                                         double max_loss, size_t *index);
 
-/* Three ways to one schedule within a budget; `choice` gets one option index per layer. `dp` is the
- * frontier's best point; `greedy` starts from the cheapest options and takes the step of steepest
- * loss decrease per cost while one fits; `uniform` gives every layer the same degree, one that all
+/* Three ways to one schedule within a budget; `choice` gets one option index per layer. ola_schedule_dp is the
+ * frontier's best point; ola_schedule_greedy starts from the cheapest options and takes the step of steepest
+ * loss decrease per cost while one fits; ola_schedule_uniform gives every layer the same degree, one that all
  * layers offer. PARAM if nothing fits the budget. */
 FHOLA_WARN_UNUSED fhola_status ola_schedule_dp(size_t *choice, ola_schedule *schedule,
                                                const ola_layer *layers, size_t count, double budget,
                                                double resolution);
+/* See ola_schedule_dp. */
 FHOLA_WARN_UNUSED fhola_status ola_schedule_greedy(size_t *choice, ola_schedule *schedule,
                                                    const ola_layer *layers, size_t count,
                                                    double budget);
+/* See ola_schedule_dp. */
 FHOLA_WARN_UNUSED fhola_status ola_schedule_uniform(size_t *choice, ola_schedule *schedule,
                                                     const ola_layer *layers, size_t count,
                                                     double budget);

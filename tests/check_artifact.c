@@ -763,6 +763,8 @@ START_TEST(two_parties)
     ck_assert_ok(nn_owner_open_client(&owner, in_folder("n.client")));
     ck_assert_uint_eq(nn_owner_key(owner), 0);
     ck_assert_uint_eq(ckks_params_hash(nn_owner_params(owner)), ckks_params_hash(params));
+    ck_assert_ok(nn_owner_set_threads(owner, 2));
+    ck_assert_fails(nn_owner_set_threads(owner, CKKS_MAX_THREADS + 1), FHOLA_PARAM);
     ckks_writer *w;
     ck_assert_ok(ckks_writer_open(&w, in_folder("none"), 0));
     ck_assert_fails(nn_owner_encrypt(owner, w, rgb), FHOLA_KEY);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring's tables against their definitions, the workspace as a stack, and one context shared by
- * threads. */
+/* The ring's tables against their definitions, the workspace as a stack, one context shared by
+ * threads, and the number of threads of its own. */
 #include "ckks/ring/ring.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include "ckks/alloc.h"
 #include "tests/support.h"
@@ -317,6 +322,93 @@ START_TEST(shared_context)
 }
 END_TEST
 
+/* ---- its number of threads ---- */
+
+#define MOST_THREADS 8
+
+/* Functions of the kernel that also count, by its number of threads, the team they are called
+ * in. */
+static const ckks_kernel *observed;
+static atomic_uint calls[MOST_THREADS];
+
+static void count_call(void)
+{
+#ifdef _OPENMP
+    int threads = omp_get_num_threads();
+#else
+    int threads = 1;
+#endif
+    ck_assert_int_lt(threads, MOST_THREADS);
+    atomic_fetch_add(&calls[threads], 1);
+}
+
+static void observed_forward(const ckks_modulus *p, uint64_t *const limbs[], size_t count)
+{
+    count_call();
+    observed->ntt_forward(p, limbs, count);
+}
+
+static void observed_sub(const ckks_modulus *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
+                         size_t count)
+{
+    count_call();
+    observed->sub(p, out, a, b, count);
+}
+
+/* Everything of `job` in teams of `threads`, and with the same result. */
+static void check_teams(job *j, ckks_context *c, unsigned set, unsigned threads, uint64_t hash)
+{
+    for (int k = 0; k < MOST_THREADS; k++) atomic_store(&calls[k], 0);
+    ck_assert_ok(ckks_context_set_threads(c, set));
+    ck_assert_uint_eq(ckks_context_threads(c), threads);
+    j->hash = 0;
+    ck_assert_ok(compute(j));
+    ck_assert_uint_eq(j->hash, hash);
+    for (unsigned k = 2; k < MOST_THREADS; k++)
+        ck_assert_msg((atomic_load(&calls[k]) > 0) == (k == threads),
+                      "%u calls in teams of %u, not %u threads", atomic_load(&calls[k]), k,
+                      threads);
+}
+
+/* OpenMP gives the thread that calls two. A thread of the user's own gets what the context says
+ * all the same. */
+START_TEST(own_threads)
+{
+    ring r = opened(NULL);
+    ckks_context *c = r.context;
+    ckks_complex z[512];
+    random_complex(z, r.slots, 1);
+    ckks_ciphertext *in = encrypt(&r, z, r.slots, 0x1p28, r.chain);
+    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, r.chain, r.special);
+    ring_request(&r, CKKS_KEY_CONJUGATE, 0, r.chain, r.special);
+    for (int k = 1; k <= 3; k++) ring_request(&r, CKKS_KEY_ROTATE, k, r.chain, r.special);
+    ring_keys(&r);
+    job alone = {&r, in, 0, FHOLA_OK}, other = alone;
+    ck_assert_ok(compute(&alone));
+    ckks_kernel table = *c->kernel;
+    observed = c->kernel;
+    table.ntt_forward = observed_forward;
+    table.sub = observed_sub;
+    c->kernel = &table;
+    set_threads(2);
+    unsigned many = ckks_context_threads(c) == 2 ? 3 : 1; /* 1: no OpenMP */
+    check_teams(&other, c, 0, ckks_context_threads(c), alone.hash);
+    check_teams(&other, c, 3, many, alone.hash);
+    check_teams(&other, c, 1, 1, alone.hash);
+    ck_assert_ok(ckks_context_set_threads(c, 3));
+    for (int k = 0; k < MOST_THREADS; k++) atomic_store(&calls[k], 0);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, run_job, &other), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_gt(atomic_load(&calls[many]), 0);
+    ck_assert_fails(ckks_context_set_threads(c, CKKS_MAX_THREADS + 1), FHOLA_PARAM);
+    ck_assert_uint_eq(ckks_context_threads(c), many);
+    c->kernel = observed;
+    ckks_ciphertext_destroy(in);
+    ring_close(&r);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, prime_tables, 0, (int)ckks_kernel_list(tables));
@@ -327,6 +419,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, isa_names);
     tcase_add_test(tcase, workspace_stack);
     tcase_add_test(tcase, shared_context);
+    tcase_add_test(tcase, own_threads);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# No function of ckks/, ola/ and nn/ has more than 45 lines between its braces, but for those named here with the reason.
+# No function of ckks/, ola/ and nn/ has more than 45 lines between its braces, but for those named here with the reason. Every parallel
+# region of the scheme has the context's number of threads.
 set -eu
 top=${top_srcdir:-$(dirname "$0")/..}
 most=45
@@ -65,5 +66,25 @@ found=$(long_functions "$top" | unreasoned "$exceptions")
 if [ -n "$found" ]; then
     echo "$found"
     echo "A function beyond $most lines falls apart along its own comments, or is named with its reason in tests/check_functions.sh."
+    exit 1
+fi
+
+# teamless TREE: parallel regions that OpenMP gives its own number of threads.
+teamless()
+{
+    (cd "$1" && find ckks/ring ckks/scheme ckks/circuit -name '*.[ch]' | LC_ALL=C sort |
+        xargs grep -n 'pragma omp parallel' | grep -v -e 'num_threads(ckks_context_threads(' -e 'num_threads(threads)' || :)
+}
+mkdir "$scratch/ckks/ring" "$scratch/ckks/scheme" "$scratch/ckks/circuit"
+echo '#pragma omp parallel for schedule(static)' > "$scratch/ckks/ring/a.c"
+echo '#pragma omp parallel for num_threads(ckks_context_threads(c))' > "$scratch/ckks/scheme/b.c"
+if [ "$(teamless "$scratch" | grep -c .)" -ne 1 ]; then
+    echo "check_functions.sh does not see parallel regions"
+    exit 1
+fi
+found=$(teamless "$top")
+if [ -n "$found" ]; then
+    echo "$found"
+    echo "A parallel region takes its number of threads from the context: num_threads(ckks_context_threads(c))."
     exit 1
 fi

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ckks/ring/ring.h"
 #include "nn/nn.h"
+#include "nn/party/server.h"
 #include "tests/small_network.h"
 
 #define CLASSES 5
@@ -253,6 +255,9 @@ START_TEST(clients_at_once)
     pthread_t thread[SEATS];
     ckks_params *params = small_params(13);
     world_open(&w, params, 1, 3);
+    ck_assert_ok(nn_server_set_threads(w.server, 2));
+    ck_assert_uint_eq(w.server->context->threads, 2);
+    ck_assert_fails(nn_server_set_threads(w.server, CKKS_MAX_THREADS + 1), FHOLA_PARAM);
     for (int i = 0; i < CLIENTS; i++)
         client_open(&c[i], &w, in_folder(file[i][0]), in_folder(file[i][1]));
     for (int i = 0; i < SEATS; i++) {

@@ -345,8 +345,9 @@ static void record(failure *f, fhola_status status)
 static fhola_status encode_all(const ckks_lintrans *lt, encode_step *step, void *data)
 {
     failure failed = {FHOLA_OK, ""};
-    unsigned tasks = 4 * ckks_threads() < lt->terms ? 4 * ckks_threads() : lt->terms;
-#pragma omp parallel for schedule(dynamic)
+    unsigned most = 4 * ckks_context_threads(lt->context),
+             tasks = most < lt->terms ? most : lt->terms;
+#pragma omp parallel for num_threads(ckks_context_threads(lt->context)) schedule(dynamic)
     for (unsigned k = 0; k < tasks; k++) {
         fhola_status st = encode_terms(lt, step, data, (unsigned)((uint64_t)lt->terms * k / tasks),
                                        (unsigned)((uint64_t)lt->terms * (k + 1) / tasks));
@@ -670,7 +671,7 @@ static void count_switches(const application *a)
 
 static fhola_status babies_double(application *a)
 {
-    unsigned threads = ckks_threads(), babies = a->lt->babies;
+    unsigned threads = ckks_context_threads(a->c), babies = a->lt->babies;
     size_t range = a->c->n < FUSED_RANGE ? a->c->n : FUSED_RANGE, words = 2 * babies * range + 8;
     uint64_t *room = ckks_workspace_take(a->ws, threads * words * sizeof *room);
     if (!room) return FHOLA_NOMEM;
@@ -735,7 +736,7 @@ static size_t range_length(const application *a)
 static void products_single(const application *a)
 {
     size_t step = range_length(a);
-#pragma omp parallel for schedule(dynamic) collapse(2)
+#pragma omp parallel for num_threads(ckks_context_threads(a->c)) schedule(dynamic) collapse(2)
     for (unsigned i = 0; i < a->sum->limbs; i++)
         for (size_t from = 0; from < a->c->n; from += step) {
             const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
@@ -763,7 +764,7 @@ static void start_total(const application *a, unsigned first, unsigned end)
 {
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
-#pragma omp parallel for schedule(static) collapse(2)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(static) collapse(2)
     for (unsigned k = 0; k < 2; k++)
         for (unsigned i = 0; i < a->total->limbs; i++) {
             unsigned t = a->total->modulus[i];
@@ -858,8 +859,8 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
         .in = in,
         .basis = basis,
         .whole = whole,
-        .list =
-            ckks_workspace_take(ws, (size_t)ckks_threads() * LISTS * lt->babies * sizeof *a.list),
+        .list = ckks_workspace_take(ws, (size_t)ckks_context_threads(c) * LISTS * lt->babies *
+                                            sizeof *a.list),
         .sum = ckks_poly_take(ws, 2 * (size_t)lt->giants, lt->double_hoist ? whole : basis),
         .total = ckks_poly_take(ws, 2, whole)};
     if (!a.list || !a.sum || !a.total) return FHOLA_NOMEM;

@@ -606,7 +606,7 @@ static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext 
     ckks_ciphertext sum;
     FHOLA_TRY(ckks_ciphertext_scratch(&sum, e->ws, before));
     ckks_ciphertext_set(&sum, before, target_scale(e->pe, n), 0);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(e->c)) schedule(dynamic)
     for (unsigned i = 0; i < sum.poly->limbs; i++)
         leaf_limb(e, n, sum.poly->modulus[i], sum.poly[0].limb[i], sum.poly[1].limb[i], false);
     return ckks_rescale(e->c, e->ws, out, &sum, level_basis(e, n->level));

@@ -111,7 +111,7 @@ static fhola_status operate(const ckks_context *c, size_t count, const ckks_poly
 {
     FHOLA_TRY(check_covers(count, out, a));
     FHOLA_TRY(check_covers(count, out, b));
-#pragma omp parallel for schedule(static) collapse(2)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(static) collapse(2)
     for (size_t k = 0; k < count; k++)
         for (unsigned i = 0; i < out->limbs; i++) operate_limb(c, &out[k], &a[k], &b[k], i, op);
     return FHOLA_OK;
@@ -158,7 +158,7 @@ static fhola_status mul_residues(const ckks_context *c, size_t count, const ckks
                                  const ckks_poly a[], const uint64_t residue[])
 {
     FHOLA_TRY(check_covers(count, out, a));
-#pragma omp parallel for schedule(static) collapse(2)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(static) collapse(2)
     for (size_t k = 0; k < count; k++)
         for (unsigned i = 0; i < out->limbs; i++) {
             unsigned t = out->modulus[i];
@@ -209,7 +209,7 @@ uint64_t ckks_integer_mod(const ckks_context *c, double x, unsigned t)
 
 void ckks_poly_add_integer(const ckks_context *c, const ckks_poly *out, double x)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(static)
     for (unsigned i = 0; i < out->limbs; i++) {
         unsigned t = out->modulus[i];
         c->kernel->add_scalar(&c->modulus[t], out->limb[i], out->limb[i], ckks_integer_mod(c, x, t),

@@ -20,9 +20,13 @@
 
 /* A child of fork() has none of its parent's threads, but libgomp would wait for them: with one
  * thread it does not. LLVM's library, which clang links, starts threads anew by itself. */
+#ifdef _OPENMP
+static bool is_child; /* written where there is one thread only */
+#endif
 #if defined(_OPENMP) && !defined(__clang__)
 static void in_child(void)
 {
+    is_child = true;
     omp_set_num_threads(1);
 }
 
@@ -244,11 +248,21 @@ fhola_status ckks_automorphism_create(ckks_automorphism *sigma, const ckks_conte
     return FHOLA_OK;
 }
 
-unsigned ckks_threads(void)
+fhola_status ckks_context_set_threads(ckks_context *c, unsigned threads)
+{
+    if (threads > CKKS_MAX_THREADS)
+        return fhola_fail(FHOLA_PARAM, "a context has at most %u threads, not %u", CKKS_MAX_THREADS,
+                          threads);
+    c->threads = threads;
+    return FHOLA_OK;
+}
+
+unsigned ckks_context_threads(const ckks_context *c)
 {
 #ifdef _OPENMP
-    return (unsigned)omp_get_max_threads();
+    return c->threads && !is_child ? c->threads : (unsigned)omp_get_max_threads();
 #else
+    (void)c;
     return 1;
 #endif
 }

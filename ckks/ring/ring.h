@@ -15,6 +15,7 @@ struct ckks_context {
     ckks_params *params; /* of the scheme, which the context owns; nothing to the ring */
     const ckks_kernel *kernel;
     ckks_tally *tally; /* NULL: nothing is counted */
+    unsigned threads;  /* of a parallel region, see ckks_context_threads; 0: as OpenMP says */
     unsigned log_n, log_slots;
     size_t n, slots;
     /* words from one limb of a polynomial to the next: n, staggered by an odd number of cache lines
@@ -84,8 +85,5 @@ fhola_status ckks_automorphism_create(ckks_automorphism *sigma, const ckks_conte
                                       uint64_t g) FHOLA_WARN_UNUSED;
 /* Galois element of a rotation by `rotation` slots to the left: 5^rotation mod 2N. */
 uint64_t ckks_galois_element(const ckks_context *c, uint32_t rotation);
-
-/* Number of threads a parallel region will use. */
-unsigned ckks_threads(void);
 
 #endif

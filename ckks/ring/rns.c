@@ -16,7 +16,7 @@ void ckks_conversion_overflows(const ckks_conversion cv[], size_t count, const c
     for (size_t k = 0; k < count; k++)
         ckks_tally_add(c->tally, CKKS_WORK_OVERFLOW, 1, c->n, cv[k].y.limbs * c->n);
     size_t chunk = c->n < OVERFLOW_CHUNK ? c->n : OVERFLOW_CHUNK;
-#pragma omp parallel for schedule(static) collapse(2)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(static) collapse(2)
     for (size_t k = 0; k < count; k++)
         for (size_t j = 0; j < c->n; j += chunk) {
             const uint64_t *y[CKKS_MAX_TERMS];
@@ -55,7 +55,7 @@ void ckks_conversion_apply(const ckks_conversion *cv, const ckks_context *c, con
 static void take_remainders(const ckks_context *c, const ckks_conversion cv[], size_t count,
                             const ckks_poly in[])
 {
-#pragma omp parallel for schedule(dynamic) collapse(2)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic) collapse(2)
     for (unsigned i = 0; i < cv->y.limbs; i++)
         for (size_t k = 0; k < count; k++) {
             const ckks_poly *y = &cv[k].y;
@@ -134,7 +134,7 @@ fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, size_t
     }
     take_remainders(c, cv, count, in);
     unsigned chunks = (keeps + TARGET_CHUNK - 1) / TARGET_CHUNK;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned chunk = 0; chunk < chunks; chunk++)
         divide_exactly(c, cv, count, out, in, lifted, keeps * chunk / chunks,
                        keeps * (chunk + 1) / chunks);
@@ -154,7 +154,7 @@ fhola_status ckks_lift(const ckks_context *c, ckks_workspace *ws, const ckks_pol
         goto end;
     }
     take_remainders(c, cv, 1, in);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) {
         uint64_t *x = out->limb[i];
         ckks_conversion_apply(cv, c, out, &i, 1);

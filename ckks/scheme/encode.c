@@ -148,7 +148,7 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
     if (status) goto end;
     status = ckks_plaintext_reserve(out, basis, &room);
     if (status) goto end;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < room.limbs; i++)
         ckks_encode_limb(c, room.modulus[i], room.limb[i], coefficient, period);
     ckks_plaintext_set(out, basis, scale, period);

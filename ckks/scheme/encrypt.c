@@ -22,7 +22,7 @@ static fhola_status check_encrypt(const ckks_context *c, const ckks_workspace *w
 static void hide_message(const ckks_context *c, const ckks_poly ct[2], const ckks_poly *plain,
                          const ckks_secret_key *secret, const ckks_poly *product)
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < product->limbs; i++) {
         unsigned t = product->modulus[i];
         const ckks_modulus *m = &c->modulus[t];
@@ -70,7 +70,7 @@ end:
 static void mask_message(const ckks_context *c, const ckks_poly ct[2], const ckks_poly *plain,
                          const ckks_public_key *key, const ckks_poly *mask)
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < mask->limbs; i++) {
         unsigned t = mask->modulus[i];
         const ckks_modulus *m = &c->modulus[t];

@@ -272,7 +272,7 @@ fhola_status ckks_ciphertext_divide(const ckks_context *c, ckks_workspace *ws, c
 static void tensor(const ckks_context *c, const ckks_poly d[3], const ckks_ciphertext *a,
                    const ckks_ciphertext *b, int factor, const ckks_addend *addend)
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < d->limbs; i++) {
         unsigned t = d->modulus[i];
         ckks_poly_tensor_limb(c, d, a->poly, b->poly, i);

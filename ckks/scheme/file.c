@@ -48,7 +48,7 @@ static size_t packed_offset(const ckks_context *c, ckks_basis basis, unsigned pr
 
 static void pack_poly(const ckks_context *c, unsigned char *out, const ckks_poly *p)
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < p->limbs; i++)
         ckks_pack_bits(out + packed_offset(c, p->basis, p->modulus[i]), p->limb[i], 8, c->n,
                        c->modulus[p->modulus[i]].bits);
@@ -63,7 +63,7 @@ static fhola_status unpack_poly(const ckks_context *c, const ckks_reader *r, con
                                 const unsigned char *in)
 {
     size_t bad = 0;
-#pragma omp parallel for schedule(dynamic) reduction(+ : bad)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic) reduction(+ : bad)
     for (unsigned i = 0; i < out->limbs; i++) {
         unsigned t = out->modulus[i];
         const ckks_modulus *m = &c->modulus[t];
@@ -253,7 +253,7 @@ static void pack_key(const ckks_context *c, unsigned char *out, const ckks_switc
     memcpy(out, key->seed, CKKS_SEED_BYTES);
     for (unsigned d = 0; d < key->digits; d++)
         ckks_put64(out + CKKS_SEED_BYTES + 8 * d, key->digit[d]);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
         key_limb at = locate(c, key, index, limbs, k);
         const ckks_modulus *p = &c->modulus[at.prime];
@@ -275,7 +275,7 @@ static fhola_status unpack_key(const ckks_context *c, const ckks_reader *r, ckks
                 ckks_basis_describe(c->params, ckks_get64(in + CKKS_SEED_BYTES + 8 * d)).text,
                 ckks_basis_describe(c->params, key->digit[d]).text);
     memcpy(key->seed, in, CKKS_SEED_BYTES);
-#pragma omp parallel for schedule(dynamic) reduction(+ : bad)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic) reduction(+ : bad)
     for (unsigned k = 0; k < key->digits * limbs; k++) {
         key_limb at = locate(c, key, index, limbs, k);
         const ckks_modulus *p = &c->modulus[at.prime];

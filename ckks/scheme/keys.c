@@ -29,7 +29,7 @@ fhola_status ckks_poly_from_small(const ckks_context *c, const ckks_poly *out,
 {
     int64_t *wide = widen(c, coefficient);
     if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) small_to_limb(c, out->modulus[i], out->limb[i], wide);
     ckks_wipe_free(wide, c->n * sizeof *wide);
     return FHOLA_OK;
@@ -37,7 +37,7 @@ fhola_status ckks_poly_from_small(const ckks_context *c, const ckks_poly *out,
 
 void ckks_poly_expand(const ckks_context *c, const ckks_poly *out, const uint8_t seed[32])
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++)
         ckks_sample_uniform(out->limb[i], c->n, c->modulus[out->modulus[i]].p, seed,
                             out->modulus[i]);
@@ -53,7 +53,7 @@ fhola_status ckks_secret_key_transform(ckks_secret_key *sk)
     const ckks_context *c = sk->context;
     int64_t *wide = widen(c, sk->coefficient);
     if (!wide) return fhola_fail(FHOLA_NOMEM, "no memory for %zu coefficients", c->n);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned t = 0; t < c->moduli; t++) small_to_limb(c, t, sk->ntt + t * c->stride, wide);
     ckks_wipe_free(wide, c->n * sizeof *wide);
     return FHOLA_OK;
@@ -148,7 +148,7 @@ static fhola_status fill_public_key(ckks_public_key *pk, const ckks_secret_key *
     status = ckks_poly_from_small(c, &pk->b, error);
     if (status) goto end;
     ckks_poly_expand(c, &pk->a, pk->seed);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < pk->b.limbs; i++) {
         unsigned t = pk->b.modulus[i];
         hide(c, t, pk->b.limb[i], pk->a.limb[i], ckks_secret_limb(secret, t),
@@ -505,7 +505,7 @@ fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key)
         limbs = ckks_limb_list(c, key->request.q | key->request.p, index);
     uint64_t *scratch = ckks_alloc(limbs * c->stride * sizeof *scratch);
     if (!scratch) return fhola_fail(FHOLA_NOMEM, "no memory to expand a switching key");
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < limbs; i++)
         for (unsigned d = 0; d < key->digits; d++) {
             uint64_t *a = scratch + i * c->stride;
@@ -561,7 +561,7 @@ static fhola_status generate_key(const ckks_context *c, ckks_switch_key *key, ke
         ckks_sample_error(error, c->n, rng);
         int64_t *wide = widen(c, error);
         if (!wide) goto no_memory;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
         for (unsigned i = 0; i < limbs; i++)
             generate_limb(c, key, d, index[i], secret, wide, scratch + 4 * i * c->stride);
         ckks_wipe_free(wide, c->n * sizeof *wide);

@@ -124,7 +124,7 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, size_t co
     raise_task *task =
         ckks_workspace_take(ws, count * digits * (all / TARGET_CHUNK + 1) * sizeof *task);
     if (!cv || !task) return FHOLA_NOMEM;
-#pragma omp parallel for schedule(dynamic) collapse(2)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic) collapse(2)
     for (unsigned i = 0; i < polynomial->limbs; i++)
         for (size_t k = 0; k < count; k++)
             prepare_limb(c, &out[k], &cv[k * digits], &polynomial[k], i);
@@ -132,7 +132,7 @@ fhola_status ckks_decompose(const ckks_context *c, ckks_workspace *ws, size_t co
     size_t tasks = 0;
     for (size_t k = 0; k < count; k++)
         tasks += list_tasks(c, task + tasks, &out[k], &cv[k * digits]);
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (size_t i = 0; i < tasks; i++)
         ckks_conversion_apply(task[i].conversion, c, task[i].digit, task[i].target,
                               task[i].targets);
@@ -220,7 +220,7 @@ void ckks_switch_range(const ckks_context *c, size_t count, const ckks_switch s[
 void ckks_switch_each(const ckks_context *c, size_t count, const ckks_poly out[],
                       const ckks_switch s[])
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) {
         ckks_decomposition_transform(c, s->of, i);
         for (size_t k = 0; k < count; k++)
@@ -233,7 +233,7 @@ void ckks_switch_each(const ckks_context *c, size_t count, const ckks_poly out[]
 void ckks_switch_sum(const ckks_context *c, size_t count, const ckks_poly out[2],
                      const ckks_switch s[])
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) {
         for (size_t k = 0; k < count; k++) ckks_decomposition_transform(c, s[k].of, i);
         ckks_switch_range(c, count, s, i, 0, c->n, out[0].limb[i], out[1].limb[i], true);

@@ -121,6 +121,11 @@ fhola_status nn_owner_create(nn_owner **owner, const ckks_params *params, const 
     return status;
 }
 
+fhola_status nn_owner_set_threads(nn_owner *o, unsigned threads)
+{
+    return ckks_context_set_threads(o->context, threads);
+}
+
 const ckks_params *nn_owner_params(const nn_owner *o)
 {
     return ckks_context_params(o->context);

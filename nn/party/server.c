@@ -218,6 +218,11 @@ fhola_status nn_server_prepare(nn_server *s)
     return FHOLA_OK;
 }
 
+fhola_status nn_server_set_threads(nn_server *s, unsigned threads)
+{
+    return ckks_context_set_threads(s->context, threads);
+}
+
 fhola_status nn_server_limit_memory(nn_server *s, uint64_t bytes)
 {
     uint64_t room = UINT64_MAX;
