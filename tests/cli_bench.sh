@@ -55,13 +55,26 @@ shape "$work/copies.json" 16
 "$fhola" bench bootstrap --params toy-boot --log-values 7 --complex --isa portable --json > "$work/bootstrap.all"
 sed '$d' "$work/bootstrap.all" > "$work/bootstrap.json"
 shape "$work/bootstrap.json" 6
-tail -n 1 "$work/bootstrap.all" | grep -Eq "^\{\"name\": \"bootstrap_result\", \"isa\": \"portable\", \"threads\": [0-9]+, \"params\": \"toy-boot\", \"values\": 128, \"complex\": true, \"us_per_value\": $number, \"precision_bits\": [1-9][0-9.]+, \"levels\": [0-9]+, \"keys\": [0-9]+, \"key_bytes\": [0-9]+\}\$" ||
+tail -n 1 "$work/bootstrap.all" | grep -Eq "^\{\"name\": \"bootstrap_result\", \"isa\": \"portable\", \"threads\": [0-9]+, \"params\": \"toy-boot\", \"values\": 128, \"complex\": true, \"arcsine_levels\": 0, \"us_per_value\": $number, \"precision_bits\": [1-9][0-9.]+, \"levels\": [0-9]+, \"keys\": [0-9]+, \"key_bytes\": [0-9]+\}\$" ||
     wrong "the result of a bootstrap: $(tail -n 1 "$work/bootstrap.all")"
 # as precise as the toy ring is, of real values and of complex ones: more than 8 bits
 "$fhola" bench bootstrap --params toy-boot --isa portable > "$work/out"
 for result in "$work/bootstrap.all" "$work/out"; do
     sed -n -e 's/.*"precision_bits": \([0-9]*\).*/\1/p' -e 's/^  precision  *\([0-9]*\)\..*/\1/p' "$result" | awk '$1 > 8 { fine = 1 } END { exit !fine }' || wrong "precision: $(cat "$result")"
 done
+# The values themselves, and fewer levels left.
+levels=$(sed -n 's/^  levels afterwards *//p' "$work/out")
+"$fhola" bench bootstrap --params toy-boot --isa portable --identity 2 > "$work/identity" || wrong "bench bootstrap --identity: exit code $?"
+awk '/^  precision / && $2 > 6 { fine = 1 } END { exit !fine }' "$work/identity" && grep -q "^  levels afterwards  *$((levels - 2))\$" "$work/identity" &&
+    grep -q ', to themselves by an arcsine of 2 levels, portable' "$work/identity" || wrong "bench bootstrap --identity: $(cat "$work/identity")"
+# The table of bench/compare, without the other library.
+log_n=$("$fhola" params toy-boot --json | sed 's/.*"log_n": \([0-9]*\).*/\1/')
+FHOLA=$fhola PARAMS=toy-boot LOG_N=$log_n LOG_VALUES=7 ARCSINE=2 THREADS=1 "$top_srcdir/bench/compare/compare.sh" none > "$work/table" || wrong "compare.sh: exit code $?"
+[ "$(grep -Ec "^fhola [0-9.]+, (portable|avx2|avx512ifma) +2\\^$log_n +128( +[0-9]+\.[0-9]+){4} +$((levels - 2)) +[0-9.]+\$" "$work/table")" -eq "$tables" ] ||
+    wrong "compare.sh: $(cat "$work/table")"
+if FHOLA=$fhola PARAMS=toy-boot LOG_N=12 LOG_VALUES=7 ARCSINE=2 THREADS=1 "$top_srcdir/bench/compare/compare.sh" none > "$work/table" 2>&1; then
+    wrong "compare.sh takes another ring: $(cat "$work/table")"
+fi
 grep -Eq '^bootstrap of 2\^[0-9]+ real values, toy-boot, portable, [0-9]+ thread' "$work/out" && grep -Eq '^  a value +[0-9.]+ us$' "$work/out" || wrong "bench bootstrap: $(cat "$work/out")"
 
 # The plaintext engine: every instruction set of the machine, the portable one with ratio 1; one of them; the same for people.

@@ -76,6 +76,9 @@ static const nn_cmd_option options[] = {
                 "bootstrap: complex values instead of real ones"),
     NN_CMD_TEXT("configs", 0, "LIST", nn_cmd_bench_options, configs,
                 "paper: configurations to run (default 1,2,3,4; 5 needs --plans)"),
+    NN_CMD_WHOLE("identity", 0, "L", nn_cmd_bench_options, identity, 2, 5,
+                 "bootstrap: one that returns the values themselves, with an arcsine of\nL levels "
+                 "(default: the sine of them)"),
     NN_CMD_FLAG("json", 0, nn_cmd_bench_options, json, "print one JSON object a line"),
     NN_CMD_WHOLE(
         "batch", 0, "B", nn_cmd_bench_options, batch, 1, NN_MAX_PICTURES,
@@ -176,6 +179,7 @@ const nn_cmd_command nn_cmd_bench = {
     .examples = "fhola bench ntt --only ntt_forward --log-n 16 --bits 48\n"
                 "fhola bench bootstrap --json\n"
                 "fhola bench bootstrap --params R16 --log-values 14\n"
+                "fhola bench bootstrap --log-values 14 --identity 3\n"
                 "fhola bench net --threads 1 --pictures 10\n"
                 "fhola bench plain --threads 2\n"
                 "fhola bench --calibrate -o cost.json\n"

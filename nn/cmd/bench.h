@@ -16,6 +16,7 @@ typedef struct nn_cmd_bench_options {
     double bits;        /* 0: several */
     double log_values;  /* of a bootstrap; 0: as many as there are slots */
     bool complex_values;
+    double identity; /* levels of the arcsine of a bootstrap; 0: the sine stays */
     bool calibrate;
     /* of a table of costs; model: of net and paper too */
     const char *output, *machine, *keep, *model;

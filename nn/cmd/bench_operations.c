@@ -114,13 +114,14 @@ static double operand(size_t s)
 }
 
 /* The keys of b->list, and a ciphertext of values in [-1, 1], repeated in blocks of `period`: real
- * in the first half of a block, imaginary in the second, which is what bootstrapping takes. */
+ * in the first half of a block, imaginary in the second, which is what bootstrapping takes, unless
+ * it is to return the values themselves. */
 static fhola_status make_operands(bench *b, ckks_basis basis, size_t period, double scale)
 {
     ckks_complex *value = calloc(period, sizeof *value);
     if (!value) return FHOLA_NOMEM;
     for (size_t s = 0; s < period; s++)
-        *(s < period / 2 ? &value[s].re : &value[s].im) = operand(s);
+        *(s < period / 2 || b->options->identity > 0 ? &value[s].re : &value[s].im) = operand(s);
     fhola_status status =
         ckks_eval_keys_create(&b->keys, b->context, b->secret, &b->list, b->rng, NULL, NULL);
     if (!status) status = ckks_plaintext_create(&b->plain, b->context);
@@ -239,19 +240,19 @@ static void stage_times(double out[STAGES], const bench *b)
     for (size_t i = 1; i < STAGES; i++) out[i] = seconds[i] * 1e6;
 }
 
-/* Bits by which the RMS error of the last result is below the range of its values: sines, of real
- * parts and, for complex values, of imaginary ones. */
+/* Bits by which the RMS error of the last result is below the range of its values: the operands, or
+ * sines of their real parts and, for complex values, of imaginary ones. */
 static fhola_status measure_precision(double *bits, bench *b, size_t values)
 {
     double turn = 2 * acos(-1) * ckks_params_get_spec(b->params)->eps, sum = 0;
-    bool complex_values = b->options->complex_values;
+    bool complex_values = b->options->complex_values, identity = b->options->identity > 0;
     ckks_complex *value = calloc(values, sizeof *value);
     if (!value) return fhola_fail(FHOLA_NOMEM, "no memory for %zu values", values);
     fhola_status status = ckks_decrypt(b->context, b->ws, value, values, b->out[0], b->secret);
     for (size_t s = 0; s < values; s++) {
-        double sine = sin(turn * operand(s)) / sin(turn);
-        bool second = complex_values && s >= values / 2;
-        double re = value[s].re - (second ? 0 : sine), im = value[s].im - (second ? sine : 0);
+        double wanted = identity ? operand(s) : sin(turn * operand(s)) / sin(turn);
+        bool second = complex_values && !identity && s >= values / 2;
+        double re = value[s].re - (second ? 0 : wanted), im = value[s].im - (second ? wanted : 0);
         sum += re * re + (complex_values ? im * im : 0);
     }
     ckks_wipe(value, values * sizeof *value);
@@ -267,6 +268,12 @@ typedef struct bootstrap_result {
     double bits;
 } bootstrap_result;
 
+/* Levels that a bootstrap leaves: its arcsine takes some. */
+static unsigned levels_left(const bench *b)
+{
+    return ckks_params_get_spec(b->params)->residual_levels - (unsigned)b->options->identity;
+}
+
 static void print_result_json(const bench *b, const bootstrap_result *r)
 {
     bool json = true;
@@ -275,10 +282,11 @@ static void print_result_json(const bench *b, const bootstrap_result *r)
     printf("{\"name\": \"bootstrap_result\", \"isa\": \"%s\", \"threads\": %u, \"params\": ",
            r->figure[0].isa, b->threads);
     nn_cmd_json_string(b->options->params);
-    printf(", \"values\": %.0f, \"complex\": %s, \"us_per_value\": %.4f, \"precision_bits\": %.2f, "
+    printf(", \"values\": %.0f, \"complex\": %s, \"arcsine_levels\": %.0f, \"us_per_value\": %.4f, "
+           "\"precision_bits\": %.2f, "
            "\"levels\": %u, \"keys\": %zu, \"key_bytes\": %.0f}\n",
-           values, b->options->complex_values ? "true" : "false", r->figure[0].median_us / values,
-           r->bits, ckks_params_get_spec(b->params)->residual_levels, b->list.count,
+           values, b->options->complex_values ? "true" : "false", b->options->identity,
+           r->figure[0].median_us / values, r->bits, levels_left(b), b->list.count,
            (double)ckks_eval_keys_file_bytes(b->context, &b->list));
 }
 
@@ -288,13 +296,15 @@ static void print_result_text(const bench *b, const bootstrap_result *r)
     printf("bootstrap of 2^%u %s values, ", r->log_values,
            b->options->complex_values ? "complex" : "real");
     nn_cmd_show(stdout, b->options->params);
+    if (b->options->identity > 0)
+        printf(", to themselves by an arcsine of %.0f levels", b->options->identity);
     printf(", %s, %u thread%s\n", all->isa, b->threads, b->threads == 1 ? "" : "s");
     for (size_t i = 0; i < STAGES; i++)
         printf("  %-18s %9.2f ms, at least %.2f\n", i ? r->figure[i].name : "all of it",
                r->figure[i].median_us / 1e3, r->figure[i].min_us / 1e3);
     printf("  %-18s %9.2f us\n", "a value", all->median_us / exp2(r->log_values));
     printf("  %-18s %9.2f bits (RMS error over the range)\n", "precision", r->bits);
-    printf("  %-18s %9u\n", "levels afterwards", ckks_params_get_spec(b->params)->residual_levels);
+    printf("  %-18s %9u\n", "levels afterwards", levels_left(b));
     printf("  %-18s %9zu, ", "keys", b->list.count);
     nn_cmd_print_size(stdout, (double)ckks_eval_keys_file_bytes(b->context, &b->list));
     if (isfinite(all->ratio) && all->ratio > 0)
@@ -302,14 +312,24 @@ static void print_result_text(const bench *b, const bootstrap_result *r)
     printf("\n");
 }
 
+static fhola_status create_bootstrap(bench *b, unsigned log_values)
+{
+    const nn_cmd_bench_options *o = b->options;
+    if (o->identity > 0)
+        return ckks_bootstrap_create_identity(&b->bootstrap, b->context, b->ws, log_values,
+                                              o->complex_values, (unsigned)o->identity, 1);
+    return (o->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
+        &b->bootstrap, b->context, b->ws, log_values, ckks_params_scale(b->params), 1);
+}
+
 static fhola_status set_up_bootstrap(bench *b, unsigned log_values)
 {
-    const ckks_params_spec *spec = ckks_params_get_spec(b->params);
-    FHOLA_TRY((b->options->complex_values ? ckks_bootstrap_create_complex : ckks_bootstrap_create)(
-        &b->bootstrap, b->context, b->ws, log_values, exp2(spec->scale_bits), 1));
+    bool identity = b->options->identity > 0;
+    FHOLA_TRY(create_bootstrap(b, log_values));
     FHOLA_TRY(ckks_bootstrap_keys(b->bootstrap, b->context, &b->list));
-    return make_operands(b, ckks_basis_base(b->params) | ckks_basis_stc(b->params),
-                         (size_t)1 << log_values, ckks_bootstrap_scale_in(b->bootstrap));
+    return make_operands(b, ckks_basis_level(b->params, identity ? 1 : 0), (size_t)1 << log_values,
+                         identity ? ckks_params_scale(b->params)
+                                  : ckks_bootstrap_scale_in(b->bootstrap));
 }
 
 /* One bootstrap; its time and those of its stages. */
@@ -319,7 +339,7 @@ static fhola_status bootstrap_once(double time[STAGES], bench *b)
     stage_times(before, b);
     double start = nn_cmd_now();
     FHOLA_TRY(ckks_bootstrap_apply(b->context, b->ws, b->keys, b->bootstrap, b->out[0], b->in,
-                                   ckks_params_get_spec(b->params)->residual_levels));
+                                   levels_left(b)));
     time[0] = 1e6 * (nn_cmd_now() - start);
     stage_times(after, b);
     for (size_t i = 1; i < STAGES; i++) time[i] = after[i] - before[i];
