@@ -925,13 +925,22 @@ void nn_run_destroy(nn_run *run); /* NULL: does nothing */
 FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                                              ckks_ciphertext *const picture[],
                                              const nn_infer_hooks *hooks);
-/* Stops the answer under way, a call of nn_run_answer or nn_run_infer, with FHOLA_CANCELLED; if
- * there is none, the next one. From any thread, or a signal handler. The call ends in front of its
- * next linear map, bootstrap or polynomial, and has written nothing; one that waits for a picture
- * ends when the picture has come, one that writes its result already goes on. Whatever an answer
- * ends with, the next one starts afresh. So who cancels on behalf of one of several clients must
- * know that it is that client's answer; where the run may have gone on to another's meanwhile, the
- * answer's own `progress`, which returns nonzero, is the way. */
+/* The same for `count` pictures of one secret key, from 1 to nn_network_pictures(), that are
+ * computed at once, however they came: the result of picture[k] is appended to out[k], which may be
+ * one stream for several. Results are written in their order, after all of them have been computed;
+ * one that cannot be written ends the call, and those after it are lost. FHOLA_PARAM: also too many
+ * pictures, or none. */
+FHOLA_WARN_UNUSED fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *const out[],
+                                                   const nn_keys *keys,
+                                                   ckks_ciphertext *const *const picture[],
+                                                   size_t count, const nn_infer_hooks *hooks);
+/* Stops the answer under way, a call of nn_run_answer, nn_run_answer_batch or nn_run_infer, with
+ * FHOLA_CANCELLED; if there is none, the next one. From any thread, or a signal handler. The call
+ * ends in front of its next linear map, bootstrap or polynomial, and has written nothing; one that
+ * waits for a picture ends when the picture has come, one that writes its result already goes on.
+ * Whatever an answer ends with, the next one starts afresh. So who cancels on behalf of one of
+ * several clients must know that it is that client's answer; where the run may have gone on to
+ * another's meanwhile, the answer's own `progress`, which returns nonzero, is the way. */
 void nn_run_cancel(nn_run *run);
 /* nn_server_receive and nn_run_answer for the next picture of a stream; a network for batches waits
  * for nn_network_pictures() of them, or the end. *more: how many there were, each with a result; 0:

@@ -302,45 +302,114 @@ static void stop_serving(served_network *n)
     served_remove(n);
 }
 
+/* Four pictures, and a server that computes two at once. */
+typedef struct service {
+    batch b;
+    served_network n;
+    nn_run *run;
+} service;
+
+static void open_service(service *s)
+{
+    define(&s->b, vectors, 4);
+    serve(&s->n, &s->b.g.s.model, &s->b.g.s.plan);
+    ck_assert_ok(nn_run_create(&s->run, s->n.server));
+}
+
+static void close_service(service *s)
+{
+    nn_run_destroy(s->run);
+    stop_serving(&s->n);
+    forget(&s->b);
+    small_network_clear(&s->b.g.s);
+}
+
+/* The first `count` pictures, encrypted one after the other. */
+static bytes encrypted(service *s, unsigned count)
+{
+    memory_writer to;
+    memory_open(&to);
+    for (unsigned p = 0; p < count; p++)
+        ck_assert_ok(nn_owner_encrypt(s->n.owner, to.writer, s->b.pixels[p]));
+    return memory_close(&to);
+}
+
+/* The results are those of pictures first .. first + count - 1, and nothing comes after them. */
+static void check_results(const service *s, bytes results, unsigned first, unsigned count)
+{
+    double scores[NN_MAX_CLASSES];
+    memory_reader from;
+    int more;
+    read_from(&from, results);
+    for (unsigned p = 0; p <= count; p++) {
+        ck_assert_ok(nn_owner_decrypt(s->n.owner, scores, from.reader, &more));
+        ck_assert_int_eq(more, p < count);
+        if (more) ck_assert_double_le(error_of(&s->b, first + p, scores), GRAPH_SCORE_BOUND);
+    }
+    end_reading(&from);
+}
+
 /* A server takes three pictures from a stream, two and one, and gives three results in their
  * order. */
 START_TEST(stream_of_three)
 {
-    static served_network n;
-    nn_run *run;
-    double scores[NN_MAX_CLASSES];
-    memory_writer to;
+    static service s;
     memory_reader from;
-    batch b;
+    memory_writer to;
     int more;
-    define(&b, vectors, 4);
-    serve(&n, &b.g.s.model, &b.g.s.plan);
-    ck_assert_ok(nn_run_create(&run, n.server));
-    memory_open(&to);
-    for (unsigned p = 0; p < 3; p++)
-        ck_assert_ok(nn_owner_encrypt(n.owner, to.writer, b.pixels[p]));
-    bytes pictures = memory_close(&to);
+    open_service(&s);
+    bytes pictures = encrypted(&s, 3);
     read_from(&from, pictures);
     memory_open(&to);
     for (int call = 0; call < 3; call++) {
-        ck_assert_ok(nn_run_infer(run, to.writer, n.eval, from.reader, &more, NULL));
+        ck_assert_ok(nn_run_infer(s.run, to.writer, s.n.eval, from.reader, &more, NULL));
         ck_assert_int_eq(more, 2 - call);
     }
     end_reading(&from);
     bytes results = memory_close(&to);
-    read_from(&from, results);
-    for (unsigned p = 0; p < 4; p++) {
-        ck_assert_ok(nn_owner_decrypt(n.owner, scores, from.reader, &more));
-        ck_assert_int_eq(more, p < 3);
-        if (more) ck_assert_double_le(error_of(&b, p, scores), GRAPH_SCORE_BOUND);
-    }
-    end_reading(&from);
+    check_results(&s, results, 0, 3);
     free(pictures.data);
     free(results.data);
-    nn_run_destroy(run);
-    stop_serving(&n);
-    forget(&b);
-    small_network_clear(&b.g.s);
+    close_service(&s);
+}
+END_TEST
+
+/* Two pictures that came on their own are answered at once: to a stream each, or to one. What is
+ * refused writes nothing. */
+START_TEST(answers_at_once)
+{
+    static service s;
+    ckks_ciphertext **picture[3], *const *three[3];
+    memory_reader from;
+    memory_writer to[3];
+    bytes result[3];
+    int more;
+    open_service(&s);
+    bytes pictures = encrypted(&s, 3);
+    read_from(&from, pictures);
+    for (unsigned p = 0; p < 3; p++) {
+        ck_assert_ok(nn_server_receive(s.n.server, &picture[p], from.reader, &more));
+        three[p] = picture[p];
+        memory_open(&to[p]);
+    }
+    ckks_writer *const each[3] = {to[0].writer, to[1].writer, to[2].writer}, *const one[2] = {
+                                                                                 to[2].writer,
+                                                                                 to[2].writer};
+    ck_assert_fails(nn_run_answer_batch(s.run, each, s.n.eval, three, 3, NULL), FHOLA_PARAM);
+    ck_assert_fails(nn_run_answer_batch(s.run, each, s.n.eval, three, 0, NULL), FHOLA_PARAM);
+    ck_assert_ok(nn_run_answer_batch(s.run, each, s.n.eval, three + 1, 2, NULL));
+    ck_assert_ok(nn_run_answer_batch(s.run, one, s.n.eval, three, 2, NULL));
+    for (unsigned p = 0; p < 3; p++) result[p] = memory_close(&to[p]);
+    check_results(&s, result[0], 1, 1);
+    check_results(&s, result[1], 2, 1);
+    check_results(&s, result[2], 0, 2);
+    end_reading(&from);
+    free(pictures.data);
+    for (unsigned p = 0; p < 3; p++) {
+        nn_encrypted_destroy(picture[p]);
+        free(result[p].data);
+    }
+    close_service(&s);
 }
 END_TEST
 
@@ -364,6 +433,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, neighbours);
     tcase_add_test(tcase, memory);
     tcase_add_test(tcase, stream_of_three);
+    tcase_add_test(tcase, answers_at_once);
     tcase_add_test(tcase, numbers_of_pictures);
 }
 

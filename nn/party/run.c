@@ -145,17 +145,19 @@ static fhola_status finish(nn_run *run, fhola_status status)
     return status;
 }
 
-static fhola_status answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
+/* Results are written when all of them are there: result p to out[p], of which several may be
+ * one. */
+static fhola_status answer(nn_run *run, ckks_writer *const out[], const nn_keys *keys,
                            ckks_ciphertext *const *const picture[], size_t count,
                            const nn_infer_hooks *hooks)
 {
     const nn_server *s = run->server;
     FHOLA_TRY(check(run, keys));
-    FHOLA_TRY(spare_inputs(run, out, keys));
+    for (size_t p = 0; p < count; p++) FHOLA_TRY(spare_inputs(run, out[p], keys));
     FHOLA_TRY(nn_infer_unless(&run->cancelled, s->context, run->workspace, run->result, s->network,
                               keys->eval, picture, count, hooks));
     FHOLA_TRY(go_on(run));
-    for (size_t p = 0; p < count; p++) FHOLA_TRY(write_result(run, out, keys, run->result[p]));
+    for (size_t p = 0; p < count; p++) FHOLA_TRY(write_result(run, out[p], keys, run->result[p]));
     return FHOLA_OK;
 }
 
@@ -176,14 +178,18 @@ static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *ke
 {
     ckks_ciphertext **picture[NN_MAX_PICTURES] = {NULL};
     ckks_ciphertext *const *batch[NN_MAX_PICTURES];
+    ckks_writer *to[NN_MAX_PICTURES];
     size_t count = 0;
     FHOLA_TRY(go_on(run));
     FHOLA_TRY(check(run, keys));
     FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
     fhola_status status = receive_batch(run, picture, &count, in, keys->key);
-    for (size_t p = 0; p < count; p++) batch[p] = picture[p];
+    for (size_t p = 0; p < count; p++) {
+        batch[p] = picture[p];
+        to[p] = out;
+    }
     if (status == FHOLA_OK) *more = (int)count;
-    if (status == FHOLA_OK && count) status = answer(run, out, keys, batch, count, hooks);
+    if (status == FHOLA_OK && count) status = answer(run, to, keys, batch, count, hooks);
     for (size_t p = 0; p < NN_MAX_PICTURES; p++) nn_encrypted_destroy(picture[p]);
     return status;
 }
@@ -191,7 +197,14 @@ static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *ke
 fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                            ckks_ciphertext *const picture[], const nn_infer_hooks *hooks)
 {
-    return finish(run, answer(run, out, keys, &picture, 1, hooks));
+    return finish(run, answer(run, &out, keys, &picture, 1, hooks));
+}
+
+fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *const out[], const nn_keys *keys,
+                                 ckks_ciphertext *const *const picture[], size_t count,
+                                 const nn_infer_hooks *hooks)
+{
+    return finish(run, answer(run, out, keys, picture, count, hooks));
 }
 
 fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
