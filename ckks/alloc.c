@@ -47,11 +47,17 @@ static void *add_slab(ckks_arena *arena, size_t bytes)
     return memory;
 }
 
+ckks_arena ckks_arena_over(void *memory, size_t bytes)
+{
+    return (ckks_arena){.next = memory, .left = bytes, .given = true};
+}
+
 void *ckks_arena_take(ckks_arena *arena, size_t bytes)
 {
     if (bytes == 0 || bytes > SIZE_MAX - 63) return NULL;
-    bytes = (bytes + 63) & ~(size_t)63;
-    if (bytes > ARENA_SLAB / 4) return add_slab(arena, bytes);
+    bytes = ckks_arena_room(bytes);
+    if (arena->given && bytes > arena->left) return NULL;
+    if (!arena->given && bytes > ARENA_SLAB / 4) return add_slab(arena, bytes);
     if (bytes > arena->left) {
         size_t size = bytes < ARENA_SLAB / ARENA_SHARE ? ARENA_SHARE * bytes : ARENA_SLAB;
         unsigned char *memory = add_slab(arena, size);

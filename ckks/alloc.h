@@ -4,6 +4,7 @@
 #ifndef CKKS_ALLOC_H
 #define CKKS_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* 64-byte aligned (2 MiB aligned from 2 MiB up), NULL when there is no memory; contents undefined.
@@ -25,8 +26,18 @@ typedef struct ckks_arena {
     size_t slabs;
     unsigned char *next; /* free space of the newest shared slab */
     size_t left;
+    bool given; /* that is all there is, and somebody else's */
 } ckks_arena;
 
+/* An arena of these bytes and no more, from an address that is a multiple of 64 on; they stay the
+ * caller's. */
+ckks_arena ckks_arena_over(void *memory, size_t bytes);
+
+/* What a block takes of an arena. */
+static inline size_t ckks_arena_room(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
 /* As ckks_alloc; lives until ckks_arena_clear. */
 void *ckks_arena_take(ckks_arena *arena, size_t bytes);
 void ckks_arena_clear(ckks_arena *arena);

@@ -823,6 +823,20 @@ fhola_status ckks_eval_keys_generate(ckks_writer *writer, const ckks_context *co
                                      ckks_rng *rng, ckks_progress_fn progress,
                                      void *arg) FHOLA_WARN_UNUSED;
 
+/* Keys in memory of the caller's, which processes of one machine share: as many bytes as
+ * ckks_eval_keys_shared_bytes says for the keys in `needed` (each is there once), from a multiple of
+ * 64 on, until all that use the keys have destroyed them. One process reads them there. Others,
+ * whose contexts have the same parameters, attach to them afterwards, at whatever address they see
+ * that memory, and only look at it. KEY: the memory has other keys than those needed. */
+uint64_t ckks_eval_keys_shared_bytes(const ckks_context *context, const ckks_key_list *needed);
+fhola_status ckks_eval_keys_read_shared(ckks_eval_keys **out, const ckks_context *context,
+                                        void *memory, ckks_reader *reader,
+                                        const ckks_key_list *needed, ckks_progress_fn progress,
+                                        void *arg) FHOLA_WARN_UNUSED;
+fhola_status ckks_eval_keys_attach(ckks_eval_keys **out, const ckks_context *context,
+                                   const void *memory,
+                                   const ckks_key_list *needed) FHOLA_WARN_UNUSED;
+
 /* Bytes of a container with the keys of a list that ckks_key_list_check accepts, and nothing
  * else. */
 uint64_t ckks_eval_keys_file_bytes(const ckks_context *context, const ckks_key_list *list);

@@ -504,15 +504,20 @@ static fhola_status read_keys(ckks_eval_keys *keys, ckks_reader *r, ckks_key_lis
     return FHOLA_OK;
 }
 
-fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ckks_reader *r,
-                                 const ckks_key_list *needed, ckks_progress_fn progress, void *arg)
+/* memory: of ckks_eval_keys_shared_bytes, or NULL. */
+static fhola_status read_eval_keys(ckks_eval_keys **out, const ckks_context *c, void *memory,
+                                   ckks_reader *r, const ckks_key_list *needed,
+                                   ckks_progress_fn progress, void *arg)
 {
     ckks_key_list list = {0};
     ckks_eval_keys *keys = NULL;
     fhola_status st = read_list(c, r, &list);
     if (!st) st = check_needed(r, &list, needed);
     if (!st) st = ckks_eval_keys_allocate(&keys, c, list.count);
+    if (!st && memory)
+        ckks_eval_keys_place(keys, memory, ckks_eval_keys_shared_bytes(c, needed), needed->count);
     if (!st) st = read_keys(keys, r, &list, needed, progress, arg);
+    if (!st && memory) ckks_eval_keys_label(keys, memory);
     size_t count = list.count;
     ckks_key_list_clear(&list);
     if (st) {
@@ -522,6 +527,19 @@ fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ck
     if (progress) (void)progress(arg, count, count);
     *out = keys;
     return FHOLA_OK;
+}
+
+fhola_status ckks_eval_keys_read(ckks_eval_keys **out, const ckks_context *c, ckks_reader *r,
+                                 const ckks_key_list *needed, ckks_progress_fn progress, void *arg)
+{
+    return read_eval_keys(out, c, NULL, r, needed, progress, arg);
+}
+
+fhola_status ckks_eval_keys_read_shared(ckks_eval_keys **out, const ckks_context *c, void *memory,
+                                        ckks_reader *r, const ckks_key_list *needed,
+                                        ckks_progress_fn progress, void *arg)
+{
+    return read_eval_keys(out, c, memory, r, needed, progress, arg);
 }
 
 /* ---- ciphertexts ---- */

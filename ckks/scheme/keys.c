@@ -483,6 +483,77 @@ fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_k
                : fhola_fail(FHOLA_NOMEM, "no memory for a switching key of %zu bytes", key->bytes);
 }
 
+/* ---- memory that processes share ---- */
+
+/* What such memory begins with; the keys' data follow, each where an arena puts it. */
+typedef struct shared_list {
+    uint64_t count;
+    ckks_key_request request[];
+} shared_list;
+
+static size_t list_bytes(size_t count)
+{
+    return ckks_arena_room(sizeof(shared_list) + count * sizeof(ckks_key_request));
+}
+
+uint64_t ckks_eval_keys_shared_bytes(const ckks_context *c, const ckks_key_list *list)
+{
+    ckks_basis digit[CKKS_MAX_DIGITS];
+    uint64_t bytes = list_bytes(list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        const ckks_key_request *r = &list->request[i];
+        unsigned digits = ckks_request_digits(c->params, r, digit);
+        bytes += ckks_arena_room(digits * 2 * basis_bytes(c, r->q | r->p));
+    }
+    return bytes;
+}
+
+void ckks_eval_keys_place(ckks_eval_keys *keys, void *memory, uint64_t bytes, size_t count)
+{
+    size_t head = list_bytes(count);
+    keys->arena = ckks_arena_over((unsigned char *)memory + head, bytes - head);
+}
+
+void ckks_eval_keys_label(const ckks_eval_keys *keys, void *memory)
+{
+    shared_list *list = memory;
+    list->count = keys->count;
+    for (size_t i = 0; i < keys->count; i++) list->request[i] = keys->key[i].request;
+}
+
+/* The arena gives every key the place where the process that read it has put it. */
+static fhola_status find_data(ckks_eval_keys *keys, const shared_list *list,
+                              const ckks_key_list *needed)
+{
+    for (size_t i = 0; i < needed->count; i++) {
+        if (!ckks_key_list_has(needed, &list->request[i]))
+            return fhola_fail(FHOLA_KEY, "key %zu of the shared memory was not asked for", i);
+        FHOLA_TRY(ckks_eval_keys_prepare(keys, i, &list->request[i]));
+    }
+    return FHOLA_OK;
+}
+
+fhola_status ckks_eval_keys_attach(ckks_eval_keys **out, const ckks_context *c, const void *memory,
+                                   const ckks_key_list *needed)
+{
+    const shared_list *list = memory;
+    ckks_eval_keys *keys = NULL;
+    if (list->count != needed->count)
+        return fhola_fail(FHOLA_KEY, "the shared memory holds %llu keys, %zu are needed",
+                          (unsigned long long)list->count, needed->count);
+    FHOLA_TRY(ckks_eval_keys_allocate(&keys, c, needed->count));
+    ckks_eval_keys_place(keys, (void *)(uintptr_t)memory, ckks_eval_keys_shared_bytes(c, needed),
+                         needed->count);
+    fhola_status status = find_data(keys, list, needed);
+    if (status != FHOLA_OK)
+        ckks_eval_keys_destroy(keys);
+    else
+        *out = keys;
+    return status;
+}
+
+/* ---- making keys ---- */
+
 static void pack(const ckks_context *c, unsigned prime, void *out, const uint64_t *in)
 {
     if (c->modulus[prime].width == 8) {

@@ -82,6 +82,11 @@ fhola_status ckks_eval_keys_allocate(ckks_eval_keys **out, const ckks_context *c
                                      size_t count) FHOLA_WARN_UNUSED;
 fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i,
                                     const ckks_key_request *request) FHOLA_WARN_UNUSED;
+/* Before the first key of an empty set is prepared: the data of `count` keys go into memory as of
+ * ckks_eval_keys_shared_bytes. Once all are there their list goes in front of them, in the order of
+ * the data. */
+void ckks_eval_keys_place(ckks_eval_keys *keys, void *memory, uint64_t bytes, size_t count);
+void ckks_eval_keys_label(const ckks_eval_keys *keys, void *memory);
 /* Expands the a parts of a prepared key from its seed. */
 fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key) FHOLA_WARN_UNUSED;
 

@@ -2,22 +2,20 @@
 /* fhola infer: runs a compiled network on a stream of encrypted pictures. Holds no secret, and
  * refuses a file that does. */
 #define _POSIX_C_SOURCE 200809L
+#include "nn/cmd/infer.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "nn/cmd/stream.h"
-
-typedef struct infer_options {
-    const char *output;
-    double memory;
-    bool json;
-} infer_options;
+#include "nn/cmd/ranks.h"
 
 static const nn_cmd_option options[] = {
     NN_CMD_STREAM("output", 'o', "FILE", infer_options, output,
                   "where the results go (default, and -: standard output)"),
+    NN_CMD_WHOLE("skip", 0, "N", infer_options, skip, 0, 1e15,
+                 "pass over the first N pictures, whose results are there already"),
     NN_CMD_FLAG("json", 0, infer_options, json,
                 "print a JSON object a picture, and one at the end; on standard error\nwhere "
                 "results go to standard output"),
@@ -30,52 +28,34 @@ static const nn_cmd_option options[] = {
 
 /* ---- progress ---- */
 
-typedef struct progress {
-    const nn_server *server;
-    const ckks_reader *in;
-    double bytes;             /* of all pictures; 0: nobody knows */
-    size_t picture, pictures; /* from 1; how many there will be, 0: nobody knows */
-    double start;             /* of the picture, or of all that are computed at once */
-} progress;
-
-static int show_keys(void *arg, size_t done, size_t total)
-{
-    (void)arg;
-    nn_cmd_progress_at("key", done, total, NULL);
-    return nn_cmd_interrupted();
-}
-
-/* When its container has been read: those of all pictures have as many bytes. */
-static void begin_picture(progress *p)
+void infer_count_pictures(infer_job *job)
 {
     uint64_t bytes;
     uint32_t chunks;
-    size_t together = nn_network_pictures(nn_server_network(p->server));
-    ckks_reader_extent(p->in, &bytes, &chunks);
-    if (p->picture == 1 && bytes > 0) p->pictures = (size_t)(p->bytes / (double)bytes + 0.5);
-    if (p->pictures < p->picture) p->pictures = 0;
-    nn_cmd_progress_picture(p->picture, p->pictures, together);
-    p->start = nn_cmd_now();
+    ckks_reader_extent(job->in, &bytes, &chunks);
+    if (job->pictures || bytes == 0) return;
+    job->pictures = (size_t)(job->bytes / (double)bytes + 0.5);
+}
+
+/* When its container has been read. */
+static void begin_picture(infer_job *job)
+{
+    size_t together = nn_network_pictures(nn_server_network(job->server));
+    infer_count_pictures(job);
+    if (job->pictures < job->picture) job->pictures = 0;
+    nn_cmd_progress_picture(job->picture, job->pictures, together);
+    job->start = nn_cmd_now();
 }
 
 static int show_step(void *arg, size_t layer, nn_step step, size_t done, size_t total)
 {
-    progress *p = arg;
-    if (done == 0) begin_picture(p);
-    nn_cmd_progress_step(nn_server_network(p->server), layer, step, done, total);
+    infer_job *job = arg;
+    if (done == 0) begin_picture(job);
+    nn_cmd_progress_step(nn_server_network(job->server), layer, step, done, total);
     return nn_cmd_interrupted();
 }
 
-/* ----  ---- */
-
-/* What cannot be is found before keys are read. */
-static fhola_status limit_memory(nn_server *server, const infer_options *o)
-{
-    uint64_t memory = nn_cmd_memory(o->memory);
-    fhola_status status = nn_server_limit_memory(server, memory);
-    if (status == FHOLA_OK) nn_cmd_say_memory(memory, nn_server_memory(server));
-    return status;
-}
+/* ---- making ready ---- */
 
 /* Reading keys takes time: first a look at the head of both files, to refuse at once what does not
  * belong together. A stream of pictures may be silent until the keys are in use, and is not waited
@@ -103,95 +83,155 @@ static double bytes_of(const char *input)
     return found == 0 && S_ISREG(info.st_mode) ? (double)info.st_size : 0;
 }
 
-/* A line for each of `count` pictures, where standard output is free. */
-static void report_pictures(const infer_options *o, const progress *p, int count)
+fhola_status infer_open_files(infer_job *job)
 {
-    double seconds = (nn_cmd_now() - p->start) / count;
-    if (!o->json) return;
-    nn_cmd_progress_end();
-    for (size_t k = 0; k < (size_t)count; k++)
-        fprintf(o->output ? stdout : stderr, "{\"picture\": %zu, \"seconds\": %.3f}\n",
-                p->picture + k, seconds);
-    (void)fflush(stdout);
+    job->bytes = bytes_of(job->input);
+    FHOLA_TRY(nn_cmd_open_input(&job->keys_file, job->keys_path));
+    FHOLA_TRY(nn_cmd_open_input(&job->in, job->input));
+    FHOLA_TRY(look_at(job->keys_file, job->in, job->input ? job->input : "-"));
+    return nn_cmd_open_output(&job->out, job->options->output);
 }
 
-/* Results are handed on one by one, but a file is made in one piece: also of what was finished when
- * a signal came, if that was not among the bytes of a result. */
-static fhola_status infer_all(progress *p, const nn_keys *keys, ckks_writer *out, ckks_reader *in,
-                              const infer_options *o)
+fhola_status infer_open_server(infer_job *job, unsigned processes)
 {
-    nn_infer_hooks hooks = {.user = p, .progress = show_step};
-    nn_run *run = NULL;
-    uint64_t complete = 0;
+    double gib = job->options->memory;
+    uint64_t memory = nn_cmd_memory(gib);
+    if (gib <= 0) memory /= processes;
+    FHOLA_TRY(nn_cmd_open_server(&job->server, job->network));
+    /* what cannot be is found before keys are read */
+    FHOLA_TRY(nn_server_limit_memory(job->server, memory));
+    nn_cmd_say_memory(memory, nn_server_memory(job->server));
+    return FHOLA_OK;
+}
+
+/* Everything but the streams of pictures and results. */
+static fhola_status get_ready(infer_job *job)
+{
+    FHOLA_TRY(infer_open_server(job, 1));
+    FHOLA_TRY(nn_keys_read(&job->keys, job->server, job->keys_file, nn_cmd_count, NULL));
+    nn_cmd_progress_at("loading", 0, 1, "preparing the network");
+    return nn_server_prepare(job->server);
+}
+
+/* ---- pictures ---- */
+
+static fhola_status skip_picture(infer_job *job, int *more)
+{
+    ckks_chunk_info chunk = {.length = 0};
+    FHOLA_TRY(ckks_reader_begin(job->in, more, CKKS_FILE_CIPHERTEXT, NULL, nn_keys_id(job->keys)));
+    while (*more && strcmp(chunk.tag, "END ") != 0) FHOLA_TRY(ckks_reader_skip(job->in, &chunk));
+    if (*more) infer_count_pictures(job);
+    return FHOLA_OK;
+}
+
+fhola_status infer_skip(infer_job *job)
+{
+    size_t skip = (size_t)job->options->skip;
     int more = 1;
-    fhola_status status = nn_run_create(&run, p->server);
+    for (; job->picture <= skip; job->picture++) {
+        FHOLA_TRY(skip_picture(job, &more));
+        if (!more)
+            return fhola_fail(FHOLA_FORMAT, "%zu picture%s arrived, %zu were to be skipped",
+                              job->picture - 1, job->picture == 2 ? "" : "s", skip);
+        if (nn_cmd_interrupted()) return fhola_fail(FHOLA_CANCELLED, "skipping was interrupted");
+    }
+    return FHOLA_OK;
+}
+
+fhola_status infer_finish_pictures(infer_job *job, size_t count, double seconds)
+{
+    const infer_options *o = job->options;
+    if (!o->output) FHOLA_TRY(ckks_writer_commit(job->out));
+    if (o->json) nn_cmd_progress_end();
+    for (size_t k = 0; o->json && k < count; k++)
+        fprintf(o->output ? stdout : stderr, "{\"picture\": %zu, \"seconds\": %.3f}\n",
+                job->picture + k, seconds / (double)count);
+    if (o->json) (void)fflush(stdout);
+    job->picture += count;
+    job->complete = ckks_writer_bytes(job->out);
+    return FHOLA_OK;
+}
+
+static fhola_status infer_all(infer_job *job)
+{
+    nn_infer_hooks hooks = {.user = job, .progress = show_step};
+    nn_run *run = NULL;
+    int more = 1;
+    FHOLA_TRY(infer_skip(job));
+    fhola_status status = nn_run_create(&run, job->server);
     while (status == FHOLA_OK && more) {
-        status = nn_run_infer(run, out, keys, in, &more, &hooks);
-        if (status == FHOLA_OK && more && !o->output) status = ckks_writer_commit(out);
-        if (status != FHOLA_OK || !more) break;
-        complete = ckks_writer_bytes(out);
-        report_pictures(o, p, more);
-        p->picture += (size_t)more;
+        status = nn_run_infer(run, job->out, job->keys, job->in, &more, &hooks);
+        if (status == FHOLA_OK && more)
+            status = infer_finish_pictures(job, (size_t)more, nn_cmd_now() - job->start);
     }
     nn_run_destroy(run);
-    if (status == FHOLA_OK && p->picture == 1)
-        status = fhola_fail(FHOLA_FORMAT, "no encrypted picture arrived");
-    if (status == FHOLA_OK) return ckks_writer_commit(out);
-    bool keeps = nn_cmd_interrupted() && o->output && complete > 0 &&
-                 complete == ckks_writer_bytes(out) && ckks_writer_commit(out) == FHOLA_OK;
-    if (keeps) nn_cmd_keep(o->output, p->picture - 1);
     return status;
 }
 
-static void report(const infer_options *o, const progress *p)
+/* ---- the end ---- */
+
+/* Results are handed on one by one, but a file is made in one piece. */
+void infer_keep(infer_job *job)
 {
+    const char *output = job->options->output;
+    size_t skip = (size_t)job->options->skip, last = job->picture - 1;
+    bool there = output && job->complete > 0 && job->complete == ckks_writer_bytes(job->out);
+    job->complete = 0;
+    if (there && ckks_writer_commit(job->out) == FHOLA_OK) nn_cmd_keep(output, last - skip, last);
+}
+
+static fhola_status conclude(infer_job *job, fhola_status status)
+{
+    char detail[1024];
+    size_t skip = (size_t)job->options->skip;
+    if (status == FHOLA_OK && job->picture - 1 == skip)
+        status =
+            fhola_fail(FHOLA_FORMAT, skip ? "no encrypted picture is behind those to be skipped"
+                                          : "no encrypted picture arrived");
+    if (status == FHOLA_OK) return ckks_writer_commit(job->out);
+    snprintf(detail, sizeof detail, "%s", fhola_detail());
+    infer_keep(job);
+    return fhola_fail(status, "%s", detail);
+}
+
+static void report(const infer_job *job)
+{
+    const infer_options *o = job->options;
     const nn_cmd_file file = {o->output, "encrypted scores, for the owner of the key"};
+    size_t results = job->picture - 1 - (size_t)o->skip;
     if (!o->json && o->output) nn_cmd_report_files(&file, 1, false);
     if (!o->json) return;
     if (!o->output) {
-        fprintf(stderr, "{\"pictures\": %zu}\n", p->picture - 1);
+        fprintf(stderr, "{\"pictures\": %zu}\n", results);
         return;
     }
-    printf("{\"pictures\": %zu, ", p->picture - 1);
+    printf("{\"pictures\": %zu, ", results);
     nn_cmd_json_files(&file, 1);
     printf("}\n");
 }
 
-/* Everything but the streams of pictures and results. */
-static fhola_status get_ready(nn_server **server, nn_keys **keys, const infer_options *o,
-                              const char *network, ckks_reader *keys_file)
-{
-    FHOLA_TRY(nn_cmd_open_server(server, network));
-    FHOLA_TRY(limit_memory(*server, o));
-    FHOLA_TRY(nn_keys_read(keys, *server, keys_file, show_keys, NULL));
-    nn_cmd_progress_at("loading", 0, 1, "preparing the network");
-    return nn_server_prepare(*server);
-}
-
-static fhola_status infer(const infer_options *o, const char *network, const char *keys_path,
-                          const char *input)
+static fhola_status infer_alone(infer_job *job)
 {
     /* shares of the time, as ResNet-20 has them (bench/RESULTS.md) */
     static const nn_cmd_phase phases[] = {{"key", 1.5}, {"loading", 2.5}, {"layers", 3.5}};
-    nn_server *server = NULL;
-    nn_keys *keys = NULL;
-    ckks_reader *in = NULL, *keys_file = NULL;
-    ckks_writer *out = NULL;
     nn_cmd_progress_expect(phases, sizeof phases / sizeof phases[0]);
-    fhola_status status = nn_cmd_open_input(&keys_file, keys_path);
-    if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
-    if (status == FHOLA_OK) status = look_at(keys_file, in, input ? input : "-");
-    if (status == FHOLA_OK) status = nn_cmd_open_output(&out, o->output);
-    if (status == FHOLA_OK) status = get_ready(&server, &keys, o, network, keys_file);
-    ckks_reader_destroy(keys_file);
-    progress p = {.server = server, .in = in, .bytes = bytes_of(input), .picture = 1};
-    if (status == FHOLA_OK) status = infer_all(&p, keys, out, in, o);
+    FHOLA_TRY(infer_open_files(job));
+    FHOLA_TRY(get_ready(job));
+    return infer_all(job);
+}
+
+static fhola_status infer(infer_job *job)
+{
+    bool first = nn_ranks_own() == 0;
+    fhola_status status = nn_ranks_count() > 1 ? nn_ranks_infer(job) : infer_alone(job);
+    if (first && job->out) status = conclude(job, status);
     nn_cmd_progress_end();
-    ckks_writer_destroy(out);
-    ckks_reader_destroy(in);
-    nn_keys_release(keys);
-    nn_server_destroy(server);
-    if (status == FHOLA_OK) report(o, &p);
+    ckks_writer_destroy(job->out);
+    ckks_reader_destroy(job->in);
+    ckks_reader_destroy(job->keys_file);
+    nn_keys_release(job->keys);
+    nn_server_destroy(job->server);
+    if (first && status == FHOLA_OK) report(job);
     return status;
 }
 
@@ -200,7 +240,14 @@ static int run(int argc, char **argv)
     infer_options o = {0};
     if (!nn_cmd_parse(&nn_cmd_infer, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
-    return nn_cmd_finish_caught("infer", infer(&o, argv[1], argv[2], argc > 3 ? argv[3] : NULL));
+    infer_job job = {.options = &o,
+                     .network = argv[1],
+                     .keys_path = argv[2],
+                     .input = argc > 3 ? argv[3] : NULL,
+                     .picture = 1};
+    fhola_status status = nn_ranks_begin();
+    if (status == FHOLA_OK) status = infer(&job);
+    return nn_ranks_finish("infer", status);
 }
 
 const nn_cmd_command nn_cmd_infer = {

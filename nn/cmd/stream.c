@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "nn/cmd/ranks.h"
+
 /* ---- streams ---- */
 
 static bool is_standard(const char *path)
@@ -30,7 +32,7 @@ fhola_status nn_cmd_open_output(ckks_writer **writer, const char *path)
      * writer. */
     static FILE *output;
     if (path) return ckks_writer_open(writer, path, 0);
-    if (isatty(STDOUT_FILENO))
+    if (isatty(STDOUT_FILENO) && !nn_ranks_started())
         return fhola_fail(FHOLA_PARAM, "ciphertexts are not for a terminal: use a pipe or -o FILE");
     if (!output) output = fdopen(STDOUT_FILENO, "wb");
     if (!output) return fhola_fail(FHOLA_IO, "standard output: %s", strerror(errno));
@@ -114,29 +116,46 @@ bool nn_cmd_interrupted(void)
     return caught != 0;
 }
 
-static const char *kept; /* a file with what was finished */
-static size_t kept_results;
+static struct kept {
+    const char *path; /* a file with what was finished */
+    size_t results, behind;
+} kept;
 
-void nn_cmd_keep(const char *path, size_t results)
+void nn_cmd_keep(const char *path, size_t results, size_t behind)
 {
-    kept = path;
-    kept_results = results;
+    kept = (struct kept){path, results, behind};
+}
+
+static void show_kept(void)
+{
+    nn_cmd_show(stderr, kept.path);
+    fprintf(stderr, " has the %zu result%s that %s finished\n", kept.results,
+            kept.results == 1 ? "" : "s", kept.results == 1 ? "was" : "were");
+}
+
+void nn_cmd_raise_caught(void)
+{
+    if (!caught) return;
+    (void)signal(caught, SIG_DFL);
+    (void)raise(caught);
 }
 
 int nn_cmd_finish_caught(const char *command, fhola_status status)
 {
-    if (status == FHOLA_OK || !caught) return nn_cmd_finish(command, status);
-    nn_cmd_progress_end();
-    if (kept) {
-        fprintf(stderr, "fhola %s: stopped by a signal; ", command);
-        nn_cmd_show(stderr, kept);
-        fprintf(stderr, " has the %zu result%s that %s finished\n", kept_results,
-                kept_results == 1 ? "" : "s", kept_results == 1 ? "was" : "were");
+    if (status == FHOLA_OK) return nn_cmd_finish(command, status);
+    if (caught) {
+        nn_cmd_progress_end();
+        fprintf(stderr, "fhola %s: stopped by a signal%s", command,
+                kept.path ? "; " : ", nothing was left behind\n");
     } else {
-        fprintf(stderr, "fhola %s: stopped by a signal, nothing was left behind\n", command);
+        (void)nn_cmd_finish(command, status);
+        if (kept.path) fprintf(stderr, "fhola %s: ", command);
     }
-    (void)signal(caught, SIG_DFL);
-    (void)raise(caught);
+    if (kept.path) {
+        show_kept();
+        fprintf(stderr, "fhola %s: --skip %zu goes on behind them\n", command, kept.behind);
+    }
+    nn_cmd_raise_caught();
     return 1 + (int)status;
 }
 

@@ -21,9 +21,11 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_open_server(nn_server **server, const char
  * write, so that the command can clean up; a closed pipe is an error of the write. */
 void nn_cmd_catch_signals(void);
 bool nn_cmd_interrupted(void);
-/* Says that a file holds so many results, those that were finished, should a signal end the
- * program. */
-void nn_cmd_keep(const char *path, size_t results);
+/* The program ends with a signal that has come; returns if there was none. */
+void nn_cmd_raise_caught(void);
+/* A file holds so many results, those that were finished, and the pictures up to number `behind`
+ * have theirs: for what is said of it should the command not succeed. */
+void nn_cmd_keep(const char *path, size_t results, size_t behind);
 /* As nn_cmd_finish; but if a signal came, says so and ends the program with it. To be called when
  * all is cleaned up. */
 int nn_cmd_finish_caught(const char *command, fhola_status status);

@@ -4,6 +4,7 @@
 #include "nn/cmd/threads.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -42,12 +43,29 @@ void nn_cmd_wait_politely(char **argv)
 
 /* ---- their number ---- */
 
+static bool was_said; /* with --threads */
+
 void nn_cmd_set_threads(double threads)
 {
+    if (threads < 1) return;
+    was_said = true;
 #ifdef _OPENMP
-    if (threads >= 1) omp_set_num_threads((int)threads);
+    omp_set_num_threads((int)threads);
+#endif
+}
+
+unsigned nn_cmd_share_threads(unsigned processes)
+{
+#ifdef _OPENMP
+    double there = fmin(ceil(nn_cmd_cpu_limit(NN_CMD_CGROUPS, NN_CMD_CGROUP_MOUNT)),
+                        (double)sysconf(_SC_NPROCESSORS_ONLN));
+    if (was_said || getenv("OMP_NUM_THREADS")) return 0;
+    int share = (int)fmax(1, floor(there / processes));
+    if (share < omp_get_max_threads()) omp_set_num_threads(share);
+    return (unsigned)share;
 #else
-    (void)threads;
+    (void)processes;
+    return 0;
 #endif
 }
 
