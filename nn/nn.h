@@ -820,6 +820,12 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_keys_bytes(uint64_t *bytes, const nn_own
 FHOLA_WARN_UNUSED fhola_status nn_owner_generate(nn_owner *owner, const char *secret_path,
                                                  const char *keys_path, nn_count_progress progress,
                                                  void *arg);
+/* The same into streams: the file of the secret key first, whole, then that of the evaluation keys.
+ * Afterwards the owner has the secret key; on failure he has it not, and what was written is
+ * worthless. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_write_keys(nn_owner *owner, ckks_writer *secret,
+                                                   ckks_writer *keys, nn_count_progress progress,
+                                                   void *arg);
 /* In place of new keys for a network: takes the secret key that was made for another one, from its
  * file, and writes one for this network. The evaluation keys that were made with it, which the
  * server has, serve this network too. FHOLA_KEY: they would not, since the parameters are others or

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE /* getentropy */
 #include "ckks/ring/sample.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "ckks/ckks.h" /* ckks_declassify */
 
@@ -15,19 +17,13 @@ static const uint8_t zero_nonce[CKKS_CHACHA20_NONCE_BYTES];
 fhola_status ckks_rng_from_os(ckks_rng *rng)
 {
     uint8_t key[CKKS_SEED_BYTES];
-    size_t have = 0;
     rng->from_system = true; /* also when it fails: to be keyed before any use, not forgotten */
-    while (have < sizeof key) {
-        ssize_t got = getrandom(key + have, sizeof key - have, 0);
-        if (got > 0) {
-            have += (size_t)got;
-        } else if (got == 0 || errno != EINTR) {
-            const char *reason = got == 0 ? "no bytes returned" : strerror(errno);
-            ckks_wipe(key, sizeof key);
-            ckks_rng_clear(rng);
-            return fhola_fail(FHOLA_IO, "getrandom gave %zu of %zu bytes: %s", have, sizeof key,
-                              reason);
-        }
+    /* getentropy gives all bytes or none, and every system has it: getrandom is Linux's alone */
+    if (getentropy(key, sizeof key) != 0) {
+        int reason = errno;
+        ckks_wipe(key, sizeof key);
+        ckks_rng_clear(rng);
+        return fhola_fail(FHOLA_IO, "getentropy gave no random bytes: %s", strerror(reason));
     }
     ckks_rng_from_seed(rng, key);
     rng->from_system = true;

@@ -26,7 +26,7 @@ typedef struct ckks_rng {
     bool from_system; /* its key, not a caller's seed */
 } ckks_rng;
 
-/* Keys the generator with 32 bytes of getrandom(2). IO if the system gives none; the generator is
+/* Keys the generator with 32 bytes of getentropy(3). IO if the system gives none; the generator is
  * then erased. */
 fhola_status ckks_rng_from_os(ckks_rng *rng) FHOLA_WARN_UNUSED;
 

@@ -41,6 +41,8 @@ void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *nam
     char root[NN_CMD_PATH_ROOM];
     if (installed(root))
         snprintf(path, room, "%s%s/%s/%s%s", root, FHOLA_PKGDATADIR, folder, name, suffix);
+    else if (strcmp(folder, "web") == 0)
+        snprintf(path, room, "%s/web/%s%s", FHOLA_BUILDDIR, name, suffix);
     else
         snprintf(path, room, "%s/nn/%s/%s%s", FHOLA_SOURCEDIR,
                  strcmp(folder, "pictures") == 0 ? "data" : folder, name, suffix);

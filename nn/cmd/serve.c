@@ -16,6 +16,9 @@ static const nn_cmd_option options[] = {
                 "that comes with the first keys)"),
     NN_CMD_TEXT("tls-cert", 0, "FILE", serve_options, certificate, "certificate (PEM) for HTTPS"),
     NN_CMD_TEXT("tls-key", 0, "FILE", serve_options, key, "and its key"),
+    NN_CMD_TEXT("web", 0, "DIRECTORY", serve_options, web,
+                "the page for browsers (default: the one that is installed, if it is;\nnone: no "
+                "page)"),
     NN_CMD_THREADS,
     NN_CMD_MEMORY(serve_options, memory),
     NN_CMD_NUMBER("cache", 0, "GIB", serve_options, cache, 0, 1e6,

@@ -219,15 +219,33 @@ static void take_secret(nn_owner *o, ckks_secret_key *secret, uint64_t key)
     o->key = key;
 }
 
+/* *secret, with its id, belongs to the caller. */
+static fhola_status make_keys(const nn_owner *o, ckks_secret_key **secret, uint64_t *key)
+{
+    uint64_t bytes;
+    FHOLA_TRY(nn_owner_keys_bytes(&bytes, o));
+    FHOLA_TRY(ckks_key_id(key, o->rng));
+    return ckks_secret_key_create(secret, o->context, o->rng);
+}
+
+/* Takes the key over, which is the owner's if nothing failed. */
+static fhola_status keep_secret(nn_owner *o, fhola_status status, ckks_secret_key *secret,
+                                uint64_t key)
+{
+    if (status == FHOLA_OK)
+        take_secret(o, secret, key);
+    else
+        ckks_secret_key_destroy(secret);
+    return status;
+}
+
 fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char *keys_path,
                                nn_count_progress progress, void *arg)
 {
     ckks_secret_key *secret = NULL;
     ckks_writer *secret_file = NULL, *keys_file = NULL;
-    uint64_t key = 0, bytes;
-    fhola_status status = nn_owner_keys_bytes(&bytes, o);
-    if (status == FHOLA_OK) status = ckks_key_id(&key, o->rng);
-    if (status == FHOLA_OK) status = ckks_secret_key_create(&secret, o->context, o->rng);
+    uint64_t key = 0;
+    fhola_status status = make_keys(o, &secret, &key);
     if (status == FHOLA_OK)
         status = open_files(o, &secret_file, secret_path, &keys_file, keys_path);
     if (status == FHOLA_OK) status = write_secret(o, secret_file, secret, key);
@@ -235,12 +253,20 @@ fhola_status nn_owner_generate(nn_owner *o, const char *secret_path, const char 
     if (status == FHOLA_OK) status = ckks_writer_commit_both(keys_file, secret_file);
     ckks_writer_destroy(secret_file);
     ckks_writer_destroy(keys_file);
-    if (status != FHOLA_OK) {
-        ckks_secret_key_destroy(secret);
-        return status;
-    }
-    take_secret(o, secret, key);
-    return FHOLA_OK;
+    return keep_secret(o, status, secret, key);
+}
+
+fhola_status nn_owner_write_keys(nn_owner *o, ckks_writer *secret_file, ckks_writer *keys_file,
+                                 nn_count_progress progress, void *arg)
+{
+    ckks_secret_key *secret = NULL;
+    uint64_t key = 0;
+    fhola_status status = make_keys(o, &secret, &key);
+    if (status == FHOLA_OK) status = write_secret(o, secret_file, secret, key);
+    if (status == FHOLA_OK) status = ckks_writer_commit(secret_file);
+    if (status == FHOLA_OK) status = write_keys(o, keys_file, secret, key, progress, arg);
+    if (status == FHOLA_OK) status = ckks_writer_commit(keys_file);
+    return keep_secret(o, status, secret, key);
 }
 
 /* The secret key in the file of another network, if the evaluation keys made with it do for this
@@ -281,11 +307,7 @@ fhola_status nn_owner_reuse_secret(nn_owner *o, ckks_reader *other, const char *
     uint64_t key = ckks_reader_head(other).key;
     if (status == FHOLA_OK)
         status = save_secret(o, secret_path, ckks_reader_file(other), secret, key);
-    if (status != FHOLA_OK)
-        ckks_secret_key_destroy(secret);
-    else
-        take_secret(o, secret, key);
-    return status;
+    return keep_secret(o, status, secret, key);
 }
 
 /* ---- pictures and scores ---- */

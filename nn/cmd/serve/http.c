@@ -58,11 +58,25 @@ static const char *match(const serve_route *route, const char *path)
     return strchr(path + length, '/') ? NULL : path + length;
 }
 
+/* Whether the path is that of a file of the page, which comes before routes. */
+static bool find_page(serve_request *r)
+{
+    if (!serve_web_has(r->site->web, r->path)) return false;
+    if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0) {
+        r->route = &serve_route_web;
+    } else {
+        serve_problem(r, 405, FHOLA_OK, "this path has other methods");
+        serve_reply_header(r, "Allow", "GET, HEAD");
+    }
+    return true;
+}
+
 /* Makes the reply if there is no such path, or not with that method. */
 static void find_route(serve_request *r)
 {
     const char *wanted = strcmp(r->method, "HEAD") == 0 ? "GET" : r->method;
     char allowed[64] = "";
+    if (find_page(r)) return;
     for (size_t i = 0; i < ROUTES; i++) {
         const char *id = match(routes[i], r->path);
         if (!id) continue;

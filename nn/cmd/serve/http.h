@@ -14,6 +14,7 @@
 #include "nn/cmd/serve/connections.h"
 #include "nn/cmd/serve/queue.h"
 #include "nn/cmd/serve/store.h"
+#include "nn/cmd/serve/web.h"
 #include "nn/nn.h"
 
 #define SERVE_CODES 600u
@@ -26,7 +27,8 @@ typedef struct serve_site {
     serve_cache *cache;
     serve_queue *queue;
     serve_connections *connections;
-    const char *client; /* the client file */
+    const serve_web *web; /* NULL: there is no page */
+    const char *client;   /* the client file */
     size_t client_length;
     uint64_t most_body;     /* bytes of one request for inference */
     uint64_t most_bodies;   /* of all at once */
@@ -79,7 +81,7 @@ struct serve_request {
 
 extern const serve_route serve_route_put_keys, serve_route_get_keys, serve_route_delete_keys,
     serve_route_infer, serve_route_cancel, serve_route_progress, serve_route_network,
-    serve_route_health, serve_route_metrics;
+    serve_route_health, serve_route_metrics, serve_route_web;
 
 typedef struct serve_listener {
     int socket; /* bound, listening; the daemon's from serve_http_start on */

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nn/cmd/cmd.h"
 #include "nn/cmd/serve/http.h"
 #include "nn/cmd/serve/listen.h"
 #include "nn/cmd/serve/log.h"
@@ -41,6 +42,7 @@ typedef struct house {
     serve_cache *cache;
     serve_queue *queue;
     serve_connections *connections;
+    serve_web *web;
     struct MHD_Daemon *daemon;
     char *client, *certificate, *key;
     size_t client_length;
@@ -144,6 +146,7 @@ static void fill_site(house *h, const serve_options *o)
     site->cache = h->cache;
     site->queue = h->queue;
     site->connections = h->connections;
+    site->web = h->web;
     site->client = h->client;
     site->client_length = h->client_length;
     site->most_body = (uint64_t)(o->request * MIB);
@@ -151,9 +154,20 @@ static void fill_site(house *h, const serve_options *o)
     site->timeout = (unsigned)o->timeout;
 }
 
+/* The page is there where it was built, or installed. */
+static fhola_status open_web(house *h, const serve_options *o)
+{
+    char folder[NN_CMD_PATH_ROOM], index[NN_CMD_PATH_ROOM];
+    if (o->web) return strcmp(o->web, "none") == 0 ? FHOLA_OK : serve_web_open(&h->web, o->web);
+    nn_cmd_bundled(folder, sizeof folder, "web", "", "");
+    nn_cmd_bundled(index, sizeof index, "web", "index.html", "");
+    return access(index, R_OK) == 0 ? serve_web_open(&h->web, folder) : FHOLA_OK;
+}
+
 /* What is not there is found before the network is prepared. */
 static fhola_status build_door(house *h, const serve_options *o)
 {
+    FHOLA_TRY(open_web(h, o));
     if (o->certificate) FHOLA_TRY(read_text(&h->certificate, o->certificate));
     if (o->certificate) FHOLA_TRY(read_text(&h->key, o->key));
     return serve_bind(&h->socket, h->address, o->listen);
@@ -241,6 +255,7 @@ static void close_house(house *h)
     serve_store_close(h->store);
     serve_access_close(h->access);
     serve_connections_destroy(h->connections);
+    serve_web_close(h->web);
     nn_server_destroy(h->server);
     if (h->key) ckks_wipe(h->key, strlen(h->key));
     free(h->key);

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The page for browsers in a real one: 'make web', then Chromium without a window against 'fhola serve' (tests/web_page.py), from
+# an empty profile to the class that the command line finds, too. FHOLA_WEB_NETWORK=FILE.fhola and FHOLA_WEB_CLIENT=FILE.client
+# take the place of the small network, FHOLA_KEEP_PAGE=FOLDER keeps pictures of the page there.
+. "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
+for program in emcc python3; do
+    command -v $program > /dev/null 2>&1 || { echo "SKIP: no $program"; exit 77; }
+done
+chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || :)
+[ -n "$chromium" ] || { echo 'SKIP: no chromium'; exit 77; }
+"$fhola" serve none --keys "$work" --listen 127.0.0.1:0 2> "$work/err" || :
+if grep -q 'built without libmicrohttpd' "$work/err"; then
+    echo 'SKIP: built without libmicrohttpd'
+    exit 77
+fi
+"${MAKE:-make}" -C "$top_builddir" web > "$work/log" 2>&1 || { cat "$work/log"; fail 'make web'; }
+
+cd "$work"
+pictures=$top_srcdir/nn/data
+network=${FHOLA_WEB_NETWORK:-small.fhola}
+[ "$network" != small.fhola ] || "$top_builddir/tests/make_small_network" small
+"$fhola" keygen "${FHOLA_WEB_CLIENT:-small.client}" -d keys > /dev/null
+"$fhola" encrypt keys/secret.key "$pictures/cat.ppm" "$pictures/dog.ppm" -o two.ct > /dev/null
+"$fhola" infer "$network" keys/eval.keys two.ct -o two.scores --quiet
+"$fhola" decrypt keys/secret.key two.scores --json --top 10 > expected
+rm -r keys
+ln -s "$top_builddir/web" web
+cases=1
+timeout 3000 python3 "$top_srcdir/tests/web_page.py" "$fhola" "$chromium" "$network" "$pictures" "${FHOLA_KEEP_PAGE-}" ||
+    wrong 'the page'
+verdict
