@@ -339,6 +339,19 @@ fhola_status ckks_encode(const ckks_context *context, ckks_workspace *workspace,
                          ckks_plaintext *out, const ckks_complex *values, size_t period,
                          double scale, ckks_basis basis) FHOLA_WARN_UNUSED;
 
+/* Several vectors in one plaintext or ciphertext, side by side not in its slots but in its
+ * coefficients: with Y = X^(N / (2 period count)) and p_k the polynomial of vector k, `period`
+ * slots repeated, it is the sum of Y^k p_k. So vectors that are short, or repeat, share a
+ * ciphertext and come apart again (ckks_interleave, ckks_deinterleave) without a level. */
+typedef struct ckks_interleaving {
+    size_t period, count; /* powers of two, whose product divides the slots */
+} ckks_interleaving;
+/* values[k * period + s]: value s of vector k. Errors as ckks_encode; PARAM: the numbers. */
+fhola_status ckks_encode_interleaved(const ckks_context *context, ckks_workspace *workspace,
+                                     ckks_plaintext *out, const ckks_complex *values,
+                                     ckks_interleaving shape, double scale,
+                                     ckks_basis basis) FHOLA_WARN_UNUSED;
+
 /* An empty ciphertext, on no primes. */
 fhola_status ckks_ciphertext_create(ckks_ciphertext **out,
                                     const ckks_context *context) FHOLA_WARN_UNUSED;
@@ -364,6 +377,12 @@ size_t ckks_ciphertext_period(const ckks_ciphertext *ciphertext);
 /* Declares the period; see ckks_ciphertext_period. */
 fhola_status ckks_ciphertext_set_period(ckks_ciphertext *ciphertext,
                                         size_t period) FHOLA_WARN_UNUSED;
+
+/* A number of the caller's own, which copies and files keep; 0 at first, and in what operations
+ * make. LEVEL: the ciphertext is empty. */
+uint32_t ckks_ciphertext_label(const ckks_ciphertext *ciphertext);
+fhola_status ckks_ciphertext_set_label(ckks_ciphertext *ciphertext,
+                                       uint32_t label) FHOLA_WARN_UNUSED;
 
 /* Encrypts under the secret key, on the primes and at the scale of the plaintext. LEVEL: it has
  * special primes. */
@@ -465,6 +484,27 @@ fhola_status ckks_rotate_hoisted(const ckks_context *context, ckks_workspace *wo
                                  const ckks_eval_keys *keys, ckks_ciphertext *const out[],
                                  const ckks_ciphertext *in, const int32_t rotation[],
                                  size_t count) FHOLA_WARN_UNUSED;
+
+/* out = the sum of Y^k in[k] for k < given <= shape.count, of one basis and scale: without keys or
+ * noise of its own. The vectors of `in` repeat after `period` slots, but for noise, which joins
+ * that of the others. `out` differs from all of `in` but the first. */
+fhola_status ckks_interleave(const ckks_context *context, ckks_workspace *workspace,
+                             ckks_ciphertext *out, const ckks_ciphertext *const in[], size_t given,
+                             ckks_interleaving shape) FHOLA_WARN_UNUSED;
+/* out = Y^-k in: the mean of all copies of `period` slots is vector k, of which slots alone say
+ * nothing. */
+fhola_status ckks_interleaved_at(const ckks_context *context, ckks_workspace *workspace,
+                                 ckks_ciphertext *out, const ckks_ciphertext *in, size_t k,
+                                 ckks_interleaving shape) FHOLA_WARN_UNUSED;
+/* The rotations that ckks_deinterleave does with ciphertexts over `basis`. */
+fhola_status ckks_deinterleave_keys(const ckks_context *context, ckks_basis basis,
+                                    ckks_interleaving shape, ckks_key_list *list) FHOLA_WARN_UNUSED;
+/* All vectors, out[k] repeating with `period`, at `count` times the scale of `in`: count - 1
+ * rotations, no level. The outputs differ from `in`. */
+fhola_status ckks_deinterleave(const ckks_context *context, ckks_workspace *workspace,
+                               const ckks_eval_keys *keys, ckks_ciphertext *const out[],
+                               const ckks_ciphertext *in,
+                               ckks_interleaving shape) FHOLA_WARN_UNUSED;
 
 /* ---- linear transforms ---- */
 

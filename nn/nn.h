@@ -684,6 +684,23 @@ FHOLA_WARN_UNUSED fhola_status nn_encrypt_picture(const ckks_context *context,
                                                   ckks_ciphertext *const out[],
                                                   const nn_client *client, const double *picture,
                                                   const ckks_secret_key *secret, ckks_rng *rng);
+/* For a network that computes several pictures at once: `count` of them, from 1 to
+ * nn_client_pictures(), in as few ciphertexts as can be, which nn_encrypted_destroy destroys. *out
+ * is an encrypted picture for whoever takes one, with `count` results. PARAM: another count, or the
+ * network computes one picture at a time. RANGE as above. */
+FHOLA_WARN_UNUSED fhola_status nn_encrypt_pack(const ckks_context *context,
+                                               ckks_workspace *workspace, ckks_ciphertext ***out,
+                                               const nn_client *client,
+                                               const double *const picture[], size_t count,
+                                               const ckks_secret_key *secret, ckks_rng *rng);
+/* How many pictures are packed in it; 0: it is a picture alone. */
+unsigned nn_encrypted_pictures(ckks_ciphertext *const picture[]);
+/* The result of picture `index` of those packed in `in`, as that of one alone. PARAM: there is no
+ * such picture. LEVEL, SCALE as below. */
+FHOLA_WARN_UNUSED fhola_status nn_result_take(const ckks_context *context,
+                                              ckks_workspace *workspace, ckks_ciphertext *out,
+                                              const nn_client *client, const ckks_ciphertext *in,
+                                              size_t index);
 /* Decrypts a result: one score per class, the mean over all copies of it in the slots. LEVEL: not
  * on the primes of a result. SCALE: not the scale that follows from the parameters, within 2^-30.
  * RANGE: scores beyond what the modulus holds, or a result computed under another key; both show
@@ -741,8 +758,9 @@ FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_worksp
                                         const nn_infer_hooks *hooks);
 /* The same for `count` pictures, from 1 to nn_network_pictures(), all under the key whose
  * evaluation keys `keys` are: result k, in the ciphertext out[k], is that of picture[k]. Few
- * pictures take as long as many. Ciphertexts that hooks observe may have several pictures each.
- * FHOLA_PARAM also: too many pictures, or none. */
+ * pictures take as long as many. Ciphertexts that hooks observe may have several pictures each. Or
+ * picture[0] is a pack, alone, of `count` pictures. FHOLA_PARAM also: too many pictures, or none.
+ * */
 FHOLA_WARN_UNUSED fhola_status nn_infer_batch(const ckks_context *context,
                                               ckks_workspace *workspace,
                                               ckks_ciphertext *const out[],
@@ -840,6 +858,12 @@ void nn_owner_overwrite(nn_owner *owner);
  * FHOLA_PARAM: the stream would replace the file of the secret key. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt(nn_owner *owner, ckks_writer *out,
                                                 const double *rgb);
+/* The same for `count` pictures at once, packed in fewer ciphertexts if there are two or more:
+ * what follows in the stream is one encrypted picture with `count` results. PARAM also: more than
+ * nn_client_pictures(). */
+FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt_several(nn_owner *owner, ckks_writer *out,
+                                                        const double *const picture[],
+                                                        size_t count);
 /* From now on decrypted scores get independent noise of nn_flood_deviation(bits, queries, error),
  * and every result is counted before it is decrypted, over all calls and processes, in a file
  * beside `secret_path`, which is the file of the owner's secret key: man fhola-security. 0 to 200
@@ -853,6 +877,13 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_flood(nn_owner *owner, const char *secre
  * damaged, of another key, or cannot be locked, read and written. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in,
                                                 int *more);
+
+/* The same for the results of pictures that may have been packed, which come packed too: *count of
+ * them, nn_client_classes() scores each, with room in `scores` for nn_client_pictures(). *count =
+ * 0: the stream has ended. Each counts by itself after nn_owner_flood. nn_owner_decrypt refuses
+ * several results in one with PARAM. */
+FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt_several(nn_owner *owner, double *scores,
+                                                        size_t *count, ckks_reader *in);
 
 /* ---- server ---- */
 
@@ -922,10 +953,11 @@ void nn_keys_release(nn_keys *keys);         /* NULL: does nothing */
 uint64_t nn_keys_id(const nn_keys *keys);    /* id of the secret key */
 uint64_t nn_keys_bytes(const nn_keys *keys); /* in memory */
 
-/* Reads the next encrypted picture of a stream, to be destroyed by nn_encrypted_destroy. *more = 0:
- * the stream has ended, and there is none. ckks_reader_head(in).key is then the id of the secret
- * key that it is encrypted under. FHOLA_KEY: for another network. FHOLA_LEVEL: it is no encrypted
- * picture. */
+/* Reads the next encrypted picture of a stream, one alone or a pack (nn_encrypted_pictures), to be
+ * destroyed by nn_encrypted_destroy. *more = 0: the stream has ended, and there is none.
+ * ckks_reader_head(in).key is then the id of the secret key that it is encrypted under. FHOLA_KEY:
+ * for another network. FHOLA_LEVEL: it is no encrypted picture. FHOLA_FORMAT: also a pack of more
+ * pictures than the network computes at once. */
 FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server,
                                                  ckks_ciphertext ***picture, ckks_reader *in,
                                                  int *more);
@@ -933,10 +965,11 @@ FHOLA_WARN_UNUSED fhola_status nn_server_receive(const nn_server *server,
 /* A run belongs to one caller at a time. */
 FHOLA_WARN_UNUSED fhola_status nn_run_create(nn_run **run, const nn_server *server);
 void nn_run_destroy(nn_run *run); /* NULL: does nothing */
-/* Runs the network on an encrypted picture and appends the result to a stream. The keys must be
- * those of the picture's secret key: with others the result means nothing, which only decryption
- * shows. FHOLA_PARAM: before nn_server_prepare; or the result would replace a file that the network
- * or the keys come from. FHOLA_KEY: keys that were read for another server. */
+/* Runs the network on an encrypted picture, one alone or a pack, and appends the result, or those
+ * of the pack in one ciphertext, to a stream. The keys must be those of the picture's secret key:
+ * with others the result means nothing, which only decryption shows. FHOLA_PARAM: before
+ * nn_server_prepare; or the result would replace a file that the network or the keys come from.
+ * FHOLA_KEY: keys that were read for another server. */
 FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                                              ckks_ciphertext *const picture[],
                                              const nn_infer_hooks *hooks);
@@ -944,7 +977,7 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, cons
  * computed at once, however they came: the result of picture[k] is appended to out[k], which may be
  * one stream for several. Results are written in their order, after all of them have been computed;
  * one that cannot be written ends the call, and those after it are lost. FHOLA_PARAM: also too many
- * pictures, or none. */
+ * pictures, or none, or a pack beside others. */
 FHOLA_WARN_UNUSED fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *const out[],
                                                    const nn_keys *keys,
                                                    ckks_ciphertext *const *const picture[],
@@ -958,10 +991,11 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *con
  * another's meanwhile, the answer's own `progress`, which returns nonzero, is the way. */
 void nn_run_cancel(nn_run *run);
 /* nn_server_receive and nn_run_answer for the next picture of a stream; a network for batches waits
- * for nn_network_pictures() of them, or the end. *more: how many there were, each with a result; 0:
- * the stream has ended, nothing was written. FHOLA_PARAM: also if the result would replace the file
- * of the pictures. FHOLA_KEY: also for a picture of another secret key than that of the keys. Of
- * pictures that wait for others of their batch nothing is written if one of these fails. */
+ * for nn_network_pictures() of them, a pack, or the end. *more: how many there were, those in a
+ * pack included, each with a result; 0: the stream has ended, nothing was written. FHOLA_PARAM:
+ * also if the result would replace the file of the pictures. FHOLA_KEY: also for a picture of
+ * another secret key than that of the keys. Of pictures that wait for others of their batch nothing
+ * is written if one of these fails. */
 FHOLA_WARN_UNUSED fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                                             ckks_reader *in, int *more,
                                             const nn_infer_hooks *hooks);

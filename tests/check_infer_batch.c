@@ -218,6 +218,142 @@ START_TEST(neighbours)
 }
 END_TEST
 
+/* ---- packed pictures ---- */
+
+/* The first `count` pictures as their owner packs them, and their results. */
+static void infer_packed(batch *b, size_t count, const nn_infer_hooks *hooks)
+{
+    ckks_ciphertext **packed;
+    const nn_client *client = nn_network_client(b->g.network);
+    ck_assert_ok(nn_encrypt_pack(b->g.context, b->g.workspace, &packed, client,
+                                 (const double *const *)b->pixels, count, b->g.secret, b->g.rng));
+    ck_assert_uint_eq(nn_encrypted_pictures(packed), count);
+    ckks_ciphertext *const *picture = packed;
+    ck_assert_ok(nn_infer_batch(b->g.context, b->g.workspace, b->out, b->g.network, b->g.keys,
+                                &picture, count, hooks));
+    nn_encrypted_destroy(packed);
+}
+
+/* All in one ciphertext where they fit: every layer and all scores, those of a short group too. */
+static const int packs[] = {0, 4, 6}; /* of batches[] */
+
+START_TEST(packs_in_one)
+{
+    batch b;
+    int i = packs[_i];
+    open_batch(&b, batches[i].make, batches[i].pictures);
+    const nn_infer_hooks hooks = {.user = &b, .observe = observe};
+    const nn_packing p = b.g.network->packing;
+    printf("%s, %u pictures: %u vectors of %zu slots, %zu in each of %u ciphertexts\n",
+           batches[i].name, b.pictures, p.vectors, p.period, p.side, p.ciphertexts);
+    infer_packed(&b, b.pictures, &hooks);
+    ck_assert_double_le(b.g.worst, GRAPH_LAYER_BOUND);
+    for (unsigned k = 0; k < b.pictures; k++)
+        ck_assert_double_le(score_error(&b, k), GRAPH_SCORE_BOUND);
+    infer_packed(&b, b.pictures / 2, NULL);
+    for (unsigned k = 0; k < b.pictures / 2; k++)
+        ck_assert_double_le(score_error(&b, k), GRAPH_SCORE_BOUND);
+    close_batch(&b);
+}
+END_TEST
+
+/* The results in one ciphertext, each picked out again. */
+static void join(batch *b, ckks_ciphertext *all, size_t count)
+{
+    const nn_client *client = nn_network_client(b->g.network);
+    ck_assert_ok(ckks_interleave(b->g.context, b->g.workspace, all,
+                                 (const ckks_ciphertext *const *)b->out, count,
+                                 nn_client_results(client)));
+    ck_assert_ok(ckks_ciphertext_set_label(all, (uint32_t)count));
+}
+
+static void scores_at(batch *b, const ckks_ciphertext *all, size_t index, double *scores)
+{
+    const nn_client *client = nn_network_client(b->g.network);
+    ckks_ciphertext *one;
+    ck_assert_ok(ckks_ciphertext_create(&one, b->g.context));
+    ck_assert_ok(nn_result_take(b->g.context, b->g.workspace, one, client, all, index));
+    ck_assert_ok(nn_decrypt_scores(b->g.context, b->g.workspace, scores, client, one, b->g.secret));
+    ckks_ciphertext_destroy(one);
+}
+
+/* One picture is another: its scores change, those of the others move by no more than noise, from
+ * the packed pictures to the packed results. */
+START_TEST(packed_neighbours)
+{
+    batch b;
+    ckks_ciphertext *all;
+    double before[MOST_PICTURES][NN_MAX_CLASSES], after[NN_MAX_CLASSES];
+    enum { CHANGED = 2 };
+    open_batch(&b, stages, 8);
+    size_t classes = b.g.s.model.classes;
+    ck_assert_ok(ckks_ciphertext_create(&all, b.g.context));
+    infer_packed(&b, 8, NULL);
+    join(&b, all, 8);
+    for (size_t k = 0; k < 8; k++) {
+        scores_at(&b, all, k, before[k]);
+        ck_assert_double_le(error_of(&b, (unsigned)k, before[k]), GRAPH_SCORE_BOUND);
+    }
+    double *pixels = b.pixels[CHANGED];
+    b.pixels[CHANGED] = b.pixels[5];
+    infer_packed(&b, 8, NULL);
+    b.pixels[CHANGED] = pixels;
+    join(&b, all, 8);
+    for (size_t k = 0; k < 8; k++) {
+        double square = 0, deviation = graph_deviation(before[k], classes);
+        scores_at(&b, all, k, after);
+        for (size_t i = 0; i < classes; i++) square += pow(after[i] - before[k][i], 2);
+        double moved = sqrt(square / (double)classes) / deviation;
+        printf("  picture %zu: scores moved by %.5f of their deviation\n", k, moved);
+        if (k == CHANGED)
+            ck_assert_double_ge(moved, GRAPH_SCORE_BOUND);
+        else
+            ck_assert_double_le(moved, GRAPH_SCORE_BOUND / 8);
+    }
+    ck_assert_fails(nn_result_take(b.g.context, b.g.workspace, b.out[0],
+                                   nn_network_client(b.g.network), all, 8),
+                    FHOLA_PARAM);
+    ck_assert_fails(nn_decrypt_scores(b.g.context, b.g.workspace, after,
+                                      nn_network_client(b.g.network), all, b.g.secret),
+                    FHOLA_PARAM);
+    ckks_ciphertext_destroy(all);
+    close_batch(&b);
+}
+END_TEST
+
+/* A pack goes alone and says how many results it has. */
+START_TEST(packs_refused)
+{
+    batch b;
+    ckks_ciphertext **packed, *const *picture[2];
+    open_batch(&b, stages, 2);
+    const nn_client *client = nn_network_client(b.g.network);
+    const double *pixels[3] = {b.pixels[0], b.pixels[1], b.pixels[0]};
+    for (size_t count = 0; count < 4; count += 3)
+        ck_assert_fails(nn_encrypt_pack(b.g.context, b.g.workspace, &packed, client, pixels, count,
+                                        b.g.secret, b.g.rng),
+                        FHOLA_PARAM);
+    double bright = b.pixels[1][7];
+    b.pixels[1][7] = 1.5;
+    ck_assert_fails(nn_encrypt_pack(b.g.context, b.g.workspace, &packed, client, pixels, 2,
+                                    b.g.secret, b.g.rng),
+                    FHOLA_RANGE);
+    b.pixels[1][7] = bright;
+    ck_assert_ok(nn_encrypt_pack(b.g.context, b.g.workspace, &packed, client, pixels, 2, b.g.secret,
+                                 b.g.rng));
+    picture[0] = b.in[0];
+    picture[1] = packed;
+    for (size_t count = 1; count < 3; count++) {
+        const size_t first = 2 - count; /* the pack asked for one result; and among others */
+        ck_assert_fails(nn_infer_batch(b.g.context, b.g.workspace, b.out, b.g.network, b.g.keys,
+                                       picture + first, count, NULL),
+                        FHOLA_PARAM);
+    }
+    nn_encrypted_destroy(packed);
+    close_batch(&b);
+}
+END_TEST
+
 /* Whatever the room for diagonals, the same bits. */
 START_TEST(memory)
 {
@@ -413,6 +549,68 @@ START_TEST(answers_at_once)
 }
 END_TEST
 
+/* Two packed pictures take what one takes, both ways; a pack may come behind pictures alone. */
+START_TEST(stream_of_packs)
+{
+    static const size_t counts[] = {2, 1, 2};
+    static served_network n;
+    nn_run *run;
+    double scores[2 * NN_MAX_CLASSES];
+    memory_writer to;
+    memory_reader from;
+    batch b;
+    int more;
+    size_t count, next = 0;
+    uint64_t at[4] = {0};
+    define(&b, vectors, 4);
+    serve(&n, &b.g.s.model, &b.g.s.plan);
+    ck_assert_ok(nn_run_create(&run, n.server));
+    memory_open(&to);
+    for (size_t k = 0; k < 3; next = (next + counts[k++]) % 4) {
+        const double *pixels[2] = {b.pixels[next], b.pixels[(next + 1) % 4]};
+        ck_assert_ok(nn_owner_encrypt_several(n.owner, to.writer, pixels, counts[k]));
+        at[k + 1] = ckks_writer_bytes(to.writer);
+    }
+    ck_assert_uint_eq(at[1], at[2] - at[1]);
+    ck_assert_uint_eq(at[1], at[3] - at[2]);
+    const double *three[3] = {b.pixels[0], b.pixels[1], b.pixels[2]};
+    ck_assert_fails(nn_owner_encrypt_several(n.owner, to.writer, three, 3), FHOLA_PARAM);
+    ck_assert_fails(nn_owner_encrypt_several(n.owner, to.writer, three, 0), FHOLA_PARAM);
+    bytes pictures = memory_close(&to);
+    read_from(&from, pictures);
+    memory_open(&to);
+    for (int call = 0; call < 3; call++) {
+        static const int answered[] = {2, 3, 0};
+        ck_assert_ok(nn_run_infer(run, to.writer, n.eval, from.reader, &more, NULL));
+        ck_assert_int_eq(more, answered[call]);
+    }
+    end_reading(&from);
+    bytes results = memory_close(&to);
+    read_from(&from, results);
+    ck_assert_fails(nn_owner_decrypt(n.owner, scores, from.reader, &more), FHOLA_PARAM);
+    end_reading(&from);
+    read_from(&from, results);
+    size_t classes = nn_client_classes(nn_owner_client(n.owner));
+    next = 0;
+    for (size_t k = 0; k < 3; k++) {
+        ck_assert_ok(nn_owner_decrypt_several(n.owner, scores, &count, from.reader));
+        ck_assert_uint_eq(count, counts[k]);
+        for (size_t p = 0; p < count; p++, next = (next + 1) % 4)
+            ck_assert_double_le(error_of(&b, (unsigned)next, scores + p * classes),
+                                GRAPH_SCORE_BOUND);
+    }
+    ck_assert_ok(nn_owner_decrypt_several(n.owner, scores, &count, from.reader));
+    ck_assert_uint_eq(count, 0);
+    end_reading(&from);
+    free(pictures.data);
+    free(results.data);
+    nn_run_destroy(run);
+    stop_serving(&n);
+    forget(&b);
+    small_network_clear(&b.g.s);
+}
+END_TEST
+
 START_TEST(numbers_of_pictures)
 {
     nn_plan plan = {0};
@@ -431,9 +629,13 @@ static void add_tests(TCase *tcase)
 {
     tcase_add_loop_test(tcase, every_picture, 0, sizeof batches / sizeof batches[0]);
     tcase_add_test(tcase, neighbours);
+    tcase_add_loop_test(tcase, packs_in_one, 0, sizeof packs / sizeof packs[0]);
+    tcase_add_test(tcase, packed_neighbours);
+    tcase_add_test(tcase, packs_refused);
     tcase_add_test(tcase, memory);
     tcase_add_test(tcase, stream_of_three);
     tcase_add_test(tcase, answers_at_once);
+    tcase_add_test(tcase, stream_of_packs);
     tcase_add_test(tcase, numbers_of_pictures);
 }
 

@@ -34,6 +34,21 @@ paste -d ' ' one/numbers two/numbers | awk '
     { for (i = 1; i <= NF / 2; i++) if (($i - $(i + NF / 2)) ^ 2 > 0.05 ^ 2) { print $i, "and", $(i + NF / 2); bad = 1 } }
     END { exit bad || NR < 1 }' || wrong 'other scores in a batch'
 
+# Packed: the same three pictures in two containers, two and one. Each gets the scores it gets encrypted by itself, in its order.
+"$fhola" encrypt two/secret.key "$top_srcdir/nn/data/cat.ppm" "$top_srcdir/nn/data/ship.ppm" "$top_srcdir/nn/data/truck.ppm" \
+    -o packed.ct -q 2> err || wrong "encrypt packs: $(cat err)"
+"$fhola" infer two.fhola two/eval.keys packed.ct -o packed.scores --json > lines 2> err || wrong "infer packs: $(cat err)"
+"$fhola" decrypt two/secret.key packed.scores --json 2> err | tee packed.json | sed -e 's/[^0-9.e+-]\{1,\}/ /g' > packed.numbers
+cases=$((cases + 3))
+[ "$(wc -c < packed.ct)" -lt "$(($(wc -c < two/pictures.ct) * 3 / 4))" ] || wrong 'two packed pictures take more than one'
+[ "$(wc -c < packed.scores)" -lt "$(($(wc -c < two/scores.ct) * 3 / 4))" ] || wrong 'two packed results take more than one'
+grep -q '^{"pictures": 3, ' lines || wrong "infer of packs counts $(tail -n 1 lines)"
+[ "$(grep -Ec '^\{"result": [123], ' packed.json)" -eq 3 ] || wrong "decrypt of packs: $(cat packed.json)"
+paste -d ' ' two/numbers packed.numbers | awk '
+    NF % 2 { print "other numbers of values"; exit 1 }
+    { for (i = 1; i <= NF / 2; i++) if (($i - $(i + NF / 2)) ^ 2 > 0.05 ^ 2) { print $i, "and", $(i + NF / 2); bad = 1 } }
+    END { exit bad || NR != 3 }' || wrong 'other scores when packed'
+
 # A batch network refuses what no batch can be.
 cases=$((cases + 1))
 code=0

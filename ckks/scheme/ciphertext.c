@@ -113,6 +113,7 @@ void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale, si
     ct->scale = scale;
     ct->period = period;
     ct->seeded = false;
+    ct->label = 0;
 }
 
 fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws, ckks_basis room)
@@ -139,6 +140,7 @@ fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *i
     ckks_ciphertext_set(out, basis, in->scale, in->period);
     out->seeded = in->seeded;
     memcpy(out->seed, in->seed, sizeof out->seed);
+    out->label = in->label;
     return FHOLA_OK;
 }
 
@@ -177,6 +179,18 @@ fhola_status ckks_ciphertext_set_period(ckks_ciphertext *ct, size_t period)
         return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
                           period, ct->context->slots);
     ct->period = period;
+    return FHOLA_OK;
+}
+
+uint32_t ckks_ciphertext_label(const ckks_ciphertext *ct)
+{
+    return ct->label;
+}
+
+fhola_status ckks_ciphertext_set_label(ckks_ciphertext *ct, uint32_t label)
+{
+    FHOLA_TRY(ckks_ciphertext_check(ct->context, ct, "the ciphertext"));
+    ct->label = label;
     return FHOLA_OK;
 }
 

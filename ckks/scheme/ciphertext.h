@@ -28,6 +28,7 @@ struct ckks_ciphertext {
     /* fresh: poly[1] is the expansion of seed, and a file need only hold the seed */
     bool seeded;
     uint8_t seed[32];
+    uint32_t label; /* the caller's own */
 };
 
 /* Makes room for `basis` and lays the polynomials of a result out in it, where the object's own

@@ -125,26 +125,64 @@ void ckks_decode_coefficients(const ckks_context *c, ckks_complex *values, size_
     }
 }
 
-fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plaintext *out,
-                         const ckks_complex *values, size_t period, double scale, ckks_basis basis)
+static bool is_power_of_two(size_t x)
+{
+    return x && !(x & (x - 1));
+}
+
+fhola_status ckks_interleaving_check(const ckks_context *c, ckks_interleaving s)
+{
+    if (!is_power_of_two(s.period) || s.period > c->slots)
+        return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu",
+                          s.period, c->slots);
+    if (!is_power_of_two(s.count) || s.count > c->slots / s.period)
+        return fhola_fail(FHOLA_PARAM, "%zu vectors are not a power of two up to %zu", s.count,
+                          c->slots / s.period);
+    return FHOLA_OK;
+}
+
+static fhola_status check_encode(const ckks_context *c, const ckks_workspace *ws,
+                                 const ckks_plaintext *out, ckks_interleaving shape, double scale,
+                                 ckks_basis basis)
 {
     if (out->context != c || ws->context != c)
         return fhola_fail(FHOLA_PARAM, "the plaintext or workspace belongs to another context");
-    if (period == 0 || period > c->slots || (period & (period - 1)))
-        return fhola_fail(FHOLA_PARAM, "a period of %zu values is not a power of two up to %zu",
-                          period, c->slots);
+    FHOLA_TRY(ckks_interleaving_check(c, shape));
     if (!basis || basis & ~(c->chain | c->special))
         return fhola_fail(FHOLA_LEVEL, "no plaintext can have the primes %s",
                           ckks_basis_describe(c->params, basis).text);
-    FHOLA_TRY(ckks_scale_fits(c, basis, scale, "the plaintext"));
+    return ckks_scale_fits(c, basis, scale, "the plaintext");
+}
+
+/* Coefficient i of vector k at i * count + k. vector: 2 period of them; scratch: as many. */
+static fhola_status interleave(const ckks_context *c, int64_t *coefficient, int64_t *vector,
+                               double *scratch, const ckks_complex *values, ckks_interleaving shape,
+                               double scale, double limit)
+{
+    for (size_t k = 0; k < shape.count; k++) {
+        FHOLA_TRY(ckks_encode_coefficients(c, vector, scratch, values + k * shape.period,
+                                           shape.period, scale, limit));
+        for (size_t i = 0; i < 2 * shape.period; i++) coefficient[i * shape.count + k] = vector[i];
+    }
+    return FHOLA_OK;
+}
+
+fhola_status ckks_encode_interleaved(const ckks_context *c, ckks_workspace *ws, ckks_plaintext *out,
+                                     const ckks_complex *values, ckks_interleaving shape,
+                                     double scale, ckks_basis basis)
+{
+    FHOLA_TRY(check_encode(c, ws, out, shape, scale, basis));
     fhola_status status = FHOLA_NOMEM;
+    size_t period = shape.period * shape.count;
     ckks_poly room;
     ckks_mark mark = ckks_workspace_mark(ws);
-    int64_t *coefficient = ckks_workspace_take(ws, 2 * period * sizeof *coefficient);
-    double *scratch = ckks_workspace_take(ws, 2 * period * sizeof *scratch);
-    if (!coefficient || !scratch) goto end;
-    status = ckks_encode_coefficients(c, coefficient, scratch, values, period, scale,
-                                      ckks_half_modulus(c, basis));
+    int64_t *coefficient = ckks_workspace_take(ws, 2 * period * sizeof *coefficient),
+            *vector = coefficient;
+    double *scratch = ckks_workspace_take(ws, 2 * shape.period * sizeof *scratch);
+    if (shape.count > 1) vector = ckks_workspace_take(ws, 2 * shape.period * sizeof *vector);
+    if (!coefficient || !scratch || !vector) goto end;
+    status = interleave(c, coefficient, vector, scratch, values, shape, scale,
+                        ckks_half_modulus(c, basis));
     if (status) goto end;
     status = ckks_plaintext_reserve(out, basis, &room);
     if (status) goto end;
@@ -155,4 +193,11 @@ fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plainte
 end:
     ckks_workspace_release(ws, mark);
     return status;
+}
+
+fhola_status ckks_encode(const ckks_context *c, ckks_workspace *ws, ckks_plaintext *out,
+                         const ckks_complex *values, size_t period, double scale, ckks_basis basis)
+{
+    return ckks_encode_interleaved(c, ws, out, values, (ckks_interleaving){period, 1}, scale,
+                                   basis);
 }

@@ -13,6 +13,10 @@ fhola_status ckks_encode_coefficients(const ckks_context *c, int64_t *coefficien
                                       const ckks_complex *values, size_t period, double scale,
                                       double limit) FHOLA_WARN_UNUSED;
 
+/* PARAM unless the numbers are powers of two whose product divides the slots. */
+fhola_status ckks_interleaving_check(const ckks_context *c,
+                                     ckks_interleaving shape) FHOLA_WARN_UNUSED;
+
 /* One limb of such a polynomial in evaluation form: spreads the 2 period coefficients and
  * transforms. */
 void ckks_encode_limb(const ckks_context *c, unsigned prime, uint64_t *limb,

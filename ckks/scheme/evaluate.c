@@ -90,6 +90,7 @@ fhola_status ckks_add_plain(const ckks_context *c, ckks_ciphertext *out, const c
     FHOLA_TRY(ckks_scale_check(a->scale, b->scale, "the plaintext"));
     FHOLA_TRY(ckks_ciphertext_copy(out, a));
     out->seeded = false;
+    out->label = 0;
     out->period = ckks_common_period(a->period, b->period);
     return ckks_poly_add(c, 1, out->poly, out->poly, &b->poly);
 }
@@ -104,6 +105,7 @@ fhola_status ckks_add_scalar(const ckks_context *c, ckks_ciphertext *out, const 
                           value, log2(a->scale), log2(half));
     FHOLA_TRY(ckks_ciphertext_copy(out, a));
     out->seeded = false;
+    out->label = 0;
     ckks_poly_add_integer(c, out->poly, scaled);
     return FHOLA_OK;
 }

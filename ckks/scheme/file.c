@@ -544,8 +544,8 @@ fhola_status ckks_eval_keys_read_shared(ckks_eval_keys **out, const ckks_context
 
 /* ---- ciphertexts ---- */
 
-/* Basis, scale, 1 or 0 for seeded; a seed or the packed second polynomial after the packed first
- * one. */
+/* Basis, scale, 1 or 0 for seeded, label; a seed or the packed second polynomial after the packed
+ * first one. */
 static size_t ciphertext_bytes(const ckks_context *c, ckks_basis basis, int seeded)
 {
     return CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis) +
@@ -564,7 +564,8 @@ fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
     if (!content) return fhola_fail(FHOLA_NOMEM, "no memory to write a ciphertext");
     ckks_put64(content, basis);
     ckks_put_double(content + 8, ct->scale);
-    ckks_put64(content + 16, ct->seeded != 0);
+    ckks_put32(content + 16, ct->seeded != 0);
+    ckks_put32(content + 20, ct->label);
     pack_poly(c, content + CIPHERTEXT_HEAD_BYTES, &ct->poly[0]);
     if (ct->seeded)
         memcpy(content + second, ct->seed, CKKS_SEED_BYTES);
@@ -589,6 +590,7 @@ static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r,
     else
         FHOLA_TRY(unpack_poly(c, r, &room[1], second));
     ckks_ciphertext_set(ct, basis, ckks_get_double(content + 8), 0);
+    ct->label = ckks_get32(content + 20);
     ct->seeded = seeded;
     if (seeded) memcpy(ct->seed, second, CKKS_SEED_BYTES);
     return FHOLA_OK;
@@ -605,13 +607,12 @@ fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *c, c
     if (st) return st;
     ckks_basis basis = ckks_get64(content);
     double scale = ckks_get_double(content + 8);
-    uint64_t seeded = ckks_get64(content + 16);
+    uint32_t seeded = ckks_get32(content + 16);
     st = check_basis(c, r, basis);
     if (!st && ckks_scale_fits(c, basis, scale, "the ciphertext"))
         st = ckks_reader_fail(r, FHOLA_FORMAT, "%s", fhola_detail());
     if (!st && seeded > 1)
-        st = ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %llu of a ciphertext",
-                              (unsigned long long)seeded);
+        st = ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %u of a ciphertext", (unsigned)seeded);
     if (!st) st = check_length(r, length, ciphertext_bytes(c, basis, seeded == 1));
     return st ? st : fill_ciphertext(out, r, content, basis, seeded == 1);
 }

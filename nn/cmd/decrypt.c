@@ -49,18 +49,30 @@ static fhola_status look_ahead(int *more, ckks_reader *in)
     return ckks_reader_file(in).inode ? ckks_reader_peek(in, more, CKKS_FILE_CIPHERTEXT) : FHOLA_OK;
 }
 
+/* `count` results that came together; `number`: that of the first. */
+static fhola_status print_results(const decrypt_options *o, const nn_client *client,
+                                  const double *score, size_t number, size_t count, bool more)
+{
+    fhola_status status = FHOLA_OK;
+    for (size_t k = 0; status == FHOLA_OK && k < count; k++)
+        status = print_result(o, client, score + k * nn_client_classes(client), number + k,
+                              more || k + 1 < count);
+    return status;
+}
+
 static fhola_status decrypt_all(const decrypt_options *o, nn_owner *owner, ckks_reader *in,
                                 double *score)
 {
-    for (size_t number = 1;; number++) {
-        int more, another;
-        fhola_status status = nn_owner_decrypt(owner, score, in, &more);
-        if (status == FHOLA_OK && !more && number == 1)
+    size_t count;
+    for (size_t number = 1;; number += count) {
+        int another;
+        fhola_status status = nn_owner_decrypt_several(owner, score, &count, in);
+        if (status == FHOLA_OK && !count && number == 1)
             status = fhola_fail(FHOLA_FORMAT, "no result arrived");
-        if (status != FHOLA_OK || !more) return status;
+        if (status != FHOLA_OK || !count) return status;
         status = look_ahead(&another, in);
-        fhola_status printed =
-            print_result(o, nn_owner_client(owner), score, number, status != FHOLA_OK || another);
+        fhola_status printed = print_results(o, nn_owner_client(owner), score, number, count,
+                                             status != FHOLA_OK || another);
         if (status != FHOLA_OK || printed != FHOLA_OK) return status == FHOLA_OK ? printed : status;
     }
 }
@@ -83,11 +95,12 @@ static fhola_status decrypt(const decrypt_options *o, const char *secret, const 
     if (status == FHOLA_OK) status = nn_cmd_open_input(&in, input);
     if (status == FHOLA_OK && !isnan(o->flood)) status = flood(o, owner, secret);
     if (status == FHOLA_OK) {
-        size_t classes = nn_client_classes(nn_owner_client(owner));
-        double *score = calloc(classes, sizeof *score);
+        const nn_client *client = nn_owner_client(owner);
+        size_t scores = nn_client_pictures(client) * nn_client_classes(client);
+        double *score = calloc(scores, sizeof *score);
         status = score ? decrypt_all(o, owner, in, score)
-                       : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
-        if (score) ckks_wipe(score, classes * sizeof *score);
+                       : fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", scores);
+        if (score) ckks_wipe(score, scores * sizeof *score);
         free(score);
     }
     ckks_reader_destroy(in);

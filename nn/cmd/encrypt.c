@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "nn/cmd/stream.h"
@@ -86,19 +87,48 @@ typedef struct work {
     const encrypt_options *options;
     nn_owner *owner;
     ckks_writer *out;
+    double *held[NN_MAX_PICTURES]; /* pictures that wait for others to be packed with */
+    size_t holds;
     size_t done, total; /* pictures */
 } work;
 
+/* How many go into one container. */
+static size_t pack_of(const work *w)
+{
+    return nn_client_pictures(nn_owner_client(w->owner));
+}
+
+static void forget(work *w, nn_shape shape)
+{
+    for (size_t k = 0; k < w->holds; k++) nn_cmd_free_picture(w->held[k], shape);
+    w->holds = 0;
+}
+
+/* Those that wait, if there are any. */
+static fhola_status encrypt_held(work *w, nn_shape shape)
+{
+    if (!w->holds) return FHOLA_OK;
+    fhola_status status =
+        nn_owner_encrypt_several(w->owner, w->out, (const double *const *)w->held, w->holds);
+    w->done += w->holds;
+    forget(w, shape);
+    FHOLA_TRY(status);
+    if (w->total > 1) nn_cmd_progress_at("picture", w->done, w->total, NULL);
+    return nn_cmd_interrupted() ? fhola_fail(FHOLA_CANCELLED, "interrupted") : FHOLA_OK;
+}
+
 static fhola_status encrypt_values(work *w, const double *values, nn_shape shape)
 {
+    size_t bytes = (size_t)shape.channels * shape.height * shape.width * sizeof *values;
     if (w->options->preview) {
         nn_cmd_progress_end();
         preview(values, shape);
     }
-    FHOLA_TRY(nn_owner_encrypt(w->owner, w->out, values));
-    w->done++;
-    if (w->total > 1) nn_cmd_progress_at("picture", w->done, w->total, NULL);
-    return nn_cmd_interrupted() ? fhola_fail(FHOLA_CANCELLED, "interrupted") : FHOLA_OK;
+    double *copy = malloc(bytes);
+    if (!copy) return fhola_fail(FHOLA_NOMEM, "no memory for a picture");
+    memcpy(copy, values, bytes);
+    w->held[w->holds++] = copy;
+    return w->holds < pack_of(w) ? FHOLA_OK : encrypt_held(w, shape);
 }
 
 static fhola_status encrypt_picture(work *w, nn_shape shape, const char *path)
@@ -131,9 +161,12 @@ static fhola_status encrypt_all(work *w, size_t count, char **pictures)
     nn_cmd_range record = w->options->record;
     nn_shape shape = nn_client_shape(nn_owner_client(w->owner));
     w->total = record.first < 0 ? count : count * ((size_t)(record.last - record.first) + 1);
-    for (size_t i = 0; i < count; i++)
-        FHOLA_TRY((record.first < 0 ? encrypt_picture : encrypt_records)(w, shape, pictures[i]));
-    return ckks_writer_commit(w->out);
+    fhola_status status = FHOLA_OK;
+    for (size_t i = 0; status == FHOLA_OK && i < count; i++)
+        status = (record.first < 0 ? encrypt_picture : encrypt_records)(w, shape, pictures[i]);
+    if (status == FHOLA_OK) status = encrypt_held(w, shape);
+    forget(w, shape);
+    return status == FHOLA_OK ? ckks_writer_commit(w->out) : status;
 }
 
 static void report(const work *w)
@@ -176,7 +209,7 @@ const nn_cmd_command nn_cmd_encrypt = {
     .notes =
         "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values the network "
         "takes;\nor, with --record, records of what 'fhola eval' takes ('man fhola' says "
-        "more).",
+        "more).\nPictures for a network that computes several at once share ciphertexts.",
     .examples = "fhola encrypt keys/secret.key cat.ppm -o cat.ct\n"
                 "fhola encrypt keys/secret.key test_batch.bin --record 7 --preview > seven.ct\n"
                 "fhola encrypt keys/secret.key test_batch.bin --record 0-9 -o ten.ct",

@@ -347,23 +347,48 @@ static fhola_status score_step(run *r)
 
 /* ---- the whole path ---- */
 
-/* `count` pictures in `picture`, what they become in `out`. */
+/* `count` pictures in `picture`, or packed in picture[0]; what they become in `out`. */
 typedef struct batch {
     ckks_ciphertext *const *out;
     ckks_ciphertext *const *const *picture;
     size_t count;
 } batch;
 
-static fhola_status check_picture(const nn_network *network, const ckks_params *params,
-                                  ckks_ciphertext *const picture[])
+static bool is_packed(const batch *b)
 {
-    for (unsigned k = 0; k < network->schedule.input.each; k++)
+    return nn_encrypted_pictures(b->picture[0]) > 0;
+}
+
+static fhola_status check_picture(const nn_network *network, const ckks_params *params,
+                                  ckks_ciphertext *const picture[], unsigned ciphertexts)
+{
+    for (unsigned k = 0; k < ciphertexts; k++)
         if (ckks_ciphertext_basis(picture[k]) != network->convolution_basis)
             return fhola_fail(FHOLA_LEVEL,
                               "the encrypted picture has the primes %s, the network expects %s",
                               ckks_basis_describe(params, ckks_ciphertext_basis(picture[k])).text,
                               ckks_basis_describe(params, network->convolution_basis).text);
     return FHOLA_OK;
+}
+
+/* What is packed comes out as x + i y, which the scores do not read. */
+static bool scores_read_pictures(const nn_network *network)
+{
+    const nn_layer *scores = &network->layer[network->count];
+    for (size_t e = 0; e < scores->count; e++)
+        if (scores->transform[e].from == 0) return true;
+    return false;
+}
+
+static fhola_status check_pack(const nn_network *network, const ckks_params *params, const batch *b)
+{
+    if (network->schedule.pictures < 2 || b->count != nn_encrypted_pictures(b->picture[0]))
+        return fhola_fail(FHOLA_PARAM, "%u packed pictures, %zu at a time are asked for",
+                          nn_encrypted_pictures(b->picture[0]), b->count);
+    if (scores_read_pictures(network))
+        return fhola_fail(FHOLA_PARAM, "the scores of this network read the pictures themselves, "
+                                       "which must be encrypted one by one then");
+    return check_picture(network, params, b->picture[0], network->packing.ciphertexts);
 }
 
 static fhola_status check_batch(const nn_network *network, const ckks_params *params,
@@ -374,7 +399,12 @@ static fhola_status check_batch(const nn_network *network, const ckks_params *pa
     if (b->count < 1 || b->count > network->schedule.pictures)
         return fhola_fail(FHOLA_PARAM, "%zu pictures, the network takes 1 to %u at a time",
                           b->count, network->schedule.pictures);
-    for (size_t p = 0; p < b->count; p++) FHOLA_TRY(check_picture(network, params, b->picture[p]));
+    if (is_packed(b)) return check_pack(network, params, b);
+    for (size_t p = 0; p < b->count; p++) {
+        if (nn_encrypted_pictures(b->picture[p]))
+            return fhola_fail(FHOLA_PARAM, "picture %zu is a pack of several, among others", p);
+        FHOLA_TRY(check_picture(network, params, b->picture[p], network->schedule.input.each));
+    }
     return FHOLA_OK;
 }
 
@@ -412,6 +442,22 @@ static fhola_status copy_pictures(run *r, const batch *b)
     return status;
 }
 
+static fhola_status unpack_pictures(run *r, ckks_ciphertext *const packed[])
+{
+    const nn_packing p = r->network->packing;
+    const ckks_interleaving shape = {p.period, p.side};
+    fhola_status status = FHOLA_OK;
+    r->parts = r->network->schedule.input.parts;
+    for (unsigned k = 0; status == FHOLA_OK && k < p.ciphertexts; k++) {
+        ckks_ciphertext **place = r->joined + k * p.side;
+        status = take_all(r, place, (unsigned)p.side);
+        if (status == FHOLA_OK)
+            status = ckks_deinterleave(r->context, r->workspace, r->keys, place, packed[k], shape);
+    }
+    for (size_t k = p.vectors; k < p.ciphertexts * p.side; k++) give_back(r, &r->joined[k]);
+    return status;
+}
+
 static fhola_status prepare(run *r, const batch *b)
 {
     const nn_network *n = r->network;
@@ -421,7 +467,8 @@ static fhola_status prepare(run *r, const batch *b)
     r->total += work_of(n, n->count, NN_STEP_SCORES);
     fhola_status status = make_places(r);
     if (status == FHOLA_OK) status = ckks_ciphertext_create(&r->next, r->context);
-    return status == FHOLA_OK ? copy_pictures(r, b) : status;
+    if (status != FHOLA_OK) return status;
+    return is_packed(b) ? unpack_pictures(r, b->picture[0]) : copy_pictures(r, b);
 }
 
 static void release(run *r)

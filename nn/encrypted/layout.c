@@ -146,6 +146,16 @@ nn_layout nn_layout_single(nn_layout batch)
     return l;
 }
 
+nn_packing nn_layout_packing(nn_layout one, unsigned pictures, size_t slots)
+{
+    nn_packing p = {.period = one.period, .vectors = pictures / 2 * one.parts};
+    size_t most = slots / p.period;
+    p.side = power_of_two_from(p.vectors);
+    if (p.side > most) p.side = most;
+    p.ciphertexts = (unsigned)((p.vectors + p.side - 1) / p.side);
+    return p;
+}
+
 static bool is_together(nn_layout l)
 {
     return l.pictures > 1 && l.parts == 1;

@@ -83,6 +83,16 @@ nn_layout nn_layout_apart(nn_layout one, unsigned pictures);
 /* That of one of its pictures. */
 nn_layout nn_layout_single(nn_layout batch);
 
+/* How a client packs a batch's fresh pictures: as vectors x + i y, x of an even picture and y of
+ * the one after it, each of `period` slots and one for each ciphertext of a picture, couple after
+ * couple. `side` of them are interleaved in a ciphertext (ckks_interleaving). */
+typedef struct nn_packing {
+    size_t period, side;
+    unsigned vectors, ciphertexts;
+} nn_packing;
+/* `one`: of a fresh picture; `pictures` at least 2; `slots`: of the ring. */
+nn_packing nn_layout_packing(nn_layout one, unsigned pictures, size_t slots);
+
 /* The part a channel of a picture is in, and a place's slot there. */
 unsigned nn_layout_part(nn_layout layout, unsigned picture, unsigned channel);
 uint32_t nn_layout_slot(nn_layout layout, unsigned picture, nn_place place);

@@ -382,6 +382,18 @@ static fhola_status compile_unit(const compiler *c)
                : FHOLA_OK;
 }
 
+/* How packed pictures come, and the keys that take them apart. */
+static fhola_status compile_packing(const compiler *c)
+{
+    nn_network *n = c->network;
+    if (n->schedule.pictures < 2) return FHOLA_OK;
+    n->packing = nn_layout_packing(nn_layout_single(n->schedule.input), n->schedule.pictures,
+                                   ckks_slots(c->context));
+    return ckks_deinterleave_keys(c->context, n->convolution_basis,
+                                  (ckks_interleaving){n->packing.period, n->packing.side},
+                                  &n->keys);
+}
+
 static fhola_status make_client(const compiler *c, const nn_model *model)
 {
     nn_network *n = c->network;
@@ -418,6 +430,7 @@ static fhola_status compile(compiler *c, const nn_model *model, const nn_plan *p
     choose_bases(c);
     c->room = nn_room_make(&n->schedule, room);
     status = allocate_layers(n);
+    if (status == FHOLA_OK) status = compile_packing(c);
     for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) status = compile_layer(c, i);
     if (status == FHOLA_OK) status = compile_scores(c);
     if (status == FHOLA_OK) status = compile_unit(c);

@@ -68,7 +68,8 @@ struct nn_network {
     nn_layer *layer;     /* count, and the scores behind them */
     ckks_bootstrap *single[NN_SINGLES]; /* of n = 2^12, 2^13, 2^14 values */
     ckks_bootstrap *pair[NN_SINGLES];   /* of two parts of so many values each */
-    ckks_plaintext *i; /* i at scale 1: a product with it takes no level; of one picture NULL */
+    ckks_plaintext *i;  /* i at scale 1: a product with it takes no level; of one picture NULL */
+    nn_packing packing; /* of packed pictures; of one picture empty */
     ckks_key_list keys;
     nn_client client;
 };

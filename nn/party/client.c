@@ -150,10 +150,9 @@ void nn_encrypted_destroy(ckks_ciphertext **picture)
     free(picture);
 }
 
-fhola_status nn_encrypted_create(ckks_ciphertext ***picture, const ckks_context *context,
-                                 const nn_client *client)
+fhola_status nn_encrypted_create_count(ckks_ciphertext ***picture, const ckks_context *context,
+                                       unsigned count)
 {
-    unsigned count = nn_client_ciphertexts(client);
     ckks_ciphertext **part = calloc((size_t)count + 1, sizeof *part);
     fhola_status status = FHOLA_OK;
     if (!part) return fhola_fail(FHOLA_NOMEM, "no memory for %u ciphertexts", count);
@@ -164,6 +163,17 @@ fhola_status nn_encrypted_create(ckks_ciphertext ***picture, const ckks_context 
     else
         *picture = part;
     return status;
+}
+
+fhola_status nn_encrypted_create(ckks_ciphertext ***picture, const ckks_context *context,
+                                 const nn_client *client)
+{
+    return nn_encrypted_create_count(picture, context, nn_client_ciphertexts(client));
+}
+
+unsigned nn_encrypted_pictures(ckks_ciphertext *const picture[])
+{
+    return ckks_ciphertext_label(picture[0]);
 }
 
 /* RANGE unless every value is in [0, 1]. */
@@ -202,6 +212,127 @@ fhola_status nn_encrypt_picture(const ckks_context *context, ckks_workspace *wor
     ckks_plaintext_destroy(plain);
     wipe_free(values, count * sizeof *values);
     return status;
+}
+
+/* ---- several pictures at once ---- */
+
+nn_packing nn_client_packing(const nn_client *client, const ckks_context *context)
+{
+    return nn_layout_packing(client->input, nn_client_pictures(client), ckks_slots(context));
+}
+
+double nn_packed_scale(const nn_client *client, nn_packing packing)
+{
+    return client->scale / (double)packing.side;
+}
+
+static fhola_status check_pack(const nn_client *client, const double *const picture[], size_t count)
+{
+    if (nn_client_pictures(client) < 2)
+        return fhola_fail(FHOLA_PARAM,
+                          "the network computes one picture at a time: none is packed");
+    if (count < 1 || count > nn_client_pictures(client))
+        return fhola_fail(FHOLA_PARAM, "%zu pictures to pack, the network takes 1 to %u at a time",
+                          count, nn_client_pictures(client));
+    for (size_t p = 0; p < count; p++)
+        FHOLA_TRY(check_pixels(picture[p], nn_shape_values(client->input.shape)));
+    return FHOLA_OK;
+}
+
+/* Vector `index` of all: values[s] = x_s + i y_s. `room`: as many values. */
+static void encode_couple(ckks_complex *values, const nn_client *client, unsigned index,
+                          const double *const picture[], size_t count, ckks_complex *room)
+{
+    unsigned first = index / client->input.parts * 2, part = index % client->input.parts;
+    nn_encode_picture(values, client, part, picture[first < count ? first : 0]);
+    nn_encode_picture(room, client, part, picture[first + 1 < count ? first + 1 : 0]);
+    for (size_t s = 0; s < client->input.period; s++) values[s].im = room[s].re;
+}
+
+/* What encrypting a pack works with. */
+typedef struct pack {
+    nn_packing packing;
+    ckks_complex *values; /* of a ciphertext, and one more vector */
+    ckks_plaintext *plain;
+} pack;
+
+/* Ciphertext k of the pack, encoded. Places beyond the last vector stay 0. */
+static fhola_status encode_pack(const ckks_context *context, ckks_workspace *workspace,
+                                const pack *p, const nn_client *client, unsigned k,
+                                const double *const picture[], size_t count)
+{
+    const nn_packing n = p->packing;
+    ckks_complex *room = p->values + n.side * n.period;
+    for (size_t i = 0; i < n.side; i++) {
+        size_t index = k * n.side + i;
+        ckks_complex *values = p->values + i * n.period;
+        if (index < n.vectors)
+            encode_couple(values, client, (unsigned)index, picture, count, room);
+        else
+            memset(values, 0, n.period * sizeof *values);
+    }
+    return ckks_encode_interleaved(context, workspace, p->plain, p->values,
+                                   (ckks_interleaving){n.period, n.side},
+                                   nn_packed_scale(client, n), client->basis);
+}
+
+fhola_status nn_encrypt_pack(const ckks_context *context, ckks_workspace *workspace,
+                             ckks_ciphertext ***out, const nn_client *client,
+                             const double *const picture[], size_t count,
+                             const ckks_secret_key *secret, ckks_rng *rng)
+{
+    FHOLA_TRY(check_pack(client, picture, count));
+    pack p = {.packing = nn_client_packing(client, context)};
+    size_t room = (p.packing.side + 1) * p.packing.period;
+    ckks_ciphertext **result = NULL;
+    p.values = malloc(room * sizeof *p.values);
+    if (!p.values) return fhola_fail(FHOLA_NOMEM, "no memory for the %zu values of a pack", room);
+    fhola_status status = ckks_plaintext_create(&p.plain, context);
+    if (status == FHOLA_OK)
+        status = nn_encrypted_create_count(&result, context, p.packing.ciphertexts);
+    for (unsigned k = 0; status == FHOLA_OK && k < p.packing.ciphertexts; k++) {
+        status = encode_pack(context, workspace, &p, client, k, picture, count);
+        if (status == FHOLA_OK)
+            status = ckks_encrypt(context, workspace, result[k], p.plain, secret, rng);
+        if (status == FHOLA_OK) status = ckks_ciphertext_set_label(result[k], (uint32_t)count);
+    }
+    ckks_plaintext_destroy(p.plain);
+    wipe_free(p.values, room * sizeof *p.values);
+    if (status != FHOLA_OK)
+        nn_encrypted_destroy(result);
+    else
+        *out = result;
+    return status;
+}
+
+/* ---- results ---- */
+
+ckks_interleaving nn_client_results(const nn_client *client)
+{
+    return (ckks_interleaving){client->rows, nn_client_pictures(client)};
+}
+
+fhola_status nn_result_take(const ckks_context *context, ckks_workspace *workspace,
+                            ckks_ciphertext *out, const nn_client *client,
+                            const ckks_ciphertext *in, size_t index)
+{
+    uint32_t pictures = ckks_ciphertext_label(in);
+    if (index >= pictures || pictures > nn_client_pictures(client))
+        return fhola_fail(FHOLA_PARAM, "result %zu of %u that are packed", index,
+                          (unsigned)pictures);
+    FHOLA_TRY(nn_result_check(ckks_context_params(context), client, in));
+    return ckks_interleaved_at(context, workspace, out, in, index, nn_client_results(client));
+}
+
+/* That of one picture. */
+static fhola_status check_single(const ckks_context *context, const nn_client *client,
+                                 const ckks_ciphertext *in)
+{
+    FHOLA_TRY(nn_result_check(ckks_context_params(context), client, in));
+    return ckks_ciphertext_label(in)
+               ? fhola_fail(FHOLA_PARAM, "the results of %u pictures are packed in one",
+                            (unsigned)ckks_ciphertext_label(in))
+               : FHOLA_OK;
 }
 
 /* A sound result is real and zero in the rows without a class. Modulo q0 a coefficient beyond its
@@ -246,7 +377,7 @@ fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *work
                                const ckks_secret_key *secret)
 {
     size_t slots = ckks_slots(context), bytes = (slots + client->rows) * sizeof(ckks_complex);
-    fhola_status status = nn_result_check(ckks_context_params(context), client, in);
+    fhola_status status = check_single(context, client, in);
     if (status != FHOLA_OK) return status;
     ckks_complex *values = malloc(bytes);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", slots);
@@ -271,7 +402,7 @@ fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspa
                                        double deviation, ckks_rng *rng)
 {
     const ckks_params *params = ckks_context_params(context);
-    fhola_status status = nn_result_check(params, client, in);
+    fhola_status status = check_single(context, client, in);
     if (status != FHOLA_OK) return status;
     ckks_complex *values = malloc(client->rows * sizeof *values);
     if (!values) return fhola_fail(FHOLA_NOMEM, "no memory for %zu decrypted slots", client->rows);

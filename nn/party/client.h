@@ -26,6 +26,18 @@ fhola_status nn_client_init(nn_client *client, const ckks_context *context,
                             const ckks_key_list *keys) FHOLA_WARN_UNUSED;
 void nn_client_clear(nn_client *client);
 
+/* `count` ciphertexts, for nn_encrypted_destroy. */
+fhola_status nn_encrypted_create_count(ckks_ciphertext ***picture, const ckks_context *context,
+                                       unsigned count) FHOLA_WARN_UNUSED;
+/* How pictures for a network that computes several at once are packed. */
+nn_packing nn_client_packing(const nn_client *client, const ckks_context *context);
+/* Of a packed ciphertext: taking it apart leads to that of a picture alone. */
+double nn_packed_scale(const nn_client *client, nn_packing packing);
+
+/* How the results of packed pictures share a ciphertext, whose label says how many there are: those
+ * of picture k at place k. */
+ckks_interleaving nn_client_results(const nn_client *client);
+
 /* Primes of the scores while they are summed up, and those of the result that is sent. */
 ckks_basis nn_score_basis(const ckks_params *params);
 /* The scale of a result: a score of NN_SCORE_BOUND is half the product of its primes, where that is

@@ -317,32 +317,54 @@ static fhola_status check_secret(const nn_owner *o)
     return o->secret ? FHOLA_OK : fhola_fail(FHOLA_KEY, "there is no secret key yet");
 }
 
-fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
+static fhola_status encrypt(nn_owner *o, ckks_ciphertext ***out, const double *const picture[],
+                            size_t count)
 {
-    ckks_ciphertext **picture = NULL;
+    const nn_client *client = nn_owner_client(o);
+    if (count != 1)
+        return nn_encrypt_pack(o->context, o->workspace, out, client, picture, count, o->secret,
+                               o->rng);
+    FHOLA_TRY(nn_encrypted_create(out, o->context, client));
+    return nn_encrypt_picture(o->context, o->workspace, *out, client, picture[0], o->secret,
+                              o->rng);
+}
+
+fhola_status nn_owner_encrypt_several(nn_owner *o, ckks_writer *out, const double *const picture[],
+                                      size_t count)
+{
+    ckks_ciphertext **encrypted = NULL;
     fhola_status status = check_secret(o);
     if (status == FHOLA_OK) status = ckks_writer_spare(out, o->source);
-    if (status == FHOLA_OK) status = nn_encrypted_create(&picture, o->context, nn_owner_client(o));
-    if (status == FHOLA_OK)
-        status = nn_encrypt_picture(o->context, o->workspace, picture, nn_owner_client(o), rgb,
-                                    o->secret, o->rng);
+    if (status == FHOLA_OK) status = encrypt(o, &encrypted, picture, count);
     if (status == FHOLA_OK)
         status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, nn_owner_params(o), o->key);
     if (status == FHOLA_OK) status = nn_network_id_write(out, o->description.network);
-    for (ckks_ciphertext **part = picture; status == FHOLA_OK && *part; part++)
+    for (ckks_ciphertext **part = encrypted; status == FHOLA_OK && *part; part++)
         status = ckks_ciphertext_write(out, *part);
     if (status == FHOLA_OK) status = ckks_writer_end(out);
-    nn_encrypted_destroy(picture);
+    nn_encrypted_destroy(encrypted);
     return status;
+}
+
+fhola_status nn_owner_encrypt(nn_owner *o, ckks_writer *out, const double *rgb)
+{
+    return nn_owner_encrypt_several(o, out, &rgb, 1);
 }
 
 static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reader *in)
 {
+    const nn_client *client = nn_owner_client(o);
     fhola_status status = nn_network_id_check(in, o->description.network);
     if (status == FHOLA_OK) status = ckks_ciphertext_read(result, o->context, in);
     if (status != FHOLA_OK) return status;
-    status = nn_result_check(nn_owner_params(o), nn_owner_client(o), result);
+    status = nn_result_check(nn_owner_params(o), client, result);
     if (status != FHOLA_OK) return ckks_reader_fail(in, status, "%s", fhola_detail());
+    if (ckks_ciphertext_label(result) &&
+        (nn_client_pictures(client) < 2 ||
+         ckks_ciphertext_label(result) > nn_client_pictures(client)))
+        return ckks_reader_fail(
+            in, FHOLA_FORMAT, "results of %u pictures in one, the network computes %u at a time",
+            (unsigned)ckks_ciphertext_label(result), nn_client_pictures(client));
     return ckks_reader_end(in);
 }
 
@@ -368,27 +390,69 @@ fhola_status nn_owner_flood(nn_owner *o, const char *secret_path, double bits, d
 }
 
 /* Counted first: whatever happens afterwards, more than was counted is never seen. */
-static fhola_status decrypt_flooded(nn_owner *o, double *scores, const ckks_ciphertext *result)
+static fhola_status count_flooded(const nn_owner *o, size_t results)
 {
-    fhola_status status = nn_flooded_take(o->flooded, o->key, o->bits, o->queries);
-    if (status != FHOLA_OK) return status;
-    return nn_decrypt_scores_flooded(o->context, o->workspace, scores, nn_owner_client(o), result,
-                                     o->secret, o->flood_deviation, o->rng);
+    for (size_t k = 0; o->flooded && k < results; k++)
+        FHOLA_TRY(nn_flooded_take(o->flooded, o->key, o->bits, o->queries));
+    return FHOLA_OK;
+}
+
+/* The result of one picture. */
+static fhola_status decrypt(nn_owner *o, double *scores, const ckks_ciphertext *result)
+{
+    const nn_client *client = nn_owner_client(o);
+    return o->flooded
+               ? nn_decrypt_scores_flooded(o->context, o->workspace, scores, client, result,
+                                           o->secret, o->flood_deviation, o->rng)
+               : nn_decrypt_scores(o->context, o->workspace, scores, client, result, o->secret);
+}
+
+static fhola_status decrypt_packed(nn_owner *o, double *scores, const ckks_ciphertext *results)
+{
+    const nn_client *client = nn_owner_client(o);
+    ckks_ciphertext *one = NULL;
+    fhola_status status = ckks_ciphertext_create(&one, o->context);
+    for (size_t k = 0; status == FHOLA_OK && k < ckks_ciphertext_label(results); k++) {
+        status = nn_result_take(o->context, o->workspace, one, client, results, k);
+        if (status == FHOLA_OK) status = decrypt(o, scores + k * nn_client_classes(client), one);
+    }
+    ckks_ciphertext_destroy(one);
+    return status;
+}
+
+/* *count: as many results as there are, of at most `most`; 0: the stream has ended. */
+static fhola_status decrypt_next(nn_owner *o, double *scores, size_t *count, size_t most,
+                                 ckks_reader *in)
+{
+    ckks_ciphertext *result = NULL;
+    int more = 1;
+    FHOLA_TRY(check_secret(o));
+    FHOLA_TRY(ckks_reader_begin(in, &more, CKKS_FILE_CIPHERTEXT, o->context, o->key));
+    *count = 0;
+    if (!more) return FHOLA_OK;
+    fhola_status status = ckks_ciphertext_create(&result, o->context);
+    if (status == FHOLA_OK) status = read_result(o, result, in);
+    uint32_t packed = status == FHOLA_OK ? ckks_ciphertext_label(result) : 0;
+    size_t results = packed ? packed : 1;
+    if (status == FHOLA_OK && results > most)
+        status = fhola_fail(FHOLA_PARAM, "the results of %zu pictures are packed in one", results);
+    if (status == FHOLA_OK) status = count_flooded(o, results);
+    if (status == FHOLA_OK)
+        status = packed ? decrypt_packed(o, scores, result) : decrypt(o, scores, result);
+    if (status == FHOLA_OK) *count = results;
+    ckks_ciphertext_destroy(result);
+    return status;
+}
+
+fhola_status nn_owner_decrypt_several(nn_owner *o, double *scores, size_t *count, ckks_reader *in)
+{
+    return decrypt_next(o, scores, count, nn_client_pictures(nn_owner_client(o)), in);
 }
 
 fhola_status nn_owner_decrypt(nn_owner *o, double *scores, ckks_reader *in, int *more)
 {
-    ckks_ciphertext *result = NULL;
-    fhola_status status = check_secret(o);
-    if (status == FHOLA_OK)
-        status = ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, o->context, o->key);
-    if (status != FHOLA_OK || !*more) return status;
-    status = ckks_ciphertext_create(&result, o->context);
-    if (status == FHOLA_OK) status = read_result(o, result, in);
-    if (status == FHOLA_OK)
-        status = o->flooded ? decrypt_flooded(o, scores, result)
-                            : nn_decrypt_scores(o->context, o->workspace, scores,
-                                                nn_owner_client(o), result, o->secret);
-    ckks_ciphertext_destroy(result);
-    return status;
+    size_t count = 1;
+    FHOLA_TRY(decrypt_next(o, scores, &count, 1, in));
+    *more = count != 0;
+    return FHOLA_OK;
 }

@@ -52,28 +52,86 @@ void nn_run_destroy(nn_run *run)
 
 /* ---- pictures ---- */
 
-static fhola_status read_part(const nn_server *s, ckks_ciphertext *part, ckks_reader *in)
+/* `scale`: that it is to have. */
+static fhola_status check_part(const nn_server *s, const ckks_ciphertext *part, double scale,
+                               const ckks_reader *in)
 {
     const nn_client *client = nn_network_client(s->network);
     const ckks_params *params = ckks_context_params(s->context);
-    FHOLA_TRY(ckks_ciphertext_read(part, s->context, in));
     if (ckks_ciphertext_basis(part) != client->basis)
         return ckks_reader_fail(in, FHOLA_LEVEL,
                                 "this is no encrypted picture: its primes are %s, not %s",
                                 ckks_basis_describe(params, ckks_ciphertext_basis(part)).text,
                                 ckks_basis_describe(params, client->basis).text);
-    if (fabs(ckks_ciphertext_scale(part) / client->scale - 1) > SCALE_TOLERANCE)
+    if (fabs(ckks_ciphertext_scale(part) / scale - 1) > SCALE_TOLERANCE)
         return ckks_reader_fail(in, FHOLA_SCALE, "the scale is %g, not %g",
-                                ckks_ciphertext_scale(part), client->scale);
+                                ckks_ciphertext_scale(part), scale);
     return FHOLA_OK;
 }
 
-/* As many ciphertexts as the network takes, whatever the stream has. */
-static fhola_status read_parts(const nn_server *s, ckks_ciphertext *const picture[],
-                               ckks_reader *in)
+/* As the first ciphertext of a picture says: how many there are, and their scale. */
+typedef struct form {
+    uint32_t pictures; /* packed in them; 0: one alone */
+    unsigned ciphertexts;
+    double scale;
+} form;
+
+static form form_alone(const nn_client *client)
 {
+    return (form){0, nn_client_ciphertexts(client), client->scale};
+}
+
+static fhola_status find_form(form *out, const nn_server *s, const ckks_ciphertext *first,
+                              const ckks_reader *in)
+{
+    const nn_client *client = nn_network_client(s->network);
+    uint32_t pictures = ckks_ciphertext_label(first);
+    unsigned most = nn_client_pictures(client);
+    *out = form_alone(client);
+    if (!pictures) return FHOLA_OK;
+    if (most < 2 || pictures > most)
+        return ckks_reader_fail(in, FHOLA_FORMAT,
+                                "%u pictures are packed in one ciphertext, the network takes %u",
+                                (unsigned)pictures, most);
+    nn_packing packing = nn_client_packing(client, s->context);
+    *out = (form){pictures, packing.ciphertexts, nn_packed_scale(client, packing)};
+    return FHOLA_OK;
+}
+
+/* A picture may have as many ciphertexts as either form takes. */
+static unsigned most_ciphertexts(const nn_server *s)
+{
+    const nn_client *client = nn_network_client(s->network);
+    unsigned alone = nn_client_ciphertexts(client);
+    if (nn_client_pictures(client) < 2) return alone;
+    unsigned packed = nn_client_packing(client, s->context).ciphertexts;
+    return packed > alone ? packed : alone;
+}
+
+/* What is left behind the last ciphertext of the form. */
+static void shorten(ckks_ciphertext *picture[], unsigned count)
+{
+    for (ckks_ciphertext **part = picture + count; *part; part++) {
+        ckks_ciphertext_destroy(*part);
+        *part = NULL;
+    }
+}
+
+/* As many ciphertexts as the network takes, whatever the stream has. */
+static fhola_status read_parts(const nn_server *s, ckks_ciphertext *picture[], ckks_reader *in)
+{
+    form f = form_alone(nn_network_client(s->network));
     FHOLA_TRY(nn_network_id_check(in, s->id));
-    for (ckks_ciphertext *const *part = picture; *part; part++) FHOLA_TRY(read_part(s, *part, in));
+    for (unsigned k = 0; k < f.ciphertexts; k++) {
+        FHOLA_TRY(ckks_ciphertext_read(picture[k], s->context, in));
+        if (k == 0) FHOLA_TRY(find_form(&f, s, picture[0], in));
+        FHOLA_TRY(check_part(s, picture[k], f.scale, in));
+        if (ckks_ciphertext_label(picture[k]) != f.pictures)
+            return ckks_reader_fail(
+                in, FHOLA_FORMAT, "ciphertext %u says that it has %u pictures, the first %u", k + 1,
+                (unsigned)ckks_ciphertext_label(picture[k]), (unsigned)f.pictures);
+    }
+    shorten(picture, f.ciphertexts);
     return ckks_reader_end(in);
 }
 
@@ -84,7 +142,7 @@ static fhola_status receive(const nn_server *s, ckks_ciphertext ***picture, ckks
     ckks_ciphertext **result = NULL;
     FHOLA_TRY(ckks_reader_begin(in, more, CKKS_FILE_CIPHERTEXT, s->context, key));
     if (!*more) return FHOLA_OK;
-    fhola_status status = nn_encrypted_create(&result, s->context, nn_network_client(s->network));
+    fhola_status status = nn_encrypted_create_count(&result, s->context, most_ciphertexts(s));
     if (status == FHOLA_OK) status = read_parts(s, result, in);
     if (status != FHOLA_OK)
         nn_encrypted_destroy(result);
@@ -145,51 +203,78 @@ static fhola_status finish(nn_run *run, fhola_status status)
     return status;
 }
 
-/* Results are written when all of them are there: result p to out[p], of which several may be
- * one. */
+/* The results of packed pictures in the first one. */
+static fhola_status join_results(nn_run *run, size_t count)
+{
+    const nn_server *s = run->server;
+    const nn_client *client = nn_network_client(s->network);
+    FHOLA_TRY(ckks_interleave(s->context, run->workspace, run->result[0],
+                              (const ckks_ciphertext *const *)run->result, count,
+                              nn_client_results(client)));
+    return ckks_ciphertext_set_label(run->result[0], (uint32_t)count);
+}
+
+/* `count` pictures that were encrypted one by one, or one pack. Results are written when all of
+ * them are there: result p to out[p], of which several may be one. */
 static fhola_status answer(nn_run *run, ckks_writer *const out[], const nn_keys *keys,
                            ckks_ciphertext *const *const picture[], size_t count,
                            const nn_infer_hooks *hooks)
 {
     const nn_server *s = run->server;
+    unsigned packed = nn_encrypted_pictures(picture[0]);
     FHOLA_TRY(check(run, keys));
     for (size_t p = 0; p < count; p++) FHOLA_TRY(spare_inputs(run, out[p], keys));
     FHOLA_TRY(nn_infer_unless(&run->cancelled, s->context, run->workspace, run->result, s->network,
-                              keys->eval, picture, count, hooks));
+                              keys->eval, picture, packed ? packed : count, hooks));
     FHOLA_TRY(go_on(run));
+    if (packed) FHOLA_TRY(join_results(run, packed));
     for (size_t p = 0; p < count; p++) FHOLA_TRY(write_result(run, out[p], keys, run->result[p]));
     return FHOLA_OK;
 }
 
-/* The next pictures of a stream, as many as are computed at once; *count = 0: it has ended. */
+/* The next pictures of a stream, as many as are computed at once; *count = 0: it has ended. A pack
+ * is the last one, and *packed says how many it has, else 0. */
 static fhola_status receive_batch(const nn_run *run, ckks_ciphertext **picture[], size_t *count,
-                                  ckks_reader *in, uint64_t key)
+                                  unsigned *packed, ckks_reader *in, uint64_t key)
 {
     int more = 1;
-    while (more && *count < batch_of(run)) {
+    while (more && !*packed && *count < batch_of(run)) {
         FHOLA_TRY(receive(run->server, &picture[*count], in, &more, key));
-        *count += more != 0;
+        if (!more) break;
+        *packed = nn_encrypted_pictures(picture[(*count)++]);
     }
     return FHOLA_OK;
+}
+
+/* What came before a pack first. */
+static fhola_status answer_batch(nn_run *run, ckks_writer *out, const nn_keys *keys,
+                                 ckks_ciphertext **picture[], size_t count, bool packed,
+                                 const nn_infer_hooks *hooks)
+{
+    ckks_ciphertext *const *batch[NN_MAX_PICTURES];
+    ckks_writer *to[NN_MAX_PICTURES];
+    size_t alone = packed ? count - 1 : count;
+    for (size_t p = 0; p < count; p++) {
+        batch[p] = picture[p];
+        to[p] = out;
+    }
+    if (alone) FHOLA_TRY(answer(run, to, keys, batch, alone, hooks));
+    return packed ? answer(run, to, keys, batch + alone, 1, hooks) : FHOLA_OK;
 }
 
 static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
                                 int *more, const nn_infer_hooks *hooks)
 {
     ckks_ciphertext **picture[NN_MAX_PICTURES] = {NULL};
-    ckks_ciphertext *const *batch[NN_MAX_PICTURES];
-    ckks_writer *to[NN_MAX_PICTURES];
     size_t count = 0;
+    unsigned packed = 0;
     FHOLA_TRY(go_on(run));
     FHOLA_TRY(check(run, keys));
     FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
-    fhola_status status = receive_batch(run, picture, &count, in, keys->key);
-    for (size_t p = 0; p < count; p++) {
-        batch[p] = picture[p];
-        to[p] = out;
-    }
-    if (status == FHOLA_OK) *more = (int)count;
-    if (status == FHOLA_OK && count) status = answer(run, to, keys, batch, count, hooks);
+    fhola_status status = receive_batch(run, picture, &count, &packed, in, keys->key);
+    if (status == FHOLA_OK) *more = (int)(packed ? count - 1 + packed : count);
+    if (status == FHOLA_OK)
+        status = answer_batch(run, out, keys, picture, count, packed > 0, hooks);
     for (size_t p = 0; p < NN_MAX_PICTURES; p++) nn_encrypted_destroy(picture[p]);
     return status;
 }
@@ -204,7 +289,15 @@ fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *const out[], const nn
                                  ckks_ciphertext *const *const picture[], size_t count,
                                  const nn_infer_hooks *hooks)
 {
-    return finish(run, answer(run, out, keys, picture, count, hooks));
+    fhola_status status = FHOLA_OK;
+    if (count == 0 || count > batch_of(run))
+        status = fhola_fail(FHOLA_PARAM, "%zu pictures at once, the network computes 1 to %zu",
+                            count, (size_t)batch_of(run));
+    for (size_t p = 0; p < count && count > 1 && status == FHOLA_OK; p++)
+        if (nn_encrypted_pictures(picture[p]))
+            status = fhola_fail(FHOLA_PARAM, "picture %zu is a pack, which is computed alone", p);
+    if (status == FHOLA_OK) status = answer(run, out, keys, picture, count, hooks);
+    return finish(run, status);
 }
 
 fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
