@@ -13,9 +13,9 @@
 #include "ckks/scheme/keys.h"
 
 /* X^power, 0 <= power < 2N, in evaluation form. */
-static void monomial(const ckks_context *c, ckks_workspace *ws, const ckks_poly *out, size_t power)
+static void monomial(const ckks_context *c, const ckks_poly *out, size_t power)
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) {
         const ckks_modulus *m = &c->modulus[out->modulus[i]];
         uint64_t *limb = out->limb[i];
@@ -23,7 +23,6 @@ static void monomial(const ckks_context *c, ckks_workspace *ws, const ckks_poly 
         limb[power & (c->n - 1)] = power < c->n ? 1 : m->p - 1;
         c->kernel->ntt_forward(m, &limb, 1);
     }
-    ws->counters.ntt += out->limbs;
 }
 
 /* out = X^power in. */
@@ -36,7 +35,7 @@ static fhola_status multiply(const ckks_context *c, ckks_workspace *ws, ckks_cip
     ckks_mark mark = ckks_workspace_mark(ws);
     ckks_poly *x = ckks_poly_take(ws, 1, basis);
     if (!x) goto end;
-    monomial(c, ws, x, power);
+    monomial(c, x, power);
     status = ckks_ciphertext_reserve(out, basis, product);
     if (status) goto end;
     const ckks_poly twice[2] = {*x, *x};
