@@ -50,10 +50,11 @@ rm -f "$strange" "$strange".* batch.bin other.plan
 
 # ---- class names: refused where they are read
 
+bundled=$(dirname "$(realpath "$fhola")")/bundled
 for name in 'a\033b' 'a\302\233b' 'a\342\200\256b' 'a\377b' 'a\303' 'a\177b'; do
     names=$(printf "$name,b,c,d,e,f,g,h,i,j")
     expect 7 "$fhola" compile resnet20 -o x.fhola --classes "$names" << END
-fhola compile: malformed data: $top_srcdir/nn/models/resnet20.safetensors: the name of class 0 has control characters, is no UTF-8 or longer than 255 bytes
+fhola compile: malformed data: $bundled/models/resnet20.safetensors: the name of class 0 has control characters, is no UTF-8 or longer than 255 bytes
 END
 done
 

@@ -130,7 +130,9 @@ if [ -f "$libdir/libfhola.a" ]; then
     (cd "$work/static" && ../client-static keys ../small.client && "$work/root$prefix/bin/fhola" inspect secret.key) | grep 'a secret key' ||
         fail 'the client with the static library makes no key'
 fi
-# the installed program uses the installed files
+# the installed program uses the installed files, and knows no others; debugging information may
+strip -o "$work/bare" "$work/root$prefix/bin/fhola"
+if grep -aqF "$top_srcdir/nn" "$work/bare"; then fail 'the path of the source tree is in the installed program'; fi
 (cd / && "$work/root$prefix/bin/fhola" compile resnet20 -o "$work/resnet20.fhola" > /dev/null)
 mv "$work/root$prefix/share/fhola/models" "$work/models"
 if "$work/root$prefix/bin/fhola" compile resnet20 -o "$work/again.fhola" 2> /dev/null; then fail 'the installed program reads the source tree'; fi

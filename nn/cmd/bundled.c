@@ -15,13 +15,13 @@
 #define NAMES           64u
 #define LONGEST_PICTURE 64u /* bytes of a name */
 
-/* Whether this program is an installed one; or the source tree is gone, then it must be. *root:
- * what stands before the folders it was configured for, where it was installed below another root
- * (DESTDIR) or moved. */
-static bool installed(char root[NN_CMD_PATH_ROOM])
+/* Whether this program stands in its build folder, *root, where configure has made links to what is
+ * bundled. An installed one does not: *root is then what stands before the folders it was configured
+ * for, where it was installed below another root (DESTDIR) or moved. */
+static bool in_build_folder(char root[NN_CMD_PATH_ROOM])
 {
-    static const char bin[] = FHOLA_BINDIR;
-    root[0] = 0;
+    static const char bin[] = FHOLA_BINDIR, links[] = "/bundled";
+    char path[NN_CMD_PATH_ROOM + sizeof links];
     ssize_t length = readlink("/proc/self/exe", root, NN_CMD_PATH_ROOM - 1);
     root[length < 0 ? 0 : length] = 0;
     char *slash = strrchr(root, '/');
@@ -29,23 +29,20 @@ static bool installed(char root[NN_CMD_PATH_ROOM])
     size_t folder = strlen(root);
     if (folder >= sizeof bin - 1 && strcmp(root + folder - (sizeof bin - 1), bin) == 0) {
         root[folder - (sizeof bin - 1)] = 0;
-        return true;
+        return false;
     }
+    snprintf(path, sizeof path, "%s%s", root, links);
+    if (folder && access(path, R_OK) == 0) return true;
     root[0] = 0;
-    return access(FHOLA_SOURCEDIR "/nn/models", R_OK) != 0;
+    return false;
 }
 
 void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name,
                     const char *suffix)
 {
     char root[NN_CMD_PATH_ROOM];
-    if (installed(root))
-        snprintf(path, room, "%s%s/%s/%s%s", root, FHOLA_PKGDATADIR, folder, name, suffix);
-    else if (strcmp(folder, "web") == 0)
-        snprintf(path, room, "%s/web/%s%s", FHOLA_BUILDDIR, name, suffix);
-    else
-        snprintf(path, room, "%s/nn/%s/%s%s", FHOLA_SOURCEDIR,
-                 strcmp(folder, "pictures") == 0 ? "data" : folder, name, suffix);
+    const char *files = in_build_folder(root) ? "/bundled" : FHOLA_PKGDATADIR;
+    snprintf(path, room, "%s%s/%s/%s%s", root, files, folder, name, suffix);
 }
 
 bool nn_cmd_is_bundled(const char *name)

@@ -213,8 +213,8 @@ FHOLA_WARN_UNUSED fhola_status nn_cmd_check_output(const char *path);
 
 /* ---- bundled files and models ---- */
 
-/* Path of a bundled file: folder "models" or "pictures", suffix with its dot. Of the source tree
- * until the program is installed. */
+/* Path of a bundled file: folder "models" or "pictures", suffix with its dot. Links in the build
+ * folder lead there until the program is installed. */
 void nn_cmd_bundled(char *path, size_t room, const char *folder, const char *name,
                     const char *suffix);
 
