@@ -88,8 +88,8 @@ void nn_json_add_number(nn_text *text, double number);
 void nn_json_add_float(nn_text *text, float number);
 void nn_json_add_array(nn_text *text, const double *numbers, size_t count);
 
-/* The end: *bytes is the caller's to free. FHOLA_NOMEM, with nothing to free, if the text has failed;
- * `what` says what it was to be. */
+/* The end: *bytes is the caller's to free. FHOLA_NOMEM, with nothing to free, if the text has
+ * failed; `what` says what it was to be. */
 fhola_status nn_text_take(char **bytes, size_t *length, nn_text *text,
                           const char *what) FHOLA_WARN_UNUSED;
 
