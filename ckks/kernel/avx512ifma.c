@@ -1356,26 +1356,4 @@ static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *
     }
 }
 
-const ckks_kernel ckks_kernel_avx512ifma = {
-    .name = "avx512ifma",
-    .prime_init = prime_init,
-    .prime_clear = prime_clear,
-    .ntt_forward = ntt_forward,
-    .ntt_inverse = ntt_inverse,
-    .ntt_inverse_scaled = ntt_inverse_scaled,
-    .add = add,
-    .sub = sub,
-    .mul = mul,
-    .mul_add = mul_add,
-    .add_scalar = add_scalar,
-    .mul_scalar = mul_scalar,
-    .mul_scalar_add = mul_scalar_add,
-    .sub_mul_scalar = sub_mul_scalar,
-    .tensor = tensor,
-    .permute = permute,
-    .inner_product = inner_product,
-    .plain_product = plain_product,
-    .combine = combine,
-    .overflow = overflow,
-    .reduce_signed = reduce_signed,
-};
+const ckks_kernel ckks_kernel_avx512ifma = CKKS_KERNEL_TABLE("avx512ifma");

@@ -172,6 +172,18 @@ typedef struct ckks_kernel {
     void (*reduce_signed)(const ckks_modulus *p, uint64_t *out, const int64_t *x, size_t count);
 } ckks_kernel;
 
+/* A table whose functions have the names of its fields. */
+#define CKKS_KERNEL_TABLE(title)                                                                   \
+    {                                                                                              \
+        .name = title, .prime_init = prime_init, .prime_clear = prime_clear,                       \
+        .ntt_forward = ntt_forward, .ntt_inverse = ntt_inverse,                                    \
+        .ntt_inverse_scaled = ntt_inverse_scaled, .add = add, .sub = sub, .mul = mul,              \
+        .mul_add = mul_add, .add_scalar = add_scalar, .mul_scalar = mul_scalar,                    \
+        .mul_scalar_add = mul_scalar_add, .sub_mul_scalar = sub_mul_scalar, .tensor = tensor,      \
+        .permute = permute, .inner_product = inner_product, .plain_product = plain_product,        \
+        .combine = combine, .overflow = overflow, .reduce_signed = reduce_signed                   \
+    }
+
 extern const ckks_kernel ckks_kernel_portable;
 extern const ckks_kernel ckks_kernel_avx2;
 extern const ckks_kernel ckks_kernel_avx512ifma;

@@ -377,26 +377,4 @@ static void reduce_signed(const ckks_prime *p, uint64_t *out, const int64_t *x, 
     for (size_t j = 0; j < count; j++) out[j] = scalar_reduce((uint64_t)x[j] + m.offset, &m);
 }
 
-const ckks_kernel ckks_kernel_portable = {
-    .name = "portable",
-    .prime_init = prime_init,
-    .prime_clear = prime_clear,
-    .ntt_forward = ntt_forward,
-    .ntt_inverse = ntt_inverse,
-    .ntt_inverse_scaled = ntt_inverse_scaled,
-    .add = add,
-    .sub = sub,
-    .mul = mul,
-    .mul_add = mul_add,
-    .add_scalar = add_scalar,
-    .mul_scalar = mul_scalar,
-    .mul_scalar_add = mul_scalar_add,
-    .sub_mul_scalar = sub_mul_scalar,
-    .tensor = tensor,
-    .permute = permute,
-    .inner_product = inner_product,
-    .plain_product = plain_product,
-    .combine = combine,
-    .overflow = overflow,
-    .reduce_signed = reduce_signed,
-};
+const ckks_kernel ckks_kernel_portable = CKKS_KERNEL_TABLE("portable");

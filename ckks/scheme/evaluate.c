@@ -61,26 +61,32 @@ static fhola_status check_kept(const ckks_ciphertext *in, ckks_basis basis)
 
 /* ---- sums and plaintexts ---- */
 
+/* ckks_poly_add or ckks_poly_sub. */
+typedef fhola_status poly_operation(const ckks_context *c, size_t count, const ckks_poly out[],
+                                    const ckks_poly a[], const ckks_poly b[]);
+
+static fhola_status by_halves(poly_operation *operation, const ckks_context *c,
+                              ckks_ciphertext *out, const ckks_ciphertext *a,
+                              const ckks_ciphertext *b)
+{
+    ckks_poly result[2];
+    FHOLA_TRY(check_pair(c, out, a, b));
+    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, result));
+    FHOLA_TRY(operation(c, 2, result, a->poly, b->poly));
+    ckks_ciphertext_set(out, result->basis, a->scale, ckks_common_period(a->period, b->period));
+    return FHOLA_OK;
+}
+
 fhola_status ckks_add(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b)
 {
-    ckks_poly sum[2];
-    FHOLA_TRY(check_pair(c, out, a, b));
-    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, sum));
-    FHOLA_TRY(ckks_poly_add(c, 2, sum, a->poly, b->poly));
-    ckks_ciphertext_set(out, sum->basis, a->scale, ckks_common_period(a->period, b->period));
-    return FHOLA_OK;
+    return by_halves(ckks_poly_add, c, out, a, b);
 }
 
 fhola_status ckks_sub(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,
                       const ckks_ciphertext *b)
 {
-    ckks_poly difference[2];
-    FHOLA_TRY(check_pair(c, out, a, b));
-    FHOLA_TRY(ckks_ciphertext_reserve(out, a->poly->basis, difference));
-    FHOLA_TRY(ckks_poly_sub(c, 2, difference, a->poly, b->poly));
-    ckks_ciphertext_set(out, difference->basis, a->scale, ckks_common_period(a->period, b->period));
-    return FHOLA_OK;
+    return by_halves(ckks_poly_sub, c, out, a, b);
 }
 
 fhola_status ckks_add_plain(const ckks_context *c, ckks_ciphertext *out, const ckks_ciphertext *a,

@@ -303,36 +303,32 @@ static range common(range a, range b)
     return r;
 }
 
-/* Leaves only whole groups of outputs within `kept`; any outputs of a single group. False if it
- * would cut a group. */
+/* Leaves only what is within `kept` of one side's channels, and of the other side's what belongs to
+ * it: whole groups, or any channels of a single group. False if it would cut a group. */
+static bool keep(unsigned *groups, range kept, unsigned *first, unsigned *channels,
+                 unsigned *other_first, unsigned *other_channels)
+{
+    unsigned per_group = *channels / *groups, others = *other_channels / *groups;
+    unsigned from = kept.first - *first, count = kept.end - kept.first;
+    if (*groups > 1) {
+        if (from % per_group != 0 || count % per_group != 0) return false;
+        *other_first += from / per_group * others;
+        *other_channels = count / per_group * others;
+        *groups = count / per_group;
+    }
+    *first = kept.first;
+    *channels = count;
+    return true;
+}
+
 static bool keep_outputs(nn_convolution *c, range kept)
 {
-    unsigned outs = c->out_channels / c->groups, ins = c->in_channels / c->groups;
-    unsigned from = kept.first - c->out_first, count = kept.end - kept.first;
-    if (c->groups > 1 && (from % outs != 0 || count % outs != 0)) return false;
-    if (c->groups > 1) {
-        c->in_first += from / outs * ins;
-        c->in_channels = count / outs * ins;
-        c->groups = count / outs;
-    }
-    c->out_first = kept.first;
-    c->out_channels = count;
-    return true;
+    return keep(&c->groups, kept, &c->out_first, &c->out_channels, &c->in_first, &c->in_channels);
 }
 
 static bool keep_inputs(nn_convolution *c, range kept)
 {
-    unsigned outs = c->out_channels / c->groups, ins = c->in_channels / c->groups;
-    unsigned from = kept.first - c->in_first, count = kept.end - kept.first;
-    if (c->groups > 1 && (from % ins != 0 || count % ins != 0)) return false;
-    if (c->groups > 1) {
-        c->out_first += from / ins * outs;
-        c->out_channels = count / ins * outs;
-        c->groups = count / ins;
-    }
-    c->in_first = kept.first;
-    c->in_channels = count;
-    return true;
+    return keep(&c->groups, kept, &c->in_first, &c->in_channels, &c->out_first, &c->out_channels);
 }
 
 /* Channels and groups of the product; weights of the arguments do not count. */
