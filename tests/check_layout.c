@@ -24,6 +24,18 @@ static void check_picture(nn_layout l, unsigned picture, unsigned char taken[MOS
             }
 }
 
+/* A walk finds the same places, in order, back and forth, and beyond the period. */
+static void check_walk(nn_layout l, unsigned part)
+{
+    nn_walk walk = nn_layout_walk(&l, part);
+    for (uint32_t s = 0; s < 2 * l.period; s++) {
+        nn_place p, q;
+        uint32_t slot = random_word() % 16 == 0 ? (uint32_t)(random_word() % (2 * l.period)) : s;
+        ck_assert_int_eq(nn_walk_place(&p, &walk, slot), nn_layout_place(&q, l, part, slot));
+        ck_assert(p.channel == q.channel && p.y == q.y && p.x == q.x);
+    }
+}
+
 /* All other slots are padding. */
 static void check_layout(nn_layout l)
 {
@@ -35,6 +47,7 @@ static void check_layout(nn_layout l)
     for (unsigned k = 0; k < l.parts; k++)
         for (uint32_t s = 0; s < l.period; s++)
             ck_assert_int_eq(nn_layout_place(&p, l, k, s), taken[k][s]);
+    for (unsigned k = 0; k < l.parts; k++) check_walk(l, k);
     ck_assert(l.parts == 1 || l.period == l.room || l.pictures > 1);
     ck_assert(l.period <= l.slots && l.slots <= NN_MAX_SLOTS);
     ck_assert_uint_eq(l.period & (l.period - 1), 0);

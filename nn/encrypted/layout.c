@@ -204,18 +204,43 @@ uint32_t nn_layout_slot(nn_layout l, unsigned picture, nn_place p)
            (p.y * l.gap_y + inside / l.gap_x) * l.pitch + p.x * l.gap_x + inside % l.gap_x;
 }
 
-bool nn_layout_place(nn_place *place, nn_layout l, unsigned part, uint32_t slot)
+nn_walk nn_layout_walk(const nn_layout *layout, unsigned part)
 {
-    uint32_t s = slot & (l.stride - 1), block = s / l.block, in_block = s % l.block,
-             row = in_block / l.pitch, column = in_block % l.pitch;
-    nn_place p = {((part_of_picture(l, part) * l.blocks + block) * l.gap_y + row % l.gap_y) *
-                          l.gap_x +
-                      column % l.gap_x,
-                  row / l.gap_y, column / l.gap_x};
-    bool inside = block < l.blocks && p.channel < l.shape.channels && p.y < l.shape.height &&
-                  p.x < l.shape.width;
+    return (nn_walk){.layout = layout, .part = part_of_picture(*layout, part)};
+}
+
+static void find_row(nn_walk *w, uint32_t s)
+{
+    const nn_layout *l = w->layout;
+    uint32_t block = s / l->block, in_block = s % l->block, row = in_block / l->pitch,
+             left = l->block - row * l->pitch;
+    w->from = s - in_block % l->pitch;
+    w->count = left < l->pitch ? left : l->pitch;
+    w->first.channel = ((w->part * l->blocks + block) * l->gap_y + row % l->gap_y) * l->gap_x;
+    w->first.y = row / l->gap_y;
+    w->inside = block < l->blocks && w->first.y < l->shape.height;
+}
+
+bool nn_walk_place(nn_place *place, nn_walk *w, uint32_t slot)
+{
+    const nn_layout *l = w->layout;
+    uint32_t s = slot & (l->stride - 1);
+    if (s - w->from >= w->count) find_row(w, s);
+    nn_place p = w->first;
+    p.x = s - w->from;
+    if (l->gap_x > 1) {
+        p.channel += p.x % l->gap_x;
+        p.x /= l->gap_x;
+    }
+    bool inside = w->inside && p.channel < l->shape.channels && p.x < l->shape.width;
     *place = inside ? p : (nn_place){0, 0, 0};
     return inside;
+}
+
+bool nn_layout_place(nn_place *place, nn_layout l, unsigned part, uint32_t slot)
+{
+    nn_walk walk = nn_layout_walk(&l, part);
+    return nn_walk_place(place, &walk, slot);
 }
 
 unsigned nn_layout_bootstraps(nn_layout l)
@@ -240,34 +265,38 @@ static size_t number_of(nn_layout l, nn_place p)
     return ((size_t)p.channel * l.shape.height + p.y) * l.shape.width + p.x;
 }
 
-static double value_at(nn_layout l, unsigned part, uint32_t slot, const double *value, bool full)
+static double value_at(nn_walk *walk, uint32_t slot, const double *value, bool full)
 {
     nn_place p;
-    if (!nn_layout_place(&p, l, part, slot)) return 0;
-    return value[full ? number_of(l, p) : p.channel];
+    if (!nn_walk_place(&p, walk, slot)) return 0;
+    return value[full ? number_of(*walk->layout, p) : p.channel];
 }
 
 void nn_layout_spread(nn_layout layout, unsigned part, ckks_complex *values, const double *value,
                       bool full)
 {
+    nn_walk walk = nn_layout_walk(&layout, part);
     for (uint32_t s = 0; s < layout.slots; s++)
-        values[s] = (ckks_complex){value_at(layout, part, s, value, full), 0};
+        values[s] = (ckks_complex){value_at(&walk, s, value, full), 0};
 }
 
 void nn_layout_spread_rows(nn_layout layout, unsigned bootstrap, ckks_complex *values,
                            const double *value, bool full)
 {
     nn_rows rows = nn_layout_rows(layout, bootstrap);
+    nn_walk first = nn_layout_walk(&layout, rows.first),
+            second = nn_layout_walk(&layout, rows.second);
     for (uint32_t s = 0; s < layout.slots; s++) {
-        values[s].re = s < rows.count ? value_at(layout, rows.first, s, value, full) : 0;
-        values[s].im = s >= rows.offset ? value_at(layout, rows.second, s, value, full) : 0;
+        values[s].re = s < rows.count ? value_at(&first, s, value, full) : 0;
+        values[s].im = s >= rows.offset ? value_at(&second, s, value, full) : 0;
     }
 }
 
 void nn_layout_gather(nn_layout layout, unsigned part, double *tensor, const ckks_complex *values)
 {
+    nn_walk walk = nn_layout_walk(&layout, part);
     for (uint32_t s = 0; s < layout.period; s++) {
         nn_place p;
-        if (nn_layout_place(&p, layout, part, s)) tensor[number_of(layout, p)] = values[s].re;
+        if (nn_walk_place(&p, &walk, s)) tensor[number_of(layout, p)] = values[s].re;
     }
 }

@@ -102,6 +102,18 @@ bool nn_layout_place(nn_place *place, nn_layout layout, unsigned part, uint32_t 
 /* Whose value, or padding, it is. */
 unsigned nn_layout_picture(nn_layout layout, unsigned part, uint32_t slot);
 
+/* nn_layout_place for many slots of a part, most of them in rising order: what the slots of a row
+ * of the grid have in common is found once a row. */
+typedef struct nn_walk {
+    const nn_layout *layout;
+    unsigned part;
+    uint32_t from, count; /* slots of the row at hand */
+    nn_place first;       /* of these, were it inside */
+    bool inside;          /* of the blocks there are, and not below the last line */
+} nn_walk;
+nn_walk nn_layout_walk(const nn_layout *layout, unsigned part);
+bool nn_walk_place(nn_place *place, nn_walk *walk, uint32_t slot);
+
 /* Bootstraps of a tensor: two parts each but perhaps the last. */
 unsigned nn_layout_bootstraps(nn_layout layout);
 bool nn_layout_is_pair(nn_layout layout, unsigned bootstrap);

@@ -20,12 +20,28 @@ typedef struct source {
     nn_place place;
 } source;
 
+/* A part of a tensor, slot by slot. */
+typedef struct reading {
+    const nn_layout *layout;
+    unsigned part;
+    nn_walk walk;
+} reading;
+
+static reading read_part(const nn_layout *layout, unsigned part)
+{
+    return (reading){layout, part, nn_layout_walk(layout, part)};
+}
+
+static unsigned picture_at(const reading *r, uint32_t slot)
+{
+    return r->layout->pictures == 1 ? 0 : nn_layout_picture(*r->layout, r->part, slot);
+}
+
 /* The weight from the input's place to what slot `slot` of the result's part holds. */
-static double slot_weight(const nn_linear *l, unsigned part, uint32_t slot, source i)
+static double slot_weight(const nn_linear *l, reading *out, uint32_t slot, source i)
 {
     nn_place o;
-    return nn_layout_picture(l->out, part, slot) == i.picture &&
-                   nn_layout_place(&o, l->out, part, slot)
+    return picture_at(out, slot) == i.picture && nn_walk_place(&o, &out->walk, slot)
                ? weight_at(l, o, i.place)
                : 0;
 }
@@ -39,18 +55,26 @@ static uint32_t span_of(const nn_linear *l, unsigned output)
     return l->span < rows ? l->span : rows;
 }
 
-static ckks_complex score_weight(const nn_linear *l, unsigned picture, uint32_t s, source i)
+/* The rows of a diagonal: of both halves, or of the scores, where `first` is all. */
+typedef struct row_pair {
+    reading first, second;
+    uint32_t offset, count; /* as of nn_rows; count a power of two */
+    double factor;
+} row_pair;
+
+static ckks_complex score_weight(const nn_linear *l, row_pair *rows, unsigned picture, uint32_t s,
+                                 source i)
 {
     if (i.picture != picture) return (ckks_complex){0, 0};
-    return (ckks_complex){slot_weight(l, 0, s, (source){0, i.place}), 0};
+    return (ckks_complex){slot_weight(l, &rows->first, s, (source){0, i.place}), 0};
 }
 
-static ckks_complex rows_weight(const nn_linear *l, nn_rows rows, double factor, uint32_t s,
-                                source i)
+static ckks_complex rows_weight(const nn_linear *l, row_pair *rows, uint32_t s, source i)
 {
-    uint32_t j = s % rows.count;
-    return (ckks_complex){factor * slot_weight(l, rows.first, j, i),
-                          l->joined ? 0 : factor * slot_weight(l, rows.second, j + rows.offset, i)};
+    uint32_t j = s & (rows->count - 1);
+    return (ckks_complex){
+        rows->factor * slot_weight(l, &rows->first, j, i),
+        l->joined ? 0 : rows->factor * slot_weight(l, &rows->second, j + rows->offset, i)};
 }
 
 int nn_linear_diagonal(void *linear, unsigned block, int32_t offset, ckks_complex *values)
@@ -58,14 +82,19 @@ int nn_linear_diagonal(void *linear, unsigned block, int32_t offset, ckks_comple
     const nn_linear *l = linear;
     bool scores = l->target == NN_LINEAR_SCORES;
     unsigned output = block / l->inputs, input = block % l->inputs * (l->joined ? 2 : 1);
-    nn_rows rows = nn_layout_rows(l->out, scores ? 0 : output);
-    double factor = (double)l->in.period / span_of(l, output) / (rows.offset ? 2 : 1);
+    nn_rows taken = nn_layout_rows(l->out, scores ? 0 : output);
+    reading in = read_part(&l->in, input);
+    row_pair rows = {.first = read_part(&l->out, taken.first),
+                     .second = read_part(&l->out, taken.second),
+                     .offset = taken.offset,
+                     .count = taken.count};
+    rows.factor = (double)l->in.period / span_of(l, output) / (taken.offset ? 2 : 1);
     for (uint32_t s = 0; s < l->period; s++) {
-        source i = {.picture = nn_layout_picture(l->in, input, s + (uint32_t)offset)};
-        if (!nn_layout_place(&i.place, l->in, input, s + (uint32_t)offset))
+        source i = {.picture = picture_at(&in, s + (uint32_t)offset)};
+        if (!nn_walk_place(&i.place, &in.walk, s + (uint32_t)offset))
             values[s] = (ckks_complex){0, 0};
         else
-            values[s] = scores ? score_weight(l, output, s, i) : rows_weight(l, rows, factor, s, i);
+            values[s] = scores ? score_weight(l, &rows, output, s, i) : rows_weight(l, &rows, s, i);
     }
     return 0;
 }
