@@ -79,6 +79,7 @@ threads    N
 OpenMP     B: threads
 libpng     B: PNG pictures
 libjpeg    B: JPEG pictures
+MPI        B: 'mpirun fhola infer'
 protobuf-c B: ONNX networks
 END
 same 'version' expected shown

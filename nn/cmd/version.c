@@ -37,6 +37,11 @@ static const struct library {
 #else
     {"libjpeg", "JPEG pictures", false},
 #endif
+#ifdef HAVE_MPI
+    {"MPI", "'mpirun fhola infer'", true},
+#else
+    {"MPI", "'mpirun fhola infer'", false},
+#endif
 #ifdef HAVE_ONNX
     {"protobuf-c", "ONNX networks", true},
 #else

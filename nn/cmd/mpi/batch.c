@@ -133,11 +133,7 @@ fhola_status batch_write(const batch *b, infer_job *job)
     FILE *file;
     int more = 1;
     fhola_status status = open_bytes(&from, &file, b->results, b->results_length, "results");
-    for (size_t k = 0; status == FHOLA_OK && k < b->count; k++) {
-        status = copy_container(job->out, from, &more, job);
-        if (status == FHOLA_OK && !more)
-            status = fhola_fail(FHOLA_FORMAT, "%zu results came for %zu pictures", k, b->count);
-    }
+    while (status == FHOLA_OK && more) status = copy_container(job->out, from, &more, job);
     close_bytes(from, file);
     return status;
 }
@@ -150,18 +146,27 @@ static void name_pictures(char *name, size_t room, const batch *b)
         snprintf(name, room, "pictures %zu to %zu", b->first, b->first + b->count - 1);
 }
 
+static fhola_status run_pictures(const batch *b, nn_run *run, ckks_writer *out, const nn_keys *keys,
+                                 ckks_reader *in, const nn_infer_hooks *hooks)
+{
+    size_t count = 0;
+    for (int more = 1; more; count += (size_t)more)
+        FHOLA_TRY(nn_run_infer(run, out, keys, in, &more, hooks));
+    if (count == b->count) return FHOLA_OK;
+    return fhola_fail(FHOLA_FORMAT, "%zu pictures came in place of %zu", count, b->count);
+}
+
 void batch_compute(batch *b, nn_run *run, const nn_keys *keys, const nn_infer_hooks *hooks)
 {
     char name[64];
     ckks_reader *from = NULL;
     FILE *file = NULL;
     memory_stream to;
-    int more = 1;
     double start = nn_cmd_now();
     name_pictures(name, sizeof name, b);
     fhola_status status = open_memory(&to, "results");
     if (status == FHOLA_OK) status = open_bytes(&from, &file, b->bytes, b->length, name);
-    if (status == FHOLA_OK) status = nn_run_infer(run, to.writer, keys, from, &more, hooks);
+    if (status == FHOLA_OK) status = run_pictures(b, run, to.writer, keys, from, hooks);
     close_bytes(from, file);
     b->status = close_memory(&to, status);
     b->results = (unsigned char *)to.bytes;

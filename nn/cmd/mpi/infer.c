@@ -200,8 +200,7 @@ static void take_batch(desk *d, batch *b)
     b->done = true;
     d->with[b->rank] = NULL;
     if (b->status == FHOLA_OK) return;
-    (void)fhola_fail(b->status, "%s%s%s", b->rank ? nn_mpi_name(b->rank) : "", b->rank ? ": " : "",
-                     b->detail);
+    (void)fhola_fail(b->status, "%s: %s", nn_mpi_name(b->rank), b->detail);
     end_at(d, number, b->status);
 }
 
