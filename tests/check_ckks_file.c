@@ -481,6 +481,78 @@ START_TEST(only_what_is_needed)
 }
 END_TEST
 
+/* Reads those of the ring's keys that are in `needed` into memory of exactly the bytes said. */
+static void *read_shared(const ring *r, const ckks_key_list *needed, ckks_eval_keys **keys)
+{
+    bytes b = to_bytes(r, KEYS, r->keys);
+    limited s;
+    FILE *stream;
+    void *memory = ckks_alloc(ckks_eval_keys_shared_bytes(r->context, needed));
+    ckks_reader *reader = bytes_reader(b, &s, &stream);
+    ck_assert_ptr_nonnull(memory);
+    ck_assert_ok(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, r->context, KEY));
+    ck_assert_ok(ckks_eval_keys_read_shared(keys, r->context, memory, reader, needed, NULL, NULL));
+    ck_assert_ok(ckks_reader_finish(reader));
+    ckks_reader_destroy(reader);
+    fclose(stream);
+    free(b.data);
+    return memory;
+}
+
+/* Keys that one has read are those another finds in the same bytes at another address, in whatever
+ * order it asks for them; data of more than a slab of an arena, too. */
+START_TEST(shared)
+{
+    test_seed(28);
+    ring r = toy_ring("toy-boot", NULL);
+    request_some(&r);
+    request_bootstrap(&r);
+    ring_keys(&r);
+    ckks_eval_keys *keys = NULL, *others = NULL;
+    void *memory = read_shared(&r, &r.list, &keys);
+    same_keys(&r, r.keys, keys);
+    uint64_t size = ckks_eval_keys_shared_bytes(r.context, &r.list);
+    void *mapped = ckks_alloc(size);
+    ck_assert_ptr_nonnull(mapped);
+    memcpy(mapped, memory, size);
+    ckks_eval_keys_destroy(keys);
+    memset(memory, 0, size);
+    ckks_key_request swapped = r.list.request[0];
+    r.list.request[0] = r.list.request[r.list.count - 1];
+    r.list.request[r.list.count - 1] = swapped;
+    ck_assert_ok(ckks_eval_keys_attach(&others, r.context, mapped, &r.list));
+    for (size_t i = 0; i < others->count; i++)
+        memcpy(others->key[i].seed, r.keys->key[i].seed, sizeof others->key[i].seed);
+    same_keys(&r, r.keys, others); /* but for the seeds, which nobody needs any more */
+    ckks_eval_keys_destroy(others);
+    ckks_free(memory);
+    ckks_free(mapped);
+    ring_close(&r);
+}
+END_TEST
+
+/* Memory with other keys than those asked for. */
+START_TEST(shared_refused)
+{
+    test_seed(29);
+    ring r = tiny_ring();
+    request_some(&r);
+    ring_keys(&r);
+    const ckks_key_list first = {r.list.request, 2, 2}, last = {r.list.request + 1, 2, 2};
+    ckks_eval_keys *keys = NULL, *others = NULL;
+    void *memory = read_shared(&r, &first, &keys);
+    ck_assert_uint_eq(keys->count, 2);
+    ck_assert_fails(ckks_eval_keys_attach(&others, r.context, memory, &last), FHOLA_KEY);
+    ck_assert_detail("key 0 of the shared memory was not asked for");
+    ck_assert_fails(ckks_eval_keys_attach(&others, r.context, memory, &r.list), FHOLA_KEY);
+    ck_assert_detail("the shared memory holds 2 keys, 4 are needed");
+    ck_assert_ptr_null(others);
+    ckks_eval_keys_destroy(keys);
+    ckks_free(memory);
+    ring_close(&r);
+}
+END_TEST
+
 /* A file that has a key more often than once fills no more memory than others. */
 START_TEST(repeated)
 {
@@ -835,6 +907,8 @@ static void cases(TCase *t)
     tcase_add_test(t, generated_keys);
     tcase_add_test(t, interrupted);
     tcase_add_test(t, only_what_is_needed);
+    tcase_add_test(t, shared);
+    tcase_add_test(t, shared_refused);
     tcase_add_test(t, repeated);
     tcase_add_test(t, bad_key_lists);
     tcase_add_test(t, bad_key_residues);

@@ -375,6 +375,7 @@ file          small.fhola
   activations   N
   depth         N
   degrees       N N N N N N N
+  batch         N
   ciphertexts   N
   bootstraps    N
   diagonals gib N

@@ -15,7 +15,7 @@ export top_srcdir FHOLA_TEST_MODEL FHOLA_TEST_PLAN FHOLA_TEST_RECORDS
 result=$("$top_builddir/fhola" classify --model resnet32 --json "$top_srcdir/nn/data/ship.ppm")
 echo "$result"
 case $result in
-    '{"class": "ship"'*) ;;
+    *'"class": "ship"'*) ;;
     *) echo 'FAIL: the ship is no ship'; exit 1 ;;
 esac
 peak=$(echo "$result" | sed -n 's/.*"peak_mib": \([0-9]*\).*/\1/p')

@@ -123,9 +123,9 @@ static fhola_status classify(session *s, result *r, size_t i)
 {
     double *values = NULL;
     fhola_status status = picture(&values, s, i);
-    if (status == FHOLA_OK) status = nn_session_encrypt(&s->parties, values);
-    if (status == FHOLA_OK) status = nn_session_infer(&s->parties, NULL);
-    if (status == FHOLA_OK) status = nn_session_decrypt(&s->parties, s->scores);
+    if (status == FHOLA_OK) status = nn_session_encrypt(&s->parties, 0, values);
+    if (status == FHOLA_OK) status = nn_session_infer(&s->parties, 1, NULL);
+    if (status == FHOLA_OK) status = nn_session_decrypt(&s->parties, 0, s->scores);
     if (status == FHOLA_OK) {
         nn_model_normalise(s->model, values, values);
         status = nn_plain_scores(s->plain, s->model, s->plan, values);

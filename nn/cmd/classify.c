@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola classify: key generation, encryption, inference and decryption of one picture in one
+/* fhola classify: key generation, encryption, inference and decryption of pictures in one
  * process. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
@@ -33,33 +33,36 @@ static const nn_cmd_option options[] = {
     NN_CMD_MEMORY(classify_options, memory),
     NN_CMD_PROGRESS,
     NN_CMD_QUIET,
-    NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object"),
+    NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object a picture"),
     NN_CMD_METADATA(classify_options, metadata),
     NN_CMD_END,
 };
 
-/* All there is while a picture is classified. */
+/* All there is while pictures are classified. */
 typedef struct session {
     classify_options options;
+    char **name; /* of the pictures, as they were given */
     nn_cmd_network files;
-    nn_shape shape; /* of the picture, and its values */
-    double *picture;
+    nn_shape shape;
+    size_t count;     /* pictures */
+    double **picture; /* their values; NULL once encrypted */
     nn_session parties;
-    double *scores;
-    double load_seconds;
+    double *scores;       /* of a picture */
+    nn_stage_times times; /* of all layers and pictures so far */
+    double seconds, load_seconds;
 } session;
 
 /* ---- steps ---- */
 
-/* The network says which shape the picture gets. A picture that is none is found before the network
- * is made ready. */
-static fhola_status load(session *s, const char *picture)
+/* The network says which shape the pictures get. One that is none is found before the network is
+ * made ready. */
+static fhola_status load(session *s)
 {
     nn_model_info info;
     char room[NN_CMD_PATH_ROOM];
     /* shares of the time, as ResNet-20 has them (bench/RESULTS.md) */
     static const nn_cmd_phase phases[] = {{"loading", 2.5}, {"key", 1}, {"layers", 3.5}};
-    double start = nn_cmd_now();
+    double start = nn_cmd_now(), record = s->options.record;
     nn_cmd_progress_expect(phases, sizeof phases / sizeof phases[0]);
     nn_cmd_progress_at("loading", 0, 1, "loading the network");
     FHOLA_TRY(nn_cmd_load_network(&s->files, s->options.model, &s->options.metadata,
@@ -67,102 +70,138 @@ static fhola_status load(session *s, const char *picture)
     s->load_seconds = nn_cmd_now() - start;
     nn_model_describe(s->files.model, &info);
     s->shape = info.input;
-    if (s->options.record < 0) picture = nn_cmd_find_picture(room, picture);
-    return nn_cmd_read_picture(&s->picture, s->shape, picture, s->options.record);
+    s->picture = calloc(s->count, sizeof *s->picture);
+    s->scores = calloc(info.classes, sizeof *s->scores);
+    if (!s->picture || !s->scores) return fhola_fail(FHOLA_NOMEM, "no memory for the pictures");
+    for (size_t i = 0; i < s->count; i++) {
+        const char *path = record < 0 ? nn_cmd_find_picture(room, s->name[i]) : s->name[i];
+        FHOLA_TRY(nn_cmd_read_picture(&s->picture[i], s->shape, path, record));
+    }
+    return FHOLA_OK;
 }
 
-static fhola_status encrypt(session *s)
+/* As picture `number` of a batch. Not kept in the clear while the network runs. */
+static fhola_status encrypt(session *s, size_t picture, size_t number)
 {
-    fhola_status status = nn_session_encrypt(&s->parties, s->picture);
-    /* not kept in the clear while the network runs */
-    nn_cmd_free_picture(s->picture, s->shape);
-    s->picture = NULL;
+    fhola_status status = nn_session_encrypt(&s->parties, number, s->picture[picture]);
+    nn_cmd_free_picture(s->picture[picture], s->shape);
+    s->picture[picture] = NULL;
     return status;
-}
-
-static fhola_status decrypt(session *s)
-{
-    size_t classes = nn_client_classes(nn_network_client(s->parties.network));
-    s->scores = calloc(classes, sizeof *s->scores);
-    if (!s->scores) return fhola_fail(FHOLA_NOMEM, "no memory for %zu scores", classes);
-    return nn_session_decrypt(&s->parties, s->scores);
-}
-
-static fhola_status classify(session *s, const char *picture)
-{
-    fhola_status status = load(s, picture);
-    if (status == FHOLA_OK) status = nn_cmd_session_open(&s->parties, &s->files, s->options.memory);
-    if (status == FHOLA_OK) status = encrypt(s);
-    if (status == FHOLA_OK) status = nn_cmd_session_infer(&s->parties);
-    if (status == FHOLA_OK) status = decrypt(s);
-    nn_cmd_progress_end();
-    return status;
-}
-
-static void release(session *s)
-{
-    nn_cmd_free_picture(s->picture, s->shape);
-    if (s->scores)
-        ckks_wipe(s->scores,
-                  nn_client_classes(nn_network_client(s->parties.network)) * sizeof *s->scores);
-    free(s->scores);
-    nn_session_clear(&s->parties);
-    nn_cmd_network_clear(&s->files);
 }
 
 /* ---- results ---- */
 
-static fhola_status print_text(const session *s)
+static fhola_status print_text(const session *s, size_t picture)
 {
-    nn_stage_times t = {0};
-    nn_session_add_times(&t, &s->parties);
+    if (s->count > 1) {
+        nn_cmd_show(stdout, s->name[picture]);
+        printf("\n");
+    }
     fhola_status status =
         nn_cmd_print_scores(nn_network_client(s->parties.network), s->scores, TOP, false);
-    if (status != FHOLA_OK) return status;
-    printf("\ninference          %8.2f s\n", s->parties.seconds);
-    printf("  convolution      %8.2f s\n", t.convolution);
-    printf("  slots to coeffs  %8.2f s\n", t.slots_to_coeffs);
-    printf("  switch and raise %8.2f s\n", t.switch_and_raise);
-    printf("  coeffs to slots  %8.2f s\n", t.coeffs_to_slots);
-    printf("  sine evaluation  %8.2f s\n", t.eval_mod);
-    printf("  activation       %8.2f s\n", t.activation);
+    printf("\n");
+    return status;
+}
+
+static void print_figures(const session *s)
+{
+    const nn_stage_times *t = &s->times;
+    printf("inference          %8.2f s\n", s->seconds);
+    if (s->count > 1) printf("  a picture        %8.2f s\n", s->seconds / (double)s->count);
+    printf("  convolution      %8.2f s\n", t->convolution);
+    printf("  slots to coeffs  %8.2f s\n", t->slots_to_coeffs);
+    printf("  switch and raise %8.2f s\n", t->switch_and_raise);
+    printf("  coeffs to slots  %8.2f s\n", t->coeffs_to_slots);
+    printf("  sine evaluation  %8.2f s\n", t->eval_mod);
+    printf("  activation       %8.2f s\n", t->activation);
     printf("key generation     %8.2f s\n", s->parties.keygen_seconds);
     printf("start-up           %8.2f s\n", s->load_seconds + s->parties.startup_seconds);
     printf("kernel             %s, %u thread%s\n", ckks_context_isa(s->parties.context),
            nn_cmd_threads(), nn_cmd_threads() == 1 ? "" : "s");
     if (isfinite(nn_cmd_peak_mib())) printf("peak memory        %8.0f MiB\n", nn_cmd_peak_mib());
-    return FHOLA_OK;
 }
 
-static fhola_status print_json(const session *s)
+/* Of a picture of `together`, whose times so far are `t`: the share of one. */
+static fhola_status print_json(const session *s, size_t picture, size_t together)
 {
-    nn_stage_times t = {0};
-    nn_session_add_times(&t, &s->parties);
-    printf("{");
+    const nn_stage_times *t = &s->times;
+    double n = (double)together;
+    printf("{\"picture\": ");
+    nn_cmd_json_string(s->name[picture]);
+    printf(", ");
     fhola_status status =
         nn_cmd_print_scores(nn_network_client(s->parties.network), s->scores, TOP, true);
-    printf(", \"seconds\": %.3f, \"peak_mib\": ", s->parties.seconds);
+    printf(", \"seconds\": %.3f, \"peak_mib\": ", s->seconds / n);
     nn_cmd_json_number(round(nn_cmd_peak_mib()));
     printf(", \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->parties.keygen_seconds,
            s->load_seconds + s->parties.startup_seconds);
     printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, "
            "\"switch_and_raise\": %.3f, ",
-           t.convolution, t.slots_to_coeffs, t.switch_and_raise);
+           t->convolution / n, t->slots_to_coeffs / n, t->switch_and_raise / n);
     printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}, ",
-           t.coeffs_to_slots, t.eval_mod, t.activation);
+           t->coeffs_to_slots / n, t->eval_mod / n, t->activation / n);
     printf("\"kernel\": \"%s\", \"threads\": %u}\n", ckks_context_isa(s->parties.context),
            nn_cmd_threads());
     return status;
 }
 
-/* ----  ---- */
+/* ---- all pictures ---- */
+
+/* Pictures that the network computes at once, from number `first` on. */
+static fhola_status classify_some(session *s, size_t first, size_t count)
+{
+    nn_cmd_progress_picture(first + 1, s->count, count);
+    for (size_t k = 0; k < count; k++) FHOLA_TRY(encrypt(s, first + k, k));
+    FHOLA_TRY(nn_cmd_session_infer(&s->parties, count));
+    nn_cmd_progress_end();
+    if (s->options.json) {
+        s->times = (nn_stage_times){0};
+        s->seconds = 0;
+    }
+    nn_session_add_times(&s->times, &s->parties);
+    s->seconds += s->parties.seconds;
+    for (size_t k = 0; k < count; k++) {
+        FHOLA_TRY(nn_session_decrypt(&s->parties, k, s->scores));
+        FHOLA_TRY(s->options.json ? print_json(s, first + k, count) : print_text(s, first + k));
+    }
+    (void)fflush(stdout); /* an error is found at the end */
+    return FHOLA_OK;
+}
+
+static fhola_status classify(session *s)
+{
+    FHOLA_TRY(load(s));
+    FHOLA_TRY(nn_cmd_session_open(&s->parties, &s->files, s->options.memory));
+    size_t most = nn_network_pictures(s->parties.network);
+    for (size_t first = 0; first < s->count; first += most)
+        FHOLA_TRY(classify_some(s, first, s->count - first < most ? s->count - first : most));
+    if (!s->options.json) print_figures(s);
+    return FHOLA_OK;
+}
+
+static void release(session *s)
+{
+    nn_model_info info;
+    for (size_t i = 0; s->picture && i < s->count; i++)
+        nn_cmd_free_picture(s->picture[i], s->shape);
+    free(s->picture);
+    if (s->scores) {
+        nn_model_describe(s->files.model, &info);
+        ckks_wipe(s->scores, info.classes * sizeof *s->scores);
+    }
+    free(s->scores);
+    nn_session_clear(&s->parties);
+    nn_cmd_network_clear(&s->files);
+}
 
 static int run(int argc, char **argv)
 {
     session s = {.options = {.model = "resnet20", .record = -1}};
     if (!nn_cmd_parse(&nn_cmd_classify, &s.options, &argc, argv)) return NN_CMD_WRONG_USE;
-    fhola_status status = classify(&s, argv[1]);
-    if (status == FHOLA_OK) status = (s.options.json ? print_json : print_text)(&s);
+    s.name = argv + 1;
+    s.count = (size_t)argc - 1;
+    fhola_status status = classify(&s);
+    nn_cmd_progress_end();
     release(&s);
     return nn_cmd_finish("classify", status);
 }
@@ -171,16 +210,17 @@ const nn_cmd_command nn_cmd_classify = {
     .name = "classify",
     .run = run,
     .secret = true,
-    .usage = "PICTURE",
-    .purpose = "encrypt a picture, run the network on it, decrypt the scores, all in one process",
+    .usage = "PICTURE...",
+    .purpose = "encrypt pictures, run the network on them, decrypt the scores, all in one process",
     .options = options,
     .least = 1,
-    .most = 1,
-    .operands = "one picture",
+    .most = NN_CMD_ANY,
+    .operands = "at least one picture",
     .notes =
         "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values the network "
         "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
         "more).",
     .examples = "fhola classify cat.ppm\n"
+                "fhola classify cat.ppm ship.ppm\n"
                 "fhola classify test_batch.bin --record 7 --json",
 };

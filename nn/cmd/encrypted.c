@@ -22,8 +22,8 @@ fhola_status nn_cmd_session_open(nn_session *session, const nn_cmd_network *file
     return nn_session_open(session, files->params, files->model, files->plan, &options);
 }
 
-fhola_status nn_cmd_session_infer(nn_session *session)
+fhola_status nn_cmd_session_infer(nn_session *session, size_t count)
 {
     const nn_infer_hooks hooks = {.user = session->network, .progress = show_step};
-    return nn_session_infer(session, &hooks);
+    return nn_session_infer(session, count, &hooks);
 }

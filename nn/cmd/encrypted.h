@@ -11,7 +11,7 @@
  * long. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_session_open(nn_session *session, const nn_cmd_network *files,
                                                    double memory);
-/* The step of progress is "layers". */
-FHOLA_WARN_UNUSED fhola_status nn_cmd_session_infer(nn_session *session);
+/* nn_session_infer; the step of progress is "layers". */
+FHOLA_WARN_UNUSED fhola_status nn_cmd_session_infer(nn_session *session, size_t count);
 
 #endif

@@ -45,9 +45,9 @@ static fhola_status run_all(work *w)
     for (size_t i = 0; i < count; i++) {
         nn_cmd_progress_picture(i + 1, count, 1);
         nn_batch_picture(w->batch, i, w->values);
-        FHOLA_TRY(nn_session_encrypt(&w->parties, w->values));
-        FHOLA_TRY(nn_cmd_session_infer(&w->parties));
-        FHOLA_TRY(nn_session_decrypt(&w->parties, w->scores));
+        FHOLA_TRY(nn_session_encrypt(&w->parties, 0, w->values));
+        FHOLA_TRY(nn_cmd_session_infer(&w->parties, 1));
+        FHOLA_TRY(nn_session_decrypt(&w->parties, 0, w->scores));
         judge(w, i);
     }
     return FHOLA_OK;

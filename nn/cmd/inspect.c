@@ -104,6 +104,7 @@ static void report_client(report *r, const nn_client *c)
     }
     printf(r->json ? "]" : "\n");
     shape_member(r, "input", nn_client_shape(c));
+    number_member(r, "batch", nn_client_pictures(c));
     number_member(r, "ciphertexts", nn_client_ciphertexts(c));
     number_member(r, "values", (double)nn_client_input_values(c));
     number_member(r, "keys_needed", (double)nn_client_keys(c)->count);
@@ -112,6 +113,7 @@ static void report_client(report *r, const nn_client *c)
 static void report_network(report *r, const nn_network *n, nn_memory memory)
 {
     double gib = (double)nn_network_diagonal_bytes(n) / ((size_t)1 << 30);
+    number_member(r, "batch", nn_network_pictures(n));
     number_member(r, "ciphertexts", nn_network_ciphertexts(n));
     number_member(r, "bootstraps", (double)nn_network_bootstraps(n));
     number_member(r, "diagonals_gib", round(100 * gib) / 100);

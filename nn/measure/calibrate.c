@@ -45,7 +45,7 @@ static fhola_status encrypt_picture(nn_session *s)
     nn_shape shape = nn_client_shape(nn_network_client(s->network));
     double *black = calloc(nn_shape_values(shape), sizeof *black);
     if (!black) return fhola_fail(FHOLA_NOMEM, "no memory for a picture");
-    fhola_status status = nn_session_encrypt(s, black);
+    fhola_status status = nn_session_encrypt(s, 0, black);
     free(black);
     return status;
 }
@@ -56,7 +56,7 @@ static fhola_status time_layers(double *least, nn_session *s, size_t layers, uns
 {
     FHOLA_TRY(encrypt_picture(s));
     for (unsigned run = 0; run < repeats; run++) {
-        FHOLA_TRY(nn_session_infer(s, NULL));
+        FHOLA_TRY(nn_session_infer(s, 1, NULL));
         for (size_t i = 0; i < layers; i++) {
             double seconds = nn_stage_times_sum(&s->times[i]);
             least[i] = run ? fmin(least[i], seconds) : seconds;

@@ -59,8 +59,10 @@ fhola_status nn_session_open(nn_session *s, const ckks_params *params, const nn_
     *s = (nn_session){0};
     FHOLA_TRY(start_up(s, params, model, plan, options));
     FHOLA_TRY(generate_keys(s, options->keys));
-    FHOLA_TRY(nn_encrypted_create(&s->in, s->context, nn_network_client(s->network)));
-    FHOLA_TRY(ckks_ciphertext_create(&s->out, s->context));
+    for (unsigned k = 0; k < nn_network_pictures(s->network); k++) {
+        FHOLA_TRY(nn_encrypted_create(&s->in[k], s->context, nn_network_client(s->network)));
+        FHOLA_TRY(ckks_ciphertext_create(&s->out[k], s->context));
+    }
     s->times = calloc(nn_network_layers(s->network) + 1, sizeof *s->times);
     return s->times ? FHOLA_OK
                     : fhola_fail(FHOLA_NOMEM, "no memory for the times of %zu layers",
@@ -70,8 +72,10 @@ fhola_status nn_session_open(nn_session *s, const ckks_params *params, const nn_
 void nn_session_clear(nn_session *s)
 {
     free(s->times);
-    nn_encrypted_destroy(s->in);
-    ckks_ciphertext_destroy(s->out);
+    for (unsigned k = 0; k < NN_MAX_PICTURES; k++) {
+        nn_encrypted_destroy(s->in[k]);
+        ckks_ciphertext_destroy(s->out[k]);
+    }
     ckks_eval_keys_destroy(s->keys);
     ckks_secret_key_destroy(s->secret);
     ckks_rng_destroy(s->rng);
@@ -81,28 +85,32 @@ void nn_session_clear(nn_session *s)
     *s = (nn_session){0};
 }
 
-/* ---- a picture ---- */
+/* ---- pictures ---- */
 
-fhola_status nn_session_encrypt(nn_session *s, const double *picture)
+fhola_status nn_session_encrypt(nn_session *s, size_t number, const double *picture)
 {
-    return nn_encrypt_picture(s->context, s->workspace, s->in, nn_network_client(s->network),
-                              picture, s->secret, s->rng);
+    return nn_encrypt_picture(s->context, s->workspace, s->in[number],
+                              nn_network_client(s->network), picture, s->secret, s->rng);
 }
 
-fhola_status nn_session_infer(nn_session *s, const nn_infer_hooks *hooks)
+fhola_status nn_session_infer(nn_session *s, size_t count, const nn_infer_hooks *hooks)
 {
     nn_infer_hooks with_times = hooks ? *hooks : (nn_infer_hooks){.user = NULL};
+    ckks_ciphertext *const *picture[NN_MAX_PICTURES];
+    for (size_t k = 0; k < count; k++) picture[k] = s->in[k];
+    for (size_t i = 0; i <= nn_network_layers(s->network); i++) s->times[i] = (nn_stage_times){0};
     with_times.times = s->times;
     double start = now();
-    FHOLA_TRY(nn_infer(s->context, s->workspace, s->out, s->network, s->keys, s->in, &with_times));
+    FHOLA_TRY(nn_infer_batch(s->context, s->workspace, s->out, s->network, s->keys, picture, count,
+                             &with_times));
     s->seconds = now() - start;
     return FHOLA_OK;
 }
 
-fhola_status nn_session_decrypt(nn_session *s, double *scores)
+fhola_status nn_session_decrypt(nn_session *s, size_t number, double *scores)
 {
     return nn_decrypt_scores(s->context, s->workspace, scores, nn_network_client(s->network),
-                             s->out, s->secret);
+                             s->out[number], s->secret);
 }
 
 /* ---- times ---- */

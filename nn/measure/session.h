@@ -14,7 +14,7 @@ typedef struct nn_session {
     ckks_rng *rng;
     ckks_secret_key *secret;
     ckks_eval_keys *keys;
-    ckks_ciphertext **in, *out;
+    ckks_ciphertext **in[NN_MAX_PICTURES], *out[NN_MAX_PICTURES]; /* of a batch */
     nn_stage_times *times; /* of the last inference: nn_network_layers + 1 */
     double startup_seconds, keygen_seconds;
     double seconds; /* of the last inference */
@@ -36,11 +36,15 @@ FHOLA_WARN_UNUSED fhola_status nn_session_open(nn_session *session, const ckks_p
                                                const nn_session_options *options);
 void nn_session_clear(nn_session *session); /* wipes */
 
-/* A picture on its way, one after the other: one value in [0, 1] for every value of the network's
- * shape; hooks as of nn_infer (may be NULL), but for their times; a score for each class. */
-FHOLA_WARN_UNUSED fhola_status nn_session_encrypt(nn_session *session, const double *picture);
-FHOLA_WARN_UNUSED fhola_status nn_session_infer(nn_session *session, const nn_infer_hooks *hooks);
-FHOLA_WARN_UNUSED fhola_status nn_session_decrypt(nn_session *session, double *scores);
+/* Pictures on their way, as many as the network computes at once (nn_network_pictures) or fewer,
+ * numbered from 0: one value in [0, 1] for every value of the network's shape; hooks as of nn_infer
+ * (may be NULL), but for their times; a score for each class. */
+FHOLA_WARN_UNUSED fhola_status nn_session_encrypt(nn_session *session, size_t number,
+                                                  const double *picture);
+FHOLA_WARN_UNUSED fhola_status nn_session_infer(nn_session *session, size_t count,
+                                                const nn_infer_hooks *hooks);
+FHOLA_WARN_UNUSED fhola_status nn_session_decrypt(nn_session *session, size_t number,
+                                                  double *scores);
 
 /* Adds the times of all layers of the last inference. */
 void nn_session_add_times(nn_stage_times *sum, const nn_session *session);
