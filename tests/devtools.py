@@ -87,6 +87,10 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
     def close(self):
         try:
             self.call("Browser.close")
@@ -96,11 +100,12 @@ class Browser:
 
 
 class Page:
-    """A tab. `complaints`: what its console and those of its workers say of errors; `requests`: methods and addresses."""
+    """A tab. `complaints`: what its console and those of its workers say of errors. (The protocol's domain Network would copy every body:
+    with megabytes of keys the page stands still.)"""
 
     def __init__(self, browser, width=1100, height=1000, dark=False):
         self.browser = browser
-        self.complaints, self.requests, self.tampered = [], [], {}
+        self.complaints, self.tampered = [], {}
         self.target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = browser.call("Target.attachToTarget", targetId=self.target, flatten=True)["sessionId"]
         self.attach(self.session)
@@ -112,13 +117,15 @@ class Page:
 
     def attach(self, session):
         self.browser.listeners[session] = lambda method, params: self.hear(session, method, params)
-        for domain in ("Runtime", "Log", "Network"):
+        for domain in ("Inspector", "Runtime", "Log"):
             self.browser.send(f"{domain}.enable", session)
         self.browser.send("Target.setAutoAttach", session, autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
 
     def hear(self, session, method, params):
         if method == "Target.attachedToTarget":
             self.attach(params["sessionId"])
+        elif method == "Inspector.targetCrashed":
+            self.complaints.append("the page crashed")
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.complaints.append(details.get("exception", {}).get("description") or details["text"])
@@ -126,8 +133,6 @@ class Page:
             self.complaints.append(str([argument.get("value") for argument in params["args"]]))
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.complaints.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
-        elif method == "Network.requestWillBeSent":
-            self.requests.append((params["request"]["method"], params["request"]["url"]))
         elif method == "Fetch.requestPaused":
             name = params["request"]["url"].rsplit("/", 1)[1]
             self.browser.send(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is kept for next time, in IndexedDB: of each network the secret key and what the server gave for the evaluation keys; and
 // pieces of evaluation keys until the server has them. Where a browser keeps nothing, memory does, as long as the page is open.
+
 const kept = "keys";
 const pieces = "pieces";
 
