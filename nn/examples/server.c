@@ -83,6 +83,9 @@ int main(int argc, char **argv)
     for (fflush(stdout);;) {
         FILE *from = fdopen(accept(listener, NULL, NULL), "rb");
         pthread_t thread;
-        if (from && pthread_create(&thread, NULL, serve, from) == 0) pthread_detach(thread);
+        if (from && pthread_create(&thread, NULL, serve, from) == 0)
+            pthread_detach(thread);
+        else if (from)
+            fclose(from); /* no thread: the client may come again */
     }
 }
