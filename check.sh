@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 
 echo "== 1/3 packages: what demo.sh needs, and for the tests Check, GMP (the oracle), mandoc and groff, Doxygen, a C++ compiler and Python"
 .ci/install.sh gcc libc6-dev make autoconf automake libtool pkgconf libxxhash-dev libpng-dev libjpeg-dev libprotobuf-c-dev protobuf-c-compiler \
-    libmicrohttpd-dev check libgmp-dev mandoc groff-base doxygen g++ python3
+    libmicrohttpd-dev libcurl4-openssl-dev check libgmp-dev mandoc groff-base doxygen g++ python3
 
 echo "== 2/3 building in build/check"
 # CONFIGURE_OPTIONS: unquoted on purpose, any number of options.

@@ -81,6 +81,7 @@ libpng     B: PNG pictures
 libjpeg    B: JPEG pictures
 MPI        B: 'mpirun fhola infer'
 protobuf-c B: ONNX networks
+libcurl    B: classify --server
 END
 same 'version' expected shown
 "$fhola" --version | cmp -s - version || wrong '--version is another one'

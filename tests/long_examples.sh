@@ -7,7 +7,7 @@
 # - the files of CIFAR records hold 20 pictures each, made of the bundled ones; so do the folder of pictures and the array.
 # - net.onnx has one layer, and net.fhola is the network of 8 layers, so that the keys fit.
 # - 'ssh server' runs what follows here, in a directory of its own.
-# - 'fhola bench' and 'fhola serve' are left to their own tests, and what builds, installs or needs a network is not run: only lines that begin with fhola.
+# - 'fhola bench', 'fhola serve' and its clients are left to their own tests, and what builds, installs or needs a network is not run: only lines that begin with fhola.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 real=$fhola
 man=$top_srcdir/man
@@ -108,7 +108,7 @@ cd ..
     done
     awk '/^```/ { inside = !inside; next } inside { line = line $0; if ($0 ~ /[|\\]$/) next; print line; line = "" }' "$top_srcdir/README.md" |
         sed 's/  *#.*//'
-} | sed -E -e 's/  +/ /g' -e 's/ +$//' | grep -E '^(fhola|cat [a-z. ]*\| fhola) ' | grep -vE '^fhola (bench|serve)' | LC_ALL=C sort -u > commands
+} | sed -E -e 's/  +/ /g' -e 's/ +$//' | grep -E '^(fhola|cat [a-z. ]*\| fhola) ' | grep -vE '^fhola (bench|serve|classify --server)' | LC_ALL=C sort -u > commands
 
 count=0
 failures=0

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make_small_network NAME [SEED | tiny]: a compiled network of 8 layers with random weights,
+/* make_small_network NAME [SEED | tiny | weak]: a compiled network of 8 layers with random weights,
  * NAME.fhola and NAME.client, for tests that want a whole run of the program without the time of a
  * real network. Its classes are called a to j. Another seed is another network of the same shape;
- * "tiny" is one of a single layer, for pictures of 8 x 8. */
+ * "tiny" is one of a single layer, for pictures of 8 x 8; the parameters of "weak" are marked as
+ * insecure. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,25 +21,38 @@ static void tiny_network_init(small_network *s)
     small_end(s, small_dense(s, small_global(s, x), 10));
 }
 
+static fhola_status make_params(ckks_params **params, bool weak)
+{
+    ckks_params *good = NULL;
+    FHOLA_TRY(ckks_params_named(&good, "R15"));
+    ckks_params_spec spec = *ckks_params_get_spec(good);
+    spec.insecure = weak;
+    fhola_status status = ckks_params_create(params, &spec);
+    ckks_params_destroy(good);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     char network[4096], client[4096];
     ckks_params *params = NULL;
     small_network s;
     if (argc != 2 && argc != 3) return 1;
+    const bool weak = argc == 3 && strcmp(argv[2], "weak") == 0;
     snprintf(network, sizeof network, "%s.fhola", argv[1]);
     snprintf(client, sizeof client, "%s.client", argv[1]);
-    bool tiny = argc == 3 && strcmp(argv[2], "tiny") == 0;
+    const bool tiny = argc == 3 && strcmp(argv[2], "tiny") == 0;
+    const bool seed = argc == 3 && !weak && !tiny;
     if (tiny)
         tiny_network_init(&s);
     else
-        small_network_init(&s, 1, 10, 0, argc == 3 ? strtoull(argv[2], NULL, 10) : 1);
-    if (argc == 3) s.model.hash = s.plan.model_hash = s.state;
+        small_network_init(&s, 1, 10, 0, seed ? strtoull(argv[2], NULL, 10) : 1);
+    if (argc == 3 && !weak) s.model.hash = s.plan.model_hash = s.state;
     /* wide enough for what real pictures bring about, so that every run gives the same scores */
     for (size_t i = 0; i < s.plan.count; i++)
         for (unsigned c = 0; c < s.plan.activations[i].channels; c++)
             s.plan.activations[i].half_width[c] = WIDE;
-    fhola_status status = ckks_params_named(&params, "R15");
+    fhola_status status = make_params(&params, weak);
     if (status == FHOLA_OK) status = nn_compiled_save(network, client, params, &s.model, &s.plan);
     if (status != FHOLA_OK) fprintf(stderr, "%s: %s\n", fhola_strerror(status), fhola_detail());
     ckks_params_destroy(params);

@@ -520,6 +520,7 @@ def main():
     full_disk(a)
 
 
-main()
-print(f"{len(failures)} failures")
-sys.exit(1 if failures else 0)
+if __name__ == "__main__":
+    main()
+    print(f"{len(failures)} failures")
+    sys.exit(1 if failures else 0)

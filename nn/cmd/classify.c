@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fhola classify: key generation, encryption, inference and decryption of pictures in one
- * process. */
+/* fhola classify: key generation, encryption, inference and decryption of pictures in one process,
+ * or with a server that runs the network. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
@@ -9,14 +9,19 @@
 #include "ckks/ckks.h"
 #include "nn/cmd/cmd.h"
 #include "nn/cmd/encrypted.h"
+#include "nn/cmd/remote/remote.h"
+#include "nn/cmd/stream.h"
 
-#define TOP 3
+#define TOP             3
+#define DEFAULT_MODEL   "resnet20"
+#define DEFAULT_TIMEOUT 60 /* seconds */
 
 typedef struct classify_options {
     const char *model, *plan, *params;
     double record, memory; /* record -1: the picture is one, not a batch */
     bool json;
     nn_cmd_metadata metadata;
+    remote_options remote;
 } classify_options;
 
 static const nn_cmd_option options[] = {
@@ -35,6 +40,20 @@ static const nn_cmd_option options[] = {
     NN_CMD_QUIET,
     NN_CMD_FLAG("json", 0, classify_options, json, "print one JSON object a picture"),
     NN_CMD_METADATA(classify_options, metadata),
+    NN_CMD_TEXT(
+        "server", 0, "URL", classify_options, remote.server,
+        "let a server run its network ('fhola serve'), on encrypted pictures;\nthe following "
+        "go with it"),
+    NN_CMD_TEXT("keys", 0, "DIRECTORY", classify_options, remote.keys,
+                "where keys are kept (default ~/.local/share/fhola)"),
+    NN_CMD_TEXT("token", 0, "FILE", classify_options, remote.token,
+                "the token that the server wants, in a file"),
+    NN_CMD_TEXT("cacert", 0, "FILE", classify_options, remote.cacert,
+                "certificates (PEM) to trust (default: the system's)"),
+    NN_CMD_WHOLE("timeout", 0, "SECONDS", classify_options, remote.timeout, 1, 3600,
+                 "how long the server may be silent (default 60)"),
+    NN_CMD_FLAG("forget", 0, classify_options, remote.forget,
+                "no pictures: remove the keys, from the server and here"),
     NN_CMD_END,
 };
 
@@ -194,33 +213,106 @@ static void release(session *s)
     nn_cmd_network_clear(&s->files);
 }
 
-static int run(int argc, char **argv)
+static int run_here(const classify_options *o, const char *picture)
 {
-    session s = {.options = {.model = "resnet20", .record = -1}};
-    if (!nn_cmd_parse(&nn_cmd_classify, &s.options, &argc, argv)) return NN_CMD_WRONG_USE;
-    s.name = argv + 1;
-    s.count = (size_t)argc - 1;
-    fhola_status status = classify(&s);
-    nn_cmd_progress_end();
-    release(&s);
-    return nn_cmd_finish("classify", status);
-}
+    static int run_here(const classify_options *o, size_t count, char **pictures)
+    {
+        session s = {.options = *o, .name = pictures, .count = count};
+        if (!o->model) s.options.model = DEFAULT_MODEL;
+        fhola_status status = classify(&s);
+        nn_cmd_progress_end();
+        release(&s);
+        return nn_cmd_finish("classify", status);
+    }
 
-const nn_cmd_command nn_cmd_classify = {
-    .name = "classify",
-    .run = run,
-    .secret = true,
-    .usage = "PICTURE...",
-    .purpose = "encrypt pictures, run the network on them, decrypt the scores, all in one process",
-    .options = options,
-    .least = 1,
-    .most = NN_CMD_ANY,
-    .operands = "at least one picture",
-    .notes =
-        "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values the network "
-        "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
-        "more).",
-    .examples = "fhola classify cat.ppm\n"
-                "fhola classify cat.ppm ship.ppm\n"
-                "fhola classify test_batch.bin --record 7 --json",
-};
+    static int run_there(const classify_options *o, size_t count, char **pictures)
+    {
+#ifdef HAVE_CURL
+        nn_cmd_catch_signals();
+        return nn_cmd_finish_caught(
+            "classify", o->remote.forget
+                            ? remote_forget(&o->remote)
+                            : remote_classify(&o->remote, o->record, o->json, count, pictures));
+#else
+        (void)o;
+        (void)count;
+        (void)pictures;
+        return nn_cmd_finish("classify",
+                             fhola_fail(FHOLA_PARAM, "this program was built without libcurl"));
+#endif
+    }
+
+    /* What is the network's, or the machine's that runs it. */
+    static const char *of_network(const classify_options *o)
+    {
+        const nn_cmd_metadata *m = &o->metadata;
+        return o->model            ? "--model"
+               : o->plan           ? "--plan"
+               : o->params         ? "--params"
+               : o->memory > 0     ? "--memory"
+               : m->mean || m->std ? "--mean and --std"
+               : m->classes        ? "--classes"
+               : m->bn_eps > 0     ? "--bn-eps"
+               : m->input          ? "--input"
+                                   : NULL;
+    }
+
+    static const char *of_server(const remote_options *r)
+    {
+        return r->keys          ? "--keys"
+               : r->token       ? "--token"
+               : r->cacert      ? "--cacert"
+               : r->timeout > 0 ? "--timeout"
+               : r->forget      ? "--forget"
+                                : NULL;
+    }
+
+    /* What options and pictures there are together; false after a message. */
+    static bool fits(const classify_options *o, int pictures)
+    {
+        const remote_options *r = &o->remote;
+        const char *odd = r->server ? of_network(o) : of_server(r);
+        if (odd && r->server)
+            nn_cmd_wrong_use("classify", "%s is for a network here: with --server it is there",
+                             odd);
+        else if (odd)
+            nn_cmd_wrong_use("classify", "%s goes with --server URL", odd);
+        else if (r->forget && pictures)
+            nn_cmd_wrong_use("classify", "--forget takes no picture");
+        else if (!r->forget && !pictures)
+            nn_cmd_wrong_use("classify", "at least one picture expected, 0 operands given");
+        else
+            return true;
+        return false;
+    }
+
+    static int run(int argc, char **argv)
+    {
+        classify_options o = {.record = -1};
+        if (!nn_cmd_parse(&nn_cmd_classify, &o, &argc, argv) || !fits(&o, argc - 1))
+            return NN_CMD_WRONG_USE;
+        if (!o.remote.server) return run_here(&o, (size_t)argc - 1, argv + 1);
+        if (!(o.remote.timeout > 0)) o.remote.timeout = DEFAULT_TIMEOUT;
+        return run_there(&o, (size_t)argc - 1, argv + 1);
+    }
+
+    const nn_cmd_command nn_cmd_classify = {
+        .name = "classify",
+        .run = run,
+        .secret = true,
+        .usage = "PICTURE...",
+        .purpose =
+            "encrypt pictures, run the network on them, decrypt the scores, all in one process",
+        .options = options,
+        .least = 0,
+        .most = NN_CMD_ANY,
+        .operands = "at least one picture",
+        .notes = "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values "
+                 "the network "
+                 "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
+                 "more).",
+        .examples = "fhola classify cat.ppm\n"
+                    "fhola classify cat.ppm ship.ppm\n"
+                    "fhola classify test_batch.bin --record 7 --json\n"
+                    "fhola classify --server https://fhola.example.org cat.ppm ship.ppm",
+    };

@@ -47,6 +47,11 @@ static const struct library {
 #else
     {"protobuf-c", "ONNX networks", false},
 #endif
+#ifdef HAVE_CURL
+    {"libcurl", "classify --server", true},
+#else
+    {"libcurl", "classify --server", false},
+#endif
 };
 #define LIBRARIES (sizeof libraries / sizeof libraries[0])
 
