@@ -213,106 +213,102 @@ static void release(session *s)
     nn_cmd_network_clear(&s->files);
 }
 
-static int run_here(const classify_options *o, const char *picture)
+static int run_here(const classify_options *o, size_t count, char **pictures)
 {
-    static int run_here(const classify_options *o, size_t count, char **pictures)
-    {
-        session s = {.options = *o, .name = pictures, .count = count};
-        if (!o->model) s.options.model = DEFAULT_MODEL;
-        fhola_status status = classify(&s);
-        nn_cmd_progress_end();
-        release(&s);
-        return nn_cmd_finish("classify", status);
-    }
+    session s = {.options = *o, .name = pictures, .count = count};
+    if (!o->model) s.options.model = DEFAULT_MODEL;
+    fhola_status status = classify(&s);
+    nn_cmd_progress_end();
+    release(&s);
+    return nn_cmd_finish("classify", status);
+}
 
-    static int run_there(const classify_options *o, size_t count, char **pictures)
-    {
+static int run_there(const classify_options *o, size_t count, char **pictures)
+{
 #ifdef HAVE_CURL
-        nn_cmd_catch_signals();
-        return nn_cmd_finish_caught(
-            "classify", o->remote.forget
-                            ? remote_forget(&o->remote)
-                            : remote_classify(&o->remote, o->record, o->json, count, pictures));
+    nn_cmd_catch_signals();
+    return nn_cmd_finish_caught(
+        "classify", o->remote.forget
+                        ? remote_forget(&o->remote)
+                        : remote_classify(&o->remote, o->record, o->json, count, pictures));
 #else
-        (void)o;
-        (void)count;
-        (void)pictures;
-        return nn_cmd_finish("classify",
-                             fhola_fail(FHOLA_PARAM, "this program was built without libcurl"));
+    (void)o;
+    (void)count;
+    (void)pictures;
+    return nn_cmd_finish("classify",
+                         fhola_fail(FHOLA_PARAM, "this program was built without libcurl"));
 #endif
-    }
+}
 
-    /* What is the network's, or the machine's that runs it. */
-    static const char *of_network(const classify_options *o)
-    {
-        const nn_cmd_metadata *m = &o->metadata;
-        return o->model            ? "--model"
-               : o->plan           ? "--plan"
-               : o->params         ? "--params"
-               : o->memory > 0     ? "--memory"
-               : m->mean || m->std ? "--mean and --std"
-               : m->classes        ? "--classes"
-               : m->bn_eps > 0     ? "--bn-eps"
-               : m->input          ? "--input"
-                                   : NULL;
-    }
+/* What is the network's, or the machine's that runs it. */
+static const char *of_network(const classify_options *o)
+{
+    const nn_cmd_metadata *m = &o->metadata;
+    return o->model            ? "--model"
+           : o->plan           ? "--plan"
+           : o->params         ? "--params"
+           : o->memory > 0     ? "--memory"
+           : m->mean || m->std ? "--mean and --std"
+           : m->classes        ? "--classes"
+           : m->bn_eps > 0     ? "--bn-eps"
+           : m->input          ? "--input"
+                               : NULL;
+}
 
-    static const char *of_server(const remote_options *r)
-    {
-        return r->keys          ? "--keys"
-               : r->token       ? "--token"
-               : r->cacert      ? "--cacert"
-               : r->timeout > 0 ? "--timeout"
-               : r->forget      ? "--forget"
-                                : NULL;
-    }
+static const char *of_server(const remote_options *r)
+{
+    return r->keys          ? "--keys"
+           : r->token       ? "--token"
+           : r->cacert      ? "--cacert"
+           : r->timeout > 0 ? "--timeout"
+           : r->forget      ? "--forget"
+                            : NULL;
+}
 
-    /* What options and pictures there are together; false after a message. */
-    static bool fits(const classify_options *o, int pictures)
-    {
-        const remote_options *r = &o->remote;
-        const char *odd = r->server ? of_network(o) : of_server(r);
-        if (odd && r->server)
-            nn_cmd_wrong_use("classify", "%s is for a network here: with --server it is there",
-                             odd);
-        else if (odd)
-            nn_cmd_wrong_use("classify", "%s goes with --server URL", odd);
-        else if (r->forget && pictures)
-            nn_cmd_wrong_use("classify", "--forget takes no picture");
-        else if (!r->forget && !pictures)
-            nn_cmd_wrong_use("classify", "at least one picture expected, 0 operands given");
-        else
-            return true;
-        return false;
-    }
+/* What options and pictures there are together; false after a message. */
+static bool fits(const classify_options *o, int pictures)
+{
+    const remote_options *r = &o->remote;
+    const char *odd = r->server ? of_network(o) : of_server(r);
+    if (odd && r->server)
+        nn_cmd_wrong_use("classify", "%s is for a network here: with --server it is there", odd);
+    else if (odd)
+        nn_cmd_wrong_use("classify", "%s goes with --server URL", odd);
+    else if (r->forget && pictures)
+        nn_cmd_wrong_use("classify", "--forget takes no picture");
+    else if (!r->forget && !pictures)
+        nn_cmd_wrong_use("classify", "at least one picture expected, 0 operands given");
+    else
+        return true;
+    return false;
+}
 
-    static int run(int argc, char **argv)
-    {
-        classify_options o = {.record = -1};
-        if (!nn_cmd_parse(&nn_cmd_classify, &o, &argc, argv) || !fits(&o, argc - 1))
-            return NN_CMD_WRONG_USE;
-        if (!o.remote.server) return run_here(&o, (size_t)argc - 1, argv + 1);
-        if (!(o.remote.timeout > 0)) o.remote.timeout = DEFAULT_TIMEOUT;
-        return run_there(&o, (size_t)argc - 1, argv + 1);
-    }
+static int run(int argc, char **argv)
+{
+    classify_options o = {.record = -1};
+    if (!nn_cmd_parse(&nn_cmd_classify, &o, &argc, argv) || !fits(&o, argc - 1))
+        return NN_CMD_WRONG_USE;
+    if (!o.remote.server) return run_here(&o, (size_t)argc - 1, argv + 1);
+    if (!(o.remote.timeout > 0)) o.remote.timeout = DEFAULT_TIMEOUT;
+    return run_there(&o, (size_t)argc - 1, argv + 1);
+}
 
-    const nn_cmd_command nn_cmd_classify = {
-        .name = "classify",
-        .run = run,
-        .secret = true,
-        .usage = "PICTURE...",
-        .purpose =
-            "encrypt pictures, run the network on them, decrypt the scores, all in one process",
-        .options = options,
-        .least = 0,
-        .most = NN_CMD_ANY,
-        .operands = "at least one picture",
-        .notes = "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values "
-                 "the network "
-                 "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
-                 "more).",
-        .examples = "fhola classify cat.ppm\n"
-                    "fhola classify cat.ppm ship.ppm\n"
-                    "fhola classify test_batch.bin --record 7 --json\n"
-                    "fhola classify --server https://fhola.example.org cat.ppm ship.ppm",
-    };
+const nn_cmd_command nn_cmd_classify = {
+    .name = "classify",
+    .run = run,
+    .secret = true,
+    .usage = "PICTURE...",
+    .purpose = "encrypt pictures, run the network on them, decrypt the scores, all in one process",
+    .options = options,
+    .least = 0,
+    .most = NN_CMD_ANY,
+    .operands = "at least one picture",
+    .notes = "A picture is a PPM, PNG or JPEG file of any size; a .npy file with the values "
+             "the network "
+             "takes;\nor, with --record, a record of what 'fhola eval' takes ('man fhola' says "
+             "more).",
+    .examples = "fhola classify cat.ppm\n"
+                "fhola classify cat.ppm ship.ppm\n"
+                "fhola classify test_batch.bin --record 7 --json\n"
+                "fhola classify --server https://fhola.example.org cat.ppm ship.ppm",
+};
