@@ -209,7 +209,7 @@ nn_walk nn_layout_walk(const nn_layout *layout, unsigned part)
     return (nn_walk){.layout = layout, .part = part_of_picture(*layout, part)};
 }
 
-static void find_row(nn_walk *w, uint32_t s)
+void nn_walk_row(nn_walk *w, uint32_t s)
 {
     const nn_layout *l = w->layout;
     uint32_t block = s / l->block, in_block = s % l->block, row = in_block / l->pitch,
@@ -219,22 +219,6 @@ static void find_row(nn_walk *w, uint32_t s)
     w->first.channel = ((w->part * l->blocks + block) * l->gap_y + row % l->gap_y) * l->gap_x;
     w->first.y = row / l->gap_y;
     w->inside = block < l->blocks && w->first.y < l->shape.height;
-}
-
-bool nn_walk_place(nn_place *place, nn_walk *w, uint32_t slot)
-{
-    const nn_layout *l = w->layout;
-    uint32_t s = slot & (l->stride - 1);
-    if (s - w->from >= w->count) find_row(w, s);
-    nn_place p = w->first;
-    p.x = s - w->from;
-    if (l->gap_x > 1) {
-        p.channel += p.x % l->gap_x;
-        p.x /= l->gap_x;
-    }
-    bool inside = w->inside && p.channel < l->shape.channels && p.x < l->shape.width;
-    *place = inside ? p : (nn_place){0, 0, 0};
-    return inside;
 }
 
 bool nn_layout_place(nn_place *place, nn_layout l, unsigned part, uint32_t slot)

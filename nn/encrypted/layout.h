@@ -112,7 +112,25 @@ typedef struct nn_walk {
     bool inside;          /* of the blocks there are, and not below the last line */
 } nn_walk;
 nn_walk nn_layout_walk(const nn_layout *layout, unsigned part);
-bool nn_walk_place(nn_place *place, nn_walk *walk, uint32_t slot);
+/* Goes to the row of a slot below the stride. */
+void nn_walk_row(nn_walk *walk, uint32_t slot);
+
+/* Inline, so that places stay in registers: a start-up asks for tens of millions of them. */
+static inline bool nn_walk_place(nn_place *place, nn_walk *w, uint32_t slot)
+{
+    const nn_layout *l = w->layout;
+    uint32_t s = slot & (l->stride - 1);
+    if (s - w->from >= w->count) nn_walk_row(w, s);
+    nn_place p = w->first;
+    p.x = s - w->from;
+    if (l->gap_x > 1) {
+        p.channel += p.x % l->gap_x;
+        p.x /= l->gap_x;
+    }
+    bool inside = w->inside && p.channel < l->shape.channels && p.x < l->shape.width;
+    *place = inside ? p : (nn_place){0, 0, 0};
+    return inside;
+}
 
 /* Bootstraps of a tensor: two parts each but perhaps the last. */
 unsigned nn_layout_bootstraps(nn_layout layout);

@@ -10,14 +10,16 @@
 
 static double weight_at(const nn_linear *l, nn_place o, nn_place i)
 {
-    double w = nn_map_entry(l->map, o, i) * l->in_scale[i.channel];
+    double w = nn_map_entry(l->map, o, i);
+    if (w == 0) return 0; /* no division then: many are */
+    w *= l->in_scale[i.channel];
     return l->out_scale ? w / l->out_scale[o.channel] : w;
 }
 
 /* A value of the input. */
 typedef struct source {
+    nn_place place; /* first: what is read in one go was written so */
     unsigned picture;
-    nn_place place;
 } source;
 
 /* A part of a tensor, slot by slot. */
@@ -66,7 +68,7 @@ static ckks_complex score_weight(const nn_linear *l, row_pair *rows, unsigned pi
                                  source i)
 {
     if (i.picture != picture) return (ckks_complex){0, 0};
-    return (ckks_complex){slot_weight(l, &rows->first, s, (source){0, i.place}), 0};
+    return (ckks_complex){slot_weight(l, &rows->first, s, (source){.place = i.place}), 0};
 }
 
 static ckks_complex rows_weight(const nn_linear *l, row_pair *rows, uint32_t s, source i)
