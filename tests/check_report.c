@@ -10,7 +10,7 @@ static void check_origin_and_sizes(const char *page)
                                        "'it'\\''s &lt;b&gt;' --depth=21 ''</code></p>"));
     ck_assert_ptr_nonnull(strstr(page, "<b>7</b><span>bootstraps a picture</span>"));
     ck_assert_ptr_nonnull(strstr(page, "<b>1.50 GiB</b><span>memory of the server, at least 0.75"));
-    ck_assert_ptr_nonnull(strstr(page, "a table of costs from test, 2 threads."));
+    ck_assert_ptr_nonnull(strstr(page, "a table of costs from test, avx2, 2 threads."));
     ck_assert_ptr_nonnull(strstr(page, "the sine folds a value back"));
     ck_assert_ptr_null(strstr(page, "runs away"));
 }

@@ -205,5 +205,15 @@ tail -n 1 ../err | grep -q '^fhola keygen: 100 %' || wrong "keygen --progress li
 tail -n 1 ../err | grep -Eq '^\{"command": "eval", "step": "pictures", "done": 10, "total": 10, "what": "pictures 10 of 10", "fraction": 1\.0000, "elapsed": [0-9.]+, "remaining": (null|[0-9.]+)\}$' ||
     wrong "eval --progress json ends with $(tail -n 1 ../err)"
 head -n 1 ../err | grep -q '"fraction": 0\.4' || wrong "the first half of eval is $(head -n 1 ../err)"
+# One bar over whatever a plan asks for: never back, and complete at the end only.
+for plan in '--max-loss 50' '--depth 400 --refine 5' '--depth 400 --ablation --report page.html --points 2 --params none'; do
+    cases=$((cases + 1))
+    # shellcheck disable=SC2086
+    "$fhola" plan ./small.fhola small.profile batch.bin $plan -o small.plan --progress json > ../out 2> ../err || wrong "plan $plan: $(cat ../err)"
+    sed -n 's/.*"step": "\([a-z]*\)".*"fraction": \([0-9.]*\).*/\1 \2/p' ../err | awk '
+        $2 < last || last == 1 || ($1 != "pictures" && $2 == 1) { wrong = 1 }
+        { last = $2 }
+        END { exit wrong || last != 1 }' || wrong "progress of plan $plan: $(cat ../err)"
+done
 "$fhola" eval ./small.fhola batch.bin --progress none 2>&1 > ../out | grep . && wrong 'eval --progress none shows progress'
 verdict

@@ -8,14 +8,15 @@
 
 #define PAGE_ACTIVATIONS 7
 
-static const char page_costs[] = "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": "
-                                 "\"test\", \"threads\": 2, \"sets\": [{\"params\": \"R15\", "
-                                 "\"degrees\": [3, 7, 15], "
-                                 "\"fixed_seconds\": 0.5, \"stages\": [{\"channels\": 16, "
-                                 "\"seconds\": [1, 1.1, 1.25], \"change_seconds\": -0.25}, "
-                                 "{\"channels\": 32, \"seconds\": "
-                                 "[0.9, 1, 1.1], \"change_seconds\": 0.5}, {\"channels\": 64, "
-                                 "\"seconds\": [0.8, 0.9, 1], \"change_seconds\": 0.5}]}]}";
+static const char page_costs[] =
+    "{\"format\": \"fhola-cost\", \"version\": 1, \"machine\": "
+    "\"test\", \"isa\": \"avx2\", \"threads\": 2, \"sets\": [{\"params\": \"R15\", "
+    "\"degrees\": [3, 7, 15], "
+    "\"fixed_seconds\": 0.5, \"stages\": [{\"channels\": 16, "
+    "\"seconds\": [1, 1.1, 1.25], \"change_seconds\": -0.25}, "
+    "{\"channels\": 32, \"seconds\": "
+    "[0.9, 1, 1.1], \"change_seconds\": 0.5}, {\"channels\": 64, "
+    "\"seconds\": [0.8, 0.9, 1], \"change_seconds\": 0.5}]}]}";
 
 static const char *const page_command[] = {"plan", "it's <b>", "--depth=21", "", NULL};
 

@@ -339,23 +339,73 @@ static fhola_status load_cost(plan_work *w, const plan_options *o)
     return FHOLA_OK;
 }
 
-/* A plan within a depth, a time or of given degrees, whose polynomials are fitted once; what else
- * there is to do depends on what is found on the way. */
+/* ---- how long it takes ---- */
+
+/* What is found on the way decides how often these come: numbers that were usual with ResNet-20. */
+#define USUAL_TRIES  4 /* plans fitted for --max-loss */
+#define USUAL_ROUNDS 3 /* of --refine */
+
+#define FIT      5.5 /* of a network, a picture, in the units of nn_cmd_profile_phases */
+#define EVALUATE 1.2
+#define ROUND    8 /* fits of the whole network in a round, beside those of each activation */
+
+typedef struct phases {
+    nn_cmd_phase phase[NN_CMD_PROFILE_PHASES + USUAL_TRIES + USUAL_ROUNDS + 5];
+    size_t count;
+} phases;
+
+static void expect(phases *p, size_t times, const char *step, double units)
+{
+    for (size_t k = 0; k < times; k++) p->phase[p->count++] = (nn_cmd_phase){step, units};
+}
+
+static double pictures_in(const nn_batch *batch)
+{
+    return batch ? (double)nn_batch_count(batch) : 0;
+}
+
+/* A round fits every activation twice, with all that follow, which is half of the network. */
+static double units_of_round(const plan_work *w)
+{
+    nn_model_info info;
+    double limit = (double)w->options.refine_pictures,
+           fitted = fmin(limit, pictures_in(w->calibration)),
+           judged = fmin(limit, pictures_in(w->held_out ? w->held_out : w->calibration));
+    nn_model_describe(w->model, &info);
+    return ((double)info.activations + ROUND) * (FIT * fitted + EVALUATE * judged);
+}
+
+/* Rows of plans beside each other, as nn_compare_ablation and nn_compare_frontier make them: of the
+ * first four have degrees of their own, of the second all. */
+static void expect_comparisons(phases *p, const plan_work *w, const plan_options *o)
+{
+    double judged = pictures_in(w->judged ? w->judged : w->held_out),
+           row = FIT * pictures_in(w->compared) + EVALUATE * judged,
+           refined = row + USUAL_ROUNDS * units_of_round(w);
+    if (o->ablation) expect(p, 1, "plans", 6 * row + 4 * refined + judged);
+    if (o->report && o->points >= 2) expect(p, 1, "plans", o->points * refined + judged);
+}
+
 static void expect_phases(const plan_work *w, const plan_options *o)
 {
-    nn_cmd_phase phases[NN_CMD_PROFILE_PHASES + 3];
+    phases p = {.count = 0};
     bool chooses = !o->degrees && !o->composite;
-    size_t count = 0, pictures = nn_batch_count(w->calibration);
-    double held = w->held_out ? (double)nn_batch_count(w->held_out) : 0;
-    if (o->max_loss > 0 || o->refine > 0 || o->ablation || o->report) return;
-    if (chooses && !w->profile) {
-        nn_cmd_profile_phases(phases, pictures, &w->options);
-        count = NN_CMD_PROFILE_PHASES;
+    double held = pictures_in(w->held_out), fit = FIT * pictures_in(w->calibration);
+    if (!w->profile && (chooses || o->report)) {
+        nn_cmd_profile_phases(p.phase, nn_batch_count(w->calibration), &w->options);
+        p.count = NN_CMD_PROFILE_PHASES;
     }
-    phases[count++] = (nn_cmd_phase){"fit", 5.5 * (double)pictures};
-    phases[count++] = (nn_cmd_phase){"pictures", held};
-    phases[count++] = (nn_cmd_phase){"pictures", 1.2 * held};
-    nn_cmd_progress_expect(phases, held > 0 ? count : count - 2);
+    if (o->refine > 0 && (o->output || o->report))
+        expect(&p, USUAL_ROUNDS, "degrees", units_of_round(w));
+    if (o->output || o->report)
+        expect(&p, o->max_loss > 0 ? USUAL_TRIES : 1, "fit",
+               o->max_loss > 0 ? fit + EVALUATE * held : fit);
+    expect_comparisons(&p, w, o);
+    if (held > 0 && (o->output || o->report)) {
+        expect(&p, 1, "pictures", held);
+        expect(&p, 1, "pictures", EVALUATE * held);
+    }
+    nn_cmd_progress_expect(p.phase, p.count);
 }
 
 static fhola_status load(plan_work *w, const plan_options *o)

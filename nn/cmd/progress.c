@@ -11,7 +11,7 @@
 
 #include "nn/cmd/cmd.h"
 
-#define MOST_PHASES 12u
+#define MOST_PHASES 32u
 #define NOT_BEGUN   SIZE_MAX
 #define ROOM        256u
 #define BAR         20 /* characters */
@@ -33,6 +33,7 @@ static struct progress {
     size_t picture, pictures, together;
     const char *step;
     size_t done, total;
+    double reached;     /* fraction of the phases: a phase that comes again does not go back */
     double start, last; /* of the first report; of the last one shown */
     bool shown;         /* a bar stands on the terminal */
 } p = {.current = NOT_BEGUN, .repeated = NOT_BEGUN, .start = -1};
@@ -57,6 +58,7 @@ void nn_cmd_progress_expect(const nn_cmd_phase *phases, size_t count)
     p.phases = count < MOST_PHASES ? count : MOST_PHASES;
     memcpy(p.phase, phases, p.phases * sizeof *phases);
     p.current = NOT_BEGUN;
+    p.reached = 0;
 }
 
 void nn_cmd_progress_picture(size_t picture, size_t pictures, size_t together)
@@ -69,13 +71,17 @@ void nn_cmd_progress_picture(size_t picture, size_t pictures, size_t together)
     p.done = 0;
 }
 
-/* The phase of that step behind the current one, if there is one. */
+/* The phase of that step behind the current one, if there is one. Where there is more of a step than
+ * was expected, the last phase of it goes on. */
 static void enter(const char *step)
 {
     size_t next = p.current == NOT_BEGUN ? 0 : p.current + 1;
     while (next < p.phases && strcmp(p.phase[next].step, step) != 0) next++;
     p.known = next < p.phases;
-    if (p.known) p.current = next;
+    if (p.known)
+        p.current = next;
+    else if (p.current != NOT_BEGUN)
+        p.known = strcmp(p.phase[p.current].step, step) == 0;
 }
 
 /* Units of phase k for all pictures. */
@@ -96,7 +102,8 @@ static double fraction(void)
     }
     if (p.current == p.repeated && p.picture)
         here = here * (double)p.together + (double)(p.picture - 1);
-    return fmin(1, (before + here * p.phase[p.current].units) / all);
+    p.reached = fmax(p.reached, fmin(1, (before + here * p.phase[p.current].units) / all));
+    return p.reached;
 }
 
 /* ---- showing ---- */

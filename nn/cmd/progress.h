@@ -15,7 +15,8 @@ typedef struct nn_cmd_phase {
     double units;
 } nn_cmd_phase;
 
-/* What lies ahead, in its order; there may be less of it. Copied, but for the names. Without it
+/* What lies ahead, in its order; there may be less of it, or more of the step that a phase has.
+ * Copied, but for the names. Without it
  * the bar is that of the phase at work. */
 void nn_cmd_progress_expect(const nn_cmd_phase *phases, size_t count);
 /* The picture at work, or the first of `together` at most, counted from 1, and how many there will

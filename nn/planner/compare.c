@@ -146,6 +146,7 @@ static fhola_status add_variant(bench *b, const char *group, const char *name,
                                 nn_plan_options options)
 {
     options.degrees = b->result->row[0].degrees;
+    options.refine_pictures = 0;
     fhola_status status = add_row(b, group, name, &options);
     if (status != FHOLA_RANGE || options.unguarded) return status;
     options.unguarded = 1;

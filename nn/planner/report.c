@@ -169,6 +169,10 @@ static void write_title(const nn_page *page)
     if (page->table.by_seconds) {
         nn_page_add(page, " Seconds: by a table of costs from ");
         nn_html_text(page->out, page->options.cost->machine);
+        if (nn_cost_isa(page->options.cost)) {
+            nn_page_add(page, ", ");
+            nn_html_text(page->out, nn_cost_isa(page->options.cost));
+        }
         nn_text_format(page->out, ", %u threads.", page->options.cost->threads);
     }
     nn_page_add(page, "</p>\n");
