@@ -632,8 +632,8 @@ fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *
  *   Output: X_s = sin(2 pi eps w_s) / sin(2 pi eps) in slot s, on base + slots_to_coeffs + the
  *     lowest `residual_levels` residual primes, at the scale ckks_bootstrap_scale_out(). */
 typedef struct ckks_bootstrap ckks_bootstrap;
-/* One for real vectors, as ckks_bootstrap describes. `encode` = 0: no plaintexts are encoded; such a
- * bootstrap knows its keys and sizes, and apply refuses it. */
+/* One for real vectors, as ckks_bootstrap describes. `encode` = 0: no plaintexts are encoded; such
+ * a bootstrap knows its keys and sizes, and apply refuses it. */
 fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context,
                                    ckks_workspace *workspace, unsigned log_values, double scale_in,
                                    int encode) FHOLA_WARN_UNUSED;

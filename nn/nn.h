@@ -822,8 +822,8 @@ const nn_client *nn_owner_client(const nn_owner *owner);   /* the same */
 uint64_t nn_owner_network(const nn_owner *owner);          /* id of the network */
 uint64_t nn_owner_key(const nn_owner *owner);              /* id of the secret key; 0: none yet */
 
-/* From now on the owner's calls compute with so many threads, as ckks_context_set_threads has it; 0:
- * as OpenMP says. FHOLA_PARAM: too many. */
+/* From now on the owner's calls compute with so many threads, as ckks_context_set_threads has it;
+ * 0: as OpenMP says. FHOLA_PARAM: too many. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_set_threads(nn_owner *owner, unsigned threads);
 
 #define NN_MAX_KEYS_BYTES ((uint64_t)1 << 34)

@@ -350,10 +350,11 @@ FHOLA_WARN_UNUSED fhola_status ola_frontier_within_budget(const ola_frontier *fr
 FHOLA_WARN_UNUSED fhola_status ola_frontier_within_loss(const ola_frontier *frontier,
                                                         double max_loss, size_t *index);
 
-/* Three ways to one schedule within a budget; `choice` gets one option index per layer. ola_schedule_dp is the
- * frontier's best point; ola_schedule_greedy starts from the cheapest options and takes the step of steepest
- * loss decrease per cost while one fits; ola_schedule_uniform gives every layer the same degree, one that all
- * layers offer. PARAM if nothing fits the budget. */
+/* Three ways to one schedule within a budget; `choice` gets one option index per layer.
+ * ola_schedule_dp is the frontier's best point; ola_schedule_greedy starts from the cheapest
+ * options and takes the step of steepest loss decrease per cost while one fits;
+ * ola_schedule_uniform gives every layer the same degree, one that all layers offer. PARAM if
+ * nothing fits the budget. */
 FHOLA_WARN_UNUSED fhola_status ola_schedule_dp(size_t *choice, ola_schedule *schedule,
                                                const ola_layer *layers, size_t count, double budget,
                                                double resolution);

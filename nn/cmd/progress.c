@@ -71,8 +71,8 @@ void nn_cmd_progress_picture(size_t picture, size_t pictures, size_t together)
     p.done = 0;
 }
 
-/* The phase of that step behind the current one, if there is one. Where there is more of a step than
- * was expected, the last phase of it goes on. */
+/* The phase of that step behind the current one, if there is one. Where there is more of a step
+ * than was expected, the last phase of it goes on. */
 static void enter(const char *step)
 {
     size_t next = p.current == NOT_BEGUN ? 0 : p.current + 1;
