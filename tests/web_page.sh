@@ -19,9 +19,9 @@ fi
 cd "$work"
 pictures=$top_srcdir/nn/data
 network=${FHOLA_WEB_NETWORK:-small.fhola}
-[ "$network" != small.fhola ] || "$top_builddir/tests/make_small_network" small
+[ "$network" != small.fhola ] || "$top_builddir/tests/make_small_network" small 3 2.5
 "$fhola" keygen "${FHOLA_WEB_CLIENT:-small.client}" -d keys > /dev/null
-"$fhola" encrypt keys/secret.key "$pictures/cat.ppm" "$pictures/dog.ppm" -o two.ct > /dev/null
+"$fhola" encrypt keys/secret.key "$pictures/horse.ppm" "$pictures/ship.ppm" -o two.ct > /dev/null
 "$fhola" infer "$network" keys/eval.keys two.ct -o two.scores --quiet
 "$fhola" decrypt keys/secret.key two.scores --json --top 10 > expected
 rm -r keys

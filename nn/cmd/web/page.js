@@ -19,8 +19,9 @@ let busy; // an AbortController, while something runs
 // ---- what is said ----
 
 // For everybody, and aloud where pages are read aloud.
-function say(text) {
+function say(text, aloud_only = false) {
     at("status").textContent = text;
+    at("status").classList.toggle("unseen", aloud_only);
 }
 
 function complain(text) {
@@ -139,7 +140,7 @@ function row_of({ name, score }, share) {
     filled.style.width = `${100 * share}%`;
     bar.className = "bar";
     bar.append(filled);
-    number.textContent = score.toFixed(2);
+    number.textContent = score.toFixed(2).replace("-", "−");
     row.append(head, bar, number);
     return row;
 }
@@ -157,7 +158,7 @@ function show_answer(scores, pixels, sent) {
     draw_bytes(at("seen-there"), sent.subarray(sent.length >> 1));
     at("sent").textContent = `${Math.round(sent.length / 1000)} kB`;
     at("answer").hidden = false;
-    say(`It is: ${best.name}, with a score of ${best.score.toFixed(2)}.`);
+    say(`It is: ${best.name}, with a score of ${best.score.toFixed(2)}.`, true);
 }
 
 function show_progress(event) {
