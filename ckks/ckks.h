@@ -534,6 +534,10 @@ typedef struct ckks_lintrans_spec {
      * keys */
     const int32_t *offset;
     const unsigned *block; /* count of them, NULL: all 0 */
+    /* Which of the diagonals has the same factor for every slot of its input,
+     *     diagonal_i[s - offset_i] = diagonal_same[s - offset_same]  for every s:
+     * they are kept once. The split must give them the same baby. NULL: each is its own. */
+    const size_t *same;
     /* Writes diagonal `offset` of a block: `period` values; nonzero return aborts with FHOLA_PARAM.
      * Called from several threads at once. NULL: structure and keys only (apply refuses). */
     int (*diagonal)(void *arg, unsigned block, int32_t offset, ckks_complex *values);
@@ -547,6 +551,9 @@ typedef struct ckks_lintrans_spec {
     uint32_t baby_step;
     /* babies stay on Q and P (diagonals encoded over both): fewer mod_down, more memory */
     int double_hoist;
+    /* all diagonals are real: half of each is kept, since the limbs of a plaintext of real slots
+     * read the same from both ends. PARAM: one is not. Not with double_hoist. */
+    int real;
     ckks_lintrans_store store;
 } ckks_lintrans_spec;
 
@@ -573,6 +580,15 @@ fhola_status ckks_lintrans_apply(const ckks_context *context, ckks_workspace *wo
                                  const ckks_lintrans *const transform[],
                                  ckks_ciphertext *const out[], const ckks_ciphertext *in,
                                  ckks_basis out_basis) FHOLA_WARN_UNUSED;
+
+/* One transform of one input and one output applied to each of `count` ciphertexts of one basis and
+ * scale: keys and diagonals are read once for all of them. Results differ from each other and from
+ * the inputs, and are, bit for bit, what ckks_lintrans_apply gives. */
+fhola_status ckks_lintrans_apply_each(const ckks_context *context, ckks_workspace *workspace,
+                                      const ckks_eval_keys *keys, const ckks_lintrans *transform,
+                                      size_t count, ckks_ciphertext *const out[],
+                                      const ckks_ciphertext *const in[],
+                                      ckks_basis out_basis) FHOLA_WARN_UNUSED;
 
 /* The same for one transform with all its inputs, of one basis and scale, and outputs, which differ
  * from each other and from the inputs. */
@@ -689,6 +705,15 @@ fhola_status ckks_bootstrap_apply_pair(const ckks_context *context, ckks_workspa
                                        const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
                                        ckks_ciphertext *const out[2], const ckks_ciphertext *in,
                                        unsigned residual_levels) FHOLA_WARN_UNUSED;
+#define CKKS_BOOTSTRAPS_AT_ONCE 4u
+/* The same for each of `count` ciphertexts, bit for bit: those of in[k] become out[2 k] and
+ * out[2 k + 1], which all differ. The keys and diagonals of transforms are read once for as many of
+ * them as above. */
+fhola_status ckks_bootstrap_apply_pairs(const ckks_context *context, ckks_workspace *workspace,
+                                        const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
+                                        size_t count, ckks_ciphertext *const out[],
+                                        const ckks_ciphertext *const in[],
+                                        unsigned residual_levels) FHOLA_WARN_UNUSED;
 
 /* ---- files ---- */
 

@@ -757,10 +757,10 @@ FHOLA_WARN_UNUSED fhola_status nn_infer(const ckks_context *context, ckks_worksp
                                         const ckks_eval_keys *keys, ckks_ciphertext *const in[],
                                         const nn_infer_hooks *hooks);
 /* The same for `count` pictures, from 1 to nn_network_pictures(), all under the key whose
- * evaluation keys `keys` are: result k, in the ciphertext out[k], is that of picture[k]. Few
- * pictures take as long as many. Ciphertexts that hooks observe may have several pictures each. Or
- * picture[0] is a pack, alone, of `count` pictures. FHOLA_PARAM also: too many pictures, or none.
- * */
+ * evaluation keys `keys` are: result k, in the ciphertext out[k], is that of picture[k]. One
+ * picture alone takes what it does in a network for one, others as long as the whole batch.
+ * Ciphertexts that hooks observe may have several pictures each. Or picture[0] is a pack, alone, of
+ * `count` pictures. FHOLA_PARAM also: too many pictures, or none. */
 FHOLA_WARN_UNUSED fhola_status nn_infer_batch(const ckks_context *context,
                                               ckks_workspace *workspace,
                                               ckks_ciphertext *const out[],

@@ -202,7 +202,7 @@ START_TEST(stages)
      * `rounding`, and the one before it as much, since its error is carried along at nearly the
      * same relative size. */
     int64_t phase[1024];
-    ck_assert_ok(transforms(&step, bs->stc, bs->stc_count));
+    ck_assert_ok(transforms(&step, 1, bs->stc, bs->stc_count));
     ck_assert_uint_eq(step.a.poly->basis, 1);
     ck_assert_double_eq_tol(step.a.scale / (spec->eps * q0), 1, 1e-9);
     centred_phase(&r, phase, &step.a, 0);
@@ -262,7 +262,8 @@ START_TEST(stages)
 
     /* 5 coeffs_to_slots: t = coefficient / (gap q0 (K + 1/4)), real, period n */
     double raised = (double)gap * q0 * (spec->eval_mod_range + 0.25);
-    ck_assert_ok(coeffs_to_slots(&step));
+    ck_assert_ok(transforms(&step, 1, bs->cts, bs->cts_count));
+    ck_assert_ok(separate(&step));
     ck_assert_double_eq_tol(step.a.scale / exp2(spec->eval_mod_scale_bits[0]), 1, 1e-9);
     for (size_t s = 0; s < r.slots; s++)
         want[s] = (ckks_complex){mpz_get_d(y[gap * coefficient_of(s % n, half)]) / raised, 0};
@@ -432,6 +433,33 @@ START_TEST(whole)
 }
 END_TEST
 
+/* Several at once, more than share their reads: each gives what it gives alone, bit for bit. */
+static void several_pairs(ring *r, const ckks_bootstrap *bs, const ckks_ciphertext *in,
+                          unsigned levels)
+{
+    enum { COUNT = CKKS_BOOTSTRAPS_AT_ONCE + 1 };
+    ckks_ciphertext *other[COUNT], *out[2 * COUNT],
+        *alone[2] = {new_ciphertext(r), new_ciphertext(r)};
+    const ckks_ciphertext *inputs[COUNT];
+    for (unsigned k = 0; k < COUNT; k++) {
+        inputs[k] = other[k] = new_ciphertext(r);
+        ck_assert_ok(ckks_add_scalar(r->context, other[k], in, 0.01 * k));
+        for (unsigned part = 0; part < 2; part++) out[2 * k + part] = new_ciphertext(r);
+    }
+    ck_assert_ok(
+        ckks_bootstrap_apply_pairs(r->context, r->ws, r->keys, bs, COUNT, out, inputs, levels));
+    for (unsigned k = 0; k < COUNT; k++) {
+        ck_assert_ok(
+            ckks_bootstrap_apply_pair(r->context, r->ws, r->keys, bs, alone, other[k], levels));
+        for (unsigned part = 0; part < 2; part++) {
+            ck_assert_uint_eq(ciphertext_hash(out[2 * k + part]), ciphertext_hash(alone[part]));
+            ckks_ciphertext_destroy(out[2 * k + part]);
+        }
+        ckks_ciphertext_destroy(other[k]);
+    }
+    for (unsigned part = 0; part < 2; part++) ckks_ciphertext_destroy(alone[part]);
+}
+
 /* The same with the parts apart: each is real, and no worse than their sum. */
 static void check_pair(ring *r, const ckks_bootstrap *bs, const ckks_ciphertext *in,
                        unsigned levels, const ckks_complex *want)
@@ -447,6 +475,7 @@ static void check_pair(ring *r, const ckks_bootstrap *bs, const ckks_ciphertext 
         ck_assert_double_le(rms_difference(got, part, r->slots), exp2(-14.1));
         ckks_ciphertext_destroy(out[k]);
     }
+    several_pairs(r, bs, in, levels);
     ckks_ciphertext *same[] = {NULL, NULL};
     same[0] = same[1] = new_ciphertext(r);
     ck_assert_fails(ckks_bootstrap_apply_pair(r->context, r->ws, r->keys, bs, same, in, levels),

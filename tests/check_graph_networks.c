@@ -163,7 +163,7 @@ static void check_budgets(void (*make)(small_network *))
     ck_assert_ok(nn_infer(g.context, g.workspace, g.out, g.network, g.keys, g.in, NULL));
     ck_assert(!nn_network_needs_weights(g.network));
     uint64_t hash = ciphertext_hash(g.out);
-    uint64_t narrow = nn_room_make(&g.network->schedule, 0).ahead,
+    uint64_t narrow = nn_room_make(&g.network->schedule, NULL, 0).ahead,
              full = nn_network_bytes(g.network);
     ck_assert_uint_gt(narrow, 0);
     const uint64_t room[] = {0, narrow / 2, narrow, 2 * narrow, 5 * narrow / 2};

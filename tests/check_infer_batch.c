@@ -354,6 +354,29 @@ START_TEST(packs_refused)
 }
 END_TEST
 
+/* A picture alone goes through the network of one picture: the same bits, under the batch's keys. */
+START_TEST(alone)
+{
+    batch b;
+    open_batch(&b, stages, _i ? 8 : 2);
+    nn_network *batch_network = b.g.network, *one = NULL;
+    ck_assert_ok(infer(&b, 1, NULL));
+    uint64_t hash = ciphertext_hash(b.out[0]);
+    ck_assert_double_le(score_error(&b, 0), GRAPH_SCORE_BOUND);
+    nn_plan single = b.g.s.plan;
+    ck_assert_ok(nn_plan_set_pictures(&single, 1));
+    ck_assert_ok(nn_network_create(&one, b.g.context, b.g.workspace, &b.g.s.model, &single, 1));
+    ck_assert_uint_le(nn_network_keys(one)->count, nn_network_keys(batch_network)->count);
+    b.g.network = one;
+    ck_assert_ok(infer(&b, 1, NULL));
+    ck_assert_uint_eq(ciphertext_hash(b.out[0]), hash);
+    ck_assert_fails(infer(&b, 2, NULL), FHOLA_PARAM);
+    b.g.network = batch_network;
+    nn_network_destroy(one);
+    close_batch(&b);
+}
+END_TEST
+
 /* Whatever the room for diagonals, the same bits. */
 START_TEST(memory)
 {
@@ -632,6 +655,7 @@ static void add_tests(TCase *tcase)
     tcase_add_loop_test(tcase, packs_in_one, 0, sizeof packs / sizeof packs[0]);
     tcase_add_test(tcase, packed_neighbours);
     tcase_add_test(tcase, packs_refused);
+    tcase_add_loop_test(tcase, alone, 0, 2);
     tcase_add_test(tcase, memory);
     tcase_add_test(tcase, stream_of_three);
     tcase_add_test(tcase, answers_at_once);

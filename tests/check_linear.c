@@ -62,6 +62,29 @@ static void apply_to_pictures(double *result, const nn_map *map, double *tensor,
     }
 }
 
+/* Diagonals that are kept as one have the same factor for every slot of the input, and the same
+ * rotation of it. */
+static void check_same(nn_linear *l)
+{
+    static ckks_complex diagonal[SLOTS], same[SLOTS];
+    size_t distinct = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        size_t j = l->same[i];
+        uint32_t further = (uint32_t)(l->offset[j] - l->offset[i]);
+        distinct += j == i;
+        if (j == i || i % 5) continue; /* they take their time */
+        ck_assert_uint_eq(l->same[j], j);
+        ck_assert_uint_eq(further % l->baby_step, 0);
+        (void)nn_linear_diagonal(l, l->block[i], l->offset[i], diagonal);
+        (void)nn_linear_diagonal(l, l->block[j], l->offset[j], same);
+        for (uint32_t s = 0; s < l->period; s++) {
+            ckks_complex other = same[(s - further) & (l->period - 1)];
+            ck_assert(diagonal[s].re == other.re && diagonal[s].im == other.im);
+        }
+    }
+    ck_assert_uint_eq(l->distinct, distinct);
+}
+
 /* Returns the number of diagonals. */
 static size_t check_map(const char *name, const nn_map *map, nn_layout in, nn_layout out,
                         nn_linear_target target)
@@ -81,11 +104,13 @@ static size_t check_map(const char *name, const nn_map *map, nn_layout in, nn_la
     fill_slots(in, x, tensor);
     apply_to_pictures(result, map, tensor, pictures, in_scale, out_scale);
     apply_linear(&l, y, x);
+    check_same(&l);
     for (unsigned p = 0; target == NN_LINEAR_SCORES && p < pictures; p++)
         compare_rows(out, y[p], result + p * outputs);
     if (target == NN_LINEAR_BOOTSTRAP) compare_bootstraps(out, y, result);
-    printf("%-22s %4zu diagonals of %5u, step %4u, %3u babies + %3u giants, %u folds\n", name,
-           l.count, (unsigned)l.period, (unsigned)l.baby_step, l.babies, l.giants, l.folds);
+    printf("%-22s %4zu diagonals of %5u, %4zu kept, step %4u, %3u babies + %3u giants, %u folds\n",
+           name, l.count, (unsigned)l.period, l.distinct, (unsigned)l.baby_step, l.babies, l.giants,
+           l.folds);
     size_t count = l.count;
     nn_linear_clear(&l);
     free(tensor);

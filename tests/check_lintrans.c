@@ -396,6 +396,157 @@ START_TEST(stores)
 }
 END_TEST
 
+/* Diagonals that are the same for every slot of the input are kept once, with the same result bit
+ * for bit; those that a split parts are refused. */
+START_TEST(same_diagonals)
+{
+    enum { HALF = 5, BY = 32 };
+    static const int32_t offset[HALF] = {0, 1, 6, 9, 11};
+    ring r = toy_ring(28);
+    matrix m;
+    size_t same[2 * HALF], bytes[2];
+    uint64_t hash[2];
+    random_matrix(&m, 64, 2 * HALF);
+    for (size_t i = 0; i < HALF; i++) {
+        m.offset[i] = offset[i];
+        m.offset[HALF + i] = offset[i] - BY;
+        same[i] = same[HALF + i] = HALF + i;
+        for (size_t s = 0; s < 64; s++) m.value[i][s] = m.value[HALF + i][(s + BY) % 64];
+    }
+    ckks_complex x[SLOTS], want[SLOTS], got[SLOTS];
+    random_complex(x, SLOTS, 1);
+    apply_plain(want, &m, x);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
+    double plain_scale = basis_product(&r, 0x80);
+    for (int store = CKKS_LINTRANS_LIMBS; store <= CKKS_LINTRANS_NONE; store++)
+        for (int once = 0; once < 2; once++) {
+            ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, plain_scale, 4, _i);
+            spec.store = (ckks_lintrans_store)store;
+            spec.same = once ? same : NULL;
+            ckks_lintrans *lt = create(&r, &spec);
+            const ckks_lintrans *one = lt;
+            if (!r.keys) {
+                ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+                ring_keys(&r);
+            }
+            bytes[once] = ckks_lintrans_encoded_bytes(lt);
+            ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, 0x7f));
+            hash[once] = ciphertext_hash(out);
+            ckks_lintrans_destroy(lt);
+            if (once) ck_assert_uint_eq(hash[0], hash[1]);
+            if (once) ck_assert_uint_eq(bytes[0], 2 * bytes[1]);
+        }
+    decrypt(&r, got, out);
+    assert_within("same", rms_difference(got, want, SLOTS),
+                  predict(&r, &m, x, 0x1p28, plain_scale, 0x1p28, _i), 1, 1);
+    ckks_lintrans *none = NULL;
+    ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, plain_scale, 64, _i);
+    spec.same = same;
+    ck_assert_fails(ckks_lintrans_create(&none, r.context, r.ws, &spec), FHOLA_PARAM);
+    spec.baby_step = 4;
+    same[3] = 2 * HALF;
+    ck_assert_fails(ckks_lintrans_create(&none, r.context, r.ws, &spec), FHOLA_PARAM);
+    ck_assert_ptr_null(none);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
+/* Real diagonals take half the memory and give the right values, whatever is kept of them; others
+ * are refused. */
+START_TEST(real_diagonals)
+{
+    static const size_t period[] = {128, 64, 16, 2};
+    ring r = toy_ring(_i < 2 ? 28 : 24.5);
+    matrix m;
+    double plain_scale = basis_product(&r, 0x80);
+    ckks_complex x[SLOTS], want[SLOTS], got[SLOTS];
+    random_complex(x, SLOTS, 1);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
+    for (size_t p = 0; p < sizeof period / sizeof *period; p++) {
+        uint64_t hash = 0;
+        random_matrix(&m, period[p], 20);
+        for (size_t i = 0; i < m.count; i++)
+            for (size_t s = 0; s < m.period; s++) m.value[i][s].im = 0;
+        ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, plain_scale, _i % 2 ? 0 : 8, 0);
+        ckks_lintrans *whole = create(&r, &spec);
+        ckks_key_list_clear(&r.list);
+        ck_assert_ok(ckks_lintrans_keys(whole, r.context, &r.list));
+        ring_keys(&r);
+        apply_plain(want, &m, x);
+        spec.real = 1;
+        for (int store = CKKS_LINTRANS_LIMBS; store <= CKKS_LINTRANS_NONE; store++) {
+            spec.store = (ckks_lintrans_store)store;
+            ckks_lintrans *half = create(&r, &spec);
+            const ckks_lintrans *one = half;
+            ck_assert_uint_eq(2 * ckks_lintrans_encoded_bytes(half),
+                              ckks_lintrans_encoded_bytes(whole));
+            ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, 0x7f));
+            if (!hash) hash = ciphertext_hash(out);
+            ck_assert_uint_eq(ciphertext_hash(out), hash);
+            decrypt(&r, got, out);
+            assert_within("real", rms_difference(got, want, SLOTS),
+                          predict(&r, &m, x, 0x1p28, plain_scale, ckks_ciphertext_scale(out), 0), 1,
+                          1);
+            ckks_lintrans_destroy(half);
+        }
+        ckks_lintrans *none = NULL;
+        spec.store = CKKS_LINTRANS_LIMBS;
+        m.value[11][m.period / 2].im = 0x1p-30;
+        ck_assert_fails(ckks_lintrans_create(&none, r.context, r.ws, &spec), FHOLA_PARAM);
+        ck_assert_ptr_nonnull(strstr(fhola_detail(), "is not real"));
+        spec.double_hoist = 1;
+        ck_assert_fails(ckks_lintrans_create(&none, r.context, r.ws, &spec), FHOLA_PARAM);
+        ckks_lintrans_destroy(whole);
+    }
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
+/* Several ciphertexts at once give what each gives alone, bit for bit. */
+START_TEST(each)
+{
+    enum { COUNT = 5 };
+    ring r = toy_ring(28);
+    matrix m;
+    ckks_ciphertext *in[COUNT], *out[COUNT], *alone = new_ciphertext(&r);
+    const ckks_ciphertext *inputs[COUNT];
+    random_matrix(&m, 64, 23);
+    ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, basis_product(&r, 0x80), 8, _i);
+    ckks_lintrans *lt = create(&r, &spec);
+    const ckks_lintrans *one = lt;
+    ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+    ring_keys(&r);
+    for (size_t k = 0; k < COUNT; k++) {
+        ckks_complex x[SLOTS];
+        random_complex(x, SLOTS, 1);
+        inputs[k] = in[k] = encrypt(&r, x, SLOTS, 0x1p28, r.chain);
+        out[k] = new_ciphertext(&r);
+    }
+    ck_assert_ok(ckks_lintrans_apply_each(r.context, r.ws, r.keys, lt, COUNT, out, inputs, 0x7f));
+    for (size_t k = 0; k < COUNT; k++) {
+        ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &alone, in[k], 0x7f));
+        ck_assert_uint_eq(ciphertext_hash(out[k]), ciphertext_hash(alone));
+    }
+    ck_assert_fails(ckks_lintrans_apply_each(r.context, r.ws, r.keys, lt, 0, out, inputs, 0x7f),
+                    FHOLA_PARAM);
+    ckks_ciphertext_destroy(out[4]);
+    out[4] = out[1];
+    ck_assert_fails(ckks_lintrans_apply_each(r.context, r.ws, r.keys, lt, COUNT, out, inputs, 0x7f),
+                    FHOLA_PARAM);
+    for (size_t k = 0; k < COUNT; k++) {
+        ckks_ciphertext_destroy(in[k]);
+        if (k < 4) ckks_ciphertext_destroy(out[k]);
+    }
+    ckks_ciphertext_destroy(alone);
+    ckks_lintrans_destroy(lt);
+    ring_close(&r);
+}
+END_TEST
+
 /* Keys of the giants, or of babies and giants, may have other digits than one another: right values
  * or an error. */
 START_TEST(mixed_keys)
@@ -711,6 +862,9 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, counted_keys);
     tcase_add_test(tcase, structure_only);
     tcase_add_loop_test(tcase, stores, 0, 2);
+    tcase_add_loop_test(tcase, same_diagonals, 0, 2);
+    tcase_add_loop_test(tcase, real_diagonals, 0, 4);
+    tcase_add_loop_test(tcase, each, 0, 2);
     tcase_add_loop_test(tcase, mixed_keys, 0, 2);
     tcase_add_loop_test(tcase, range, 0, 2);
     tcase_add_test(tcase, errors);

@@ -826,17 +826,22 @@ static void swap(run *r)
     r->b = t;
 }
 
-static fhola_status transforms(run *r, ckks_lintrans *const transform[], unsigned count)
+/* Of all runs at once, so that keys and diagonals are read once. */
+static fhola_status transforms(run r[], size_t runs, ckks_lintrans *const transform[],
+                               unsigned count)
 {
-    fhola_status st = FHOLA_OK;
-    for (unsigned i = 0; i < count && !st; i++) {
-        const ckks_lintrans *const lt = transform[i];
-        ckks_ciphertext *const out = &r->b;
-        st = ckks_lintrans_apply(r->c, r->ws, r->keys, 1, &lt, &out, &r->a,
-                                 drop_top(r->a.poly->basis, 1));
-        if (!st) swap(r);
+    ckks_ciphertext *out[CKKS_BOOTSTRAPS_AT_ONCE];
+    const ckks_ciphertext *in[CKKS_BOOTSTRAPS_AT_ONCE];
+    for (unsigned i = 0; i < count; i++) {
+        for (size_t k = 0; k < runs; k++) {
+            out[k] = &r[k].b;
+            in[k] = &r[k].a;
+        }
+        FHOLA_TRY(ckks_lintrans_apply_each(r->c, r->ws, r->keys, transform[i], runs, out, in,
+                                           drop_top(r->a.poly->basis, 1)));
+        for (size_t k = 0; k < runs; k++) swap(&r[k]);
     }
-    return st;
+    return FHOLA_OK;
 }
 
 /* (down[0], down[1]) = r->a, at q0, under the sparse secret. */
@@ -896,10 +901,10 @@ static fhola_status trace(run *r)
     return st;
 }
 
-static fhola_status coeffs_to_slots(run *r)
+/* The real parts of what the transforms made, and the imaginary parts. */
+static fhola_status separate(run *r)
 {
-    fhola_status st = transforms(r, r->bs->cts, r->bs->cts_count);
-    if (!st) st = ckks_conjugate(r->c, r->ws, r->keys, &r->b, &r->a);
+    fhola_status st = ckks_conjugate(r->c, r->ws, r->keys, &r->b, &r->a);
     if (!st && r->bs->complex) { /* -i (z - conj z) */
         st = ckks_sub(r->c, &r->imaginary, &r->b, &r->a);
         if (!st) st = ckks_mul_plain(r->c, &r->imaginary, &r->imaginary, r->bs->i);
@@ -1004,53 +1009,73 @@ static fhola_status begin(run *r, const ckks_ciphertext *in)
     return bs->complex ? ckks_ciphertext_copy(&r->a, packed) : merge_halves(r, packed);
 }
 
-/* The steps in their order, in r->a. */
-static fhola_status bootstrap(run *r, const ckks_ciphertext *in)
+static fhola_status for_each(run r[], size_t runs, fhola_status (*step)(run *r))
+{
+    for (size_t k = 0; k < runs; k++) FHOLA_TRY(step(&r[k]));
+    return FHOLA_OK;
+}
+
+/* The steps in their order, in the a of each run. */
+static fhola_status bootstrap(run r[], size_t runs, const ckks_ciphertext *const in[])
 {
     const ckks_bootstrap *bs = r->bs;
     ckks_workspace *ws = r->ws;
     double start = ckks_seconds(), end;
-    FHOLA_TRY(begin(r, in));
-    FHOLA_TRY(transforms(r, bs->stc, bs->stc_count));
+    for (size_t k = 0; k < runs; k++) FHOLA_TRY(begin(&r[k], in[k]));
+    FHOLA_TRY(transforms(r, runs, bs->stc, bs->stc_count));
     end = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
     ws->times.slots_to_coeffs += end - start;
-    FHOLA_TRY(switch_and_raise(r));
+    FHOLA_TRY(for_each(r, runs, switch_and_raise));
     start = ckks_seconds();
     ws->times.switch_and_raise += start - end;
-    FHOLA_TRY(trace(r));
+    FHOLA_TRY(for_each(r, runs, trace));
     end = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
     ws->times.trace += end - start;
-    FHOLA_TRY(coeffs_to_slots(r));
+    FHOLA_TRY(transforms(r, runs, bs->cts, bs->cts_count));
+    FHOLA_TRY(for_each(r, runs, separate));
     start = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
     ws->times.coeffs_to_slots += start - end;
-    FHOLA_TRY(bs->complex ? eval_mod_both(r) : eval_mod(r));
+    FHOLA_TRY(for_each(r, runs, bs->complex ? eval_mod_both : eval_mod));
     end = end_stage(ws, CKKS_STAGE_EVAL_MOD);
     ws->times.eval_mod += end - start;
     return FHOLA_OK;
 }
 
-/* second NULL: out becomes the sum of both parts. */
+/* The results of a run. second NULL: out becomes the sum of both parts. */
+static fhola_status finish(run *r, ckks_ciphertext *out, ckks_ciphertext *second,
+                           ckks_basis out_basis)
+{
+    if (r->bs->complex && !second) FHOLA_TRY(join(r));
+    r->a.period = r->imaginary.period = values_of(r->bs);
+    FHOLA_TRY(ckks_drop(r->c, out, &r->a, out_basis));
+    return second ? ckks_drop(r->c, second, &r->imaginary, out_basis) : FHOLA_OK;
+}
+
+/* Of at most CKKS_BOOTSTRAPS_AT_ONCE ciphertexts; pairs: out has two for each. */
 static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
-                          const ckks_bootstrap *bs, ckks_ciphertext *out, ckks_ciphertext *second,
-                          const ckks_ciphertext *in, unsigned residual_levels)
+                          const ckks_bootstrap *bs, size_t count, ckks_ciphertext *const out[],
+                          const ckks_ciphertext *const in[], bool pairs, unsigned residual_levels)
 {
     ckks_basis out_basis = ckks_basis_level(c->params, residual_levels),
                needed = out_basis | arcsine_basis(bs);
     /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
     ckks_basis raised = needed | (ckks_basis_partner(c->params, needed) & bs->eval_mod);
-    run r = {.c = c,
-             .ws = ws,
-             .keys = keys,
-             .bs = bs,
-             .chain = raised | ckks_basis_eval_mod(c->params) | ckks_basis_cts(c->params)};
-    FHOLA_TRY(ckks_ciphertext_scratch(&r.a, ws, r.chain));
-    FHOLA_TRY(ckks_ciphertext_scratch(&r.b, ws, r.chain));
-    if (bs->complex) FHOLA_TRY(ckks_ciphertext_scratch(&r.imaginary, ws, r.chain));
-    FHOLA_TRY(bootstrap(&r, in));
-    if (bs->complex && !second) FHOLA_TRY(join(&r));
-    r.a.period = r.imaginary.period = values_of(bs);
-    FHOLA_TRY(ckks_drop(c, out, &r.a, out_basis));
-    return second ? ckks_drop(c, second, &r.imaginary, out_basis) : FHOLA_OK;
+    run r[CKKS_BOOTSTRAPS_AT_ONCE];
+    for (size_t k = 0; k < count; k++) {
+        r[k] = (run){.c = c,
+                     .ws = ws,
+                     .keys = keys,
+                     .bs = bs,
+                     .chain = raised | ckks_basis_eval_mod(c->params) | ckks_basis_cts(c->params)};
+        FHOLA_TRY(ckks_ciphertext_scratch(&r[k].a, ws, r[k].chain));
+        FHOLA_TRY(ckks_ciphertext_scratch(&r[k].b, ws, r[k].chain));
+        if (bs->complex) FHOLA_TRY(ckks_ciphertext_scratch(&r[k].imaginary, ws, r[k].chain));
+    }
+    FHOLA_TRY(bootstrap(r, count, in));
+    for (size_t k = 0; k < count; k++)
+        FHOLA_TRY(pairs ? finish(&r[k], out[2 * k], out[2 * k + 1], out_basis)
+                        : finish(&r[k], out[k], NULL, out_basis));
+    return FHOLA_OK;
 }
 
 fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
@@ -1060,8 +1085,44 @@ fhola_status ckks_bootstrap_apply(const ckks_context *c, ckks_workspace *ws,
 {
     FHOLA_TRY(check_apply(c, ws, keys, bs, out, in, residual_levels));
     ckks_mark mark = ckks_workspace_mark(ws);
-    fhola_status status = apply(c, ws, keys, bs, out, NULL, in, residual_levels);
+    fhola_status status = apply(c, ws, keys, bs, 1, &out, &in, false, residual_levels);
     ckks_workspace_release(ws, mark);
+    return status;
+}
+
+static fhola_status check_pairs(const ckks_context *c, const ckks_workspace *ws,
+                                const ckks_eval_keys *keys, const ckks_bootstrap *bs, size_t count,
+                                ckks_ciphertext *const out[], const ckks_ciphertext *const in[],
+                                unsigned residual_levels)
+{
+    for (size_t k = 0; k < count; k++)
+        FHOLA_TRY(check_apply(c, ws, keys, bs, out[2 * k], in[k], residual_levels));
+    if (!bs->complex) return fhola_fail(FHOLA_PARAM, "a pair needs a bootstrap of complex values");
+    for (size_t k = 0; k < 2 * count; k++) {
+        bool other = out[k]->context == c;
+        for (size_t j = 0; j < k; j++) other = other && out[j] != out[k];
+        if (!other)
+            return fhola_fail(FHOLA_PARAM,
+                              "result %zu of pairs must be another ciphertext of the "
+                              "context",
+                              k);
+    }
+    return FHOLA_OK;
+}
+
+fhola_status ckks_bootstrap_apply_pairs(const ckks_context *c, ckks_workspace *ws,
+                                        const ckks_eval_keys *keys, const ckks_bootstrap *bs,
+                                        size_t count, ckks_ciphertext *const out[],
+                                        const ckks_ciphertext *const in[], unsigned residual_levels)
+{
+    FHOLA_TRY(check_pairs(c, ws, keys, bs, count, out, in, residual_levels));
+    fhola_status status = FHOLA_OK;
+    for (size_t k = 0, some; k < count && !status; k += some) {
+        ckks_mark mark = ckks_workspace_mark(ws);
+        some = count - k < CKKS_BOOTSTRAPS_AT_ONCE ? count - k : CKKS_BOOTSTRAPS_AT_ONCE;
+        status = apply(c, ws, keys, bs, some, out + 2 * k, in + k, true, residual_levels);
+        ckks_workspace_release(ws, mark);
+    }
     return status;
 }
 
@@ -1070,13 +1131,5 @@ fhola_status ckks_bootstrap_apply_pair(const ckks_context *c, ckks_workspace *ws
                                        ckks_ciphertext *const out[2], const ckks_ciphertext *in,
                                        unsigned residual_levels)
 {
-    FHOLA_TRY(check_apply(c, ws, keys, bs, out[0], in, residual_levels));
-    if (!bs->complex) return fhola_fail(FHOLA_PARAM, "a pair needs a bootstrap of complex values");
-    if (out[1]->context != c || out[0] == out[1])
-        return fhola_fail(FHOLA_PARAM,
-                          "the second part's result must be another ciphertext of the context");
-    ckks_mark mark = ckks_workspace_mark(ws);
-    fhola_status status = apply(c, ws, keys, bs, out[0], out[1], in, residual_levels);
-    ckks_workspace_release(ws, mark);
-    return status;
+    return ckks_bootstrap_apply_pairs(c, ws, keys, bs, 1, out, &in, residual_levels);
 }

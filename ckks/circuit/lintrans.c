@@ -13,7 +13,9 @@
  *      hoisting divides by P
  *   C  plaintext products, summed per giant
  *   D  giants: decompose each sum's second polynomial, inner products, all added up over Q and P
- *   E  for every output one division by P and the primes the caller drops. */
+ *   E  for every output one division by P and the primes the caller drops.
+ * One application may take several sets of inputs, the *copies*: keys and diagonals are the same
+ * for all, and what is read for the first is in the cache for the others. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +41,12 @@ typedef struct rotation {
     int32_t by;
 } rotation;
 
-/* One diagonal, and which baby it multiplies. */
+/* One diagonal, which baby it multiplies, and which plaintext it is: several may be one. */
 typedef struct term {
+    size_t number; /* in the list that the transform was made from */
     unsigned block;
     int32_t offset;
-    unsigned giant, baby;
+    unsigned giant, baby, plain;
 } term;
 
 struct ckks_lintrans {
@@ -51,18 +54,22 @@ struct ckks_lintrans {
     ckks_basis basis, special;
     ckks_basis encoded; /* primes the diagonals are encoded over */
     int double_hoist, has_plain;
+    bool
+        real; /* of each plaintext the lower half of every limb is kept, the upper one mirrors it */
     double plain_scale;
     size_t period;
     unsigned log_gap;
     unsigned inputs, outputs;
-    unsigned babies, giants, terms;
+    unsigned babies, giants, terms, plains;
     rotation *baby, *giant; /* ascending */
+    unsigned *visit;        /* the babies in the order of their keys: by rotation, then input */
     /* giants + 1: terms of giant j are first[j] .. first[j + 1] - 1, ordered by baby */
     unsigned *first;
     term *term;
-    size_t limb_offset[CKKS_MAX_PRIMES], plain_bytes;
-    /* What is kept of the diagonals, one after the other: packed limbs, or coefficients, or nothing
-     * but where they come from. */
+    unsigned *maker;                                  /* plains: a term that has this plaintext */
+    size_t limb_offset[CKKS_MAX_PRIMES], plain_bytes; /* of what is kept of a plaintext */
+    /* What is kept of the plaintexts, one after the other: packed limbs, or coefficients, or
+     * nothing but where they come from. */
     ckks_lintrans_store store;
     unsigned char *data;
     int32_t *coefficient;
@@ -193,7 +200,8 @@ static fhola_status list_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec
     for (unsigned i = 0; i < lt->terms; i++) {
         rotation baby, giant;
         split_offset(spec, i, step, shift, &baby, &giant);
-        lt->term[i] = (term){.block = block_of(spec, i),
+        lt->term[i] = (term){.number = i,
+                             .block = block_of(spec, i),
                              .offset = spec->offset[i],
                              .giant = index_of(lt->giant, lt->giants, giant),
                              .baby = index_of(lt->baby, lt->babies, baby)};
@@ -209,6 +217,45 @@ static fhola_status list_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec
     return FHOLA_OK;
 }
 
+/* Numbers the plaintexts in the order of their first use. known: for each diagonal that others are
+ * the same as 1 + its plaintext, once it has one; zeros. */
+static fhola_status number_plains(ckks_lintrans *lt, const ckks_lintrans_spec *spec,
+                                  unsigned *known)
+{
+    for (unsigned i = 0; i < lt->terms; i++) {
+        term *t = &lt->term[i];
+        unsigned *plain = &known[spec->same ? spec->same[t->number] : t->number];
+        if (!*plain) {
+            lt->maker[lt->plains++] = i;
+            *plain = lt->plains;
+        }
+        t->plain = *plain - 1;
+        const term *maker = &lt->term[lt->maker[t->plain]];
+        if (lt->baby[t->baby].by != lt->baby[maker->baby].by)
+            return fhola_fail(FHOLA_PARAM,
+                              "the diagonals %d and %d of a transform are split into other "
+                              "rotations of the input, so they cannot be kept as one",
+                              maker->offset, t->offset);
+    }
+    return FHOLA_OK;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const rotation *x = a, *y = b;
+    return x->by != y->by ? (x->by > y->by) - (x->by < y->by)
+                          : (x->part > y->part) - (x->part < y->part);
+}
+
+/* Babies of one rotation after the other. scratch: a rotation for each. */
+static void order_visits(ckks_lintrans *lt, rotation *scratch)
+{
+    memcpy(scratch, lt->baby, lt->babies * sizeof *scratch);
+    qsort(scratch, lt->babies, sizeof *scratch, compare_keys);
+    for (unsigned f = 0; f < lt->babies; f++)
+        lt->visit[f] = index_of(lt->baby, lt->babies, scratch[f]);
+}
+
 /* Sorts the diagonals into giants and babies. scratch: 2 count rotations. */
 static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, rotation *scratch)
 {
@@ -218,6 +265,7 @@ static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, rot
     for (size_t i = 0; i < n; i++) split_offset(spec, i, step, shift, &lt->baby[i], &lt->giant[i]);
     lt->babies = (unsigned)unique(lt->baby, n);
     lt->giants = (unsigned)unique(lt->giant, n);
+    order_visits(lt, scratch);
     return list_terms(lt, spec, step, shift);
 }
 
@@ -229,10 +277,15 @@ static fhola_status set_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
     lt->giant = malloc(n * sizeof *lt->giant);
     lt->first = calloc(n + 1, sizeof *lt->first);
     lt->term = calloc(n, sizeof *lt->term);
+    lt->maker = calloc(n, sizeof *lt->maker);
+    lt->visit = calloc(n, sizeof *lt->visit);
+    unsigned *known = calloc(n, sizeof *known);
     fhola_status status =
-        scratch && lt->baby && lt->giant && lt->first && lt->term
+        scratch && lt->baby && lt->giant && lt->first && lt->term && lt->maker && lt->visit && known
             ? split(lt, spec, scratch)
             : fhola_fail(FHOLA_NOMEM, "no memory for a transform of %zu diagonals", n);
+    if (status == FHOLA_OK) status = number_plains(lt, spec, known);
+    free(known);
     free(scratch);
     return status;
 }
@@ -243,29 +296,43 @@ typedef struct encoder {
     double *scratch;
     int64_t *coefficient;
     uint64_t *limb;
+    unsigned char *packed; /* real: a whole packed limb */
 } encoder;
 
-/* The coefficients of diagonal i from its values. */
+/* Of real slots, m(1 / Y) = m(Y): so it is up to roundings, and so it is made to be, since half of
+ * the limbs stands for all. */
+static void mirror_coefficients(int64_t *coefficient, size_t period)
+{
+    coefficient[period] = 0;
+    for (size_t k = 1; k < period; k++) coefficient[2 * period - k] = -coefficient[k];
+}
+
+/* The coefficients of plaintext i from its values. */
 static fhola_status encode_values(const ckks_lintrans *lt, const encoder *e, unsigned i)
 {
     const ckks_context *c = lt->context;
+    const term *t = &lt->term[lt->maker[i]];
     size_t period = lt->period;
-    if (lt->diagonal(lt->arg, lt->term[i].block, lt->term[i].offset, e->value))
-        return fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not available",
-                          lt->term[i].offset);
+    if (lt->diagonal(lt->arg, t->block, t->offset, e->value))
+        return fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not available", t->offset);
     /* shifted right by the giant step J: entry s comes from s - J */
-    size_t shift = (size_t)floor_mod(-lt->giant[lt->term[i].giant].by, (int32_t)period);
+    size_t shift = (size_t)floor_mod(-lt->giant[t->giant].by, (int32_t)period);
     ckks_complex *shifted = e->value + period;
-    for (size_t s = 0; s < period; s++) shifted[s] = e->value[(s + shift) & (period - 1)];
+    for (size_t s = 0; s < period; s++) {
+        shifted[s] = e->value[(s + shift) & (period - 1)];
+        if (lt->real && shifted[s].im != 0)
+            return fhola_fail(FHOLA_PARAM, "diagonal %d of a transform is not real", t->offset);
+    }
     fhola_status status =
         ckks_encode_coefficients(c, e->coefficient, e->scratch, shifted, period, lt->plain_scale,
                                  ckks_half_modulus(c, lt->basis));
-    return status ? fhola_fail(status, "diagonal %d of a transform: %s", lt->term[i].offset,
-                               fhola_detail())
-                  : FHOLA_OK;
+    if (status)
+        return fhola_fail(status, "diagonal %d of a transform: %s", t->offset, fhola_detail());
+    if (lt->real) mirror_coefficients(e->coefficient, period);
+    return FHOLA_OK;
 }
 
-/* What one task does with diagonal i. data: what is to be filled, of all diagonals. */
+/* What one task does with plaintext i. data: what is to be filled, of all of them. */
 typedef fhola_status encode_step(const ckks_lintrans *lt, const encoder *e, unsigned i, void *data);
 
 /* The packed limbs, from the kept coefficients or else from the values. */
@@ -279,9 +346,13 @@ static fhola_status encode_limbs(const ckks_lintrans *lt, const encoder *e, unsi
             e->coefficient[k] = lt->coefficient[i * 2 * lt->period + k];
     else
         FHOLA_TRY(encode_values(lt, e, i));
-    for (unsigned t = 0; t < limbs; t++)
-        ckks_encode_packed(c, index[t], lt->log_gap, plain + lt->limb_offset[index[t]], e->limb,
+    for (unsigned t = 0; t < limbs; t++) {
+        unsigned char *limb = plain + lt->limb_offset[index[t]];
+        ckks_encode_packed(c, index[t], lt->log_gap, lt->real ? e->packed : limb, e->limb,
                            e->coefficient, lt->period);
+        if (lt->real)
+            memcpy(limb, e->packed, (c->n / 2 >> lt->log_gap) * c->modulus[index[t]].width);
+    }
     return FHOLA_OK;
 }
 
@@ -306,16 +377,17 @@ static fhola_status narrow_coefficients(const ckks_lintrans *lt, const encoder *
     return FHOLA_OK;
 }
 
-/* The diagonals of terms first .. last - 1 on one thread. */
-static fhola_status encode_terms(const ckks_lintrans *lt, encode_step *step, void *data,
-                                 unsigned first, unsigned last)
+/* The plaintexts first .. last - 1 on one thread. */
+static fhola_status encode_some(const ckks_lintrans *lt, encode_step *step, void *data,
+                                unsigned first, unsigned last)
 {
     size_t period = lt->period;
     encoder e = {.value = malloc(2 * period * sizeof *e.value),
                  .scratch = malloc(2 * period * sizeof *e.scratch),
                  .coefficient = ckks_alloc(2 * period * sizeof *e.coefficient),
-                 .limb = ckks_alloc(lt->context->n * sizeof *e.limb)};
-    fhola_status status = e.value && e.scratch && e.coefficient && e.limb
+                 .limb = ckks_alloc(lt->context->n * sizeof *e.limb),
+                 .packed = ckks_alloc(lt->context->n * sizeof(uint64_t))};
+    fhola_status status = e.value && e.scratch && e.coefficient && e.limb && e.packed
                               ? FHOLA_OK
                               : fhola_fail(FHOLA_NOMEM, "no memory to encode a transform");
     for (unsigned i = first; i < last && !status; i++) status = step(lt, &e, i, data);
@@ -323,6 +395,7 @@ static fhola_status encode_terms(const ckks_lintrans *lt, encode_step *step, voi
     free(e.scratch);
     ckks_free(e.coefficient);
     ckks_free(e.limb);
+    ckks_free(e.packed);
     return status;
 }
 
@@ -341,28 +414,28 @@ static void record(failure *f, fhola_status status)
     }
 }
 
-/* All diagonals, in parallel. */
+/* All plaintexts, in parallel. */
 static fhola_status encode_all(const ckks_lintrans *lt, encode_step *step, void *data)
 {
     failure failed = {FHOLA_OK, ""};
     unsigned most = 4 * ckks_context_threads(lt->context),
-             tasks = most < lt->terms ? most : lt->terms;
+             tasks = most < lt->plains ? most : lt->plains;
 #pragma omp parallel for num_threads(ckks_context_threads(lt->context)) schedule(dynamic)
     for (unsigned k = 0; k < tasks; k++) {
-        fhola_status st = encode_terms(lt, step, data, (unsigned)((uint64_t)lt->terms * k / tasks),
-                                       (unsigned)((uint64_t)lt->terms * (k + 1) / tasks));
+        fhola_status st = encode_some(lt, step, data, (unsigned)((uint64_t)lt->plains * k / tasks),
+                                      (unsigned)((uint64_t)lt->plains * (k + 1) / tasks));
         if (st) record(&failed, st);
     }
     return failed.status ? fhola_fail(failed.status, "%s", failed.detail) : FHOLA_OK;
 }
 
-/* The packed limbs of all diagonals, to be freed by the caller. */
+/* The packed limbs of all plaintexts, to be freed by the caller. */
 static fhola_status make_limbs(const ckks_lintrans *lt, unsigned char **out)
 {
-    unsigned char *data = ckks_alloc(lt->plain_bytes * lt->terms);
+    unsigned char *data = ckks_alloc(lt->plain_bytes * lt->plains);
     if (!data)
         return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of encoded diagonals",
-                          lt->plain_bytes * lt->terms);
+                          lt->plain_bytes * lt->plains);
     fhola_status status = encode_all(lt, encode_limbs, data);
     if (status)
         ckks_free(data);
@@ -374,7 +447,7 @@ static fhola_status make_limbs(const ckks_lintrans *lt, unsigned char **out)
 /* Without coefficients where one does not fit: the transform is CKKS_LINTRANS_NONE then. */
 static fhola_status make_coefficients(ckks_lintrans *lt)
 {
-    size_t bytes = ckks_lintrans_coefficient_bytes(lt->terms, lt->period);
+    size_t bytes = ckks_lintrans_coefficient_bytes(lt->plains, lt->period);
     int32_t *narrow = ckks_alloc(bytes);
     if (!narrow) return fhola_fail(FHOLA_NOMEM, "no memory for %zu bytes of coefficients", bytes);
     narrowing n = {narrow, false};
@@ -388,11 +461,17 @@ static fhola_status make_coefficients(ckks_lintrans *lt)
     return status;
 }
 
+/* A multiple of 64 for each limb, of half a limb too. */
+static size_t kept_bytes(const ckks_lintrans *lt, ckks_basis basis)
+{
+    return ckks_packed_bytes(lt->context, basis, lt->log_gap + lt->real);
+}
+
 static fhola_status keep_diagonals(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
 {
     const ckks_context *c = lt->context;
     for (unsigned t = 0; t < c->moduli; t++)
-        lt->limb_offset[t] = ckks_packed_bytes(c, ckks_basis_below(c, lt->encoded, t), lt->log_gap);
+        lt->limb_offset[t] = kept_bytes(lt, ckks_basis_below(c, lt->encoded, t));
     lt->has_plain = 1;
     lt->store = spec->store;
     lt->diagonal = spec->diagonal;
@@ -420,6 +499,9 @@ static fhola_status check_diagonals(const ckks_context *c, const ckks_lintrans_s
         if (block_of(spec, i) >= inputs * outputs)
             return fhola_fail(FHOLA_PARAM, "block %u of a transform is not among %zu x %zu",
                               block_of(spec, i), outputs, inputs);
+        if (spec->same && spec->same[i] >= spec->count)
+            return fhola_fail(FHOLA_PARAM, "a transform has no diagonal %zu of %zu", spec->same[i],
+                              spec->count);
     }
     return FHOLA_OK;
 }
@@ -433,6 +515,10 @@ static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *
         return fhola_fail(FHOLA_PARAM, "a period of %zu slots is not a power of two up to %zu",
                           spec->period, c->slots);
     FHOLA_TRY(ckks_scale_fits(c, spec->basis, spec->plain_scale, "the diagonals"));
+    if (spec->real && (spec->double_hoist || c->n < 2 * 64))
+        return fhola_fail(FHOLA_PARAM,
+                          "diagonals for double hoisting, or of a ring of %zu, are kept whole",
+                          c->n);
     if (spec->baby_step > c->slots)
         return fhola_fail(FHOLA_PARAM, "baby step %u exceeds the %zu slots", spec->baby_step,
                           c->slots);
@@ -453,12 +539,13 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->special = spec->special;
     lt->encoded = spec->basis | (spec->double_hoist ? spec->special : 0);
     lt->double_hoist = spec->double_hoist;
+    lt->real = spec->real != 0;
     lt->plain_scale = spec->plain_scale;
     lt->period = spec->period;
     lt->inputs = inputs_of(spec);
     lt->outputs = outputs_of(spec);
     lt->log_gap = ckks_packed_log_gap(c, spec->period);
-    lt->plain_bytes = ckks_packed_bytes(c, lt->encoded, lt->log_gap);
+    lt->plain_bytes = kept_bytes(lt, lt->encoded);
     st = set_terms(lt, spec);
     if (!st && spec->diagonal) st = keep_diagonals(lt, spec);
     if (st) {
@@ -476,6 +563,8 @@ void ckks_lintrans_destroy(ckks_lintrans *lt)
     free(lt->giant);
     free(lt->first);
     free(lt->term);
+    free(lt->maker);
+    free(lt->visit);
     ckks_free(lt->data);
     ckks_free(lt->coefficient);
     free(lt);
@@ -493,13 +582,13 @@ ckks_lintrans_store ckks_lintrans_stored(const ckks_lintrans *lt)
 
 size_t ckks_lintrans_encoded_bytes(const ckks_lintrans *lt)
 {
-    return lt->plain_bytes * lt->terms;
+    return lt->plain_bytes * lt->plains;
 }
 
 size_t ckks_lintrans_bytes(const ckks_lintrans *lt)
 {
     if (lt->data) return ckks_lintrans_encoded_bytes(lt);
-    return lt->coefficient ? ckks_lintrans_coefficient_bytes(lt->terms, lt->period) : 0;
+    return lt->coefficient ? ckks_lintrans_coefficient_bytes(lt->plains, lt->period) : 0;
 }
 
 fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, ckks_key_list *list)
@@ -525,15 +614,16 @@ typedef struct application {
     const ckks_context *c;
     ckks_workspace *ws;
     const ckks_lintrans *lt;
-    const unsigned char *plain; /* packed limbs of all diagonals */
-    const ckks_ciphertext *const *in;
+    const unsigned char *plain; /* packed limbs of all plaintexts */
+    unsigned copies;
+    const ckks_ciphertext *const *in; /* of each copy the inputs; so in what follows */
     ckks_basis basis, whole;
     const ckks_switch_key **baby_key, **giant_key; /* NULL entries: no rotation */
     ckks_decomposition *d;                         /* of each input, if a baby is rotated */
     ckks_poly *x;                                  /* single hoisting: pairs, babies over basis */
     ckks_poly *sum;    /* pairs, per giant: over whole (double hoisting) or basis (single) */
     ckks_poly *total;  /* a pair over whole, of one output after the other */
-    const void **list; /* per thread: LISTS * babies pointers */
+    const void **list; /* per thread: LISTS * copies * babies pointers */
 } application;
 
 #define LISTS 5u /* x0, x1 of all babies; plaintexts, x0, x1 of one giant's terms */
@@ -549,7 +639,8 @@ static unsigned thread_number(void)
 
 static const uint64_t **thread_list(const application *a, unsigned list)
 {
-    return (const uint64_t **)(a->list + ((size_t)thread_number() * LISTS + list) * a->lt->babies);
+    size_t babies = (size_t)a->copies * a->lt->babies;
+    return (const uint64_t **)(a->list + ((size_t)thread_number() * LISTS + list) * babies);
 }
 
 static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
@@ -569,68 +660,94 @@ static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
     return FHOLA_OK;
 }
 
-static ckks_decomposition *decomposition_of(const application *a, unsigned baby)
+static ckks_decomposition *decomposition_of(const application *a, unsigned copy, unsigned baby)
 {
-    return &a->d[a->lt->baby[baby].part];
+    return &a->d[copy * a->lt->inputs + a->lt->baby[baby].part];
 }
 
-static const ckks_poly *input_of(const application *a, unsigned baby)
+static const ckks_poly *input_of(const application *a, unsigned copy, unsigned baby)
 {
-    return a->in[a->lt->baby[baby].part]->poly;
+    return a->in[copy * a->lt->inputs + a->lt->baby[baby].part]->poly;
 }
 
-/* Step A. */
-static fhola_status decompose_inputs(application *a)
+/* Both polynomials of a copy's giant. */
+static ckks_poly *sum_of(const application *a, unsigned copy, unsigned giant)
 {
-    a->d = ckks_workspace_take(a->ws, a->lt->inputs * sizeof *a->d);
-    if (!a->d) return FHOLA_NOMEM;
-    memset(a->d, 0, a->lt->inputs * sizeof *a->d);
+    return &a->sum[2 * ((size_t)copy * a->lt->giants + giant)];
+}
+
+static fhola_status decompose_copy(const application *a, unsigned copy)
+{
     for (unsigned b = 0; b < a->lt->babies; b++) {
         const ckks_switch_key *key = a->baby_key[b];
-        ckks_decomposition *d = decomposition_of(a, b);
+        ckks_decomposition *d = decomposition_of(a, copy, b);
         if (!key) continue;
-        if (!d->digits) FHOLA_TRY(ckks_decompose(a->c, a->ws, 1, d, key, &input_of(a, b)[1]));
+        if (!d->digits) FHOLA_TRY(ckks_decompose(a->c, a->ws, 1, d, key, &input_of(a, copy, b)[1]));
         FHOLA_TRY(ckks_decomposition_check(a->c, d, key));
     }
     return FHOLA_OK;
 }
 
-/* Step C modulo t for the positions from .. from + count - 1, which start x0[b] and x1[b], the baby
- * limbs; a NULL x0[b] is zero modulo t. */
-static void multiply_plain(const application *a, unsigned t, const uint64_t *const *x0,
-                           const uint64_t *const *x1, size_t from, size_t count)
+/* Step A. */
+static fhola_status decompose_inputs(application *a)
+{
+    size_t bytes = (size_t)a->copies * a->lt->inputs * sizeof *a->d;
+    a->d = ckks_workspace_take(a->ws, bytes);
+    if (!a->d) return FHOLA_NOMEM;
+    memset(a->d, 0, bytes);
+    for (unsigned k = 0; k < a->copies; k++) FHOLA_TRY(decompose_copy(a, k));
+    return FHOLA_OK;
+}
+
+static void reverse(uint64_t *out, const uint64_t *in, size_t count)
+{
+    for (size_t k = 0; k < count; k++) out[k] = in[count - 1 - k];
+}
+
+/* Step C modulo t for the positions from .. from + count - 1, which start x0[b] and x1[b], the
+ * copy's baby limbs; a NULL x0[b] is zero modulo t. mirror: NULL, or room for two results, of
+ * plaintexts that are kept for these positions in reverse, and so are x0 and x1. */
+static void multiply_plain(const application *a, unsigned copy, unsigned t,
+                           const uint64_t *const *x0, const uint64_t *const *x1, size_t from,
+                           size_t count, uint64_t *mirror)
 {
     const ckks_lintrans *lt = a->lt;
     const ckks_modulus *m = &a->c->modulus[t];
     const void **plain = (const void **)thread_list(a, 2);
     const uint64_t **f = thread_list(a, 3), **g = thread_list(a, 4);
-    size_t plain_from = lt->limb_offset[t] + (from >> lt->log_gap) * m->width;
+    size_t kept = mirror ? a->c->n - from - count : from;
+    size_t plain_from = lt->limb_offset[t] + (kept >> lt->log_gap) * m->width;
     for (unsigned j = 0; j < lt->giants; j++) {
         size_t terms = 0;
         for (unsigned i = lt->first[j]; i < lt->first[j + 1]; i++) {
             unsigned b = lt->term[i].baby;
             if (!x0[b]) continue;
-            plain[terms] = a->plain + i * lt->plain_bytes + plain_from;
+            plain[terms] = a->plain + lt->term[i].plain * lt->plain_bytes + plain_from;
             f[terms] = x0[b];
             g[terms++] = x1[b];
         }
-        a->c->kernel->plain_product(m, ckks_poly_limb(&a->sum[2 * j], t) + from,
-                                    ckks_poly_limb(&a->sum[2 * j + 1], t) + from, count, terms,
-                                    plain, lt->log_gap, f, g, 0);
+        const ckks_poly *sum = sum_of(a, copy, j);
+        uint64_t *out0 = ckks_poly_limb(&sum[0], t) + from,
+                 *out1 = ckks_poly_limb(&sum[1], t) + from;
+        a->c->kernel->plain_product(m, mirror ? mirror : out0, mirror ? mirror + count : out1,
+                                    count, terms, plain, lt->log_gap, f, g, 0);
+        if (!mirror) continue;
+        reverse(out0, mirror, count);
+        reverse(out1, mirror + count, count);
     }
 }
 
 /* ---- double hoisting: babies over Q and P ---- */
 
 /* One baby, times P, at a range of positions of limb i over `whole`; false if it is zero there. */
-static bool baby_range(const application *a, unsigned b, unsigned i, size_t from, size_t range,
-                       uint64_t *u0, uint64_t *u1)
+static bool baby_range(const application *a, unsigned copy, unsigned b, unsigned i, size_t from,
+                       size_t range, uint64_t *u0, uint64_t *u1)
 {
     const ckks_context *c = a->c;
-    const ckks_poly *in = input_of(a, b);
+    const ckks_poly *in = input_of(a, copy, b);
     unsigned t = a->total->modulus[i];
     if (a->baby_key[b]) {
-        const ckks_switch s = {decomposition_of(a, b), a->baby_key[b], &in[0], NULL};
+        const ckks_switch s = {decomposition_of(a, copy, b), a->baby_key[b], &in[0], NULL};
         ckks_switch_range(c, 1, &s, i, from, range, u0, u1, false);
         return true;
     }
@@ -643,21 +760,25 @@ static bool baby_range(const application *a, unsigned b, unsigned i, size_t from
 }
 
 /* Steps B and C for limb i: a range of positions of every baby is made and multiplied while it is
- * in the cache. room: two polynomials' ranges for each baby. */
+ * in the cache. room: two polynomials' ranges for each baby of each copy. */
 static void babies_double_limb(const application *a, unsigned i, uint64_t *room, size_t range)
 {
     unsigned babies = a->lt->babies;
     const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
-    for (unsigned k = 0; k < a->lt->inputs; k++)
+    for (unsigned k = 0; k < a->copies * a->lt->inputs; k++)
         if (a->d[k].digits) ckks_decomposition_transform(a->c, &a->d[k], i);
     for (size_t from = 0; from < a->c->n; from += range) {
-        for (unsigned b = 0; b < babies; b++) {
-            uint64_t *u0 = room + 2 * b * range, *u1 = u0 + range;
-            bool there = baby_range(a, b, i, from, range, u0, u1);
-            x0[b] = there ? u0 : NULL;
-            x1[b] = there ? u1 : NULL;
+        for (unsigned f = 0; f < babies * a->copies; f++) {
+            unsigned copy = f % a->copies, b = a->lt->visit[f / a->copies],
+                     place = copy * babies + b;
+            uint64_t *u0 = room + 2 * place * range, *u1 = u0 + range;
+            bool there = baby_range(a, copy, b, i, from, range, u0, u1);
+            x0[place] = there ? u0 : NULL;
+            x1[place] = there ? u1 : NULL;
         }
-        multiply_plain(a, a->total->modulus[i], x0, x1, from, range);
+        for (unsigned k = 0; k < a->copies; k++)
+            multiply_plain(a, k, a->total->modulus[i], x0 + k * babies, x1 + k * babies, from,
+                           range, NULL);
     }
 }
 
@@ -666,12 +787,12 @@ static void count_switches(const application *a)
 {
     size_t rotated = 0;
     for (unsigned b = 0; b < a->lt->babies; b++) rotated += a->baby_key[b] != NULL;
-    ckks_tally_key_switches(a->c->tally, rotated);
+    ckks_tally_key_switches(a->c->tally, rotated * a->copies);
 }
 
 static fhola_status babies_double(application *a)
 {
-    unsigned threads = ckks_context_threads(a->c), babies = a->lt->babies;
+    unsigned threads = ckks_context_threads(a->c), babies = a->copies * a->lt->babies;
     size_t range = a->c->n < FUSED_RANGE ? a->c->n : FUSED_RANGE, words = 2 * babies * range + 8;
     uint64_t *room = ckks_workspace_take(a->ws, threads * words * sizeof *room);
     if (!room) return FHOLA_NOMEM;
@@ -684,24 +805,24 @@ static fhola_status babies_double(application *a)
 
 /* ---- single hoisting: babies divided by P ---- */
 
-/* The next babies of one input that are rotated, at most BABY_BATCH; the input stands for those
- * that are not. */
+/* The next babies that are rotated, at most BABY_BATCH, those of one key after each other; the
+ * input stands for those that are not. first: of all visits to a copy's baby. */
 static size_t next_babies(const application *a, unsigned *first, ckks_switch s[BABY_BATCH],
                           ckks_poly out[2 * BABY_BATCH])
 {
     size_t n = 0;
-    for (; *first < a->lt->babies && n < BABY_BATCH; ++*first) {
-        ckks_poly *x = &a->x[2 * *first];
-        const ckks_poly *in = input_of(a, *first);
-        if (!a->baby_key[*first]) {
+    for (; *first < a->copies * a->lt->babies && n < BABY_BATCH; ++*first) {
+        unsigned copy = *first % a->copies, b = a->lt->visit[*first / a->copies];
+        ckks_poly *x = &a->x[2 * ((size_t)copy * a->lt->babies + b)];
+        const ckks_poly *in = input_of(a, copy, b);
+        if (!a->baby_key[b]) {
             x[0] = in[0];
             x[1] = in[1];
             continue;
         }
-        if (n && s[0].of != decomposition_of(a, *first)) break;
         out[2 * n] = x[0];
         out[2 * n + 1] = x[1];
-        s[n++] = (ckks_switch){decomposition_of(a, *first), a->baby_key[*first], &in[0], NULL};
+        s[n++] = (ckks_switch){decomposition_of(a, copy, b), a->baby_key[b], &in[0], NULL};
     }
     return n;
 }
@@ -711,12 +832,12 @@ static fhola_status babies_single(application *a)
 {
     ckks_poly *raised = ckks_poly_take(a->ws, 2 * BABY_BATCH, a->whole), out[2 * BABY_BATCH];
     ckks_switch s[BABY_BATCH];
-    a->x = ckks_poly_take(a->ws, 2 * (size_t)a->lt->babies, a->basis);
+    a->x = ckks_poly_take(a->ws, 2 * (size_t)a->copies * a->lt->babies, a->basis);
     if (!raised || !a->x) return FHOLA_NOMEM;
     size_t n;
     for (unsigned first = 0; (n = next_babies(a, &first, s, out)) > 0;) {
         ckks_switch_each(a->c, n, raised, s);
-        a->d[s[0].of - a->d].transformed = true;
+        for (size_t k = 0; k < n; k++) a->d[s[k].of - a->d].transformed = true;
         FHOLA_TRY(ckks_divide_round(a->c, a->ws, 2 * n, out, raised));
     }
     return FHOLA_OK;
@@ -727,25 +848,65 @@ static fhola_status babies_single(application *a)
  * n. */
 static size_t range_length(const application *a)
 {
-    size_t words = CACHE_BYTES / (2 * sizeof(uint64_t) * a->lt->babies), length = 512;
-    while (2 * length <= words && 2 * length <= a->c->n) length *= 2;
-    return length < a->c->n ? length : a->c->n;
+    size_t words = CACHE_BYTES / (2 * sizeof(uint64_t) * a->copies * a->lt->babies), length = 512;
+    size_t most = a->lt->real ? a->c->n / 2 : a->c->n;
+    while (2 * length <= words && 2 * length <= most) length *= 2;
+    return length < most ? length : most;
+}
+
+/* Step C for limb i of the babies and a range of positions. mirror: room for 2 babies of all copies
+ * and 2 results, or NULL. */
+static void products_of_range(const application *a, unsigned i, size_t from, size_t step,
+                              uint64_t *mirror)
+{
+    const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
+    unsigned babies = a->lt->babies;
+    for (unsigned b = 0; b < a->copies * babies; b++) {
+        x0[b] = a->x[2 * b].limb[i] + from;
+        x1[b] = a->x[2 * b + 1].limb[i] + from;
+        if (!mirror) continue;
+        uint64_t *y = mirror + 2 * (b + 1) * step;
+        reverse(y, x0[b], step);
+        reverse(y + step, x1[b], step);
+        x0[b] = y;
+        x1[b] = y + step;
+    }
+    for (unsigned k = 0; k < a->copies; k++)
+        multiply_plain(a, k, a->sum->modulus[i], x0 + k * babies, x1 + k * babies, from, step,
+                       mirror);
 }
 
 /* Step C. */
-static void products_single(const application *a)
+static void products_whole(const application *a)
 {
     size_t step = range_length(a);
 #pragma omp parallel for num_threads(ckks_context_threads(a->c)) schedule(dynamic) collapse(2)
     for (unsigned i = 0; i < a->sum->limbs; i++)
-        for (size_t from = 0; from < a->c->n; from += step) {
-            const uint64_t **x0 = thread_list(a, 0), **x1 = thread_list(a, 1);
-            for (unsigned b = 0; b < a->lt->babies; b++) {
-                x0[b] = a->x[2 * b].limb[i] + from;
-                x1[b] = a->x[2 * b + 1].limb[i] + from;
-            }
-            multiply_plain(a, a->sum->modulus[i], x0, x1, from, step);
+        for (size_t from = 0; from < a->c->n; from += step)
+            products_of_range(a, i, from, step, NULL);
+}
+
+/* The same with half plaintexts: each range and then its mirror image, while the plaintexts are in
+ * the cache. */
+static fhola_status products_mirrored(const application *a)
+{
+    size_t step = range_length(a), words = 2 * ((size_t)a->copies * a->lt->babies + 1) * step;
+    uint64_t *room = ckks_workspace_take(a->ws, ckks_context_threads(a->c) * words * sizeof *room);
+    if (!room) return FHOLA_NOMEM;
+#pragma omp parallel for num_threads(ckks_context_threads(a->c)) schedule(dynamic) collapse(2)
+    for (unsigned i = 0; i < a->sum->limbs; i++)
+        for (size_t from = 0; from < a->c->n / 2; from += step) {
+            products_of_range(a, i, from, step, NULL);
+            products_of_range(a, i, a->c->n - from - step, step, room + thread_number() * words);
         }
+    return FHOLA_OK;
+}
+
+static fhola_status products_single(const application *a)
+{
+    if (a->lt->real) return products_mirrored(a);
+    products_whole(a);
+    return FHOLA_OK;
 }
 
 /* ---- giants ---- */
@@ -760,7 +921,7 @@ static unsigned first_giant(const ckks_lintrans *lt, unsigned output)
 
 /* Giants that are no rotation start the total: offsets a multiple of all slots apart make
  * several. */
-static void start_total(const application *a, unsigned first, unsigned end)
+static void start_total(const application *a, unsigned copy, unsigned first, unsigned end)
 {
     const ckks_context *c = a->c;
     const ckks_lintrans *lt = a->lt;
@@ -773,7 +934,7 @@ static void start_total(const application *a, unsigned first, unsigned end)
             memset(out, 0, c->n * sizeof *out);
             for (unsigned j = first; j < end; j++) {
                 const uint64_t *sum =
-                    a->giant_key[j] ? NULL : ckks_poly_limb(&a->sum[2 * j + k], t);
+                    a->giant_key[j] ? NULL : ckks_poly_limb(&sum_of(a, copy, j)[k], t);
                 if (sum) c->kernel->mul_scalar_add(&c->modulus[t], out, out, sum, factor, c->n);
             }
         }
@@ -794,12 +955,13 @@ static size_t next_giants(const application *a, unsigned *first, unsigned end,
 }
 
 /* total += the switched sums of these giants. */
-static fhola_status add_giants(const application *a, size_t n, const unsigned member[])
+static fhola_status add_giants(const application *a, unsigned copy, size_t n,
+                               const unsigned member[])
 {
     ckks_decomposition d[GIANT_BATCH];
     ckks_switch s[GIANT_BATCH];
     ckks_poly second[GIANT_BATCH], *lowered = second;
-    for (size_t k = 0; k < n; k++) second[k] = a->sum[2 * member[k] + 1];
+    for (size_t k = 0; k < n; k++) second[k] = sum_of(a, copy, member[k])[1];
     if (a->lt->double_hoist) {
         lowered = ckks_poly_take(a->ws, n, a->basis);
         if (!lowered) return FHOLA_NOMEM;
@@ -807,7 +969,7 @@ static fhola_status add_giants(const application *a, size_t n, const unsigned me
     }
     FHOLA_TRY(ckks_decompose(a->c, a->ws, n, d, a->giant_key[member[0]], lowered));
     for (size_t k = 0; k < n; k++) {
-        s[k] = (ckks_switch){&d[k], a->giant_key[member[k]], &a->sum[2 * member[k]], NULL};
+        s[k] = (ckks_switch){&d[k], a->giant_key[member[k]], sum_of(a, copy, member[k]), NULL};
         FHOLA_TRY(ckks_decomposition_check(a->c, &d[k], s[k].key));
     }
     ckks_switch_sum(a->c, n, a->total, s);
@@ -815,15 +977,15 @@ static fhola_status add_giants(const application *a, size_t n, const unsigned me
 }
 
 /* Step D: total = sum over the giants of an output of the switched sums, over whole. */
-static fhola_status giants(const application *a, unsigned output)
+static fhola_status giants(const application *a, unsigned copy, unsigned output)
 {
     unsigned member[GIANT_BATCH], first = first_giant(a->lt, output),
                                   end = first_giant(a->lt, output + 1);
     size_t n;
-    start_total(a, first, end);
+    start_total(a, copy, first, end);
     while ((n = next_giants(a, &first, end, member)) > 0) {
         ckks_mark mark = ckks_workspace_mark(a->ws);
-        fhola_status status = add_giants(a, n, member);
+        fhola_status status = add_giants(a, copy, n, member);
         ckks_workspace_release(a->ws, mark);
         if (status) return status;
     }
@@ -838,58 +1000,59 @@ static fhola_status babies(application *a)
     if (status) goto end;
     status = a->lt->double_hoist ? babies_double(a) : babies_single(a);
     if (status) goto end;
-    if (!a->lt->double_hoist) products_single(a);
+    if (!a->lt->double_hoist) status = products_single(a);
 end:
     ckks_workspace_release(a->ws, mark);
     return status;
 }
 
 static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
-                          const ckks_lintrans *lt, const unsigned char *plain,
+                          const ckks_lintrans *lt, const unsigned char *plain, unsigned copies,
                           ckks_ciphertext *const out[], const ckks_ciphertext *const in[],
                           ckks_basis out_basis)
 {
     ckks_basis basis = in[0]->poly->basis, whole = basis | lt->special;
     double scale = ckks_scale_divided(c, in[0]->scale * lt->plain_scale, basis & ~out_basis);
-    application a = {
-        .c = c,
-        .ws = ws,
-        .lt = lt,
-        .plain = plain,
-        .in = in,
-        .basis = basis,
-        .whole = whole,
-        .list = ckks_workspace_take(ws, (size_t)ckks_context_threads(c) * LISTS * lt->babies *
-                                            sizeof *a.list),
-        .sum = ckks_poly_take(ws, 2 * (size_t)lt->giants, lt->double_hoist ? whole : basis),
-        .total = ckks_poly_take(ws, 2, whole)};
+    application a = {.c = c,
+                     .ws = ws,
+                     .lt = lt,
+                     .plain = plain,
+                     .copies = copies,
+                     .in = in,
+                     .basis = basis,
+                     .whole = whole,
+                     .list = ckks_workspace_take(ws, (size_t)ckks_context_threads(c) * LISTS *
+                                                         copies * lt->babies * sizeof *a.list),
+                     .sum = ckks_poly_take(ws, 2 * (size_t)copies * lt->giants,
+                                           lt->double_hoist ? whole : basis),
+                     .total = ckks_poly_take(ws, 2, whole)};
     if (!a.list || !a.sum || !a.total) return FHOLA_NOMEM;
     FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby, lt->babies));
     FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant, lt->giants));
     FHOLA_TRY(babies(&a));
-    for (unsigned o = 0; o < lt->outputs; o++) {
-        FHOLA_TRY(giants(&a, o));
+    for (unsigned o = 0; o < copies * lt->outputs; o++) {
+        FHOLA_TRY(giants(&a, o / lt->outputs, o % lt->outputs));
         FHOLA_TRY(ckks_ciphertext_divide(c, ws, out[o], a.total, out_basis, scale, 0));
     }
     return FHOLA_OK;
 }
 
 /* Every input and output is there, on the right primes, and none is both. */
-static fhola_status check_parts(const ckks_context *c, const ckks_lintrans *lt,
+static fhola_status check_parts(const ckks_context *c, size_t outputs, size_t inputs,
                                 ckks_ciphertext *const out[], const ckks_ciphertext *const in[])
 {
-    for (unsigned i = 0; i < lt->inputs; i++) {
+    for (size_t i = 0; i < inputs; i++) {
         FHOLA_TRY(ckks_ciphertext_check(c, in[i], "the input"));
         if (in[i]->poly->basis != in[0]->poly->basis)
-            return fhola_fail(FHOLA_LEVEL, "input %u of a transform has the primes %s, input 0 %s",
+            return fhola_fail(FHOLA_LEVEL, "input %zu of a transform has the primes %s, input 0 %s",
                               i, ckks_basis_describe(c->params, in[i]->poly->basis).text,
                               ckks_basis_describe(c->params, in[0]->poly->basis).text);
         FHOLA_TRY(ckks_scale_check(in[i]->scale, in[0]->scale, "a transform's input"));
     }
-    for (unsigned o = 0; o < lt->outputs; o++) {
+    for (size_t o = 0; o < outputs; o++) {
         bool other = out[o]->context == c;
-        for (unsigned i = 0; i < lt->inputs; i++) other = other && out[o] != in[i];
-        for (unsigned k = 0; k < o; k++) other = other && out[o] != out[k];
+        for (size_t i = 0; i < inputs; i++) other = other && out[o] != in[i];
+        for (size_t k = 0; k < o; k++) other = other && out[o] != out[k];
         if (!other)
             return fhola_fail(
                 FHOLA_PARAM, "a transform's result must be another ciphertext of the same context");
@@ -899,8 +1062,8 @@ static fhola_status check_parts(const ckks_context *c, const ckks_lintrans *lt,
 
 static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
                                 const ckks_eval_keys *keys, const ckks_lintrans *lt,
-                                ckks_ciphertext *const out[], const ckks_ciphertext *const in[],
-                                ckks_basis out_basis)
+                                unsigned copies, ckks_ciphertext *const out[],
+                                const ckks_ciphertext *const in[], ckks_basis out_basis)
 {
     FHOLA_TRY(ckks_ciphertext_check(c, in[0], "the input"));
     if (keys->context != c || ws->context != c)
@@ -912,7 +1075,7 @@ static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
         return fhola_fail(FHOLA_PARAM, "the transform was created without its diagonals");
     if (lt->context != c)
         return fhola_fail(FHOLA_PARAM, "the transform belongs to another context");
-    FHOLA_TRY(check_parts(c, lt, out, in));
+    FHOLA_TRY(check_parts(c, (size_t)copies * lt->outputs, (size_t)copies * lt->inputs, out, in));
     if (!ckks_basis_same_limbs(c->shared, basis, lt->basis))
         return fhola_fail(FHOLA_LEVEL, "the input's primes %s exceed the transform's %s",
                           ckks_basis_describe(c->params, basis).text,
@@ -920,20 +1083,47 @@ static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
     return ckks_scale_fits(c, basis, in[0]->scale * lt->plain_scale, "the transform");
 }
 
+static fhola_status apply_copies(const ckks_context *c, ckks_workspace *ws,
+                                 const ckks_eval_keys *keys, const ckks_lintrans *transform,
+                                 unsigned copies, ckks_ciphertext *const out[],
+                                 const ckks_ciphertext *const in[], ckks_basis out_basis)
+{
+    FHOLA_TRY(check_apply(c, ws, keys, transform, copies, out, in, out_basis));
+    unsigned char *made = NULL;
+    if (!transform->data) FHOLA_TRY(make_limbs(transform, &made));
+    ckks_mark mark = ckks_workspace_mark(ws);
+    fhola_status status =
+        apply(c, ws, keys, transform, made ? made : transform->data, copies, out, in, out_basis);
+    ckks_workspace_release(ws, mark);
+    ckks_free(made);
+    return status;
+}
+
 fhola_status ckks_lintrans_apply_matrix(const ckks_context *c, ckks_workspace *ws,
                                         const ckks_eval_keys *keys, const ckks_lintrans *transform,
                                         ckks_ciphertext *const out[],
                                         const ckks_ciphertext *const in[], ckks_basis out_basis)
 {
-    FHOLA_TRY(check_apply(c, ws, keys, transform, out, in, out_basis));
-    unsigned char *made = NULL;
-    if (!transform->data) FHOLA_TRY(make_limbs(transform, &made));
-    ckks_mark mark = ckks_workspace_mark(ws);
-    fhola_status status =
-        apply(c, ws, keys, transform, made ? made : transform->data, out, in, out_basis);
-    ckks_workspace_release(ws, mark);
-    ckks_free(made);
-    return status;
+    return apply_copies(c, ws, keys, transform, 1, out, in, out_basis);
+}
+
+static fhola_status check_alone(const ckks_lintrans *lt)
+{
+    if (lt->inputs == 1 && lt->outputs == 1) return FHOLA_OK;
+    return fhola_fail(FHOLA_PARAM, "the transform has %u inputs and %u outputs, not 1", lt->inputs,
+                      lt->outputs);
+}
+
+fhola_status ckks_lintrans_apply_each(const ckks_context *c, ckks_workspace *ws,
+                                      const ckks_eval_keys *keys, const ckks_lintrans *transform,
+                                      size_t count, ckks_ciphertext *const out[],
+                                      const ckks_ciphertext *const in[], ckks_basis out_basis)
+{
+    FHOLA_TRY(check_alone(transform));
+    if (count == 0 || count > CKKS_LINTRANS_MAX_PARTS)
+        return fhola_fail(FHOLA_PARAM, "%zu inputs for a transform are outside 1..%u", count,
+                          CKKS_LINTRANS_MAX_PARTS);
+    return apply_copies(c, ws, keys, transform, (unsigned)count, out, in, out_basis);
 }
 
 fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,
@@ -943,11 +1133,8 @@ fhola_status ckks_lintrans_apply(const ckks_context *c, ckks_workspace *ws,
                                  ckks_basis out_basis)
 {
     for (size_t i = 0; i < count; i++) {
-        const ckks_lintrans *lt = transform[i];
-        if (lt->inputs != 1 || lt->outputs != 1)
-            return fhola_fail(FHOLA_PARAM, "the transform has %u inputs and %u outputs, not 1",
-                              lt->inputs, lt->outputs);
-        FHOLA_TRY(ckks_lintrans_apply_matrix(c, ws, keys, lt, &out[i], &in, out_basis));
+        FHOLA_TRY(check_alone(transform[i]));
+        FHOLA_TRY(apply_copies(c, ws, keys, transform[i], 1, &out[i], &in, out_basis));
     }
     return FHOLA_OK;
 }

@@ -217,12 +217,20 @@ void ckks_switch_range(const ckks_context *c, size_t count, const ckks_switch s[
                              raised ? 1 : ckks_product_mod(c, d->special, t), accumulate);
 }
 
+static bool switched_before(const ckks_switch s[], size_t k)
+{
+    size_t j = 0;
+    while (s[j].of != s[k].of) j++;
+    return j < k;
+}
+
 void ckks_switch_each(const ckks_context *c, size_t count, const ckks_poly out[],
                       const ckks_switch s[])
 {
 #pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < out->limbs; i++) {
-        ckks_decomposition_transform(c, s->of, i);
+        for (size_t k = 0; k < count; k++)
+            if (!switched_before(s, k)) ckks_decomposition_transform(c, s[k].of, i);
         for (size_t k = 0; k < count; k++)
             ckks_switch_range(c, 1, &s[k], i, 0, c->n, out[2 * k].limb[i], out[2 * k + 1].limb[i],
                               false);

@@ -43,7 +43,8 @@ typedef struct ckks_switch {
     const ckks_poly *add0, *add1;
 } ckks_switch;
 
-/* Sets out[2 k], out[2 k + 1] to switch k of one decomposition. */
+/* Sets out[2 k], out[2 k + 1] to switch k, of decompositions of one basis; keys that follow each
+ * other are read once if they are the same. */
 void ckks_switch_each(const ckks_context *c, size_t count, const ckks_poly out[],
                       const ckks_switch s[]);
 /* Adds all of at most CKKS_MAX_SWITCHES switches, with at most CKKS_MAX_TERMS digits, to out[0],

@@ -240,7 +240,7 @@ static fhola_status collect(run *r, const nn_layer *layer)
     for (unsigned k = 0; k < r->parts; k++) give_back(r, &r->x[k]);
     for (unsigned k = 0; k < r->parts / 2; k++) give_back(r, &r->joined[k]);
     for (unsigned k = 0; status == FHOLA_OK && k < layer->sums; k++)
-        status = ckks_add_plain(r->context, sum[k], sum[k], layer->bias[k]);
+        status = ckks_add_plain(r->context, sum[k], sum[k], layer->bias[k % layer->biases]);
     r->parts = layer->parts;
     return status;
 }
@@ -266,20 +266,44 @@ static void take_bootstrap_times(run *r, const ckks_bootstrap_times *before)
     r->time.eval_mod += after->eval_mod - before->eval_mod;
 }
 
-/* Sum `index` of the layer to one part of x or two. */
-static fhola_status bootstrap(run *r, const nn_layer *layer, unsigned index)
+/* Sum `index` of the layer, which has no partner, to the last part of x. */
+static fhola_status bootstrap_single(run *r, const nn_layer *layer, unsigned index)
 {
     ckks_ciphertext **sum = sums_of(r, r->layer) + index, **x = r->x + 2 * (size_t)index;
-    bool pair = 2 * index + 1 < layer->parts;
-    FHOLA_TRY(go_on(r));
-    FHOLA_TRY(take_all(r, x, pair ? 2 : 1));
+    FHOLA_TRY(take(r, x));
     fhola_status status =
-        pair ? ckks_bootstrap_apply_pair(r->context, r->workspace, r->keys, layer->bootstrap[index],
-                                         x, *sum, layer->residual_levels)
-             : ckks_bootstrap_apply(r->context, r->workspace, r->keys, layer->bootstrap[index],
-                                    x[0], *sum, layer->residual_levels);
+        ckks_bootstrap_apply(r->context, r->workspace, r->keys, layer->bootstrap[index], *x, *sum,
+                             layer->residual_levels);
     give_back(r, sum);
     return status;
+}
+
+/* `count` sums of the layer from `index` on to two parts of x each. */
+static fhola_status bootstrap_pairs(run *r, const nn_layer *layer, unsigned index, unsigned count)
+{
+    ckks_ciphertext **sum = sums_of(r, r->layer) + index, **x = r->x + 2 * (size_t)index;
+    const ckks_ciphertext *in[CKKS_BOOTSTRAPS_AT_ONCE];
+    FHOLA_TRY(take_all(r, x, 2 * count));
+    for (unsigned k = 0; k < count; k++) in[k] = sum[k];
+    fhola_status status =
+        ckks_bootstrap_apply_pairs(r->context, r->workspace, r->keys, layer->bootstrap[index],
+                                   count, x, in, layer->residual_levels);
+    for (unsigned k = 0; k < count; k++) give_back(r, &sum[k]);
+    return status;
+}
+
+/* All pairs of a layer have one bootstrap. */
+static fhola_status bootstrap_all(run *r, const nn_layer *layer)
+{
+    unsigned pairs = layer->parts / 2;
+    for (unsigned k = 0, count; k < pairs; k += count) {
+        count = pairs - k < CKKS_BOOTSTRAPS_AT_ONCE ? pairs - k : CKKS_BOOTSTRAPS_AT_ONCE;
+        FHOLA_TRY(go_on(r));
+        FHOLA_TRY(bootstrap_pairs(r, layer, k, count));
+    }
+    if (pairs == layer->sums) return FHOLA_OK;
+    FHOLA_TRY(go_on(r));
+    return bootstrap_single(r, layer, pairs);
 }
 
 static fhola_status bootstrap_step(run *r, const nn_layer *layer)
@@ -287,8 +311,7 @@ static fhola_status bootstrap_step(run *r, const nn_layer *layer)
     ckks_bootstrap_times before = *ckks_workspace_times(r->workspace);
     double whole = 0;
     fhola_status status = begin(r, NN_STEP_BOOTSTRAP);
-    for (unsigned k = 0; status == FHOLA_OK && k < layer->sums; k++)
-        status = bootstrap(r, layer, k);
+    if (status == FHOLA_OK) status = bootstrap_all(r, layer);
     if (status != FHOLA_OK) return status;
     take_bootstrap_times(r, &before);
     end(r, NN_STEP_BOOTSTRAP, &whole);
@@ -309,9 +332,10 @@ static fhola_status activate(run *r, const nn_activated *a, unsigned part)
 
 static fhola_status activation_step(run *r, const nn_layer *layer)
 {
+    const nn_layout layout = r->network->schedule.layer[r->layer].layout;
     fhola_status status = begin(r, NN_STEP_ACTIVATION);
     for (unsigned k = 0; status == FHOLA_OK && k < layer->parts; k++)
-        status = activate(r, &layer->activation[k], k);
+        status = activate(r, &layer->activation[nn_layout_part_of_picture(layout, k)], k);
     if (status != FHOLA_OK) return status;
     end(r, NN_STEP_ACTIVATION, &r->time.activation);
     return show(r, NN_STEP_ACTIVATION);
@@ -436,7 +460,7 @@ static fhola_status copy_pictures(run *r, const batch *b)
     r->parts = input.parts;
     for (unsigned p = 0; status == FHOLA_OK && p < input.pictures; p++)
         for (unsigned k = 0; status == FHOLA_OK && k < input.each; k++) {
-            unsigned part = nn_layout_part(input, p, k * input.gap_y * input.gap_x * input.blocks);
+            unsigned part = nn_layout_part(input, p, nn_layout_first_channel(input, k));
             status = ckks_ciphertext_copy(r->x[part], b->picture[p < b->count ? p : 0][k]);
         }
     return status;
@@ -488,6 +512,7 @@ fhola_status nn_infer_unless(const atomic_bool *cancelled, const ckks_context *c
                              const nn_infer_hooks *hooks)
 {
     const batch b = {out, picture, count};
+    if (count == 1 && network->alone && !is_packed(&b)) network = network->alone;
     run r = {.context = context,
              .workspace = workspace,
              .network = network,

@@ -167,32 +167,47 @@ static unsigned couples_of(nn_layout l)
     return l.period / l.stride / (is_together(l) ? 2 : 1);
 }
 
+unsigned nn_layout_groups(nn_layout l)
+{
+    return l.pictures == 1 ? 1 : l.pictures / 2 / couples_of(l);
+}
+
 unsigned nn_layout_picture(nn_layout l, unsigned part, uint32_t slot)
 {
     if (l.pictures == 1) return 0;
     unsigned place = (slot & (l.period - 1)) / l.stride, couples = couples_of(l);
     return is_together(l) ? 2 * (place % couples) + place / couples
-                          : 2 * (part / 2 / l.each * couples + place) + part % 2;
+                          : 2 * (place * nn_layout_groups(l) + part / 2 / l.each) + part % 2;
 }
 
 unsigned nn_layout_part(nn_layout l, unsigned picture, unsigned channel)
 {
     unsigned part = channel / (l.gap_y * l.gap_x) / l.blocks;
     if (l.pictures == 1 || is_together(l)) return part;
-    return 2 * (picture / 2 / couples_of(l) * l.each + part) + picture % 2;
+    return 2 * (picture / 2 % nn_layout_groups(l) * l.each + part) + picture % 2;
 }
 
 /* The first slot of a picture. */
 static uint32_t start_of(nn_layout l, unsigned picture)
 {
-    unsigned couples = couples_of(l), couple = picture / 2;
-    return (is_together(l) ? picture % 2 * couples + couple : couple % couples) * l.stride;
+    if (l.pictures == 1) return 0;
+    unsigned place = picture / 2 / nn_layout_groups(l);
+    return (is_together(l) ? picture % 2 * couples_of(l) + place : place) * l.stride;
 }
 
-/* Which of its picture's parts a part is. */
-static unsigned part_of_picture(nn_layout l, unsigned part)
+unsigned nn_layout_part_of_picture(nn_layout l, unsigned part)
 {
     return l.pictures == 1 || is_together(l) ? part : part / 2 % l.each;
+}
+
+unsigned nn_layout_first_channel(nn_layout l, unsigned part_of_picture)
+{
+    return part_of_picture * l.blocks * l.gap_y * l.gap_x;
+}
+
+unsigned nn_layout_first_part(nn_layout l, unsigned part_of_picture)
+{
+    return nn_layout_part(l, 0, nn_layout_first_channel(l, part_of_picture));
 }
 
 /* ---- places ---- */
@@ -206,7 +221,7 @@ uint32_t nn_layout_slot(nn_layout l, unsigned picture, nn_place p)
 
 nn_walk nn_layout_walk(const nn_layout *layout, unsigned part)
 {
-    return (nn_walk){.layout = layout, .part = part_of_picture(*layout, part)};
+    return (nn_walk){.layout = layout, .part = nn_layout_part_of_picture(*layout, part)};
 }
 
 void nn_walk_row(nn_walk *w, uint32_t s)

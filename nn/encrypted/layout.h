@@ -24,7 +24,10 @@
  *     together  x and y are the halves of one ciphertext, if they fit,
  *     apart     else two parts, one after the other:
  *                                                 x_0 .. x_(q-1), y_0 .. y_(q-1),
- * each value a picture's `stride` slots. */
+ * each value a picture's `stride` slots. Where one such group has not room for all couples, they
+ * are dealt to g of them in turn: group k has those of number k, k + g, k + 2 g, ... So when
+ * tensors become smaller and g does, what a map does with a group's couples is the same for all of
+ * them, and for every group, but for a rotation of the result. */
 #ifndef NN_LAYOUT_H
 #define NN_LAYOUT_H
 
@@ -101,6 +104,14 @@ uint32_t nn_layout_slot(nn_layout layout, unsigned picture, nn_place place);
 bool nn_layout_place(nn_place *place, nn_layout layout, unsigned part, uint32_t slot);
 /* Whose value, or padding, it is. */
 unsigned nn_layout_picture(nn_layout layout, unsigned part, uint32_t slot);
+/* Which of its picture's ciphertexts a part is like, below layout.each: equal ones have the same
+ * places in all slots, and repeat with layout.stride but for whose they are. */
+unsigned nn_layout_part_of_picture(nn_layout layout, unsigned part);
+/* The first channel in such a ciphertext of a picture, and the first part that is like it. */
+unsigned nn_layout_first_channel(nn_layout layout, unsigned part_of_picture);
+unsigned nn_layout_first_part(nn_layout layout, unsigned part_of_picture);
+/* Groups that the couples of a batch are dealt to. */
+unsigned nn_layout_groups(nn_layout layout);
 
 /* nn_layout_place for many slots of a part, most of them in rising order: what the slots of a row
  * of the grid have in common is found once a row. */

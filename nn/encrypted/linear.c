@@ -284,7 +284,8 @@ static fhola_status list_offsets(nn_linear *l, const marker *m, const char *node
                           node, l->count, MAX_DIAGONALS * blocks);
     l->offset = malloc(l->count * sizeof *l->offset);
     l->block = malloc(l->count * sizeof *l->block);
-    if (!l->offset || !l->block)
+    l->same = malloc(l->count * sizeof *l->same);
+    if (!l->offset || !l->block || !l->same)
         return fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu offsets", node, l->count);
     for (unsigned b = 0; b < blocks; b++)
         for (uint32_t d = 0; d < l->modulus; d++)
@@ -293,6 +294,64 @@ static fhola_status list_offsets(nn_linear *l, const marker *m, const char *node
                 l->offset[k++] = (int32_t)d;
             }
     return FHOLA_OK;
+}
+
+/* ---- which of them are the same ---- */
+
+/* The diagonal of a block with this offset; l->count: there is none. */
+static size_t find_diagonal(const nn_linear *l, unsigned block, uint32_t offset)
+{
+    size_t low = 0, high = l->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        bool below = l->block[middle] != block ? l->block[middle] < block
+                                               : (uint32_t)l->offset[middle] < offset;
+        if (below)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < l->count && l->block[low] == block && (uint32_t)l->offset[low] == offset;
+    return found ? low : l->count;
+}
+
+/* The diagonal that is the same for the first group of pictures, or diagonal i itself. */
+static size_t first_like(const nn_linear *l, size_t i)
+{
+    unsigned output = l->block[i] / l->inputs, input = l->block[i] % l->inputs,
+             groups = nn_layout_groups(l->out), group = input / l->in.each;
+    if (!l->joined || output / l->out.each != group % groups) return i;
+    /* beyond the modulus it is another representative, the same only if all repeats with it */
+    uint32_t shift = group / groups * l->out.stride, offset = (uint32_t)l->offset[i] + shift;
+    bool wraps = l->modulus % l->in.period == 0 && l->modulus % l->period == 0;
+    if (shift % l->baby_step || (offset >= l->modulus && !wraps)) return i;
+    size_t found = find_diagonal(l, output % l->out.each * l->inputs + input % l->in.each,
+                                 offset % l->modulus);
+    return found < l->count ? found : i;
+}
+
+static void share_diagonals(nn_linear *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        l->same[i] = first_like(l, i);
+        l->distinct += l->same[i] == i;
+    }
+}
+
+/* The slots of `to` that rows of joined inputs have. */
+static uint32_t rows_period(nn_layout to)
+{
+    uint32_t rows = nn_layout_rows(to, 0).count;
+    return to.period < rows ? to.period : rows;
+}
+
+/* Couples beside each other have the same diagonals, if they keep their distance or share it with
+ * those that come between them. */
+static uint32_t period_of(nn_layout in, nn_layout to, bool joined)
+{
+    uint32_t out = joined ? rows_period(to) : to.period;
+    if (joined && in.period == out) return in.stride > to.stride ? in.stride : to.stride;
+    return in.period > out ? in.period : out;
 }
 
 /* Everything but the diagonals. */
@@ -309,7 +368,7 @@ static nn_linear describe(const nn_map *map, nn_layout in, nn_layout to, nn_line
                        .inputs = joined ? in.parts / 2 : in.parts,
                        .outputs = scores ? in.pictures : nn_layout_bootstraps(to),
                        .span = in.period < rows ? in.period : rows,
-                       .period = in.period > to.period ? in.period : to.period};
+                       .period = period_of(in, to, joined)};
 }
 
 fhola_status nn_linear_init(nn_linear *out, const nn_map *map, nn_layout in, nn_layout to,
@@ -317,8 +376,7 @@ fhola_status nn_linear_init(nn_linear *out, const nn_map *map, nn_layout in, nn_
                             const double *out_scale, const char *node)
 {
     nn_linear l = describe(map, in, to, target);
-    uint32_t rows = target == NN_LINEAR_SCORES ? to.period : nn_layout_rows(to, 0).count;
-    if (to.period < rows) rows = to.period;
+    uint32_t rows = target == NN_LINEAR_SCORES ? to.period : rows_period(to);
     marker m = {.linear = &l, .modulus = rows < l.span ? rows : l.span};
     l.in_scale = in_scale;
     l.out_scale = out_scale;
@@ -331,17 +389,20 @@ fhola_status nn_linear_init(nn_linear *out, const nn_map *map, nn_layout in, nn_
     choose_modulus(&l, &m);
     fhola_status status = list_offsets(&l, &m, node);
     free(m.marked);
-    if (status == FHOLA_OK)
-        *out = l;
-    else
+    if (status != FHOLA_OK) {
         nn_linear_clear(&l);
-    return status;
+        return status;
+    }
+    share_diagonals(&l);
+    *out = l;
+    return FHOLA_OK;
 }
 
 void nn_linear_clear(nn_linear *linear)
 {
     free(linear->offset);
     free(linear->block);
+    free(linear->same);
     *linear = (nn_linear){0};
 }
 

@@ -23,7 +23,9 @@
  *
  * Of a batch of pictures the matrix is that of one picture for each. What a bootstrap takes is x +
  * i y, and pictures that are in ciphertexts apart come so too, as one ciphertext x + i y: the
- * diagonals, with the rows of x, are real then, and serve both.
+ * diagonals, with the rows of x, are real then, and serve both. Those of another group of pictures
+ * (layout.h) are the same, with results that lie t slots further: diagonal_d of the first group is
+ * that of offset d - t there, and has the same factor for each slot of the input.
  *
  * Few rows. Where the output repeats with fewer than `span` slots, the same diagonals may stop at
  * any multiple `modulus` of the rows: the sum of the result over all rotations by multiples of
@@ -51,10 +53,12 @@ typedef struct nn_linear {
     /* parts of `in`, if joined half of them, and bootstraps of `out`, or for the scores pictures */
     unsigned inputs, outputs;
     uint32_t span, modulus; /* powers of two */
-    uint32_t period;        /* of the diagonals: the larger one of the two layouts */
+    uint32_t period;        /* of the diagonals */
     size_t count;           /* diagonals, of all blocks */
     unsigned *block;        /* count of them, ascending: output * inputs + input */
     int32_t *offset;        /* count of them in [0, modulus), ascending in a block */
+    size_t *same;           /* which diagonal it is encoded with (ckks_lintrans_spec.same) */
+    size_t distinct;        /* of them */
     /* a power of two: offset = giant + baby, giant a multiple of it, 0 <= baby < baby_step */
     uint32_t baby_step;
     unsigned babies, giants; /* rotations other than 0, of all inputs and of all outputs */

@@ -12,7 +12,8 @@ typedef struct nn_room {
     uint64_t ahead; /* what they take as coefficients of 32 bits */
 } nn_room;
 
-nn_room nn_room_make(const nn_schedule *schedule, uint64_t bytes);
+/* alone: another schedule whose maps share the room, or NULL. */
+nn_room nn_room_make(const nn_schedule *schedule, const nn_schedule *alone, uint64_t bytes);
 /* Where the next linear map's diagonals go, over `limbs` primes: the first ones that leave room for
  * all others as coefficients are kept ready. Maps come in any order, each once. */
 ckks_lintrans_store nn_room_place(nn_room *room, const nn_linear *linear, unsigned limbs);

@@ -9,7 +9,8 @@
 
 /* What every compiling function works with. */
 typedef struct compiler {
-    nn_network *network;
+    nn_network *network; /* whose layers are compiled */
+    nn_network *whole;   /* that one, or the one it is the lone form of: has keys and bootstraps */
     const ckks_context *context;
     ckks_workspace *workspace;
     nn_room room; /* for diagonals */
@@ -122,15 +123,17 @@ static fhola_status compile_linear(compiler *c, ckks_lintrans **out, nn_linear *
         .count = linear->count,
         .offset = linear->offset,
         .block = linear->block,
+        .same = linear->same,
         .diagonal = c->network->encoded ? nn_linear_diagonal : NULL,
         .arg = linear,
         .period = linear->period,
         .plain_scale = plain_scale(c, to),
         .baby_step = linear->baby_step,
+        .real = linear->joined,
         .store = nn_room_place(&c->room, linear, ckks_basis_count(to.input)),
     };
     fhola_status status = ckks_lintrans_create(out, c->context, c->workspace, &spec);
-    return status == FHOLA_OK ? ckks_lintrans_keys(*out, c->context, &c->network->keys) : status;
+    return status == FHOLA_OK ? ckks_lintrans_keys(*out, c->context, &c->whole->keys) : status;
 }
 
 static fhola_status encode(const compiler *c, ckks_plaintext **out, const ckks_complex *values,
@@ -162,7 +165,7 @@ static fhola_status compile_folds(const compiler *c, nn_transform *t, const nn_l
     t->fold = linear->modulus;
     t->fold_end = linear->span;
     for (uint32_t r = t->fold; status == FHOLA_OK && r < t->fold_end; r *= 2)
-        status = ckks_key_list_add(&c->network->keys, c->context,
+        status = ckks_key_list_add(&c->whole->keys, c->context,
                                    (ckks_key_request){CKKS_KEY_ROTATE, r, to.output, special});
     return status;
 }
@@ -224,7 +227,7 @@ static unsigned log_values(nn_layout layout)
 static fhola_status compile_bootstrap(const compiler *c, nn_layer *layer, nn_layout layout,
                                       unsigned index)
 {
-    nn_network *n = c->network;
+    nn_network *n = c->whole;
     bool pair = nn_layout_is_pair(layout, index);
     ckks_bootstrap **b = &(pair ? n->pair : n->single)[log_values(layout) - NN_LOG_MIN_SLOTS];
     fhola_status status = FHOLA_OK;
@@ -239,10 +242,10 @@ static fhola_status compile_bootstrap(const compiler *c, nn_layer *layer, nn_lay
     return status;
 }
 
-/* Coefficient k of slot s of a part at k * period + s; 0 for padding, which so stays small. */
+/* Coefficient k of slot s of a part at k * stride + s; 0 for padding, which so stays small. */
 static double *spread_coefficients(const nn_recipe *r, unsigned part)
 {
-    size_t n = r->layout.period, channels = r->layout.shape.channels;
+    size_t n = r->layout.stride, channels = r->layout.shape.channels;
     double *coeff = calloc((r->degree + 1) * n, sizeof *coeff);
     for (size_t k = 0; coeff && k <= r->degree; k++)
         for (uint32_t s = 0; s < n; s++) {
@@ -268,7 +271,7 @@ static fhola_status request_relinearisation(const compiler *c, ckks_basis basis,
     for (; depth > 0 && status == FHOLA_OK; depth--) {
         ckks_key_request request = {CKKS_KEY_RELINEARIZE, 0, basis,
                                     ckks_basis_special_for(params, basis)};
-        status = ckks_key_list_add(&c->network->keys, c->context, request);
+        status = ckks_key_list_add(&c->whole->keys, c->context, request);
         basis &= ~ckks_basis_top(basis);
     }
     return status;
@@ -278,29 +281,45 @@ static fhola_status create_activation(const compiler *c, nn_activated *out, cons
                                       double scale_in, const double *coeff, ckks_basis basis)
 {
     double scale_out = c->network->linear_scale;
-    nn_composition_spec composition = {r->sign, r->degree, r->layout.period, coeff,
+    nn_composition_spec composition = {r->sign, r->degree, r->layout.stride, coeff,
                                        basis,   scale_in,  scale_out};
     ckks_polynomial_spec polynomial = {
-        r->degree, r->layout.period, coeff, basis, c->network->convolution_basis,
+        r->degree, r->layout.stride, coeff, basis, c->network->convolution_basis,
         scale_in,  scale_out};
     return r->sign
                ? nn_composition_create(&out->composition, c->context, c->workspace, &composition)
                : ckks_polynomial_create(&out->polynomial, c->context, c->workspace, &polynomial);
 }
 
-/* Of one part. */
+/* Of the parts that are like this one of a picture's. */
 static fhola_status compile_part(const compiler *c, nn_layer *layer, const nn_recipe *r,
                                  unsigned part, ckks_basis basis)
 {
     double *coeff = spread_coefficients(r, part);
+    unsigned kind = nn_layout_part_of_picture(r->layout, part);
     if (!coeff)
         return fhola_fail(FHOLA_NOMEM,
                           "no memory for the coefficients of a polynomial of degree %u", r->degree);
     fhola_status status =
-        create_activation(c, &layer->activation[part], r,
+        create_activation(c, &layer->activation[kind], r,
                           ckks_bootstrap_scale_out(layer->bootstrap[part / 2]), coeff, basis);
     free(coeff);
     return status;
+}
+
+/* A picture alone takes those of the batch, where it has the same slots; false: they are others. */
+static bool borrow_activations(const compiler *c, nn_layer *layer, const nn_recipe *r)
+{
+    size_t i = (size_t)(layer - c->network->layer);
+    if (c->whole == c->network) return false;
+    const nn_layer *lender = &c->whole->layer[i];
+    nn_layout layout = nn_layout_single(c->whole->schedule.layer[i].layout);
+    if (!nn_layout_equal(layout, r->layout) || ckks_bootstrap_scale_out(lender->bootstrap[0]) !=
+                                                   ckks_bootstrap_scale_out(layer->bootstrap[0]))
+        return false;
+    memcpy(layer->activation, lender->activation, layer->activations * sizeof *layer->activation);
+    layer->borrows = true;
+    return true;
 }
 
 static fhola_status compile_activation(const compiler *c, nn_layer *layer, const nn_recipe *r)
@@ -309,23 +328,28 @@ static fhola_status compile_activation(const compiler *c, nn_layer *layer, const
     ckks_basis basis = activation_basis(c, layer->residual_levels);
     fhola_status status = request_relinearisation(c, basis, layer->residual_levels - 1);
     if (!c->network->encoded) return status;
-    for (unsigned part = 0; status == FHOLA_OK && part < layer->parts; part++)
-        status = compile_part(c, layer, r, part, basis);
+    if (borrow_activations(c, layer, r)) return status;
+    for (unsigned k = 0; status == FHOLA_OK && k < layer->activations; k++)
+        status = compile_part(c, layer, r, nn_layout_first_part(r->layout, k), basis);
     return status;
 }
 
 /* ---- layers ---- */
 
+/* What the pictures of a batch have alike is there once: biases of the sums of one group of them,
+ * activations of the parts of one. */
 static fhola_status allocate_layer(nn_layer *layer, const nn_recipe *r, unsigned parts,
                                    unsigned sums)
 {
     layer->count = r->count;
     layer->parts = parts;
     layer->sums = sums;
+    layer->biases = sums / nn_layout_groups(r->layout);
+    layer->activations = r->layout.each;
     layer->transform = calloc(r->count, sizeof *layer->transform);
-    layer->bias = calloc(layer->sums, sizeof(ckks_plaintext *));
+    layer->bias = calloc(layer->biases, sizeof(ckks_plaintext *));
     layer->bootstrap = calloc(layer->sums, sizeof(ckks_bootstrap *));
-    layer->activation = calloc(layer->parts, sizeof *layer->activation);
+    layer->activation = calloc(layer->activations, sizeof *layer->activation);
     return layer->transform && layer->bias && layer->bootstrap && layer->activation
                ? FHOLA_OK
                : fhola_fail(FHOLA_NOMEM, "%s: no memory for %zu inputs and %u ciphertexts", r->name,
@@ -343,9 +367,11 @@ static fhola_status allocate_layers(nn_network *n)
         status = allocate_layer(&n->layer[i], r, r->layout.parts, nn_layout_bootstraps(r->layout));
     }
     unsigned pictures = n->schedule.pictures;
-    return status == FHOLA_OK ? allocate_layer(&n->layer[n->count], &n->schedule.layer[n->count],
-                                               pictures, pictures)
-                              : status;
+    nn_layer *scores = &n->layer[n->count];
+    if (status == FHOLA_OK)
+        status = allocate_layer(scores, nn_schedule_scores(&n->schedule), pictures, pictures);
+    scores->biases = 1;
+    return status;
 }
 
 /* Layer i, and what is done with the values of node i: those in front of it. */
@@ -358,7 +384,7 @@ static fhola_status compile_layer(compiler *c, size_t i)
     for (unsigned k = 0; s == FHOLA_OK && k < layer->sums; k++)
         s = compile_bootstrap(c, layer, r->layout, k);
     if (s == FHOLA_OK) s = compile_readers(c, i);
-    for (unsigned k = 0; s == FHOLA_OK && k < layer->sums; k++)
+    for (unsigned k = 0; s == FHOLA_OK && k < layer->biases; k++)
         s = compile_bias(c, layer, r, layer_landing(n), k, false);
     return s == FHOLA_OK ? compile_activation(c, layer, r) : s;
 }
@@ -367,10 +393,9 @@ static fhola_status compile_scores(compiler *c)
 {
     nn_network *n = c->network;
     fhola_status s = compile_readers(c, n->count);
-    for (unsigned k = 0; s == FHOLA_OK && k < n->schedule.pictures; k++)
-        s = compile_bias(c, &n->layer[n->count], nn_schedule_scores(&n->schedule), score_landing(n),
-                         k, true);
-    return s;
+    return s == FHOLA_OK ? compile_bias(c, &n->layer[n->count], nn_schedule_scores(&n->schedule),
+                                        score_landing(n), 0, true)
+                         : s;
 }
 
 static fhola_status compile_unit(const compiler *c)
@@ -418,25 +443,67 @@ bool nn_network_needs_weights(const nn_network *network)
             const ckks_lintrans *linear = network->layer[i].transform[e].linear;
             if (linear && ckks_lintrans_stored(linear) == CKKS_LINTRANS_NONE) return true;
         }
-    return false;
+    return network->alone && nn_network_needs_weights(network->alone);
+}
+
+/* All but the client. */
+static fhola_status compile_layers(compiler *c)
+{
+    nn_network *n = c->network;
+    fhola_status status = allocate_layers(n);
+    for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) status = compile_layer(c, i);
+    if (status == FHOLA_OK) status = compile_scores(c);
+    return status == FHOLA_OK ? compile_unit(c) : status;
+}
+
+/* The schedule, and all that follows from parameters. */
+static fhola_status plan_layers(const compiler *c, const nn_model *model, const nn_plan *plan)
+{
+    FHOLA_TRY(nn_schedule_init(&c->network->schedule, model, plan, ckks_slots(c->context)));
+    FHOLA_TRY(check_parameters(c));
+    choose_bases(c);
+    return FHOLA_OK;
+}
+
+/* What a picture without company goes through. */
+static fhola_status plan_alone(const compiler *c, const nn_model *model, const nn_plan *plan)
+{
+    nn_network *n = c->network;
+    nn_plan single = *plan;
+    if (n->schedule.pictures == 1) return FHOLA_OK;
+    FHOLA_TRY(nn_plan_set_pictures(&single, 1));
+    n->alone = calloc(1, sizeof *n->alone);
+    if (!n->alone) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
+    n->alone->encoded = n->encoded;
+    compiler alone = *c;
+    alone.network = n->alone;
+    return plan_layers(&alone, model, &single);
+}
+
+static fhola_status compile_alone(compiler *c)
+{
+    nn_network *n = c->network;
+    if (!n->alone) return FHOLA_OK;
+    c->network = n->alone;
+    fhola_status status = compile_layers(c);
+    c->network = n;
+    return status;
 }
 
 static fhola_status compile(compiler *c, const nn_model *model, const nn_plan *plan, uint64_t room)
 {
     nn_network *n = c->network;
-    fhola_status status = nn_schedule_init(&n->schedule, model, plan, ckks_slots(c->context));
-    if (status == FHOLA_OK) status = check_parameters(c);
-    if (status != FHOLA_OK) return status;
-    choose_bases(c);
-    c->room = nn_room_make(&n->schedule, room);
-    status = allocate_layers(n);
-    if (status == FHOLA_OK) status = compile_packing(c);
-    for (size_t i = 0; status == FHOLA_OK && i < n->count; i++) status = compile_layer(c, i);
-    if (status == FHOLA_OK) status = compile_scores(c);
-    if (status == FHOLA_OK) status = compile_unit(c);
-    if (status == FHOLA_OK && !nn_network_needs_weights(n))
+    FHOLA_TRY(plan_layers(c, model, plan));
+    FHOLA_TRY(plan_alone(c, model, plan));
+    c->room = nn_room_make(&n->schedule, n->alone ? &n->alone->schedule : NULL, room);
+    FHOLA_TRY(compile_packing(c));
+    FHOLA_TRY(compile_layers(c));
+    FHOLA_TRY(compile_alone(c));
+    if (!nn_network_needs_weights(n)) {
         nn_schedule_release_weights(&n->schedule);
-    return status == FHOLA_OK ? make_client(c, model) : status;
+        if (n->alone) nn_schedule_release_weights(&n->alone->schedule);
+    }
+    return make_client(c, model);
 }
 
 static fhola_status create(nn_network **network, const ckks_context *context,
@@ -446,7 +513,7 @@ static fhola_status create(nn_network **network, const ckks_context *context,
     nn_network *n = calloc(1, sizeof *n);
     if (!n) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
     n->encoded = encode != 0;
-    compiler c = {.network = n, .context = context, .workspace = workspace};
+    compiler c = {.network = n, .whole = n, .context = context, .workspace = workspace};
     fhola_status status = compile(&c, model, plan, room);
     if (status != FHOLA_OK)
         nn_network_destroy(n);
@@ -475,9 +542,9 @@ static void clear_layer(nn_layer *layer)
         ckks_lintrans_destroy(layer->transform[e].linear);
         ckks_plaintext_destroy(layer->transform[e].factor);
     }
-    for (unsigned k = 0; layer->bias && k < layer->sums; k++)
+    for (unsigned k = 0; layer->bias && k < layer->biases; k++)
         ckks_plaintext_destroy(layer->bias[k]);
-    for (unsigned k = 0; layer->activation && k < layer->parts; k++) {
+    for (unsigned k = 0; layer->activation && !layer->borrows && k < layer->activations; k++) {
         ckks_polynomial_destroy(layer->activation[k].polynomial);
         nn_composition_destroy(layer->activation[k].composition);
     }
@@ -490,6 +557,7 @@ static void clear_layer(nn_layer *layer)
 void nn_network_destroy(nn_network *network)
 {
     if (!network) return;
+    nn_network_destroy(network->alone);
     for (size_t i = 0; network->layer && i <= network->count; i++) clear_layer(&network->layer[i]);
     free(network->layer);
     for (size_t i = 0; i < NN_SINGLES; i++) {
@@ -529,7 +597,7 @@ static size_t linear_bytes(const nn_layer *layer, size_t edge)
 static size_t activation_bytes(const nn_layer *layer)
 {
     size_t bytes = 0;
-    for (unsigned k = 0; k < layer->parts; k++) {
+    for (unsigned k = 0; !layer->borrows && k < layer->activations; k++) {
         const nn_activated *a = &layer->activation[k];
         if (a->polynomial) bytes += ckks_polynomial_bytes(a->polynomial);
         if (a->composition) bytes += nn_composition_bytes(a->composition);
@@ -537,7 +605,8 @@ static size_t activation_bytes(const nn_layer *layer)
     return bytes;
 }
 
-size_t nn_network_bytes(const nn_network *network)
+/* Of the layers and the scores. */
+static size_t layers_bytes(const nn_network *network)
 {
     size_t bytes = 0;
     for (size_t i = 0; i <= network->count; i++) {
@@ -545,6 +614,13 @@ size_t nn_network_bytes(const nn_network *network)
         for (size_t e = 0; e < layer->count; e++) bytes += linear_bytes(layer, e);
         bytes += activation_bytes(layer);
     }
+    return bytes;
+}
+
+size_t nn_network_bytes(const nn_network *network)
+{
+    size_t bytes = layers_bytes(network);
+    if (network->alone) bytes += layers_bytes(network->alone);
     for (size_t i = 0; i < NN_SINGLES; i++) {
         if (network->single[i]) bytes += ckks_bootstrap_bytes(network->single[i]);
         if (network->pair[i]) bytes += ckks_bootstrap_bytes(network->pair[i]);
@@ -562,15 +638,21 @@ size_t nn_network_bootstrap_bytes(const nn_network *network)
     return bytes;
 }
 
-size_t nn_network_diagonal_bytes(const nn_network *network)
+static size_t map_bytes(const nn_network *network)
 {
-    size_t bytes = nn_network_bootstrap_bytes(network);
+    size_t bytes = 0;
     for (size_t i = 0; i <= network->count; i++)
         for (size_t e = 0; e < network->layer[i].count; e++) {
             const ckks_lintrans *linear = network->layer[i].transform[e].linear;
             if (linear) bytes += ckks_lintrans_encoded_bytes(linear);
         }
     return bytes;
+}
+
+size_t nn_network_diagonal_bytes(const nn_network *network)
+{
+    return nn_network_bootstrap_bytes(network) + map_bytes(network) +
+           (network->alone ? map_bytes(network->alone) : 0);
 }
 
 size_t nn_network_bootstraps(const nn_network *network)

@@ -49,12 +49,15 @@ typedef struct nn_activated {
 typedef struct nn_layer {
     size_t count;
     nn_transform *transform;
-    unsigned sums;                    /* ciphertexts that the transforms make */
-    ckks_plaintext **bias;            /* of each sum */
+    unsigned sums;   /* ciphertexts that the transforms make */
+    unsigned biases; /* sum k has the bias k modulo their number */
+    ckks_plaintext **bias;
     const ckks_bootstrap **bootstrap; /* of each sum: of a pair, or of a single part */
     unsigned parts;                   /* ciphertexts of its values */
-    nn_activated *activation;         /* of each part */
-    unsigned residual_levels;         /* 1 + depth of the activation */
+    unsigned activations;             /* of the parts of a picture: nn_layout_part_of_picture */
+    nn_activated *activation;
+    bool borrows;             /* activations of the network that this is a form of */
+    unsigned residual_levels; /* 1 + depth of the activation */
 } nn_layer;
 
 struct nn_network {
@@ -72,6 +75,9 @@ struct nn_network {
     nn_packing packing; /* of packed pictures; of one picture empty */
     ckks_key_list keys;
     nn_client client;
+    /* Of a network for batches: the layers that a picture without company goes through. Bootstraps,
+     * keys and client are those of the whole, which has them. */
+    nn_network *alone;
 };
 
 /* Of the diagonals of all bootstraps, as of a network with weights. */
