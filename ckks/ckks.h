@@ -889,8 +889,8 @@ fhola_status ckks_eval_keys_generate(ckks_writer *writer, const ckks_context *co
                                      void *arg) FHOLA_WARN_UNUSED;
 
 /* Keys in memory of the caller's, which processes of one machine share: as many bytes as
- * ckks_eval_keys_shared_bytes says for the keys in `needed` (each is there once), from a multiple of
- * 64 on, until all that use the keys have destroyed them. One process reads them there. Others,
+ * ckks_eval_keys_shared_bytes says for the keys in `needed` (each is there once), from a multiple
+ * of 64 on, until all that use the keys have destroyed them. One process reads them there. Others,
  * whose contexts have the same parameters, attach to them afterwards, at whatever address they see
  * that memory, and only look at it. KEY: the memory has other keys than those needed. */
 uint64_t ckks_eval_keys_shared_bytes(const ckks_context *context, const ckks_key_list *needed);

@@ -57,8 +57,8 @@ START_TEST(several_ciphertexts)
 }
 END_TEST
 
-/* 64 x 64 channels of 94^2 entries, two in a number, beyond the 72 diagonals of the table's network;
- * whatever the degree. */
+/* 64 x 64 channels of 94^2 entries, two in a number, beyond the 72 diagonals of the table's
+ * network; whatever the degree. */
 START_TEST(wide_convolutions)
 {
     const char *text = SET("[3, 7]", STAGES);

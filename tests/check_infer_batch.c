@@ -354,7 +354,8 @@ START_TEST(packs_refused)
 }
 END_TEST
 
-/* A picture alone goes through the network of one picture: the same bits, under the batch's keys. */
+/* A picture alone goes through the network of one picture: the same bits, under the batch's keys.
+ * */
 START_TEST(alone)
 {
     batch b;

@@ -15,9 +15,9 @@
 #define NAMES           64u
 #define LONGEST_PICTURE 64u /* bytes of a name */
 
-/* Whether this program stands in its build folder, *root, where configure has made links to what is
- * bundled. An installed one does not: *root is then what stands before the folders it was configured
- * for, where it was installed below another root (DESTDIR) or moved. */
+/* Whether this program stands in its build folder, *root, where configure has made links to what
+ * is bundled. An installed one does not: *root is then what stands before the folders it was
+ * configured for, where it was installed below another root (DESTDIR) or moved. */
 static bool in_build_folder(char root[NN_CMD_PATH_ROOM])
 {
     static const char bin[] = FHOLA_BINDIR, links[] = "/bundled";

@@ -28,7 +28,7 @@ typedef struct infer_job {
 
 /* The streams of pictures and results, and the file of keys as far as a look at it. */
 FHOLA_WARN_UNUSED fhola_status infer_open_files(infer_job *job);
-/* The network as it is in its file, and what it may take of this machine, which `processes` share. */
+/* The network as it is in its file, and what it may take of a machine that `processes` share. */
 FHOLA_WARN_UNUSED fhola_status infer_open_server(infer_job *job, unsigned processes);
 /* Passes over those that --skip names. */
 FHOLA_WARN_UNUSED fhola_status infer_skip(infer_job *job);

@@ -20,8 +20,8 @@ int nn_ranks_count(void);
  * status of rank 0, the others' is OK, or CANCELLED after a signal. */
 FHOLA_WARN_UNUSED fhola_status nn_ranks_infer(infer_job *job);
 
-/* Leaves the other ranks. Takes the place of nn_cmd_finish_caught; the exit code of a job is that of
- * rank 0. */
+/* Leaves the other ranks. Takes the place of nn_cmd_finish_caught; the exit code of a job is that
+ * of rank 0. */
 int nn_ranks_finish(const char *command, fhola_status status);
 
 #endif

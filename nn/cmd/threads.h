@@ -12,8 +12,8 @@ void nn_cmd_wait_politely(char **argv);
 
 /* Sets the number of threads of OpenMP; 0 leaves it as it is. */
 void nn_cmd_set_threads(double threads);
-/* Unless somebody said how many: no more than the part of this machine that each of so many processes
- * has on it. Returns that part; 0: somebody did. */
+/* Unless somebody said how many: no more than the part of this machine that each of so many
+ * processes has on it. Returns that part; 0: somebody did. */
 unsigned nn_cmd_share_threads(unsigned processes);
 /* Without OMP_NUM_THREADS no more than control groups give time to; never more than
  * NN_CMD_MAX_THREADS. */

@@ -18,7 +18,7 @@ static double weight_at(const nn_linear *l, nn_place o, nn_place i)
 
 /* A value of the input. */
 typedef struct source {
-    nn_place place; /* first: what is read in one go was written so */
+    nn_place place; /* first, so that it is read in the pieces it was written in */
     unsigned picture;
 } source;
 

@@ -51,8 +51,8 @@ size_t nn_cost_stage(const nn_model *model, size_t i);
 bool nn_cost_is_first(const nn_model *model, size_t i);
 
 /* Seconds of activation i with that degree; infinite if the set cannot do it. Of several
- * ciphertexts two at a time take as long as 1.45 alone; wide convolutions take longer, by the number
- * of their diagonals, all of them kept ready in memory. */
+ * ciphertexts two at a time take as long as 1.45 alone; wide convolutions take longer, by the
+ * number of their diagonals, all of them kept ready in memory. */
 double nn_cost_seconds(const nn_cost_set *set, const nn_model *model, size_t i, unsigned degree);
 
 /* Of all activations, and what is beside them. */

@@ -280,8 +280,8 @@ static void hand_out(desk *d)
     }
 }
 
-/* A signal came, perhaps because another rank is lost and mpirun ends all of them: a second later it
- * leaves no choice, so nothing is waited for, not even the own picture. */
+/* A signal came, perhaps because another rank is lost and mpirun ends all of them: a second later
+ * it leaves no choice, so nothing is waited for, not even the own picture. */
 static void give_up(const desk *d)
 {
     infer_job *job = d->job;

@@ -21,7 +21,7 @@ int nn_mpi_place(void);
 FHOLA_WARN_UNUSED fhola_status nn_mpi_agree(fhola_status status);
 
 /* All ranks of this machine call them. Memory that all of them see, from a multiple of 64 on, until
- * nn_mpi_end; NULL for all of them: there is none. Then what place 0 says, as soon as it says it. */
+ * nn_mpi_end; NULL for all of them: there is none. Then what place 0 says, once it says it. */
 void *nn_mpi_share(uint64_t bytes);
 void nn_mpi_tell(uint64_t *number);
 

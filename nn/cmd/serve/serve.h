@@ -9,7 +9,7 @@
 
 typedef struct serve_options {
     const char *keys, *tokens, *listen, *certificate, *key;
-    const char *web; /* folder of the page; NULL: the usual one, if it is there; "none" */
+    const char *web;          /* folder of the page; NULL: the usual one, if it is there; "none" */
     double memory, cache;     /* GiB; cache NaN: not given */
     double disk, client_disk; /* GiB, 0: no limit */
     double queue, request;    /* pictures; MiB of one request */
