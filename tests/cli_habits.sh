@@ -152,13 +152,13 @@ code=0
 cases=$((cases + 1))
 [ "$(grep -Ec '^\{"picture": [123], "seconds": [0-9]+\.[0-9]{3}\}$' ../out)" -eq 3 ] || wrong "infer --json: $(cat ../out)"
 grep -q '"what": "picture 3 of 3, layer ' ../err || wrong "infer does not count pictures: $(cat ../err)"
-tail -n 1 ../out > ../last
+tail -n 1 ../out | sed 's/"seconds": [0-9]*\.[0-9]*,/"seconds": S,/' > ../last
 says 'infer --json, last line' ../last << 'END'
-{"pictures": 3, "files": [{"file": "scores.ct", "bytes": N}]}
+{"pictures": 3, "seconds": S, "files": [{"file": "scores.ct", "bytes": N}]}
 END
 "$fhola" infer small.fhola eval.keys one.ct --json 2> ../err > scores.ct
 cases=$((cases + 1))
-[ "$(tail -n 1 ../err)" = '{"pictures": 1}' ] && "$fhola" inspect scores.ct > ../out || wrong "infer --json into standard output: $(cat ../err)"
+tail -n 1 ../err | grep -Eqx '\{"pictures": 1, "seconds": [0-9.]+\}' && "$fhola" inspect scores.ct > ../out || wrong "infer --json into standard output: $(cat ../err)"
 cases=$((cases + 1))
 rm scores.ct
 cat ten.ct ten.ct ten.ct ten.ct > forty.ct

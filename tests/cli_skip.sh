@@ -25,7 +25,7 @@ fails()
 
 "$fhola" infer tiny.fhola eval.keys five.ct --skip 3 --json -o end.ct > out 2> err || wrong "infer --skip 3: $(cat err)"
 head -c $(($(wc -c < whole.ct) * 3 / 5)) whole.ct | cat - end.ct | cmp -s - whole.ct || wrong 'infer --skip 3: other results'
-[ "$(sed 's/, "seconds.*//' out | tr '\n' ' ')" = '{"picture": 4 {"picture": 5 {"pictures": 2, "files": [{"file": "end.ct", "bytes": '"$(wc -c < end.ct)"'}]} ' ] ||
+[ "$(sed 's/"seconds": [0-9.]*/S/' out | tr '\n' ' ')" = '{"picture": 4, S} {"picture": 5, S} {"pictures": 2, S, "files": [{"file": "end.ct", "bytes": '"$(wc -c < end.ct)"'}]} ' ] ||
     wrong "infer --skip 3 --json: $(cat out)"
 rm -f end.ct
 cases=$((cases + 2))

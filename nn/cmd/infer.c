@@ -135,6 +135,7 @@ fhola_status infer_skip(infer_job *job)
                               job->picture - 1, job->picture == 2 ? "" : "s", skip);
         if (nn_cmd_interrupted()) return fhola_fail(FHOLA_CANCELLED, "skipping was interrupted");
     }
+    job->begun = nn_cmd_now();
     return FHOLA_OK;
 }
 
@@ -149,6 +150,7 @@ fhola_status infer_finish_pictures(infer_job *job, size_t count, double seconds)
     if (o->json) (void)fflush(stdout);
     job->picture += count;
     job->complete = ckks_writer_bytes(job->out);
+    job->seconds = nn_cmd_now() - job->begun;
     return FHOLA_OK;
 }
 
@@ -201,13 +203,13 @@ static void report(const infer_job *job)
     size_t results = job->picture - 1 - (size_t)o->skip;
     if (!o->json && o->output) nn_cmd_report_files(&file, 1, false);
     if (!o->json) return;
-    if (!o->output) {
-        fprintf(stderr, "{\"pictures\": %zu}\n", results);
-        return;
+    fprintf(o->output ? stdout : stderr, "{\"pictures\": %zu, \"seconds\": %.3f", results,
+            job->seconds);
+    if (o->output) {
+        printf(", ");
+        nn_cmd_json_files(&file, 1);
     }
-    printf("{\"pictures\": %zu, ", results);
-    nn_cmd_json_files(&file, 1);
-    printf("}\n");
+    fprintf(o->output ? stdout : stderr, "}\n");
 }
 
 static fhola_status infer_alone(infer_job *job)

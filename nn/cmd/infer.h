@@ -24,13 +24,16 @@ typedef struct infer_job {
     double bytes;      /* of all pictures; 0: nobody knows */
     size_t pictures;   /* how many there will be, 0: nobody knows */
     double start;      /* of the picture, or of all that are computed at once */
+    double begun;      /* when everything was ready */
+    double seconds;    /* from then to the last result */
 } infer_job;
 
 /* The streams of pictures and results, and the file of keys as far as a look at it. */
 FHOLA_WARN_UNUSED fhola_status infer_open_files(infer_job *job);
-/* The network as it is in its file, and what it may take of a machine that `processes` share. */
+/* The network as it is in its file, and what it may take of this machine, which so many processes
+ * share. */
 FHOLA_WARN_UNUSED fhola_status infer_open_server(infer_job *job, unsigned processes);
-/* Passes over those that --skip names. */
+/* When everything is ready. Passes over those that --skip names. */
 FHOLA_WARN_UNUSED fhola_status infer_skip(infer_job *job);
 /* After the container of the first picture: all have as many bytes. */
 void infer_count_pictures(infer_job *job);

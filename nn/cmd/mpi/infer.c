@@ -91,7 +91,7 @@ static fhola_status answer(const nn_mpi_message *m, nn_run *run, const nn_keys *
                             .length = b.results_length};
     if (b.status != FHOLA_OK) {
         reply.kind = NN_MPI_FAILURE;
-        reply.status = b.status;
+        reply.status = (int32_t)b.status;
         reply.bytes = (unsigned char *)b.detail;
         reply.length = strlen(b.detail) + 1;
     }

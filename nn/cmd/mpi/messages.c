@@ -31,7 +31,7 @@ static struct world {
 
 /* ---- joining and leaving ---- */
 
-static fhola_status introduce(void)
+static void introduce(void)
 {
     address mine = {""};
     int length;
@@ -43,7 +43,6 @@ static fhola_status introduce(void)
     }
     MPI_Gather(&mine, sizeof mine, MPI_BYTE, world.address, sizeof mine, MPI_BYTE, 0,
                MPI_COMM_WORLD);
-    return FHOLA_OK;
 }
 
 /* Signals are for the main thread, whose reads they end: not for threads of MPI. */
@@ -70,7 +69,8 @@ fhola_status nn_mpi_begin(int *own, int *count)
     MPI_Comm_size(world.machine, &world.here);
     *own = world.own;
     *count = world.count;
-    return introduce();
+    introduce();
+    return FHOLA_OK;
 }
 
 void nn_mpi_end(void)
@@ -128,14 +128,14 @@ static fhola_status judge(const verdict *all)
 
 fhola_status nn_mpi_agree(fhola_status status)
 {
-    verdict mine = {.status = status};
+    verdict mine = {.status = (int32_t)status};
     verdict *all = world.own == 0 ? calloc((size_t)world.count, sizeof *all) : NULL;
     int32_t fine = world.own == 0 && !all ? FHOLA_NOMEM : FHOLA_OK;
     if (status != FHOLA_OK) snprintf(mine.detail, sizeof mine.detail, "%s", fhola_detail());
     MPI_Bcast(&fine, 1, MPI_INT32_T, 0, MPI_COMM_WORLD);
     if (fine == FHOLA_OK)
         MPI_Gather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, 0, MPI_COMM_WORLD);
-    if (all) fine = judge(all);
+    if (all) fine = (int32_t)judge(all);
     if (world.own == 0 && !all)
         (void)fhola_fail(FHOLA_NOMEM, "no memory for %d ranks", world.count);
     MPI_Bcast(&fine, 1, MPI_INT32_T, 0, MPI_COMM_WORLD);
@@ -205,7 +205,7 @@ fhola_status nn_mpi_send(const nn_mpi_message *m)
     if (!buffer) return fhola_fail(FHOLA_NOMEM, "no memory for a message of %zu bytes", m->length);
     memcpy(buffer, &h, sizeof h);
     if (m->length) memcpy(buffer + sizeof h, m->bytes, m->length);
-    MPI_Isend(buffer, (int)(sizeof h + m->length), MPI_BYTE, m->rank, m->kind, MPI_COMM_WORLD,
+    MPI_Isend(buffer, (int)(sizeof h + m->length), MPI_BYTE, m->rank, (int)m->kind, MPI_COMM_WORLD,
               &request);
     fhola_status status = complete(&request);
     if (status == FHOLA_OK) free(buffer);
