@@ -58,15 +58,19 @@ function show_buttons() {
     at("network").disabled = Boolean(busy);
 }
 
+function state_of({ made, complete, total }) {
+    if (complete) return `The server has the ${megabytes(total)} that it computes with.`;
+    if (made) return "Not all of them are with the server yet: the next picture goes on with them.";
+    return "They were not finished: the next picture makes new ones.";
+}
+
 async function show_keys() {
     const record = await keys.look();
     at("keys-none").hidden = Boolean(record);
     at("keys-some").hidden = !record;
     if (!record) return;
-    at("keys-id").textContent = record.key ?? "";
-    at("keys-state").textContent = record.complete
-        ? `The server has the ${megabytes(record.total)} that it computes with.`
-        : "They are not with the server yet; the next picture goes on with them.";
+    at("keys-id").textContent = record.key;
+    at("keys-state").textContent = state_of(record);
 }
 
 // ---- the picture ----
