@@ -6,7 +6,7 @@ CC=${CC:-gcc}
 folder="$work/with space"
 mkdir -p "$folder/sources/ckks/kernel"
 cd "$top_srcdir"
-tar cf - configure configure.ac aclocal.m4 Makefile.am Makefile.in fhola.pc.in build-aux ckks/kernel/kernel.h .ci/build.sh | (cd "$folder/sources" && tar xf -)
+tar cf - configure configure.ac aclocal.m4 Makefile.am Makefile.in fhola.pc.in man/Doxyfile.in build-aux ckks/kernel/kernel.h .ci/build.sh | (cd "$folder/sources" && tar xf -)
 
 # configure_as NAME OPTION...: in a folder of that name
 configure_as()

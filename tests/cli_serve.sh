@@ -51,4 +51,6 @@ for client in a b; do
 done
 cases=$((cases + 1))
 timeout 3000 python3 "$top_srcdir/tests/serve_client.py" "$fhola" || wrong 'requests'
+cases=$((cases + 1))
+timeout 3000 python3 "$top_srcdir/tests/serve_storm.py" "$fhola" short || wrong 'a storm'
 verdict

@@ -216,6 +216,17 @@ class Client:
             **more,
         )
 
+    def put_part(self, server, first, last):
+        """Bytes from `first` up to `last`, which is not the end."""
+        return server.expect(
+            202,
+            "PUT",
+            self.path,
+            self.keys[first:last],
+            secret=self.secret,
+            Content_Range=f"bytes {first}-{last - 1}/{self.total()}",
+        )
+
     def infer(self, server, **more):
         return Background(server, "POST", "/v1/infer", self.picture, self.secret, **more)
 
