@@ -418,6 +418,17 @@ fhola_status ckks_decrypt_flooded(const ckks_context *context, ckks_workspace *w
 /* sqrt(12 queries) 2^(bits / 2) error: the paper's section 4.4, (c, s)-bit security with s =
  * bits. */
 double ckks_flood_deviation(double bits, double queries, double error);
+/* The same on the side of who computed, without the secret key: against the key's owner, to whom a
+ * ciphertext would say more of the computation than its values do. In place. Adds an encryption of
+ * zero, fresh at each call, with a public key that stands in the evaluation keys; to each
+ * coefficient of the subring of `period` slots noise of `deviation`, as ckks_decrypt_flooded does;
+ * and to all others uniform residues: only the mean of all copies of a block of `period` slots is a
+ * value afterwards. The claim is for keys that were made as they should be. PARAM: period. KEY: no
+ * evaluation key over the ciphertext's primes has a digit without them. RANGE: deviation. LEVEL: it
+ * is empty. */
+fhola_status ckks_sanitize(const ckks_context *context, ckks_workspace *workspace,
+                           ckks_ciphertext *ciphertext, size_t period, const ckks_eval_keys *keys,
+                           double deviation, ckks_rng *rng) FHOLA_WARN_UNUSED;
 
 /* ---- evaluation ---- */
 

@@ -982,6 +982,14 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *con
                                                    const nn_keys *keys,
                                                    ckks_ciphertext *const *const picture[],
                                                    size_t count, const nn_infer_hooks *hooks);
+/* From now on results say nothing of the weights but the scores, up to noise: each is encrypted
+ * anew and gets independent noise of nn_flood_deviation(bits, 1, error) on every score, where
+ * `error` bounds the root mean square error of a result's scores. Who has the secret key, made as it
+ * should be, tells n results from exact scores with the same noise by an advantage of at most
+ * sqrt(n) 2^(-bits/2 - 2.8): man fhola-security. 0 to 200 bits. PARAM: out of range. RANGE: results
+ * with so much noise would not be readable. Answers then fail with KEY if the keys have no
+ * encryption of zero (ckks_sanitize). */
+FHOLA_WARN_UNUSED fhola_status nn_run_sanitize(nn_run *run, double bits, double error);
 /* Stops the answer under way, a call of nn_run_answer, nn_run_answer_batch or nn_run_infer, with
  * FHOLA_CANCELLED; if there is none, the next one. From any thread, or a signal handler. The call
  * ends in front of its next linear map, bootstrap or polynomial, and has written nothing; one that

@@ -569,6 +569,62 @@ START_TEST(keys_that_do_not_serve)
 }
 END_TEST
 
+/* ---- results that say nothing but the scores ---- */
+
+static void read_scores(const client *c, double *scores, bytes result)
+{
+    limited s;
+    FILE *stream;
+    int more;
+    ckks_reader *reader = bytes_reader(result, &s, &stream);
+    ck_assert_ok(nn_owner_decrypt(c->owner, scores, reader, &more));
+    ckks_reader_destroy(reader);
+    fclose(stream);
+}
+
+START_TEST(sanitized)
+{
+    enum { ANSWERS = 6 };
+    world w;
+    client c;
+    bytes plain, result[ANSWERS];
+    nn_run *run = NULL;
+    double exact[CLASSES], got[CLASSES], square = 0;
+    ckks_params *params = small_params(13);
+    world_open(&w, params, 1, 3);
+    client_open(&c, &w, in_folder("s0"), in_folder("e0"));
+    ck_assert_ok(nn_run_create(&run, w.server));
+    ck_assert_ok(ask(run, c.keys, c.picture, NULL, &plain));
+    read_scores(&c, exact, plain);
+    ck_assert_fails(nn_run_sanitize(run, -1, 0.02), FHOLA_PARAM);
+    ck_assert_fails(nn_run_sanitize(run, 201, 0.02), FHOLA_PARAM);
+    ck_assert_fails(nn_run_sanitize(run, 0, 0), FHOLA_PARAM);
+    ck_assert_fails(nn_run_sanitize(run, 0, HUGE_VAL), FHOLA_PARAM);
+    ck_assert_fails(nn_run_sanitize(run, 12, 0.02), FHOLA_RANGE);
+    ck_assert_ok(nn_run_sanitize(run, 10, 0.02));
+    /* sixteen rows: 4 sqrt(12) 2^(4/2) 0.01 */
+    const double deviation = 4 * sqrt(12) * 4 * 0.01;
+    ck_assert_ok(nn_run_sanitize(run, 4, 0.01));
+    for (int i = 0; i < ANSWERS; i++) {
+        ck_assert_ok(ask(run, c.keys, c.picture, NULL, &result[i]));
+        ck_assert_uint_eq(result[i].length, plain.length);
+        read_scores(&c, got, result[i]);
+        for (int k = 0; k < CLASSES; k++) square += pow(got[k] - exact[k], 2);
+        for (int k = -1; k < i; k++)
+            ck_assert_int_ne(
+                memcmp(result[i].data, k < 0 ? plain.data : result[k].data, plain.length), 0);
+    }
+    assert_variance("noise of scores", square / (ANSWERS * CLASSES), deviation * deviation,
+                    ANSWERS * CLASSES, 0.05);
+    for (int i = 0; i < ANSWERS; i++) free(result[i].data);
+    free(plain.data);
+    nn_run_destroy(run);
+    client_close(&c);
+    world_close(&w);
+    ckks_params_destroy(params);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, open_folder, close_folder);
@@ -578,6 +634,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, cancelled_too_late);
     tcase_add_test(tcase, keys_serve_equal_shapes);
     tcase_add_test(tcase, keys_that_do_not_serve);
+    tcase_add_test(tcase, sanitized);
 }
 
 int main(void)

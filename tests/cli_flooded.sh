@@ -124,4 +124,30 @@ grep -q 'this is no file$' ../err || wrong "a key from a pipe: $(cat ../err)"
 cases=$((cases + 1))
 "$fhola" decrypt - scores.ct --flood 4 > ../out 2> ../err < a/secret.key || wrong "a key as standard input: $(cat ../err)"
 [ "$(find a -name '*.flooded' | wc -l)" -eq 1 ] || wrong "a key as standard input: counted elsewhere"
+
+# ---- noise on the side of the server: no two results are alike, and all have the scores, up to noise of deviation 0.014
+
+numbers() # FILE: the scores in it
+{
+    "$fhola" decrypt keys/secret.key "$1" --json --top 10 | grep -oE -- '-?[0-9]+\.[0-9]+' | tr '\n' ' '
+    echo
+}
+cases=$((cases + 1))
+for k in 1 2; do
+    "$fhola" infer small.fhola eval.keys picture.ct --sanitize 0 --sanitize-error 0.001 --quiet > sane$k.ct 2> ../err || wrong "infer --sanitize: $(cat ../err)"
+done
+if cmp -s sane1.ct sane2.ct || cmp -s sane1.ct scores.ct; then wrong 'infer --sanitize: two results are alike'; fi
+numbers scores.ct > exact
+[ "$(wc -w < exact)" -gt 9 ] || wrong "too few scores: $(cat exact)"
+for k in 1 2; do
+    numbers sane$k.ct > noisy
+    paste -d ' ' exact noisy | awk '
+        NF % 2 { print "other numbers of values"; exit 1 }
+        { for (i = 1; i <= NF / 2; i++) if (($i - $(i + NF / 2)) ^ 2 > 0.15 ^ 2) { print $i, "and", $(i + NF / 2); bad = 1 } }
+        END { exit bad || NR < 1 }' || wrong 'infer --sanitize: other scores'
+done
+cases=$((cases + 1))
+code=0
+"$fhola" infer small.fhola eval.keys picture.ct --sanitize 12 -o x.ct > ../out 2> ../err || code=$?
+{ [ $code -eq 10 ] && [ ! -e x.ct ] && grep -q 'results are readable up to 9.14' ../err; } || wrong "infer --sanitize 12: exit code $code, $(cat ../err)"
 verdict

@@ -300,6 +300,15 @@ void nn_cmd_say_memory(uint64_t memory, nn_memory needed);
                   "memory to get along with, in GiB (default: what the machine has,\nless an "     \
                   "eighth)")
 
+/* What the error of a result is taken to be, where noise has to cover it. */
+#define NN_CMD_ERROR 0.02
+#define NN_CMD_SANITIZE(type, bits, error)                                                         \
+    NN_CMD_NUMBER("sanitize", 0, "BITS", type, bits, 0, 40,                                        \
+                  "results say nothing of the weights but the scores: noise for so many\nbits of " \
+                  "security ('man fhola-security')"),                                              \
+        NN_CMD_NUMBER("sanitize-error", 0, "E", type, error, 1e-9, 1e3,                            \
+                      "what the error of a result is taken to be (default 0.02)")
+
 /* The same with parameters: the set of that name, or with NULL the compiled network's own,
  * otherwise NN_CMD_PARAMS. Here it is an error if there is no plan. */
 FHOLA_WARN_UNUSED fhola_status nn_cmd_load_network(nn_cmd_network *network, const char *name,

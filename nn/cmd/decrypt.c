@@ -110,7 +110,7 @@ static fhola_status decrypt(const decrypt_options *o, const char *secret, const 
 
 static int run(int argc, char **argv)
 {
-    decrypt_options o = {.top = 3, .flood = (double)NAN, .queries = 1, .error = 0.02};
+    decrypt_options o = {.top = 3, .flood = (double)NAN, .queries = 1, .error = NN_CMD_ERROR};
     if (!nn_cmd_parse(&nn_cmd_decrypt, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
     return nn_cmd_finish_caught("decrypt", decrypt(&o, argv[1], argc > 2 ? argv[2] : NULL));

@@ -4,6 +4,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "nn/cmd/infer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_FLAG("json", 0, infer_options, json,
                 "print a JSON object a picture, and one at the end; on standard error\nwhere "
                 "results go to standard output"),
+    NN_CMD_SANITIZE(infer_options, sanitize, error),
     NN_CMD_THREADS,
     NN_CMD_MEMORY(infer_options, memory),
     NN_CMD_PROGRESS,
@@ -92,6 +94,18 @@ fhola_status infer_open_files(infer_job *job)
     return nn_cmd_open_output(&job->out, job->options->output);
 }
 
+fhola_status infer_open_run(nn_run **run, const infer_job *job)
+{
+    const infer_options *o = job->options;
+    FHOLA_TRY(nn_run_create(run, job->server));
+    fhola_status status =
+        isnan(o->sanitize) ? FHOLA_OK : nn_run_sanitize(*run, o->sanitize, o->error);
+    if (status == FHOLA_OK) return FHOLA_OK;
+    nn_run_destroy(*run);
+    *run = NULL;
+    return status;
+}
+
 fhola_status infer_open_server(infer_job *job, unsigned processes)
 {
     double gib = job->options->memory;
@@ -160,7 +174,7 @@ static fhola_status infer_all(infer_job *job)
     nn_run *run = NULL;
     int more = 1;
     FHOLA_TRY(infer_skip(job));
-    fhola_status status = nn_run_create(&run, job->server);
+    fhola_status status = infer_open_run(&run, job);
     while (status == FHOLA_OK && more) {
         status = nn_run_infer(run, job->out, job->keys, job->in, &more, &hooks);
         if (status == FHOLA_OK && more)
@@ -239,7 +253,7 @@ static fhola_status infer(infer_job *job)
 
 static int run(int argc, char **argv)
 {
-    infer_options o = {0};
+    infer_options o = {.sanitize = (double)NAN, .error = NN_CMD_ERROR};
     if (!nn_cmd_parse(&nn_cmd_infer, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     nn_cmd_catch_signals();
     infer_job job = {.options = &o,

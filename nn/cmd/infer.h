@@ -9,6 +9,7 @@
 typedef struct infer_options {
     const char *output;
     double memory, skip;
+    double sanitize, error; /* sanitize NaN: not at all */
     bool json;
 } infer_options;
 
@@ -33,6 +34,8 @@ FHOLA_WARN_UNUSED fhola_status infer_open_files(infer_job *job);
 /* The network as it is in its file, and what it may take of this machine, which so many processes
  * share. */
 FHOLA_WARN_UNUSED fhola_status infer_open_server(infer_job *job, unsigned processes);
+/* One of the server, whose results are as --sanitize says. */
+FHOLA_WARN_UNUSED fhola_status infer_open_run(nn_run **run, const infer_job *job);
 /* When everything is ready. Passes over those that --skip names. */
 FHOLA_WARN_UNUSED fhola_status infer_skip(infer_job *job);
 /* After the container of the first picture: all have as many bytes. */

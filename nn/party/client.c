@@ -8,8 +8,7 @@
 #include "nn/encrypted/network.h"
 #include "nn/graph/model_io.h"
 
-#define ROUNDING 1e-6                 /* of a resampled pixel */
-#define UNSOUND  (NN_SCORE_BOUND / 8) /* where a sound result is zero */
+#define ROUNDING 1e-6 /* of a resampled pixel */
 
 /* Relative, of a result's scale: what is summed up for it agrees as closely. */
 #define SCALE_TOLERANCE 0x1p-30
@@ -385,7 +384,7 @@ fhola_status nn_decrypt_scores(const ckks_context *context, ckks_workspace *work
     ckks_complex *mean = values + slots;
     if (status == FHOLA_OK) {
         average_copies(mean, client->rows, values, slots);
-        status = check_result(client, mean, UNSOUND);
+        status = check_result(client, mean, NN_UNSOUND * NN_SCORE_BOUND);
     }
     for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = mean[k].re;
     wipe_free(values, bytes);
@@ -410,7 +409,8 @@ fhola_status nn_decrypt_scores_flooded(const ckks_context *context, ckks_workspa
     status = ckks_decrypt_flooded(context, workspace, values, client->rows, in, secret,
                                   coefficients, rng);
     /* judged by what is handed out, the noise included: nothing else may depend on the error */
-    if (status == FHOLA_OK) status = check_result(client, values, UNSOUND + 10 * deviation);
+    if (status == FHOLA_OK)
+        status = check_result(client, values, NN_UNSOUND * NN_SCORE_BOUND + 10 * deviation);
     for (size_t k = 0; status == FHOLA_OK && k < client->classes; k++) scores[k] = values[k].re;
     wipe_free(values, client->rows * sizeof *values);
     return status;

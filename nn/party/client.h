@@ -7,6 +7,9 @@
 #include "nn/encrypted/layout.h"
 #include "nn/nn.h"
 
+/* More than this where a sound result is zero is none; in units of NN_SCORE_BOUND. */
+#define NN_UNSOUND 0.125
+
 struct nn_client {
     nn_layout input;
     double mean[3], std[3]; /* as those of a model */

@@ -7,16 +7,22 @@
 
 #include "nn/encrypted/network.h"
 #include "nn/party/artifact.h"
+#include "nn/party/flooded.h"
 #include "nn/party/server.h"
 
 /* Largest relative difference between a picture's scale and the network's. */
 #define SCALE_TOLERANCE 0x1p-30
+/* Noise of sanitized scores: seven deviations are beyond it in one of 10^12 values, and the owner
+ * takes the result for none. */
+#define MOST_NOISE (NN_UNSOUND * NN_SCORE_BOUND / 7)
 
 struct nn_run {
     const nn_server *server;
     ckks_workspace *workspace;
     ckks_ciphertext *result[NN_MAX_PICTURES]; /* of a batch */
     atomic_bool cancelled;                    /* the answer under way, or the next one */
+    double flood;  /* standard deviation of the noise of a score; 0: results are not sanitized */
+    ckks_rng *rng; /* of sanitized ones */
 };
 
 _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "a signal handler may set no other flag");
@@ -46,8 +52,24 @@ void nn_run_destroy(nn_run *run)
 {
     if (!run) return;
     for (size_t p = 0; p < NN_MAX_PICTURES; p++) ckks_ciphertext_destroy(run->result[p]);
+    ckks_rng_destroy(run->rng);
     ckks_workspace_destroy(run->workspace);
     free(run);
+}
+
+fhola_status nn_run_sanitize(nn_run *run, double bits, double error)
+{
+    const nn_client *client = nn_network_client(run->server->network);
+    if (!(bits >= 0 && bits <= NN_FLOODED_BITS) || !(error > 0 && isfinite(error)))
+        return fhola_fail(FHOLA_PARAM, "no noise is for %g bits and an error of %g", bits, error);
+    double deviation = nn_flood_deviation(client, bits, 1, error);
+    if (!(deviation <= MOST_NOISE))
+        return fhola_fail(FHOLA_RANGE,
+                          "noise of deviation %.3g for %g bits: results are readable up to %.3g",
+                          deviation, bits, MOST_NOISE);
+    if (!run->rng) FHOLA_TRY(ckks_rng_create(&run->rng));
+    run->flood = deviation;
+    return FHOLA_OK;
 }
 
 /* ---- pictures ---- */
@@ -203,6 +225,17 @@ static fhola_status finish(nn_run *run, fhola_status status)
     return status;
 }
 
+/* As nn_decrypt_scores_flooded: noise of a score is that of a coefficient times sqrt(rows) over the
+ * scale. */
+static fhola_status sanitize(nn_run *run, const nn_keys *keys, ckks_ciphertext *result)
+{
+    const nn_server *s = run->server;
+    if (!(run->flood > 0)) return FHOLA_OK;
+    size_t rows = nn_network_client(s->network)->rows;
+    double deviation = run->flood * nn_result_scale(nn_server_params(s)) / sqrt((double)rows);
+    return ckks_sanitize(s->context, run->workspace, result, rows, keys->eval, deviation, run->rng);
+}
+
 /* The results of packed pictures in the first one. */
 static fhola_status join_results(nn_run *run, size_t count)
 {
@@ -227,6 +260,8 @@ static fhola_status answer(nn_run *run, ckks_writer *const out[], const nn_keys 
     FHOLA_TRY(nn_infer_unless(&run->cancelled, s->context, run->workspace, run->result, s->network,
                               keys->eval, picture, packed ? packed : count, hooks));
     FHOLA_TRY(go_on(run));
+    for (size_t p = 0; p < (packed ? packed : count); p++)
+        FHOLA_TRY(sanitize(run, keys, run->result[p]));
     if (packed) FHOLA_TRY(join_results(run, packed));
     for (size_t p = 0; p < count; p++) FHOLA_TRY(write_result(run, out[p], keys, run->result[p]));
     return FHOLA_OK;

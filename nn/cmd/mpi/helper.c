@@ -40,7 +40,7 @@ fhola_status helper_begin(helper *h, const infer_job *job)
     *h = (helper){.keys = job->keys, .threads = nn_cmd_threads()};
     (void)pthread_mutex_init(&h->lock, NULL);
     (void)pthread_cond_init(&h->change, NULL);
-    FHOLA_TRY(nn_run_create(&h->run, job->server));
+    FHOLA_TRY(infer_open_run(&h->run, job));
     int failed = start_without_signals(h);
     h->runs = failed == 0;
     return h->runs ? FHOLA_OK : fhola_fail(FHOLA_NOMEM, "no thread: %s", strerror(failed));

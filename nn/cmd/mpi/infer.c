@@ -105,7 +105,7 @@ static fhola_status serve(infer_job *job)
 {
     nn_run *run = NULL;
     nn_mpi_message m = {.kind = NN_MPI_BATCH};
-    fhola_status status = nn_mpi_agree(nn_run_create(&run, job->server));
+    fhola_status status = nn_mpi_agree(infer_open_run(&run, job));
     if (status != FHOLA_OK) m.kind = NN_MPI_LEAVE;
     while (status == FHOLA_OK && m.kind != NN_MPI_STOP) {
         status = nn_mpi_receive(&m);
