@@ -48,7 +48,8 @@ START_TEST(says_what_is_wrong)
         {"{\"format\": \"fhola-plan\", \"version\": 1e10}",
          "text:1:37: \"version\" must be a whole number from 1 on"},
         {"{\"format\": \"fhola-plan\", \"version\": 2, " HASH "}",
-         "text:1:37: format version 2 is older than version 3, the one this program reads"},
+         "text:1:37: format version 2 is older than version 3, the one this program reads: make it "
+         "anew"},
         {"{\"format\": \"fhola-plan\", \"version\": 40, " HASH "}",
          "text:1:37: format version 40 is newer than version 3, the one this program reads"},
         {"{\"format\": \"fhola-plan\", \"version\": 3}",

@@ -174,7 +174,7 @@ END
         sed "1s/\"version\": [0-9]*/\"version\": $version/" $kind > x.bad
         case $version in
             0) message='"version" must be a whole number from 1 on' ;;
-            1) message="format version 1 is older than version $current, the one this program reads" ;;
+            1) message="format version 1 is older than version $current, the one this program reads: make it anew" ;;
             *) message="format version $version is newer than version $current, the one this program reads" ;;
         esac
         refuse 7 $kind "x.bad:1:$((key + 12)): $message"

@@ -57,8 +57,9 @@ fhola_status nn_document_check(const nn_json *root, nn_document kind, unsigned v
                               "\"version\" must be a whole number from 1 on");
     if ((unsigned)number == version) return FHOLA_OK;
     snprintf(what, sizeof what,
-             "format version %.0f is %s than version %u, the one this program reads", number,
-             number > version ? "newer" : "older", version);
+             "format version %.0f is %s than version %u, the one this program reads%s", number,
+             number > version ? "newer" : "older", version,
+             number > version ? "" : ": make it anew");
     return nn_json_reject(found_version, root, name, what);
 }
 
