@@ -379,8 +379,9 @@ fhola_status ckks_ciphertext_set_period(ckks_ciphertext *ciphertext,
                                         size_t period) FHOLA_WARN_UNUSED;
 
 /* A number of the caller's own, which copies and files keep; 0 at first, and in what operations
- * make. LEVEL: the ciphertext is empty. */
+ * make. */
 uint32_t ckks_ciphertext_label(const ckks_ciphertext *ciphertext);
+/* LEVEL: the ciphertext is empty. */
 fhola_status ckks_ciphertext_set_label(ckks_ciphertext *ciphertext,
                                        uint32_t label) FHOLA_WARN_UNUSED;
 
@@ -899,16 +900,17 @@ fhola_status ckks_eval_keys_generate(ckks_writer *writer, const ckks_context *co
                                      ckks_rng *rng, ckks_progress_fn progress,
                                      void *arg) FHOLA_WARN_UNUSED;
 
-/* Keys in memory of the caller's, which processes of one machine share: as many bytes as
- * ckks_eval_keys_shared_bytes says for the keys in `needed` (each is there once), from a multiple
- * of 64 on, until all that use the keys have destroyed them. One process reads them there. Others,
- * whose contexts have the same parameters, attach to them afterwards, at whatever address they see
- * that memory, and only look at it. KEY: the memory has other keys than those needed. */
+/* Keys in memory of the caller's, which processes of one machine share, from a multiple of 64 on,
+ * until all that use the keys have destroyed them: as many bytes as the keys in `needed` take, each
+ * once. */
 uint64_t ckks_eval_keys_shared_bytes(const ckks_context *context, const ckks_key_list *needed);
+/* One process reads them there; as ckks_eval_keys_read. */
 fhola_status ckks_eval_keys_read_shared(ckks_eval_keys **out, const ckks_context *context,
                                         void *memory, ckks_reader *reader,
                                         const ckks_key_list *needed, ckks_progress_fn progress,
                                         void *arg) FHOLA_WARN_UNUSED;
+/* Others, whose contexts have the same parameters, attach to them afterwards, at whatever address
+ * they see that memory, and only look at it. KEY: the memory has other keys than those needed. */
 fhola_status ckks_eval_keys_attach(ckks_eval_keys **out, const ckks_context *context,
                                    const void *memory,
                                    const ckks_key_list *needed) FHOLA_WARN_UNUSED;

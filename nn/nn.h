@@ -937,13 +937,15 @@ FHOLA_WARN_UNUSED fhola_status nn_keys_load(nn_keys **keys, const nn_server *ser
 FHOLA_WARN_UNUSED fhola_status nn_keys_read(nn_keys **keys, const nn_server *server,
                                             ckks_reader *reader, nn_count_progress progress,
                                             void *arg);
-/* Keys in memory that processes of one machine share (ckks_eval_keys_read_shared): one process of
- * them reads the keys, the others attach to what it has read, with the id that its nn_keys_id is.
- * FHOLA_KEY: another network's. */
+/* Keys in memory that processes of one machine share (ckks_eval_keys_read_shared): so many bytes of
+ * it; */
 uint64_t nn_keys_shared_bytes(const nn_server *server);
+/* one process reads the keys there, */
 FHOLA_WARN_UNUSED fhola_status nn_keys_read_shared(nn_keys **keys, const nn_server *server,
                                                    void *memory, ckks_reader *reader,
                                                    nn_count_progress progress, void *arg);
+/* and the others attach to what it has read: `key` is its nn_keys_id. FHOLA_KEY: another
+ * network's. */
 FHOLA_WARN_UNUSED fhola_status nn_keys_attach(nn_keys **keys, const nn_server *server,
                                               const void *memory, uint64_t key);
 /* One holder more (the keys themselves are returned), or less; the last one's release is their
