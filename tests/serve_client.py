@@ -47,8 +47,10 @@ def until(condition, what, seconds=PATIENCE):
 class Server:
     """fhola serve with options, on a port of the loopback."""
 
-    def __init__(self, *options, folder="clients", limit=None, scheme="http"):
-        command = [fhola, "serve", "small.fhola", "--keys", folder, "--listen", "127.0.0.1:0"]
+    def __init__(
+        self, *options, folder="clients", limit=None, scheme="http", networks=("small.fhola",)
+    ):
+        command = [fhola, "serve", *networks, "--keys", folder, "--listen", "127.0.0.1:0"]
         before = None
         if limit:
             import resource
@@ -531,7 +533,11 @@ def main():
     full_disk(a)
 
 
-if __name__ == "__main__":
-    main()
+def finish():
     print(f"{len(failures)} failures")
     sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
+    finish()

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 
 #include "ckks/ckks.h"
-#include "nn/cmd/serve/sha256.h"
 #include "nn/cmd/serve/store.h"
 
 #define SERVE_SECRET_ROOM 65u /* hexadecimal digits, and the end */
@@ -19,12 +18,14 @@ typedef struct serve_access serve_access;
  * FHOLA_FORMAT, saying which line. */
 FHOLA_WARN_UNUSED fhola_status serve_access_open(serve_access **access, const char *path);
 void serve_access_close(serve_access *access); /* accepts NULL */
+/* Reads the file anew, if there is one; what it said before holds on if that fails. */
+FHOLA_WARN_UNUSED fhola_status serve_access_reload(serve_access *access);
 
 bool serve_access_has_tokens(const serve_access *access);
 
 /* The owner that the value of an Authorization header (NULL: none) stands for. False: nobody's.
  * Without tokens every well-formed secret has an owner, whom the store knows or not. */
-bool serve_access_find(const serve_access *access, const char *authorization,
+bool serve_access_find(serve_access *access, const char *authorization,
                        char owner[SERVE_OWNER_ROOM]);
 
 /* A new secret and its owner. */

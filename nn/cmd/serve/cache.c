@@ -10,16 +10,16 @@
 
 typedef struct entry {
     struct entry *next;
+    serve_network *network;
     char owner[SERVE_OWNER_ROOM];
     uint64_t id;
     serve_set set; /* the file it was loaded from */
     nn_keys *keys;
     unsigned users;
-    bool stale; /* its file is gone: it goes with its last user */
+    bool stale; /* its file or its network is gone: it goes with its last user */
 } entry;
 
 struct serve_cache {
-    const nn_server *server;
     const serve_store *store;
     uint64_t budget;
     pthread_mutex_t mutex;
@@ -28,12 +28,10 @@ struct serve_cache {
     serve_cache_figures figures;
 };
 
-fhola_status serve_cache_create(serve_cache **cache, const nn_server *server,
-                                const serve_store *store, uint64_t budget)
+fhola_status serve_cache_create(serve_cache **cache, const serve_store *store, uint64_t budget)
 {
     serve_cache *c = calloc(1, sizeof *c);
     if (!c) return fhola_fail(FHOLA_NOMEM, "no memory for a cache of keys");
-    c->server = server;
     c->store = store;
     c->budget = budget;
     (void)pthread_mutex_init(&c->mutex, NULL);
@@ -51,6 +49,7 @@ static void unlink_entry(serve_cache *c, entry **at)
     c->figures.sets--;
     c->figures.bytes -= nn_keys_bytes(e->keys);
     nn_keys_release(e->keys);
+    serve_network_release(e->network);
     free(e);
 }
 
@@ -78,20 +77,30 @@ static bool same_file(const serve_set *a, const serve_set *b)
     return a->device == b->device && a->inode == b->inode;
 }
 
+/* False: it is in use still. */
+static bool leave(serve_cache *c, entry **at)
+{
+    (*at)->stale = true;
+    if ((*at)->users) return false;
+    unlink_entry(c, at);
+    return true;
+}
+
 /* The set in memory, if it is that of the file. */
-static entry *find(serve_cache *c, const char *owner, uint64_t id, const serve_set *set)
+static entry *find(serve_cache *c, const serve_network *network, const char *owner, uint64_t id,
+                   const serve_set *set)
 {
     for (entry **at = &c->first; *at; at = &(*at)->next) {
         entry *e = *at;
-        if (e->stale || e->id != id || strcmp(e->owner, owner) != 0) continue;
+        if (e->stale || e->network != network || e->id != id || strcmp(e->owner, owner) != 0)
+            continue;
         if (same_file(&e->set, set)) {
             *at = e->next;
             e->next = c->first;
             c->first = e;
             return e;
         }
-        e->stale = true;
-        if (!e->users) unlink_entry(c, at);
+        (void)leave(c, at);
         return NULL;
     }
     return NULL;
@@ -99,10 +108,11 @@ static entry *find(serve_cache *c, const char *owner, uint64_t id, const serve_s
 
 /* ---- sets that are taken ---- */
 
-static entry *make_entry(const char *owner, uint64_t id, serve_set set)
+static entry *make_entry(serve_network *network, const char *owner, uint64_t id, serve_set set)
 {
     entry *e = calloc(1, sizeof *e);
     if (!e) return NULL;
+    e->network = serve_network_retain(network);
     memcpy(e->owner, owner, strlen(owner) + 1);
     e->id = id;
     e->set = set;
@@ -110,28 +120,32 @@ static entry *make_entry(const char *owner, uint64_t id, serve_set set)
     return e;
 }
 
-static fhola_status load(serve_cache *c, entry **out, const char *owner, uint64_t id, serve_set set)
+static fhola_status load(const serve_cache *c, entry **out, serve_network *network,
+                         const char *owner, uint64_t id, serve_set set)
 {
     char path[PATH_ROOM];
     FHOLA_TRY(serve_store_path(c->store, owner, id, path, sizeof path));
-    entry *e = make_entry(owner, id, set);
+    entry *e = make_entry(network, owner, id, set);
     if (!e) return fhola_fail(FHOLA_NOMEM, "no memory for a set of keys");
-    fhola_status status = nn_keys_load(&e->keys, c->server, path, NULL, NULL);
-    if (status != FHOLA_OK)
-        free(e);
-    else
+    fhola_status status = nn_keys_load(&e->keys, network->server, path, NULL, NULL);
+    if (status == FHOLA_OK) {
         *out = e;
+        return FHOLA_OK;
+    }
+    serve_network_release(network);
+    free(e);
     return status;
 }
 
-fhola_status serve_cache_take(serve_cache *c, nn_keys **keys, const char *owner, uint64_t id)
+fhola_status serve_cache_take(serve_cache *c, nn_keys **keys, serve_network *network,
+                              const char *owner, uint64_t id)
 {
     serve_set set;
     if (serve_store_find(c->store, owner, id, &set) != SERVE_WHOLE)
         return fhola_fail(FHOLA_KEY, "there are no evaluation keys %016llx",
                           (unsigned long long)id);
     pthread_mutex_lock(&c->mutex);
-    entry *e = find(c, owner, id, &set);
+    entry *e = find(c, network, owner, id, &set);
     if (e) {
         e->users++;
         c->figures.hits++;
@@ -140,8 +154,9 @@ fhola_status serve_cache_take(serve_cache *c, nn_keys **keys, const char *owner,
     }
     pthread_mutex_unlock(&c->mutex);
     if (!e) {
-        FHOLA_TRY(load(c, &e, owner, id, set));
+        FHOLA_TRY(load(c, &e, network, owner, id, set));
         pthread_mutex_lock(&c->mutex);
+        e->stale = atomic_load(&network->retired);
         e->next = c->first;
         c->first = e;
         c->figures.sets++;
@@ -169,9 +184,17 @@ void serve_cache_give_back(serve_cache *c, nn_keys *keys)
 
 void serve_cache_forget(serve_cache *c, const char *owner, uint64_t id)
 {
-    const serve_set none = {0};
     pthread_mutex_lock(&c->mutex);
-    (void)find(c, owner, id, &none);
+    for (entry **at = &c->first; *at;)
+        if ((*at)->id != id || strcmp((*at)->owner, owner) != 0 || !leave(c, at)) at = &(*at)->next;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+void serve_cache_retire(serve_cache *c, const serve_network *network)
+{
+    pthread_mutex_lock(&c->mutex);
+    for (entry **at = &c->first; *at;)
+        if ((*at)->network != network || !leave(c, at)) at = &(*at)->next;
     pthread_mutex_unlock(&c->mutex);
 }
 

@@ -10,6 +10,7 @@
 
 #include "nn/cmd/cmd.h"
 #include "nn/cmd/serve/log.h"
+#include "nn/cmd/serve/tls.h"
 
 /* Of memory for a connection: line and headers of a request, or a piece of its body. */
 #define CONNECTION_MEMORY (256u << 10)
@@ -18,13 +19,15 @@
 #define TAKEN_ANYWAY (UINT64_C(16) << 20)
 /* Bytes a second that a body must come with, beside the time-out. */
 #define SLOWEST 16384.0
-#define SHOWN   12 /* characters of an owner in the log */
+/* The longest path of a network, without it, and the end. */
+#define REST_ROOM 32u
+#define SHOWN     12 /* characters of an owner in the log */
 
 /* A path has one route for each method. */
 static const serve_route *const routes[] = {
-    &serve_route_put_keys, &serve_route_get_keys, &serve_route_delete_keys,
-    &serve_route_infer,    &serve_route_cancel,   &serve_route_progress,
-    &serve_route_network,  &serve_route_health,   &serve_route_metrics,
+    &serve_route_put_keys, &serve_route_get_keys, &serve_route_delete_keys, &serve_route_infer,
+    &serve_route_cancel,   &serve_route_progress, &serve_route_networks,    &serve_route_network,
+    &serve_route_health,   &serve_route_metrics,
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 
@@ -49,6 +52,19 @@ bool serve_is_request_id(const char *text)
     return length > 0 && length < SERVE_REQUEST_ROOM && strspn(text, good) == length;
 }
 
+/* The path of a network, /v1/networks/NAME/REST, as NAME and /v1/REST; false: it is none. */
+static bool split_path(const char *path, char name[SERVE_NETWORK_ROOM], char rest[REST_ROOM])
+{
+    static const char above[] = "/v1/networks/";
+    if (strncmp(path, above, sizeof above - 1) != 0) return false;
+    path += sizeof above - 1;
+    size_t length = strcspn(path, "/");
+    if (!length || length >= SERVE_NETWORK_ROOM || !path[length]) return false;
+    memcpy(name, path, length);
+    name[length] = 0;
+    return snprintf(rest, REST_ROOM, "/v1%s", path + length) < (int)REST_ROOM;
+}
+
 /* What follows the route's path; NULL: it is another path. */
 static const char *match(const serve_route *route, const char *path)
 {
@@ -71,18 +87,29 @@ static bool find_page(serve_request *r)
     return true;
 }
 
-/* Makes the reply if there is no such path, or not with that method. */
+static void choose_route(serve_request *r, const serve_route *route, const char *id,
+                         const char *network)
+{
+    r->route = route;
+    r->id = id;
+    if (!route->network) return;
+    r->network = serve_networks_take(r->site->networks, network);
+    if (!r->network) serve_problem(r, 404, FHOLA_OK, "there is no network of this name");
+}
+
+/* Makes the reply if there is no such path, or not with that method. No path about a network ends
+ * with an id. */
 static void find_route(serve_request *r)
 {
     const char *wanted = strcmp(r->method, "HEAD") == 0 ? "GET" : r->method;
-    char allowed[64] = "";
+    char allowed[64] = "", network[SERVE_NETWORK_ROOM] = "", rest[REST_ROOM];
     if (find_page(r)) return;
+    const bool named = split_path(r->path, network, rest);
     for (size_t i = 0; i < ROUTES; i++) {
-        const char *id = match(routes[i], r->path);
-        if (!id) continue;
+        const char *id = match(routes[i], named ? rest : r->path);
+        if (!id || (named && !routes[i]->network)) continue;
         if (strcmp(routes[i]->method, wanted) == 0) {
-            r->route = routes[i];
-            r->id = id;
+            choose_route(r, routes[i], id, network);
             return;
         }
         if (*allowed) strcat(allowed, ", ");
@@ -128,18 +155,20 @@ static void find_length(serve_request *r)
 
 /* ---- libmicrohttpd's calls ---- */
 
+static void expect_in(const serve_request *r, double seconds)
+{
+    serve_connection_expect(r->site->connections, r->socket,
+                            seconds > 0 ? nn_cmd_now() + seconds : 0);
+}
+
+/* Which is to be read as fast as bodies must come; streams last as long as they do. */
 static enum MHD_Result send_reply(serve_request *r)
 {
     if (!r->response) serve_problem(r, 500, FHOLA_NOMEM, "no memory for a reply");
     if (!r->response) return MHD_NO; /* closes the connection */
     r->sent = true;
+    if (r->size != SERVE_NO_LENGTH) expect_in(r, r->site->timeout + (double)r->size / SLOWEST);
     return MHD_queue_response(r->connection, r->code, r->response);
-}
-
-static void expect_in(const serve_request *r, double seconds)
-{
-    serve_connection_expect(r->site->connections, r->socket,
-                            seconds > 0 ? nn_cmd_now() + seconds : 0);
 }
 
 static void begin(serve_request *r)
@@ -231,6 +260,7 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **sta
     log_request(r, reason);
     if (r->sent) (void)atomic_fetch_add(&site->replies[r->code % SERVE_CODES], 1);
     if (r->response) MHD_destroy_response(r->response);
+    serve_network_release(r->network);
     expect_in(r, site->timeout);
     free(r->path);
     free(r);
@@ -260,35 +290,33 @@ fhola_status serve_http_start(struct MHD_Daemon **daemon, serve_site *site,
                               const serve_listener *listener)
 {
     const struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)listener->certificate},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)listener->key},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)serve_tls_offer},
         {MHD_OPTION_END, 0, NULL},
     };
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
                      MHD_USE_POLL | MHD_USE_ITC;
-    if (listener->certificate) flags |= MHD_USE_TLS;
+    if (listener->tls) flags |= MHD_USE_TLS;
     *daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, handle, site, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listener->socket,
-        MHD_OPTION_CONNECTION_LIMIT, listener->connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        site->timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_NOTIFY_COMPLETED, end_request, site, MHD_OPTION_NOTIFY_CONNECTION,
-        note_connection, site, MHD_OPTION_ARRAY, listener->certificate ? tls : none,
-        MHD_OPTION_END);
-    if (*daemon) return FHOLA_OK;
-    return fhola_fail(FHOLA_PARAM, listener->certificate
-                                       ? "libmicrohttpd does not start: are certificate and key "
-                                         "PEM files that belong together?"
-                                       : "libmicrohttpd does not start");
+        MHD_OPTION_CONNECTION_LIMIT, listener->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        listener->of_address, MHD_OPTION_CONNECTION_TIMEOUT, site->timeout,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
+        end_request, site, MHD_OPTION_NOTIFY_CONNECTION, note_connection, site, MHD_OPTION_ARRAY,
+        listener->tls ? tls : none, MHD_OPTION_END);
+    return *daemon ? FHOLA_OK : fhola_fail(FHOLA_PARAM, "libmicrohttpd does not start");
 }
 
-void serve_http_quiesce(struct MHD_Daemon *daemon)
+/* The socket is closed when no thread of the daemon can look at it any more, but it refuses
+ * connections at once. */
+void serve_http_quiesce(struct MHD_Daemon *daemon, int *listening)
 {
-    MHD_socket listening = MHD_quiesce_daemon(daemon);
-    if (listening != MHD_INVALID_SOCKET) (void)close(listening);
+    *listening = MHD_quiesce_daemon(daemon);
+    if (*listening >= 0) (void)shutdown(*listening, SHUT_RDWR);
 }
 
-void serve_http_stop(struct MHD_Daemon *daemon)
+void serve_http_stop(struct MHD_Daemon *daemon, int listening)
 {
     MHD_stop_daemon(daemon);
+    if (listening >= 0) (void)close(listening);
 }

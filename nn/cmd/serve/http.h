@@ -12,6 +12,7 @@
 #include "nn/cmd/serve/access.h"
 #include "nn/cmd/serve/cache.h"
 #include "nn/cmd/serve/connections.h"
+#include "nn/cmd/serve/networks.h"
 #include "nn/cmd/serve/queue.h"
 #include "nn/cmd/serve/store.h"
 #include "nn/cmd/serve/web.h"
@@ -21,22 +22,21 @@
 
 /* What requests have in common. */
 typedef struct serve_site {
-    const nn_server *server;
-    const serve_access *access;
+    serve_networks *networks;
+    serve_access *access;
     const serve_store *store;
     serve_cache *cache;
     serve_queue *queue;
     serve_connections *connections;
-    const serve_web *web; /* NULL: there is no page */
-    const char *client;   /* the client file */
-    size_t client_length;
+    const serve_web *web;   /* NULL: there is no page */
     uint64_t most_body;     /* bytes of one request for inference */
     uint64_t most_bodies;   /* of all at once */
     atomic_ullong bodies;   /* now */
     atomic_ullong uploaded; /* bytes of keys so far */
     atomic_ullong replies[SERVE_CODES];
     atomic_uint requests; /* that are not finished */
-    unsigned timeout;     /* seconds */
+    atomic_ullong exchanges, failed_exchanges;
+    unsigned timeout; /* seconds */
 } serve_site;
 
 #define SERVE_NO_LENGTH UINT64_MAX
@@ -55,7 +55,8 @@ typedef enum serve_audience {
 typedef struct serve_route {
     const char *method, *path; /* a path with '/' at its end is followed by an id */
     serve_audience audience;
-    bool body; /* it has one */
+    bool body;    /* it has one */
+    bool network; /* it is about one: the first, or with /v1/networks/NAME for /v1 that one */
     void (*begin)(serve_request *request);
     void (*take)(serve_request *request, const char *bytes, size_t length);
     void (*end)(serve_request *request);
@@ -70,31 +71,33 @@ struct serve_request {
     const char *method;
     char *path;
     const char *id;               /* behind the route's path */
+    serve_network *network;       /* NULL: the route is about none */
     char owner[SERVE_OWNER_ROOM]; /* "": nobody known */
     uint64_t length, received;    /* of the body; length: announced, or SERVE_NO_LENGTH */
     void *state;                  /* of the handler */
     struct MHD_Response *response;
     unsigned code; /* of the response, 0: none yet */
+    uint64_t size; /* of its body; SERVE_NO_LENGTH: a stream */
     bool sent;     /* the response is with libmicrohttpd */
     double start;
 };
 
 extern const serve_route serve_route_put_keys, serve_route_get_keys, serve_route_delete_keys,
-    serve_route_infer, serve_route_cancel, serve_route_progress, serve_route_network,
-    serve_route_health, serve_route_metrics, serve_route_web;
+    serve_route_infer, serve_route_cancel, serve_route_progress, serve_route_networks,
+    serve_route_network, serve_route_health, serve_route_metrics, serve_route_web;
 
 typedef struct serve_listener {
-    int socket; /* bound, listening; the daemon's from serve_http_start on */
-    unsigned connections;
-    const char *certificate, *key; /* PEM; NULL: no TLS */
+    int socket;                       /* bound, listening; the daemon's from serve_http_start on */
+    unsigned connections, of_address; /* at once; of one address, 0: no limit */
+    bool tls;                         /* with what serve_tls_load loaded */
 } serve_listener;
 
 FHOLA_WARN_UNUSED fhola_status serve_http_start(struct MHD_Daemon **daemon, serve_site *site,
                                                 const serve_listener *listener);
-/* From now on there are no new connections. */
-void serve_http_quiesce(struct MHD_Daemon *daemon);
+/* From now on there are no new connections. *listening is for serve_http_stop. */
+void serve_http_quiesce(struct MHD_Daemon *daemon, int *listening);
 /* Ends those that there are. */
-void serve_http_stop(struct MHD_Daemon *daemon);
+void serve_http_stop(struct MHD_Daemon *daemon, int listening);
 
 /* ---- for handlers ---- */
 

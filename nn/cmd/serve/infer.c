@@ -65,7 +65,7 @@ static void begin_infer(serve_request *r)
     } else if (r->length != SERVE_NO_LENGTH && r->length > r->site->most_body) {
         complain_of_size(r);
     } else if (hold(r, i, r->length == SERVE_NO_LENGTH ? 0 : r->length)) {
-        i->job = serve_job_create(r->site->queue, r->owner, request ? request : "");
+        i->job = serve_job_create(r->site->queue, r->network, r->owner, request ? request : "");
         if (!i->job) serve_problem(r, 503, FHOLA_NOMEM, "no memory for a request");
     }
 }
@@ -97,10 +97,15 @@ static void take_infer(serve_request *r, const char *bytes, size_t length)
 
 static void turn_away(serve_request *r, serve_admission admission)
 {
+    const inference *i = r->state;
     switch (admission) {
     case SERVE_ADMITTED: return;
     case SERVE_QUEUE_FULL:
         serve_problem_later(r, "the queue has no room for these pictures");
+        return;
+    case SERVE_TOO_FAST:
+        serve_problem(r, 429, FHOLA_OK, "more pictures than a client may send a minute");
+        serve_reply_number(r, "Retry-After", 1 + (uint64_t)serve_job_hold_off(i->job));
         return;
     case SERVE_SAME_ID:
         serve_problem(r, 409, FHOLA_OK, "a request of yours with this Request-Id is in the queue");
@@ -139,7 +144,7 @@ static fhola_status receive_one(serve_request *r, ckks_reader *reader, uint64_t 
         *more = 0;
         return FHOLA_OK;
     }
-    FHOLA_TRY(nn_server_receive(r->site->server, &picture, reader, more));
+    FHOLA_TRY(nn_server_receive(r->network->server, &picture, reader, more));
     return serve_job_add(i->job, picture);
 }
 
@@ -242,6 +247,7 @@ const serve_route serve_route_infer = {
     .path = "/v1/infer",
     .audience = SERVE_FOR_OWNERS,
     .body = true,
+    .network = true,
     .begin = begin_infer,
     .take = take_infer,
     .end = end_infer,

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "nn/cmd/cmd.h"
+#include "nn/cmd/serve/rates.h"
 #include "nn/cmd/serve/turns.h"
 
 #define DETAIL_ROOM 512u
@@ -18,6 +19,7 @@
 struct serve_job {
     serve_queue *queue;
     serve_job *next;
+    serve_network *network;
     char owner[SERVE_OWNER_ROOM], request[SERVE_REQUEST_ROOM];
     uint64_t id; /* of its keys */
     ckks_ciphertext ***picture;
@@ -37,9 +39,7 @@ struct serve_job {
 };
 
 struct serve_queue {
-    const nn_server *server;
     serve_cache *cache;
-    nn_run *run;
     double threads;
     size_t most, reserved;
     pthread_mutex_t mutex;
@@ -48,6 +48,7 @@ struct serve_queue {
     bool closed, loader_ended;
     serve_job *first; /* in the order of arrival */
     serve_turns turns;
+    serve_rates rates;
     serve_job *ready; /* the next one, and its keys */
     nn_keys *ready_keys;
     serve_queue_figures figures;
@@ -152,7 +153,7 @@ static void make_ready(serve_queue *q, serve_job *job)
     job->held = true;
     serve_turns_serve(&q->turns, job->owner);
     unlock(q);
-    fhola_status status = serve_cache_take(q->cache, &keys, job->owner, job->id);
+    fhola_status status = serve_cache_take(q->cache, &keys, job->network, job->owner, job->id);
     lock(q);
     if (status == FHOLA_OK && !job->cancelled) {
         q->ready = job;
@@ -188,63 +189,123 @@ static void *load_keys(void *arg)
 
 /* ---- the worker ---- */
 
-/* Of nn_infer_hooks. */
-static int take_step(void *arg, size_t layer, nn_step step, size_t done, size_t total)
-{
-    serve_job *job = arg;
-    lock(job->queue);
-    job->layer = layer + 1;
-    job->step = nn_step_name(step);
-    job->share = total ? (double)done / (double)total : 0;
-    int stop = job->cancelled;
-    tell(job->queue);
-    unlock(job->queue);
-    return stop;
-}
+/* Pictures that are worked on at once: the next `count[i]` of job i. */
+typedef struct batch {
+    serve_queue *queue;
+    serve_job *job[NN_MAX_PICTURES];
+    size_t count[NN_MAX_PICTURES], jobs, pictures, room;
+    double start;
+} batch;
 
-/* Without the mutex: only the worker has the job. */
-static fhola_status work(serve_queue *q, serve_job *job, const nn_keys *keys)
+/* With the mutex. */
+static void begin_job(batch *b, serve_job *job)
 {
-    nn_infer_hooks hooks = {.user = job, .progress = take_step};
-    FHOLA_TRY(nn_run_answer(q->run, job->writer, keys, job->picture[job->done], &hooks));
-    return job->done + 1 < job->pictures ? FHOLA_OK : ckks_writer_commit(job->writer);
-}
-
-static void count_time(serve_queue *q, double seconds)
-{
-    double before = q->figures.typical > 0 ? q->figures.typical : seconds;
-    q->figures.answered++;
-    q->figures.seconds += seconds;
-    q->figures.typical = MEMORY_OF_TIMES * before + (1 - MEMORY_OF_TIMES) * seconds;
-}
-
-/* With the mutex, which is released meanwhile. */
-static void run_job(serve_queue *q, serve_job *job, nn_keys *keys)
-{
+    size_t left = job->pictures - job->done, count = left < b->room ? left : b->room;
+    b->job[b->jobs] = job;
+    b->count[b->jobs++] = count;
+    b->pictures += count;
+    b->room -= count;
+    job->held = true;
     job->stage = SERVE_RUNNING;
     job->layer = 0;
     job->step = NULL;
     job->share = 0;
-    job->start = nn_cmd_now();
-    bool cancelled = job->cancelled;
+    job->start = b->start;
+}
+
+/* With the mutex. Whoever waits for the same network with the same keys comes along. */
+static void gather(batch *b, serve_queue *q, serve_job *first)
+{
+    *b = (batch){.queue = q,
+                 .room = nn_network_pictures(nn_server_network(first->network->server)),
+                 .start = nn_cmd_now()};
+    begin_job(b, first);
+    for (serve_job *job = q->first; job && b->room; job = job->next)
+        if (is_queued(job) && !job->held && job->network == first->network &&
+            job->id == first->id && strcmp(job->owner, first->owner) == 0)
+            begin_job(b, job);
     tell(q);
-    unlock(q);
-    fhola_status status = cancelled ? FHOLA_OK : work(q, job, keys);
-    serve_cache_give_back(q->cache, keys);
-    lock(q);
-    job->held = false;
-    if (status == FHOLA_OK && !cancelled) {
-        job->done++;
-        count_time(q, nn_cmd_now() - job->start);
+}
+
+/* With the mutex. Those who want it still decide. */
+static bool is_wanted(const batch *b)
+{
+    for (size_t i = 0; i < b->jobs; i++)
+        if (!b->job[i]->cancelled) return true;
+    return false;
+}
+
+/* Of nn_infer_hooks. */
+static int take_step(void *arg, size_t layer, nn_step step, size_t done, size_t total)
+{
+    const batch *b = arg;
+    lock(b->queue);
+    for (size_t i = 0; i < b->jobs; i++) {
+        b->job[i]->layer = layer + 1;
+        b->job[i]->step = nn_step_name(step);
+        b->job[i]->share = total ? (double)done / (double)total : 0;
     }
-    if (job->done == job->pictures)
-        end_job(job, SERVE_DONE);
-    else if (job->cancelled)
+    bool wanted = is_wanted(b);
+    tell(b->queue);
+    unlock(b->queue);
+    return !wanted;
+}
+
+/* Without the mutex: only the worker has the jobs. */
+static fhola_status work(batch *b, const nn_keys *keys)
+{
+    nn_infer_hooks hooks = {.user = b, .progress = take_step};
+    ckks_ciphertext *const *picture[NN_MAX_PICTURES];
+    ckks_writer *out[NN_MAX_PICTURES];
+    size_t n = 0;
+    for (size_t i = 0; i < b->jobs; i++)
+        for (size_t k = 0; k < b->count[i]; k++, n++) {
+            picture[n] = b->job[i]->picture[b->job[i]->done + k];
+            out[n] = b->job[i]->writer;
+        }
+    FHOLA_TRY(nn_run_answer_batch(b->job[0]->network->run, out, keys, picture, n, &hooks));
+    for (size_t i = 0; i < b->jobs; i++)
+        if (b->job[i]->done + b->count[i] == b->job[i]->pictures)
+            FHOLA_TRY(ckks_writer_commit(b->job[i]->writer));
+    return FHOLA_OK;
+}
+
+static void count_time(serve_queue *q, const batch *b)
+{
+    double seconds = nn_cmd_now() - b->start, each = seconds / (double)b->pictures,
+           before = q->figures.typical > 0 ? q->figures.typical : each;
+    q->figures.answered += b->pictures;
+    q->figures.runs++;
+    q->figures.seconds += seconds;
+    q->figures.typical = MEMORY_OF_TIMES * before + (1 - MEMORY_OF_TIMES) * each;
+}
+
+/* With the mutex. */
+static void leave_job(serve_job *job, size_t count, fhola_status status)
+{
+    job->held = false;
+    if (status == FHOLA_OK) job->done += count;
+    if (job->cancelled)
         end_job(job, SERVE_CANCELLED);
     else if (status != FHOLA_OK)
         break_job(job, status);
-    else
-        tell(q);
+    else if (job->done == job->pictures)
+        end_job(job, SERVE_DONE);
+}
+
+/* With the mutex, which is released meanwhile. */
+static void run_batch(serve_queue *q, serve_job *first, nn_keys *keys)
+{
+    batch b;
+    gather(&b, q, first);
+    const bool wanted = is_wanted(&b);
+    unlock(q);
+    fhola_status status = wanted ? work(&b, keys) : FHOLA_CANCELLED;
+    serve_cache_give_back(q->cache, keys);
+    lock(q);
+    if (status == FHOLA_OK) count_time(q, &b);
+    for (size_t i = 0; i < b.jobs; i++) leave_job(b.job[i], b.count[i], status);
+    tell(q);
 }
 
 static void *answer(void *arg)
@@ -261,7 +322,7 @@ static void *answer(void *arg)
         nn_keys *keys = q->ready_keys;
         q->ready = NULL;
         q->ready_keys = NULL;
-        run_job(q, job, keys);
+        run_batch(q, job, keys);
     }
     unlock(q);
     return NULL;
@@ -281,29 +342,28 @@ static fhola_status start(serve_queue *q)
 
 static void clear(serve_queue *q)
 {
-    nn_run_destroy(q->run);
+    serve_rates_clear(&q->rates);
     (void)pthread_cond_destroy(&q->changed);
     (void)pthread_mutex_destroy(&q->mutex);
     free(q);
 }
 
-fhola_status serve_queue_create(serve_queue **queue, const nn_server *server, serve_cache *cache,
-                                unsigned pictures, double threads)
+fhola_status serve_queue_create(serve_queue **queue, serve_cache *cache, unsigned pictures,
+                                double minute, double threads)
 {
     pthread_condattr_t clock;
     serve_queue *q = calloc(1, sizeof *q);
     if (!q) return fhola_fail(FHOLA_NOMEM, "no memory for a queue");
-    q->server = server;
     q->cache = cache;
     q->most = pictures;
+    q->rates.minute = minute;
     q->threads = threads;
     (void)pthread_mutex_init(&q->mutex, NULL);
     (void)pthread_condattr_init(&clock);
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&q->changed, &clock);
     (void)pthread_condattr_destroy(&clock);
-    fhola_status status = nn_run_create(&q->run, server);
-    if (status == FHOLA_OK) status = start(q);
+    fhola_status status = start(q);
     if (status != FHOLA_OK)
         clear(q);
     else
@@ -338,18 +398,30 @@ void serve_queue_destroy(serve_queue *q)
 
 /* ---- for the thread of a request ---- */
 
-serve_job *serve_job_create(serve_queue *q, const char *owner, const char *request)
+/* Of a job that is in no list. */
+static void free_job(serve_job *job)
+{
+    for (size_t i = 0; i < job->pictures; i++) nn_encrypted_destroy(job->picture[i]);
+    free(job->picture);
+    ckks_writer_destroy(job->writer);
+    if (job->stream) (void)fclose(job->stream);
+    free(job->results);
+    serve_network_release(job->network);
+    free(job);
+}
+
+serve_job *serve_job_create(serve_queue *q, serve_network *network, const char *owner,
+                            const char *request)
 {
     serve_job *job = calloc(1, sizeof *job);
     if (!job) return NULL;
     job->queue = q;
+    job->network = serve_network_retain(network);
     snprintf(job->owner, sizeof job->owner, "%s", owner);
     snprintf(job->request, sizeof job->request, "%s", request);
     job->stream = open_memstream(&job->results, &job->length);
     if (!job->stream || ckks_writer_create(&job->writer, job->stream, "the results") != FHOLA_OK) {
-        if (job->stream) (void)fclose(job->stream);
-        free(job->results);
-        free(job);
+        free_job(job);
         return NULL;
     }
     lock(q);
@@ -371,12 +443,23 @@ serve_admission serve_job_reserve(serve_job *job)
                                 : q->reserved >= q->most  ? SERVE_QUEUE_FULL
                                 : own > (q->most + 1) / 2 ? SERVE_QUEUE_FULL
                                                           : SERVE_ADMITTED;
+    if (admission == SERVE_ADMITTED && !serve_rates_take(&q->rates, job->owner, nn_cmd_now()))
+        admission = SERVE_TOO_FAST;
     if (admission == SERVE_ADMITTED) {
         job->reserved++;
         q->reserved++;
     }
     unlock(q);
     return admission;
+}
+
+double serve_job_hold_off(serve_job *job)
+{
+    serve_queue *q = job->queue;
+    lock(q);
+    double seconds = serve_rates_wait(&q->rates, job->owner, nn_cmd_now());
+    unlock(q);
+    return seconds;
 }
 
 fhola_status serve_job_add(serve_job *job, ckks_ciphertext **picture)
@@ -460,12 +543,7 @@ void serve_job_destroy(serve_job *job)
 {
     if (!job) return;
     leave(job);
-    for (size_t i = 0; i < job->pictures; i++) nn_encrypted_destroy(job->picture[i]);
-    free(job->picture);
-    ckks_writer_destroy(job->writer);
-    (void)fclose(job->stream);
-    free(job->results);
-    free(job);
+    free_job(job);
 }
 
 /* ---- for others ---- */
@@ -514,6 +592,7 @@ static size_t place_of(const serve_queue *q, const serve_job *job)
 
 static serve_progress progress_of(const serve_queue *q, const serve_job *job)
 {
+    const nn_network *network = nn_server_network(job->network->server);
     double elapsed = nn_cmd_now() - job->start;
     return (serve_progress){
         .stage = job->stage,
@@ -521,7 +600,7 @@ static serve_progress progress_of(const serve_queue *q, const serve_job *job)
         .picture = job->done + 1,
         .pictures = job->pictures,
         .layer = job->layer,
-        .layers = nn_network_layers(nn_server_network(q->server)) + 1,
+        .layers = nn_network_layers(network) + 1,
         .step = job->step,
         .share = job->share,
         .remaining = job->share > 0 ? elapsed * (1 - job->share) / job->share : -1,

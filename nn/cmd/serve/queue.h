@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue of encrypted pictures. One picture is worked on at a time, by one team of threads; the
  * keys of the next one are loaded meanwhile. Clients take turns, picture by picture, however many
- * one of them sends. */
+ * one of them sends. A network for batches takes as many as it can of those of one key that wait,
+ * of whatever requests, and waits for none. */
 #ifndef NN_CMD_SERVE_QUEUE_H
 #define NN_CMD_SERVE_QUEUE_H
 
@@ -26,10 +27,10 @@ typedef enum serve_stage {
 /* The pictures of one request. Made, filled and destroyed by the thread of the request. */
 typedef struct serve_job serve_job;
 
-/* `pictures`: how many may be in memory; one owner may have half of them. `threads` of the team. */
-FHOLA_WARN_UNUSED fhola_status serve_queue_create(serve_queue **queue, const nn_server *server,
-                                                  serve_cache *cache, unsigned pictures,
-                                                  double threads);
+/* `pictures`: how many may be in memory; one owner may have half of them, and send `minute` a
+ * minute (0: any number). `threads` of the team. */
+FHOLA_WARN_UNUSED fhola_status serve_queue_create(serve_queue **queue, serve_cache *cache,
+                                                  unsigned pictures, double minute, double threads);
 /* From now on requests are turned away, and so are those of which no picture was begun. */
 void serve_queue_close(serve_queue *queue);
 /* After serve_queue_close: cancels the others, too. */
@@ -42,14 +43,18 @@ void serve_queue_destroy(serve_queue *queue);
 typedef enum serve_admission {
     SERVE_ADMITTED,
     SERVE_QUEUE_FULL,
+    SERVE_TOO_FAST, /* more than the owner may send a minute */
     SERVE_SAME_ID,
     SERVE_CLOSED
 } serve_admission;
 
-/* `request` may be "". NULL: no memory. */
-serve_job *serve_job_create(serve_queue *queue, const char *owner, const char *request);
+/* For pictures of that network. `request` may be "". NULL: no memory. */
+serve_job *serve_job_create(serve_queue *queue, serve_network *network, const char *owner,
+                            const char *request);
 /* Room for one more picture: to be asked for before it is read. */
 serve_admission serve_job_reserve(serve_job *job);
+/* After SERVE_TOO_FAST: seconds until there is room. */
+double serve_job_hold_off(serve_job *job);
 /* Takes the picture over, also when it fails (NOMEM). */
 FHOLA_WARN_UNUSED fhola_status serve_job_add(serve_job *job, ckks_ciphertext **picture);
 size_t serve_job_pictures(const serve_job *job);
@@ -87,7 +92,7 @@ bool serve_queue_look(serve_queue *queue, const char *owner, const char *request
 
 typedef struct serve_queue_figures {
     size_t requests, pictures;  /* waiting or at work; in memory */
-    uint64_t answered;          /* pictures */
+    uint64_t answered, runs;    /* pictures; and times that a network ran */
     uint64_t cancelled, failed; /* requests */
     double seconds;             /* of inference */
     double typical;             /* seconds a picture takes; 0: not known */

@@ -17,6 +17,7 @@ void serve_reply_with(serve_request *r, unsigned code, struct MHD_Response *resp
     if (r->response) MHD_destroy_response(r->response);
     r->response = response;
     r->code = code;
+    r->size = SERVE_NO_LENGTH;
     if (!response) return;
     serve_reply_header(r, "Cache-Control", "no-store");
     serve_reply_header(r, "X-Content-Type-Options", "nosniff");
@@ -29,6 +30,7 @@ void serve_reply(serve_request *r, unsigned code, const char *type, const void *
     serve_reply_with(
         r, code,
         MHD_create_response_from_buffer(length, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY));
+    r->size = length;
     serve_reply_header(r, "Content-Type", type);
 }
 

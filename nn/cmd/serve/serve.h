@@ -4,6 +4,7 @@
 #define NN_CMD_SERVE_SERVE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "ckks/ckks.h"
 
@@ -13,10 +14,13 @@ typedef struct serve_options {
     double memory, cache;     /* GiB; cache NaN: not given */
     double disk, client_disk; /* GiB, 0: no limit */
     double queue, request;    /* pictures; MiB of one request */
-    double connections, timeout, expire;
+    double rate;              /* pictures a minute; 0: no limit */
+    double connections, of_address, timeout, expire;
+    double sanitize, error; /* sanitize NaN: not at all */
 } serve_options;
 
-/* Serves the network until a signal ends it. */
-FHOLA_WARN_UNUSED fhola_status serve_network(const serve_options *options, const char *network);
+/* Serves the networks, each as serve_networks_open takes it, until a signal ends it. */
+FHOLA_WARN_UNUSED fhola_status serve_run(const serve_options *options, char *const networks[],
+                                         size_t count);
 
 #endif

@@ -23,7 +23,7 @@ struct serve_store {
     int folder;
     serve_limits limits;
     serve_accept_fn accept;
-    const void *arg;
+    void *arg;
 };
 
 struct serve_upload {
@@ -148,7 +148,7 @@ static fhola_status open_store(serve_store *s, const char *path)
 }
 
 fhola_status serve_store_open(serve_store **store, const char *path, serve_limits limits,
-                              serve_accept_fn accept, const void *arg)
+                              serve_accept_fn accept, void *arg)
 {
     serve_store *s = malloc(sizeof *s);
     if (!s) return fhola_fail(FHOLA_NOMEM, "no memory for the folder of keys");
@@ -435,10 +435,14 @@ static serve_outcome settle_total(int folder, uint64_t id, serve_range range)
     return SERVE_GAP;
 }
 
+/* A part that begins behind its first byte must be there. */
 static serve_outcome open_part(serve_upload *u, serve_range range)
 {
     struct stat info;
-    u->file = openat(u->folder, u->part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    const bool begins = range.first == 0 || range.first == SERVE_AT_END;
+    u->file =
+        openat(u->folder, u->part, O_RDWR | (begins ? O_CREAT : 0) | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (u->file < 0 && !begins && errno == ENOENT) return gap(range.first, 0);
     if (u->file < 0) return failed(u->store, u->owner, u->part);
     if (flock(u->file, LOCK_EX | LOCK_NB) != 0) {
         (void)fhola_fail(FHOLA_IO, "these keys are being uploaded by another request");
@@ -620,7 +624,7 @@ serve_outcome serve_upload_write(serve_upload *u, const void *bytes, size_t leng
 /* ---- uploads: the end ---- */
 
 /* Every chunk's checksum, in constant memory. */
-static fhola_status check_chunks(const serve_upload *u, ckks_reader *reader)
+static fhola_status read_chunks(const serve_upload *u, ckks_reader *reader)
 {
     ckks_chunk_info chunk = {.tag = ""};
     FHOLA_TRY(ckks_reader_begin(reader, NULL, CKKS_FILE_EVAL_KEYS, NULL, u->id));
@@ -632,35 +636,30 @@ static fhola_status check_chunks(const serve_upload *u, ckks_reader *reader)
     return fhola_fail(FHOLA_FORMAT, "the keys: something follows the end at byte %" PRIu64, bytes);
 }
 
-static fhola_status check_use(const serve_upload *u, ckks_reader *reader)
-{
-    return u->store->accept ? u->store->accept(u->store->arg, reader) : FHOLA_OK;
-}
-
-/* From its first byte. */
-static fhola_status check_by(const serve_upload *u,
-                             fhola_status (*check)(const serve_upload *, ckks_reader *))
+static fhola_status check_chunks(const serve_upload *u, FILE *stream)
 {
     ckks_reader *reader = NULL;
+    rewind(stream);
+    fhola_status status = ckks_reader_create(&reader, stream, "the keys");
+    if (status == FHOLA_OK) status = read_chunks(u, reader);
+    ckks_reader_destroy(reader);
+    return status;
+}
+
+static fhola_status check_content(const serve_upload *u)
+{
+    const serve_store *s = u->store;
+    if (u->at < HEAD_BYTES) return fhola_fail(FHOLA_FORMAT, "%" PRIu64 " bytes are no keys", u->at);
     int again = fcntl(u->file, F_DUPFD_CLOEXEC, 3);
     FILE *stream = again >= 0 ? fdopen(again, "rb") : NULL;
     if (!stream) {
         if (again >= 0) (void)close(again);
         return fhola_fail(FHOLA_IO, "the keys: %s", strerror(errno));
     }
-    rewind(stream);
-    fhola_status status = ckks_reader_create(&reader, stream, "the keys");
-    if (status == FHOLA_OK) status = check(u, reader);
-    ckks_reader_destroy(reader);
+    fhola_status status = check_chunks(u, stream);
+    if (status == FHOLA_OK && s->accept) status = s->accept(s->arg, stream);
     (void)fclose(stream);
     return status;
-}
-
-static fhola_status check_content(const serve_upload *u)
-{
-    if (u->at < HEAD_BYTES) return fhola_fail(FHOLA_FORMAT, "%" PRIu64 " bytes are no keys", u->at);
-    FHOLA_TRY(check_by(u, check_chunks));
-    return check_by(u, check_use);
 }
 
 /* With the names locked. */

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "ckks/ckks.h"
 
@@ -31,8 +32,9 @@ typedef enum serve_outcome {
     SERVE_FAILED   /* the operating system failed, or memory */
 } serve_outcome;   /* from SERVE_ABSENT on, fhola_detail() says what was wrong */
 
-/* Whether the evaluation keys that a reader is in front of are of use to this server. */
-typedef fhola_status (*serve_accept_fn)(const void *arg, ckks_reader *reader);
+/* Whether the evaluation keys in a file, which it may read from the beginning and leave anywhere,
+ * are of use to this server. */
+typedef fhola_status (*serve_accept_fn)(void *arg, FILE *keys);
 
 typedef struct serve_limits {
     uint64_t all, owner; /* bytes; 0: none */
@@ -46,7 +48,7 @@ typedef struct serve_store serve_store;
  * FHOLA_IO. */
 FHOLA_WARN_UNUSED fhola_status serve_store_open(serve_store **store, const char *path,
                                                 serve_limits limits, serve_accept_fn accept,
-                                                const void *arg);
+                                                void *arg);
 void serve_store_close(serve_store *store); /* accepts NULL */
 
 /* Whether the owner has, or ever began, a set of keys that is not gone. */
