@@ -63,6 +63,12 @@ cmp -s piped.ct whole.ct || wrong 'through a pipe: other results'
 on_ranks 2 "$fhola" infer tiny.fhola eval.keys five.ct --skip 3 -o end.ct > out 2> err || wrong "--skip 3: $(cat err)"
 cat whole.ct | tail -c $(($(wc -c < whole.ct) * 2 / 5)) | cmp -s - end.ct || wrong '--skip 3 on ranks: other results'
 
+# Where no memory can be shared (here: no file may have 100 MB) every rank has keys of its own.
+(ulimit -f 100000 && on_ranks 2 "$fhola" infer tiny.fhola eval.keys five.ct -o own.ct) > out 2> err || wrong "no shared memory: $(cat err)"
+cases=$((cases + 1))
+grep -q '^fhola infer: the ranks of a machine cannot share memory: each reads the keys$' err || wrong "no shared memory: $(cat err)"
+cmp -s own.ct whole.ct || wrong 'no shared memory: other results'
+
 # ---- what is wrong is said once, by rank 0
 
 fails 8 'fhola infer: input/output error: none.fhola: No such file or directory$' on_ranks 2 "$fhola" infer none.fhola eval.keys five.ct -o x.ct

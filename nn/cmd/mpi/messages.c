@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE /* memfd_create */
 #include "nn/cmd/mpi/messages.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <mpi.h>
 #include <pthread.h>
@@ -9,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A message waits so long before it is seen: nothing beside the time of a picture. */
 #define NAP_NANOSECONDS 500000L
@@ -24,8 +27,8 @@ static struct world {
     int own, count;
     int here, place;
     MPI_Comm machine; /* the ranks on this one */
-    MPI_Win window;
-    bool shares;      /* there is a window */
+    void *memory;     /* that they share; NULL: none */
+    uint64_t bytes;
     address *address; /* of every rank; on rank 0 only */
 } world;
 
@@ -75,7 +78,7 @@ fhola_status nn_mpi_begin(int *own, int *count)
 
 void nn_mpi_end(void)
 {
-    if (world.shares) MPI_Win_free(&world.window);
+    if (world.memory) (void)munmap(world.memory, world.bytes);
     MPI_Comm_free(&world.machine);
     MPI_Finalize();
     free(world.address);
@@ -144,21 +147,48 @@ fhola_status nn_mpi_agree(fhola_status status)
     return fhola_fail(FHOLA_CANCELLED, "another rank failed");
 }
 
+/* Memory without a name; it goes with the last process that has it, however that ends. -1: none. */
+static int make_memory(uint64_t bytes)
+{
+#ifdef MFD_CLOEXEC
+    int memory = memfd_create("fhola keys", MFD_CLOEXEC);
+    if (memory >= 0 && posix_fallocate(memory, 0, (off_t)bytes) == 0) return memory;
+    if (memory >= 0) (void)close(memory);
+#else
+    (void)bytes;
+#endif
+    return -1;
+}
+
+/* That of place 0, as a descriptor of this process; -1: it cannot be had. */
+static int open_memory(uint64_t bytes)
+{
+    int64_t owner[2] = {(int64_t)getpid(), -1}; /* process and descriptor */
+    char path[64];
+    if (world.place == 0) owner[1] = make_memory(bytes);
+    MPI_Bcast(owner, 2, MPI_INT64_T, 0, world.machine);
+    if (world.place == 0 || owner[1] < 0) return (int)owner[1];
+    snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)owner[0], (long long)owner[1]);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Windows of MPI will not do: where there is no room for one, Open MPI 4.1 waits for ever. */
 void *nn_mpi_share(uint64_t bytes)
 {
-    void *memory = NULL;
-    MPI_Aint size;
-    int unit, fine;
-    MPI_Comm_set_errhandler(world.machine, MPI_ERRORS_RETURN);
-    fine = MPI_Win_allocate_shared(world.place == 0 ? (MPI_Aint)(bytes + 63) : 0, 1, MPI_INFO_NULL,
-                                   world.machine, &memory, &world.window) == MPI_SUCCESS;
-    MPI_Comm_set_errhandler(world.machine, MPI_ERRORS_ARE_FATAL);
+    int access = world.place == 0 ? PROT_READ | PROT_WRITE : PROT_READ;
+    int descriptor = open_memory(bytes), fine = 0;
+    void *memory = MAP_FAILED;
+    if (descriptor >= 0) memory = mmap(NULL, bytes, access, MAP_SHARED, descriptor, 0);
+    fine = memory != MAP_FAILED;
     MPI_Allreduce(MPI_IN_PLACE, &fine, 1, MPI_INT, MPI_MIN, world.machine);
-    if (!fine) return NULL;
-    world.shares = true;
-    MPI_Win_shared_query(world.window, 0, &size, &unit, &memory);
-    /* mapped at whole pages: the same multiple for all of them */
-    return (void *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
+    if (descriptor >= 0) (void)close(descriptor);
+    if (fine) {
+        world.memory = memory;
+        world.bytes = bytes;
+        return memory;
+    }
+    if (memory != MAP_FAILED) (void)munmap(memory, bytes);
+    return NULL;
 }
 
 void nn_mpi_tell(uint64_t *number)

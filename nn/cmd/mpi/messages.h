@@ -20,8 +20,8 @@ int nn_mpi_place(void);
  * failed, with its name, and the others CANCELLED. */
 FHOLA_WARN_UNUSED fhola_status nn_mpi_agree(fhola_status status);
 
-/* All ranks of this machine call it. Memory that all of them see, from a multiple of 64 on, until
- * nn_mpi_end; NULL for all of them: there is none. */
+/* All ranks of this machine call it. Memory that all of them see and place 0 may write, from a
+ * multiple of 64 on, until nn_mpi_end; NULL for all of them: there is none. */
 void *nn_mpi_share(uint64_t bytes);
 /* The same: the number that place 0 has, as soon as it has it. */
 void nn_mpi_tell(uint64_t *number);
