@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #define PATH_ROOM 4096u
 
 typedef struct entry {
@@ -42,6 +46,15 @@ fhola_status serve_cache_create(serve_cache **cache, const serve_store *store, u
 
 /* ---- with the mutex ---- */
 
+/* Blocks of keys are large, but not so large that glibc would always give them back by itself: what
+ * it keeps in one thread's arena is of no use to another one. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 static void unlink_entry(serve_cache *c, entry **at)
 {
     entry *e = *at;
@@ -51,6 +64,7 @@ static void unlink_entry(serve_cache *c, entry **at)
     nn_keys_release(e->keys);
     serve_network_release(e->network);
     free(e);
+    give_memory_back();
 }
 
 /* Drops the set that was taken longest ago, of those not in use. */
