@@ -986,8 +986,8 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *con
                                                    size_t count, const nn_infer_hooks *hooks);
 /* From now on results say nothing of the weights but the scores, up to noise: each is encrypted
  * anew and gets independent noise of nn_flood_deviation(bits, 1, error) on every score, where
- * `error` bounds the root mean square error of a result's scores. Who has the secret key, made as it
- * should be, tells n results from exact scores with the same noise by an advantage of at most
+ * `error` bounds the root mean square error of a result's scores. Who has the secret key, made as
+ * it should be, tells n results from exact scores with the same noise by an advantage of at most
  * sqrt(n) 2^(-bits/2 - 2.8): man fhola-security. 0 to 200 bits. PARAM: out of range. RANGE: results
  * with so much noise would not be readable. Answers then fail with KEY if the keys have no
  * encryption of zero (ckks_sanitize). */
