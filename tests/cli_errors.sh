@@ -4,8 +4,8 @@
 # output, no file left behind.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 . "$top_srcdir/tests/expect.sh"
-model=$top_srcdir/nn/models/resnet20.safetensors
-plan=$top_srcdir/nn/models/resnet20.plan
+model=${fhola%/*}/bundled/models/resnet20.safetensors
+plan=${fhola%/*}/bundled/models/resnet20.plan
 clean_up()
 {
     umount "$work/files/tiny" 2> /dev/null || :

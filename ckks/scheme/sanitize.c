@@ -37,7 +37,7 @@ static fhola_status find_pair(zero_pair *out, const ckks_eval_keys *keys, ckks_b
 static void add_pair(const ckks_context *c, const ckks_poly zero[2], const zero_pair *pair,
                      const ckks_poly *mask)
 {
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < mask->limbs; i++) {
         unsigned t = mask->modulus[i];
         const uint64_t *v = mask->limb[i];
