@@ -5,11 +5,7 @@
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 . "$top_srcdir/tests/expect.sh"
 expect 1 "$fhola" classify << 'END'
-fhola classify: one picture expected, 0 operands given
-HINT
-END
-expect 1 "$fhola" classify cat ship << 'END'
-fhola classify: one picture expected, 2 operands given (--server takes several)
+fhola classify: at least one picture expected, 0 operands given
 HINT
 END
 expect 1 "$fhola" classify --server http://127.0.0.1 << 'END'
