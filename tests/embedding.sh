@@ -206,7 +206,7 @@ fi
 source="$work/the source"
 mkdir "$source" "$work/one"
 (cd "$top_srcdir" && tar cf - configure Makefile.am Makefile.in aclocal.m4 build-aux configure.ac fhola.pc.in ckks ola nn tests/Makefile.inc \
-    bench/Makefile.inc man/Makefile.inc) | (cd "$source" && tar xf -)
+    bench/Makefile.inc man/Makefile.inc man/Doxyfile.in) | (cd "$source" && tar xf -)
 chmod -R u+w "$source"
 find "$source" \( -name '*.o' -o -name '*.lo' -o -name '*.la' \) -exec rm -f {} +
 (

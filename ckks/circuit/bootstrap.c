@@ -1060,7 +1060,7 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
                needed = out_basis | arcsine_basis(bs);
     /* Keys have whole limbs: a residual prime left out does not leave half a shared one. */
     ckks_basis raised = needed | (ckks_basis_partner(c->params, needed) & bs->eval_mod);
-    run r[CKKS_BOOTSTRAPS_AT_ONCE];
+    run r[CKKS_BOOTSTRAPS_AT_ONCE] = {{.bs = bs}};
     for (size_t k = 0; k < count; k++) {
         r[k] = (run){.c = c,
                      .ws = ws,

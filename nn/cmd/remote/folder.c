@@ -16,11 +16,12 @@
 #include "nn/cmd/remote/http.h"
 #include "nn/cmd/stream.h"
 
-#define SECRET_KEY    "secret.key"
-#define EVAL_KEYS     "eval.keys"
-#define SERVER_SECRET "server.secret"
-#define LOCK          ".lock"
-#define NAME_ROOM     64u
+#define SECRET_KEY        "secret.key"
+#define EVAL_KEYS         "eval.keys"
+#define SERVER_SECRET     "server.secret"
+#define NEW_SERVER_SECRET "server.secret.new"
+#define LOCK              ".lock"
+#define NAME_ROOM         64u
 
 /* ---- names ---- */
 
@@ -236,7 +237,7 @@ fhola_status remote_folder_write_secret(const remote_folder *f, const char *secr
 {
     char path[NN_CMD_PATH_ROOM], fresh[NN_CMD_PATH_ROOM];
     FHOLA_TRY(join(path, f->path, SERVER_SECRET));
-    FHOLA_TRY(join(fresh, f->path, SERVER_SECRET ".new"));
+    FHOLA_TRY(join(fresh, f->path, NEW_SERVER_SECRET));
     int folder = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good =
         folder >= 0 && write_file(fresh, secret) && rename(fresh, path) == 0 && fsync(folder) == 0;
@@ -265,7 +266,7 @@ static fhola_status key_of(uint64_t *key, const remote_folder *f)
 /* Exactly the files that are made here. */
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {SECRET_KEY, EVAL_KEYS, SERVER_SECRET, SERVER_SECRET ".new",
+    static const char *const names[] = {SECRET_KEY, EVAL_KEYS, SERVER_SECRET, NEW_SERVER_SECRET,
                                         LOCK};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
