@@ -977,9 +977,10 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, cons
                                              const nn_infer_hooks *hooks);
 /* The same for `count` pictures of one secret key, from 1 to nn_network_pictures(), that are
  * computed at once, however they came: the result of picture[k] is appended to out[k], which may be
- * one stream for several. Results are written in their order, after all of them have been computed;
- * one that cannot be written ends the call, and those after it are lost. FHOLA_PARAM: also too many
- * pictures, or none, or a pack beside others. */
+ * one stream for several. A pack among them is computed by itself, between those in front of it and
+ * those behind it. Results are written in their order, when what is computed at once is; one that
+ * cannot be written ends the call, and those after it are lost. FHOLA_PARAM: also too many pictures,
+ * or none. */
 FHOLA_WARN_UNUSED fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *const out[],
                                                    const nn_keys *keys,
                                                    ckks_ciphertext *const *const picture[],

@@ -49,6 +49,16 @@ paste -d ' ' two/numbers packed.numbers | awk '
     { for (i = 1; i <= NF / 2; i++) if (($i - $(i + NF / 2)) ^ 2 > 0.05 ^ 2) { print $i, "and", $(i + NF / 2); bad = 1 } }
     END { exit bad || NR != 3 }' || wrong 'other scores when packed'
 
+# --skip counts pictures: behind the pack of two comes the third one's result, bit for bit, and no pack is taken apart.
+cases=$((cases + 2))
+"$fhola" infer two.fhola two/eval.keys packed.ct -o rest.scores --skip 2 -q 2> err || wrong "--skip 2: $(cat err)"
+tail -c "$(wc -c < rest.scores)" packed.scores | cmp -s - rest.scores || wrong '--skip 2: another result'
+[ "$("$fhola" decrypt two/secret.key rest.scores --json 2> err | grep -c '"result"')" -eq 1 ] || wrong '--skip 2: not one result'
+code=0
+"$fhola" infer two.fhola two/eval.keys packed.ct -o x.scores --skip 1 > out 2> err || code=$?
+[ $code -eq 3 ] && [ ! -e x.scores ] && grep -q 'pictures 1 to 2 are packed in one ciphertext: 0 or 2 can be skipped, not 1' err ||
+    wrong "--skip 1: exit code $code, $(cat err)"
+
 # A batch network refuses what no batch can be.
 cases=$((cases + 1))
 code=0

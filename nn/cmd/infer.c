@@ -129,22 +129,43 @@ static fhola_status get_ready(infer_job *job)
 
 /* ---- pictures ---- */
 
-static fhola_status skip_picture(infer_job *job, int *more)
+fhola_status infer_look(size_t *pictures, const infer_job *job, ckks_reader *in)
+{
+    ckks_ciphertext **picture = NULL;
+    int more = 1;
+    FHOLA_TRY(nn_server_receive(job->server, &picture, in, &more));
+    unsigned packed = more ? nn_encrypted_pictures(picture) : 0;
+    *pictures = packed ? packed : more != 0;
+    nn_encrypted_destroy(picture);
+    return FHOLA_OK;
+}
+
+/* *pictures: how many the next container has; 0: there is none. */
+static fhola_status skip_container(infer_job *job, size_t *pictures)
 {
     ckks_chunk_info chunk = {.length = 0};
-    FHOLA_TRY(ckks_reader_begin(job->in, more, CKKS_FILE_CIPHERTEXT, NULL, nn_keys_id(job->keys)));
-    while (*more && strcmp(chunk.tag, "END ") != 0) FHOLA_TRY(ckks_reader_skip(job->in, &chunk));
-    if (*more) infer_count_pictures(job);
+    int more = 1;
+    if (nn_network_pictures(nn_server_network(job->server)) > 1)
+        return infer_look(pictures, job, job->in);
+    FHOLA_TRY(ckks_reader_begin(job->in, &more, CKKS_FILE_CIPHERTEXT, NULL, nn_keys_id(job->keys)));
+    while (more && strcmp(chunk.tag, "END ") != 0) FHOLA_TRY(ckks_reader_skip(job->in, &chunk));
+    *pictures = more != 0;
     return FHOLA_OK;
 }
 
 fhola_status infer_skip(infer_job *job)
 {
-    size_t skip = (size_t)job->options->skip;
-    int more = 1;
-    for (; job->picture <= skip; job->picture++) {
-        FHOLA_TRY(skip_picture(job, &more));
-        if (!more)
+    size_t skip = (size_t)job->options->skip, pictures = 0;
+    for (; job->picture <= skip; job->picture += pictures) {
+        FHOLA_TRY(skip_container(job, &pictures));
+        if (pictures) infer_count_pictures(job);
+        if (job->picture - 1 + pictures > skip)
+            return fhola_fail(FHOLA_PARAM,
+                              "pictures %zu to %zu are packed in one ciphertext: %zu or %zu can be "
+                              "skipped, not %zu",
+                              job->picture, job->picture - 1 + pictures, job->picture - 1,
+                              job->picture - 1 + pictures, skip);
+        if (!pictures)
             return fhola_fail(FHOLA_FORMAT, "%zu picture%s arrived, %zu were to be skipped",
                               job->picture - 1, job->picture == 2 ? "" : "s", skip);
         if (nn_cmd_interrupted()) return fhola_fail(FHOLA_CANCELLED, "skipping was interrupted");

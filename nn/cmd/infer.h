@@ -36,6 +36,8 @@ FHOLA_WARN_UNUSED fhola_status infer_open_files(infer_job *job);
 FHOLA_WARN_UNUSED fhola_status infer_open_server(infer_job *job, unsigned processes);
 /* One of the server, whose results are as --sanitize says. */
 FHOLA_WARN_UNUSED fhola_status infer_open_run(nn_run **run, const infer_job *job);
+/* How many pictures the next container has, one alone or a pack; 0: there is none. */
+FHOLA_WARN_UNUSED fhola_status infer_look(size_t *pictures, const infer_job *job, ckks_reader *in);
 /* When everything is ready. Passes over those that --skip names. */
 FHOLA_WARN_UNUSED fhola_status infer_skip(infer_job *job);
 /* After the container of the first picture: all have as many bytes. */

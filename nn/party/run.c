@@ -281,26 +281,33 @@ static fhola_status receive_batch(const nn_run *run, ckks_ciphertext **picture[]
     return FHOLA_OK;
 }
 
-/* What came before a pack first. */
-static fhola_status answer_batch(nn_run *run, ckks_writer *out, const nn_keys *keys,
-                                 ckks_ciphertext **picture[], size_t count, bool packed,
-                                 const nn_infer_hooks *hooks)
+/* Of `count` pictures and packs, as many of the first ones as are computed at once. */
+static size_t at_once(const nn_run *run, ckks_ciphertext *const *const picture[], size_t count)
 {
-    ckks_ciphertext *const *batch[NN_MAX_PICTURES];
-    ckks_writer *to[NN_MAX_PICTURES];
-    size_t alone = packed ? count - 1 : count;
-    for (size_t p = 0; p < count; p++) {
-        batch[p] = picture[p];
-        to[p] = out;
+    size_t n = 1;
+    if (nn_encrypted_pictures(picture[0])) return n;
+    while (n < count && n < batch_of(run) && !nn_encrypted_pictures(picture[n])) n++;
+    return n;
+}
+
+/* Pictures and packs in any order. */
+static fhola_status answer_all(nn_run *run, ckks_writer *const out[], const nn_keys *keys,
+                               ckks_ciphertext *const *const picture[], size_t count,
+                               const nn_infer_hooks *hooks)
+{
+    for (size_t n; count; picture += n, out += n, count -= n) {
+        n = at_once(run, picture, count);
+        FHOLA_TRY(answer(run, out, keys, picture, n, hooks));
     }
-    if (alone) FHOLA_TRY(answer(run, to, keys, batch, alone, hooks));
-    return packed ? answer(run, to, keys, batch + alone, 1, hooks) : FHOLA_OK;
+    return FHOLA_OK;
 }
 
 static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *keys, ckks_reader *in,
                                 int *more, const nn_infer_hooks *hooks)
 {
     ckks_ciphertext **picture[NN_MAX_PICTURES] = {NULL};
+    ckks_ciphertext *const *batch[NN_MAX_PICTURES];
+    ckks_writer *to[NN_MAX_PICTURES];
     size_t count = 0;
     unsigned packed = 0;
     FHOLA_TRY(go_on(run));
@@ -308,8 +315,11 @@ static fhola_status answer_next(nn_run *run, ckks_writer *out, const nn_keys *ke
     FHOLA_TRY(ckks_writer_spare(out, ckks_reader_file(in)));
     fhola_status status = receive_batch(run, picture, &count, &packed, in, keys->key);
     if (status == FHOLA_OK) *more = (int)(packed ? count - 1 + packed : count);
-    if (status == FHOLA_OK)
-        status = answer_batch(run, out, keys, picture, count, packed > 0, hooks);
+    for (size_t p = 0; p < count; p++) {
+        batch[p] = picture[p];
+        to[p] = out;
+    }
+    if (status == FHOLA_OK) status = answer_all(run, to, keys, batch, count, hooks);
     for (size_t p = 0; p < NN_MAX_PICTURES; p++) nn_encrypted_destroy(picture[p]);
     return status;
 }
@@ -328,10 +338,7 @@ fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *const out[], const nn
     if (count == 0 || count > batch_of(run))
         status = fhola_fail(FHOLA_PARAM, "%zu pictures at once, the network computes 1 to %zu",
                             count, (size_t)batch_of(run));
-    for (size_t p = 0; p < count && count > 1 && status == FHOLA_OK; p++)
-        if (nn_encrypted_pictures(picture[p]))
-            status = fhola_fail(FHOLA_PARAM, "picture %zu is a pack, which is computed alone", p);
-    if (status == FHOLA_OK) status = answer(run, out, keys, picture, count, hooks);
+    if (status == FHOLA_OK) status = answer_all(run, out, keys, picture, count, hooks);
     return finish(run, status);
 }
 

@@ -102,15 +102,32 @@ static void close_bytes(ckks_reader *reader, FILE *file)
 
 /* ---- batches ---- */
 
+/* How many pictures the container has that was written from byte `from` on. */
+static fhola_status look_back(size_t *pictures, const memory_stream *to, size_t from,
+                              const infer_job *job)
+{
+    ckks_reader *in = NULL;
+    FILE *file = NULL;
+    FHOLA_TRY(ckks_writer_commit(to->writer));
+    fhola_status status = open_bytes(&in, &file, (unsigned char *)to->bytes + from,
+                                     to->length - from, "an encrypted picture");
+    if (status == FHOLA_OK) status = infer_look(pictures, job, in);
+    close_bytes(in, file);
+    return status;
+}
+
+/* A pack fills a batch. */
 static fhola_status read_pictures(batch *b, memory_stream *to, infer_job *job)
 {
-    size_t most = nn_network_pictures(nn_server_network(job->server));
+    size_t most = nn_network_pictures(nn_server_network(job->server)), pictures = 1;
     int more = 1;
-    while (b->count < most) {
+    while (b->count < most && pictures == 1) {
+        size_t from = to->length;
         FHOLA_TRY(copy_container(to->writer, job->in, &more, job));
         if (!more) return FHOLA_OK;
         infer_count_pictures(job);
-        b->count++;
+        if (most > 1) FHOLA_TRY(look_back(&pictures, to, from, job));
+        b->count += pictures;
     }
     return FHOLA_OK;
 }

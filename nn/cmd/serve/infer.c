@@ -129,6 +129,17 @@ static bool find_keys(serve_request *r, ckks_reader *reader, uint64_t *id)
     return false;
 }
 
+/* Room for a picture; false after a reply: there is none, and *more = 0. */
+static bool reserve(serve_request *r, int *more)
+{
+    const inference *i = r->state;
+    serve_admission admission = serve_job_reserve(i->job);
+    if (admission == SERVE_ADMITTED) return true;
+    turn_away(r, admission);
+    *more = 0;
+    return false;
+}
+
 /* *more = 0: there was none, or the reply says why it is not taken. */
 static fhola_status receive_one(serve_request *r, ckks_reader *reader, uint64_t id, int *more)
 {
@@ -138,13 +149,13 @@ static fhola_status receive_one(serve_request *r, ckks_reader *reader, uint64_t 
     if (!*more) return FHOLA_OK;
     if (ckks_reader_head(reader).key != id)
         return fhola_fail(FHOLA_KEY, "the request: encrypted pictures of several keys");
-    serve_admission admission = serve_job_reserve(i->job);
-    if (admission != SERVE_ADMITTED) {
-        turn_away(r, admission);
-        *more = 0;
-        return FHOLA_OK;
-    }
+    if (!reserve(r, more)) return FHOLA_OK;
     FHOLA_TRY(nn_server_receive(r->network->server, &picture, reader, more));
+    for (unsigned k = 1; k < nn_encrypted_pictures(picture); k++)
+        if (!reserve(r, more)) {
+            nn_encrypted_destroy(picture);
+            return FHOLA_OK;
+        }
     return serve_job_add(i->job, picture);
 }
 

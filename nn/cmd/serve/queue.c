@@ -189,22 +189,35 @@ static void *load_keys(void *arg)
 
 /* ---- the worker ---- */
 
-/* Pictures that are worked on at once: the next `count[i]` of job i. */
+/* Pictures that are worked on at once: the next `count[i]` of job i, packs or alone. */
 typedef struct batch {
     serve_queue *queue;
     serve_job *job[NN_MAX_PICTURES];
-    size_t count[NN_MAX_PICTURES], jobs, pictures, room;
+    size_t count[NN_MAX_PICTURES], jobs;
+    size_t pictures, room; /* those in packs counted one by one */
     double start;
 } batch;
 
-/* With the mutex. */
+/* One, or as many as are packed in it. */
+static size_t pictures_in(ckks_ciphertext *const picture[])
+{
+    size_t packed = nn_encrypted_pictures(picture);
+    return packed ? packed : 1;
+}
+
+/* With the mutex. A job that begins a batch has its next pack in it, whatever the room. */
 static void begin_job(batch *b, serve_job *job)
 {
-    size_t left = job->pictures - job->done, count = left < b->room ? left : b->room;
+    size_t count = 0, pictures = 0;
+    for (size_t k = job->done; k < job->pictures; k++, count++) {
+        size_t more = pictures_in(job->picture[k]);
+        if (b->pictures + pictures + more > b->room && b->pictures + pictures) break;
+        pictures += more;
+    }
+    if (!count) return;
     b->job[b->jobs] = job;
     b->count[b->jobs++] = count;
-    b->pictures += count;
-    b->room -= count;
+    b->pictures += pictures;
     job->held = true;
     job->stage = SERVE_RUNNING;
     job->layer = 0;
@@ -220,7 +233,7 @@ static void gather(batch *b, serve_queue *q, serve_job *first)
                  .room = nn_network_pictures(nn_server_network(first->network->server)),
                  .start = nn_cmd_now()};
     begin_job(b, first);
-    for (serve_job *job = q->first; job && b->room; job = job->next)
+    for (serve_job *job = q->first; job && b->pictures < b->room; job = job->next)
         if (is_queued(job) && !job->held && job->network == first->network &&
             job->id == first->id && strcmp(job->owner, first->owner) == 0)
             begin_job(b, job);
