@@ -49,7 +49,8 @@ timeout 300 "$fhola" $command --listen 127.0.0.1:0 > out 2> err || code=$?
 "$fhola" keygen wide.client -d w > /dev/null
 "$fhola" encrypt w/secret.key "$top_srcdir/nn/data/cat.ppm" -o w.ct > /dev/null
 cat w.ct w.ct > pair.ct
-for name in w pair; do "$fhola" infer wide.fhola w/eval.keys $name.ct -o $name.scores --quiet; done
+"$fhola" encrypt w/secret.key "$top_srcdir/nn/data/cat.ppm" "$top_srcdir/nn/data/ship.ppm" "$top_srcdir/nn/data/cat.ppm" -o packed.ct > /dev/null
+for name in w pair packed; do "$fhola" infer wide.fhola w/eval.keys $name.ct -o $name.scores --quiet; done
 "$fhola" infer small.fhola a/eval.keys a.ct -o a.scores --quiet
 "$fhola" infer other.fhola a/eval.keys other.ct -o other.scores --quiet
 cases=$((cases + 1))

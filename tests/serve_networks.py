@@ -157,18 +157,27 @@ def batched(w):
     status, body, _ = three.result()
     check(status == 200 and body == pair + w.scores, f"three pictures of a request: {status}")
     check(server.metric("inferences_total") == runs + 3, "inferences of three pictures")
+    answered = server.metric("pictures_answered_total")
+    packs = Background(server, "POST", "/v1/infer", read("packed.ct"), w.secret)
+    check(packs.result()[:2] == (200, read("packed.scores")), "a pack of two and a third picture")
+    check(server.metric("pictures_answered_total") == answered + 3, "pictures in packs")
+    check(server.metric("inferences_total") == runs + 5, "inferences of packs")
     # one of two that are computed at once is cancelled: the other one gets its result
     first = Background(server, "POST", "/v1/infer", 2 * w.picture, w.secret)
     until(lambda: server.metric("queue_requests") == 1, "a request in the queue")
     one = w.infer(server, Request_Id="one")
     other = w.infer(server, Request_Id="other")
     until(lambda: server.metric("queue_requests") == 3, "three requests in the queue")
-    until(lambda: server.metric("inferences_total") == runs + 4, "the first request's end")
+    until(lambda: server.metric("inferences_total") == runs + 6, "the first request's end")
     server.expect(204, "DELETE", "/v1/infer/one", secret=w.secret)
     check(first.result()[1] == pair, "two pictures of a request")
     check(one.result()[0] == 409, f"a cancelled request: {one.result()[0]}")
     status, body, _ = other.result()
     check(status == 200 and body in known, f"the other one of two: {status}")
+    server.end()
+    # a limit counts pictures, however they are packed
+    server = Server("--rate", "2", networks=["wide.fhola"], folder="wides")
+    server.expect(429, "POST", "/v1/infer", read("packed.ct"), w.secret)
     server.end()
 
 
