@@ -140,13 +140,19 @@ fhola_status infer_look(size_t *pictures, const infer_job *job, ckks_reader *in)
     return FHOLA_OK;
 }
 
+static fhola_status skip_pack(size_t *pictures, const infer_job *job)
+{
+    FHOLA_TRY(infer_look(pictures, job, job->in));
+    if (!*pictures || ckks_reader_head(job->in).key == nn_keys_id(job->keys)) return FHOLA_OK;
+    return ckks_reader_fail(job->in, FHOLA_KEY, "it belongs to another secret key");
+}
+
 /* *pictures: how many the next container has; 0: there is none. */
 static fhola_status skip_container(infer_job *job, size_t *pictures)
 {
     ckks_chunk_info chunk = {.length = 0};
     int more = 1;
-    if (nn_network_pictures(nn_server_network(job->server)) > 1)
-        return infer_look(pictures, job, job->in);
+    if (nn_network_pictures(nn_server_network(job->server)) > 1) return skip_pack(pictures, job);
     FHOLA_TRY(ckks_reader_begin(job->in, &more, CKKS_FILE_CIPHERTEXT, NULL, nn_keys_id(job->keys)));
     while (more && strcmp(chunk.tag, "END ") != 0) FHOLA_TRY(ckks_reader_skip(job->in, &chunk));
     *pictures = more != 0;
