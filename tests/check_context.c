@@ -297,16 +297,24 @@ static void *run_job(void *arg)
     return NULL;
 }
 
+/* A ring with a ciphertext and the keys that compute() needs. */
+static ckks_ciphertext *open_work(ring *r)
+{
+    ckks_complex z[512];
+    *r = opened(NULL);
+    random_complex(z, r->slots, 1);
+    ckks_ciphertext *in = encrypt(r, z, r->slots, 0x1p28, r->chain);
+    ring_request(r, CKKS_KEY_RELINEARIZE, 0, r->chain, r->special);
+    ring_request(r, CKKS_KEY_CONJUGATE, 0, r->chain, r->special);
+    for (int k = 1; k <= 3; k++) ring_request(r, CKKS_KEY_ROTATE, k, r->chain, r->special);
+    ring_keys(r);
+    return in;
+}
+
 START_TEST(shared_context)
 {
-    ring r = opened(NULL);
-    ckks_complex z[512];
-    random_complex(z, r.slots, 1);
-    ckks_ciphertext *in = encrypt(&r, z, r.slots, 0x1p28, r.chain);
-    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, r.chain, r.special);
-    ring_request(&r, CKKS_KEY_CONJUGATE, 0, r.chain, r.special);
-    for (int k = 1; k <= 3; k++) ring_request(&r, CKKS_KEY_ROTATE, k, r.chain, r.special);
-    ring_keys(&r);
+    ring r;
+    ckks_ciphertext *in = open_work(&r);
     job alone = {&r, in, 0, FHOLA_OK}, pair[2] = {alone, alone};
     ck_assert_ok(compute(&alone));
     pthread_t thread[2];
@@ -374,15 +382,9 @@ static void check_teams(job *j, ckks_context *c, unsigned set, unsigned threads,
  * all the same. */
 START_TEST(own_threads)
 {
-    ring r = opened(NULL);
+    ring r;
+    ckks_ciphertext *in = open_work(&r);
     ckks_context *c = r.context;
-    ckks_complex z[512];
-    random_complex(z, r.slots, 1);
-    ckks_ciphertext *in = encrypt(&r, z, r.slots, 0x1p28, r.chain);
-    ring_request(&r, CKKS_KEY_RELINEARIZE, 0, r.chain, r.special);
-    ring_request(&r, CKKS_KEY_CONJUGATE, 0, r.chain, r.special);
-    for (int k = 1; k <= 3; k++) ring_request(&r, CKKS_KEY_ROTATE, k, r.chain, r.special);
-    ring_keys(&r);
     job alone = {&r, in, 0, FHOLA_OK}, other = alone;
     ck_assert_ok(compute(&alone));
     ckks_kernel table = *c->kernel;

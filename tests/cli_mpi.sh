@@ -4,32 +4,9 @@
 # that is lost, and the rest with --skip.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 cd "$work"
-if ! "$fhola" version | grep -q '^MPI  *yes'; then
-    echo 'SKIP: built without MPI (configure --with-mpi)'
-    exit 77
-fi
-if ! command -v mpirun > /dev/null 2>&1; then
-    echo 'SKIP: no mpirun (Debian: openmpi-bin)'
-    exit 77
-fi
-"$top_builddir/tests/make_small_network" tiny tiny
-"$fhola" keygen tiny.client -q
-for name in cat ship truck dog frog; do
-    "$fhola" encrypt secret.key "$top_srcdir/nn/data/$name.ppm" -o $name.ct -q
-done
-cat cat.ct ship.ct truck.ct dog.ct frog.ct > five.ct
-"$fhola" infer tiny.fhola eval.keys five.ct -o whole.ct -q || fail 'infer'
-
-# fails CODE TEXT COMMAND...: the exit code, and a line of standard error that begins with TEXT.
-fails()
-{
-    wanted=$1 text=$2
-    shift 2
-    cases=$((cases + 1))
-    code=0
-    "$@" > out 2> err || code=$?
-    [ $code -eq "$wanted" ] && grep -q "^$text" err || wrong "$*: exit code $code, $(cat err)"
-}
+"$fhola" version | grep -q '^MPI  *yes' || skip 'built without MPI (configure --with-mpi)'
+command -v mpirun > /dev/null 2>&1 || skip 'no mpirun (Debian: openmpi-bin)'
+. "$top_srcdir/tests/five_pictures.sh"
 
 # results FILE
 results()

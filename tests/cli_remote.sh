@@ -28,8 +28,7 @@ code=0
 "$fhola" classify cat --server http://127.0.0.1:1 2> err || code=$?
 if grep -q '^fhola classify: invalid parameter: this program was built without libcurl$' err; then
     [ $code -eq 3 ] || fail "without libcurl: exit code $code"
-    echo 'SKIP: built without libcurl'
-    exit 77
+    skip 'built without libcurl'
 fi
 for url in 127.0.0.1 ftp://127.0.0.1 http:// http://me:word@127.0.0.1 http://127.0.0.1/?x 'http://127.0.0.1/#x' http://127.0.0.1:99999; do
     cases=$((cases + 1))
@@ -37,16 +36,7 @@ for url in 127.0.0.1 ftp://127.0.0.1 http:// http://me:word@127.0.0.1 http://127
     "$fhola" classify cat --server "$url" 2> err || code=$?
     { [ $code -eq 3 ] && grep -qF "'$url' is no URL of a server" err; } || wrong "--server $url: exit code $code, $(cat err)"
 done
-if ! command -v python3 > /dev/null 2>&1; then
-    echo 'SKIP: no python3'
-    exit 77
-fi
-code=0
-"$fhola" serve none --keys folder 2> err || code=$?
-if grep -q 'this program was built without libmicrohttpd$' err; then
-    echo 'SKIP: built without libmicrohttpd'
-    exit 77
-fi
+needs_server
 "$top_builddir/tests/make_small_network" small
 "$top_builddir/tests/make_small_network" weak weak
 "$fhola" classify cat --model ./small.fhola --json --quiet > local.json

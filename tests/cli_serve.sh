@@ -4,17 +4,7 @@
 # uploads survive broken connections and kill -9; damaged, oversized, misnamed, slow and silent requests are refused.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 cd "$work"
-if ! command -v python3 > /dev/null 2>&1; then
-    echo 'SKIP: no python3'
-    exit 77
-fi
-code=0
-"$fhola" serve none --keys folder --listen 127.0.0.1:0 2> err || code=$?
-if grep -q '^fhola serve: invalid parameter: this program was built without libmicrohttpd$' err; then
-    [ $code -eq 3 ] || fail "without libmicrohttpd: exit code $code"
-    echo 'SKIP: built without libmicrohttpd'
-    exit 77
-fi
+needs_server
 
 # refuse CODE MESSAGE OPTION...: the server does not start.
 refuse()

@@ -3,17 +3,7 @@
 # Several networks in one server, and their exchange on SIGHUP, driven by tests/serve_networks.py.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 cd "$work"
-if ! command -v python3 > /dev/null 2>&1; then
-    echo 'SKIP: no python3'
-    exit 77
-fi
-code=0
-"$fhola" serve none --keys folder --listen 127.0.0.1:0 2> err || code=$?
-if grep -q '^fhola serve: invalid parameter: this program was built without libmicrohttpd$' err; then
-    [ $code -eq 3 ] || fail "without libmicrohttpd: exit code $code"
-    echo 'SKIP: built without libmicrohttpd'
-    exit 77
-fi
+needs_server
 
 "$top_builddir/tests/make_small_network" small
 "$top_builddir/tests/make_small_network" other 7

@@ -4,24 +4,7 @@
 # behind it.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 cd "$work"
-"$top_builddir/tests/make_small_network" tiny tiny
-"$fhola" keygen tiny.client -q
-for name in cat ship truck dog frog; do
-    "$fhola" encrypt secret.key "$top_srcdir/nn/data/$name.ppm" -o $name.ct -q
-done
-cat cat.ct ship.ct truck.ct dog.ct frog.ct > five.ct
-"$fhola" infer tiny.fhola eval.keys five.ct -o whole.ct -q || fail 'infer'
-
-# fails CODE TEXT COMMAND...: the exit code, and a line of standard error that begins with TEXT.
-fails()
-{
-    wanted=$1 text=$2
-    shift 2
-    cases=$((cases + 1))
-    code=0
-    "$@" > out 2> err || code=$?
-    [ $code -eq "$wanted" ] && grep -q "^$text" err || wrong "$*: exit code $code, $(cat err)"
-}
+. "$top_srcdir/tests/five_pictures.sh"
 
 "$fhola" infer tiny.fhola eval.keys five.ct --skip 3 --json -o end.ct > out 2> err || wrong "infer --skip 3: $(cat err)"
 head -c $(($(wc -c < whole.ct) * 3 / 5)) whole.ct | cat - end.ct | cmp -s - whole.ct || wrong 'infer --skip 3: other results'

@@ -4,17 +4,7 @@
 # it is asked for (tests/web_client.py). The page itself is tests/web_page.sh's.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 cd "$work"
-if ! command -v python3 > /dev/null 2>&1; then
-    echo 'SKIP: no python3'
-    exit 77
-fi
-code=0
-"$fhola" serve none --keys folder --web none --listen 127.0.0.1:0 2> err || code=$?
-if grep -q 'built without libmicrohttpd' err; then
-    [ $code -eq 3 ] || fail "without libmicrohttpd: exit code $code"
-    echo 'SKIP: built without libmicrohttpd'
-    exit 77
-fi
+needs_server
 mkdir page
 for name in index.html client.wasm icon.svg keep.js keys.js library.js page.js picture.js server.js style.css worker.js; do
     echo "this is $name" > page/$name

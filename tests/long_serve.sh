@@ -4,16 +4,7 @@
 # the program of another build, with sanitizers.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 cd "$work"
-if ! command -v python3 > /dev/null 2>&1; then
-    echo 'SKIP: no python3'
-    exit 77
-fi
-code=0
-"$fhola" serve none --keys folder 2> err || code=$?
-if grep -q 'this program was built without libmicrohttpd$' err; then
-    echo 'SKIP: built without libmicrohttpd'
-    exit 77
-fi
+needs_server
 "$top_builddir/tests/make_small_network" small
 for client in a b; do
     "$fhola" keygen small.client -d $client --quiet

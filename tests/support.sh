@@ -3,7 +3,7 @@
 # What test scripts share. A script begins with
 #     . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 # and then has top_srcdir and top_builddir, absolute; fhola, the program of this build (or FHOLA); work, a directory of its own that goes
-# when the script ends; fail, wrong and verdict.
+# when the script ends; fail, skip, wrong and verdict; fails and needs_server.
 set -eu
 top_srcdir=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
 top_builddir=${top_builddir:-$top_srcdir}
@@ -30,6 +30,13 @@ fail()
     exit 1
 }
 
+# skip MESSAGE: the test cannot run here.
+skip()
+{
+    echo "SKIP: $*"
+    exit 77
+}
+
 # wrong MESSAGE: the test goes on, and fails at its end, which is "verdict".
 cases=0
 failures=0
@@ -42,4 +49,26 @@ verdict()
 {
     echo "$cases cases, $failures failures"
     [ $failures -eq 0 ]
+}
+
+# fails CODE TEXT COMMAND...: the exit code, and a line of standard error that begins with TEXT. Output is in `out` and `err`.
+fails()
+{
+    wanted=$1 text=$2
+    shift 2
+    cases=$((cases + 1))
+    code=0
+    "$@" > out 2> err || code=$?
+    [ $code -eq "$wanted" ] && grep -q "^$text" err || wrong "$*: exit code $code, $(cat err)"
+}
+
+# What tests of a server need: Python, which drives them, and a program that serves; another one says so.
+needs_server()
+{
+    command -v python3 > /dev/null 2>&1 || skip 'no python3'
+    code=0
+    "$fhola" serve none --keys folder --listen 127.0.0.1:0 2> err || code=$?
+    grep -q '^fhola serve: invalid parameter: this program was built without libmicrohttpd$' err || return 0
+    [ $code -eq 3 ] || fail "without libmicrohttpd: exit code $code"
+    skip 'built without libmicrohttpd'
 }

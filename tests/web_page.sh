@@ -4,19 +4,13 @@
 # an empty profile to the class that the command line finds, too. FHOLA_WEB_NETWORK=FILE.fhola and FHOLA_WEB_CLIENT=FILE.client
 # take the place of the small network, FHOLA_KEEP_PAGE=FOLDER keeps pictures of the page there.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
-for program in emcc python3; do
-    command -v $program > /dev/null 2>&1 || { echo "SKIP: no $program"; exit 77; }
-done
-chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || :)
-[ -n "$chromium" ] || { echo 'SKIP: no chromium'; exit 77; }
-"$fhola" serve none --keys "$work" --listen 127.0.0.1:0 2> "$work/err" || :
-if grep -q 'built without libmicrohttpd' "$work/err"; then
-    echo 'SKIP: built without libmicrohttpd'
-    exit 77
-fi
-"${MAKE:-make}" -C "$top_builddir" web > "$work/log" 2>&1 || { cat "$work/log"; fail 'make web'; }
-
 cd "$work"
+command -v emcc > /dev/null 2>&1 || skip 'no emcc'
+chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || :)
+[ -n "$chromium" ] || skip 'no chromium'
+needs_server
+"${MAKE:-make}" -C "$top_builddir" web > log 2>&1 || { cat log; fail 'make web'; }
+
 pictures=$top_srcdir/nn/data
 network=${FHOLA_WEB_NETWORK:-small.fhola}
 [ "$network" != small.fhola ] || "$top_builddir/tests/make_small_network" small 3 2.5
