@@ -226,24 +226,27 @@ static fhola_status finish(nn_run *run, fhola_status status)
 }
 
 /* As nn_decrypt_scores_flooded: noise of a score is that of a coefficient times sqrt(rows) over the
- * scale. */
-static fhola_status sanitize(nn_run *run, const nn_keys *keys, ckks_ciphertext *result)
+ * scale. period: rows of all results in it; what stands beyond becomes random. */
+static fhola_status sanitize(nn_run *run, const nn_keys *keys, ckks_ciphertext *result,
+                             size_t period)
 {
     const nn_server *s = run->server;
     if (!(run->flood > 0)) return FHOLA_OK;
     size_t rows = nn_network_client(s->network)->rows;
     double deviation = run->flood * nn_result_scale(nn_server_params(s)) / sqrt((double)rows);
-    return ckks_sanitize(s->context, run->workspace, result, rows, keys->eval, deviation, run->rng);
+    return ckks_sanitize(s->context, run->workspace, result, period, keys->eval, deviation,
+                         run->rng);
 }
 
-/* The results of packed pictures in the first one. */
-static fhola_status join_results(nn_run *run, size_t count)
+/* The results of packed pictures in the first one. Sanitized when they are joined: one that is
+ * random beyond its rows would cover the others. */
+static fhola_status join_results(nn_run *run, const nn_keys *keys, size_t count)
 {
     const nn_server *s = run->server;
-    const nn_client *client = nn_network_client(s->network);
+    ckks_interleaving shape = nn_client_results(nn_network_client(s->network));
     FHOLA_TRY(ckks_interleave(s->context, run->workspace, run->result[0],
-                              (const ckks_ciphertext *const *)run->result, count,
-                              nn_client_results(client)));
+                              (const ckks_ciphertext *const *)run->result, count, shape));
+    FHOLA_TRY(sanitize(run, keys, run->result[0], shape.period * shape.count));
     return ckks_ciphertext_set_label(run->result[0], (uint32_t)count);
 }
 
@@ -260,9 +263,10 @@ static fhola_status answer(nn_run *run, ckks_writer *const out[], const nn_keys 
     FHOLA_TRY(nn_infer_unless(&run->cancelled, s->context, run->workspace, run->result, s->network,
                               keys->eval, picture, packed ? packed : count, hooks));
     FHOLA_TRY(go_on(run));
-    for (size_t p = 0; p < (packed ? packed : count); p++)
-        FHOLA_TRY(sanitize(run, keys, run->result[p]));
-    if (packed) FHOLA_TRY(join_results(run, packed));
+    size_t rows = nn_network_client(s->network)->rows;
+    if (packed) FHOLA_TRY(join_results(run, keys, packed));
+    for (size_t p = 0; p < count && !packed; p++)
+        FHOLA_TRY(sanitize(run, keys, run->result[p], rows));
     for (size_t p = 0; p < count; p++) FHOLA_TRY(write_result(run, out[p], keys, run->result[p]));
     return FHOLA_OK;
 }
