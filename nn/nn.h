@@ -979,8 +979,8 @@ FHOLA_WARN_UNUSED fhola_status nn_run_answer(nn_run *run, ckks_writer *out, cons
  * computed at once, however they came: the result of picture[k] is appended to out[k], which may be
  * one stream for several. A pack among them is computed by itself, between those in front of it and
  * those behind it. Results are written in their order, when what is computed at once is; one that
- * cannot be written ends the call, and those after it are lost. FHOLA_PARAM: also too many pictures,
- * or none. */
+ * cannot be written ends the call, and those after it are lost. FHOLA_PARAM: also too many
+ * pictures, or none. */
 FHOLA_WARN_UNUSED fhola_status nn_run_answer_batch(nn_run *run, ckks_writer *const out[],
                                                    const nn_keys *keys,
                                                    ckks_ciphertext *const *const picture[],
