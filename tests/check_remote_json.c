@@ -29,6 +29,26 @@ START_TEST(members)
 }
 END_TEST
 
+START_TEST(items)
+{
+    static const char list[] = "{\"x\": [1], \"y\" : [ {\"z\": [2]} ,{\"a\":\"u\"},"
+                               "{\"a\":\"v\"} ], \"a\": 1}";
+    char text[8];
+    double number = 0;
+    ck_assert(remote_json_text(remote_json_item(list, "y", 1), "a", text, sizeof text));
+    ck_assert_str_eq(text, "u");
+    ck_assert(remote_json_text(remote_json_item(list, "y", 2), "a", text, sizeof text));
+    ck_assert_str_eq(text, "v");
+    ck_assert(!remote_json_number(remote_json_item(list, "y", 0), "a", &number));
+    ck_assert_ptr_null(remote_json_item(list, "y", 3));
+    ck_assert_ptr_null(remote_json_item(list, "x", 0));
+    ck_assert_ptr_null(remote_json_item(list, "a", 0));
+    ck_assert_ptr_null(remote_json_item(list, "b", 0));
+    ck_assert_ptr_null(remote_json_item("{\"a\":[{},{\"b\":1", "a", 2));
+    ck_assert_ptr_null(remote_json_item(NULL, "a", 0));
+}
+END_TEST
+
 START_TEST(no_objects)
 {
     static const char *const texts[] = {"",
@@ -74,6 +94,8 @@ static void look_at(const char *bytes, size_t length)
     for (const char *const *key = (const char *const[]){"a", "b", "detail", NULL}; *key; key++) {
         (void)remote_json_number(copy, *key, &number);
         (void)remote_json_bool(copy, *key, &value);
+        for (size_t i = 0; i < 3; i++)
+            (void)remote_json_number(remote_json_item(copy, *key, i), "a", &number);
         if (remote_json_text(copy, *key, text, sizeof text)) ck_assert_uint_lt(strlen(text), 8);
     }
     free(copy);
@@ -100,6 +122,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("json");
     tcase_add_test(tcase, members);
+    tcase_add_test(tcase, items);
     tcase_add_test(tcase, no_objects);
     tcase_add_test(tcase, cut_and_changed);
     return run_tests("remote_json", tcase, 60);

@@ -24,6 +24,14 @@ expect 1 "$fhola" classify cat --server http://127.0.0.1 --plan x << 'END'
 fhola classify: --plan is for a network here: with --server it is there
 HINT
 END
+expect 1 "$fhola" classify cat --network small << 'END'
+fhola classify: --network goes with --server URL
+HINT
+END
+expect 1 "$fhola" classify --server http://127.0.0.1 --network small --forget << 'END'
+fhola classify: --forget takes no --network: keys may serve several
+HINT
+END
 code=0
 "$fhola" classify cat --server http://127.0.0.1:1 2> err || code=$?
 if grep -q '^fhola classify: invalid parameter: this program was built without libcurl$' err; then
@@ -39,6 +47,7 @@ done
 needs_server
 "$top_builddir/tests/make_small_network" small
 "$top_builddir/tests/make_small_network" weak weak
+"$top_builddir/tests/make_small_network" other 7
 "$fhola" classify cat --model ./small.fhola --json --quiet > local.json
 "$fhola" keygen small.client -d a > /dev/null 2>&1
 "$fhola" encrypt a/secret.key "$top_srcdir/nn/data/cat.ppm" -o a.ct --quiet

@@ -120,6 +120,10 @@ def request(peer):
     return method.decode(), path.decode()
 
 
+NETWORKS = b'{"networks": [{"name": "small", "path": "/v1/networks/small", "id": "0"}]}'
+CLIENT = "/v1/networks/small/network"
+
+
 def reply(code, body=b"", *headers):
     lines = [f"HTTP/1.1 {code} X", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -147,10 +151,25 @@ def strange_servers():
     for code, says, answer in cases:
 
         def serve(peer, answer=answer):
+            _, path = request(peer)
+            peer.sendall(reply(200, NETWORKS) if path == "/v1/networks" else answer)
+
+        classify(code, Fake(serve).url, "cat", says=says)
+    for code, says, answer in [
+        (7, "no list of networks came", reply(200)),
+        (7, "no list of networks came", reply(200, b'{"networks": []}')),
+        (7, "no list of networks came", reply(200, b'{"networks": [{"name": "a/../b"}]}')),
+        (7, "no list of networks came", reply(200, b'{"networks": [[{"name": "a"}]]}')),
+        (7, "longer than the 262144 bytes", reply(200, bytes(1 << 20))),
+        (3, "several: a, b", reply(200, b'{"networks": [{"name": "a"}, {"id": 7, "name": "b"}]}')),
+        (8, "500", reply(500)),
+    ]:
+
+        def serve_list(peer, answer=answer):
             request(peer)
             peer.sendall(answer)
 
-        classify(code, Fake(serve).url, "cat", says=says)
+        classify(code, Fake(serve_list).url, "cat", says=says)
     silent = Fake(lambda peer: peer.recv(1 << 20) and threading.Event().wait(PATIENCE))
     classify(8, silent.url, "cat", "--timeout", "1", says="silent for 1 seconds")
     gone = Fake(None)
@@ -191,7 +210,9 @@ def strange_answers(url):
 
         def serve(peer, answer=answer):
             method, path = request(peer)
-            if path == "/v1/network":
+            if path == "/v1/networks":
+                peer.sendall(reply(200, NETWORKS))
+            elif path == CLIENT:
                 peer.sendall(reply(200, client))
             elif method == "GET" and path.startswith("/v1/keys/"):
                 peer.sendall(reply(200, state))
@@ -207,7 +228,8 @@ def strange_answers(url):
 
         def serve_state(peer, body=body):
             _, path = request(peer)
-            peer.sendall(reply(200, client if path == "/v1/network" else body))
+            known = {"/v1/networks": NETWORKS, CLIENT: client}
+            peer.sendall(reply(200, known.get(path, body)))
 
         fake = Fake(serve_state)
         lend(url, fake.url, "secret.key", "server.secret")
@@ -291,6 +313,42 @@ def interrupted(server, url):
     check(server.metric("requests_cancelled_total") == before + 1, "nothing was cancelled")
 
 
+def several_networks(url):
+    """With the keys of the first server, which serve both."""
+    server = Server(folder="several", networks=["small.fhola", "next=./other.fhola"])
+    there = f"http://127.0.0.1:{server.port}"
+    lend(url, there, "secret.key", "eval.keys")
+    classify(3, there, "cat", says="has several: small, next; --network NAME says which")
+    classify(3, there, "cat", "--network", "none", says="no network 'none', but small, next")
+    classify(3, there, "cat", "--network", "../small", says="no network '../small', but small, next")
+    check(files("several") == [], f"keys for an unknown network: {files('several')}")
+    scores = {}
+    for name in ("small", "next"):
+        done = classify(0, there, "cat", "--json", "--network", name)
+        found = json.loads(done.stdout)["top"] if done.stdout else []
+        scores[name] = {score["name"]: score["score"] for score in found}
+        if name == "small":
+            check_scores(done.stdout, "a network of several")
+    check(scores["small"] != scores["next"] and len(scores["next"]) == 3, f"networks: {scores}")
+    check(len([name for name in files("several") if name.endswith(".keys")]) == 1, "keys of several")
+    classify(0, there, "--forget", says="1 set of keys removed")
+    server.end()
+
+
+def one_network_without_a_list(url):
+    """As where a proxy lets nothing but one network through."""
+    client = read("small.client")
+
+    def serve(peer):
+        _, path = request(peer)
+        peer.sendall(reply(200, client) if path == "/v1/network" else reply(404))
+
+    fake = Fake(serve)
+    lend(url, fake.url, "secret.key")
+    classify(8, fake.url, "cat", says="/v1/keys/")
+    classify(8, fake.url, "cat", "--network", "small", says="/v1/networks: the server says 404")
+
+
 def tokens_and_tls(url):
     with open("tokens", "w", encoding="ascii") as file:
         file.write("ann 0123456789abcdef\n")
@@ -340,6 +398,8 @@ def main():
     next_time(server, url)
     interrupted(server, url)
     strange_answers(url)
+    several_networks(url)
+    one_network_without_a_list(url)
     tokens_and_tls(url)
     classify(0, url, "--forget", says="1 set of keys removed")
     check(not os.path.exists(folder_of(url)) and files("clients") == [], "keys not forgotten")

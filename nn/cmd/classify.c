@@ -44,6 +44,8 @@ static const nn_cmd_option options[] = {
         "server", 0, "URL", classify_options, remote.server,
         "let a server run its network ('fhola serve'), on encrypted pictures;\nthe following "
         "go with it"),
+    NN_CMD_TEXT("network", 0, "NAME", classify_options, remote.network,
+                "which of the server's networks (default: the only one)"),
     NN_CMD_TEXT("keys", 0, "DIRECTORY", classify_options, remote.keys,
                 "where keys are kept (default ~/.local/share/fhola)"),
     NN_CMD_TEXT("token", 0, "FILE", classify_options, remote.token,
@@ -257,7 +259,8 @@ static const char *of_network(const classify_options *o)
 
 static const char *of_server(const remote_options *r)
 {
-    return r->keys          ? "--keys"
+    return r->network       ? "--network"
+           : r->keys        ? "--keys"
            : r->token       ? "--token"
            : r->cacert      ? "--cacert"
            : r->timeout > 0 ? "--timeout"
@@ -274,6 +277,8 @@ static bool fits(const classify_options *o, int pictures)
         nn_cmd_wrong_use("classify", "%s is for a network here: with --server it is there", odd);
     else if (odd)
         nn_cmd_wrong_use("classify", "%s goes with --server URL", odd);
+    else if (r->forget && r->network)
+        nn_cmd_wrong_use("classify", "--forget takes no --network: keys may serve several");
     else if (r->forget && pictures)
         nn_cmd_wrong_use("classify", "--forget takes no picture");
     else if (!r->forget && !pictures)

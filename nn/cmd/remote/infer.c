@@ -21,7 +21,7 @@
 typedef struct asking {
     remote_session *session;
     const remote_pictures *pictures;
-    char id[ID_ROOM];
+    char path[REMOTE_PATH_ROOM], id[ID_ROOM];
     size_t picture; /* that is worked on, from 0 */
     double done;    /* of it */
     char detail[96];
@@ -123,7 +123,7 @@ static fhola_status ask(asking *a, size_t count, remote_reply *reply)
     const remote_request watch = {
         .method = "GET", .path = watched, .secret = s->secret, .line = take_event, .arg = a};
     const remote_request r = {.method = "POST",
-                              .path = "/v1/infer",
+                              .path = a->path,
                               .secret = s->secret,
                               .header = {header, "Content-Type: application/octet-stream"},
                               .body = a->pictures->bytes,
@@ -161,6 +161,7 @@ fhola_status remote_infer(remote_session *s, const remote_pictures *pictures, si
                           remote_reply *reply)
 {
     asking a = {.session = s, .pictures = pictures};
+    snprintf(a.path, sizeof a.path, "%s/infer", s->network);
     size_t count = pictures->count;
     unsigned tries = 0, restored = 0;
     for (;;) {
@@ -168,7 +169,7 @@ fhola_status remote_infer(remote_session *s, const remote_pictures *pictures, si
         *answered = count;
         if (status == FHOLA_OK && reply->code == 200) return FHOLA_OK;
         if (status != FHOLA_OK && !reply->broken) return status;
-        if (status == FHOLA_OK) status = remote_http_refused(s->http, "/v1/infer", reply);
+        if (status == FHOLA_OK) status = remote_http_refused(s->http, a.path, reply);
         const bool lost = reply->code == 404 && restored++ < 2;
         const bool less = ask_for_less(&count, reply);
         const bool again = remote_is_passing(reply) && remote_try_again(&tries, reply->retry);

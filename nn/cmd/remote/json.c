@@ -78,6 +78,20 @@ bool remote_json_bool(const char *json, const char *key, bool *value)
     return true;
 }
 
+const char *remote_json_item(const char *json, const char *key, size_t index)
+{
+    const char *c = find(json, key);
+    if (!c || *c != '[') return NULL;
+    for (c = skip_space(c + 1); *c == '{'; c = skip_space(c + 1)) {
+        if (index-- == 0) return c;
+        c = skip_value(c);
+        if (!c) return NULL;
+        c = skip_space(c);
+        if (*c != ',') return NULL;
+    }
+    return NULL;
+}
+
 /* The character behind a backslash; *c is then at its last byte. */
 static char unescape(const char **c)
 {

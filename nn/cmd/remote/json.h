@@ -9,6 +9,9 @@
 /* False: `json` (NULL is no object) has no such member of that type. */
 bool remote_json_number(const char *json, const char *key, double *number);
 bool remote_json_bool(const char *json, const char *key, bool *value);
+/* The member's element of that number, if the member is an array of objects; NULL: there is none.
+ * For use as `json`: what follows the object does not matter. */
+const char *remote_json_item(const char *json, const char *key, size_t index);
 /* Cut to its room; characters beyond ASCII that were escaped become '?'. */
 bool remote_json_text(const char *json, const char *key, char *text, size_t room);
 

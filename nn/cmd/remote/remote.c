@@ -9,10 +9,8 @@
 #include "nn/cmd/remote/session.h"
 #include "nn/cmd/stream.h"
 
-#define TOP 3
-/* A client file has 5 KB, or a few more for a thousand classes. */
-#define MOST_CLIENT (4u << 20)
-#define MOST_TOKEN  4096u
+#define TOP        3
+#define MOST_TOKEN 4096u
 /* Pictures of one request, and their bytes. */
 #define TOGETHER       8u
 #define TOGETHER_BYTES (UINT64_C(3) << 20)
@@ -76,40 +74,6 @@ static void close_session(remote_session *s)
     nn_owner_destroy(s->owner);
     remote_http_close(s->http);
     ckks_wipe(s->secret, sizeof s->secret);
-}
-
-static fhola_status read_client(nn_owner **owner, const remote_reply *reply, const char *name)
-{
-    ckks_reader *reader = NULL;
-    FILE *stream = reply->length ? fmemopen(reply->body, reply->length, "rb") : NULL;
-    if (!stream) return fhola_fail(FHOLA_FORMAT, "%s: no client file came", name);
-    fhola_status status = ckks_reader_create(&reader, stream, name);
-    if (status == FHOLA_OK) status = nn_owner_read_client(owner, reader);
-    ckks_reader_destroy(reader);
-    (void)fclose(stream);
-    return status;
-}
-
-static fhola_status fetch_client(remote_session *s)
-{
-    static const char path[] = "/v1/network";
-    char name[NN_CMD_PATH_ROOM];
-    remote_reply reply = {.code = 0};
-    unsigned tries = 0;
-    fhola_status status;
-    const remote_request r = {.method = "GET", .path = path, .most = MOST_CLIENT};
-    nn_cmd_progress_at("network", 0, 1, "asking the server");
-    do {
-        remote_reply_clear(&reply);
-        status = remote_http_send(s->http, &r, &reply);
-    } while (status == FHOLA_OK && remote_is_passing(&reply) &&
-             remote_try_again(&tries, reply.retry));
-    if (status == FHOLA_OK && reply.code != 200)
-        status = remote_http_refused(s->http, path, &reply);
-    snprintf(name, sizeof name, "%s%s", remote_http_url(s->http), path);
-    if (status == FHOLA_OK) status = read_client(&s->owner, &reply, name);
-    remote_reply_clear(&reply);
-    return nn_cmd_interrupted() ? fhola_fail(FHOLA_CANCELLED, "interrupted") : status;
 }
 
 /* Keys, here and there. */
@@ -271,7 +235,7 @@ static fhola_status classify(work *w, const remote_options *o)
         {"network", 0.5}, {"key", 1}, {"upload", 4}, {"layers", 3.5}};
     nn_cmd_progress_expect(phases, sizeof phases / sizeof phases[0]);
     FHOLA_TRY(open_session(&w->session, o));
-    FHOLA_TRY(fetch_client(&w->session));
+    FHOLA_TRY(remote_fetch_client(&w->session));
     FHOLA_TRY(read_pictures(w));
     const size_t classes = nn_client_classes(nn_owner_client(w->session.owner));
     w->scores = calloc(classes, sizeof *w->scores);

@@ -9,9 +9,9 @@
 #include "ckks/ckks.h"
 
 typedef struct remote_options {
-    const char *server;                /* URL; NULL: none */
-    const char *keys, *token, *cacert; /* NULL: not given */
-    double timeout;                    /* seconds that a server may be silent */
+    const char *server;                          /* URL; NULL: none */
+    const char *network, *keys, *token, *cacert; /* NULL: not given */
+    double timeout;                              /* seconds that a server may be silent */
     bool forget;
 } remote_options;
 

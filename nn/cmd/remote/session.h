@@ -7,16 +7,23 @@
 #include "nn/cmd/remote/http.h"
 #include "nn/cmd/remote/remote.h"
 
+#define REMOTE_NETWORKS  "/v1/networks"
+#define REMOTE_PATH_ROOM 128u
+
 typedef struct remote_session {
     const remote_options *options;
     remote_http *http;
     remote_folder folder;
     nn_owner *owner;
-    char secret[REMOTE_SECRET_ROOM]; /* a token, or what the server gave; "": neither */
+    char network[REMOTE_PATH_ROOM - 16]; /* path of the network: "/v1/networks/NAME" */
+    char secret[REMOTE_SECRET_ROOM];     /* a token, or what the server gave; "": neither */
     bool token;
     double keygen_seconds, upload_seconds; /* 0: not done */
 } remote_session;
 
+/* Finds the network, and makes the owner of its client file. FHOLA_PARAM: there are several, or
+ * none of that name; the message has the names. */
+FHOLA_WARN_UNUSED fhola_status remote_fetch_client(remote_session *session);
 /* Sends the keys, or what the server lacks of them: with the folder locked, and with a secret
  * key. */
 FHOLA_WARN_UNUSED fhola_status remote_upload(remote_session *session);
