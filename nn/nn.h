@@ -799,6 +799,10 @@ FHOLA_WARN_UNUSED fhola_status nn_compiled_load(nn_model **model, nn_plan **plan
 FHOLA_WARN_UNUSED fhola_status nn_compiled_read(nn_model **model, nn_plan **plan,
                                                 ckks_params **params, ckks_reader *reader);
 
+/* Writes a file of `length` bytes that its owner only may read, complete or not at all: for small
+ * secrets beside keys. FHOLA_IO: what was at `path` is there unchanged. */
+FHOLA_WARN_UNUSED fhola_status nn_write_private(const char *path, const void *bytes, size_t length);
+
 /* ---- owner of the pictures ---- */
 
 typedef struct nn_owner nn_owner;

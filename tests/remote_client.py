@@ -259,6 +259,21 @@ def killed_while_keys_are_made(url):
     check(left == [], f"files of keys that were being made: {left}")
 
 
+def stopped_while_keys_are_made(url):
+    process = subprocess.Popen(
+        command(url, "cat", "--progress", "json"), stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if re.search(r'"step": "key", "done": [1-9]', line):
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate(timeout=PATIENCE)
+    (name,) = os.listdir(folder_of(url))
+    says = f"fhola classify: stopped by a signal, no keys are left in {folder_of(url)}/{name}\n"
+    check(process.returncode == -signal.SIGINT and err.endswith(says), f"after SIGINT: {err}")
+    check(files(KEYS) == [], f"keys after SIGINT: {files(KEYS)}")
+
+
 def first_time(server, cutter, url):
     """Two at once, the uploads cut again and again: one set of keys, one upload."""
     both = [
@@ -308,7 +323,9 @@ def interrupted(server, url):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     check(process.returncode == -signal.SIGINT, f"after SIGINT: {process.returncode}, {err}")
-    check("stopped by a signal" in err, f"after SIGINT: {err}")
+    (name,) = os.listdir(folder_of(url))
+    says = f"fhola classify: stopped by a signal, the keys stay in {folder_of(url)}/{name}\n"
+    check(err.endswith(says), f"after SIGINT: {err}")
     until(lambda: server.metric("queue_requests") == 0, "an empty queue")
     check(server.metric("requests_cancelled_total") == before + 1, "nothing was cancelled")
 
@@ -394,6 +411,7 @@ def main():
     cutter = Cutter(server.port, 6, 50 << 20)
     url = Fake(cutter).url
     killed_while_keys_are_made(url)
+    stopped_while_keys_are_made(url)
     first_time(server, cutter, url)
     next_time(server, url)
     interrupted(server, url)
@@ -401,6 +419,10 @@ def main():
     several_networks(url)
     one_network_without_a_list(url)
     tokens_and_tls(url)
+    (name,) = os.listdir(folder_of(url))
+    for left in ("server.secret.17-0.tmp", "secret.key.17-1.tmp"):  # of a program that was killed
+        with open(f"{folder_of(url)}/{name}/{left}", "wb"):
+            pass
     classify(0, url, "--forget", says="1 set of keys removed")
     check(not os.path.exists(folder_of(url)) and files("clients") == [], "keys not forgotten")
     classify(0, url, "--forget", says="0 sets of keys removed")

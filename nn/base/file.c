@@ -15,6 +15,7 @@
 
 #include "ckks/ckks.h"
 #include "ckks/output.h"
+#include "nn/nn.h"
 
 #define READ_STEP     ((size_t)1 << 16)
 #define FEW_LINES     4  /* line ends which all are CR LF by chance with probability 2^-32 */
@@ -121,6 +122,11 @@ static fhola_status write_whole(const char *path, const void *bytes, size_t leng
 fhola_status nn_file_write(const char *path, const void *bytes, size_t length)
 {
     return write_whole(path, bytes, length, 0);
+}
+
+fhola_status nn_write_private(const char *path, const void *bytes, size_t length)
+{
+    return write_whole(path, bytes, length, CKKS_OUTPUT_OWNER_ONLY);
 }
 
 /* ---- one at a time ---- */

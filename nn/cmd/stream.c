@@ -126,6 +126,24 @@ void nn_cmd_keep(const char *path, size_t results, size_t behind)
     kept = (struct kept){path, results, behind};
 }
 
+static struct left {
+    const char *what; /* NULL: nothing was left behind */
+    char path[NN_CMD_PATH_ROOM];
+} left;
+
+void nn_cmd_leave(const char *what, const char *path)
+{
+    left.what = what;
+    snprintf(left.path, sizeof left.path, "%s", path);
+}
+
+static void show_left(void)
+{
+    fprintf(stderr, ", %s", left.what ? left.what : "nothing was left behind");
+    nn_cmd_show(stderr, left.path);
+    fprintf(stderr, "\n");
+}
+
 static void show_kept(void)
 {
     nn_cmd_show(stderr, kept.path);
@@ -145,8 +163,8 @@ int nn_cmd_finish_caught(const char *command, fhola_status status)
     if (status == FHOLA_OK) return nn_cmd_finish(command, status);
     if (caught) {
         nn_cmd_progress_end();
-        fprintf(stderr, "fhola %s: stopped by a signal%s", command,
-                kept.path ? "; " : ", nothing was left behind\n");
+        fprintf(stderr, "fhola %s: stopped by a signal%s", command, kept.path ? "; " : "");
+        if (!kept.path) show_left();
     } else {
         (void)nn_cmd_finish(command, status);
         if (kept.path) fprintf(stderr, "fhola %s: ", command);

@@ -26,6 +26,9 @@ void nn_cmd_raise_caught(void);
 /* A file holds so many results, those that were finished, and the pictures up to number `behind`
  * have theirs: for what is said of it should the command not succeed. */
 void nn_cmd_keep(const char *path, size_t results, size_t behind);
+/* Should a signal end the command: what stays on purpose, and where. Without it the command says
+ * that nothing was left behind. */
+void nn_cmd_leave(const char *what, const char *path);
 /* As nn_cmd_finish; but if a signal came, says so and ends the program with it. To be called when
  * all is cleaned up. */
 int nn_cmd_finish_caught(const char *command, fhola_status status);

@@ -16,12 +16,11 @@
 #include "nn/cmd/remote/http.h"
 #include "nn/cmd/stream.h"
 
-#define SECRET_KEY        "secret.key"
-#define EVAL_KEYS         "eval.keys"
-#define SERVER_SECRET     "server.secret"
-#define NEW_SERVER_SECRET "server.secret.new"
-#define LOCK              ".lock"
-#define NAME_ROOM         64u
+#define SECRET_KEY    "secret.key"
+#define EVAL_KEYS     "eval.keys"
+#define SERVER_SECRET "server.secret"
+#define LOCK          ".lock"
+#define NAME_ROOM     64u
 
 /* ---- names ---- */
 
@@ -195,7 +194,13 @@ fhola_status remote_folder_keys(const remote_folder *f, nn_owner **owner, double
     nn_owner *first = NULL;
     *seconds = 0;
     FHOLA_TRY(join(secret, f->path, SECRET_KEY));
-    if (!is_there(secret)) return generate(f, *owner, secret, seconds);
+    if (!is_there(secret)) {
+        nn_cmd_leave("no keys are left in ", f->path);
+        FHOLA_TRY(generate(f, *owner, secret, seconds));
+        nn_cmd_leave("the keys stay in ", f->path);
+        return FHOLA_OK;
+    }
+    nn_cmd_leave("the keys stay in ", f->path);
     FHOLA_TRY(nn_owner_open_secret(&first, secret));
     if (nn_owner_network(first) != nn_owner_network(*owner)) {
         nn_owner_destroy(first);
@@ -224,26 +229,11 @@ fhola_status remote_folder_read_secret(const remote_folder *f, char secret[REMOT
     return FHOLA_OK;
 }
 
-static bool write_file(const char *path, const char *text)
-{
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    const size_t length = strlen(text);
-    bool good = file >= 0 && write(file, text, length) == (ssize_t)length && fsync(file) == 0;
-    if (file >= 0) good = close(file) == 0 && good;
-    return good;
-}
-
 fhola_status remote_folder_write_secret(const remote_folder *f, const char *secret)
 {
-    char path[NN_CMD_PATH_ROOM], fresh[NN_CMD_PATH_ROOM];
+    char path[NN_CMD_PATH_ROOM];
     FHOLA_TRY(join(path, f->path, SERVER_SECRET));
-    FHOLA_TRY(join(fresh, f->path, NEW_SERVER_SECRET));
-    int folder = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good =
-        folder >= 0 && write_file(fresh, secret) && rename(fresh, path) == 0 && fsync(folder) == 0;
-    fhola_status status = good ? FHOLA_OK : fhola_fail(FHOLA_IO, "%s: %s", path, strerror(errno));
-    if (folder >= 0) (void)close(folder);
-    return status;
+    return nn_write_private(path, secret, strlen(secret));
 }
 
 /* ---- removing ---- */
@@ -263,14 +253,20 @@ static fhola_status key_of(uint64_t *key, const remote_folder *f)
     return status;
 }
 
-/* Exactly the files that are made here. */
+/* Exactly the files that are made here, and what a program that was killed in the making has left of
+ * them ("NAME.PID-N.tmp"). */
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {SECRET_KEY, EVAL_KEYS, SERVER_SECRET, NEW_SERVER_SECRET,
-                                        LOCK};
+    static const char *const names[] = {SECRET_KEY, EVAL_KEYS, SERVER_SECRET, LOCK},
+                             tail[] = ".tmp";
+    size_t length = strspn(name, "0123456789abcdef") == 16 && strncmp(name + 16, ".key", 4) == 0
+                        ? strlen("0123456789abcdef.key")
+                        : 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(name, names[i]) == 0) return true;
-    return strspn(name, "0123456789abcdef") == 16 && strcmp(name + 16, ".key") == 0;
+        if (strncmp(name, names[i], strlen(names[i])) == 0) length = strlen(names[i]);
+    const size_t more = strlen(name) - length;
+    return length && (more == 0 || (more > strlen(tail) && name[length] == '.' &&
+                                    strcmp(name + strlen(name) - strlen(tail), tail) == 0));
 }
 
 static fhola_status empty(const remote_folder *f)
@@ -311,6 +307,7 @@ fhola_status remote_folders_remove(const char *directory, const char *server, re
     FHOLA_TRY(join(of_server, base, server));
     DIR *list = opendir(of_server);
     if (!list && errno == ENOENT) return FHOLA_OK;
+    nn_cmd_leave("keys may still be in ", of_server);
     if (!list) return fhola_fail(FHOLA_IO, "%s: %s", of_server, strerror(errno));
     for (const struct dirent *e; status == FHOLA_OK && (e = readdir(list));) {
         if (strlen(e->d_name) != 16 || strspn(e->d_name, "0123456789abcdef") != 16) continue;
