@@ -90,7 +90,7 @@ typedef struct twiddle {
  * "Sums of products" below. */
 typedef struct capacity {
     unsigned log;
-    double bias;
+    double bias, less, first; /* -C mod p and -C - (p - 1)/2 mod p, centred */
 } capacity;
 
 typedef struct avx2_tables {
@@ -189,23 +189,25 @@ static void fill_twiddles(twiddle *scalars, double *lanes, const uint64_t *w, si
                 }
 }
 
-static capacity room_of(unsigned bits, unsigned log)
+static capacity room_of(const scalar_modulus *m, unsigned bits, unsigned log)
 {
-    capacity r = {log, 1.5};
-    for (unsigned i = 0; i < bits + log + 1; i++) r.bias *= 2;
+    const unsigned e = bits + log + 1;
+    const uint64_t less = m->p - scalar_mul(3 % m->p, scalar_power(2, e - 1, m), m);
+    capacity r = {log, 1.5, centred(less, m->p), centred((less + m->p / 2 + 1) % m->p, m->p)};
+    for (unsigned i = 0; i < e; i++) r.bias *= 2;
     return r;
 }
 
-static capacity product_room(const ckks_prime *p)
+static capacity product_room(const ckks_prime *p, const scalar_modulus *m)
 {
     unsigned s = (103 - 2 * p->bits) / 2;
-    return room_of(2 * p->bits, s < 12 ? s : 12);
+    return room_of(m, 2 * p->bits, s < 12 ? s : 12);
 }
 
-static capacity combine_room(const ckks_prime *p)
+static capacity combine_room(const ckks_prime *p, const scalar_modulus *m)
 {
     unsigned s = p->bits >= 50 ? 2 : (105 - 49 - p->bits) / 2;
-    return room_of(49 + p->bits, s < 5 ? s : 5);
+    return room_of(m, 49 + p->bits, s < 5 ? s : 5);
 }
 
 static void prime_clear(ckks_prime *p)
@@ -227,8 +229,8 @@ static fhola_status prime_init(ckks_prime *p)
         return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu",
                           (unsigned long long)p->p);
     scalar_modulus_set(&t->m, p->p);
-    t->products = product_room(p);
-    t->combination = combine_room(p);
+    t->products = product_room(p, &t->m);
+    t->combination = combine_room(p, &t->m);
     t->two32 = centred(((uint64_t)1 << 32) % p->p, p->p);
     t->two63 = (double)(((uint64_t)1 << 63) % p->p);
     if (p->log_n < NATIVE_LOG_N) {
@@ -1173,19 +1175,19 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
  * Others: a pair (high, low). high starts at C = 1.5 * 2^E, so that its unit in the last place
  * stays u = 2^(E-52) while the sum of the products is within 2^(E-1); each product x w is split
  * exactly into a multiple of u, which goes to high, and a rest of at most u/2, which goes to low.
- * With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low gains k u/2 = 2^(B+2s-52). At the
- * end q = high / p, rounded to an integer, is off by at most 1/2 + |q| 2^-52 with
- * |q| <= 2^(B+s+1-b), p < 2^b, so |high - q p| <= (1/2 + 2^(B+s-51-b)) p. The results are canonical
- * by (4) if high - q p, low (reduced to p/2 if need be) and what was carried over, less (p - 1)/2,
- * stay below 2^52 in magnitude.
- *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51: 1.5 p. low takes the
- *       residue that is accumulated, what is carried over, at most p/2, and -(p - 1)/2: with
- *       k u/2 <= 2^50 at most 2^50 + 1.5 p < 2^52, exact. It is reduced if b > 48. The sum is at
- *       most 2^50 + 3 p < 2^51 for b <= 48, else 2 p <= 2^51.
- *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2: 8.5 p for b <= 46, 4.5 p
- *       for b = 48, 2.5 p for b = 49 and 1.5 p for b = 50. k = 2^s - 1, one less, leaves u/2 >= p
- *       (or low far below 2^53) for -(p - 1)/2 and what is carried over, at most p/2: low <= 2^53
- *       is exact. It is always reduced. The sum is at most 9 p, 5 p, 3 p, 2 p. */
+ * With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low gains k u/2 = 2^(B+2s-52).
+ *     At the end q = high / p, rounded twice and then to an integer, is off by at most
+ * 1/2 + (high / p) 2^-52, and high <= 2^(E+1), so |high - q p| <= p/2 + 2^(E-51). C is not taken
+ * off: low starts with (-C - (p - 1)/2) mod p, centred, at most p/2, or, after others did not fit,
+ * with what they gave, at most p/2, and -C mod p. The results are canonical by (4) if high - q p
+ * and low (reduced to p/2 if need be) stay below 2^52 - p together.
+ *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51, and E <= 102, 100 for
+ *       b <= 48. Low takes the residue that is accumulated, too: with k u/2 <= 2^50 at most
+ *       2^50 + 2 p < 2^52, exact. It is reduced if b > 48. The sum is at most 2^49 + 2^50 + 2.5 p
+ *       <= 2^51 + 2^47 for b <= 48, else 2^51 + p <= 2^52 - p.
+ *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2: E <= 102. One product
+ *       less, k = 2^s - 1, leaves u/2 >= p (or low far below 2^53) for what low starts with: low
+ *       <= 2^53 is exact. It is always reduced. The sum is at most 2^51 + p <= 2^52 - p. */
 
 typedef struct sum {
     V high, low;
@@ -1199,11 +1201,11 @@ ALWAYS void accumulate_product(sum *s, V x, V w)
 }
 
 /* The sum modulo p, as small as the comment says. */
-ALWAYS V settle(const sum *s, int reduce_low, V bias, const constants *c)
+ALWAYS V settle(V high, V low, int reduce_low, const constants *c)
 {
-    V r = reduce(SUB(s->high, bias), c);
-    within(r, 8.5, c);
-    return ADD(r, reduce_low ? reduce(s->low, c) : s->low);
+    V r = reduce(high, c);
+    within(r, 32.5, c);
+    return ADD(r, reduce_low ? reduce(low, c) : low);
 }
 
 /* Products and the four vectors of sums they go to: two vectors of both sums (inner products), or
@@ -1218,19 +1220,13 @@ typedef struct patch {
     double high[2][PATCH], low[2][PATCH];
 } patch;
 
-/* Canonical words of four sums less (p - 1)/2; low as small as the comment above says. */
-ALWAYS void finish4(uint64_t *out, const V high[ABREAST], const V low[ABREAST], V bias,
-                    const constants *c)
+/* high - q p + low of four sums. */
+ALWAYS void close4(V x[ABREAST], const V high[ABREAST], const V low[ABREAST], const constants *c)
 {
-    V x[ABREAST], q[ABREAST];
+    V q[ABREAST];
     EACH
     {
-        x[i] = SUB(high[i], bias);
-        HERE(x[i]);
-    }
-    EACH
-    {
-        q[i] = MUL(x[i], c->inverse);
+        q[i] = MUL(high[i], c->inverse);
         HERE(q[i]);
     }
     EACH
@@ -1240,8 +1236,8 @@ ALWAYS void finish4(uint64_t *out, const V high[ABREAST], const V low[ABREAST], 
     }
     EACH
     {
-        x[i] = FNMA(q[i], c->p, x[i]);
-        within(x[i], 8.5, c);
+        x[i] = FNMA(q[i], c->p, high[i]);
+        within(x[i], 4.5, c);
         HERE(x[i]);
     }
     EACH
@@ -1249,20 +1245,22 @@ ALWAYS void finish4(uint64_t *out, const V high[ABREAST], const V low[ABREAST], 
         x[i] = ADD(x[i], low[i]);
         HERE(x[i]);
     }
-    lower4(out, 4, x, c);
 }
 
-ALWAYS void finish(const patch *s, uint64_t *out, int k, int reduce_low, V bias, const constants *c)
+/* Canonical words of `count` sums. */
+ALWAYS void finish(const double *high, const double *low, uint64_t *out, size_t count,
+                   int reduce_low, const constants *c)
 {
-    for (size_t j = 0; j < PATCH; j += 4 * ABREAST) {
-        V high[ABREAST], low[ABREAST];
+    for (size_t j = 0; j < count; j += 4 * ABREAST) {
+        V x[ABREAST], y[ABREAST];
         EACH
         {
-            high[i] = _mm256_load_pd(s->high[k] + j + 4 * i);
-            low[i] = _mm256_load_pd(s->low[k] + j + 4 * i);
-            if (reduce_low) low[i] = reduce(low[i], c);
+            x[i] = _mm256_load_pd(high + j + 4 * i);
+            y[i] = _mm256_load_pd(low + j + 4 * i);
+            if (reduce_low) y[i] = reduce(y[i], c);
         }
-        finish4(out + j, high, low, bias, c);
+        close4(x, x, y, c);
+        lower4(out + j, 4, x, c);
     }
 }
 
@@ -1310,38 +1308,56 @@ ALWAYS void accumulate2(sum s[2], const V x[2], V w0, V w1)
     HERE(s[1].low);
 }
 
-ALWAYS void start(patch *sums, uint64_t *const out[2], int accumulate, V bias, const constants *c)
+/* What sums start from. */
+typedef struct beginning {
+    uint64_t *const *out; /* what they add to, or NULL */
+    V bias, first;
+} beginning;
+
+ALWAYS sum begin(const beginning *o, int k, size_t j)
+{
+    sum s = {o->bias, o->out ? ADD(load(o->out[k] + j), o->first) : o->first};
+    return s;
+}
+
+ALWAYS void start(patch *sums, const beginning *o)
 {
     for (int k = 0; k < 2; k++)
         for (size_t j = 0; j < PATCH; j += 4) {
-            V x = accumulate ? load(out[k] + j) : _mm256_setzero_pd();
-            _mm256_store_pd(sums->high[k] + j, bias);
-            _mm256_store_pd(sums->low[k] + j, SUB(x, c->half));
+            const sum s = begin(o, k, j);
+            _mm256_store_pd(sums->high[k] + j, s.high);
+            _mm256_store_pd(sums->low[k] + j, s.low);
         }
 }
 
 /* Makes room for as many products as a sum holds. */
-ALWAYS void relieve(patch *sums, int wide, V bias, const constants *c)
+ALWAYS void relieve(patch *sums, int wide, capacity r, const constants *c)
 {
     for (int k = 0; k < 2; k++)
         for (size_t j = 0; j < PATCH; j += 4) {
-            sum s = {_mm256_load_pd(sums->high[k] + j), _mm256_load_pd(sums->low[k] + j)};
-            _mm256_store_pd(sums->high[k] + j, bias);
-            _mm256_store_pd(sums->low[k] + j, reduce(settle(&s, wide, bias, c), c));
+            double *high = sums->high[k] + j, *low = sums->low[k] + j;
+            V x = settle(_mm256_load_pd(high), _mm256_load_pd(low), wide, c);
+            _mm256_store_pd(high, all(r.bias));
+            _mm256_store_pd(low, ADD(reduce(x, c), all(r.less)));
         }
 }
 
 /* `count` products, a constant: their addresses stay in registers and the sums for the length of a
  * turn as well. */
-ALWAYS void batch(patch *sums, const product *f, size_t count, packing k)
+ALWAYS void batch(patch *sums, const product *f, size_t count, packing k, const beginning *o)
 {
     for (size_t j = 0; j < PATCH; j += 8) {
         const size_t word = packed_position(j, k.log_gap);
         sum s[SUMS];
         UNROLL
         for (size_t v = 0; v < SUMS; v++) {
-            s[v].high = _mm256_load_pd(sums->high[v / 2] + j + 4 * (v % 2));
-            s[v].low = _mm256_load_pd(sums->low[v / 2] + j + 4 * (v % 2));
+            const size_t at = j + 4 * (v % 2);
+            if (o) {
+                s[v] = begin(o, (int)v / 2, at);
+            } else {
+                s[v].high = _mm256_load_pd(sums->high[v / 2] + at);
+                s[v].low = _mm256_load_pd(sums->low[v / 2] + at);
+            }
         }
         UNROLL
         for (size_t i = 0; i < count; i++) {
@@ -1365,23 +1381,23 @@ ALWAYS void batch(patch *sums, const product *f, size_t count, packing k)
 
 enum { BATCH = 4 }; /* at most */
 
-/* Any number of products, after `used` others; returns how many the sums hold then. */
+/* Any number of products, after `used` others, or the first ones from o; returns how many the sums
+ * hold then. */
 ALWAYS size_t add_products(patch *sums, const product *f, size_t count, size_t used, capacity r,
-                           packing k, int wide, const constants *c)
+                           packing k, const beginning *o, int wide, const constants *c)
 {
-    const V bias = all(r.bias);
     const size_t most = (size_t)1 << r.log, largest = most < BATCH ? most : BATCH;
-    for (size_t n; count; count -= n, f += n, used += n) {
+    for (size_t n; count; count -= n, f += n, used += n, o = NULL) {
         n = count < largest ? count : count == largest + 1 && largest > 2 ? 3 : largest;
         if (used + n > most) {
-            relieve(sums, wide, bias, c);
+            relieve(sums, wide, r, c);
             used = 0;
         }
         switch (n) {
-        case 1: batch(sums, f, 1, k); break;
-        case 2: batch(sums, f, 2, k); break;
-        case 3: batch(sums, f, 3, k); break;
-        default: batch(sums, f, BATCH, k); break;
+        case 1: batch(sums, f, 1, k, o); break;
+        case 2: batch(sums, f, 2, k, o); break;
+        case 3: batch(sums, f, 3, k, o); break;
+        default: batch(sums, f, BATCH, k, o); break;
         }
     }
     return used;
@@ -1440,10 +1456,10 @@ ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *o
 ALWAYS size_t inner_adds(const inner_block *o, patch *sums, int k, size_t used, capacity r,
                          int wide, const constants *c)
 {
-    const V f = all((double)o->factor), bias = all(r.bias);
+    const V f = all((double)o->factor);
     for (size_t i = 0; i < o->adds[k]; i++, used++) {
         if (used >> r.log) {
-            relieve(sums, wide, bias, c);
+            relieve(sums, wide, r, c);
             used = 0;
         }
         for (size_t j = 0; j < PATCH; j += 4) {
@@ -1462,13 +1478,13 @@ ALWAYS void inner_real(const inner_block *o, const ckks_prime *p, uint64_t *cons
 {
     const packing k = {8, width, 0, 0, 1};
     const capacity r = ((const avx2_tables *)p->tables)->products;
-    const V bias = all(r.bias);
+    const beginning from = {accumulate ? out : NULL, all(r.bias), all(r.first)};
     patch sums __attribute__((aligned(64)));
-    start(&sums, out, accumulate, bias, c);
-    size_t used = add_products(&sums, o->term, o->terms, 0, r, k, wide, c);
+    if (!o->terms) start(&sums, &from);
+    size_t used = add_products(&sums, o->term, o->terms, 0, r, k, &from, wide, c);
     used = inner_adds(o, &sums, 0, used, r, wide, c);
     inner_adds(o, &sums, 1, used, r, wide, c);
-    for (int i = 0; i < 2; i++) finish(&sums, out[i], i, wide, bias, c);
+    for (int i = 0; i < 2; i++) finish(sums.high[i], sums.low[i], out[i], PATCH, wide, c);
 }
 
 /* Both sums of one block of 64. */
@@ -1595,8 +1611,9 @@ ALWAYS void plain_real(const ckks_prime *p, uint64_t *const out[2], const plain_
     const packing k = {width, 8, log_gap, 1, 0};
     const capacity r = ((const avx2_tables *)p->tables)->products;
     uint64_t *const to[2] = {out[0] + at, (o->x1 ? out[1] : out[0]) + at};
+    const beginning from = {accumulate ? to : NULL, all(r.bias), all(r.first)};
     patch sums __attribute__((aligned(64)));
-    start(&sums, to, accumulate, all(r.bias), c);
+    if (!o->terms) start(&sums, &from);
     for (size_t b = 0, used = 0, n; b < o->terms; b += n) {
         product f[PLAIN_ROUND];
         n = o->terms - b < PLAIN_ROUND ? o->terms - b : PLAIN_ROUND;
@@ -1606,10 +1623,10 @@ ALWAYS void plain_real(const ckks_prime *p, uint64_t *const out[2], const plain_
             f[i].own[0] = o->x0[b + i] + at;
             f[i].own[1] = (o->x1 ? o->x1 : o->x0)[b + i] + at;
         }
-        used = add_products(&sums, f, n, used, r, k, wide, c);
+        used = add_products(&sums, f, n, used, r, k, b ? NULL : &from, wide, c);
     }
-    finish(&sums, to[0], 0, wide, all(r.bias), c);
-    if (o->x1) finish(&sums, to[1], 1, wide, all(r.bias), c);
+    finish(sums.high[0], sums.low[0], to[0], PATCH, wide, c);
+    if (o->x1) finish(sums.high[1], sums.low[1], to[1], PATCH, wide, c);
 }
 
 ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count,
@@ -1648,23 +1665,22 @@ static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
 
 enum { COMBINE_BLOCK = 128 };
 
-/* One output over 16 coefficients (8, if `half`) from j on, already converted. low also takes
- * -(p - 1)/2 and what does not fit any more, at most p/2. */
+/* One output over 16 coefficients (8, if `half`) from j on, already converted. */
 ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOCK],
-                            const double w[], size_t most, V bias, size_t j, int half,
-                            const constants *c)
+                            const double w[], capacity r, size_t j, int half, const constants *c)
 {
-    const V less = SUB(_mm256_setzero_pd(), c->half);
+    const size_t most = ((size_t)1 << r.log) - 1;
     const int vectors = half ? 2 : SUMS;
     sum s[SUMS];
     UNROLL
-    for (int v = 0; v < SUMS; v++) s[v].high = bias, s[v].low = less;
+    for (int v = 0; v < SUMS; v++) s[v].high = all(r.bias), s[v].low = all(r.first);
     for (size_t b = 0, end; b < terms; b = end) {
         if (b) {
             UNROLL
             for (int v = 0; v < SUMS; v++) {
-                s[v].low = reduce(settle(&s[v], 1, bias, c), c);
-                s[v].high = bias;
+                V x = settle(s[v].high, s[v].low, 1, c);
+                s[v].high = all(r.bias);
+                s[v].low = ADD(reduce(x, c), all(r.less));
             }
         }
         end = terms - b > most ? b + most : terms;
@@ -1676,7 +1692,8 @@ ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOC
         }
     }
     UNROLL
-    for (int v = 0; v < vectors; v++) store_lowered(out + j + 4 * v, settle(&s[v], 1, bias, c), c);
+    for (int v = 0; v < vectors; v++)
+        store_lowered(out + j + 4 * v, settle(s[v].high, s[v].low, 1, c), c);
 }
 
 /* One output over `count` (a multiple of 8) coefficients. Weights are centred: products below
@@ -1686,13 +1703,11 @@ static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms,
 {
     const constants c = constants_of(p);
     const capacity r = ((const avx2_tables *)p->tables)->combination;
-    const V bias = all(r.bias);
-    const size_t most = ((size_t)1 << r.log) - 1;
     double w[CKKS_MAX_TERMS];
     size_t j = 0;
     for (size_t i = 0; i < terms; i++) w[i] = centred(weight[i], p->p);
-    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, most, bias, j, 0, &c);
-    if (j < count) combine_vectors(out, terms, y, w, most, bias, j, 1, &c);
+    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, r, j, 0, &c);
+    if (j < count) combine_vectors(out, terms, y, w, r, j, 1, &c);
 }
 
 static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
