@@ -563,6 +563,9 @@ typedef struct ckks_lintrans_spec {
     uint32_t baby_step;
     /* babies stay on Q and P (diagonals encoded over both): fewer mod_down, more memory */
     int double_hoist;
+    /* giants in turn: from the highest down, each sum is rotated by the distance to the next one
+     * and added to it. A key for each distance instead of one for each giant */
+    int in_turn;
     /* all diagonals are real: half of each is kept, since the limbs of a plaintext of real slots
      * read the same from both ends. PARAM: one is not. Not with double_hoist. */
     int real;

@@ -66,6 +66,7 @@ static void apply_plain(ckks_complex *y, const matrix *m, const ckks_complex *x)
     }
 }
 
+/* double_hoist: 2 and, with single hoisting, 3 for giants in turn. */
 static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, double plain_scale,
                                   uint32_t baby_step, int double_hoist)
 {
@@ -75,7 +76,8 @@ static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, do
     spec.period = m->period;
     spec.plain_scale = plain_scale;
     spec.baby_step = baby_step;
-    spec.double_hoist = double_hoist;
+    spec.double_hoist = double_hoist == 1 || double_hoist == 2;
+    spec.in_turn = double_hoist > 1;
     return spec;
 }
 
@@ -135,10 +137,10 @@ static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, 
     snprintf(what, sizeof what, "period %zu, %zu diagonals, step %u, hoist %d, -%u", m->period,
              m->count, baby_step, 1 + double_hoist, drop);
     assert_within(what, rms_difference(got, want, SLOTS),
-                  predict(r, m, x, scale, plain_scale, out_scale, double_hoist), 1, 1);
+                  predict(r, m, x, scale, plain_scale, out_scale, spec.double_hoist), 1, 1);
     ck_assert_uint_eq(ckks_lintrans_bytes(lt),
                       m->count * ckks_packed_bytes(r->context,
-                                                   basis | (double_hoist ? spec.special : 0),
+                                                   basis | (spec.double_hoist ? spec.special : 0),
                                                    ckks_packed_log_gap(r->context, m->period)));
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
@@ -146,13 +148,13 @@ static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, 
 }
 
 /* Every compressed size of plaintext (log_gap 0 .. 3), automatic and explicit splits, both kinds of
- * hoisting. */
+ * hoisting, and giants in turn. */
 START_TEST(periods_and_splits)
 {
-    int hoist = _i % 2;
+    int hoist = _i % 4;
     static const size_t period[] = {128, 64, 32, 16, 1};
     static const uint32_t step[] = {0, 1, 4, 16, 128};
-    ring r = toy_ring(_i < 2 ? 28 : 24.5);
+    ring r = toy_ring(_i < 4 ? 28 : 24.5);
     matrix m;
     for (size_t p = 0; p < 5; p++)
         for (size_t s = 0; s < 5; s++) {
@@ -307,6 +309,41 @@ START_TEST(counted_keys)
     ck_assert_uint_eq(switches[0], 3);
     ck_assert_uint_eq(switches[1], 3);
     ck_assert_uint_eq(bytes[0], bytes[1]);
+    ckks_ciphertext_destroy(in);
+    ckks_ciphertext_destroy(out);
+    ring_close(&r);
+}
+END_TEST
+
+/* Giants in turn take one key where their distances are equal, and as many key switches. */
+START_TEST(giants_in_turn)
+{
+    ring r = toy_ring(28);
+    ring_count(&r);
+    matrix m = {.period = SLOTS, .count = 16, .missing = INT32_MIN};
+    for (size_t i = 0; i < m.count; i++) {
+        m.offset[i] = (int32_t)i;
+        random_complex(m.value[i], SLOTS, 1);
+    }
+    ckks_complex x[SLOTS];
+    uint64_t switches[2];
+    random_complex(x, SLOTS, 1);
+    ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
+    for (int turn = 0; turn < 2; turn++) {
+        ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, basis_product(&r, 0x80), 4, 1 + turn);
+        ckks_lintrans *lt = create(&r, &spec);
+        ckks_key_list_clear(&r.list);
+        ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
+        ck_assert_uint_eq(r.list.count, turn ? 4 : 6);
+        ring_keys(&r);
+        ckks_work before = ring_work(&r);
+        const ckks_lintrans *one = lt;
+        ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, 0x7f));
+        switches[turn] = ring_work(&r).key_switches - before.key_switches;
+        ckks_lintrans_destroy(lt);
+    }
+    ck_assert_uint_eq(switches[0], 6);
+    ck_assert_uint_eq(switches[1], 6);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
     ring_close(&r);
@@ -854,12 +891,13 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    tcase_add_loop_test(tcase, periods_and_splits, 0, 4);
-    tcase_add_loop_test(tcase, bases, 0, 2);
-    tcase_add_loop_test(tcase, shared_limbs, 0, 2);
-    tcase_add_loop_test(tcase, shapes, 0, 2);
+    tcase_add_loop_test(tcase, periods_and_splits, 0, 8);
+    tcase_add_loop_test(tcase, bases, 0, 4);
+    tcase_add_loop_test(tcase, shared_limbs, 0, 4);
+    tcase_add_loop_test(tcase, shapes, 0, 4);
     tcase_add_test(tcase, several);
     tcase_add_test(tcase, counted_keys);
+    tcase_add_test(tcase, giants_in_turn);
     tcase_add_test(tcase, structure_only);
     tcase_add_loop_test(tcase, stores, 0, 2);
     tcase_add_loop_test(tcase, same_diagonals, 0, 2);

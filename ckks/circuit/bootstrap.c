@@ -170,6 +170,7 @@ typedef struct group_source {
     diagonals matrix;
     size_t period; /* h, or 2h with the factor (1/2 | -i/2) of the last coeffs_to_slots group */
     double factor; /* with period h */
+    int32_t turn, turned; /* as in group_spec */
 } group_source;
 
 static int group_diagonal(void *arg, unsigned block, int32_t offset, ckks_complex *values)
@@ -177,15 +178,16 @@ static int group_diagonal(void *arg, unsigned block, int32_t offset, ckks_comple
     (void)block;
     const group_source *g = arg;
     size_t h = g->matrix.h;
-    const ckks_complex *d = g->matrix.value[(size_t)offset & (h - 1)];
+    const ckks_complex *d = g->matrix.value[(size_t)(offset - g->turn) & (h - 1)];
     if (!d) return 1;
     for (size_t s = 0; s < g->period; s++) {
-        ckks_complex x = d[s & (h - 1)];
+        size_t row = (s + (size_t)g->turned) & (g->period - 1);
+        ckks_complex x = d[row & (h - 1)];
         if (g->period == h)
             values[s] = (ckks_complex){g->factor * x.re, g->factor * x.im};
         else
-            values[s] = s < h ? (ckks_complex){0.5 * x.re, 0.5 * x.im}
-                              : (ckks_complex){0.5 * x.im, -0.5 * x.re};
+            values[s] = row < h ? (ckks_complex){0.5 * x.re, 0.5 * x.im}
+                                : (ckks_complex){0.5 * x.im, -0.5 * x.re};
     }
     return 0;
 }
@@ -203,8 +205,36 @@ typedef struct group_spec {
     int inverse, final, encode;
     ckks_basis basis;
     double plain_scale;
-    int double_hoist;
+    /* The result is rotated by `turned`, by `turn` more than the input: so much more are the
+     * rotations of the diagonals. */
+    int32_t turn, turned;
 } group_spec;
+
+/* All rotations are to the left, so that giants in turn take one key. For that the result of each
+ * transform is a rotation of what it would be, and the offsets -reach .. reach of a group are moved
+ * up by a step of the group above less its own. What is left of it is in the end one step of the
+ * top group, whose offsets wrap around. */
+static void choose_turn(group_spec *g, int top, unsigned size)
+{
+    int32_t step = (int32_t)1 << g->first, low = g->first ? step : 0, high = top ? 0 : step << size;
+    g->turned = g->inverse ? -low : high;
+    g->turn = high - low;
+}
+
+/* Babies of a group of `count` offsets. There are as many keys as babies, with the one of all
+ * giants in place of the baby that is no rotation, and count / babies - 1 giants. A key is
+ * megabytes to send and to read, a giant a decomposition: they count alike. */
+static uint32_t choose_babies(uint32_t count)
+{
+    uint32_t best = 1, least = count;
+    for (uint32_t babies = 2; babies <= count; babies++) {
+        uint32_t cost = babies + (count + babies - 1) / babies - 1;
+        if (cost > least) continue;
+        best = babies;
+        least = cost;
+    }
+    return best;
+}
 
 static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, ckks_workspace *ws,
                                  const group_spec *g)
@@ -218,9 +248,12 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
         return fhola_fail(FHOLA_PARAM, "a group of %u butterfly layers is too large", layers);
     size_t count = 0;
     /* The top group's offsets wrap around half a block, the others reach both ways. */
-    for (int32_t i = top ? 0 : -reach; i <= reach; i++) offset[count++] = i * step;
-    group_source source = {
-        {0, NULL}, g->final && !bs->complex ? 2 * bs->half : bs->half, g->final ? 0.5 : 1};
+    for (int32_t i = top ? 0 : -reach; i <= reach; i++)
+        offset[count++] = i * step + (top ? 0 : g->turn);
+    group_source source = {.period = g->final && !bs->complex ? 2 * bs->half : bs->half,
+                           .factor = g->final ? 0.5 : 1,
+                           .turn = g->turn,
+                           .turned = g->turned};
     ckks_lintrans_spec spec = {.basis = g->basis,
                                .special = ckks_basis_special_for(c->params, g->basis),
                                .count = count,
@@ -228,8 +261,9 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
                                .arg = &source,
                                .period = source.period,
                                .plain_scale = g->plain_scale,
-                               .baby_step = (uint32_t)step << ((size + 3) / 2),
-                               .double_hoist = g->double_hoist};
+                               .baby_step = (uint32_t)step * choose_babies(2u << size),
+                               .double_hoist = g->inverse,
+                               .in_turn = 1};
     if (g->encode) {
         if (!group_matrix(&source.matrix, bs->half, g->first, g->last, g->inverse))
             return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrapping matrix");
@@ -264,8 +298,8 @@ static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int in
                         .final = inverse && part == 0,
                         .encode = encode,
                         .basis = start,
-                        .plain_scale = target / scale * prime,
-                        .double_hoist = inverse};
+                        .plain_scale = target / scale * prime};
+        choose_turn(&g, part + 1 == groups, size);
         st = create_group(&out[i], bs, ws, &g);
         scale = scale * g.plain_scale / prime;
         start &= ~ckks_basis_top(start);

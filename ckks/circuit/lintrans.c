@@ -53,7 +53,7 @@ struct ckks_lintrans {
     const ckks_context *context;
     ckks_basis basis, special;
     ckks_basis encoded; /* primes the diagonals are encoded over */
-    int double_hoist, has_plain;
+    int double_hoist, in_turn, has_plain;
     bool
         real; /* of each plaintext the lower half of every limb is kept, the upper one mirrors it */
     double plain_scale;
@@ -62,6 +62,7 @@ struct ckks_lintrans {
     unsigned inputs, outputs;
     unsigned babies, giants, terms, plains;
     rotation *baby, *giant; /* ascending */
+    rotation *turn;         /* giants: what the sum of each is rotated by */
     unsigned *visit;        /* the babies in the order of their keys: by rotation, then input */
     /* giants + 1: terms of giant j are first[j] .. first[j + 1] - 1, ordered by baby */
     unsigned *first;
@@ -256,6 +257,16 @@ static void order_visits(ckks_lintrans *lt, rotation *scratch)
         lt->visit[f] = index_of(lt->baby, lt->babies, scratch[f]);
 }
 
+/* In turn, the sum of a giant only goes to the one below, and the lowest one's where it belongs. */
+static void choose_turns(ckks_lintrans *lt)
+{
+    for (unsigned j = 0; j < lt->giants; j++) {
+        lt->turn[j] = lt->giant[j];
+        if (lt->in_turn && j > 0 && lt->giant[j - 1].part == lt->giant[j].part)
+            lt->turn[j].by -= lt->giant[j - 1].by;
+    }
+}
+
 /* Sorts the diagonals into giants and babies. scratch: 2 count rotations. */
 static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, rotation *scratch)
 {
@@ -266,6 +277,7 @@ static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, rot
     lt->babies = (unsigned)unique(lt->baby, n);
     lt->giants = (unsigned)unique(lt->giant, n);
     order_visits(lt, scratch);
+    choose_turns(lt);
     return list_terms(lt, spec, step, shift);
 }
 
@@ -275,13 +287,15 @@ static fhola_status set_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
     rotation *scratch = malloc(2 * n * sizeof *scratch);
     lt->baby = malloc(n * sizeof *lt->baby);
     lt->giant = malloc(n * sizeof *lt->giant);
+    lt->turn = malloc(n * sizeof *lt->turn);
     lt->first = calloc(n + 1, sizeof *lt->first);
     lt->term = calloc(n, sizeof *lt->term);
     lt->maker = calloc(n, sizeof *lt->maker);
     lt->visit = calloc(n, sizeof *lt->visit);
     unsigned *known = calloc(n, sizeof *known);
     fhola_status status =
-        scratch && lt->baby && lt->giant && lt->first && lt->term && lt->maker && lt->visit && known
+        scratch && lt->baby && lt->giant && lt->turn && lt->first && lt->term && lt->maker &&
+                lt->visit && known
             ? split(lt, spec, scratch)
             : fhola_fail(FHOLA_NOMEM, "no memory for a transform of %zu diagonals", n);
     if (status == FHOLA_OK) status = number_plains(lt, spec, known);
@@ -539,6 +553,7 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->special = spec->special;
     lt->encoded = spec->basis | (spec->double_hoist ? spec->special : 0);
     lt->double_hoist = spec->double_hoist;
+    lt->in_turn = spec->in_turn;
     lt->real = spec->real != 0;
     lt->plain_scale = spec->plain_scale;
     lt->period = spec->period;
@@ -561,6 +576,7 @@ void ckks_lintrans_destroy(ckks_lintrans *lt)
     if (!lt) return;
     free(lt->baby);
     free(lt->giant);
+    free(lt->turn);
     free(lt->first);
     free(lt->term);
     free(lt->maker);
@@ -600,7 +616,7 @@ fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, 
         st = ckks_key_list_add(list, c, r);
     }
     for (unsigned j = 0; j < lt->giants && !st; j++) {
-        r.rotation = (uint32_t)lt->giant[j].by;
+        r.rotation = (uint32_t)lt->turn[j].by;
         st = ckks_key_list_add(list, c, r);
     }
     return st;
@@ -622,7 +638,7 @@ typedef struct application {
     ckks_decomposition *d;                         /* of each input, if a baby is rotated */
     ckks_poly *x;                                  /* single hoisting: pairs, babies over basis */
     ckks_poly *sum;    /* pairs, per giant: over whole (double hoisting) or basis (single) */
-    ckks_poly *total;  /* a pair over whole, of one output after the other */
+    ckks_poly *total;  /* a pair over whole, of one output after the other; in turn two pairs */
     const void **list; /* per thread: LISTS * copies * babies pointers */
 } application;
 
@@ -954,20 +970,27 @@ static size_t next_giants(const application *a, unsigned *first, unsigned end,
     return n;
 }
 
+/* The second polynomials of these sums over basis, where they are to be decomposed. */
+static fhola_status lower_seconds(const application *a, size_t n, ckks_poly second[])
+{
+    if (second->basis == a->basis) return FHOLA_OK;
+    ckks_poly *lowered = ckks_poly_take(a->ws, n, a->basis);
+    if (!lowered) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_divide_round(a->c, a->ws, n, lowered, second));
+    memcpy(second, lowered, n * sizeof *second);
+    return FHOLA_OK;
+}
+
 /* total += the switched sums of these giants. */
 static fhola_status add_giants(const application *a, unsigned copy, size_t n,
                                const unsigned member[])
 {
     ckks_decomposition d[GIANT_BATCH];
     ckks_switch s[GIANT_BATCH];
-    ckks_poly second[GIANT_BATCH], *lowered = second;
+    ckks_poly second[GIANT_BATCH];
     for (size_t k = 0; k < n; k++) second[k] = sum_of(a, copy, member[k])[1];
-    if (a->lt->double_hoist) {
-        lowered = ckks_poly_take(a->ws, n, a->basis);
-        if (!lowered) return FHOLA_NOMEM;
-        FHOLA_TRY(ckks_divide_round(a->c, a->ws, n, lowered, second));
-    }
-    FHOLA_TRY(ckks_decompose(a->c, a->ws, n, d, a->giant_key[member[0]], lowered));
+    FHOLA_TRY(lower_seconds(a, n, second));
+    FHOLA_TRY(ckks_decompose(a->c, a->ws, n, d, a->giant_key[member[0]], second));
     for (size_t k = 0; k < n; k++) {
         s[k] = (ckks_switch){&d[k], a->giant_key[member[k]], sum_of(a, copy, member[k]), NULL};
         FHOLA_TRY(ckks_decomposition_check(a->c, &d[k], s[k].key));
@@ -976,12 +999,14 @@ static fhola_status add_giants(const application *a, unsigned copy, size_t n,
     return FHOLA_OK;
 }
 
-/* Step D: total = sum over the giants of an output of the switched sums, over whole. */
-static fhola_status giants(const application *a, unsigned copy, unsigned output)
+/* Step D: *total = sum over the giants of an output of the switched sums, over whole. */
+static fhola_status giants(const application *a, unsigned copy, unsigned output,
+                           const ckks_poly **total)
 {
     unsigned member[GIANT_BATCH], first = first_giant(a->lt, output),
                                   end = first_giant(a->lt, output + 1);
     size_t n;
+    *total = a->total;
     start_total(a, copy, first, end);
     while ((n = next_giants(a, &first, end, member)) > 0) {
         ckks_mark mark = ckks_workspace_mark(a->ws);
@@ -990,6 +1015,75 @@ static fhola_status giants(const application *a, unsigned copy, unsigned output)
         if (status) return status;
     }
     return FHOLA_OK;
+}
+
+/* out over whole = or, with `add`, += a sum that is rotated by `key`. Offsets a multiple of all
+ * slots apart are added without one. */
+static fhola_status turn(const application *a, const ckks_poly out[2], const ckks_switch_key *key,
+                         const ckks_poly sum[2], bool add)
+{
+    if (!key) return ckks_poly_add(a->c, 2, out, out, sum);
+    ckks_decomposition d;
+    ckks_poly second = sum[1];
+    ckks_mark mark = ckks_workspace_mark(a->ws);
+    fhola_status status = lower_seconds(a, 1, &second);
+    if (status) goto end;
+    status = ckks_decompose(a->c, a->ws, 1, &d, key, &second);
+    if (status) goto end;
+    const ckks_switch s = {&d, key, sum, NULL};
+    if (add)
+        ckks_switch_sum(a->c, 1, out, &s);
+    else
+        ckks_switch_each(a->c, 1, out, &s);
+end:
+    ckks_workspace_release(a->ws, mark);
+    return status;
+}
+
+/* out over whole = P times a sum over basis. */
+static void raise_sum(const application *a, const ckks_poly out[2], const ckks_poly sum[2])
+{
+    const ckks_context *c = a->c;
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(static) collapse(2)
+    for (unsigned k = 0; k < 2; k++)
+        for (unsigned i = 0; i < out->limbs; i++) {
+            unsigned t = out->modulus[i];
+            const uint64_t *limb = ckks_poly_limb(&sum[k], t);
+            if (limb)
+                c->kernel->mul_scalar(&c->modulus[t], out[k].limb[i], limb,
+                                      ckks_product_mod(c, a->lt->special, t), c->n);
+            else
+                memset(out[k].limb[i], 0, c->n * sizeof(uint64_t));
+        }
+}
+
+/* Sum j of a copy over whole: where it is, or in `room`. */
+static const ckks_poly *raised_sum(const application *a, unsigned copy, unsigned j,
+                                   const ckks_poly room[2])
+{
+    const ckks_poly *sum = sum_of(a, copy, j);
+    if (a->lt->double_hoist) return sum;
+    raise_sum(a, room, sum);
+    return room;
+}
+
+/* Step D in turn: every sum, with those above it, is rotated and added to the one below. */
+static fhola_status giants_in_turn(const application *a, unsigned copy, unsigned output,
+                                   const ckks_poly **total)
+{
+    unsigned first = first_giant(a->lt, output), j = first_giant(a->lt, output + 1) - 1;
+    const ckks_poly *sum = sum_of(a, copy, j);
+    unsigned room = 0; /* the pair of a->total that is free */
+    if (j == first || !a->giant_key[j]) sum = raised_sum(a, copy, j, &a->total[2]);
+    for (; j > first; j--, room ^= 1) {
+        const ckks_poly *below = raised_sum(a, copy, j - 1, &a->total[2 * room]);
+        FHOLA_TRY(turn(a, below, a->giant_key[j], sum, true));
+        sum = below;
+    }
+    *total = sum;
+    if (!a->giant_key[first]) return FHOLA_OK;
+    *total = &a->total[2 * room];
+    return turn(a, *total, a->giant_key[first], sum, false);
 }
 
 /* Steps A to C: what they use is given back. */
@@ -1025,14 +1119,16 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
                                                          copies * lt->babies * sizeof *a.list),
                      .sum = ckks_poly_take(ws, 2 * (size_t)copies * lt->giants,
                                            lt->double_hoist ? whole : basis),
-                     .total = ckks_poly_take(ws, 2, whole)};
+                     .total = ckks_poly_take(ws, lt->in_turn ? 4 : 2, whole)};
     if (!a.list || !a.sum || !a.total) return FHOLA_NOMEM;
     FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby, lt->babies));
-    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant, lt->giants));
+    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->turn, lt->giants));
     FHOLA_TRY(babies(&a));
     for (unsigned o = 0; o < copies * lt->outputs; o++) {
-        FHOLA_TRY(giants(&a, o / lt->outputs, o % lt->outputs));
-        FHOLA_TRY(ckks_ciphertext_divide(c, ws, out[o], a.total, out_basis, scale, 0));
+        const ckks_poly *total;
+        FHOLA_TRY(
+            (lt->in_turn ? giants_in_turn : giants)(&a, o / lt->outputs, o % lt->outputs, &total));
+        FHOLA_TRY(ckks_ciphertext_divide(c, ws, out[o], total, out_basis, scale, 0));
     }
     return FHOLA_OK;
 }
