@@ -324,10 +324,11 @@ ALWAYS V reduce(V x, const constants *c)
     return FNMA(ROUND(MUL(x, c->inverse)), c->p, x);
 }
 
-/* (-p, p) to [0, p). */
+/* (-p, p) to [0, p), by the sign. Products and what was reduced are never -0: the last operation of
+ * both is a sum that only two -0 would make -0, and its second term is an exact difference. */
 ALWAYS V lift(V x, const constants *c)
 {
-    return ADD(x, _mm256_and_pd(c->p, _mm256_cmp_pd(x, _mm256_setzero_pd(), _CMP_LT_OQ)));
+    return _mm256_blendv_pd(x, ADD(x, c->p), x);
 }
 
 ALWAYS void store_lifted(uint64_t *out, V x, const constants *c)
@@ -761,15 +762,12 @@ ALWAYS void inverse_last2(const avx2_tables *t, uint64_t *a, size_t length, cons
     }
 }
 
-/* Radix-2 layer over a block of at least 32 words. Of two layers the `second` reduces the sums of
- * sums, all do if wide. */
-ALWAYS void inverse_layer(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int second,
-                          int wide, const constants *c)
+/* Columns from .. to - 1, whole turns, of a radix-2 layer whose halves are s words. */
+ALWAYS void inverse_columns(uint64_t *a, size_t s, size_t from, size_t to, multiplier w, int clean,
+                            int wide, const constants *c)
 {
-    const size_t clean = wide ? length / 2 : second ? length / 4 : 0;
-    const multiplier w = multiplier_of(&t->inverse[k]), f[ABREAST] = {w, w, w, w};
-    const size_t s = length / 2;
-    for (size_t j = 0; j < s; j += 4 * ABREAST) {
+    const multiplier f[ABREAST] = {w, w, w, w};
+    for (size_t j = from; j < to; j += 4 * ABREAST) {
         V y[ABREAST];
         EACH
         {
@@ -777,12 +775,22 @@ ALWAYS void inverse_layer(const avx2_tables *t, uint64_t *a, size_t length, size
             V x = load_real(at), z = load_real(at + s), sum = ADD(x, z);
             entering(x, z, wide, c);
             y[i] = SUB(x, z);
-            if (j + 4 * (size_t)i < clean) sum = reduce(sum, c);
-            store_real(at, sum);
+            store_real(at, clean ? reduce(sum, c) : sum);
         }
         turn4(y, f, c);
         EACH store_real(a + s + j + 4 * (size_t)i, y[i]);
     }
+}
+
+/* Radix-2 layer over a block of at least 32 words. Of two layers the `second` reduces the sums of
+ * sums, all do if wide. */
+ALWAYS void inverse_layer(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int second,
+                          int wide, const constants *c)
+{
+    const size_t s = length / 2, clean = wide ? s : second ? s / 2 : 0;
+    const multiplier w = multiplier_of(&t->inverse[k]);
+    inverse_columns(a, s, 0, clean, w, 1, wide, c);
+    inverse_columns(a, s, clean, s, w, 0, wide, c);
 }
 
 ALWAYS void inverse_layer16(const avx2_tables *t, uint64_t *a, size_t k, int wide,
