@@ -324,8 +324,9 @@ ALWAYS V reduce(V x, const constants *c)
     return FNMA(ROUND(MUL(x, c->inverse)), c->p, x);
 }
 
-/* (-p, p) to [0, p), by the sign. Products and what was reduced are never -0: the last operation of
- * both is a sum that only two -0 would make -0, and its second term is an exact difference. */
+/* (-p, p) to [0, p), by the sign. Products, which end with the addition of an exact a w - h, and
+ * what was reduced, x - q p with q of the sign of x, are never -0: exact differences of equals are
+ * +0. */
 ALWAYS V lift(V x, const constants *c)
 {
     return _mm256_blendv_pd(x, ADD(x, c->p), x);
@@ -1185,17 +1186,19 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
  * exactly into a multiple of u, which goes to high, and a rest of at most u/2, which goes to low.
  * With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low gains k u/2 = 2^(B+2s-52).
  *     At the end q = high / p, rounded twice and then to an integer, is off by at most
- * 1/2 + (high / p) 2^-52, and high <= 2^(E+1), so |high - q p| <= p/2 + 2^(E-51). C is not taken
- * off: low starts with (-C - (p - 1)/2) mod p, centred, at most p/2, or, after others did not fit,
- * with what they gave, at most p/2, and -C mod p. The results are canonical by (4) if high - q p
- * and low (reduced to p/2 if need be) stay below 2^52 - p together.
+ * 1/2 + |high / p| 2^-52. The results are canonical by (4) if high - q p and low (reduced to p/2 if
+ * need be) stay below 2^52 - p together.
  *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51, and E <= 102, 100 for
- *       b <= 48. Low takes the residue that is accumulated, too: with k u/2 <= 2^50 at most
- *       2^50 + 2 p < 2^52, exact. It is reduced if b > 48. The sum is at most 2^49 + 2^50 + 2.5 p
- *       <= 2^51 + 2^47 for b <= 48, else 2^51 + p <= 2^52 - p.
- *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2: E <= 102. One product
- *       less, k = 2^s - 1, leaves u/2 >= p (or low far below 2^53) for what low starts with: low
- *       <= 2^53 is exact. It is always reduced. The sum is at most 2^51 + p <= 2^52 - p. */
+ *       b <= 48. C is not taken off: high <= 2^(E+1), so |high - q p| <= p/2 + 2^(E-51), 4.5 p, and
+ *       low starts with (-C - (p - 1)/2) mod p, centred, at most p/2, or, after others did not fit,
+ *       with what they gave, at most p/2, and -C mod p. Low takes the residue that is accumulated,
+ *       too: with k u/2 <= 2^50 at most 2^50 + 2 p < 2^52, exact. It is reduced if b > 48. The sum
+ *       is at most 2^49 + 2^50 + 2.5 p <= 2^51 + 2^47 for b <= 48, else 2^51 + p <= 2^52 - p.
+ *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2. C is taken off: |high| is
+ *       at most 2^(B+s) then, and |high - q p| <= (1/2 + 2^(B+s-51-b)) p: 8.5 p for b <= 46, 4.5 p
+ *       for b = 48, 2.5 p for b = 49 and 1.5 p for b = 50. One product less, k = 2^s - 1, leaves
+ *       u/2 >= p (or low far below 2^53) for -(p - 1)/2 and what is carried over, at most p/2: low
+ *       <= 2^53 is exact. It is always reduced. The sum is at most 9 p, 5 p, 3 p, 2 p. */
 
 typedef struct sum {
     V high, low;
@@ -1212,7 +1215,7 @@ ALWAYS void accumulate_product(sum *s, V x, V w)
 ALWAYS V settle(V high, V low, int reduce_low, const constants *c)
 {
     V r = reduce(high, c);
-    within(r, 32.5, c);
+    within(r, 8.5, c);
     return ADD(r, reduce_low ? reduce(low, c) : low);
 }
 
@@ -1675,20 +1678,20 @@ enum { COMBINE_BLOCK = 128 };
 
 /* One output over 16 coefficients (8, if `half`) from j on, already converted. */
 ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOCK],
-                            const double w[], capacity r, size_t j, int half, const constants *c)
+                            const double w[], size_t most, V bias, size_t j, int half,
+                            const constants *c)
 {
-    const size_t most = ((size_t)1 << r.log) - 1;
+    const V less = SUB(_mm256_setzero_pd(), c->half);
     const int vectors = half ? 2 : SUMS;
     sum s[SUMS];
     UNROLL
-    for (int v = 0; v < SUMS; v++) s[v].high = all(r.bias), s[v].low = all(r.first);
+    for (int v = 0; v < SUMS; v++) s[v].high = bias, s[v].low = less;
     for (size_t b = 0, end; b < terms; b = end) {
         if (b) {
             UNROLL
             for (int v = 0; v < SUMS; v++) {
-                V x = settle(s[v].high, s[v].low, 1, c);
-                s[v].high = all(r.bias);
-                s[v].low = ADD(reduce(x, c), all(r.less));
+                s[v].low = reduce(settle(SUB(s[v].high, bias), s[v].low, 1, c), c);
+                s[v].high = bias;
             }
         }
         end = terms - b > most ? b + most : terms;
@@ -1701,7 +1704,7 @@ ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOC
     }
     UNROLL
     for (int v = 0; v < vectors; v++)
-        store_lowered(out + j + 4 * v, settle(s[v].high, s[v].low, 1, c), c);
+        store_lowered(out + j + 4 * v, settle(SUB(s[v].high, bias), s[v].low, 1, c), c);
 }
 
 /* One output over `count` (a multiple of 8) coefficients. Weights are centred: products below
@@ -1711,11 +1714,13 @@ static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms,
 {
     const constants c = constants_of(p);
     const capacity r = ((const avx2_tables *)p->tables)->combination;
+    const V bias = all(r.bias);
+    const size_t most = ((size_t)1 << r.log) - 1;
     double w[CKKS_MAX_TERMS];
     size_t j = 0;
     for (size_t i = 0; i < terms; i++) w[i] = centred(weight[i], p->p);
-    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, r, j, 0, &c);
-    if (j < count) combine_vectors(out, terms, y, w, r, j, 1, &c);
+    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, most, bias, j, 0, &c);
+    if (j < count) combine_vectors(out, terms, y, w, most, bias, j, 1, &c);
 }
 
 static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
