@@ -442,8 +442,8 @@ ALWAYS void turn4_lanes(V a[ABREAST], const double *const w[ABREAST], const cons
     }
 }
 
-/* store_lowered to four places. */
-ALWAYS void lower4(uint64_t *out, size_t stride, const V x[ABREAST], const constants *c)
+/* store_lowered of four vectors. */
+ALWAYS void lower4(uint64_t *out, const V x[ABREAST], const constants *c)
 {
     V q[ABREAST], r[ABREAST];
     EACH
@@ -466,8 +466,21 @@ ALWAYS void lower4(uint64_t *out, size_t stride, const V x[ABREAST], const const
         r[i] = ADD(r[i], c->words);
         HERE(r[i]);
     }
-    EACH store_words(out + (size_t)i * stride,
-                     _mm256_castpd_si256(_mm256_xor_pd(r[i], all(0x1p52))));
+    EACH store_words(out + 4 * (size_t)i, _mm256_castpd_si256(_mm256_xor_pd(r[i], all(0x1p52))));
+}
+
+/* The same of a block of 64 words that holds doubles. */
+ALWAYS void lower_block(uint64_t *a, const constants *c)
+{
+    for (size_t j = 0; j < 64; j += 4 * ABREAST) {
+        V x[ABREAST];
+        EACH
+        {
+            x[i] = load_real(a + j + 4 * (size_t)i);
+            HERE(x[i]);
+        }
+        lower4(a + j, x, c);
+    }
 }
 
 /* x + t and x - t to two places. */
@@ -564,7 +577,8 @@ ALWAYS void forward_layers16(const avx2_tables *t, uint64_t *a, size_t count, si
 }
 
 /* The last two layers, within lanes, of a block of 64 words: canonical words in the order of the
- * contract. */
+ * contract. What makes them canonical is a chain of its own, behind those of both halves. Values
+ * that are used twice are pinned: a processor loads two vectors a cycle. */
 ALWAYS void forward_lanes(const double *lanes, uint64_t *a, int wide, const constants *c)
 {
     double buffer[64] __attribute__((aligned(32)));
@@ -587,20 +601,24 @@ ALWAYS void forward_lanes(const double *lanes, uint64_t *a, int wide, const cons
         _mm256_store_pd(out + 24, SUB(z[0], y[2])), _mm256_store_pd(out + 28, SUB(z[1], y[3]));
     }
     for (size_t i5 = 0; i5 < 2; i5++) {
-        V y[ABREAST], x[2 * ABREAST];
+        V y[ABREAST];
         const double *w = lanes + 24 * i5 + 4, *in = buffer + 32 * i5;
         const double *const f[ABREAST] = {w, w + 4, w + 12, w + 16};
-        EACH y[i] = _mm256_load_pd(in + 8 * i + 4);
+        EACH
+        {
+            y[i] = _mm256_load_pd(in + 8 * i + 4);
+            HERE(y[i]);
+        }
         turn4_lanes(y, f, c);
         EACH
         {
             V even = SUB(_mm256_load_pd(in + 8 * i), c->half);
-            x[2 * i] = ADD(even, y[i]);
-            x[2 * i + 1] = SUB(even, y[i]);
+            uint64_t *at = a + 4 * i5 + 16 * (size_t)i;
+            store_real(at, ADD(even, y[i]));
+            store_real(at + 8, SUB(even, y[i]));
         }
-        lower4(a + 4 * i5, 8, x, c);
-        lower4(a + 32 + 4 * i5, 8, x + 4, c);
     }
+    lower_block(a, c);
 }
 
 /* A block of at most 2^BLOCK_LOG words, node k > 1, one layer after the other over all of it. */
@@ -1271,7 +1289,7 @@ ALWAYS void finish(const double *high, const double *low, uint64_t *out, size_t 
             if (reduce_low) y[i] = reduce(y[i], c);
         }
         close4(x, x, y, c);
-        lower4(out + j, 4, x, c);
+        lower4(out + j, x, c);
     }
 }
 
