@@ -566,6 +566,12 @@ typedef struct ckks_lintrans_spec {
     /* giants in turn: from the highest down, each sum is rotated by the distance to the next one
      * and added to it. A key for each distance instead of one for each giant */
     int in_turn;
+    /* 0, or an offset whose baby is larger by baby_step and whose giant is smaller. Giants in turn
+     * have the key of such a baby 0, and the highest offset may need no giant of its own so. */
+    int32_t whole_baby;
+    /* babies in turn: each is a rotation of the one before, by their distance. Again a key for each
+     * distance, but a decomposition for each baby, and errors that add up. PARAM: double_hoist */
+    int babies_in_turn;
     /* all diagonals are real: half of each is kept, since the limbs of a plaintext of real slots
      * read the same from both ends. PARAM: one is not. Not with double_hoist. */
     int real;

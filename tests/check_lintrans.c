@@ -66,7 +66,7 @@ static void apply_plain(ckks_complex *y, const matrix *m, const ckks_complex *x)
     }
 }
 
-/* double_hoist: 2 and, with single hoisting, 3 for giants in turn. */
+/* double_hoist: 2 and, with single hoisting, 3 for giants in turn; 4: babies too. */
 static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, double plain_scale,
                                   uint32_t baby_step, int double_hoist)
 {
@@ -78,6 +78,7 @@ static ckks_lintrans_spec spec_of(const ring *r, matrix *m, ckks_basis basis, do
     spec.baby_step = baby_step;
     spec.double_hoist = double_hoist == 1 || double_hoist == 2;
     spec.in_turn = double_hoist > 1;
+    spec.babies_in_turn = double_hoist > 3;
     return spec;
 }
 
@@ -151,10 +152,10 @@ static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, 
  * hoisting, and giants in turn. */
 START_TEST(periods_and_splits)
 {
-    int hoist = _i % 4;
+    int hoist = _i % 5;
     static const size_t period[] = {128, 64, 32, 16, 1};
     static const uint32_t step[] = {0, 1, 4, 16, 128};
-    ring r = toy_ring(_i < 4 ? 28 : 24.5);
+    ring r = toy_ring(_i < 5 ? 28 : 24.5);
     matrix m;
     for (size_t p = 0; p < 5; p++)
         for (size_t s = 0; s < 5; s++) {
@@ -315,8 +316,9 @@ START_TEST(counted_keys)
 }
 END_TEST
 
-/* Giants in turn take one key where their distances are equal, and as many key switches. */
-START_TEST(giants_in_turn)
+/* In turn giants, and babies too, take one key where their distances are equal, and as many key
+ * switches. */
+START_TEST(in_turn)
 {
     ring r = toy_ring(28);
     ring_count(&r);
@@ -326,24 +328,22 @@ START_TEST(giants_in_turn)
         random_complex(m.value[i], SLOTS, 1);
     }
     ckks_complex x[SLOTS];
-    uint64_t switches[2];
+    static const size_t keys[] = {6, 4, 2};
     random_complex(x, SLOTS, 1);
     ckks_ciphertext *in = encrypt(&r, x, SLOTS, 0x1p28, r.chain), *out = new_ciphertext(&r);
-    for (int turn = 0; turn < 2; turn++) {
-        ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, basis_product(&r, 0x80), 4, 1 + turn);
+    for (int turn = 0; turn < 3; turn++) {
+        ckks_lintrans_spec spec = spec_of(&r, &m, r.chain, basis_product(&r, 0x80), 4, 2 * turn);
         ckks_lintrans *lt = create(&r, &spec);
         ckks_key_list_clear(&r.list);
         ck_assert_ok(ckks_lintrans_keys(lt, r.context, &r.list));
-        ck_assert_uint_eq(r.list.count, turn ? 4 : 6);
+        ck_assert_uint_eq(r.list.count, keys[turn]);
         ring_keys(&r);
         ckks_work before = ring_work(&r);
         const ckks_lintrans *one = lt;
         ck_assert_ok(ckks_lintrans_apply(r.context, r.ws, r.keys, 1, &one, &out, in, 0x7f));
-        switches[turn] = ring_work(&r).key_switches - before.key_switches;
+        ck_assert_uint_eq(ring_work(&r).key_switches - before.key_switches, 6);
         ckks_lintrans_destroy(lt);
     }
-    ck_assert_uint_eq(switches[0], 6);
-    ck_assert_uint_eq(switches[1], 6);
     ckks_ciphertext_destroy(in);
     ckks_ciphertext_destroy(out);
     ring_close(&r);
@@ -663,6 +663,7 @@ START_TEST(errors)
     REFUSED(FHOLA_PARAM, spec.offset = below; spec.count = 1);
     REFUSED(FHOLA_PARAM, spec.offset = twice; spec.count = 3);
     REFUSED(FHOLA_PARAM, spec.baby_step = UINT32_MAX);
+    REFUSED(FHOLA_PARAM, spec.double_hoist = spec.babies_in_turn = 1);
     m.missing = m.offset[7];
     REFUSED(FHOLA_PARAM, (void)spec);
     ring_close(&r);
@@ -891,13 +892,13 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    tcase_add_loop_test(tcase, periods_and_splits, 0, 8);
-    tcase_add_loop_test(tcase, bases, 0, 4);
-    tcase_add_loop_test(tcase, shared_limbs, 0, 4);
-    tcase_add_loop_test(tcase, shapes, 0, 4);
+    tcase_add_loop_test(tcase, periods_and_splits, 0, 10);
+    tcase_add_loop_test(tcase, bases, 0, 5);
+    tcase_add_loop_test(tcase, shared_limbs, 0, 5);
+    tcase_add_loop_test(tcase, shapes, 0, 5);
     tcase_add_test(tcase, several);
     tcase_add_test(tcase, counted_keys);
-    tcase_add_test(tcase, giants_in_turn);
+    tcase_add_test(tcase, in_turn);
     tcase_add_test(tcase, structure_only);
     tcase_add_loop_test(tcase, stores, 0, 2);
     tcase_add_loop_test(tcase, same_diagonals, 0, 2);

@@ -55,15 +55,37 @@ static int requests_rotation(const ckks_key_list *keys, uint32_t rotation, ckks_
     return 0;
 }
 
+static uint32_t giant_of(const nn_linear *l, size_t i)
+{
+    uint32_t d = (uint32_t)l->offset[i];
+    return d - d % l->baby_step;
+}
+
+static unsigned output_of(const nn_linear *l, size_t i)
+{
+    return l->block ? l->block[i] / l->inputs : 0;
+}
+
+/* From the sum of diagonal i to the next one below of its output, or where it belongs. */
+static uint32_t way_of_giant(const nn_linear *l, size_t i)
+{
+    uint32_t giant = giant_of(l, i), below = 0;
+    for (size_t k = 0; k < l->count; k++) {
+        uint32_t other = giant_of(l, k);
+        if (output_of(l, k) == output_of(l, i) && other < giant && other > below) below = other;
+    }
+    return giant - below;
+}
+
 /* Every rotation a linear map makes has its key: at the map's level, folds below it. */
 static void check_linear_keys(const nn_network *n, const nn_linear *l, ckks_basis basis,
                               ckks_basis below)
 {
     if (nn_linear_is_factor(l)) return;
     for (size_t i = 0; i < l->count; i++) {
-        uint32_t d = (uint32_t)l->offset[i], baby = d % l->baby_step, giant = d - baby;
+        uint32_t baby = (uint32_t)l->offset[i] - giant_of(l, i), way = way_of_giant(l, i);
         if (baby) ck_assert(requests_rotation(&n->keys, baby, basis));
-        if (giant) ck_assert(requests_rotation(&n->keys, giant, basis));
+        if (way) ck_assert(requests_rotation(&n->keys, way, basis));
     }
     for (uint32_t r = l->modulus; r < l->span; r *= 2)
         ck_assert(requests_rotation(&n->keys, r, below));

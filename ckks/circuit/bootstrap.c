@@ -221,14 +221,15 @@ static void choose_turn(group_spec *g, int top, unsigned size)
     g->turn = high - low;
 }
 
-/* Babies of a group of `count` offsets. There are as many keys as babies, with the one of all
- * giants in place of the baby that is no rotation, and count / babies - 1 giants. A key is
- * megabytes to send and to read, a giant a decomposition: they count alike. */
-static uint32_t choose_babies(uint32_t count)
+/* Babies of a group whose highest offset is `reach` steps. There are as many keys as babies that
+ * are rotations, the last of which is the way from giant to giant, and reach / babies - 1 giants. A
+ * key is megabytes to send and to read, a giant a decomposition: they count alike, and of equals
+ * the fewest giants are taken. */
+static int32_t choose_babies(int32_t reach)
 {
-    uint32_t best = 1, least = count;
-    for (uint32_t babies = 2; babies <= count; babies++) {
-        uint32_t cost = babies + (count + babies - 1) / babies - 1;
+    int32_t best = 1, least = reach;
+    for (int32_t babies = 2; babies <= reach; babies++) {
+        int32_t cost = babies + (reach + babies - 1) / babies - 1;
         if (cost > least) continue;
         best = babies;
         least = cost;
@@ -244,6 +245,7 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
              size = group_size(c, g->inverse ? bs->cts_count : bs->stc_count);
     int top = g->last == bs->log_half;
     int32_t step = (int32_t)1 << g->first, reach = ((int32_t)1 << layers) - 1, offset[2 << 12];
+    int32_t last = (2 << size) - 1, babies = choose_babies(last);
     if (layers > 12)
         return fhola_fail(FHOLA_PARAM, "a group of %u butterfly layers is too large", layers);
     size_t count = 0;
@@ -261,9 +263,11 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
                                .arg = &source,
                                .period = source.period,
                                .plain_scale = g->plain_scale,
-                               .baby_step = (uint32_t)step * choose_babies(2u << size),
+                               .baby_step = (uint32_t)(step * babies),
                                .double_hoist = g->inverse,
-                               .in_turn = 1};
+                               .in_turn = 1,
+                               .whole_baby = last % babies ? 0 : last * step,
+                               .babies_in_turn = !g->inverse};
     if (g->encode) {
         if (!group_matrix(&source.matrix, bs->half, g->first, g->last, g->inverse))
             return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrapping matrix");
@@ -610,7 +614,8 @@ fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_cont
 
 fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_context *c,
                                             ckks_workspace *ws, unsigned log_values,
-                                            int complex_values, unsigned arcsine_levels, int encode)
+                                            int complex_values, unsigned arcsine_levels,
+                                            int encode)
 {
     const ckks_params_spec *s = &c->params->spec;
     FHOLA_TRY(check_size(c, log_values, complex_values ? 1 : 2));

@@ -53,7 +53,7 @@ struct ckks_lintrans {
     const ckks_context *context;
     ckks_basis basis, special;
     ckks_basis encoded; /* primes the diagonals are encoded over */
-    int double_hoist, in_turn, has_plain;
+    int double_hoist, in_turn, babies_in_turn, has_plain;
     bool
         real; /* of each plaintext the lower half of every limb is kept, the upper one mirrors it */
     double plain_scale;
@@ -62,8 +62,10 @@ struct ckks_lintrans {
     unsigned inputs, outputs;
     unsigned babies, giants, terms, plains;
     rotation *baby, *giant; /* ascending */
-    rotation *turn;         /* giants: what the sum of each is rotated by */
-    unsigned *visit;        /* the babies in the order of their keys: by rotation, then input */
+    /* What each is made with: a baby from the input or in turn the baby before, and the sum of a
+     * giant from where it is to its output, or in turn to the giant before. */
+    rotation *baby_turn, *giant_turn;
+    unsigned *visit; /* the babies in the order of their keys: by rotation, then input */
     /* giants + 1: terms of giant j are first[j] .. first[j + 1] - 1, ordered by baby */
     unsigned *first;
     term *term;
@@ -136,6 +138,7 @@ static void split_offset(const ckks_lintrans_spec *spec, size_t i, int32_t step,
 {
     unsigned block = block_of(spec, i), inputs = inputs_of(spec);
     *baby = (rotation){block % inputs, baby_of(spec->offset[i], step, shift)};
+    if (spec->whole_baby && spec->offset[i] == spec->whole_baby) baby->by += step;
     *giant = (rotation){block / inputs, spec->offset[i] - baby->by};
 }
 
@@ -257,13 +260,12 @@ static void order_visits(ckks_lintrans *lt, rotation *scratch)
         lt->visit[f] = index_of(lt->baby, lt->babies, scratch[f]);
 }
 
-/* In turn, the sum of a giant only goes to the one below, and the lowest one's where it belongs. */
-static void choose_turns(ckks_lintrans *lt)
+/* turn[i]: list[i], or in turn the way to it from the one before of the same part. */
+static void choose_turns(rotation *turn, const rotation *list, unsigned count, bool in_turn)
 {
-    for (unsigned j = 0; j < lt->giants; j++) {
-        lt->turn[j] = lt->giant[j];
-        if (lt->in_turn && j > 0 && lt->giant[j - 1].part == lt->giant[j].part)
-            lt->turn[j].by -= lt->giant[j - 1].by;
+    for (unsigned i = 0; i < count; i++) {
+        turn[i] = list[i];
+        if (in_turn && i > 0 && list[i - 1].part == list[i].part) turn[i].by -= list[i - 1].by;
     }
 }
 
@@ -277,7 +279,8 @@ static fhola_status split(ckks_lintrans *lt, const ckks_lintrans_spec *spec, rot
     lt->babies = (unsigned)unique(lt->baby, n);
     lt->giants = (unsigned)unique(lt->giant, n);
     order_visits(lt, scratch);
-    choose_turns(lt);
+    choose_turns(lt->baby_turn, lt->baby, lt->babies, lt->babies_in_turn);
+    choose_turns(lt->giant_turn, lt->giant, lt->giants, lt->in_turn);
     return list_terms(lt, spec, step, shift);
 }
 
@@ -287,15 +290,16 @@ static fhola_status set_terms(ckks_lintrans *lt, const ckks_lintrans_spec *spec)
     rotation *scratch = malloc(2 * n * sizeof *scratch);
     lt->baby = malloc(n * sizeof *lt->baby);
     lt->giant = malloc(n * sizeof *lt->giant);
-    lt->turn = malloc(n * sizeof *lt->turn);
+    lt->baby_turn = malloc(n * sizeof *lt->baby_turn);
+    lt->giant_turn = malloc(n * sizeof *lt->giant_turn);
     lt->first = calloc(n + 1, sizeof *lt->first);
     lt->term = calloc(n, sizeof *lt->term);
     lt->maker = calloc(n, sizeof *lt->maker);
     lt->visit = calloc(n, sizeof *lt->visit);
     unsigned *known = calloc(n, sizeof *known);
     fhola_status status =
-        scratch && lt->baby && lt->giant && lt->turn && lt->first && lt->term && lt->maker &&
-                lt->visit && known
+        scratch && lt->baby && lt->giant && lt->baby_turn && lt->giant_turn && lt->first &&
+                lt->term && lt->maker && lt->visit && known
             ? split(lt, spec, scratch)
             : fhola_fail(FHOLA_NOMEM, "no memory for a transform of %zu diagonals", n);
     if (status == FHOLA_OK) status = number_plains(lt, spec, known);
@@ -533,6 +537,8 @@ static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *
         return fhola_fail(FHOLA_PARAM,
                           "diagonals for double hoisting, or of a ring of %zu, are kept whole",
                           c->n);
+    if (spec->babies_in_turn && spec->double_hoist)
+        return fhola_fail(FHOLA_PARAM, "babies in turn are not for double hoisting");
     if (spec->baby_step > c->slots)
         return fhola_fail(FHOLA_PARAM, "baby step %u exceeds the %zu slots", spec->baby_step,
                           c->slots);
@@ -554,6 +560,7 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->encoded = spec->basis | (spec->double_hoist ? spec->special : 0);
     lt->double_hoist = spec->double_hoist;
     lt->in_turn = spec->in_turn;
+    lt->babies_in_turn = spec->babies_in_turn;
     lt->real = spec->real != 0;
     lt->plain_scale = spec->plain_scale;
     lt->period = spec->period;
@@ -576,7 +583,8 @@ void ckks_lintrans_destroy(ckks_lintrans *lt)
     if (!lt) return;
     free(lt->baby);
     free(lt->giant);
-    free(lt->turn);
+    free(lt->baby_turn);
+    free(lt->giant_turn);
     free(lt->first);
     free(lt->term);
     free(lt->maker);
@@ -612,11 +620,11 @@ fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, 
     ckks_key_request r = {CKKS_KEY_ROTATE, 0, lt->basis, lt->special};
     fhola_status st = FHOLA_OK;
     for (unsigned b = 0; b < lt->babies && !st; b++) {
-        r.rotation = (uint32_t)lt->baby[b].by;
+        r.rotation = (uint32_t)lt->baby_turn[b].by;
         st = ckks_key_list_add(list, c, r);
     }
     for (unsigned j = 0; j < lt->giants && !st; j++) {
-        r.rotation = (uint32_t)lt->turn[j].by;
+        r.rotation = (uint32_t)lt->giant_turn[j].by;
         st = ckks_key_list_add(list, c, r);
     }
     return st;
@@ -859,6 +867,39 @@ static fhola_status babies_single(application *a)
     return FHOLA_OK;
 }
 
+/* Baby b of a copy: the one before of its input, or the input, rotated by its key. */
+static fhola_status next_in_turn(const application *a, unsigned copy, unsigned b)
+{
+    const ckks_lintrans *lt = a->lt;
+    ckks_poly *x = &a->x[2 * ((size_t)copy * lt->babies + b)];
+    bool first = b == 0 || lt->baby[b - 1].part != lt->baby[b].part;
+    const ckks_poly *before = first ? input_of(a, copy, b) : x - 2;
+    const ckks_switch_key *key = a->baby_key[b];
+    if (!key) {
+        x[0] = before[0];
+        x[1] = before[1];
+        return FHOLA_OK;
+    }
+    ckks_mark mark = ckks_workspace_mark(a->ws);
+    ckks_poly *raised = ckks_poly_take(a->ws, 2, a->whole);
+    fhola_status status =
+        raised ? ckks_key_switch(a->c, a->ws, key, &before[0], NULL, &before[1], raised)
+               : FHOLA_NOMEM;
+    if (!status) status = ckks_divide_round(a->c, a->ws, 2, x, raised);
+    ckks_workspace_release(a->ws, mark);
+    return status;
+}
+
+/* Steps A and B in turn. */
+static fhola_status babies_in_turn(application *a)
+{
+    a->x = ckks_poly_take(a->ws, 2 * (size_t)a->copies * a->lt->babies, a->basis);
+    if (!a->x) return FHOLA_NOMEM;
+    for (unsigned k = 0; k < a->copies; k++)
+        for (unsigned b = 0; b < a->lt->babies; b++) FHOLA_TRY(next_in_turn(a, k, b));
+    return FHOLA_OK;
+}
+
 /* Positions worked on at a time: both polynomials of all babies over a range stay in half a
  * second-level cache, whatever the number of giants that read them. A multiple of 512, at most
  * n. */
@@ -1086,16 +1127,19 @@ static fhola_status giants_in_turn(const application *a, unsigned copy, unsigned
     return turn(a, *total, a->giant_key[first], sum, false);
 }
 
+static fhola_status make_babies(application *a)
+{
+    if (a->lt->babies_in_turn) return babies_in_turn(a);
+    FHOLA_TRY(decompose_inputs(a));
+    return a->lt->double_hoist ? babies_double(a) : babies_single(a);
+}
+
 /* Steps A to C: what they use is given back. */
 static fhola_status babies(application *a)
 {
     ckks_mark mark = ckks_workspace_mark(a->ws);
-    fhola_status status = decompose_inputs(a);
-    if (status) goto end;
-    status = a->lt->double_hoist ? babies_double(a) : babies_single(a);
-    if (status) goto end;
-    if (!a->lt->double_hoist) status = products_single(a);
-end:
+    fhola_status status = make_babies(a);
+    if (!status && !a->lt->double_hoist) status = products_single(a);
     ckks_workspace_release(a->ws, mark);
     return status;
 }
@@ -1121,8 +1165,8 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
                                            lt->double_hoist ? whole : basis),
                      .total = ckks_poly_take(ws, lt->in_turn ? 4 : 2, whole)};
     if (!a.list || !a.sum || !a.total) return FHOLA_NOMEM;
-    FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby, lt->babies));
-    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->turn, lt->giants));
+    FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby_turn, lt->babies));
+    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant_turn, lt->giants));
     FHOLA_TRY(babies(&a));
     for (unsigned o = 0; o < copies * lt->outputs; o++) {
         const ckks_poly *total;

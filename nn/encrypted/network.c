@@ -129,6 +129,7 @@ static fhola_status compile_linear(compiler *c, ckks_lintrans **out, nn_linear *
         .period = linear->period,
         .plain_scale = plain_scale(c, to),
         .baby_step = linear->baby_step,
+        .in_turn = 1,
         .real = linear->joined,
         .store = nn_room_place(&c->room, linear, ckks_basis_count(to.input)),
     };
