@@ -669,18 +669,20 @@ fhola_status ckks_polynomial_apply(const ckks_context *context, ckks_workspace *
  *   Output: X_s = sin(2 pi eps w_s) / sin(2 pi eps) in slot s, on base + slots_to_coeffs + the
  *     lowest `residual_levels` residual primes, at the scale ckks_bootstrap_scale_out(). */
 typedef struct ckks_bootstrap ckks_bootstrap;
-/* One for real vectors, as ckks_bootstrap describes. `encode` = 0: no plaintexts are encoded; such
- * a bootstrap knows its keys and sizes, and apply refuses it. */
+#define CKKS_BOOTSTRAP_ENCODE     1 /* an option of bootstraps: their plaintexts are encoded */
+#define CKKS_BOOTSTRAP_SMALL_KEYS 2 /* two keys for each transform, at the price of time */
+/* One for real vectors, as ckks_bootstrap describes. Without CKKS_BOOTSTRAP_ENCODE it knows its
+ * keys and sizes, and apply refuses it. */
 fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *context,
                                    ckks_workspace *workspace, unsigned log_values, double scale_in,
-                                   int encode) FHOLA_WARN_UNUSED;
+                                   int options) FHOLA_WARN_UNUSED;
 /* The same for complex vectors of n = 2^log_values values (repeated to fill the slots, or as many
  * as there are slots). Input: z_s itself in slot s, |Re z_s|, |Im z_s| <= 1. Output: the sine of
  * the real part plus i times that of the imaginary part. Twice the EvalMod of a real one; a real
  * bootstrap of 2n values with n complex ones as their parts does better where 2n values fit. */
 fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *context,
                                            ckks_workspace *workspace, unsigned log_values,
-                                           double scale_in, int encode) FHOLA_WARN_UNUSED;
+                                           double scale_in, int options) FHOLA_WARN_UNUSED;
 /* The identity: X_s = w_s, with the sine's inverse as a polynomial at the end. Input: n =
  * 2^log_values real values w_s themselves, or complex ones, repeated after n slots or fewer, |w_s|
  * <= 1 (real and imaginary part each), on base + slots_to_coeffs and at least one residual prime
@@ -693,7 +695,7 @@ fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_cont
 fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_context *context,
                                             ckks_workspace *workspace, unsigned log_values,
                                             int complex_values, unsigned arcsine_levels,
-                                            int encode) FHOLA_WARN_UNUSED;
+                                            int options) FHOLA_WARN_UNUSED;
 /* Makes the input of a bootstrap from a ciphertext that has the values themselves in its slots, one
  * after the other, on base + slots_to_coeffs and residual primes: those of a real bootstrap are
  * multiplied by 1 on the first half of each block of n, by i on the second, and all are brought to

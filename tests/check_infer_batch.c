@@ -88,9 +88,10 @@ static void define(batch *b, void (*make)(small_network *), unsigned pictures)
     }
 }
 
-static void open_batch(batch *b, void (*make)(small_network *), unsigned pictures)
+/* The network of what was defined, and its pictures. */
+static void start(batch *b)
 {
-    define(b, make, pictures);
+    unsigned pictures = b->pictures;
     graph_open(&b->g, 13);
     const nn_client *client = nn_network_client(b->g.network);
     ck_assert_uint_eq(nn_network_pictures(b->g.network), pictures);
@@ -100,6 +101,12 @@ static void open_batch(batch *b, void (*make)(small_network *), unsigned picture
         ck_assert_ok(nn_encrypt_picture(b->g.context, b->g.workspace, b->in[p], client,
                                         b->pixels[p], b->g.secret, b->g.rng));
     }
+}
+
+static void open_batch(batch *b, void (*make)(small_network *), unsigned pictures)
+{
+    define(b, make, pictures);
+    start(b);
 }
 
 static void forget(batch *b)
@@ -374,6 +381,31 @@ START_TEST(alone)
     ck_assert_fails(infer(&b, 2, NULL), FHOLA_PARAM);
     b.g.network = batch_network;
     nn_network_destroy(one);
+    close_batch(&b);
+}
+END_TEST
+
+/* Small keys are fewer, and less than three quarters of the bytes, for pictures at once and for one;
+ * the bounds are the same. */
+START_TEST(small_keys)
+{
+    batch b;
+    nn_network *usual = NULL;
+    define(&b, stages, 2);
+    nn_plan_set_small_keys(&b.g.s.plan, 1);
+    start(&b);
+    const ckks_context *c = b.g.context;
+    const ckks_key_list *keys = nn_network_keys(b.g.network);
+    nn_plan_set_small_keys(&b.g.s.plan, 0);
+    ck_assert_ok(nn_network_create(&usual, c, b.g.workspace, &b.g.s.model, &b.g.s.plan, 0));
+    ck_assert_uint_lt(keys->count, nn_network_keys(usual)->count);
+    ck_assert_uint_lt(4 * ckks_eval_keys_file_bytes(c, keys),
+                      3 * ckks_eval_keys_file_bytes(c, nn_network_keys(usual)));
+    ck_assert_ok(infer(&b, 2, NULL));
+    for (unsigned p = 0; p < 2; p++) ck_assert_double_le(score_error(&b, p), GRAPH_SCORE_BOUND);
+    ck_assert_ok(infer(&b, 1, NULL));
+    ck_assert_double_le(score_error(&b, 0), GRAPH_SCORE_BOUND);
+    nn_network_destroy(usual);
     close_batch(&b);
 }
 END_TEST
@@ -659,6 +691,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, packed_neighbours);
     tcase_add_test(tcase, packs_refused);
     tcase_add_loop_test(tcase, alone, 0, 2);
+    tcase_add_test(tcase, small_keys);
     tcase_add_test(tcase, memory);
     tcase_add_test(tcase, stream_of_three);
     tcase_add_test(tcase, answers_at_once);

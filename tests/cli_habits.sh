@@ -45,7 +45,7 @@ says 'compile --json' ../out << 'END'
 END
 "$fhola" compile ./small.fhola --dry-run --json > ../out
 cases=$((cases + 1))
-grep -Eq '^\{"pictures": 1, "picture_ciphertexts": 1, "layer_ciphertexts": 1, "bootstraps": [0-9]+, "keys": [0-9]+, "diagonal_bytes": [0-9]+, "memory_bytes": [0-9]+, "least_memory_bytes": [0-9]+\}$' ../out ||
+grep -Eq '^\{"pictures": 1, "picture_ciphertexts": 1, "layer_ciphertexts": 1, "bootstraps": [0-9]+, "keys": [0-9]+, "key_bytes": [0-9]+, "diagonal_bytes": [0-9]+, "memory_bytes": [0-9]+, "least_memory_bytes": [0-9]+\}$' ../out ||
     wrong "compile --dry-run --json: $(cat ../out)"
 
 # the output is standard output, which goes into a file: nothing is said in it

@@ -47,6 +47,17 @@ evaluation keys
 encoded diagonals
 memory
 END
+# What owners send: bytes of the bundled networks' keys, from their lists.
+key_bytes()
+{
+    "$fhola" compile "$@" --dry-run --json | sed 's/.*"key_bytes": \([0-9]*\),.*/\1/'
+}
+for network in resnet20 resnet20-gelu; do
+    all=$(key_bytes $network)
+    few=$(key_bytes $network --small-keys)
+    [ "$all" -le 230000000 ] || fail "keys of $network: $all bytes"
+    [ "$few" -le 130000000 ] || fail "small keys of $network: $few bytes"
+done
 grep -Eq 'diagonals +[01]\.[0-9][0-9] GiB' out || fail "a dry run's diagonals: $(cat out)"
 
 # The owner makes keys.

@@ -45,6 +45,7 @@
 struct ckks_bootstrap {
     const ckks_context *context;
     int complex;       /* complex values; else real ones, two in a slot */
+    int small_keys;    /* transforms with two keys each */
     unsigned log_half; /* log2 of `half` */
     /* slots up to which vectors repeat: n / 2 real values, or n complex ones */
     size_t half;
@@ -264,10 +265,10 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
                                .period = source.period,
                                .plain_scale = g->plain_scale,
                                .baby_step = (uint32_t)(step * babies),
-                               .double_hoist = g->inverse,
+                               .double_hoist = g->inverse && !bs->small_keys,
                                .in_turn = 1,
                                .whole_baby = last % babies ? 0 : last * step,
-                               .babies_in_turn = !g->inverse};
+                               .babies_in_turn = bs->small_keys || !g->inverse};
     if (g->encode) {
         if (!group_matrix(&source.matrix, bs->half, g->first, g->last, g->inverse))
             return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrapping matrix");
@@ -525,7 +526,7 @@ typedef struct bootstrap_spec {
     int complex;
     unsigned arcsine_levels;
     double scale_in;
-    int encode;
+    int options;
 } bootstrap_spec;
 
 static fhola_status check_transforms(const ckks_context *c, const bootstrap_spec *spec)
@@ -566,6 +567,7 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
     if (!bs) return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrap");
     bs->context = c;
     bs->complex = spec->complex;
+    bs->small_keys = spec->options & CKKS_BOOTSTRAP_SMALL_KEYS;
     bs->log_half = spec->log_half;
     bs->half = (size_t)1 << bs->log_half;
     bs->arcsine_levels = spec->arcsine_levels;
@@ -574,7 +576,7 @@ static fhola_status create_bootstrap(ckks_bootstrap **out, const ckks_context *c
     bs->cts_count = s->cts_levels;
     bs->input = input;
     bs->eval_mod = ckks_basis_level(c->params, s->residual_levels) | ckks_basis_eval_mod(c->params);
-    fhola_status status = create_parts(bs, ws, spec->encode);
+    fhola_status status = create_parts(bs, ws, spec->options & CKKS_BOOTSTRAP_ENCODE);
     if (status) {
         ckks_bootstrap_destroy(bs);
         return status;
@@ -594,28 +596,28 @@ static fhola_status check_size(const ckks_context *c, unsigned log_values, unsig
 }
 
 fhola_status ckks_bootstrap_create(ckks_bootstrap **out, const ckks_context *c, ckks_workspace *ws,
-                                   unsigned log_values, double scale_in, int encode)
+                                   unsigned log_values, double scale_in, int options)
 {
     FHOLA_TRY(check_size(c, log_values, 2));
     const bootstrap_spec spec = {
-        .log_half = log_values - 1, .scale_in = scale_in, .encode = encode};
+        .log_half = log_values - 1, .scale_in = scale_in, .options = options};
     return create_bootstrap(out, c, ws, &spec);
 }
 
 fhola_status ckks_bootstrap_create_complex(ckks_bootstrap **out, const ckks_context *c,
                                            ckks_workspace *ws, unsigned log_values, double scale_in,
-                                           int encode)
+                                           int options)
 {
     FHOLA_TRY(check_size(c, log_values, 1));
     const bootstrap_spec spec = {
-        .log_half = log_values, .complex = 1, .scale_in = scale_in, .encode = encode};
+        .log_half = log_values, .complex = 1, .scale_in = scale_in, .options = options};
     return create_bootstrap(out, c, ws, &spec);
 }
 
 fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_context *c,
                                             ckks_workspace *ws, unsigned log_values,
                                             int complex_values, unsigned arcsine_levels,
-                                            int encode)
+                                            int options)
 {
     const ckks_params_spec *s = &c->params->spec;
     FHOLA_TRY(check_size(c, log_values, complex_values ? 1 : 2));
@@ -629,7 +631,7 @@ fhola_status ckks_bootstrap_create_identity(ckks_bootstrap **out, const ckks_con
                                  .complex = complex_values != 0,
                                  .arcsine_levels = arcsine_levels,
                                  .scale_in = ckks_params_scale(c->params),
-                                 .encode = encode};
+                                 .options = options};
     return create_bootstrap(out, c, ws, &spec);
 }
 

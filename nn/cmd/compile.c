@@ -10,7 +10,7 @@
 typedef struct compile_options {
     const char *output, *params;
     double batch;
-    bool dry_run, json;
+    bool small_keys, dry_run, json;
     nn_cmd_metadata metadata;
 } compile_options;
 
@@ -23,6 +23,8 @@ static const nn_cmd_option options[] = {
         "batch", 0, "B", compile_options, batch, 1, NN_MAX_PICTURES,
         "compute up to B pictures of one owner at once: 1, 2, 4 or 8 (default 1,\nor what a "
         "compiled network says)"),
+    NN_CMD_FLAG("small-keys", 0, compile_options, small_keys,
+                "about half the evaluation keys, but pictures take longer"),
     NN_CMD_FLAG("dry-run", 0, compile_options, dry_run,
                 "write nothing, print what the network takes"),
     NN_CMD_FLAG("json", 0, compile_options, json, "print one JSON object"),
@@ -50,6 +52,7 @@ static fhola_status load(nn_cmd_network *n, const compile_options *o, const char
                          const char *plan)
 {
     FHOLA_TRY(nn_cmd_load_network(n, model, &o->metadata, plan, o->params));
+    if (o->small_keys) nn_plan_set_small_keys(n->plan, 1);
     return nn_cmd_set_batch(n->plan, o->batch);
 }
 
@@ -76,7 +79,8 @@ static void print_size(const nn_network *n, const ckks_context *context)
     printf("ciphertexts of a picture  %u\n", nn_client_ciphertexts(nn_network_client(n)));
     printf("ciphertexts of a layer    %u at most\n", nn_network_ciphertexts(n));
     printf("bootstraps                %zu\n", nn_network_bootstraps(n));
-    printf("evaluation keys           %zu\n", nn_network_keys(n)->count);
+    printf("evaluation keys           %zu, %.0f MB\n", nn_network_keys(n)->count,
+           (double)ckks_eval_keys_file_bytes(context, nn_network_keys(n)) / 1e6);
     printf("encoded diagonals         %.2f GiB\n", gib);
     printf("memory                    %.2f GiB, or at least %.2f (infer --memory)\n",
            (double)memory.most / 0x1p30, (double)memory.least / 0x1p30);
@@ -86,9 +90,10 @@ static void print_size_json(const nn_network *n, const ckks_context *context)
 {
     nn_memory memory = nn_network_memory(n, context);
     printf("{\"pictures\": %u, \"picture_ciphertexts\": %u, \"layer_ciphertexts\": %u, "
-           "\"bootstraps\": %zu, \"keys\": %zu, ",
+           "\"bootstraps\": %zu, \"keys\": %zu, \"key_bytes\": %.0f, ",
            nn_network_pictures(n), nn_client_ciphertexts(nn_network_client(n)),
-           nn_network_ciphertexts(n), nn_network_bootstraps(n), nn_network_keys(n)->count);
+           nn_network_ciphertexts(n), nn_network_bootstraps(n), nn_network_keys(n)->count,
+           (double)ckks_eval_keys_file_bytes(context, nn_network_keys(n)));
     printf("\"diagonal_bytes\": %.0f, \"memory_bytes\": %.0f, \"least_memory_bytes\": %.0f}\n",
            (double)nn_network_diagonal_bytes(n), (double)memory.most, (double)memory.least);
 }

@@ -130,6 +130,7 @@ static fhola_status compile_linear(compiler *c, ckks_lintrans **out, nn_linear *
         .plain_scale = plain_scale(c, to),
         .baby_step = linear->baby_step,
         .in_turn = 1,
+        .babies_in_turn = c->whole->small_keys,
         .real = linear->joined,
         .store = nn_room_place(&c->room, linear, ckks_basis_count(to.input)),
     };
@@ -230,13 +231,15 @@ static fhola_status compile_bootstrap(const compiler *c, nn_layer *layer, nn_lay
 {
     nn_network *n = c->whole;
     bool pair = nn_layout_is_pair(layout, index);
+    int options =
+        (n->encoded ? CKKS_BOOTSTRAP_ENCODE : 0) | (n->small_keys ? CKKS_BOOTSTRAP_SMALL_KEYS : 0);
     ckks_bootstrap **b = &(pair ? n->pair : n->single)[log_values(layout) - NN_LOG_MIN_SLOTS];
     fhola_status status = FHOLA_OK;
     if (!*b) {
         status = pair ? ckks_bootstrap_create_complex(b, c->context, c->workspace,
-                                                      log_values(layout), n->scale, n->encoded)
+                                                      log_values(layout), n->scale, options)
                       : ckks_bootstrap_create(b, c->context, c->workspace, log_values(layout),
-                                              n->scale, n->encoded);
+                                              n->scale, options);
         if (status == FHOLA_OK) status = ckks_bootstrap_keys(*b, c->context, &n->keys);
     }
     layer->bootstrap[index] = *b;
@@ -430,6 +433,7 @@ static fhola_status make_client(const compiler *c, const nn_model *model)
     memcpy(n->client.std, model->std, sizeof n->client.std);
     n->client.input = nn_layout_single(n->schedule.input);
     n->client.pictures = n->schedule.pictures;
+    n->client.small_keys = n->small_keys;
     n->client.input_bound = n->schedule.input_bound;
     n->client.basis = n->convolution_basis;
     n->client.scale = n->linear_scale;
@@ -514,6 +518,7 @@ static fhola_status create(nn_network **network, const ckks_context *context,
     nn_network *n = calloc(1, sizeof *n);
     if (!n) return fhola_fail(FHOLA_NOMEM, "no memory for a network");
     n->encoded = encode != 0;
+    n->small_keys = plan->small_keys;
     compiler c = {.network = n, .whole = n, .context = context, .workspace = workspace};
     fhola_status status = compile(&c, model, plan, room);
     if (status != FHOLA_OK)

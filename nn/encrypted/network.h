@@ -63,6 +63,7 @@ typedef struct nn_layer {
 struct nn_network {
     nn_schedule schedule;
     int encoded;
+    bool small_keys; /* rotations in turn: nn_plan_set_small_keys */
     ckks_basis convolution_basis, bootstrap_basis, score_input_basis, score_basis, result_basis;
     double scale;        /* in front of bootstraps and behind them */
     double linear_scale; /* of the input and of activations: what linear layers take */

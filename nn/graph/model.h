@@ -50,6 +50,7 @@ typedef struct nn_plan {
     size_t count; /* activations */
     nn_activation *activations;
     unsigned pictures; /* that are computed at once; 0: 1 */
+    bool small_keys;
 } nn_plan;
 
 #endif

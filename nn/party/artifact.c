@@ -19,6 +19,7 @@
 #define PLAN_TAG    "PLAN"
 
 #define MAX_NAMES  (NN_MAX_CLASSES * (4u + NN_MAX_NAME))
+#define SMALL_KEYS 0x100u /* added to the number of pictures */
 #define MAX_KEYS   4096u
 #define MIN_CLIENT 100u
 #define MAX_CLIENT (256u + MAX_NAMES + 24u * MAX_KEYS)
@@ -93,7 +94,8 @@ fhola_status nn_description_make(nn_description *out, const nn_client *client,
         nn_bytes_add64(&b, k->q);
         nn_bytes_add64(&b, k->p);
     }
-    if (nn_client_pictures(client) > 1) nn_bytes_add32(&b, client->pictures);
+    if (nn_client_pictures(client) > 1 || client->small_keys)
+        nn_bytes_add32(&b, nn_client_pictures(client) | (client->small_keys ? SMALL_KEYS : 0));
     fhola_status status = nn_bytes_built(&b);
     if (status == FHOLA_OK && (client->keys.count > MAX_KEYS || b.length > MAX_CLIENT))
         status = fhola_fail(FHOLA_PARAM, "%zu keys, or the names of %zu classes, are too many",
@@ -186,13 +188,16 @@ static fhola_status take_keys(ckks_key_list *keys, nn_cursor *c, const ckks_cont
                             fhola_detail());
 }
 
-/* Only networks for batches say for how many pictures, in what is left. */
-static fhola_status take_pictures(nn_client *client, nn_cursor *c, const ckks_reader *r)
+/* Only networks for batches or with small keys say so, in what is left. */
+static fhola_status take_options(nn_client *client, nn_cursor *c, const ckks_reader *r)
 {
     client->pictures = 1;
     if (c->left != 4) return FHOLA_OK;
-    client->pictures = nn_take32(c);
-    return client->pictures == 2 || client->pictures == 4 || client->pictures == NN_MAX_PICTURES
+    uint32_t options = nn_take32(c);
+    client->small_keys = options & SMALL_KEYS;
+    client->pictures = options & ~SMALL_KEYS;
+    return client->pictures == 2 || client->pictures == 4 || client->pictures == NN_MAX_PICTURES ||
+                   options == (1 | SMALL_KEYS)
                ? FHOLA_OK
                : ckks_reader_fail(r, FHOLA_FORMAT, "a batch of %u pictures", client->pictures);
 }
@@ -211,7 +216,7 @@ static fhola_status parse_client(nn_client *client, const ckks_context *context,
     if (status == FHOLA_OK) status = take_input(client, c, context, r);
     if (status == FHOLA_OK) status = take_scores(client, c, context, r);
     if (status == FHOLA_OK) status = take_keys(&client->keys, c, context, r);
-    if (status == FHOLA_OK) status = take_pictures(client, c, r);
+    if (status == FHOLA_OK) status = take_options(client, c, r);
     return status == FHOLA_OK ? nn_taken(c, r) : status;
 }
 

@@ -21,6 +21,7 @@ struct nn_client {
     char **class_name;
     ckks_key_list keys;
     unsigned pictures; /* that the network computes at once; 0: 1 */
+    bool small_keys;   /* of the network: nn_plan_set_small_keys */
 };
 
 /* Copies the names and the list of keys; everything else is set by the caller. */

@@ -94,6 +94,7 @@ static fhola_status read_description(nn_compiled *c, ckks_reader *reader)
     if (status == FHOLA_OK) status = nn_description_read(&description, &client, context, reader);
     c->id = description.network;
     c->pictures = nn_client_pictures(&client);
+    c->small_keys = client.small_keys;
     nn_client_clear(&client);
     nn_description_clear(&description);
     ckks_context_destroy(context);
@@ -109,6 +110,7 @@ static fhola_status read_compiled(nn_compiled *c, ckks_reader *reader)
     if (status == FHOLA_OK) status = nn_model_read(&c->model, reader);
     if (status == FHOLA_OK) status = nn_plan_read(&c->plan, c->model, reader);
     if (status == FHOLA_OK) status = nn_plan_set_pictures(c->plan, c->pictures);
+    if (status == FHOLA_OK) nn_plan_set_small_keys(c->plan, c->small_keys);
     return status == FHOLA_OK ? ckks_reader_finish(reader) : status;
 }
 
@@ -166,7 +168,7 @@ fhola_status nn_server_adopt(nn_server **server, ckks_params *params, nn_model *
         nn_server_destroy(s);
         return status;
     }
-    s->source = (nn_compiled){params, model, plan, s->id, nn_plan_pictures(plan)};
+    s->source = (nn_compiled){params, model, plan, s->id, nn_plan_pictures(plan), plan->small_keys};
     *server = s;
     return FHOLA_OK;
 }

@@ -17,6 +17,7 @@ typedef struct nn_compiled {
     nn_plan *plan;
     uint64_t id;
     unsigned pictures; /* of a batch */
+    bool small_keys;
 } nn_compiled;
 
 struct nn_server {

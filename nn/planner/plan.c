@@ -107,7 +107,17 @@ fhola_status nn_plan_set_pictures(nn_plan *plan, unsigned pictures)
     return FHOLA_OK;
 }
 
+void nn_plan_set_small_keys(nn_plan *plan, int small_keys)
+{
+    plan->small_keys = small_keys != 0;
+}
+
 /* ---- questions ---- */
+
+int nn_plan_small_keys(const nn_plan *plan)
+{
+    return plan->small_keys;
+}
 
 unsigned nn_plan_pictures(const nn_plan *plan)
 {
