@@ -70,6 +70,7 @@ static inline void memory_look_for(const void *bytes, size_t length)
     memcpy(memory_search.bytes[i], bytes, length);
     size_t head = 0;
     while (head + MEMORY_HEAD < length && !memory_search.bytes[i][head]) head++;
+    ck_assert_uint_ne(memory_search.bytes[i][head], 0);
     memory_search.head[i] = head;
     memory_search.is_head[memory_hash(memory_search.bytes[i] + head)] = true;
     memory_search.length[i] = length;
@@ -93,9 +94,14 @@ static inline size_t memory_count_in(int memory, unsigned long start, unsigned l
     for (unsigned long at = start; at < end; at += MEMORY_PIECE) {
         size_t room = sizeof memory_search.piece, wanted = end - at < room ? end - at : room;
         ssize_t got = pread(memory, memory_search.piece, wanted, (off_t)at);
-        for (size_t i = 0; got > 0 && i + MEMORY_HEAD <= (size_t)got; i++)
-            if (memory_search.is_head[memory_hash(memory_search.piece + i)])
+        for (size_t i = 0; got > 0 && i + MEMORY_HEAD <= (size_t)got; i++) {
+            uint64_t bytes;
+            memcpy(&bytes, memory_search.piece + i, sizeof bytes);
+            if (bytes == 0) /* no head begins in any of them */
+                i += sizeof bytes - 1;
+            else if (memory_search.is_head[memory_hash(memory_search.piece + i)])
                 found += memory_count_at(i, (size_t)got);
+        }
     }
     return found;
 }
