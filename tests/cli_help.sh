@@ -81,6 +81,7 @@ libpng     B: PNG pictures
 libjpeg    B: JPEG pictures
 MPI        B: 'mpirun fhola infer'
 protobuf-c B: ONNX networks
+microhttpd B: serve
 libcurl    B: classify --server
 END
 same 'version' expected shown

@@ -47,6 +47,11 @@ static const struct library {
 #else
     {"protobuf-c", "ONNX networks", false},
 #endif
+#ifdef HAVE_MICROHTTPD
+    {"microhttpd", "serve", true},
+#else
+    {"microhttpd", "serve", false},
+#endif
 #ifdef HAVE_CURL
     {"libcurl", "classify --server", true},
 #else
