@@ -2,6 +2,7 @@
 #include "nn/planner/cost.h"
 
 #include "check_nn_support.h"
+#include "ckks/ckks.h"
 #include "nn/measure/measure.h"
 #include "small_network.h"
 
@@ -140,17 +141,22 @@ START_TEST(refuses_to_measure_nothing)
 {
     nn_cost *cost = NULL;
     nn_model *model;
+    ckks_params *params;
+    char wide[121] = "";
+    memset(wide, 'w', sizeof wide - 1);
+    succeed(ckks_params_named(&params, "R15"));
     succeed(nn_model_load(&model, write_network("n", 1, "down", test_seed), NULL));
-    fail_with(nn_cost_measure(&cost, "R15", "m", model, 63, 0, NULL, NULL, NULL), FHOLA_PARAM,
-              "1 to 100 runs");
-    fail_with(nn_cost_measure(&cost, "R15", "", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM,
-              "machine \"\"");
-    fail_with(nn_cost_measure(&cost, "R99", "m", model, 63, 1, NULL, NULL, NULL), FHOLA_PARAM,
-              "R99");
-    fail_with(nn_cost_measure(&cost, "R15", "m", model, 2, 1, NULL, NULL, NULL), FHOLA_PARAM,
-              "no polynomial to measure");
+    fail_with(nn_cost_measure(&cost, params, "R15", "m", model, 63, 0, NULL, NULL, NULL),
+              FHOLA_PARAM, "1 to 100 runs");
+    fail_with(nn_cost_measure(&cost, params, "R15", "", model, 63, 1, NULL, NULL, NULL),
+              FHOLA_PARAM, "machine \"\"");
+    fail_with(nn_cost_measure(&cost, params, wide, "m", model, 63, 1, NULL, NULL, NULL),
+              FHOLA_PARAM, "1 to 119 bytes");
+    fail_with(nn_cost_measure(&cost, params, "R15", "m", model, 2, 1, NULL, NULL, NULL),
+              FHOLA_PARAM, "no polynomial to measure");
     ck_assert_ptr_null(cost);
     nn_model_free(model);
+    ckks_params_destroy(params);
 }
 END_TEST
 

@@ -94,22 +94,24 @@ grep -q '"threads": 2, "in": 16, "out": 32, "kernel": 1, "stride": 2, "side": 32
 "$fhola" bench plain --only convolve_16 > "$work/plain.text"
 [ "$(wc -l < "$work/plain.text")" -eq $((1 + sets)) ] || wrong "the table has $(wc -l < "$work/plain.text") lines"
 
-# A table of costs, measured for one degree, beside another one's sets, is one that plans count with: of pictures of noise.
+# A table of costs, measured for one degree of a set from a file, beside another one's sets, is one that plans count with: of pictures of noise.
 models=$top_srcdir/nn/models
-"$fhola" bench --calibrate --max-degree 3 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
+"$fhola" params R15 --spec > "$work/my.set"
+cd "$work"
+"$fhola" bench --calibrate --params ./my.set --max-degree 3 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
 grep -Eq '/cost.json  [0-9]+ KB  the table of costs, for .fhola plan --cost.$' "$work/out" && [ "$(wc -l < "$work/out")" -eq 1 ] || wrong "--calibrate: $(cat "$work/out")"
 grep -Eq '"isa": "(portable|avx2|avx512ifma)"' "$work/cost.json" || wrong "--calibrate: no kernel: $(head -n 3 "$work/cost.json")"
 grep -q '"machine": "one \\"two\\""' "$work/cost.json" || wrong "--calibrate: another machine: $(cat "$work/cost.json")"
-grep -q '"params": "R15", "estimated": false, "degrees": \[3\],' "$work/cost.json" || wrong "--calibrate: another set: $(cat "$work/cost.json")"
+grep -q '"params": "./my.set", "estimated": false, "degrees": \[3\],' "$work/cost.json" || wrong "--calibrate: another set: $(cat "$work/cost.json")"
 grep -q '"params": "R16"' "$work/cost.json" || wrong "--calibrate: nothing kept: $(cat "$work/cost.json")"
 for i in 0 1 2 3 4 5 6 7; do
     printf "\\00$i"
     tail -c $((3072 * (i + 1))) "$models/resnet20.safetensors" | head -c 3072
 done > "$work/noise.bin"
-"$fhola" plan resnet20 "$work/noise.bin" --budget 1000 --cost "$work/cost.json" -o "$work/plan" > "$work/out" 2>&1 || wrong "plan: $(cat "$work/out")"
+"$fhola" plan resnet20 "$work/noise.bin" --budget 1000 --params ./my.set --cost "$work/cost.json" -o "$work/plan" > "$work/out" 2>&1 || wrong "plan: $(cat "$work/out")"
 grep -q 'degrees 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3$' "$work/out" || wrong "plan: $(cat "$work/out")"
 found=0
-"$fhola" plan resnet20 "$work/noise.bin" --budget 0.01 --cost "$work/cost.json" -o "$work/plan2" > "$work/out" 2>&1 || found=$?
+"$fhola" plan resnet20 "$work/noise.bin" --budget 0.01 --params ./my.set --cost "$work/cost.json" -o "$work/plan2" > "$work/out" 2>&1 || found=$?
 [ $found -ne 0 ] && [ ! -f "$work/plan2" ] || wrong "a layer cost nothing: $(cat "$work/cost.json")"
 
 # Wrong use.

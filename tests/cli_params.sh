@@ -53,6 +53,39 @@ code=0
 "$fhola" plan "$work/small.fhola" "$work/batch.bin" --degrees 3 --params "$work/set" -o "$work/plan" 2> "$work/err" || code=$?
 [ $code -eq 9 ] || fail "plan for a set that is not secure: exit code $code, $(cat "$work/err")"
 
+# So does every command with --params: each of them is tried here, with a set that is secure and with one that is not.
+known='bench classify compile eval plan '
+sed 's/^special_primes = .*/special_primes = 5/' "$work/R15" > "$work/good.set"
+mv "$work/set" "$work/weak.set"
+cat > "$work/commands" << END
+classify --model tiny.fhola cat.ppm
+compile small.fhola -o compiled.fhola
+eval small.fhola batch.bin --encrypted --count 1
+plan small.fhola batch.bin --degrees 3 -o plan
+bench net --model tiny.fhola
+bench keyswitch --only rescale
+END
+(
+    cd "$work"
+    "$top_builddir/tests/make_small_network" tiny tiny
+    cp "$top_srcdir/nn/data/cat.ppm" .
+    for command in $("$fhola" help | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' | sort -u); do
+        ! "$fhola" help "$command" 2> /dev/null | grep -q '^ *--params ' || printf '%s ' "$command"
+    done > have
+    [ "$(cat have)" = "$known" ] || fail "commands with --params: $(cat have), tried are $known"
+    while read -r command; do
+        # shellcheck disable=SC2086
+        "$fhola" $command --params ./good.set > out 2>&1 < /dev/null || fail "$command with a set from a file: $(cat out)"
+    done < commands
+    { cat commands; echo 'bench bootstrap'; echo 'bench --calibrate -o cost.json'; } > all
+    while read -r command; do
+        code=0
+        # shellcheck disable=SC2086
+        "$fhola" $command --params ./weak.set > out 2> err < /dev/null || code=$?
+        [ $code -eq 9 ] || fail "$command with a set that is not secure: exit code $code, $(cat err)"
+    done < all
+)
+
 # The overview: a line for each set, primes only when asked for.
 "$fhola" params > "$work/out"
 [ "$(sed -e 1d -e '/^$/,$d' -e 's/ .*//' "$work/out" | tr '\n' ' ')" = 'R15 R15-28 R15-A3 R15-A2 R15-B R16 R16-6 ' ] || fail "the overview: $(cat "$work/out")"

@@ -91,7 +91,8 @@ static const nn_cmd_option options[] = {
                  "paper: accuracy on the first N pictures of the test batch only"),
     NN_CMD_TEXT("only", 0, "NAME", nn_cmd_bench_options, only, "figures whose names begin so"),
     NN_CMD_TEXT("params", 0, "SET", nn_cmd_bench_options, params,
-                "parameter set of whole operations, or a file with one (default R15)"),
+                "parameter set of whole operations, net and costs, or a file with one\n(default "
+                "R15; net: or what a compiled network says)"),
     NN_CMD_WHOLE("pictures", 0, "N", nn_cmd_bench_options, pictures, 1, 1e6,
                  "paper: encrypted pictures of each configuration (default 1);\nnet: pictures "
                  "measured, after one that is not (default 1)"),
@@ -138,13 +139,11 @@ static const struct {
 
 static int run(int argc, char **argv)
 {
-    nn_cmd_bench_options o = {.params = NN_CMD_PARAMS,
-                              .model = "resnet20",
-                              .repeat = 1,
-                              .max_degree = 63,
-                              .configs = "1,2,3,4",
-                              .pictures = 1};
+    nn_cmd_bench_options o = {
+        .model = "resnet20", .repeat = 1, .max_degree = 63, .configs = "1,2,3,4", .pictures = 1};
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
+    bool net = argc > 1 && strcmp(argv[1], "net") == 0;
+    if (!o.params && !net) o.params = NN_CMD_PARAMS;
     if (o.calibrate && argc > 1)
         return nn_cmd_wrong_use("bench", "--calibrate stands for what to measure");
     if (o.calibrate) return nn_cmd_bench_calibrate(&o);

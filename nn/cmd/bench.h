@@ -10,7 +10,7 @@ typedef struct nn_cmd_bench_options {
     bool json;
     const char *isa;    /* NULL: every table the machine can run */
     const char *only;   /* figures whose names begin so; NULL: all */
-    const char *params; /* parameter set of whole operations */
+    const char *params; /* parameter set; net: NULL is R15, or the compiled network's */
     double threads;     /* 0: not given */
     double log_n;       /* 0: several */
     double bits;        /* 0: several */

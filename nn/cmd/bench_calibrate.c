@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/cmd/bench.h"
+#include "nn/cmd/spec.h"
 #include "nn/measure/measure.h"
 
 #define MACHINE 120u
@@ -38,14 +39,16 @@ int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
     char machine[MACHINE];
     nn_model *model = NULL;
     nn_cost *kept = NULL, *cost = NULL;
+    ckks_params *params = NULL;
     if (!o->output) return nn_cmd_wrong_use(name, "-o FILE is missing");
     nn_cmd_set_threads(o->threads);
     find_machine(machine);
     fhola_status status = nn_cmd_check_output(o->output);
+    if (status == FHOLA_OK) status = nn_cmd_params_find(&params, o->params);
     if (status == FHOLA_OK) status = nn_cmd_find_model(&model, o->model, NULL);
     if (status == FHOLA_OK && o->keep) status = nn_cmd_load_cost(&kept, o->keep);
     if (status == FHOLA_OK)
-        status = nn_cost_measure(&cost, o->params, o->machine ? o->machine : machine, model,
+        status = nn_cost_measure(&cost, params, o->params, o->machine ? o->machine : machine, model,
                                  (unsigned)o->max_degree, (unsigned)o->repeat, kept,
                                  nn_cmd_progress, NULL);
     nn_cmd_progress_end();
@@ -53,6 +56,7 @@ int nn_cmd_bench_calibrate(const nn_cmd_bench_options *o)
     if (status == FHOLA_OK) report(o);
     nn_cost_free(cost);
     nn_cost_free(kept);
+    ckks_params_destroy(params);
     nn_model_free(model);
     return nn_cmd_finish(name, status);
 }

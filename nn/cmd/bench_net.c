@@ -580,7 +580,7 @@ fhola_status nn_cmd_bench_net(const nn_cmd_bench_options *o)
     b.threads = nn_cmd_threads();
     if (o->isa) (void)setenv("FHOLA_ISA", o->isa, 1); /* for the owner */
     nn_cmd_catch_signals();
-    fhola_status status = nn_cmd_load_network(&b.source, o->model, NULL, NULL, NULL);
+    fhola_status status = nn_cmd_load_network(&b.source, o->model, NULL, NULL, o->params);
     if (status == FHOLA_OK) status = nn_cmd_set_batch(b.source.plan, o->batch);
     if (status == FHOLA_OK) status = measure(&b);
     if (status == FHOLA_OK && o->json)

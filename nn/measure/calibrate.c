@@ -19,6 +19,7 @@
 
 #define MAX_REPEATS  100u
 #define MACHINE_ROOM sizeof(((nn_cost *)0)->machine)
+#define PARAMS_ROOM  sizeof(((nn_cost *)0)->set[0].params)
 
 static const unsigned tried[] = {3, 7, 15, 31, 63};
 #define TRIED (sizeof tried / sizeof *tried)
@@ -119,11 +120,11 @@ static fhola_status measure_degree(nn_cost_set *set, const ckks_params *params,
     return status;
 }
 
-static fhola_status measure_set(nn_cost_set *set, const ckks_params *params,
-                                const ckks_params_spec *spec, const nn_model *model,
+static fhola_status measure_set(nn_cost_set *set, const ckks_params *params, const nn_model *model,
                                 unsigned max_degree, unsigned repeats, nn_progress progress,
                                 void *user)
 {
+    const ckks_params_spec *spec = ckks_params_get_spec(params);
     size_t degrees = 0;
     fhola_status status = FHOLA_OK;
     while (degrees < TRIED && tried[degrees] <= max_degree &&
@@ -175,35 +176,30 @@ static fhola_status check_stages(const nn_model *model)
                                    "2^14, of 2^13 and of 2^12 values, such as a CIFAR ResNet");
 }
 
-fhola_status nn_cost_measure(nn_cost **cost, const char *params_name, const char *machine,
-                             const nn_model *model, unsigned max_degree, unsigned repeats,
-                             const nn_cost *kept, nn_progress progress, void *user)
+fhola_status nn_cost_measure(nn_cost **cost, const ckks_params *params, const char *params_name,
+                             const char *machine, const nn_model *model, unsigned max_degree,
+                             unsigned repeats, const nn_cost *kept, nn_progress progress,
+                             void *user)
 {
-    ckks_params_spec spec;
-    ckks_params *params = NULL;
-    fhola_status status = check_stages(model);
-    if (status != FHOLA_OK) return status;
+    FHOLA_TRY(check_stages(model));
     if (repeats == 0 || repeats > MAX_REPEATS || !*machine || strlen(machine) >= MACHINE_ROOM)
         return fhola_fail(
             FHOLA_PARAM,
             "%u runs, machine \"%s\": 1 to %u runs and a name of 1 to %zu bytes are possible",
             repeats, machine, MAX_REPEATS, MACHINE_ROOM - 1);
-    status = ckks_params_spec_named(&spec, params_name);
-    if (status == FHOLA_OK) status = ckks_params_named(&params, params_name);
-    if (status != FHOLA_OK) return status;
+    if (!*params_name || strlen(params_name) >= PARAMS_ROOM)
+        return fhola_fail(FHOLA_PARAM,
+                          "parameter set \"%s\": in a table of costs its name has 1 to %zu bytes",
+                          params_name, PARAMS_ROOM - 1);
     nn_cost *result = calloc(1, sizeof *result);
-    if (!result) status = fhola_fail(FHOLA_NOMEM, "no memory for a table of costs");
-    if (status == FHOLA_OK) {
-        *result = (nn_cost){.threads = (unsigned)nn_thread_count(), .count = 1};
-        memcpy(result->machine, machine, strlen(machine) + 1);
-        snprintf(result->set[0].params, sizeof result->set[0].params, "%s", params_name);
-        status = keep_sets(result, kept);
-    }
+    if (!result) return fhola_fail(FHOLA_NOMEM, "no memory for a table of costs");
+    *result = (nn_cost){.threads = (unsigned)nn_thread_count(), .count = 1};
+    memcpy(result->machine, machine, strlen(machine) + 1);
+    memcpy(result->set[0].params, params_name, strlen(params_name) + 1);
+    fhola_status status = keep_sets(result, kept);
     if (status == FHOLA_OK) status = find_isa(result->isa, sizeof result->isa, params);
     if (status == FHOLA_OK)
-        status =
-            measure_set(&result->set[0], params, &spec, model, max_degree, repeats, progress, user);
-    ckks_params_destroy(params);
+        status = measure_set(&result->set[0], params, model, max_degree, repeats, progress, user);
     if (status == FHOLA_OK)
         *cost = result;
     else

@@ -12,15 +12,16 @@ FHOLA_WARN_UNUSED fhola_status nn_cost_save(const nn_cost *cost, const char *pat
 
 /* Measures such a table on this machine, with as many threads as OpenMP has: runs `model` on an
  * encrypted picture with one degree for all activations, for each of 3, 7, 15, ... up to
- * `max_degree` that the named parameters have levels for, `repeats` times each (of which the
- * shortest time of a layer counts). `machine` goes into the table, as do the sets of `kept` (may be
- * NULL) that are not measured. Takes the memory of one inference. FHOLA_PARAM: no such parameters,
- * no levels for polynomials, or a number out of range. */
-FHOLA_WARN_UNUSED fhola_status nn_cost_measure(nn_cost **cost, const char *params_name,
-                                               const char *machine, const nn_model *model,
-                                               unsigned max_degree, unsigned repeats,
-                                               const nn_cost *kept, nn_progress progress,
-                                               void *user);
+ * `max_degree` that the parameters have levels for, `repeats` times each (of which the shortest
+ * time of a layer counts). `params_name` (up to 119 bytes), by which plans find the set, and
+ * `machine` (the same) go into the table, as do the sets of `kept` (may be NULL) that are not
+ * measured. Takes the memory of one inference. FHOLA_PARAM: parameters without levels for
+ * polynomials, a name that is too long, or a number out of range. */
+FHOLA_WARN_UNUSED fhola_status nn_cost_measure(nn_cost **cost, const ckks_params *params,
+                                               const char *params_name, const char *machine,
+                                               const nn_model *model, unsigned max_degree,
+                                               unsigned repeats, const nn_cost *kept,
+                                               nn_progress progress, void *user);
 
 /* ---- convolutions of the plaintext engine ---- */
 

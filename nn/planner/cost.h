@@ -16,8 +16,8 @@
 /* Times under one parameter set. A degree costs what the next larger one listed does; larger ones
  * cannot be had. */
 typedef struct nn_cost_set {
-    char params[16];
-    bool estimated; /* not measured */
+    char params[120]; /* a name, or the path of a file as it was given */
+    bool estimated;   /* not measured */
     size_t degree_count;
     unsigned degree[NN_COST_MAX_DEGREES]; /* rising */
     /* layers of 2^14, 2^13 and up to 2^12 values: the stages with 16, 32, 64 channels of a CIFAR
