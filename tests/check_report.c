@@ -7,7 +7,7 @@ static void check_origin_and_sizes(const char *page)
 {
     ck_assert_ptr_nonnull(strstr(page, "<p id=\"origin\">Made by fhola " PACKAGE_VERSION
                                        ", 2000-02-29 12:34 UTC: <code>fhola plan "
-                                       "'it'\\''s &lt;b&gt;' --depth=21 ''</code></p>"));
+                                       "'it'\\''s &lt;b&gt;' <i>--depth=21</i> ''</code></p>"));
     ck_assert_ptr_nonnull(strstr(page, "<b>7</b><span>bootstraps a picture</span>"));
     ck_assert_ptr_nonnull(strstr(page, "<b>1.50 GiB</b><span>memory of the server, at least 0.75"));
     ck_assert_ptr_nonnull(strstr(page, "a table of costs from test, avx2, 2 threads."));

@@ -250,7 +250,7 @@ END
 cases=$((cases + 1))
 SOURCE_DATE_EPOCH=951827696 "$fhola" plan ./small.fhola small.profile batch.bin --depth 400 --params R15-28 --report page.html --points 0 \
     -o deep.plan > /dev/null 2> err || wrong "plan for R15-28: $(cat err)"
-grep -q ', 2000-02-29 12:34 UTC: <code>fhola plan ./small.fhola small.profile batch.bin --depth 400 ' page.html &&
+grep -q ', 2000-02-29 12:34 UTC: <code>fhola plan ./small.fhola small.profile batch.bin <i>--depth</i> 400 ' page.html &&
     grep -q 'bootstraps a picture' page.html || wrong "the page's origin: $(grep origin page.html)"
 "$fhola" compile ./small.fhola deep.plan --params R15-28 -o deep.fhola > /dev/null 2> err || wrong "a plan for R15-28: $(cat err)"
 rm -f page.html deep.*

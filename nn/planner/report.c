@@ -30,6 +30,7 @@ static const char style[] =
     "h1{font-size:26px;line-height:1.25;margin:0 0 4px}h2{font-size:19px;margin:36px 0 6px}\n"
     "p{margin:4px 0 12px;max-width:78ch;color:var(--soft)}a{color:var(--a)}\n"
     "code{font-size:13px;overflow-wrap:anywhere;color:var(--ink)}\n"
+    "i{font-style:normal;white-space:nowrap}\n" /* options are not broken at their hyphens */
     ".card{background:var(--card);border:1px solid var(--grid);border-radius:10px;padding:12px;"
     "overflow-x:auto}\n"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;"
@@ -138,8 +139,10 @@ static void write_origin(const nn_page *page)
     if (report->command) {
         nn_page_add(page, ": <code>fhola");
         for (size_t k = 0; report->command[k]; k++) {
-            nn_page_add(page, " ");
+            bool option = *report->command[k] == '-';
+            nn_page_add(page, option ? " <i>" : " ");
             add_word(page->out, report->command[k]);
+            if (option) nn_page_add(page, "</i>");
         }
         nn_page_add(page, "</code>");
     }
@@ -198,7 +201,7 @@ static void size_tiles(const nn_page *page)
     tile(page, report->ciphertexts, 0, "",
          report->ciphertexts == 1 ? "ciphertext a layer" : "ciphertexts a layer, at most");
     tile(page, (double)report->bootstraps, 0, "", "bootstraps a picture");
-    snprintf(name, sizeof name, "memory of the server, at least %s (infer --memory)",
+    snprintf(name, sizeof name, "memory of the server, at least %s (<i>infer --memory</i>)",
              nn_fixed(least, (double)report->memory_least / GIB, 2));
     tile(page, (double)report->memory / GIB, 2, " GiB", name);
 }
