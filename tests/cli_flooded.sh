@@ -3,7 +3,7 @@
 # Flooded results are counted beside the secret key: within a stream, across calls and processes; none that is too many is printed.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 . "$top_srcdir/tests/expect.sh"
-"$top_builddir/tests/make_small_network" small
+"$top_builddir/tests/make_small_network" small tiny
 mkdir keys
 "$fhola" keygen small.client -d keys > /dev/null 2>&1
 mv keys/eval.keys .
