@@ -4,7 +4,7 @@
 # it is to read. And keygen says beforehand how much it will write.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 . "$top_srcdir/tests/expect.sh"
-"$top_builddir/tests/make_small_network" small
+"$top_builddir/tests/make_small_network" small tiny
 "$fhola" keygen small.client > /dev/null 2> ../err
 
 # ---- what keygen will write

@@ -11,7 +11,7 @@ for name in index.html client.wasm icon.svg keep.js keys.js library.js page.js p
 done
 cp "$top_srcdir"/nn/data/*.ppm page
 echo secret > page/other.js
-"$top_builddir/tests/make_small_network" small
+"$top_builddir/tests/make_small_network" small tiny
 for missing in index.html worker.js cat.ppm; do
     cases=$((cases + 1))
     mv page/$missing kept
