@@ -267,15 +267,17 @@ typedef enum ckks_key_kind {
     CKKS_KEY_ROTATE = 2,      /* slots left by `rotation` */
     CKKS_KEY_CONJUGATE = 3,
     CKKS_KEY_DENSE_TO_SPARSE = 4, /* bootstrapping, at q0 p0 only */
-    CKKS_KEY_SPARSE_TO_DENSE = 5  /* bootstrapping, one digit */
+    CKKS_KEY_SPARSE_TO_DENSE = 5, /* bootstrapping, one digit */
+    CKKS_KEY_SHRINK = 6           /* ckks_shrink */
 } ckks_key_kind;
 
 /* One switching key: usable on every ciphertext whose basis is a subset of `q`. */
 typedef struct ckks_key_request {
     ckks_key_kind kind;
-    uint32_t rotation; /* 1 .. slots-1 for CKKS_KEY_ROTATE, else 0 */
-    ckks_basis q;      /* chain primes covered */
-    ckks_basis p;      /* special primes used */
+    /* 1 .. slots-1 for CKKS_KEY_ROTATE, the logarithm of the degree for CKKS_KEY_SHRINK, else 0 */
+    uint32_t rotation;
+    ckks_basis q; /* chain primes covered */
+    ckks_basis p; /* special primes used */
 } ckks_key_request;
 
 typedef struct ckks_key_list {
@@ -300,8 +302,8 @@ void ckks_key_list_clear(ckks_key_list *list); /* NULL: does nothing */
 /* Whether a list that may come from anybody can be served: every request of a known kind, on primes
  * and for a rotation that the parameters have, and none that would endanger the secret key. KEY,
  * PARAM (special primes that cannot carry a key), SECURITY: a key of the ephemeral secret without
- * bootstrapping, or from the secret key to it anywhere but at q0 p0. Whatever makes or reads keys
- * checks this first. */
+ * bootstrapping, or from the secret key to it anywhere but at q0 p0; one that shrinks to a degree
+ * too small for its primes. Whatever makes or reads keys checks this first. */
 fhola_status ckks_key_list_check(const ckks_key_list *list,
                                  const ckks_params *params) FHOLA_WARN_UNUSED;
 
@@ -385,6 +387,14 @@ uint32_t ckks_ciphertext_label(const ckks_ciphertext *ciphertext);
 fhola_status ckks_ciphertext_set_label(ckks_ciphertext *ciphertext,
                                        uint32_t label) FHOLA_WARN_UNUSED;
 
+/* A ciphertext that ckks_shrink has made. */
+typedef struct ckks_shrunk {
+    unsigned log_degree; /* of the small ring */
+    size_t period;       /* its slots, which repeat; 0: the ciphertext is not shrunk */
+} ckks_shrunk;
+/* What `ciphertext` was shrunk to. */
+ckks_shrunk ckks_ciphertext_shrunk(const ckks_ciphertext *ciphertext);
+
 /* Encrypts under the secret key, on the primes and at the scale of the plaintext. LEVEL: it has
  * special primes. */
 fhola_status ckks_encrypt(const ckks_context *context, ckks_workspace *workspace,
@@ -400,6 +410,26 @@ fhola_status ckks_encrypt_public(const ckks_context *context, ckks_workspace *wo
 fhola_status ckks_decrypt(const ckks_context *context, ckks_workspace *workspace,
                           ckks_complex *values, size_t count, const ckks_ciphertext *in,
                           const ckks_secret_key *secret) FHOLA_WARN_UNUSED;
+
+/* Shrinking makes of a ciphertext that is only to be sent and decrypted a far smaller one. What the
+ * first `period` slots hold, repeated, is a polynomial of 2 period coefficients. A key switch leads
+ * to a secret of the subring of X^(N/n), n = 2^log_degree, which goes with the secret key; of the
+ * result those coefficients matter of which the subring consists, and of the first polynomial only
+ * those of the values. So n + 2 period coefficients are left of 2N (ring switching: Gentry, Halevi,
+ * Peikert, Smart, "Ring switching in BGV-style homomorphic encryption", SCN 2012).
+ *
+ * The logarithm of the least degree for slots of that period in ciphertexts on `basis`: one at
+ * which the key, on `basis` and the special primes ckks_basis_special_for(params, basis), has
+ * 128-bit security. At most that of N. */
+unsigned ckks_shrunk_log_degree(const ckks_params *params, ckks_basis basis, size_t period);
+/* out = the mean of all copies of the first `period` slots (a power of two), shrunk. Only
+ * decryption, ckks_interleaved_at, copies and files take it; other operations say KEY. KEY: no key
+ * of kind CKKS_KEY_SHRINK for that degree and these primes. PARAM: the period is below 4, or has no
+ * room in the ring. */
+fhola_status ckks_shrink(const ckks_context *context, ckks_workspace *workspace,
+                         const ckks_eval_keys *keys, ckks_ciphertext *out,
+                         const ckks_ciphertext *in, unsigned log_degree,
+                         size_t period) FHOLA_WARN_UNUSED;
 
 /* Noise flooding (Li, Micciancio, Schultz, Sorrell, "Securing approximate homomorphic encryption
  * using differential privacy", Crypto 2022). Decrypts the mean of all copies of a block of `period`
@@ -751,7 +781,7 @@ fhola_status ckks_bootstrap_apply_pairs(const ckks_context *context, ckks_worksp
 
 /* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to
  * sigma^-1(s). 3: primes share limbs. */
-#define CKKS_FILE_VERSION 4u
+#define CKKS_FILE_VERSION 5u
 
 typedef enum ckks_file_kind {
     CKKS_FILE_ANY = 0, /* only as an expectation */

@@ -130,7 +130,8 @@ START_TEST(secret_round_trip)
     for (int i = 0; i < 2; i++) {
         ring r = toy_ring(names[i], NULL);
         bytes b = to_bytes(&r, SECRET, r.secret);
-        ck_assert_uint_eq(b.length, 40 + 32 + CKKS_SPEC_BYTES + 32 + r.n / 4 + 32);
+        ck_assert_uint_eq(b.length,
+                          40 + 32 + CKKS_SPEC_BYTES + 32 + r.n / 4 + CKKS_SEED_BYTES + 32);
         void *thing;
         ck_assert_ok(from_bytes(&r, SECRET, b, &thing));
         ckks_secret_key *back = thing;
@@ -611,7 +612,9 @@ START_TEST(bad_key_lists)
         const char *text;
     } bad[] = {
         {0, 0, r.chain, r.special, FHOLA_FORMAT, "unknown key kind 0"},
-        {6, 0, r.chain, r.special, FHOLA_FORMAT, "unknown key kind 6"},
+        {7, 0, r.chain, r.special, FHOLA_FORMAT, "unknown key kind 7"},
+        {CKKS_KEY_SHRINK, 0, 1, r.special, FHOLA_FORMAT, "the degree 2^0"},
+        {CKKS_KEY_SHRINK, 20, 1, r.special, FHOLA_FORMAT, "the degree 2^20"},
         {0xffffffffu, 0, r.chain, r.special, FHOLA_FORMAT, "unknown key kind"},
         {CKKS_KEY_ROTATE, 0, r.chain, r.special, FHOLA_FORMAT, "rotation 0"},
         {CKKS_KEY_ROTATE, 512, r.chain, r.special, FHOLA_FORMAT, "rotation 512"},
@@ -792,9 +795,9 @@ START_TEST(bad_ciphertexts)
     fix_chunk(b, 1);
     refused(&r, CIPHERTEXT, b, FHOLA_FORMAT, "nothing fits the modulus");
     memcpy(b.data, good.data, b.length);
-    ckks_put64(content + 16, 2);
+    ckks_put64(content + 16, 3);
     fix_chunk(b, 1);
-    refused(&r, CIPHERTEXT, b, FHOLA_FORMAT, "unknown form 2");
+    refused(&r, CIPHERTEXT, b, FHOLA_FORMAT, "unknown form 3");
     ckks_put64(content + 16, 0);
     fix_chunk(b, 1);
     refused(&r, CIPHERTEXT, b, FHOLA_FORMAT, "the length is");

@@ -130,10 +130,10 @@ END
         refuse 7 $kind "x.bad: chunk $chunks 'head' at byte $((bytes - 32)): truncated: the data ends at byte $((bytes - 1))"
     fi
     cp sound x.bad
-    change x.bad 8 003
-    refuse 7 $kind "x.bad: byte 0: format version 3 is older than version 4, the one this program reads: compile the network and make the keys anew"
-    change x.bad 8 005
-    refuse 7 $kind "x.bad: byte 0: format version 5 is newer than version 4, the one this program reads"
+    change x.bad 8 004
+    refuse 7 $kind "x.bad: byte 0: format version 4 is older than version 5, the one this program reads: compile the network and make the keys anew"
+    change x.bad 8 006
+    refuse 7 $kind "x.bad: byte 0: format version 6 is newer than version 5, the one this program reads"
     # one bit of the head, of the head of a chunk, of its content
     cp sound x.bad
     flip x.bad 17 0
@@ -146,9 +146,9 @@ END
     flip x.bad 330 2
     refuse 7 $kind "x.bad: chunk 1 '$tag' at byte 296: the content does not match its checksum"
     "$fhola" inspect --json $kind > ../shown
-    [ "$(wc -l < ../shown)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 4, .*}\$" ../shown ||
+    [ "$(wc -l < ../shown)" -eq 1 ] && grep -q "^{\"file\": \"$kind\", \"kind\": \"[a-z ]*\", \"version\": 5, .*}\$" ../shown ||
         wrong "inspect --json $kind: $(cat ../shown)"
-    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 4 ] || wrong "inspect $kind"
+    [ "$("$fhola" inspect $kind | sed -n 's/^  version *//p')" = 5 ] || wrong "inspect $kind"
     rm -f x.bad sound
 done
 

@@ -215,13 +215,13 @@ expect 7 "$fhola" keygen cut.client << 'END'
 fhola keygen: malformed data: cut.client: chunk 1 'CLNT' at byte 296: truncated: the data ends at byte 1000
 END
 cp n.client new.client
-change new.client 8 005
+change new.client 8 006
 expect 7 "$fhola" keygen new.client << 'END'
-fhola keygen: malformed data: new.client: byte 0: format version 5 is newer than version 4, the one this program reads
+fhola keygen: malformed data: new.client: byte 0: format version 6 is newer than version 5, the one this program reads
 END
-change new.client 8 003
+change new.client 8 004
 expect 7 "$fhola" keygen new.client << 'END'
-fhola keygen: malformed data: new.client: byte 0: format version 3 is older than version 4, the one this program reads: compile the network and make the keys anew
+fhola keygen: malformed data: new.client: byte 0: format version 4 is older than version 5, the one this program reads: compile the network and make the keys anew
 END
 cp n.client flipped.client
 change flipped.client 2000 377

@@ -272,7 +272,7 @@ static void test_secret_file(void)
     fclose(out);
     /* All but the content of the chunk, its checksum included, is public: the head, "PARM", the
      * heads of "SKEY" and "END ". */
-    size_t content = 40 + 32 + CKKS_SPEC_BYTES + 32, packed = p.context->n / 4;
+    size_t content = 40 + 32 + CKKS_SPEC_BYTES + 32, packed = p.context->n / 4 + CKKS_SEED_BYTES;
     assert_secret("file", data + content, packed);
     published(data, content);
     published(data + content + packed, length - content - packed);

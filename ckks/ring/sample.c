@@ -60,6 +60,30 @@ void ckks_rng_child(ckks_rng *rng, ckks_rng *child)
     ckks_wipe(key, sizeof key);
 }
 
+void ckks_rng_aside(const ckks_rng *rng, uint8_t seed[CKKS_SEED_BYTES])
+{
+    ckks_chacha20 other = rng->stream;
+    other.input[15] = ~other.input[15]; /* the last word of the nonce, which no stream number has */
+    other.used = CKKS_CHACHA20_AHEAD;
+    ckks_chacha20_bytes(&other, seed, CKKS_SEED_BYTES);
+    ckks_chacha20_wipe(&other);
+}
+
+/* Words 2 and 3 of the nonce are a stream's number, little-endian. */
+static void number_nonce(uint8_t nonce[CKKS_CHACHA20_NONCE_BYTES], uint64_t stream)
+{
+    memset(nonce, 0, CKKS_CHACHA20_NONCE_BYTES);
+    for (unsigned i = 0; i < 8; i++) nonce[4 + i] = (uint8_t)(stream >> (8 * i));
+}
+
+void ckks_rng_from_stream(ckks_rng *rng, const uint8_t seed[CKKS_SEED_BYTES], uint64_t stream)
+{
+    uint8_t nonce[CKKS_CHACHA20_NONCE_BYTES];
+    number_nonce(nonce, stream);
+    rng->from_system = false;
+    ckks_chacha20_init(&rng->stream, seed, nonce, 0);
+}
+
 static inline uint64_t load32(const uint8_t *bytes)
 {
     return (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 |
@@ -91,8 +115,8 @@ static uint64_t fill_down(uint64_t x)
 void ckks_sample_uniform(uint64_t *out, size_t n, uint64_t p, const uint8_t seed[CKKS_SEED_BYTES],
                          uint64_t stream)
 {
-    uint8_t nonce[CKKS_CHACHA20_NONCE_BYTES] = {0};
-    for (unsigned i = 0; i < 8; i++) nonce[4 + i] = (uint8_t)(stream >> (8 * i));
+    uint8_t nonce[CKKS_CHACHA20_NONCE_BYTES];
+    number_nonce(nonce, stream);
     ckks_chacha20 state;
     ckks_chacha20_init(&state, seed, nonce, 0);
 

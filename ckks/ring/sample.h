@@ -51,6 +51,15 @@ void ckks_rng_clear(ckks_rng *rng);
  * calls only. `child` is not `rng`. */
 void ckks_rng_child(ckks_rng *rng, ckks_rng *child);
 
+/* Writes 32 bytes that the generator does not give otherwise, and leaves it where it is: of the key
+ * stream of the same key under another nonce, from the same block on. So two calls give the same
+ * bytes unless the generator has gone on by a batch of blocks in between. */
+void ckks_rng_aside(const ckks_rng *rng, uint8_t seed[CKKS_SEED_BYTES]);
+
+/* Keys the generator with a secret seed that stands for several streams: number `stream` of them,
+ * not 0. */
+void ckks_rng_from_stream(ckks_rng *rng, const uint8_t seed[CKKS_SEED_BYTES], uint64_t stream);
+
 /* Public randomness: writes n residues, uniform in [0, p), 1 <= p < 2^63, as a function of (seed,
  * stream, p, n) alone.
  *

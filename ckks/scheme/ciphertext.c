@@ -114,6 +114,7 @@ void ckks_ciphertext_set(ckks_ciphertext *ct, ckks_basis basis, double scale, si
     ct->period = period;
     ct->seeded = false;
     ct->label = 0;
+    ct->shrunk = (ckks_shrunk){0, 0};
 }
 
 fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws, ckks_basis room)
@@ -141,6 +142,7 @@ fhola_status ckks_ciphertext_copy(ckks_ciphertext *out, const ckks_ciphertext *i
     out->seeded = in->seeded;
     memcpy(out->seed, in->seed, sizeof out->seed);
     out->label = in->label;
+    out->shrunk = in->shrunk;
     return FHOLA_OK;
 }
 
@@ -189,13 +191,26 @@ uint32_t ckks_ciphertext_label(const ckks_ciphertext *ct)
 
 fhola_status ckks_ciphertext_set_label(ckks_ciphertext *ct, uint32_t label)
 {
-    FHOLA_TRY(ckks_ciphertext_check(ct->context, ct, "the ciphertext"));
+    FHOLA_TRY(ckks_ciphertext_check_any(ct->context, ct, "the ciphertext"));
     ct->label = label;
     return FHOLA_OK;
 }
 
+ckks_shrunk ckks_ciphertext_shrunk(const ckks_ciphertext *ct)
+{
+    return ct->shrunk;
+}
+
 fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext *ct,
                                    const char *what)
+{
+    FHOLA_TRY(ckks_ciphertext_check_any(c, ct, what));
+    if (!ct->shrunk.period) return FHOLA_OK;
+    return fhola_fail(FHOLA_KEY, "%s is shrunk: it can only be decrypted", what);
+}
+
+fhola_status ckks_ciphertext_check_any(const ckks_context *c, const ckks_ciphertext *ct,
+                                       const char *what)
 {
     if (ct->context != c) return fhola_fail(FHOLA_PARAM, "%s belongs to another context", what);
     if (!ct->poly[0].basis) return fhola_fail(FHOLA_LEVEL, "%s is empty", what);

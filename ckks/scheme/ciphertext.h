@@ -29,6 +29,9 @@ struct ckks_ciphertext {
     bool seeded;
     uint8_t seed[32];
     uint32_t label; /* the caller's own */
+    /* period not 0: of the subring, poly[0] being known at the coefficients of its slots only; it
+     * decrypts under the secret of that small ring */
+    ckks_shrunk shrunk;
 };
 
 /* Makes room for `basis` and lays the polynomials of a result out in it, where the object's own
@@ -50,10 +53,13 @@ size_t ckks_common_period(size_t a, size_t b);
 fhola_status ckks_ciphertext_scratch(ckks_ciphertext *ct, ckks_workspace *ws,
                                      ckks_basis room) FHOLA_WARN_UNUSED;
 
-/* Common checks: belongs to the context and is not empty; `what` names the operand in the
- * message. */
+/* Common checks: belongs to the context, is not empty and not shrunk; `what` names the operand in
+ * the message. */
 fhola_status ckks_ciphertext_check(const ckks_context *c, const ckks_ciphertext *ct,
                                    const char *what) FHOLA_WARN_UNUSED;
+/* The same of one that may be shrunk. */
+fhola_status ckks_ciphertext_check_any(const ckks_context *c, const ckks_ciphertext *ct,
+                                       const char *what) FHOLA_WARN_UNUSED;
 fhola_status ckks_plaintext_check(const ckks_context *c, const ckks_plaintext *pt,
                                   const char *what) FHOLA_WARN_UNUSED;
 /* SCALE unless `scale`, of what is called `what`, is a positive normal number of at most N/2 times

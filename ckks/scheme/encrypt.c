@@ -175,17 +175,21 @@ typedef struct flood {
     ckks_rng *rng;
 } flood;
 
+static void keep_subring(const ckks_context *c, double *coefficient, size_t period)
+{
+    size_t gap = c->slots / period;
+    for (size_t j = 0; j < c->n; j++)
+        if (j % gap) coefficient[j] = 0;
+}
+
 static void add_flood(const ckks_context *c, double *coefficient, const flood *f)
 {
     size_t gap = c->slots / f->period;
-    for (size_t j = 0; j < c->n; j++) {
-        if (j % gap) {
-            coefficient[j] = 0;
-        } else {
-            int64_t noise;
-            ckks_gaussian_sample(f->gaussian, &noise, 1, f->rng);
-            coefficient[j] += (double)noise;
-        }
+    keep_subring(c, coefficient, f->period);
+    for (size_t j = 0; j < c->n; j += gap) {
+        int64_t noise;
+        ckks_gaussian_sample(f->gaussian, &noise, 1, f->rng);
+        coefficient[j] += (double)noise;
     }
 }
 
@@ -220,7 +224,7 @@ static void phase(const ckks_context *c, const ckks_poly *out, const ckks_cipher
 static fhola_status check_decrypt(const ckks_context *c, const ckks_workspace *ws, size_t count,
                                   const ckks_ciphertext *in, const ckks_secret_key *secret)
 {
-    FHOLA_TRY(ckks_ciphertext_check(c, in, "the ciphertext"));
+    FHOLA_TRY(ckks_ciphertext_check_any(c, in, "the ciphertext"));
     if (ws->context != c)
         return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
     if (secret->context != c)
@@ -231,11 +235,11 @@ static fhola_status check_decrypt(const ckks_context *c, const ckks_workspace *w
     return ckks_scale_fits(c, lowest_limbs(c, in->poly->basis), in->scale, "what is decrypted");
 }
 
-static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
-                            size_t count, const ckks_ciphertext *in, const ckks_secret_key *secret,
-                            const flood *noise)
+/* `secret`: that which the ciphertext is under. */
+static fhola_status decrypt_under(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
+                                  size_t count, const ckks_ciphertext *in,
+                                  const ckks_secret_key *secret, const flood *noise)
 {
-    FHOLA_TRY(check_decrypt(c, ws, count, in, secret));
     fhola_status status = FHOLA_NOMEM;
     ckks_mark mark = ckks_workspace_mark(ws);
     ckks_poly *x = ckks_poly_take(ws, 1, lowest_limbs(c, in->poly->basis));
@@ -245,6 +249,7 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
     if (!x || !scratch || !coefficient || !slots) goto end;
     phase(c, x, in, secret);
     compose(c, coefficient, x, scratch);
+    if (in->shrunk.period) keep_subring(c, coefficient, in->shrunk.period);
     if (noise) add_flood(c, coefficient, noise);
     ckks_decode_coefficients(c, values, count, slots, coefficient, in->scale);
     ckks_wipe(x->limb[0], ckks_poly_bytes(c, x->basis));
@@ -254,6 +259,19 @@ static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_comp
     status = FHOLA_OK;
 end:
     ckks_workspace_release(ws, mark);
+    return status;
+}
+
+static fhola_status decrypt(const ckks_context *c, ckks_workspace *ws, ckks_complex *values,
+                            size_t count, const ckks_ciphertext *in, const ckks_secret_key *secret,
+                            const flood *noise)
+{
+    ckks_secret_key *small = NULL;
+    FHOLA_TRY(check_decrypt(c, ws, count, in, secret));
+    if (!in->shrunk.period) return decrypt_under(c, ws, values, count, in, secret, noise);
+    FHOLA_TRY(ckks_secret_key_small(&small, secret, in->shrunk.log_degree));
+    fhola_status status = decrypt_under(c, ws, values, count, in, small, noise);
+    ckks_secret_key_destroy(small);
     return status;
 }
 

@@ -19,6 +19,7 @@
 #define LIST_ENTRY_BYTES      24u
 #define MAX_KEYS              65536u
 #define CIPHERTEXT_HEAD_BYTES 24u
+#define SHRUNK_HEAD_BYTES     8u
 #define PUBLIC_HEAD_BYTES     (8u + CKKS_SEED_BYTES)
 
 /* Standard deviations from 2N/3 at which a secret's number of nonzero coefficients is refused:
@@ -27,17 +28,19 @@
 
 /* ---- polynomials ---- */
 
-static size_t packed_limb_bytes(const ckks_context *c, unsigned prime)
+/* Of a polynomial with `count` values in each limb. */
+static size_t some_bytes(const ckks_context *c, ckks_basis basis, size_t count)
 {
-    return ckks_packed_bits_bytes(c->n, c->modulus[prime].bits);
+    size_t bytes = 0;
+    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
+    for (unsigned i = 0; i < limbs; i++)
+        bytes += ckks_packed_bits_bytes(count, c->modulus[index[i]].bits);
+    return bytes;
 }
 
 static size_t packed_bytes(const ckks_context *c, ckks_basis basis)
 {
-    size_t bytes = 0;
-    unsigned index[CKKS_MAX_PRIMES], limbs = ckks_limb_list(c, basis, index);
-    for (unsigned i = 0; i < limbs; i++) bytes += packed_limb_bytes(c, index[i]);
-    return bytes;
+    return some_bytes(c, basis, c->n);
 }
 
 /* Where the limb of `prime` starts in a packed polynomial over `basis`. */
@@ -103,13 +106,15 @@ fhola_status ckks_key_id(uint64_t *out, ckks_rng *rng)
     return FHOLA_OK;
 }
 
-/* Two bits a coefficient: 0, 1, and 3 for -1. No branch and no index depends on the values. */
+/* Two bits a coefficient: 0, 1, and 3 for -1; then the seed of the secrets of small rings. Nothing
+ * branches on the values, no index depends on them. */
 fhola_status ckks_secret_key_write(ckks_writer *w, const ckks_secret_key *key)
 {
-    size_t n = key->context->n, bytes = n / 4;
+    size_t coefficients = key->context->n / 4, bytes = coefficients + sizeof key->seed;
     unsigned char *packed = ckks_alloc(bytes);
     if (!packed) return fhola_fail(FHOLA_NOMEM, "no memory to write a secret key");
-    for (size_t i = 0; i < bytes; i++) {
+    memcpy(packed + coefficients, key->seed, sizeof key->seed);
+    for (size_t i = 0; i < coefficients; i++) {
         unsigned byte = 0;
         for (unsigned k = 0; k < 4; k++)
             byte |= ((unsigned)key->coefficient[4 * i + k] & 3u) << (2 * k);
@@ -154,21 +159,16 @@ static fhola_status check_secret(const ckks_reader *r, secret_counts count, size
 fhola_status ckks_secret_key_read(ckks_secret_key **out, const ckks_context *c, ckks_reader *r)
 {
     const unsigned char *packed;
-    fhola_status st = ckks_reader_chunk(r, SECRET_TAG, c->n / 4, c->n / 4, &packed, NULL);
-    if (st) return st;
-    ckks_secret_key *sk = calloc(1, sizeof *sk);
-    if (!sk) return fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
-    sk->context = c;
-    sk->coefficient = ckks_alloc(c->n);
-    sk->ntt = ckks_alloc(c->moduli * c->stride * sizeof *sk->ntt);
-    if (!sk->coefficient || !sk->ntt) st = fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
-    if (!st) {
-        secret_counts count = unpack_secret(sk->coefficient, packed, c->n);
-        /* Whether a file is accepted; and how many of a uniform secret's coefficients are 0 tells
-         * next to nothing about which. */
-        ckks_declassify(&count, sizeof count);
-        st = check_secret(r, count, c->n);
-    }
+    const size_t coefficients = c->n / 4, bytes = coefficients + CKKS_SEED_BYTES;
+    ckks_secret_key *sk;
+    FHOLA_TRY(ckks_reader_chunk(r, SECRET_TAG, bytes, bytes, &packed, NULL));
+    FHOLA_TRY(ckks_secret_key_allocate(&sk, c));
+    memcpy(sk->seed, packed + coefficients, sizeof sk->seed);
+    secret_counts count = unpack_secret(sk->coefficient, packed, c->n);
+    /* Whether a file is accepted; and how many of a uniform secret's coefficients are 0 tells next
+     * to nothing about which. */
+    ckks_declassify(&count, sizeof count);
+    fhola_status st = check_secret(r, count, c->n);
     if (!st) st = ckks_secret_key_transform(sk);
     if (st)
         ckks_secret_key_destroy(sk);
@@ -394,10 +394,10 @@ static size_t encapsulation_first(ckks_key_request *out, const ckks_key_list *li
 {
     size_t first = 0, n = 0;
     for (size_t i = 0; i < list->count; i++)
-        if (list->request[i].kind >= CKKS_KEY_DENSE_TO_SPARSE) out[n++] = list->request[i];
+        if (ckks_key_is_sparse(list->request[i].kind)) out[n++] = list->request[i];
     first = n;
     for (size_t i = 0; i < list->count; i++)
-        if (list->request[i].kind < CKKS_KEY_DENSE_TO_SPARSE) out[n++] = list->request[i];
+        if (!ckks_key_is_sparse(list->request[i].kind)) out[n++] = list->request[i];
     return first;
 }
 
@@ -544,75 +544,200 @@ fhola_status ckks_eval_keys_read_shared(ckks_eval_keys **out, const ckks_context
 
 /* ---- ciphertexts ---- */
 
-/* Basis, scale, 1 or 0 for seeded, label; a seed or the packed second polynomial after the packed
- * first one. */
-static size_t ciphertext_bytes(const ckks_context *c, ckks_basis basis, int seeded)
+/* Basis, scale, form, label; then the packed first polynomial, and the second: packed, or as its
+ * seed. Of a shrunk ciphertext: the logarithms of degree and period (u32), and of both polynomials
+ * the packed coefficients that it has, those of the constant term first. */
+enum { FORM_WHOLE, FORM_SEEDED, FORM_SHRUNK };
+
+typedef struct ciphertext_head {
+    ckks_basis basis;
+    double scale;
+    uint32_t form, label;
+    ckks_shrunk shrunk;
+} ciphertext_head;
+
+/* Where the polynomials begin, and where the second ends. */
+static void lay_out(size_t at[3], const ckks_context *c, const ciphertext_head *h)
 {
-    return CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis) +
-           (seeded ? CKKS_SEED_BYTES : packed_bytes(c, basis));
+    const bool shrunk = h->form == FORM_SHRUNK;
+    at[0] = CIPHERTEXT_HEAD_BYTES + (shrunk ? SHRUNK_HEAD_BYTES : 0);
+    at[1] = at[0] + some_bytes(c, h->basis, shrunk ? 2 * h->shrunk.period : c->n);
+    at[2] =
+        at[1] + (h->form == FORM_SEEDED
+                     ? CKKS_SEED_BYTES
+                     : some_bytes(c, h->basis, shrunk ? (size_t)1 << h->shrunk.log_degree : c->n));
+}
+
+/* `count` coefficients, N / count apart: all that a polynomial of a subring has. */
+static fhola_status pack_some(const ckks_context *c, unsigned char *out, const ckks_poly *p,
+                              size_t count)
+{
+    const size_t gap = c->n / count;
+    uint64_t *limb = ckks_alloc(c->n * sizeof *limb);
+    if (!limb) return fhola_fail(FHOLA_NOMEM, "no memory to write a ciphertext");
+    for (unsigned i = 0; i < p->limbs; i++) {
+        const ckks_modulus *m = &c->modulus[p->modulus[i]];
+        memcpy(limb, p->limb[i], c->n * sizeof *limb);
+        c->kernel->ntt_inverse(m, &limb, 1);
+        for (size_t k = 0; k < count; k++) limb[k] = limb[k * gap];
+        ckks_pack_bits(out, limb, 8, count, m->bits);
+        out += ckks_packed_bits_bytes(count, m->bits);
+    }
+    ckks_free(limb);
+    return FHOLA_OK;
+}
+
+static fhola_status unpack_some(const ckks_context *c, const ckks_reader *r, const ckks_poly *out,
+                                const unsigned char *in, size_t count)
+{
+    const size_t gap = c->n / count;
+    for (unsigned i = 0; i < out->limbs; i++) {
+        const ckks_modulus *m = &c->modulus[out->modulus[i]];
+        uint64_t *limb = out->limb[i];
+        size_t bad = ckks_unpack_bits(limb, 8, in, count, m->bits, m->p);
+        if (bad) return not_residues(r, bad);
+        for (size_t k = count; k-- > 0;) { /* from the end: none is overwritten unread */
+            uint64_t value = limb[k];
+            memset(limb + k * gap, 0, gap * sizeof *limb);
+            limb[k * gap] = value;
+        }
+        c->kernel->ntt_forward(m, &limb, 1);
+        in += ckks_packed_bits_bytes(count, m->bits);
+    }
+    return FHOLA_OK;
+}
+
+static unsigned log2_of(size_t x)
+{
+    unsigned log = 0;
+    while (x >> (log + 1)) log++;
+    return log;
+}
+
+static ciphertext_head head_of(const ckks_ciphertext *ct)
+{
+    return (ciphertext_head){ckks_ciphertext_basis(ct), ct->scale,
+                             ct->shrunk.period ? FORM_SHRUNK
+                             : ct->seeded      ? FORM_SEEDED
+                                               : FORM_WHOLE,
+                             ct->label, ct->shrunk};
+}
+
+static fhola_status pack_ciphertext(unsigned char *content, const size_t at[3],
+                                    const ciphertext_head *h, const ckks_ciphertext *ct)
+{
+    const ckks_context *c = ct->context;
+    ckks_put64(content, h->basis);
+    ckks_put_double(content + 8, h->scale);
+    ckks_put32(content + 16, h->form);
+    ckks_put32(content + 20, h->label);
+    if (h->form == FORM_SHRUNK) {
+        ckks_put32(content + CIPHERTEXT_HEAD_BYTES, h->shrunk.log_degree);
+        ckks_put32(content + CIPHERTEXT_HEAD_BYTES + 4, log2_of(h->shrunk.period));
+        FHOLA_TRY(pack_some(c, content + at[0], &ct->poly[0], 2 * h->shrunk.period));
+        return pack_some(c, content + at[1], &ct->poly[1], (size_t)1 << h->shrunk.log_degree);
+    }
+    pack_poly(c, content + at[0], &ct->poly[0]);
+    if (h->form == FORM_SEEDED)
+        memcpy(content + at[1], ct->seed, CKKS_SEED_BYTES);
+    else
+        pack_poly(c, content + at[1], &ct->poly[1]);
+    return FHOLA_OK;
 }
 
 fhola_status ckks_ciphertext_write(ckks_writer *w, const ckks_ciphertext *ct)
 {
+    size_t at[3];
     const ckks_context *c = ct->context;
-    fhola_status st = ckks_ciphertext_check(c, ct, "the ciphertext");
-    if (st) return st;
-    ckks_basis basis = ckks_ciphertext_basis(ct);
-    size_t bytes = ciphertext_bytes(c, basis, ct->seeded),
-           second = CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
-    unsigned char *content = ckks_alloc(bytes);
+    FHOLA_TRY(ckks_ciphertext_check_any(c, ct, "the ciphertext"));
+    const ciphertext_head head = head_of(ct);
+    lay_out(at, c, &head);
+    unsigned char *content = ckks_alloc(at[2]);
     if (!content) return fhola_fail(FHOLA_NOMEM, "no memory to write a ciphertext");
-    ckks_put64(content, basis);
-    ckks_put_double(content + 8, ct->scale);
-    ckks_put32(content + 16, ct->seeded != 0);
-    ckks_put32(content + 20, ct->label);
-    pack_poly(c, content + CIPHERTEXT_HEAD_BYTES, &ct->poly[0]);
-    if (ct->seeded)
-        memcpy(content + second, ct->seed, CKKS_SEED_BYTES);
-    else
-        pack_poly(c, content + second, &ct->poly[1]);
-    st = ckks_writer_chunk(w, CIPHERTEXT_TAG, content, bytes);
+    fhola_status st = pack_ciphertext(content, at, &head, ct);
+    if (!st) st = ckks_writer_chunk(w, CIPHERTEXT_TAG, content, at[2]);
     ckks_free(content);
     return st;
 }
 
-static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r,
-                                    const unsigned char *content, ckks_basis basis, int seeded)
+static fhola_status unpack_ciphertext(const ckks_ciphertext *ct, const ckks_reader *r,
+                                      const unsigned char *content, const size_t at[3],
+                                      const ciphertext_head *h, const ckks_poly room[2])
 {
     const ckks_context *c = ct->context;
-    const unsigned char *second = content + CIPHERTEXT_HEAD_BYTES + packed_bytes(c, basis);
+    if (h->form == FORM_SHRUNK) {
+        FHOLA_TRY(unpack_some(c, r, &room[0], content + at[0], 2 * h->shrunk.period));
+        return unpack_some(c, r, &room[1], content + at[1], (size_t)1 << h->shrunk.log_degree);
+    }
+    FHOLA_TRY(unpack_poly(c, r, &room[0], content + at[0]));
+    if (h->form == FORM_WHOLE) return unpack_poly(c, r, &room[1], content + at[1]);
+    ckks_poly_expand(c, &room[1], content + at[1]);
+    return FHOLA_OK;
+}
+
+static fhola_status fill_ciphertext(ckks_ciphertext *ct, const ckks_reader *r,
+                                    const unsigned char *content, const size_t at[3],
+                                    const ciphertext_head *h)
+{
     ckks_poly room[2];
     ckks_ciphertext_set(ct, 0, 0, 0); /* empty, should anything below fail */
-    FHOLA_TRY(ckks_ciphertext_reserve(ct, basis, room));
-    FHOLA_TRY(unpack_poly(c, r, &room[0], content + CIPHERTEXT_HEAD_BYTES));
-    if (seeded)
-        ckks_poly_expand(c, &room[1], second);
-    else
-        FHOLA_TRY(unpack_poly(c, r, &room[1], second));
-    ckks_ciphertext_set(ct, basis, ckks_get_double(content + 8), 0);
-    ct->label = ckks_get32(content + 20);
-    ct->seeded = seeded;
-    if (seeded) memcpy(ct->seed, second, CKKS_SEED_BYTES);
+    FHOLA_TRY(ckks_ciphertext_reserve(ct, h->basis, room));
+    FHOLA_TRY(unpack_ciphertext(ct, r, content, at, h, room));
+    ckks_ciphertext_set(ct, h->basis, h->scale, 0);
+    ct->label = h->label;
+    ct->shrunk = h->shrunk;
+    ct->seeded = h->form == FORM_SEEDED;
+    if (ct->seeded) memcpy(ct->seed, content + at[1], CKKS_SEED_BYTES);
     return FHOLA_OK;
+}
+
+static fhola_status read_shrunk(ckks_shrunk *out, const ckks_context *c, const ckks_reader *r,
+                                const unsigned char *in, size_t length)
+{
+    if (length < SHRUNK_HEAD_BYTES)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%zu bytes for a shrunk ciphertext", length);
+    uint32_t log_degree = ckks_get32(in), log_period = ckks_get32(in + 4);
+    if (log_degree > c->log_n || log_degree < CKKS_LEAST_LOG_DEGREE || log_period >= log_degree ||
+        log_period + 1 < CKKS_LEAST_LOG_DEGREE)
+        return ckks_reader_fail(r, FHOLA_FORMAT,
+                                "2^%u slots of a ciphertext shrunk to the degree 2^%u",
+                                (unsigned)log_period, (unsigned)log_degree);
+    *out = (ckks_shrunk){log_degree, (size_t)1 << log_period};
+    return FHOLA_OK;
+}
+
+static fhola_status read_head(ciphertext_head *h, const ckks_context *c, const ckks_reader *r,
+                              const unsigned char *content, size_t length)
+{
+    *h = (ciphertext_head){ckks_get64(content),
+                           ckks_get_double(content + 8),
+                           ckks_get32(content + 16),
+                           ckks_get32(content + 20),
+                           {0, 0}};
+    FHOLA_TRY(check_basis(c, r, h->basis));
+    if (ckks_scale_fits(c, h->basis, h->scale, "the ciphertext"))
+        return ckks_reader_fail(r, FHOLA_FORMAT, "%s", fhola_detail());
+    if (h->form > FORM_SHRUNK)
+        return ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %u of a ciphertext",
+                                (unsigned)h->form);
+    if (h->form != FORM_SHRUNK) return FHOLA_OK;
+    return read_shrunk(&h->shrunk, c, r, content + CIPHERTEXT_HEAD_BYTES,
+                       length - CIPHERTEXT_HEAD_BYTES);
 }
 
 fhola_status ckks_ciphertext_read(ckks_ciphertext *out, const ckks_context *c, ckks_reader *r)
 {
     const unsigned char *content;
-    size_t length;
+    const ciphertext_head largest = {.basis = c->chain, .form = FORM_WHOLE};
+    ciphertext_head head;
+    size_t length, at[3];
     if (out->context != c)
         return fhola_fail(FHOLA_PARAM, "the ciphertext belongs to another context");
-    fhola_status st = ckks_reader_chunk(r, CIPHERTEXT_TAG, CIPHERTEXT_HEAD_BYTES,
-                                        ciphertext_bytes(c, c->chain, 0), &content, &length);
-    if (st) return st;
-    ckks_basis basis = ckks_get64(content);
-    double scale = ckks_get_double(content + 8);
-    uint32_t seeded = ckks_get32(content + 16);
-    st = check_basis(c, r, basis);
-    if (!st && ckks_scale_fits(c, basis, scale, "the ciphertext"))
-        st = ckks_reader_fail(r, FHOLA_FORMAT, "%s", fhola_detail());
-    if (!st && seeded > 1)
-        st = ckks_reader_fail(r, FHOLA_FORMAT, "unknown form %u of a ciphertext", (unsigned)seeded);
-    if (!st) st = check_length(r, length, ciphertext_bytes(c, basis, seeded == 1));
-    return st ? st : fill_ciphertext(out, r, content, basis, seeded == 1);
+    lay_out(at, c, &largest);
+    FHOLA_TRY(
+        ckks_reader_chunk(r, CIPHERTEXT_TAG, CIPHERTEXT_HEAD_BYTES, at[2], &content, &length));
+    FHOLA_TRY(read_head(&head, c, r, content, length));
+    lay_out(at, c, &head);
+    FHOLA_TRY(check_length(r, length, at[2]));
+    return fill_ciphertext(out, r, content, at, &head);
 }

@@ -52,13 +52,20 @@ static size_t power_of(const ckks_context *c, ckks_interleaving s)
     return c->n / (2 * s.period * s.count);
 }
 
+static fhola_status check_any(const ckks_context *c, const ckks_workspace *ws,
+                              const ckks_ciphertext *in, ckks_interleaving shape)
+{
+    FHOLA_TRY(ckks_ciphertext_check_any(c, in, "the ciphertext"));
+    if (ws->context != c)
+        return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
+    return ckks_interleaving_check(c, shape);
+}
+
 static fhola_status check(const ckks_context *c, const ckks_workspace *ws,
                           const ckks_ciphertext *in, ckks_interleaving shape)
 {
     FHOLA_TRY(ckks_ciphertext_check(c, in, "the ciphertext"));
-    if (ws->context != c)
-        return fhola_fail(FHOLA_PARAM, "the workspace belongs to another context");
-    return ckks_interleaving_check(c, shape);
+    return check_any(c, ws, in, shape);
 }
 
 /* ---- joining ---- */
@@ -90,10 +97,16 @@ fhola_status ckks_interleave(const ckks_context *c, ckks_workspace *ws, ckks_cip
 fhola_status ckks_interleaved_at(const ckks_context *c, ckks_workspace *ws, ckks_ciphertext *out,
                                  const ckks_ciphertext *in, size_t k, ckks_interleaving shape)
 {
-    FHOLA_TRY(check(c, ws, in, shape));
+    const ckks_shrunk shrunk = in->shrunk;
+    FHOLA_TRY(check_any(c, ws, in, shape));
     if (k >= shape.count)
         return fhola_fail(FHOLA_PARAM, "vector %zu of %zu is asked for", k, shape.count);
-    return multiply(c, ws, out, in, k ? 2 * c->n - k * power_of(c, shape) : 0);
+    if (shrunk.period && shrunk.period != shape.period * shape.count)
+        return fhola_fail(FHOLA_PARAM, "%zu vectors of %zu slots in one shrunk to %zu slots",
+                          shape.count, shape.period, shrunk.period);
+    FHOLA_TRY(multiply(c, ws, out, in, k ? 2 * c->n - k * power_of(c, shape) : 0));
+    out->shrunk = shrunk; /* X^power is of the subring, and permutes its coefficients */
+    return FHOLA_OK;
 }
 
 /* ---- taking apart ---- */

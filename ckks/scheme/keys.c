@@ -59,31 +59,65 @@ fhola_status ckks_secret_key_transform(ckks_secret_key *sk)
     return FHOLA_OK;
 }
 
-/* A secret with fresh ternary coefficients: `weight` of them not 0, or with 0 all uniform. */
-static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, ckks_rng *rng,
-                                  unsigned weight)
+fhola_status ckks_secret_key_allocate(ckks_secret_key **out, const ckks_context *c)
 {
     ckks_secret_key *sk = calloc(1, sizeof *sk);
     if (!sk) return fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
     sk->context = c;
     sk->coefficient = ckks_alloc(c->n);
     sk->ntt = ckks_alloc(secret_ntt_bytes(c));
-    fhola_status st = sk->coefficient && sk->ntt
-                          ? FHOLA_OK
-                          : fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
-    if (!st) {
-        if (weight)
-            ckks_sample_sparse_ternary(sk->coefficient, c->n, weight, rng);
-        else
-            ckks_sample_ternary(sk->coefficient, c->n, rng);
-        st = ckks_secret_key_transform(sk);
-    }
-    if (st) {
+    if (!sk->coefficient || !sk->ntt) {
         ckks_secret_key_destroy(sk);
-        return st;
+        return fhola_fail(FHOLA_NOMEM, "no memory for a secret key");
     }
     *out = sk;
     return FHOLA_OK;
+}
+
+/* Of one whose coefficients are there. */
+static fhola_status complete_secret(ckks_secret_key **out, ckks_secret_key *sk)
+{
+    fhola_status st = ckks_secret_key_transform(sk);
+    if (st)
+        ckks_secret_key_destroy(sk);
+    else
+        *out = sk;
+    return st;
+}
+
+/* A secret with fresh ternary coefficients: `weight` of them not 0, or with 0 all uniform. */
+static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, ckks_rng *rng,
+                                  unsigned weight)
+{
+    ckks_secret_key *sk;
+    FHOLA_TRY(ckks_secret_key_allocate(&sk, c));
+    if (weight) {
+        ckks_sample_sparse_ternary(sk->coefficient, c->n, weight, rng);
+    } else {
+        ckks_sample_ternary(sk->coefficient, c->n, rng);
+        ckks_rng_aside(rng, sk->seed);
+    }
+    return complete_secret(out, sk);
+}
+
+fhola_status ckks_secret_key_small(ckks_secret_key **out, const ckks_secret_key *secret,
+                                   unsigned log_degree)
+{
+    const ckks_context *c = secret->context;
+    const size_t degree = (size_t)1 << log_degree, gap = c->n >> log_degree;
+    ckks_secret_key *sk;
+    ckks_rng rng;
+    FHOLA_TRY(ckks_secret_key_allocate(&sk, c));
+    ckks_rng_from_stream(&rng, secret->seed, log_degree);
+    ckks_sample_ternary(sk->coefficient, degree, &rng);
+    ckks_rng_clear(&rng);
+    /* from the end, so that none is overwritten before it is read */
+    for (size_t i = degree; i-- > 0;) {
+        int8_t value = sk->coefficient[i];
+        memset(sk->coefficient + i * gap, 0, gap);
+        sk->coefficient[i * gap] = value;
+    }
+    return complete_secret(out, sk);
 }
 
 fhola_status ckks_secret_key_create(ckks_secret_key **out, const ckks_context *context,
@@ -98,6 +132,7 @@ void ckks_secret_key_destroy(ckks_secret_key *sk)
     if (!sk) return;
     ckks_wipe_free(sk->coefficient, sk->context->n);
     ckks_wipe_free(sk->ntt, secret_ntt_bytes(sk->context));
+    ckks_wipe(sk->seed, sizeof sk->seed);
     free(sk);
 }
 
@@ -203,7 +238,7 @@ fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *c, ckks_
     if (request.kind == CKKS_KEY_ROTATE) {
         request.rotation &= (uint32_t)(c->slots - 1);
         if (request.rotation == 0) return FHOLA_OK;
-    } else {
+    } else if (request.kind != CKKS_KEY_SHRINK) {
         request.rotation = 0;
     }
     if (ckks_key_list_has(list, &request)) return FHOLA_OK;
@@ -254,8 +289,13 @@ fhola_status ckks_key_list_add_operations(ckks_key_list *list, const ckks_contex
 
 static const char *kind_name(ckks_key_kind kind)
 {
-    static const char *const name[] = {
-        "", "relinearisation", "rotation", "conjugation", "dense-to-sparse", "sparse-to-dense"};
+    static const char *const name[] = {"",
+                                       "relinearisation",
+                                       "rotation",
+                                       "conjugation",
+                                       "dense-to-sparse",
+                                       "sparse-to-dense",
+                                       "shrinking"};
     return name[kind];
 }
 
@@ -419,7 +459,7 @@ static fhola_status find_automorphism(const ckks_automorphism **out, ckks_eval_k
  * and nothing at all without bootstrapping, whose bounds on weight and modulus hold for it. */
 static fhola_status check_sparse(const ckks_params *params, const ckks_key_request *r)
 {
-    if (r->kind < CKKS_KEY_DENSE_TO_SPARSE) return FHOLA_OK;
+    if (!ckks_key_is_sparse(r->kind)) return FHOLA_OK;
     if (!params->spec.eval_mod_levels || !params->spec.hamming_weight)
         return fhola_fail(FHOLA_SECURITY, "the parameters have no bootstrapping, but a key of its "
                                           "ephemeral secret is asked for");
@@ -428,15 +468,31 @@ static fhola_status check_sparse(const ckks_params *params, const ckks_key_reque
     return FHOLA_OK;
 }
 
+/* What may be encrypted under the secret of a small ring: what its degree is good for. */
+static fhola_status check_small(const ckks_params *params, const ckks_key_request *r)
+{
+    double bits = ckks_params_log2(params, r->q | r->p);
+    if (r->rotation < CKKS_LEAST_LOG_DEGREE || r->rotation > params->spec.log_n)
+        return fhola_fail(FHOLA_KEY, "a shrinking key for the degree 2^%u, outside 2^%u..2^%u",
+                          r->rotation, CKKS_LEAST_LOG_DEGREE, params->spec.log_n);
+    if (!params->spec.insecure && bits > ckks_log2_cap(r->rotation))
+        return fhola_fail(FHOLA_SECURITY,
+                          "a shrinking key at %.2f bits is above %.0f, the 128-bit cap at the "
+                          "degree 2^%u",
+                          bits, ckks_log2_cap(r->rotation), r->rotation);
+    return FHOLA_OK;
+}
+
 static fhola_status check_request(const ckks_params *params, const ckks_key_request *r)
 {
     size_t slots = (size_t)1 << (params->spec.log_n - 1);
-    if (r->kind < CKKS_KEY_RELINEARIZE || r->kind > CKKS_KEY_SPARSE_TO_DENSE)
+    if (r->kind < CKKS_KEY_RELINEARIZE || r->kind > CKKS_KEY_SHRINK)
         return fhola_fail(FHOLA_KEY, "unknown key kind %d", (int)r->kind);
     if (!r->q || r->q & ~ckks_basis_chain(params) || !r->p || r->p & ~ckks_basis_special(params))
         return fhola_fail(FHOLA_KEY, "a key over the primes %s and %s does not fit the parameters",
                           ckks_basis_describe(params, r->q).text,
                           ckks_basis_describe(params, r->p).text);
+    if (r->kind == CKKS_KEY_SHRINK) return check_small(params, r);
     if (r->kind == CKKS_KEY_ROTATE ? r->rotation == 0 || r->rotation >= slots : r->rotation != 0)
         return fhola_fail(FHOLA_KEY, "rotation %u is outside 1..%zu", r->rotation, slots - 1);
     return check_sparse(params, r);
@@ -649,18 +705,61 @@ end:
 static int wants_encapsulation(const ckks_key_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (list->request[i].kind >= CKKS_KEY_DENSE_TO_SPARSE) return 1;
+        if (ckks_key_is_sparse(list->request[i].kind)) return 1;
     return 0;
 }
 
+/* `small`: where one is asked for. */
 static key_secrets secrets_of(ckks_key_kind kind, const ckks_secret_key *dense,
-                              const ckks_secret_key *sparse, const uint64_t *square)
+                              const ckks_secret_key *sparse, const ckks_secret_key *small,
+                              const uint64_t *square)
 {
     key_secrets s = {dense->ntt, dense->ntt};
+    if (kind == CKKS_KEY_SHRINK) s.target = small->ntt;
     if (kind == CKKS_KEY_RELINEARIZE) s.source = square;
     if (kind == CKKS_KEY_DENSE_TO_SPARSE) s.target = sparse->ntt;
     if (kind == CKKS_KEY_SPARSE_TO_DENSE) s.source = sparse->ntt;
     return s;
+}
+
+/* What the keys of a list are made of, beside the secret key. */
+typedef struct key_sources {
+    const ckks_secret_key *secret;
+    ckks_secret_key *sparse;
+    uint64_t *square;
+} key_sources;
+
+static fhola_status prepare_sources(key_sources *k, const ckks_context *c,
+                                    const ckks_key_list *list, ckks_rng *rng)
+{
+    k->square = ckks_alloc(secret_ntt_bytes(c));
+    if (!k->square) return fhola_fail(FHOLA_NOMEM, "no memory for key generation");
+    for (unsigned t = 0; t < c->moduli; t++) {
+        const uint64_t *s = ckks_secret_limb(k->secret, t);
+        c->kernel->mul(&c->modulus[t], k->square + t * c->stride, s, s, c->n);
+    }
+    if (!wants_encapsulation(list)) return FHOLA_OK;
+    return secret_create(&k->sparse, c, rng, c->params->spec.hamming_weight);
+}
+
+static void clear_sources(key_sources *k, const ckks_context *c)
+{
+    ckks_wipe_free(k->square, secret_ntt_bytes(c));
+    ckks_secret_key_destroy(k->sparse);
+}
+
+static fhola_status make_key(ckks_eval_keys *keys, size_t i, const ckks_key_request *r,
+                             const key_sources *k, ckks_rng *rng)
+{
+    ckks_secret_key *small = NULL;
+    FHOLA_TRY(ckks_eval_keys_prepare(keys, i, r));
+    if (r->kind == CKKS_KEY_SHRINK)
+        FHOLA_TRY(ckks_secret_key_small(&small, k->secret, r->rotation));
+    fhola_status status =
+        generate_key(keys->context, &keys->key[i],
+                     secrets_of(r->kind, k->secret, k->sparse, small, k->square), rng);
+    ckks_secret_key_destroy(small);
+    return status;
 }
 
 fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c,
@@ -673,27 +772,15 @@ fhola_status ckks_eval_keys_create(ckks_eval_keys **out, const ckks_context *c,
     if (!st) st = ckks_rng_renew(rng);
     if (st) return st;
     ckks_eval_keys *keys = NULL;
-    ckks_secret_key *sparse = NULL;
-    uint64_t *square = ckks_alloc(secret_ntt_bytes(c));
-    if (!square) st = fhola_fail(FHOLA_NOMEM, "no memory for key generation");
+    key_sources sources = {.secret = secret};
+    st = prepare_sources(&sources, c, list, rng);
     if (!st) st = ckks_eval_keys_allocate(&keys, c, list->count);
-    if (!st && wants_encapsulation(list))
-        st = secret_create(&sparse, c, rng, c->params->spec.hamming_weight);
-    if (!st)
-        for (unsigned t = 0; t < c->moduli; t++) {
-            const uint64_t *s = secret->ntt + t * c->stride;
-            c->kernel->mul(&c->modulus[t], square + t * c->stride, s, s, c->n);
-        }
     for (size_t i = 0; i < list->count && !st; i++) {
         if (progress && progress(arg, i, list->count))
             st = fhola_fail(FHOLA_CANCELLED, "key generation was interrupted");
-        if (!st) st = ckks_eval_keys_prepare(keys, i, &list->request[i]);
-        if (!st)
-            st = generate_key(c, &keys->key[i],
-                              secrets_of(list->request[i].kind, secret, sparse, square), rng);
+        if (!st) st = make_key(keys, i, &list->request[i], &sources, rng);
     }
-    ckks_wipe_free(square, secret_ntt_bytes(c));
-    ckks_secret_key_destroy(sparse);
+    clear_sources(&sources, c);
     if (st) {
         ckks_eval_keys_destroy(keys);
         return st;

@@ -13,7 +13,13 @@ struct ckks_secret_key {
     int8_t *coefficient; /* n of them in {-1, 0, 1} */
     /* evaluation form modulo every modulus of the context, `stride` words apart */
     uint64_t *ntt;
+    uint8_t seed[CKKS_SEED_BYTES]; /* of the secrets of small rings */
 };
+
+/* The secret that goes with `secret` in the ring of degree 2^log_degree, as one of the subring of
+ * X^(N / 2^log_degree): uniform ternary, and independent of all others. */
+fhola_status ckks_secret_key_small(ckks_secret_key **out, const ckks_secret_key *secret,
+                                   unsigned log_degree) FHOLA_WARN_UNUSED;
 
 static inline const uint64_t *ckks_secret_limb(const ckks_secret_key *key, unsigned t)
 {
@@ -69,6 +75,12 @@ fhola_status ckks_eval_keys_find(const ckks_switch_key **out, const ckks_eval_ke
                                  ckks_key_kind kind, uint32_t rotation, ckks_basis basis,
                                  ckks_basis p) FHOLA_WARN_UNUSED;
 
+/* Whether the key has to do with the ephemeral secret. */
+static inline bool ckks_key_is_sparse(ckks_key_kind kind)
+{
+    return kind == CKKS_KEY_DENSE_TO_SPARSE || kind == CKKS_KEY_SPARSE_TO_DENSE;
+}
+
 bool ckks_key_list_has(const ckks_key_list *list, const ckks_key_request *request);
 
 /* Number of digits of the key for a request, and their primes; 0 with a message: its special primes
@@ -90,6 +102,9 @@ void ckks_eval_keys_label(const ckks_eval_keys *keys, void *memory);
 /* Expands the a parts of a prepared key from its seed. */
 fhola_status ckks_switch_key_expand(const ckks_context *c, ckks_switch_key *key) FHOLA_WARN_UNUSED;
 
+/* With room for coefficients and their evaluation form, which are not set. */
+fhola_status ckks_secret_key_allocate(ckks_secret_key **out,
+                                      const ckks_context *c) FHOLA_WARN_UNUSED;
 /* Fills ntt from coefficient. */
 fhola_status ckks_secret_key_transform(ckks_secret_key *sk) FHOLA_WARN_UNUSED;
 

@@ -231,7 +231,7 @@ double ckks_params_log2(const ckks_params *p, ckks_basis basis)
 
 /* Largest log2(QP) for 128-bit classical security with uniform ternary secrets (ePrint 2024/463,
  * table 5.2), by log2(N) from 10. */
-static double security_cap(unsigned log_n)
+double ckks_log2_cap(unsigned log_n)
 {
     static const double cap[] = {26, 53, 106, 214, 430, 868, 1747, 3523};
     return log_n < 10 || log_n > 17 ? 0 : cap[log_n - 10];
@@ -248,7 +248,7 @@ static double ephemeral_cap(unsigned log_n, unsigned weight)
 
 double ckks_params_log2_cap(const ckks_params *p)
 {
-    return security_cap(p->spec.log_n);
+    return ckks_log2_cap(p->spec.log_n);
 }
 
 double ckks_params_log2_ephemeral(const ckks_params *p)
@@ -259,6 +259,18 @@ double ckks_params_log2_ephemeral(const ckks_params *p)
 double ckks_params_log2_ephemeral_cap(const ckks_params *p)
 {
     return ephemeral_cap(p->spec.log_n, p->spec.hamming_weight);
+}
+
+unsigned ckks_shrunk_log_degree(const ckks_params *p, ckks_basis basis, size_t period)
+{
+    double bits = ckks_params_log2(p, basis | ckks_basis_special_for(p, basis));
+    unsigned log_degree = CKKS_LEAST_LOG_DEGREE;
+    if (p->spec.insecure && p->spec.log_n > CKKS_LEAST_LOG_DEGREE + 3)
+        log_degree = p->spec.log_n - 3; /* as in secure sets */
+    while (log_degree < p->spec.log_n && ((size_t)1 << log_degree < 2 * period ||
+                                          (!p->spec.insecure && bits > ckks_log2_cap(log_degree))))
+        log_degree++;
+    return log_degree;
 }
 
 /* The prime nearest to 2^bits that is 1 modulo 2N, not yet taken and on the cheap side of the
@@ -517,7 +529,7 @@ static fhola_status check_security(const ckks_params *p)
 {
     if (p->spec.insecure) return FHOLA_OK;
     double qp = ckks_params_log2(p, ckks_basis_chain(p) | ckks_basis_special(p)),
-           cap = security_cap(p->spec.log_n);
+           cap = ckks_log2_cap(p->spec.log_n);
     if (qp > cap)
         return fhola_fail(FHOLA_SECURITY,
                           "log2(QP) = %.2f is above %.0f, the 128-bit cap at N = 2^%u", qp, cap,

@@ -26,6 +26,11 @@ struct ckks_params {
     uint64_t hash;
 };
 
+/* Least degree of a small ring, a shrunk ciphertext being packed eight coefficients at a time. */
+#define CKKS_LEAST_LOG_DEGREE 3u
+/* Largest modulus of keys with 128-bit security in a ring of degree 2^log_n, in bits; 0: none. */
+double ckks_log2_cap(unsigned log_n);
+
 /* The hash from primes, roles and digits as they are. */
 uint64_t ckks_params_hash_make(const ckks_params *params);
 

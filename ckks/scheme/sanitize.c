@@ -19,7 +19,7 @@ static fhola_status find_pair(zero_pair *out, const ckks_eval_keys *keys, ckks_b
     *out = (zero_pair){NULL, 0};
     for (size_t i = 0; i < keys->count; i++) {
         const ckks_switch_key *key = &keys->key[i];
-        if (key->request.kind == CKKS_KEY_DENSE_TO_SPARSE ||
+        if (key->request.kind == CKKS_KEY_DENSE_TO_SPARSE || key->request.kind == CKKS_KEY_SHRINK ||
             !ckks_basis_same_limbs(keys->context->shared, basis, key->request.q))
             continue;
         for (unsigned j = 0; j < key->digits; j++)

@@ -232,11 +232,15 @@ static void sow_safety(const sower *s)
                            higher = {CKKS_KEY_DENSE_TO_SPARSE, 0, 3, (ckks_basis)1 << 19},
                            up = {CKKS_KEY_SPARSE_TO_DENSE, 0, 3, (ckks_basis)1 << 19},
                            plain_down = {CKKS_KEY_DENSE_TO_SPARSE, 0, 1, 4},
-                           plain_rotate = {CKKS_KEY_ROTATE, 5, 1, 4};
+                           plain_rotate = {CKKS_KEY_ROTATE, 5, 1, 4},
+                           shrink = {CKKS_KEY_SHRINK, 12, 3, (ckks_basis)1 << 19},
+                           shrink_more = {CKKS_KEY_SHRINK, 11, 3, (ckks_basis)1 << 19};
     give_safety(s, &boot, &conjugate, 1);
     give_safety(s, &boot, &down, 1);
     give_safety(s, &boot, &up, 1);
     give_safety(s, &boot, &higher, 0);
+    give_safety(s, &boot, &shrink, 1);
+    give_safety(s, &boot, &shrink_more, 0);
     give_safety(s, &plain, &plain_rotate, 1);
     give_safety(s, &plain, &plain_down, 0);
     for (size_t i = 0; i < 3; i++) {

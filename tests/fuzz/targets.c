@@ -262,9 +262,15 @@ static void promise_safe_list(const ckks_key_list *list, const ckks_params *p)
     unsigned chain = ckks_params_chain(p);
     for (size_t i = 0; i < list->count; i++) {
         const ckks_key_request *r = &list->request[i];
-        promise(r->kind >= 1 && r->kind <= 5, "known kinds of keys only");
+        promise(r->kind >= 1 && r->kind <= 6, "known kinds of keys only");
         promise(r->q && !(r->q >> chain), "a key on primes of the chain");
         promise(r->p && !(r->p & ~ckks_basis_special(p)), "with special primes");
+        if (r->kind == CKKS_KEY_SHRINK) {
+            promise(r->rotation >= 3 && r->rotation <= s->log_n, "a small ring within the ring");
+            promise(s->insecure || ckks_params_log2(p, r->q | r->p) <= cap_of(r->rotation),
+                    "the small ring's secret is within its cap");
+            continue;
+        }
         promise(r->kind == CKKS_KEY_ROTATE ? r->rotation && r->rotation < 1u << (s->log_n - 1)
                                            : !r->rotation,
                 "a rotation that there is");
