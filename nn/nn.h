@@ -880,9 +880,10 @@ FHOLA_WARN_UNUSED fhola_status nn_owner_encrypt_several(nn_owner *owner, ckks_wr
 FHOLA_WARN_UNUSED fhola_status nn_owner_flood(nn_owner *owner, const char *secret_path, double bits,
                                               double queries, double error);
 /* Decrypts the next result of a stream: nn_client_classes scores. *more = 0: the stream has ended.
- * FHOLA_LEVEL, FHOLA_SCALE: not a result. After nn_owner_flood also FHOLA_SECURITY: with this
- * result, what the bits promise would not hold; FHOLA_FORMAT, FHOLA_KEY, FHOLA_IO: the count is
- * damaged, of another key, or cannot be locked, read and written. */
+ * FHOLA_LEVEL, FHOLA_SCALE, FHOLA_FORMAT: not a result as nn_run_answer makes them. After
+ * nn_owner_flood also FHOLA_SECURITY: with this result, what the bits promise would not hold;
+ * FHOLA_FORMAT, FHOLA_KEY, FHOLA_IO: the count is damaged, of another key, or cannot be locked,
+ * read and written. */
 FHOLA_WARN_UNUSED fhola_status nn_owner_decrypt(nn_owner *owner, double *scores, ckks_reader *in,
                                                 int *more);
 
@@ -1018,9 +1019,6 @@ void nn_run_cancel(nn_run *run);
 FHOLA_WARN_UNUSED fhola_status nn_run_infer(nn_run *run, ckks_writer *out, const nn_keys *keys,
                                             ckks_reader *in, int *more,
                                             const nn_infer_hooks *hooks);
-
-/* The primes that a result is on. */
-uint64_t nn_result_basis(const ckks_params *params);
 
 /* The id of the network a ciphertext or a file of evaluation keys belongs to: comes right after
  * ckks_reader_begin. */

@@ -172,16 +172,17 @@ change()
     cp scores.ct changed.ct
     printf "\\$2" | dd of=changed.ct bs=1 seek="$1" conv=notrunc 2> /dev/null
 }
+[ "$(wc -c < scores.ct)" -lt 25000 ] || fail "a result of $(wc -c < scores.ct) bytes"
 change 5000 000
 cmp -s scores.ct changed.ct && change 5000 377
 refused 7 keys/secret.key changed.ct << 'END'
 fhola decrypt: malformed data: changed.ct: chunk 2 'CIPH' at byte 336: the content does not match its checksum
 END
-change 8 003
+change 8 004
 refused 7 keys/secret.key changed.ct << 'END'
-fhola decrypt: malformed data: changed.ct: byte 0: format version 3 is older than version 4, the one this program reads: compile the network and make the keys anew
+fhola decrypt: malformed data: changed.ct: byte 0: format version 4 is older than version 5, the one this program reads: compile the network and make the keys anew
 END
-change 8 005
+change 8 006
 refused 7 keys/secret.key changed.ct << 'END'
-fhola decrypt: malformed data: changed.ct: byte 0: format version 5 is newer than version 4, the one this program reads
+fhola decrypt: malformed data: changed.ct: byte 0: format version 6 is newer than version 5, the one this program reads
 END

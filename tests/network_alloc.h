@@ -277,8 +277,13 @@ static uint64_t make_result(ring *r, const nn_description *d)
     ckks_reader_destroy(reader);
     nn_description_clear(&own);
     nn_client_clear(&c);
-    ckks_ciphertext *ct =
-        encrypt(r, scores, 16, nn_result_scale(r->params), nn_result_basis(r->params));
+    const ckks_basis basis = nn_result_basis(r->params);
+    const ckks_shrunk to = nn_result_shrunk(r->params, 16, 1, false);
+    ckks_ciphertext *ct = encrypt(r, scores, 16, nn_result_scale(r->params), basis);
+    ring_request(r, CKKS_KEY_SHRINK, (int32_t)to.log_degree, basis,
+                 ckks_basis_special_for(r->params, basis));
+    ring_keys(r);
+    ck_assert_ok(ckks_shrink(r->context, r->ws, r->keys, ct, ct, to.log_degree, to.period));
     memory_open(&m);
     ck_assert_ok(ckks_writer_begin(m.writer, CKKS_FILE_CIPHERTEXT, r->params, key));
     ck_assert_ok(nn_network_id_write(m.writer, d->network));

@@ -251,7 +251,9 @@ static void report_ciphertext(report *r, const content *c, const ckks_params *pa
     number_member(r, "primes", ckks_basis_count(basis));
     number_member(r, "log2_q", round(100 * ckks_params_log2(params, basis)) / 100);
     number_member(r, "log2_scale", log2(ckks_ciphertext_scale(c->ciphertext)));
-    bool_member(r, "result", basis == nn_result_basis(params));
+    const ckks_shrunk shrunk = ckks_ciphertext_shrunk(c->ciphertext);
+    bool_member(r, "result", shrunk.period != 0);
+    if (shrunk.period) number_member(r, "degree", ldexp(1, (int)shrunk.log_degree));
 }
 
 static void report_content(report *r, const content *c, const ckks_params *params)

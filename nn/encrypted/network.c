@@ -423,6 +423,18 @@ static fhola_status compile_packing(const compiler *c)
                                   &n->keys);
 }
 
+/* The key that shrinks results; behind all others. */
+static fhola_status compile_result(const compiler *c)
+{
+    const ckks_params *params = ckks_context_params(c->context);
+    nn_network *n = c->network;
+    const ckks_shrunk to = nn_result_shrunk(params, nn_schedule_scores(&n->schedule)->layout.period,
+                                            n->schedule.pictures, true);
+    return ckks_key_list_add(&n->keys, c->context,
+                             (ckks_key_request){CKKS_KEY_SHRINK, to.log_degree, n->result_basis,
+                                                ckks_basis_special_for(params, n->result_basis)});
+}
+
 static fhola_status make_client(const compiler *c, const nn_model *model)
 {
     nn_network *n = c->network;
@@ -508,6 +520,7 @@ static fhola_status compile(compiler *c, const nn_model *model, const nn_plan *p
         nn_schedule_release_weights(&n->schedule);
         if (n->alone) nn_schedule_release_weights(&n->alone->schedule);
     }
+    FHOLA_TRY(compile_result(c));
     return make_client(c, model);
 }
 

@@ -50,6 +50,31 @@ fhola_status nn_result_check(const ckks_params *params, const nn_client *client,
     return FHOLA_OK;
 }
 
+/* A shrunk ciphertext has at least 8 coefficients, of 4 slots. */
+#define LEAST_PERIOD 4u
+
+ckks_shrunk nn_result_shrunk(const ckks_params *params, size_t rows, unsigned pictures, bool packed)
+{
+    size_t most = rows * (pictures ? pictures : 1), period = packed ? most : rows;
+    if (most < LEAST_PERIOD) most = LEAST_PERIOD;
+    return (ckks_shrunk){ckks_shrunk_log_degree(params, nn_result_basis(params), most),
+                         period < LEAST_PERIOD ? LEAST_PERIOD : period};
+}
+
+fhola_status nn_sent_result_check(const ckks_params *params, const nn_client *client,
+                                  const ckks_ciphertext *in)
+{
+    FHOLA_TRY(nn_result_check(params, client, in));
+    const ckks_shrunk is = ckks_ciphertext_shrunk(in),
+                      wanted = nn_result_shrunk(params, client->rows, nn_client_pictures(client),
+                                                ckks_ciphertext_label(in) != 0);
+    if (is.period == wanted.period && is.log_degree == wanted.log_degree) return FHOLA_OK;
+    if (!is.period) return fhola_fail(FHOLA_FORMAT, "the result is not shrunk");
+    return fhola_fail(FHOLA_FORMAT,
+                      "the result has %zu slots in a ring of degree 2^%u, not %zu in one of 2^%u",
+                      is.period, is.log_degree, wanted.period, wanted.log_degree);
+}
+
 static fhola_status copy_names(nn_client *client, const char *const *class_name, size_t classes)
 {
     client->class_name = calloc(classes, sizeof *client->class_name);

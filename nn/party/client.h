@@ -44,13 +44,21 @@ ckks_interleaving nn_client_results(const nn_client *client);
 
 /* Primes of the scores while they are summed up, and those of the result that is sent. */
 ckks_basis nn_score_basis(const ckks_params *params);
+ckks_basis nn_result_basis(const ckks_params *params);
 /* The scale of a result: a score of NN_SCORE_BOUND is half the product of its primes, where that is
  * the base prime alone, and the same times its next prime otherwise. */
 double nn_result_scale(const ckks_params *params);
+/* What the result of a picture is shrunk to before it is sent, or those of a pack: of a network
+ * with so many rows of scores that computes so many pictures at once. */
+ckks_shrunk nn_result_shrunk(const ckks_params *params, size_t rows, unsigned pictures,
+                             bool packed);
 /* Whether a ciphertext has the form of a result. LEVEL: other primes, whose values would be no
  * scores. SCALE: another scale than the parameters imply (relative difference above 2^-30), which
  * would show more of the error than a score has, or hide a score in it. */
 fhola_status nn_result_check(const ckks_params *params, const nn_client *client,
                              const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
+/* The same of one that was sent. FORMAT: it is not shrunk as the network's results are. */
+fhola_status nn_sent_result_check(const ckks_params *params, const nn_client *client,
+                                  const ckks_ciphertext *in) FHOLA_WARN_UNUSED;
 
 #endif

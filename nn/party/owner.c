@@ -357,7 +357,7 @@ static fhola_status read_result(nn_owner *o, ckks_ciphertext *result, ckks_reade
     fhola_status status = nn_network_id_check(in, o->description.network);
     if (status == FHOLA_OK) status = ckks_ciphertext_read(result, o->context, in);
     if (status != FHOLA_OK) return status;
-    status = nn_result_check(nn_owner_params(o), client, result);
+    status = nn_sent_result_check(nn_owner_params(o), client, result);
     if (status != FHOLA_OK) return ckks_reader_fail(in, status, "%s", fhola_detail());
     if (ckks_ciphertext_label(result) &&
         (nn_client_pictures(client) < 2 ||
