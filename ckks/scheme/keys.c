@@ -89,7 +89,7 @@ static fhola_status complete_secret(ckks_secret_key **out, ckks_secret_key *sk)
 static fhola_status secret_create(ckks_secret_key **out, const ckks_context *c, ckks_rng *rng,
                                   unsigned weight)
 {
-    ckks_secret_key *sk;
+    ckks_secret_key *sk = NULL;
     FHOLA_TRY(ckks_secret_key_allocate(&sk, c));
     if (weight) {
         ckks_sample_sparse_ternary(sk->coefficient, c->n, weight, rng);
@@ -105,7 +105,7 @@ fhola_status ckks_secret_key_small(ckks_secret_key **out, const ckks_secret_key 
 {
     const ckks_context *c = secret->context;
     const size_t degree = (size_t)1 << log_degree, gap = c->n >> log_degree;
-    ckks_secret_key *sk;
+    ckks_secret_key *sk = NULL;
     ckks_rng rng;
     FHOLA_TRY(ckks_secret_key_allocate(&sk, c));
     ckks_rng_from_stream(&rng, secret->seed, log_degree);
