@@ -215,11 +215,13 @@ static fhola_status read_picture(bench *b)
 static fhola_status write_result(const bench *b)
 {
     ckks_writer *out = NULL;
+    ckks_ciphertext *result = b->out[b->batch - 1];
+    FHOLA_TRY(nn_shrink_result(b->context, b->workspace, b->network, b->keys, result));
     fhola_status status = ckks_writer_open(&out, b->files.result, 1);
     if (status == FHOLA_OK)
         status = ckks_writer_begin(out, CKKS_FILE_CIPHERTEXT, b->source.params, b->key_id);
     if (status == FHOLA_OK) status = nn_network_id_write(out, b->network_id);
-    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, b->out[b->batch - 1]);
+    if (status == FHOLA_OK) status = ckks_ciphertext_write(out, result);
     if (status == FHOLA_OK) status = ckks_writer_end(out);
     if (status == FHOLA_OK) status = ckks_writer_commit(out);
     ckks_writer_destroy(out);

@@ -544,3 +544,13 @@ fhola_status nn_infer(const ckks_context *context, ckks_workspace *workspace, ck
 {
     return nn_infer_batch(context, workspace, &out, network, keys, &in, 1, hooks);
 }
+
+fhola_status nn_shrink_result(const ckks_context *c, ckks_workspace *ws, const nn_network *network,
+                              const ckks_eval_keys *keys, ckks_ciphertext *result)
+{
+    const nn_client *client = nn_network_client(network);
+    const ckks_shrunk to =
+        nn_result_shrunk(ckks_context_params(c), client->rows, nn_client_pictures(client),
+                         ckks_ciphertext_label(result) != 0);
+    return ckks_shrink(c, ws, keys, result, result, to.log_degree, to.period);
+}

@@ -238,18 +238,6 @@ static fhola_status sanitize(nn_run *run, const nn_keys *keys, ckks_ciphertext *
                          run->rng);
 }
 
-/* A result as it is sent. */
-static fhola_status shrink(const nn_run *run, const nn_keys *keys, ckks_ciphertext *result)
-{
-    const nn_server *s = run->server;
-    const nn_client *client = nn_network_client(s->network);
-    const ckks_shrunk to =
-        nn_result_shrunk(nn_server_params(s), client->rows, nn_client_pictures(client),
-                         ckks_ciphertext_label(result) != 0);
-    return ckks_shrink(s->context, run->workspace, keys->eval, result, result, to.log_degree,
-                       to.period);
-}
-
 /* The results of packed pictures in the first one. Sanitized when they are joined: one that is
  * random beyond its rows would cover the others. */
 static fhola_status join_results(nn_run *run, const nn_keys *keys, size_t count)
@@ -279,7 +267,9 @@ static fhola_status answer(nn_run *run, ckks_writer *const out[], const nn_keys 
     if (packed) FHOLA_TRY(join_results(run, keys, packed));
     for (size_t p = 0; p < count && !packed; p++)
         FHOLA_TRY(sanitize(run, keys, run->result[p], rows));
-    for (size_t p = 0; p < count; p++) FHOLA_TRY(shrink(run, keys, run->result[p]));
+    for (size_t p = 0; p < count; p++)
+        FHOLA_TRY(
+            nn_shrink_result(s->context, run->workspace, s->network, keys->eval, run->result[p]));
     for (size_t p = 0; p < count; p++) FHOLA_TRY(write_result(run, out[p], keys, run->result[p]));
     return FHOLA_OK;
 }
