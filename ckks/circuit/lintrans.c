@@ -25,10 +25,6 @@
 #include "ckks/scheme/encode.h"
 #include "ckks/scheme/evaluate.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #define BABY_BATCH  4u                /* babies divided by P at a time */
 #define GIANT_BATCH CKKS_MAX_SWITCHES /* giants switched at a time */
 /* positions of all babies made and used at a time: they stay in the second-level cache */
@@ -652,19 +648,10 @@ typedef struct application {
 
 #define LISTS 5u /* x0, x1 of all babies; plaintexts, x0, x1 of one giant's terms */
 
-static unsigned thread_number(void)
-{
-#ifdef _OPENMP
-    return (unsigned)omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
 static const uint64_t **thread_list(const application *a, unsigned list)
 {
     size_t babies = (size_t)a->copies * a->lt->babies;
-    return (const uint64_t **)(a->list + ((size_t)thread_number() * LISTS + list) * babies);
+    return (const uint64_t **)(a->list + ((size_t)ckks_thread_number() * LISTS + list) * babies);
 }
 
 static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
@@ -822,7 +809,7 @@ static fhola_status babies_double(application *a)
     if (!room) return FHOLA_NOMEM;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (unsigned i = 0; i < a->total->limbs; i++)
-        babies_double_limb(a, i, room + thread_number() * words, range);
+        babies_double_limb(a, i, room + ckks_thread_number() * words, range);
     count_switches(a);
     return FHOLA_OK;
 }
@@ -954,7 +941,8 @@ static fhola_status products_mirrored(const application *a)
     for (unsigned i = 0; i < a->sum->limbs; i++)
         for (size_t from = 0; from < a->c->n / 2; from += step) {
             products_of_range(a, i, from, step, NULL);
-            products_of_range(a, i, a->c->n - from - step, step, room + thread_number() * words);
+            products_of_range(a, i, a->c->n - from - step, step,
+                              room + ckks_thread_number() * words);
         }
     return FHOLA_OK;
 }

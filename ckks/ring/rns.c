@@ -67,26 +67,25 @@ static void take_remainders(const ckks_context *c, const ckks_conversion cv[], s
     ckks_conversion_overflows(cv, count, c);
 }
 
-/* Limbs first .. last - 1 of every out[k] = (in[k] - its remainder) / D. lifted: room for the
+/* Limbs first .. last - 1 of out = (in - its remainder) / D. room: a limb for each, for the
  * remainders modulo the primes of out. */
-static void divide_exactly(const ckks_context *c, const ckks_conversion cv[], size_t count,
-                           const ckks_poly out[], const ckks_poly in[], const ckks_poly lifted[],
-                           unsigned first, unsigned last)
+static void divide_exactly(const ckks_context *c, const ckks_conversion *cv, const ckks_poly *out,
+                           const ckks_poly *in, unsigned first, unsigned last, uint64_t *room)
 {
-    unsigned limb[CKKS_MAX_PRIMES];
-    for (unsigned i = first; i < last; i++) limb[i - first] = i;
-    for (size_t k = 0; k < count; k++)
-        ckks_conversion_apply(&cv[k], c, &lifted[k], limb, last - first);
+    unsigned limb[CKKS_MAX_PRIMES] = {0};
+    ckks_poly lifted = *out;
+    for (unsigned i = first; i < last; i++) {
+        limb[i - first] = i;
+        lifted.limb[i] = room + (i - first) * c->stride;
+    }
+    ckks_conversion_apply(cv, c, &lifted, limb, last - first);
     for (unsigned i = first; i < last; i++) {
         unsigned t = out->modulus[i];
-        uint64_t inverse = ckks_product_inverse_mod(c, cv->y.basis, t);
-        for (size_t k = 0; k < count; k++) {
-            uint64_t *remainder = lifted[k].limb[i], *result = out[k].limb[i];
-            c->kernel->ntt_forward(&c->modulus[t], &remainder, 1);
-            c->kernel->sub_mul_scalar(&c->modulus[t], result,
-                                      ckks_poly_range(c, &in[k], t, 0, c->n, result), remainder,
-                                      inverse, c->n);
-        }
+        uint64_t *remainder = lifted.limb[i], *result = out->limb[i];
+        c->kernel->ntt_forward(&c->modulus[t], &remainder, 1);
+        c->kernel->sub_mul_scalar(&c->modulus[t], result,
+                                  ckks_poly_range(c, in, t, 0, c->n, result), remainder,
+                                  ckks_product_inverse_mod(c, cv->y.basis, t), c->n);
     }
 }
 
@@ -127,17 +126,19 @@ fhola_status ckks_divide_round(const ckks_context *c, ckks_workspace *ws, size_t
     fhola_status status = FHOLA_OK;
     ckks_mark mark = ckks_workspace_mark(ws);
     ckks_conversion *cv = take_conversions(ws, count, divisor);
-    ckks_poly *lifted = cv ? ckks_poly_take(ws, count, out->basis) : NULL;
-    if (!lifted) {
+    size_t words = TARGET_CHUNK * c->stride;
+    uint64_t *room = ckks_workspace_take(ws, ckks_context_threads(c) * words * sizeof *room);
+    if (!cv || !room) {
         status = FHOLA_NOMEM;
         goto end;
     }
     take_remainders(c, cv, count, in);
     unsigned chunks = (keeps + TARGET_CHUNK - 1) / TARGET_CHUNK;
-#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
+#pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic) collapse(2)
     for (unsigned chunk = 0; chunk < chunks; chunk++)
-        divide_exactly(c, cv, count, out, in, lifted, keeps * chunk / chunks,
-                       keeps * (chunk + 1) / chunks);
+        for (size_t k = 0; k < count; k++)
+            divide_exactly(c, &cv[k], &out[k], &in[k], keeps * chunk / chunks,
+                           keeps * (chunk + 1) / chunks, room + ckks_thread_number() * words);
 end:
     ckks_workspace_release(ws, mark);
     return status;

@@ -6,6 +6,10 @@
 
 #include "ckks/ring/ring.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #define CKKS_WORKSPACE_BLOCKS 64u
 
 struct ckks_workspace {
@@ -33,6 +37,16 @@ void ckks_workspace_release(ckks_workspace *ws, ckks_mark mark);
 /* 64-byte aligned scratch; NULL (with the detail message set) when there is no memory. Not callable
  * from inside a parallel region. */
 void *ckks_workspace_take(ckks_workspace *ws, size_t bytes);
+
+/* Which of ckks_context_threads pieces of scratch belongs to the calling thread of a region. */
+static inline unsigned ckks_thread_number(void)
+{
+#ifdef _OPENMP
+    return (unsigned)omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
 
 /* A block of `limbs` limbs, `stride` words apart, its base staggered against its neighbours'. */
 uint64_t *ckks_workspace_limbs(ckks_workspace *ws, size_t limbs);
