@@ -771,9 +771,9 @@ FHOLA_WARN_UNUSED fhola_status nn_infer_batch(const ckks_context *context,
                                               const nn_network *network, const ckks_eval_keys *keys,
                                               ckks_ciphertext *const *const picture[], size_t count,
                                               const nn_infer_hooks *hooks);
-/* A result of nn_infer as it is sent: 23 KB in place of 361. Owners take no other from files; it can
- * only be decrypted (ckks_shrink). `keys`: with the network's list. KEY: the one that shrinks is not
- * among them. */
+/* A result of nn_infer as it is sent: 23 KB in place of 361. Owners take no other from files; it
+ * can only be decrypted (ckks_shrink). `keys`: with the network's list. KEY: the one that shrinks
+ * is not among them. */
 FHOLA_WARN_UNUSED fhola_status nn_shrink_result(const ckks_context *context,
                                                 ckks_workspace *workspace,
                                                 const nn_network *network,

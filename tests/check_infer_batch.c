@@ -385,8 +385,8 @@ START_TEST(alone)
 }
 END_TEST
 
-/* Small keys are fewer, and less than three quarters of the bytes, for pictures at once and for one;
- * the bounds are the same. */
+/* Small keys are fewer, and less than three quarters of the bytes, for pictures at once and for
+ * one; the bounds are the same. */
 START_TEST(small_keys)
 {
     batch b;

@@ -1157,7 +1157,7 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
     FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant_turn, lt->giants));
     FHOLA_TRY(babies(&a));
     for (unsigned o = 0; o < copies * lt->outputs; o++) {
-        const ckks_poly *total;
+        const ckks_poly *total = NULL;
         FHOLA_TRY(
             (lt->in_turn ? giants_in_turn : giants)(&a, o / lt->outputs, o % lt->outputs, &total));
         FHOLA_TRY(ckks_ciphertext_divide(c, ws, out[o], total, out_basis, scale, 0));

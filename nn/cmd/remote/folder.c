@@ -253,8 +253,8 @@ static fhola_status key_of(uint64_t *key, const remote_folder *f)
     return status;
 }
 
-/* Exactly the files that are made here, and what a program that was killed in the making has left of
- * them ("NAME.PID-N.tmp"). */
+/* Exactly the files that are made here, and what a program that was killed in the making has left
+ * of them ("NAME.PID-N.tmp"). */
 static bool is_ours(const char *name)
 {
     static const char *const names[] = {SECRET_KEY, EVAL_KEYS, SERVER_SECRET, LOCK},
