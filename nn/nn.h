@@ -300,7 +300,7 @@ unsigned nn_plan_pictures(const nn_plan *plan); /* as set, or 1 */
 /* From now on a network made with this plan has few evaluation keys, since rotations are made one
  * after the other, and takes longer. The plan's file does not say so, a compiled network does. */
 void nn_plan_set_small_keys(nn_plan *plan, int small_keys);
-int nn_plan_small_keys(const nn_plan *plan);
+int nn_plan_small_keys(const nn_plan *plan); /* as set, or 0 */
 
 uint64_t nn_plan_model(const nn_plan *plan);            /* hash of the weights it was made for */
 double nn_plan_eps(const nn_plan *plan);                /* of the bootstrap's sine */
