@@ -276,15 +276,15 @@ END_TEST
 START_TEST(foreign_files)
 {
     bytes b = sample(), c = bytes_copy(b);
-    ckks_put32(b.data + 8, 5);
+    ckks_put32(b.data + 8, 6);
     fix_head(b);
     ck_assert_fails(read_sample(b, 0, 0, 0), FHOLA_FORMAT);
-    ck_assert_detail("format version 5 is newer than version 4");
-    ckks_put32(b.data + 8, 3);
+    ck_assert_detail("format version 6 is newer than version 5");
+    ckks_put32(b.data + 8, 4);
     fix_head(b);
     ck_assert_fails(read_sample(b, 0, 0, 0), FHOLA_FORMAT);
     ck_assert_detail(
-        "format version 3 is older than version 4, the one this program reads: compile the "
+        "format version 4 is older than version 5, the one this program reads: compile the "
         "network and make the keys anew");
     memcpy(b.data, c.data, b.length);
 
