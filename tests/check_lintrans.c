@@ -137,8 +137,10 @@ static void check_apply(ring *r, matrix *m, ckks_basis basis, ckks_basis input, 
     char what[120];
     snprintf(what, sizeof what, "period %zu, %zu diagonals, step %u, hoist %d, -%u", m->period,
              m->count, baby_step, 1 + double_hoist, drop);
+    /* Of babies in turn the last one has the errors of all before it: up to 24 switches, not 1. */
+    double above = spec.babies_in_turn ? 2 : 1;
     assert_within(what, rms_difference(got, want, SLOTS),
-                  predict(r, m, x, scale, plain_scale, out_scale, spec.double_hoist), 1, 1);
+                  predict(r, m, x, scale, plain_scale, out_scale, spec.double_hoist), 1, above);
     ck_assert_uint_eq(ckks_lintrans_bytes(lt),
                       m->count * ckks_packed_bytes(r->context,
                                                    basis | (spec.double_hoist ? spec.special : 0),
