@@ -780,7 +780,8 @@ fhola_status ckks_bootstrap_apply_pairs(const ckks_context *context, ckks_worksp
  * hands over nothing that it has not verified. */
 
 /* 2: the hash of parameters covers the digits; rotation keys lead from sigma(s) to s, not from s to
- * sigma^-1(s). 3: primes share limbs. */
+ * sigma^-1(s). 3: primes share limbs. 4: networks of any graph. 5: results are shrunk, and a secret
+ * key has the seed of the secrets that they are shrunk to. */
 #define CKKS_FILE_VERSION 5u
 
 typedef enum ckks_file_kind {
