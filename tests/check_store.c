@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -233,6 +234,64 @@ START_TEST(one_writer)
     ck_assert_outcome(serve_store_remove(store, "ann", KEY), SERVE_WHOLE);
     ck_assert_outcome(serve_upload_write(u, b.data + 200, 100), SERVE_ABSENT);
     serve_upload_close(u);
+    free(b.data);
+}
+END_TEST
+
+/* A process that uploads and removes the same keys, now and then as if they had another length. */
+static void upload_for_ever(bytes b, unsigned number)
+{
+    uint64_t word = number;
+    (void)alarm(60); /* if the test fails */
+    for (;; word = word * UINT64_C(6364136223846793005) + 1442695040888963407u) {
+        const unsigned choice = (unsigned)(word >> 60);
+        const size_t first = (size_t)(word >> 20) % b.length, count = b.length - first;
+        if (choice < 2)
+            (void)serve_store_remove(store, "ann", KEY);
+        else if (choice < 6)
+            (void)put("ann", KEY, b);
+        else if (choice < 8)
+            (void)put_range("ann", KEY, b.data, 0, first, b.length + 1);
+        else if (choice < 12)
+            (void)put_range("ann", KEY, b.data, 0, first, b.length);
+        else
+            (void)put_range("ann", KEY, b.data + first, first, count, b.length);
+    }
+}
+
+/* Whoever uploads one set of keys beside others: there is a part or the set, never both. */
+START_TEST(many_writers)
+{
+    bytes b = container(CKKS_FILE_EVAL_KEYS, KEY);
+    pid_t child[3];
+    char path[128];
+    unsigned whole_ones = 0;
+    snprintf(path, sizeof path, "%s/.lock", root);
+    for (unsigned i = 0; i < 3; i++) {
+        child[i] = fork();
+        ck_assert_int_ge(child[i], 0);
+        if (child[i] == 0) upload_for_ever(b, i);
+    }
+    for (unsigned round = 0; round < 60; round++) {
+        (void)usleep((useconds_t)(random_word() % 5000));
+        int lock = open(path, O_RDWR); /* so that names stay while they are counted */
+        ck_assert_int_ge(lock, 0);
+        ck_assert_int_eq(flock(lock, LOCK_EX), 0);
+        ck_assert_uint_le(files(), 1);
+        if (state("ann", KEY) == SERVE_WHOLE) {
+            check_set("ann", KEY, b);
+            whole_ones++;
+        }
+        (void)close(lock);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(kill(child[i], SIGKILL), 0);
+        ck_assert_int_eq(waitpid(child[i], NULL, 0), child[i]);
+    }
+    ck_assert_uint_gt(whole_ones, 0);
+    ck_assert_outcome(put("ann", KEY, b), SERVE_WHOLE);
+    check_set("ann", KEY, b);
+    ck_assert_uint_eq(files(), 1);
     free(b.data);
 }
 END_TEST
@@ -484,6 +543,7 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, resumed);
     tcase_add_test(tcase, ranges);
     tcase_add_test(tcase, one_writer);
+    tcase_add_test(tcase, many_writers);
     tcase_add_test(tcase, damaged);
     tcase_add_test(tcase, of_another_kind);
     tcase_add_test(tcase, not_accepted);

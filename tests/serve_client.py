@@ -277,6 +277,31 @@ def upload_in_pieces(server, a):
     return server
 
 
+def two_uploads(server, a):
+    """Of one key at once, by somebody whom the server knows and by strangers: one set stays, and no part beside it."""
+    before, half = files("clients"), a.total() // 2
+    a.begin(server)
+    peer = a.break_off(server, 0, half, a.total())
+    until(lambda: a.offset(server) == half, "a first upload of two")
+    for text in (f"bytes */{a.total()}", f"bytes 0-9/{a.total()}", f"bytes 0-9/{a.total() + 1}"):
+        body = b"" if "*" in text else a.keys[:10]
+        _, headers = server.expect(409, "PUT", a.path, body, a.secret, Content_Range=text)
+        check(int(headers["Retry-After"]) > 0, "a second upload of two is not told to wait")
+    # one without a secret is a client of his own, whom nobody can ever be when his reply is lost
+    head = f"PUT {a.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {a.total()}\r\n\r\n"
+    stranger = server.raw(head.encode())
+    stranger.sendall(a.keys[:half])
+    until(lambda: len(files("clients")) == len(before) + 2, "the part of a stranger")
+    stranger.close()
+    until(lambda: len(files("clients")) == len(before) + 1, "an end of the part of a stranger")
+    peer.sendall(a.keys[half:])
+    check(peer.recv(100).startswith(b"HTTP/1.1 201 "), "the first upload of two")
+    peer.close()
+    name = a.path[-16:] + ".keys"
+    check(files("clients") == sorted(before + [name]), f"after two uploads: {files('clients')}")
+    server.expect(204, "DELETE", a.path, secret=a.secret)
+
+
 def strangers(server, a, b):
     for secret in (b.secret, "0" * 64, "x", None):
         for method in ("GET", "DELETE"):
@@ -508,6 +533,7 @@ def main():
     body, headers = server.expect(200, "GET", "/v1/network")
     check(body == read("small.client"), "the client file is another one")
     server.expect(304, "GET", "/v1/network", If_None_Match=headers["ETag"])
+    two_uploads(server, a)
     server = upload_in_pieces(server, a)
     server.end()
     server = Server(*options)

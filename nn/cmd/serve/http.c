@@ -256,6 +256,7 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **sta
     serve_request *r = *state;
     (void)connection;
     if (!r) return;
+    r->told = r->sent && reason == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (r->route && r->route->clear) r->route->clear(r);
     log_request(r, reason);
     if (r->sent) (void)atomic_fetch_add(&site->replies[r->code % SERVE_CODES], 1);

@@ -79,6 +79,7 @@ struct serve_request {
     unsigned code; /* of the response, 0: none yet */
     uint64_t size; /* of its body; SERVE_NO_LENGTH: a stream */
     bool sent;     /* the response is with libmicrohttpd */
+    bool told;     /* and went to the client, all of it */
     double start;
 };
 

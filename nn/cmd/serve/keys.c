@@ -167,11 +167,19 @@ static void end_put(serve_request *r)
     leave(u); /* before the reply: who has read it may send the next part at once */
 }
 
+/* Whose secret was never told is nobody: no one can go on with, use or remove what he sent. */
+static void forget_nobody(const serve_request *r, const upload *u)
+{
+    const bool known = r->told && r->code < 300;
+    if (*u->secret && !known) (void)serve_store_remove(r->site->store, r->owner, u->id);
+}
+
 static void clear_put(serve_request *r)
 {
     upload *u = r->state;
     if (!u) return;
     serve_upload_close(u->upload);
+    forget_nobody(r, u);
     ckks_wipe(u->secret, sizeof u->secret);
     free(u);
 }
