@@ -352,31 +352,31 @@ def fill(name):
 
 def disk():
     """Keys do not fit from the beginning; then others fill the disk while they arrive. Needs a mount of its own."""
+    a = Client("a")
     os.mkdir("small-disk")
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400m", "none", "small-disk"],
+        ["mount", "-t", "tmpfs", "-o", f"size={2 * a.total()}", "none", "small-disk"],
         stderr=subprocess.DEVNULL,
         check=False,
     )
     if made.returncode != 0:
         print("not tried: a full disk, without the right to mount one")
         return
-    a = Client("a")
     server = Server(folder="small-disk/keys")
     with open("small-disk/filler", "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, 200 * MIB)
+        os.posix_fallocate(file.fileno(), 0, a.total() + a.total() // 8)
     whole = f"bytes */{a.total()}"
     body, _ = server.expect(507, "PUT", a.path, b"", Content_Range=whole)
     check(b"no room on the disk" in body, f"a full disk: {body}")
     check(files("small-disk/keys") == [], f"after a full disk: {files('small-disk/keys')}")
     os.remove("small-disk/filler")
     a.begin(server)
-    first = 100 * MIB
+    first, more = a.total() // 4, a.total() // 32
     a.put_part(server, 0, first)
-    peer = a.break_off(server, first, 10 * MIB, 2 * first)
-    until(lambda: a.offset(server) == first + 10 * MIB, "a part on a disk")
+    peer = a.break_off(server, first, more, 2 * first)
+    until(lambda: a.offset(server) == first + more, "a part on a disk")
     fill("small-disk/filler")
-    peer.sendall(a.keys[first + 10 * MIB : 3 * first])
+    peer.sendall(a.keys[first + more : 3 * first])
     line = peer.recv(100)
     check(line.startswith(b"HTTP/1.1 507 "), f"a disk that fills: {line}")
     peer.close()
@@ -579,6 +579,12 @@ def proxy():
         check(all(uploaded), f"bytes of keys through each server: {uploaded}")
         tries = 0
         while not all(server.metric("pictures_answered_total") for server in servers) and tries < 8:
+            # the servers take turns: with an even number of requests a client always meets the same one
+            if tries % 2:
+                other = http.client.HTTPConnection(url.split("//")[1], timeout=PATIENCE)
+                other.request("GET", "/healthz")
+                check(other.getresponse().status == 200, "/healthz behind nginx")
+                other.close()
             check(classify(url, "cat") == [wanted], "another class from another server")
             tries += 1
         answered = [server.metric("pictures_answered_total") for server in servers]
