@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests/web_page.sh does with the page: web_page.py FHOLA CHROMIUM NETWORK PICTURES SCREENSHOTS, in a folder with
+"""What tests/web_page.sh does with the page: web_page.py FHOLA CHROMIUM FIREFOX NETWORK PICTURES SCREENSHOTS, in a folder with
 `expected`, what 'fhola decrypt --json' said of the pictures horse and ship of the folder PICTURES, and `web`, the page.
-SCREENSHOTS: a folder, or ""."""
+FIREFOX and SCREENSHOTS, a folder, may be ""."""
 
 import atexit
 import glob
@@ -19,8 +19,9 @@ import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from devtools import Browser, Page  # noqa: E402
+from marionette import Firefox  # noqa: E402
 
-fhola, chromium, network, pictures, screenshots = sys.argv[1:6]
+fhola, chromium, firefox, network, pictures, screenshots = sys.argv[1:7]
 PATIENCE = 900  # seconds that anything may take
 READY = "document.documentElement?.dataset.state === 'ready'"
 IDLE = "!document.getElementById('classify').disabled"
@@ -100,17 +101,24 @@ def make_png(name):
     return path
 
 
-def check_talk(page, server, allowed=()):
-    """Nothing went wrong, and nobody else was asked."""
-    wrong = [text for text in page.complaints if not any(re.search(each, text) for each in allowed)]
-    check(not wrong, f"the console says {wrong}")
+def check_asked(page, server):
+    """Nobody else was."""
     asked = page.value("performance.getEntriesByType('resource').map(entry => entry.name)")
     elsewhere = [url for url in asked if not url.startswith((server.url, f"blob:{server.url}"))]
     check(asked and not elsewhere, f"requests to {elsewhere}")
 
 
+def check_talk(page, server, allowed=()):
+    """Nothing went wrong, and nobody else was asked."""
+    wrong = [text for text in page.complaints if not any(re.search(each, text) for each in allowed)]
+    check(not wrong, f"the console says {wrong}")
+    check_asked(page, server)
+
+
 # A picture that arrives later than the first question for its progress: the server has not heard of it yet.
 EARLY = r"404 .*/v1/progress/"
+# What a connection to a server that was killed comes to.
+CUT = ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_SOCKET_NOT_CONNECTED"]
 # A server of one network, before there were several.
 ALONE = r"404 .*/v1/networks$"
 
@@ -144,7 +152,7 @@ def first_visit(browser, server):
     check_answer(page, "horse")
     check(key_files() == [page.text("keys-id") + ".keys"], f"the server has {key_files()}")
     check(page.value("indexedDB.databases().then(all => all.length)") == 1, "nothing is kept")
-    check_talk(page, server, [EARLY, ALONE, "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"])
+    check_talk(page, server, [EARLY, ALONE, *CUT])
     return server
 
 
@@ -196,6 +204,52 @@ def tampered(browser, server, name):
     check(any("integrity" in text for text in page.complaints), f"{name}: the console says {page.complaints}")
 
 
+def open_firefox(log, **more):
+    page = Firefox(firefox, "profile-firefox", log, **more)
+    atexit.register(page.kill)
+    return page
+
+
+def visits_with_firefox(server, log):
+    """From an empty profile to the class, and once more with the keys that were kept."""
+    page = open_firefox(log)
+    page.go(server.url)
+    page.until(READY, PATIENCE)
+    check(page.shown("keys-none"), "Firefox: there are keys in an empty profile")
+    page.click("[data-example=horse]")
+    page.until(IDLE, PATIENCE)
+    begun = time.monotonic()
+    page.click("#classify")
+    page.until("document.getElementById('working').checkVisibility()", PATIENCE)
+    print(f"Firefox: keys made and uploaded in {time.monotonic() - begun:.1f} s")
+    page.until("document.getElementById('answer').checkVisibility()", PATIENCE)
+    show(page, "firefox")
+    check_answer(page, "horse")
+    key = page.text("keys-id")
+    check(key_files() == [key + ".keys"], f"Firefox: the server has {key_files()}")
+    check_asked(page, server)
+    page.close()
+    before = len(server.log)
+    page = open_firefox(log, dark=True)
+    page.go(server.url)
+    page.until(READY, PATIENCE)
+    check(page.shown("keys-some") and page.text("keys-id") == key, f"Firefox: other keys: {page.text('keys-id')}, not {key}")
+    page.choose_file("#file", make_png("ship"))
+    page.until(IDLE, PATIENCE)
+    page.click("#classify")
+    page.until("document.getElementById('answer').checkVisibility()", PATIENCE)
+    show(page, "firefox-dark")
+    check_answer(page, "ship")
+    uploads = [line for line in server.log[before:] if 'method="PUT"' in line]
+    check(not uploads, f"Firefox: uploads of keys that the server has: {uploads}")
+    page.click("#forget")
+    page.until("document.getElementById('keys-none').checkVisibility()", PATIENCE)
+    page.until("document.getElementById('status').textContent.includes('at the server')", PATIENCE)
+    check(not key_files(), f"Firefox: the server still has {key_files()}")
+    check_asked(page, server)
+    page.close()
+
+
 def open_browser(log):
     browser = Browser(chromium, os.path.abspath("profile"), log, "127.0.0.1")
     atexit.register(browser.kill)
@@ -213,6 +267,8 @@ def main():
         browser = open_browser(log)
         second_visit(browser, server, key_files()[0].split(".")[0])
         browser.close()
+        if firefox:
+            visits_with_firefox(server, log)
     server.end(signal.SIGTERM)
     check(server.process.returncode == 0, f"the server's exit status {server.process.returncode}")
 

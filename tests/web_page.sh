@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The page for browsers in a real one: 'make web', then Chromium without a window against 'fhola serve' (tests/web_page.py), from
-# an empty profile to the class that the command line finds, too. FHOLA_WEB_NETWORK=FILE.fhola and FHOLA_WEB_CLIENT=FILE.client
+# The page for browsers in real ones: 'make web', then Chromium without a window against 'fhola serve' (tests/web_page.py), from
+# an empty profile to the class that the command line finds, too; and Firefox where there is one. FHOLA_WEB_NETWORK=FILE.fhola and FHOLA_WEB_CLIENT=FILE.client
 # take the place of the small network, FHOLA_KEEP_PAGE=FOLDER keeps pictures of the page there.
 . "${top_srcdir:-$(dirname "$0")/..}/tests/support.sh"
 cd "$work"
 command -v emcc > /dev/null 2>&1 || skip 'no emcc'
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || :)
 [ -n "$chromium" ] || skip 'no chromium'
+firefox=$(command -v firefox-esr || command -v firefox || :)
+[ -n "$firefox" ] || echo 'not tried: Firefox'
 needs_server
 "${MAKE:-make}" -C "$top_builddir" web > log 2>&1 || { cat log; fail 'make web'; }
 
@@ -21,6 +23,6 @@ network=${FHOLA_WEB_NETWORK:-small.fhola}
 rm -r keys
 ln -s "$top_builddir/web" web
 cases=1
-timeout 3000 python3 "$top_srcdir/tests/web_page.py" "$fhola" "$chromium" "$network" "$pictures" "${FHOLA_KEEP_PAGE-}" ||
+timeout 3000 python3 "$top_srcdir/tests/web_page.py" "$fhola" "$chromium" "$firefox" "$network" "$pictures" "${FHOLA_KEEP_PAGE-}" ||
     wrong 'the page'
 verdict
