@@ -293,7 +293,7 @@ def two_uploads(server, a):
     stranger.sendall(a.keys[:half])
     until(lambda: len(files("clients")) == len(before) + 2, "the part of a stranger")
     stranger.close()
-    until(lambda: len(files("clients")) == len(before) + 1, "an end of the part of a stranger")
+    until(lambda: len(files("clients")) == len(before) + 1, "an end of the part of a stranger", 60)
     peer.sendall(a.keys[half:])
     check(peer.recv(100).startswith(b"HTTP/1.1 201 "), "the first upload of two")
     peer.close()
