@@ -768,6 +768,28 @@ fhola_status ckks_bootstrap_apply_pairs(const ckks_context *context, ckks_worksp
                                         const ckks_ciphertext *const in[],
                                         unsigned residual_levels) FHOLA_WARN_UNUSED;
 
+/* ---- all of it at once ---- */
+
+/* What one who holds the secret key computes with, made by ckks_setup_create. Where others compute,
+ * they have the evaluation keys only, and each side makes its part with the functions above. */
+typedef struct ckks_setup {
+    ckks_params *params;
+    ckks_context *context;
+    ckks_workspace *workspace;
+    ckks_rng *rng;
+    ckks_secret_key *secret;
+    ckks_eval_keys *keys;
+    ckks_bootstrap *bootstrap; /* NULL: none was asked for */
+} ckks_setup;
+/* Makes all that computing needs with a bundled parameter set: keys for operations and rotations of
+ * ciphertexts up to `level`, as ckks_key_list_add_operations has them, and, unless `arcsine_levels`
+ * is 0, for the bootstrap of ckks_bootstrap_create_identity, of as many real values as there are
+ * slots. On error `out` is empty. PARAM: no such set, or what those two refuse. */
+fhola_status ckks_setup_create(ckks_setup *out, const char *name, unsigned level,
+                               unsigned operations, const int32_t rotation[], size_t count,
+                               unsigned arcsine_levels) FHOLA_WARN_UNUSED;
+void ckks_setup_clear(ckks_setup *setup); /* wipes; leaves it empty */
+
 /* ---- files ---- */
 
 /* A file, or a piece of a stream, is a container: a head that says what it holds, the specification

@@ -851,6 +851,44 @@ START_TEST(full_size)
 }
 END_TEST
 
+/* A setup without a bootstrap has what was asked for, and nothing else; one that is refused is
+ * empty. The whole of one with a bootstrap is an example of fhola(3), which tests/embedding.sh
+ * runs. */
+START_TEST(setups)
+{
+    const int32_t by[1] = {1};
+    ckks_setup s;
+    ck_assert_ok(ckks_setup_create(&s, "R15", 1, 0, by, 1, 0));
+    ck_assert(s.params && s.context && s.workspace && s.rng && s.secret && s.keys);
+    ck_assert_ptr_null(s.bootstrap);
+    ckks_complex z[4] = {{0.5, 0}, {-0.7, 0}, {0.3, 0}, {0.9, 0}};
+    ckks_plaintext *plain = NULL;
+    ckks_ciphertext *x = NULL;
+    ck_assert_ok(ckks_plaintext_create(&plain, s.context));
+    ck_assert_ok(ckks_ciphertext_create(&x, s.context));
+    ck_assert_ok(ckks_encode(s.context, s.workspace, plain, z, 4, ckks_params_scale(s.params),
+                             ckks_basis_level(s.params, 1)));
+    ck_assert_ok(ckks_encrypt(s.context, s.workspace, x, plain, s.secret, s.rng));
+    ck_assert_fails(ckks_mul(s.context, s.workspace, s.keys, x, x, x, 1), FHOLA_KEY);
+    ck_assert_ok(ckks_rotate(s.context, s.workspace, s.keys, x, x, 1));
+    ck_assert_ok(ckks_decrypt(s.context, s.workspace, z, 4, x, s.secret));
+    ck_assert_double_eq_tol(z[0].re, -0.7, 0x1p-10);
+    ck_assert_double_eq_tol(z[3].re, 0.5, 0x1p-10);
+    ckks_ciphertext_destroy(x);
+    ckks_plaintext_destroy(plain);
+    ckks_setup_clear(&s);
+    ck_assert(!s.params && !s.context && !s.keys);
+    ckks_setup_clear(&s);
+    ckks_setup_clear(NULL);
+
+    ck_assert_fails(ckks_setup_create(&s, "R14", 1, 0, by, 1, 0), FHOLA_PARAM);
+    ck_assert_fails(ckks_setup_create(&s, "R15", 99, 0, by, 1, 0), FHOLA_PARAM);
+    ck_assert_fails(ckks_setup_create(&s, "R15", 1, 8, by, 1, 0), FHOLA_PARAM);
+    ck_assert_fails(ckks_setup_create(&s, "R15", 1, 0, by, 1, 9), FHOLA_PARAM);
+    ck_assert(!s.params && !s.context && !s.workspace && !s.rng && !s.secret && !s.keys);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 #ifdef HAVE_GMP
@@ -869,6 +907,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, shared_keys);
     tcase_add_test(tcase, errors);
     tcase_add_test(tcase, full_size);
+    tcase_add_test(tcase, setups);
 }
 
 int main(void)
