@@ -37,6 +37,14 @@ chmod +x "$work/bin/make"
 PATH="$work/bin:$PATH" "$folder/sources/.ci/build.sh" build/demo CC="$CC" --without-libpng --without-libjpeg > "$work/out" 2>&1 &&
     [ -f "$folder/sources/build/demo/Makefile" ] || wrong "build.sh in a folder with a space in its name: $(tail -n 3 "$work/out")"
 
+# in a checkout that somebody has configured in place
+cases=$((cases + 1))
+touch "$folder/sources/config.status"
+if PATH="$work/bin:$PATH" "$folder/sources/.ci/build.sh" build/other > "$work/out" 2>&1; then wrong 'build.sh in a configured checkout'; fi
+grep -q "make distclean" "$work/out" || wrong "build.sh in a configured checkout: $(cat "$work/out")"
+[ ! -e "$folder/sources/build/other" ] || wrong 'build.sh leaves a folder'
+rm "$folder/sources/config.status"
+
 # ---- what the arithmetic cannot do without
 
 # a compiler for a 32-bit machine, as far as the preprocessor tells
