@@ -89,6 +89,17 @@ time.sleep(1000)' "$port" &
     server= silent=
     [ "$(sed 's/.*: //' answers | grep -c '^[a-j]$')" -eq $# ] || fail 'not every picture has a class'
     [ ! -s complaints ] || fail "the server complains: $(cat complaints)"
+    # a client that comes before its server is ready
+    timeout 300 ./client ask "$port" "$1" > early &
+    client=$!
+    sleep 0.5
+    ./server "$work/small.fhola" "$port" eval.keys > listening 2> complaints &
+    server=$!
+    wait $client || fail 'a client does not wait for its server'
+    kill $server
+    wait $server 2> /dev/null || :
+    server=
+    [ "$(cat early)" = "$(head -n 1 answers)" ] || fail "the client that waited prints $(cat early)"
     cd "$work"
 }
 

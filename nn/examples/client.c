@@ -6,6 +6,7 @@
  *     ./client ask 7000 cat.ppm ship.ppm */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +16,24 @@
 #include <fhola/ckks.h>
 #include <fhola/nn.h>
 
+/* Comes again for two minutes: a server that was started just now is still reading keys. */
 static int connect_to(const char *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((unsigned short)atoi(port))};
-    int connection = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) != 0) {
-        perror("cannot connect");
-        exit(1);
+    for (int second = 0;; second++) {
+        int connection = socket(AF_INET, SOCK_STREAM, 0);
+        if (connection >= 0 &&
+            connect(connection, (struct sockaddr *)&address, sizeof address) == 0)
+            return connection;
+        if (connection < 0 || errno != ECONNREFUSED || second == 120) {
+            perror("cannot connect");
+            exit(1);
+        }
+        close(connection);
+        sleep(1);
     }
-    return connection;
 }
 
 /* Sends a picture, waits for its scores, and prints the best class. */
