@@ -115,10 +115,19 @@ END
 
 # ---- the encrypted network, as right as the one in the clear
 
-"$fhola" eval ./small.fhola batch.bin --count 2 --encrypted --json > ../json
-cases=$((cases + 1))
-grep -Eq '"encrypted": \{"pictures": 2, "accuracy": [0-9.]+, "accuracy_interval": \[[0-9., ]+\], "agreement": 100, "agreement_interval": \[[0-9., ]+\], "rms_error": [0-9.e-]+, "relative_error": (0\.0[0-9]*|[0-9.]+e-[0-9]+), "max_error": [0-9.e-]+, "seconds": [0-9.]+, "keygen_seconds": [0-9.]+, "startup_seconds": [0-9.]+\}, "files": \[\]\}$' ../json ||
-    wrong "eval --encrypted: $(cat ../json)"
+# encrypted NETWORK COUNT
+encrypted()
+{
+    "$fhola" eval "$1" batch.bin --count "$2" --encrypted --json > ../json
+    cases=$((cases + 1))
+    grep -Eq '"encrypted": \{"pictures": '"$2"', "accuracy": [0-9.]+, "accuracy_interval": \[[0-9., ]+\], "agreement": 100, "agreement_interval": \[[0-9., ]+\], "rms_error": [0-9.e-]+, "relative_error": (0\.0[0-9]*|[0-9.]+e-[0-9]+), "max_error": [0-9.e-]+, "seconds": [0-9.]+, "keygen_seconds": [0-9.]+, "startup_seconds": [0-9.]+\}, "files": \[\]\}$' ../json ||
+        wrong "eval $1 --encrypted: $(cat ../json)"
+}
+encrypted ./small.fhola 2
+# two at once, then one
+"$fhola" compile ./small.fhola -o two.fhola --batch 2 -q
+encrypted ./two.fhola 3
+rm two.fhola two.client
 for options in --encrypted '--encrypted --count 2 --noise 12' '--memory 4' '--params R15'; do
     cases=$((cases + 1))
     code=0

@@ -35,20 +35,33 @@ static void judge(work *w, size_t i)
     size_t found = nn_cmd_class_of(w->rounded, classes);
     r->right += found == nn_batch_label(w->batch, i);
     r->agreeing += found < classes && found == nn_cmd_class_of(plain, classes);
-    r->seconds += w->parties.seconds;
     r->pictures++;
 }
 
+/* Pictures first .. first + count - 1, at once. */
+static fhola_status run_some(work *w, size_t first, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        nn_batch_picture(w->batch, first + k, w->values);
+        FHOLA_TRY(nn_session_encrypt(&w->parties, k, w->values));
+    }
+    FHOLA_TRY(nn_cmd_session_infer(&w->parties, count));
+    w->result->seconds += w->parties.seconds;
+    for (size_t k = 0; k < count; k++) {
+        FHOLA_TRY(nn_session_decrypt(&w->parties, k, w->scores));
+        judge(w, first + k);
+    }
+    return FHOLA_OK;
+}
+
+/* In groups of as many as the network takes. */
 static fhola_status run_all(work *w)
 {
-    size_t count = nn_batch_count(w->batch);
-    for (size_t i = 0; i < count; i++) {
-        nn_cmd_progress_picture(i + 1, count, 1);
-        nn_batch_picture(w->batch, i, w->values);
-        FHOLA_TRY(nn_session_encrypt(&w->parties, 0, w->values));
-        FHOLA_TRY(nn_cmd_session_infer(&w->parties, 1));
-        FHOLA_TRY(nn_session_decrypt(&w->parties, 0, w->scores));
-        judge(w, i);
+    size_t count = nn_batch_count(w->batch), most = nn_network_pictures(w->parties.network);
+    for (size_t i = 0, n; i < count; i += n) {
+        n = count - i < most ? count - i : most;
+        nn_cmd_progress_picture(i + 1, count, n);
+        FHOLA_TRY(run_some(w, i, n));
     }
     return FHOLA_OK;
 }
