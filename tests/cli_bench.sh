@@ -98,7 +98,7 @@ grep -q '"threads": 2, "in": 16, "out": 32, "kernel": 1, "stride": 2, "side": 32
 models=$top_srcdir/nn/models
 "$fhola" params R15 --spec > "$work/my.set"
 cd "$work"
-"$fhola" bench --calibrate --params ./my.set --max-degree 3 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
+"$fhola" bench --calibrate --params ./my.set --max-degree 3 --repeat 1 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
 grep -Eq '/cost.json  [0-9]+ KB  the table of costs, for .fhola plan --cost.$' "$work/out" && [ "$(wc -l < "$work/out")" -eq 1 ] || wrong "--calibrate: $(cat "$work/out")"
 grep -Eq '"isa": "(portable|avx2|avx512ifma)"' "$work/cost.json" || wrong "--calibrate: no kernel: $(head -n 3 "$work/cost.json")"
 grep -q '"machine": "one \\"two\\""' "$work/cost.json" || wrong "--calibrate: another machine: $(cat "$work/cost.json")"

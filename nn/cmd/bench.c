@@ -118,7 +118,7 @@ static const nn_cmd_option options[] = {
     NN_CMD_TEXT("keep", 0, "TABLE", nn_cmd_bench_options, keep,
                 "take over that table's other parameter sets; may be FILE itself"),
     NN_CMD_WHOLE("repeat", 0, "N", nn_cmd_bench_options, repeat, 1, 100,
-                 "the shortest of N times of each layer counts (default 1)"),
+                 "the shortest of N times of each layer counts (default 2)"),
     NN_CMD_PROGRESS,
     NN_CMD_QUIET,
     NN_CMD_END,
@@ -140,7 +140,7 @@ static const struct {
 static int run(int argc, char **argv)
 {
     nn_cmd_bench_options o = {
-        .model = "resnet20", .repeat = 1, .max_degree = 63, .configs = "1,2,3,4", .pictures = 1};
+        .model = "resnet20", .repeat = 2, .max_degree = 63, .configs = "1,2,3,4", .pictures = 1};
     if (!nn_cmd_parse(&nn_cmd_bench, &o, &argc, argv)) return NN_CMD_WRONG_USE;
     bool net = argc > 1 && strcmp(argv[1], "net") == 0;
     if (!o.params && !net) o.params = NN_CMD_PARAMS;
