@@ -268,7 +268,7 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
                                .double_hoist = g->inverse && !bs->small_keys,
                                .in_turn = 1,
                                .whole_baby = last % babies ? 0 : last * step,
-                               .babies_in_turn = bs->small_keys || !g->inverse};
+                               .babies_in_turn = bs->small_keys};
     if (g->encode) {
         if (!group_matrix(&source.matrix, bs->half, g->first, g->last, g->inverse))
             return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrapping matrix");
