@@ -126,7 +126,7 @@ nn_walk nn_layout_walk(const nn_layout *layout, unsigned part);
 /* Goes to the row of a slot below the stride. */
 void nn_walk_row(nn_walk *walk, uint32_t slot);
 
-/* Inline, so that places stay in registers: a start-up asks for tens of millions of them. */
+/* Inline, so that places stay in registers: a start-up asks for millions of them. */
 static inline bool nn_walk_place(nn_place *place, nn_walk *w, uint32_t slot)
 {
     const nn_layout *l = w->layout;

@@ -16,12 +16,6 @@ static double weight_at(const nn_linear *l, nn_place o, nn_place i)
     return l->out_scale ? w / l->out_scale[o.channel] : w;
 }
 
-/* A value of the input. */
-typedef struct source {
-    nn_place place; /* first, so that it is read in the pieces it was written in */
-    unsigned picture;
-} source;
-
 /* A part of a tensor, slot by slot. */
 typedef struct reading {
     const nn_layout *layout;
@@ -34,18 +28,73 @@ static reading read_part(const nn_layout *layout, unsigned part)
     return (reading){layout, part, nn_layout_walk(layout, part)};
 }
 
-static unsigned picture_at(const reading *r, uint32_t slot)
+/* The slots of a grid's row from one on: the first `inside` of `count` are of pixels there are. */
+typedef struct stretch {
+    uint32_t count, inside;
+    unsigned picture;
+} stretch;
+
+static uint32_t least(uint32_t a, uint32_t b)
 {
-    return r->layout->pictures == 1 ? 0 : nn_layout_picture(*r->layout, r->part, slot);
+    return a < b ? a : b;
 }
 
-/* The weight from the input's place to what slot `slot` of the result's part holds. */
-static double slot_weight(const nn_linear *l, reading *out, uint32_t slot, source i)
+static stretch stretch_from(reading *r, uint32_t slot)
 {
-    nn_place o;
-    return picture_at(out, slot) == i.picture && nn_walk_place(&o, &out->walk, slot)
-               ? weight_at(l, o, i.place)
-               : 0;
+    const nn_layout *l = r->layout;
+    nn_walk *w = &r->walk;
+    uint32_t s = slot & (l->stride - 1), width = l->shape.width * l->gap_x;
+    if (s - w->from >= w->count) nn_walk_row(w, s);
+    uint32_t at = s - w->from, count = least(w->count - at, l->stride - s);
+    return (stretch){.count = count,
+                     .inside = w->inside && at < width ? least(width - at, count) : 0,
+                     .picture = l->pictures == 1 ? 0 : nn_layout_picture(*l, r->part, slot)};
+}
+
+/* After so many slots of a row weights repeat: a convolution knows only distances. */
+static uint32_t pattern_of(const nn_linear *l)
+{
+    bool repeats = l->map->kind == NN_MAP_CONVOLUTION &&
+                   l->out.gap_x == l->in.gap_x * l->map->convolution.stride_x;
+    return repeats ? l->out.gap_x : UINT32_MAX;
+}
+
+/* The rows of a diagonal: slots `at` to at + count - 1 of a part of the result, in turn. */
+typedef struct row_list {
+    reading rows;
+    uint32_t at, count;
+    double factor;
+    unsigned picture; /* of scores, which say nothing of it: whose they are; else 0 */
+} row_list;
+
+/* values[2 k] = the factor times the weight from the input's slot from + k to slot at + k of the
+ * result, k < count, both in one row of their grids and inside. */
+static void fill_stretch(const nn_linear *l, row_list *r, uint32_t at, reading *in, uint32_t from,
+                         uint32_t count, double *values)
+{
+    const uint32_t pattern = least(pattern_of(l), count);
+    nn_place o, i;
+    for (uint32_t k = 0; k < pattern; k++)
+        values[2 * (size_t)k] =
+            nn_walk_place(&o, &r->rows.walk, at + k) && nn_walk_place(&i, &in->walk, from + k)
+                ? r->factor * weight_at(l, o, i)
+                : 0;
+    for (uint32_t k = pattern; k < count; k++)
+        values[2 * (size_t)k] = values[2 * (size_t)(k - pattern)];
+}
+
+/* The real or imaginary parts of a diagonal whose first column is the input's slot `from`. */
+static void fill_rows(const nn_linear *l, row_list *r, reading in, uint32_t from, double *values)
+{
+    for (uint32_t s = 0, n; s < l->period; s += n) {
+        uint32_t row = s & (r->count - 1), at = r->at + row;
+        stretch o = stretch_from(&r->rows, at), i = stretch_from(&in, from + s);
+        n = least(least(o.count, i.count), least(r->count - row, l->period - s));
+        bool same = o.picture + r->picture == i.picture;
+        uint32_t inside = same ? least(least(o.inside, i.inside), n) : 0;
+        fill_stretch(l, r, at, &in, from + s, inside, values + 2 * (size_t)s);
+        for (uint32_t k = inside; k < n; k++) values[2 * (size_t)(s + k)] = 0;
+    }
 }
 
 /* Offsets to what a bootstrap takes count modulo this: a bootstrap without a partner has half as
@@ -57,28 +106,6 @@ static uint32_t span_of(const nn_linear *l, unsigned output)
     return l->span < rows ? l->span : rows;
 }
 
-/* The rows of a diagonal: of both halves, or of the scores, where `first` is all. */
-typedef struct row_pair {
-    reading first, second;
-    uint32_t offset, count; /* as of nn_rows; count a power of two */
-    double factor;
-} row_pair;
-
-static ckks_complex score_weight(const nn_linear *l, row_pair *rows, unsigned picture, uint32_t s,
-                                 source i)
-{
-    if (i.picture != picture) return (ckks_complex){0, 0};
-    return (ckks_complex){slot_weight(l, &rows->first, s, (source){.place = i.place}), 0};
-}
-
-static ckks_complex rows_weight(const nn_linear *l, row_pair *rows, uint32_t s, source i)
-{
-    uint32_t j = s & (rows->count - 1);
-    return (ckks_complex){
-        rows->factor * slot_weight(l, &rows->first, j, i),
-        l->joined ? 0 : rows->factor * slot_weight(l, &rows->second, j + rows->offset, i)};
-}
-
 int nn_linear_diagonal(void *linear, unsigned block, int32_t offset, ckks_complex *values)
 {
     const nn_linear *l = linear;
@@ -86,17 +113,20 @@ int nn_linear_diagonal(void *linear, unsigned block, int32_t offset, ckks_comple
     unsigned output = block / l->inputs, input = block % l->inputs * (l->joined ? 2 : 1);
     nn_rows taken = nn_layout_rows(l->out, scores ? 0 : output);
     reading in = read_part(&l->in, input);
-    row_pair rows = {.first = read_part(&l->out, taken.first),
-                     .second = read_part(&l->out, taken.second),
-                     .offset = taken.offset,
-                     .count = taken.count};
-    rows.factor = (double)l->in.period / span_of(l, output) / (taken.offset ? 2 : 1);
-    for (uint32_t s = 0; s < l->period; s++) {
-        source i = {.picture = picture_at(&in, s + (uint32_t)offset)};
-        if (!nn_walk_place(&i.place, &in.walk, s + (uint32_t)offset))
-            values[s] = (ckks_complex){0, 0};
-        else
-            values[s] = scores ? score_weight(l, &rows, output, s, i) : rows_weight(l, &rows, s, i);
+    row_list rows = {.rows = read_part(&l->out, taken.first),
+                     .count = scores ? l->period : taken.count,
+                     .factor = 1};
+    if (scores)
+        rows.picture = output;
+    else
+        rows.factor = (double)l->in.period / span_of(l, output) / (taken.offset ? 2 : 1);
+    fill_rows(l, &rows, in, (uint32_t)offset, &values->re);
+    if (scores || l->joined) {
+        for (uint32_t s = 0; s < l->period; s++) values[s].im = 0;
+    } else {
+        rows.rows = read_part(&l->out, taken.second);
+        rows.at = taken.offset;
+        fill_rows(l, &rows, in, (uint32_t)offset, &values->im);
     }
     return 0;
 }
