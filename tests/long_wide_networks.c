@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks whose tensors take several ciphertexts, with random weights, at full size: encrypted
  * scores of three pictures agree with the plaintext polynomial network, and the results are the
- * same, bit for bit, within half of the memory. Prints seconds, what a table of costs
- * predicts for them (the bundled one: on the machine it was measured on), and the peak of the process.
+ * same, bit for bit, within half of the memory. Prints seconds, what a table of costs predicts for
+ * them (the bundled one: on the machine it was measured on), and the peak of the process.
  *
  * Environment (optional): FHOLA_TEST_NAME, the one network to try; FHOLA_TEST_MEMORY, GiB that a
  * network may take (default 12: a machine of 16 GiB less its reserve); FHOLA_TEST_COST, a table of
