@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Each public header compiles alone, with nothing but the C library's headers, as strict C11 and, where there is a compiler, as C++.
-# Every header is in a list of the build: what is in none is not in the distribution.
+# Every header and script is in a list of the build: what is in none is not in the distribution.
 set -eu
 top=${top_srcdir:-$(dirname "$0")/..}
 for header in ckks/status.h ckks/ckks.h ola/ola.h nn/nn.h; do
@@ -14,8 +14,9 @@ for header in ckks/status.h ckks/ckks.h ola/ola.h nn/nn.h; do
     fi
 done
 cd "$top"
-find ckks ola nn tests -name '*.h' | while read -r header; do
+listed=$(cat ./*/Makefile.inc Makefile.am | tr '[:space:]' '\n')
+find ckks ola nn tests -name '*.h' -o -name '*.py' -o -name '*.sh' -o -name '*.js' | while read -r file; do
     # in a checkout that was configured itself some headers are made
-    case $header in nn/cmd/onnx/*.pb-c.h) continue ;; esac
-    cat ./*/Makefile.inc Makefile.am | tr ' \t\\' '\n\n\n' | grep -qx "$header" || { echo "$header is in no Makefile.inc: not distributed"; exit 1; }
+    case $file in nn/cmd/onnx/*.pb-c.h) continue ;; esac
+    echo "$listed" | grep -qxF "$file" || { echo "$file is in no Makefile.inc: not distributed"; exit 1; }
 done

@@ -15,7 +15,7 @@ if [ -n "$said" ]; then
     echo "FAIL: mandoc says: $said"
     exit 1
 fi
-for page in $(sed -n 's/^\.Xr \(fhola[-a-z]*\) \([1-8]\).*/\1.\2/p' ./*.[1-8] | LC_ALL=C sort -u); do
+for page in $(grep -ohE '\<Xr fhola[-a-z]* [1-8]' ./*.[1-8] | sed 's/Xr \(.*\) /\1./' | LC_ALL=C sort -u); do
     [ -f "$page" ] || { echo "FAIL: there is no $page"; exit 1; }
 done
 

@@ -156,25 +156,29 @@ def first_visit(browser, server):
     return server
 
 
-def second_visit(browser, server, key):
-    """With a file, and the keys that were kept."""
+def come_back(page, server, key, name):
+    """With a file, and the keys that were kept, which are forgotten then; `name`: of a picture of the page."""
     before = len(server.log)
-    page = Page(browser, dark=True)
     page.go(server.url)
     page.until(READY, PATIENCE)
-    check(page.shown("keys-some") and page.text("keys-id") == key, f"other keys: {page.text('keys-id')}, not {key}")
+    check(page.shown("keys-some") and page.text("keys-id") == key, f"{name}: other keys: {page.text('keys-id')}, not {key}")
     page.choose_file("#file", make_png("ship"))
     page.until(IDLE, PATIENCE)
     page.click("#classify")
     page.until("document.getElementById('answer').checkVisibility()", PATIENCE)
-    show(page, "dark")
+    show(page, name)
     check_answer(page, "ship")
     uploads = [line for line in server.log[before:] if 'method="PUT"' in line]
-    check(not uploads, f"uploads of keys that the server has: {uploads}")
+    check(not uploads, f"{name}: uploads of keys that the server has: {uploads}")
     page.click("#forget")
-    page.until("document.getElementById('keys-none').checkVisibility() && document.getElementById('status').textContent", PATIENCE)
-    check(not key_files(), f"the server still has {key_files()}")
-    check("at the server" in page.text("status"), f"forgetting: {page.text('status')}")
+    page.until("document.getElementById('keys-none').checkVisibility()", PATIENCE)
+    page.until("document.getElementById('status').textContent.includes('at the server')", PATIENCE)
+    check(not key_files(), f"{name}: the server still has {key_files()}")
+
+
+def second_visit(browser, server, key):
+    page = Page(browser, dark=True)
+    come_back(page, server, key, "dark")
     check_talk(page, server, [EARLY, ALONE])
     page = Page(browser, width=360)
     page.go(server.url)
@@ -229,23 +233,8 @@ def visits_with_firefox(server, log):
     check(key_files() == [key + ".keys"], f"Firefox: the server has {key_files()}")
     check_asked(page, server)
     page.close()
-    before = len(server.log)
     page = open_firefox(log, dark=True)
-    page.go(server.url)
-    page.until(READY, PATIENCE)
-    check(page.shown("keys-some") and page.text("keys-id") == key, f"Firefox: other keys: {page.text('keys-id')}, not {key}")
-    page.choose_file("#file", make_png("ship"))
-    page.until(IDLE, PATIENCE)
-    page.click("#classify")
-    page.until("document.getElementById('answer').checkVisibility()", PATIENCE)
-    show(page, "firefox-dark")
-    check_answer(page, "ship")
-    uploads = [line for line in server.log[before:] if 'method="PUT"' in line]
-    check(not uploads, f"Firefox: uploads of keys that the server has: {uploads}")
-    page.click("#forget")
-    page.until("document.getElementById('keys-none').checkVisibility()", PATIENCE)
-    page.until("document.getElementById('status').textContent.includes('at the server')", PATIENCE)
-    check(not key_files(), f"Firefox: the server still has {key_files()}")
+    come_back(page, server, key, "firefox-dark")
     check_asked(page, server)
     page.close()
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one needs who both encrypts and computes: nothing that the public functions do not do one by
  * one. */
-#include "ckks.h"
+#include "ckks/ckks.h"
 
 static fhola_status make_bootstrap(ckks_setup *out, unsigned arcsine_levels, ckks_key_list *list)
 {
