@@ -23,8 +23,8 @@ typedef struct foreign_test {
 typedef struct TCase {
     foreign_test test[FOREIGN_MAX_TESTS];
     int count;
-    void (*set_up[4])(void);
-    int set_ups;
+    void (*set_up[4])(void), (*tear_down[4])(void);
+    int set_ups, tear_downs;
 } TCase;
 typedef TCase Suite;
 typedef TCase SRunner;
@@ -54,8 +54,8 @@ static inline void foreign_add(TCase *tcase, const char *name, void (*run)(int),
 static inline void tcase_add_checked_fixture(TCase *tcase, void (*before)(void),
                                              void (*after)(void))
 {
-    (void)after;
     if (before) tcase->set_up[tcase->set_ups++] = before;
+    if (after) tcase->tear_down[tcase->tear_downs++] = after;
 }
 
 static inline void tcase_set_timeout(TCase *tcase, double seconds)
@@ -88,6 +88,7 @@ static inline void srunner_run_all(SRunner *runner, int mode)
         for (int i = test->first; i < test->end; i++) {
             for (int k = 0; k < runner->set_ups; k++) runner->set_up[k]();
             test->run(i);
+            for (int k = runner->tear_downs; k-- > 0;) runner->tear_down[k]();
         }
         printf("%s\n", test->name);
         fflush(stdout);
