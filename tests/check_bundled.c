@@ -12,7 +12,7 @@ static const struct {
     const char *model;
     uint64_t result;
 } answers[] = {{"resnet20", UINT64_C(0x9198b85e836422cb)},
-               {"resnet20-gelu", UINT64_C(0xf527cb7907bca488)},
+               {"resnet20-gelu", UINT64_C(0x5eb5943adcc66c4e)},
                {"resnet32", UINT64_C(0x495806422726e349)}};
 
 /* Which of them the environment names, the first one by default. */

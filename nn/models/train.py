@@ -210,9 +210,10 @@ def main():
         print(f"epoch {epoch + 1} of {a.epochs}: loss {loss:.4f}, {'held-out' if a.held_out else 'test'} {score:.2f} %, "
               f"{time.time() - start:.0f} s", flush=True)
         save_checkpoint(checkpoint, net, optimizer, epoch + 1)
+    begun = f" from {os.path.basename(a.init)}" if a.init else ""
     report = {} if a.held_out else {"test_accuracy": f"{accuracy(net, judged, judged_labels):.2f}"}
     save(a.output, net.state_dict(), MEAN, STD, CLASSES, architecture=f"resnet{a.depth}-cifar",
-         activation=a.activation, training=f"{a.epochs} epochs, nn/models/train.py", **report)
+         activation=a.activation, training=f"{a.epochs} epochs{begun}, nn/models/train.py", **report)
 
 
 if __name__ == "__main__":
