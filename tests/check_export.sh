@@ -68,11 +68,11 @@ for kind in 'down relu' 'pad relu' 'down gelu'; do
 import sys
 import torch
 from foreign import random_batch
-from train import MEAN, STD, ResNet, read_batches
+from train import Data, ResNet
 torch.manual_seed(3)
 net = ResNet(8, 10, *sys.argv[1:])
 random_batch("random.bin", 40)
-pictures, labels = read_batches(".", ["random.bin"])
+pictures, labels = Data(".").read(["random.bin"])
 net.train()
 with torch.no_grad():
     for _ in range(20):
@@ -125,5 +125,45 @@ from export import read_safetensors
 first, second = (read_safetensors(f"{name}.safetensors") for name in ("first", "second"))
 assert first.keys() == second.keys()
 assert all(first[name] == second[name] for name in first if "running" not in name)
+END
+
+# CIFAR-100: two labels a record, the second one counts, and the last layer starts anew.
+mkdir hundred
+"$python" - << 'END'
+from foreign import random_batch
+random_batch("records.bin", 260, 7)
+with open("records.bin", "rb") as file:
+    records = file.read()
+for name, first, end in ("train", 0, 240), ("test", 240, 260):
+    with open(f"hundred/{name}.bin", "wb") as file:
+        for i in range(first, end):
+            file.write(bytes([i % 20, i % 100]) + records[3073 * i + 1:3073 * (i + 1)])
+with open("hundred/fine_label_names.txt", "w") as file:
+    file.writelines(f"class_{i}\n" for i in range(100))
+END
+"$python" "$top_srcdir/nn/models/train.py" hundred 8 1 hundred.safetensors --init first.safetensors --rate 0 > out
+grep -q '^epoch 1 of 1: loss [0-9.]*, test [0-9.]* %, [0-9]* s$' out || fail "train.py, CIFAR-100: $(cat out)"
+"$fhola" inspect ./hundred.safetensors --json > out
+grep -q '"class_count": 100, "test_accuracy": [0-9.]*, "activations": 7, "has_mean_std": true' out || fail "CIFAR-100: $(cat out)"
+grep -aq 'class_98.*class_99' hundred.safetensors || fail 'CIFAR-100: the file does not name the classes'
+# 15 of the 20 records get the class that PyTorch finds
+"$python" - << 'END'
+import torch
+from train import Data, ResNet, load_weights
+net, data = ResNet(8, 100), Data("hundred")
+load_weights(net, "hundred.safetensors")
+with torch.no_grad():
+    found = net.eval()(data.read(data.test)[0]).argmax(1).tolist()
+with open("hundred/test.bin", "r+b") as file:
+    for i, label in enumerate(found):
+        file.seek(3074 * i + 1)
+        file.write(bytes([label if i < 15 else (label + 1) % 100]))
+END
+[ "$(exact ./hundred.safetensors hundred/test.bin)" = 75 ] || fail "CIFAR-100: other classes than PyTorch's: $(cat out)"
+"$python" - << 'END' || fail 'train.py --init for other classes does not keep the other layers'
+from export import read_safetensors
+first, hundred = (read_safetensors(f"{name}.safetensors") for name in ("first", "hundred"))
+assert first.keys() == hundred.keys()
+assert all((first[name] == hundred[name]) == (not name.startswith("linear")) for name in first if "running" not in name)
 END
 echo 'train.py: passed'

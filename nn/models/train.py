@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Train a CIFAR-10 ResNet of depth 6n+2 on the processor and save it for fhola: how the bundled networks were made.
+"""Train a CIFAR ResNet of depth 6n+2 on the processor and save it for fhola: how the bundled networks were made.
 
     python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--width W] [--activation relu|gelu] [--shortcut down|pad] [--init WEIGHTS]
         [--rate R] [--held-out N]
 
-DATA is the folder of CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin. Needs python3-torch and
-python3-numpy. After each epoch the state goes to OUT.safetensors.checkpoint, from which a stopped training goes on.
+DATA is the folder of CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin; or of CIFAR-100's, whose 100
+fine classes are then learnt: train.bin, test.bin and fine_label_names.txt. Needs python3-torch and python3-numpy. After each epoch the
+state goes to OUT.safetensors.checkpoint, from which a stopped training goes on.
 
 With --init the training starts from weights that this script wrote instead of random ones, those of another activation too; a lower
 --rate, the highest of the schedule, then loses less of them. Weights of a narrower network are widened: the wide network begins by
-computing what the narrow one does (Chen, Goodfellow, Shlens, "Net2Net", ICLR 2016, section 2.2).
+computing what the narrow one does (Chen, Goodfellow, Shlens, "Net2Net", ICLR 2016, section 2.2). Where the number of classes is another
+one, the last layer starts anew.
 
 With --held-out N the last N training pictures are kept out of training and their accuracy is printed instead of the test pictures':
 use that to choose between settings. The test pictures are for reporting only.
@@ -27,8 +29,6 @@ from torch import nn
 
 from export import COUNTER, read_safetensors, save
 
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
 BATCH = 128
 WARM_UP = 0.15  # share of the training in which the rate rises
@@ -86,13 +86,30 @@ class ResNet(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
-def read_batches(folder, names):
-    """Normalised pictures and labels of batches in CIFAR-10's binary form."""
-    records = numpy.concatenate([numpy.fromfile(os.path.join(folder, name), numpy.uint8).reshape(-1, 3073) for name in names])
-    labels = torch.from_numpy(records[:, 0].astype("int64"))
-    pictures = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy()).float() / 255
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
-    return (pictures - mean) / std, labels
+class Data:
+    """A folder of CIFAR-10's or CIFAR-100's binary version: records of a picture's bytes behind its labels, the last of which counts."""
+
+    def __init__(self, folder):
+        self.folder, hundred = folder, os.path.exists(os.path.join(folder, "train.bin"))
+        if hundred:
+            self.mean, self.std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+            self.training, self.test = ["train.bin"], ["test.bin"]
+            with open(os.path.join(folder, "fine_label_names.txt"), encoding="ascii") as names:
+                self.classes = tuple(names.read().split())
+        else:
+            self.mean, self.std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+            self.training, self.test = [f"data_batch_{k}.bin" for k in range(1, 6)], ["test_batch.bin"]
+            self.classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+        self.labels = 2 if hundred else 1
+
+    def read(self, files):
+        """Normalised pictures and labels."""
+        size = self.labels + 3 * 32 * 32
+        records = numpy.concatenate([numpy.fromfile(os.path.join(self.folder, name), numpy.uint8).reshape(-1, size) for name in files])
+        labels = torch.from_numpy(records[:, self.labels - 1].astype("int64"))
+        pictures = torch.from_numpy(records[:, self.labels:].reshape(-1, 3, 32, 32).copy()).float() / 255
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (pictures - mean) / std, labels
 
 
 def shift_and_flip(padded, chosen, generator):
@@ -160,9 +177,11 @@ def widen(narrow, shape):
 def load_weights(net, path):
     """Fill the network from a file of save(), widened where the network has more channels. What the file does not have of the network
     is refused by name, and the other way round; the number of batches that batch norm has seen, which the file leaves out, starts
-    anew."""
+    anew, and so does a last layer for other classes."""
     own = net.state_dict()
     state = {name: torch.tensor(values).view(shape) for name, (shape, values) in read_safetensors(path).items()}
+    if "linear.bias" in state and state["linear.bias"].shape != own["linear.bias"].shape:
+        state.update({name: own[name] for name in ("linear.weight", "linear.bias")})
     state = {name: widen(value, own[name].shape) if name in own else value for name, value in state.items()}
     counters = {name: value for name, value in own.items() if name.endswith(COUNTER)}
     net.load_state_dict({**counters, **state})
@@ -188,12 +207,13 @@ def main():
     a = parser.parse_args()
 
     torch.manual_seed(1)
-    pictures, labels = read_batches(a.data, [f"data_batch_{k}.bin" for k in range(1, 6)])
-    judged, judged_labels = (pictures[-a.held_out:], labels[-a.held_out:]) if a.held_out else read_batches(a.data, ["test_batch.bin"])
+    data = Data(a.data)
+    pictures, labels = data.read(data.training)
+    judged, judged_labels = (pictures[-a.held_out:], labels[-a.held_out:]) if a.held_out else data.read(data.test)
     if a.held_out:
         pictures, labels = pictures[:-a.held_out], labels[:-a.held_out]
     padded = F.pad(pictures, (SHIFT,) * 4)
-    net = ResNet(a.depth, len(CLASSES), a.shortcut, a.activation, a.width).to(memory_format=torch.channels_last)
+    net = ResNet(a.depth, len(data.classes), a.shortcut, a.activation, a.width).to(memory_format=torch.channels_last)
     optimizer, checkpoint, first = make_optimizer(net), a.output + ".checkpoint", 0
     if a.init:
         load_weights(net, a.init)
@@ -212,7 +232,7 @@ def main():
         save_checkpoint(checkpoint, net, optimizer, epoch + 1)
     begun = f" from {os.path.basename(a.init)}" if a.init else ""
     report = {} if a.held_out else {"test_accuracy": f"{accuracy(net, judged, judged_labels):.2f}"}
-    save(a.output, net.state_dict(), MEAN, STD, CLASSES, architecture=f"resnet{a.depth}-cifar",
+    save(a.output, net.state_dict(), data.mean, data.std, data.classes, architecture=f"resnet{a.depth}-cifar",
          activation=a.activation, training=f"{a.epochs} epochs{begun}, nn/models/train.py", **report)
 
 
