@@ -181,7 +181,7 @@ def load_weights(net, path):
     own = net.state_dict()
     state = {name: torch.tensor(values).view(shape) for name, (shape, values) in read_safetensors(path).items()}
     if "linear.bias" in state and state["linear.bias"].shape != own["linear.bias"].shape:
-        state.update({name: own[name] for name in ("linear.weight", "linear.bias")})
+        state.update({name: own[name] for name in ("linear.weight", "linear.bias") if name in state})
     state = {name: widen(value, own[name].shape) if name in own else value for name, value in state.items()}
     counters = {name: value for name, value in own.items() if name.endswith(COUNTER)}
     net.load_state_dict({**counters, **state})
