@@ -28,8 +28,8 @@ static void close_toy(void)
 START_TEST(packing)
 {
     test_seed(1);
-    for (unsigned width = 4; width <= 8; width += 4)
-        for (unsigned bits = 1; bits <= (width == 4 ? 32u : 57u); bits++)
+    for (unsigned width = 4; width <= 7; width++)
+        for (unsigned bits = 1; bits <= 8 * width; bits++)
             for (size_t n = 8; n <= 1024; n *= 4) {
                 size_t length = ckks_packed_bits_bytes(n, bits);
                 uint64_t limit = (uint64_t)1 << bits, *value = malloc(n * sizeof *value);
@@ -39,10 +39,8 @@ START_TEST(packing)
                 memset(packed, 0xa5, length + CKKS_UNPACK_SLACK);
                 for (size_t i = 0; i < n; i++) {
                     value[i] = i < 4 ? limit - 1 : random_word() % limit;
-                    if (width == 4)
-                        ((uint32_t *)(void *)words)[i] = (uint32_t)value[i];
-                    else
-                        ((uint64_t *)(void *)words)[i] = value[i];
+                    for (unsigned k = 0; k < width; k++)
+                        words[i * width + k] = (unsigned char)(value[i] >> 8 * k);
                 }
                 ckks_pack_bits(packed, words, width, n, bits);
                 for (unsigned i = 0; i < CKKS_UNPACK_SLACK; i++)

@@ -41,7 +41,7 @@ START_TEST(prime_tables)
             ck_assert_uint_ge(root, p->psi);
         ck_assert_double_eq(p->inverse, 1.0 / (double)p->p);
         ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
-        ck_assert_uint_eq(p->width, p->p >> 32 ? 8 : 4);
+        ck_assert_uint_eq(p->width, p->p >> 48 ? 7 : p->p >> 40 ? 6 : p->p >> 32 ? 5 : 4);
         for (unsigned t = 0; t < c->moduli; t++) {
             ck_assert_uint_eq(c->residue[i][t], p->p % c->modulus[t].p);
             if (!(c->modulus[t].primes >> i & 1))
@@ -80,7 +80,7 @@ START_TEST(products_of_two)
         ck_assert_uint_eq(p->p, q[0]->p * q[1]->p);
         ck_assert_double_eq(p->inverse, 1.0 / (double)p->p);
         ck_assert_uint_eq(p->bits, (unsigned)floor(log2((double)p->p)) + 1);
-        ck_assert_uint_eq(p->width, p->p >> 32 ? 8 : 4);
+        ck_assert_uint_eq(p->width, p->p >> 48 ? 7 : p->p >> 40 ? 6 : p->p >> 32 ? 5 : 4);
         for (size_t j = 0; j < c->n; j++) whole[j] = random_word() % p->p;
         for (int k = 0; k < 2; k++) {
             ck_assert_uint_eq(p->psi % q[k]->p, q[k]->psi);

@@ -59,6 +59,19 @@ static const ckks_params_spec shared = {.log_n = 10,
 
 #define SLOTS 512
 
+/* A packed limb as numbers of 4 or 8 bytes. */
+static void hash_limb(XXH3_state_t *state, const void *limb, size_t n, unsigned width)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t word = ckks_packed_get(limb, width, i);
+        uint32_t narrow = (uint32_t)word;
+        if (width == 4)
+            hash_numbers(state, &narrow, 1, sizeof narrow);
+        else
+            hash_numbers(state, &word, 1, sizeof word);
+    }
+}
+
 static uint64_t keys_hash(const ring *r)
 {
     XXH3_state_t state;
@@ -71,8 +84,8 @@ static uint64_t keys_hash(const ring *r)
         for (unsigned d = 0; d < key->digits; d++)
             for (unsigned i = 0; i < limbs; i++)
                 for (int part = 0; part < 2; part++)
-                    hash_numbers(&state, ckks_switch_key_limb(r->context, key, d, index[i], part),
-                                 r->n, r->context->modulus[index[i]].width);
+                    hash_limb(&state, ckks_switch_key_limb(r->context, key, d, index[i], part), r->n,
+                              r->context->modulus[index[i]].width);
     }
     return XXH3_64bits_digest(&state);
 }

@@ -180,8 +180,7 @@ START_TEST(packed_limbs)
             ckks_encode_packed(c, t, log_gap, packed, subring, coefficient, period);
             for (size_t i = 0; i < c->n; i++) {
                 size_t at = (i >> 3 >> log_gap << 3) + (i & 7);
-                ck_assert_uint_eq(limb[i],
-                                  c->modulus[t].width == 4 ? ((uint32_t *)packed)[at] : packed[at]);
+                ck_assert_uint_eq(limb[i], ckks_packed_get(packed, c->modulus[t].width, at));
             }
         }
         /* each limb padded to 64 bytes */

@@ -208,8 +208,7 @@ END_TEST
 static void unpack(const ckks_context *c, uint64_t *out, const void *in, unsigned prime)
 {
     for (size_t i = 0; i < c->n; i++)
-        out[i] =
-            c->modulus[prime].width == 4 ? ((const uint32_t *)in)[i] : ((const uint64_t *)in)[i];
+        out[i] = ckks_packed_get(in, c->modulus[prime].width, i);
 }
 
 /* b + a s2 of one digit and prime, centred coefficients. */

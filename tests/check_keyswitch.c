@@ -25,11 +25,12 @@ static void key_error(const ring *r, int64_t *error, const ckks_switch_key *key,
 {
     const ckks_context *c = r->context;
     unsigned t = ckks_basis_lowest(c->special);
-    uint64_t *limb = ckks_alloc(3 * c->n * sizeof *limb);
+    uint64_t *limb = ckks_alloc(3 * c->n * sizeof *limb), *word = limb + c->n;
     ck_assert_ptr_nonnull(limb);
     for (int part = 0; part < 2; part++)
-        memcpy(limb + (1 + part) * (int)c->n, ckks_switch_key_limb(c, key, digit, t, part),
-               c->n * sizeof *limb); /* 48-bit prime: 64-bit words */
+        for (size_t i = 0; i < c->n; i++)
+            *word++ = ckks_packed_get(ckks_switch_key_limb(c, key, digit, t, part),
+                                      c->modulus[t].width, i);
     c->kernel->mul_add(&c->modulus[t], limb, limb + c->n, limb + 2 * c->n,
                        r->secret->ntt + t * c->stride, c->n);
     centred_limb(r, error, limb, t);

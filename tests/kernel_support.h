@@ -127,7 +127,7 @@ static ckks_modulus ring_prime(const ckks_kernel *kernel, uint64_t p, unsigned l
     r.log_n = log_n;
     r.inverse = 1.0 / (double)p;
     while (p >> r.bits) r.bits++;
-    r.width = p >> 32 ? 8 : 4;
+    r.width = ckks_packed_width(r.bits);
     r.psi = is_prime(p) ? root_of_prime(p, log_n) : root_of_product(p, log_n);
     ck_assert_int_eq(kernel->prime_init(&r), FHOLA_OK);
     ck_assert_ptr_nonnull(r.tables);
@@ -158,16 +158,13 @@ static void fill_pattern(uint64_t *a, size_t n, enum pattern pattern, uint64_t p
         }
 }
 
-/* A limb as the packed words of this prime. */
+/* A limb as the packed words of this prime, lowest byte first, and not a byte of room behind them. */
 static inline void *pack(const uint64_t *a, size_t n, unsigned width)
 {
-    uint64_t *words = limb_alloc(n);
-    for (size_t i = 0; i < n; i++) {
-        if (width == 4)
-            ((uint32_t *)words)[i] = (uint32_t)a[i];
-        else
-            words[i] = a[i];
-    }
+    unsigned char *words = malloc(n * width);
+    ck_assert_ptr_nonnull(words);
+    for (size_t i = 0; i < n * width; i++)
+        words[i] = (unsigned char)(a[i / width] >> 8 * (i % width));
     return words;
 }
 

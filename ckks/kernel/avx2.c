@@ -67,7 +67,7 @@
 #define UNROLL _Pragma("GCC unroll 4")
 #endif
 #define NATIVE_LOG_N 7u
-#define NARROW_BITS  48u
+#define NARROW_BITS  48u /* so a packed residue of 7 bytes is one of a wide modulus */
 #define BLOCK_LOG    11u
 #define INTEGER_BITS 30u /* primes whose products are summed as 64-bit integers */
 
@@ -143,12 +143,24 @@ ALWAYS V load(const uint64_t *x)
     return to_double(load_words(x));
 }
 
-/* Four words of a packed limb from position i on. */
+/* Four words of `width` bytes, a constant, from position i on. Of those of 5 to 7 bytes (packed.h)
+ * two come to each half, by loads of 16 bytes that start and end where the words do. */
 ALWAYS I load_packed(const void *limb, unsigned width, size_t i)
 {
-    if (width == 4)
-        return _mm256_cvtepu32_epi64(_mm_loadu_si128((const void *)((const uint32_t *)limb + i)));
-    return load_words((const uint64_t *)limb + i);
+    const char *words = (const char *)limb + i * width, w = (char)width, end = (char)(16 - width);
+    if (width == 4) return _mm256_cvtepu32_epi64(_mm_loadu_si128((const void *)words));
+    if (width == 8) return _mm256_loadu_si256((const void *)words);
+#define BYTE(from, k) (char)((k) < width ? (from) + (k) : 0x80)
+#define WORD(from)                                                                                 \
+    BYTE(from, 0), BYTE(from, 1), BYTE(from, 2), BYTE(from, 3), BYTE(from, 4), BYTE(from, 5),      \
+        BYTE(from, 6), BYTE(from, 7)
+    const I bytes = _mm256_setr_epi8(WORD(0), WORD(w), WORD(end - w), WORD(end));
+#undef WORD
+#undef BYTE
+    const __m128i first = _mm_loadu_si128((const void *)words),
+                  last = _mm_loadu_si128((const void *)(words + 4 * width - 16));
+    return _mm256_shuffle_epi8(_mm256_inserti128_si256(_mm256_castsi128_si256(first), last, 1),
+                               bytes);
 }
 
 /* Limbs hold doubles between the first and the last pass of a transform. */
@@ -1524,12 +1536,13 @@ static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0
     if (p->bits <= INTEGER_BITS) {
         size_t most = (size_t)1 << (63 - 2 * p->bits);
         for (size_t j = 0; j < 64; j += 8) inner_integer(o, p, out0, out1, j, most, accumulate, c);
-    } else if (p->width == 4) {
-        inner_real(o, p, out, 4, 0, accumulate, c);
-    } else if (p->bits <= NARROW_BITS) {
-        inner_real(o, p, out, 8, 0, accumulate, c);
     } else {
-        inner_real(o, p, out, 8, 1, accumulate, c);
+        switch (p->width) {
+        case 4: inner_real(o, p, out, 4, 0, accumulate, c); break;
+        case 5: inner_real(o, p, out, 5, 0, accumulate, c); break;
+        case 6: inner_real(o, p, out, 6, 0, accumulate, c); break;
+        default: inner_real(o, p, out, 7, 1, accumulate, c); break;
+        }
     }
 }
 
@@ -1661,18 +1674,18 @@ ALWAYS void plain_real(const ckks_prime *p, uint64_t *const out[2], const plain_
 ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count,
                         const plain_operands *o, int accumulate, const constants *c)
 {
-    if (p->bits <= INTEGER_BITS)
+    if (p->bits <= INTEGER_BITS) {
         for (size_t j = 0; j < count; j += 8)
             plain_integer(p, out[0], out[1], o, accumulate, j, o->x1 != NULL, c);
-    else if (p->width == 4)
-        for (size_t j = 0; j < count; j += PATCH)
-            plain_real(p, out, o, j, 4, 0, o->log_gap, accumulate, c);
-    else if (p->bits <= NARROW_BITS)
-        for (size_t j = 0; j < count; j += PATCH)
-            plain_real(p, out, o, j, 8, 0, o->log_gap, accumulate, c);
-    else
-        for (size_t j = 0; j < count; j += PATCH)
-            plain_real(p, out, o, j, 8, 1, o->log_gap, accumulate, c);
+        return;
+    }
+    for (size_t j = 0; j < count; j += PATCH)
+        switch (p->width) {
+        case 4: plain_real(p, out, o, j, 4, 0, o->log_gap, accumulate, c); break;
+        case 5: plain_real(p, out, o, j, 5, 0, o->log_gap, accumulate, c); break;
+        case 6: plain_real(p, out, o, j, 6, 0, o->log_gap, accumulate, c); break;
+        default: plain_real(p, out, o, j, 7, 1, o->log_gap, accumulate, c); break;
+        }
 }
 
 static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel table for AVX-512 with 52-bit integer fused multiply-add (F, DQ, BW, VL, IFMA).
+/* Kernel table for AVX-512 with 52-bit integer fused multiply-add (F, DQ, BW, VL, IFMA, VBMI).
  *
  * LO(s, x, y) = s + (x y mod 2^52), HI(s, x, y) = s + floor(x y / 2^52), where x and y are the low
  * 52 bits of their words. Inside the transforms a word stands for its value modulo 2^52: garbage
@@ -857,13 +857,35 @@ ALWAYS V modular_sub(V a, V b, V p)
     return MIN(d, ADD(d, p));
 }
 
-/* Eight words from position i on of a packed limb. */
-ALWAYS V load_packed(const void *limb, unsigned width, size_t i)
+/* How eight words of a packed limb (packed.h) become those of a vector. */
+typedef struct unpacking {
+    size_t width;
+    V bytes;             /* of the words, where they stand in the limb */
+    __mmask64 read, set; /* bytes of the limb, of the vector */
+} unpacking;
+
+static unpacking unpacking_of(const ckks_prime *p)
 {
-    if (width == 4)
-        return _mm512_cvtepu32_epi64(
-            _mm256_loadu_si256((const void *)((const uint32_t *)limb + i)));
-    return load((const uint64_t *)limb + i);
+#define WORD(w, i)                                                                                 \
+    (w) * (i), (w) * (i) + 1, (w) * (i) + 2, (w) * (i) + 3, (w) * (i) + 4, (w) * (i) + 5,          \
+        (w) * (i) + 6, (w) * (i) + 7
+#define WORDS(w)                                                                                   \
+    WORD(w, 0), WORD(w, 1), WORD(w, 2), WORD(w, 3), WORD(w, 4), WORD(w, 5), WORD(w, 6), WORD(w, 7)
+    static const uint8_t bytes[4][64] __attribute__((aligned(64))) = {
+        {WORDS(4)}, {WORDS(5)}, {WORDS(6)}, {WORDS(7)}};
+#undef WORDS
+#undef WORD
+    const unsigned w = p->width;
+    unpacking u = {w, _mm512_load_si512((const void *)bytes[w - 4]), ((__mmask64)1 << 8 * w) - 1,
+                   (((__mmask64)1 << w) - 1) * UINT64_C(0x0101010101010101)};
+    return u;
+}
+
+/* Eight words from position i on of a packed limb. */
+ALWAYS V load_packed(const void *limb, const unpacking *u, size_t i)
+{
+    const V words = _mm512_maskz_loadu_epi8(u->read, (const char *)limb + i * u->width);
+    return _mm512_maskz_permutexvar_epi8(u->set, u->bytes, words);
 }
 
 /* ---- Element-wise functions ---- */
@@ -1065,7 +1087,7 @@ typedef struct inner_block {
 
 /* Two vectors of both sums. */
 ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, size_t j,
-                          unsigned width, size_t sums, V factor, const fold_constants *c,
+                          const unpacking *u, size_t sums, V factor, const fold_constants *c,
                           int accumulate)
 {
     accumulator s0 = {c->zero, c->zero}, s1 = s0, t0 = s0, t1 = s0;
@@ -1084,22 +1106,20 @@ ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, 
     for (size_t d = 0, room = sums - CKKS_MAX_SWITCHES; d < o->terms; d++, room--) {
         const unsigned char *k0 = o->key[0][d], *k1 = o->key[1][d];
         V x = load(o->x[d] + j), y = load(o->x[d] + j + 8);
-        _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + j * width, _MM_HINT_T0);
-        _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + j * width, _MM_HINT_T0);
-        if (width == 8)
-            _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
-        if (width == 8)
-            _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + (j + 8) * width, _MM_HINT_T0);
+        for (size_t i = j; i < j + 16; i += 8) {
+            _mm_prefetch((const char *)k0 + PREFETCH_AHEAD + i * u->width, _MM_HINT_T0);
+            _mm_prefetch((const char *)k1 + PREFETCH_AHEAD + i * u->width, _MM_HINT_T0);
+        }
         if (!room) {
             s0.low = fold(s0.low, s0.high, c), s1.low = fold(s1.low, s1.high, c);
             t0.low = fold(t0.low, t0.high, c), t1.low = fold(t1.low, t1.high, c);
             s0.high = s1.high = t0.high = t1.high = c->zero;
             room = sums;
         }
-        accumulate_product(&s0, x, load_packed(k0, width, j));
-        accumulate_product(&s1, y, load_packed(k0, width, j + 8));
-        accumulate_product(&t0, x, load_packed(k1, width, j));
-        accumulate_product(&t1, y, load_packed(k1, width, j + 8));
+        accumulate_product(&s0, x, load_packed(k0, u, j));
+        accumulate_product(&s1, y, load_packed(k0, u, j + 8));
+        accumulate_product(&t0, x, load_packed(k1, u, j));
+        accumulate_product(&t1, y, load_packed(k1, u, j + 8));
     }
     store(out0 + j, fold(s0.low, s0.high, c)), store(out0 + j + 8, fold(s1.low, s1.high, c));
     store(out1 + j, fold(t0.low, t0.high, c)), store(out1 + j + 8, fold(t1.low, t1.high, c));
@@ -1120,12 +1140,18 @@ ALWAYS const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, 
     return block;
 }
 
-ALWAYS void inner_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
-                        size_t count, size_t terms, const ckks_switch_term term[], uint64_t factor,
-                        unsigned width, int accumulate)
+static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
+                          size_t count, size_t terms, const ckks_switch_term term[],
+                          uint64_t factor, int accumulate)
 {
     const ifma_tables *t = p->tables;
+    if (p->log_n < NATIVE_LOG_N) {
+        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term,
+                                           factor, accumulate);
+        return;
+    }
     const fold_constants c = fold_constants_of(t);
+    const unpacking u = unpacking_of(p);
     uint64_t rotated[(CKKS_MAX_TERMS + 2 * CKKS_MAX_SWITCHES) * 64] __attribute__((aligned(64)));
     rotor r[CKKS_MAX_SWITCHES];
     for (size_t i = 0; i < terms; i++) r[i] = rotor_of(term[i].sigma ? term[i].sigma->g : 1);
@@ -1137,30 +1163,16 @@ ALWAYS void inner_range(const ckks_prime *p, uint64_t *out0, uint64_t *out1, siz
             const ckks_switch_term *s = &term[i];
             for (size_t d = 0; d < s->digits; d++, o.terms++) {
                 o.x[o.terms] = inner_operand(s, &r[i], s->digit[d], at, &room);
-                o.key[0][o.terms] = (const unsigned char *)s->key0[d] + at * width;
-                o.key[1][o.terms] = (const unsigned char *)s->key1[d] + at * width;
+                o.key[0][o.terms] = (const unsigned char *)s->key0[d] + at * u.width;
+                o.key[1][o.terms] = (const unsigned char *)s->key1[d] + at * u.width;
             }
             if (s->add0) o.add[0][o.adds[0]++] = inner_operand(s, &r[i], s->add0, at, &room);
             if (s->add1) o.add[1][o.adds[1]++] = inner_operand(s, &r[i], s->add1, at, &room);
         }
         for (size_t j = 0; j < 64; j += 16)
-            inner_vectors(&o, out0 + (at - from), out1 + (at - from), j, width, t->sums,
-                          all(factor), &c, accumulate);
+            inner_vectors(&o, out0 + (at - from), out1 + (at - from), j, &u, t->sums, all(factor),
+                          &c, accumulate);
     }
-}
-
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
-                          size_t count, size_t terms, const ckks_switch_term term[],
-                          uint64_t factor, int accumulate)
-{
-    const ifma_tables *t = p->tables;
-    if (p->log_n < NATIVE_LOG_N)
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term,
-                                           factor, accumulate);
-    else if (p->width == 4)
-        inner_range(p, out0, out1, from, count, terms, term, factor, 4, accumulate);
-    else
-        inner_range(p, out0, out1, from, count, terms, term, factor, 8, accumulate);
 }
 
 /* ---- Plaintext products ---- */
@@ -1173,11 +1185,12 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
  * covers 1, 2, 4 of them. */
 ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count, size_t terms,
                         const void *const plain[], unsigned log_gap,
-                        const uint64_t *const *const x[2], int accumulate, unsigned width,
-                        unsigned step, int outputs)
+                        const uint64_t *const *const x[2], int accumulate, unsigned step,
+                        int outputs)
 {
     const ifma_tables *t = p->tables;
     const fold_constants c = fold_constants_of(t);
+    const unpacking u = unpacking_of(p);
     for (size_t j = 0; j < count; j += 32) {
         accumulator s[2][4];
         for (int k = 0; k < outputs; k++) {
@@ -1201,14 +1214,13 @@ ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t coun
             end = terms - b > t->sums ? b + t->sums : terms;
             for (size_t i = b; i < end; i++) {
                 V w[4];
-                for (size_t line = 0; line < 32 * width / step; line += 64)
-                    _mm_prefetch((const char *)plain[i] + first * width + PLAIN_AHEAD + line,
+                for (size_t v = 0; v < 4 / step; v++)
+                    _mm_prefetch((const char *)plain[i] + (first + 8 * v) * u.width + PLAIN_AHEAD,
                                  _MM_HINT_T0);
-                w[0] = load_packed(plain[i], width, first);
-                w[1] = step == 1 ? load_packed(plain[i], width, first + 8) : w[0];
-                w[2] =
-                    step <= 2 ? load_packed(plain[i], width, first + (step == 1 ? 16 : 8)) : w[0];
-                w[3] = step == 1 ? load_packed(plain[i], width, first + 24) : w[2];
+                w[0] = load_packed(plain[i], &u, first);
+                w[1] = step == 1 ? load_packed(plain[i], &u, first + 8) : w[0];
+                w[2] = step <= 2 ? load_packed(plain[i], &u, first + (step == 1 ? 16 : 8)) : w[0];
+                w[3] = step == 1 ? load_packed(plain[i], &u, first + 24) : w[2];
                 for (int k = 0; k < outputs; k++) {
                     const uint64_t *limb = x[k][i] + j;
                     UNROLL
@@ -1237,20 +1249,17 @@ static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
                                            x0, x1, accumulate);
         return;
     }
-#define OUTPUTS(width, step)                                                                       \
+#define OUTPUTS(step)                                                                              \
     if (x1)                                                                                        \
-        plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 2);          \
+        plain_range(p, out, count, terms, plain, log_gap, x, accumulate, step, 2);                 \
     else                                                                                           \
-        plain_range(p, out, count, terms, plain, log_gap, x, accumulate, width, step, 1);          \
+        plain_range(p, out, count, terms, plain, log_gap, x, accumulate, step, 1);                 \
     return
-#define STEPS(width)                                                                               \
-    switch (log_gap) {                                                                             \
-    case 0: OUTPUTS(width, 1);                                                                     \
-    case 1: OUTPUTS(width, 2);                                                                     \
-    default: OUTPUTS(width, 4);                                                                    \
+    switch (log_gap) {
+    case 0: OUTPUTS(1);
+    case 1: OUTPUTS(2);
+    default: OUTPUTS(4);
     }
-    if (p->width == 4) STEPS(4) else STEPS(8)
-#undef STEPS
 #undef OUTPUTS
 }
 

@@ -32,6 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ckks/kernel/packed.h"
 #include "ckks/status.h"
 
 #define CKKS_MIN_LOG_N      4u
@@ -51,7 +52,7 @@ typedef struct ckks_modulus {
     uint64_t psi;
     double inverse; /* 1.0 / p, correctly rounded */
     unsigned bits;  /* bit length of p */
-    unsigned width; /* bytes of a packed residue: 4 if p < 2^32, else 8 */
+    unsigned width; /* bytes of a packed residue, 4 to 7 (packed.h) */
     unsigned log_n;
     /* the primes whose product it is, one bit each (ckks_basis); kernels do not look at it */
     uint64_t primes;
@@ -136,7 +137,7 @@ typedef struct ckks_kernel {
      *   out_k[j] = (accumulate ? out_k[j] : 0)
      *       + sum_t ( sum_d sigma_t(digit_td) * key_ktd + sigma_t(add_kt) * factor )[from + j].
      * At most CKKS_MAX_SWITCHES terms with CKKS_MAX_TERMS digits in all. Key limbs are packed:
-     * uint32_t words when p->width is 4, uint64_t words when it is 8. The outputs are disjoint from
+     * words of p->width bytes (packed.h). The outputs are disjoint from
      * everything else. */
     void (*inner_product)(const ckks_modulus *p, uint64_t *out0, uint64_t *out1, size_t from,
                           size_t count, size_t terms, const ckks_switch_term term[],

@@ -275,11 +275,6 @@ static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, con
         for (size_t j = 0; j < n; j++) out[j] = a[source[j]];
 }
 
-static uint64_t packed(const void *words, unsigned width, size_t i)
-{
-    return width == 4 ? ((const uint32_t *)words)[i] : ((const uint64_t *)words)[i];
-}
-
 /* Sums of at most 41 products of residues stay below 2^106. */
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
                           size_t count, size_t terms, const ckks_switch_term term[],
@@ -295,8 +290,8 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
             if (o->add1) s1 += (ckks_u128)o->add1[i] * factor;
             for (size_t d = 0; d < o->digits; d++) {
                 uint64_t x = o->digit[d][i];
-                s0 += (ckks_u128)x * packed(o->key0[d], p->width, to);
-                s1 += (ckks_u128)x * packed(o->key1[d], p->width, to);
+                s0 += (ckks_u128)x * ckks_packed_get(o->key0[d], p->width, to);
+                s1 += (ckks_u128)x * ckks_packed_get(o->key1[d], p->width, to);
             }
         }
         out0[j] = scalar_reduce_wide(s0, &m);
@@ -321,7 +316,7 @@ static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
             for (size_t b = 0; b < terms; b++)
                 for (size_t j = 0; j < block; j++) {
                     size_t i = base + j, word = ((i >> 3 >> log_gap) << 3) | (i & 7);
-                    s[j] += (ckks_u128)x[b][i] * packed(plain[b], p->width, word);
+                    s[j] += (ckks_u128)x[b][i] * ckks_packed_get(plain[b], p->width, word);
                 }
             for (size_t j = 0; j < block; j++) out[base + j] = scalar_reduce_wide(s[j], &m);
         }

@@ -22,6 +22,7 @@
 #define LEAF7_AVX512IFMA (1u << 21)
 #define LEAF7_AVX512BW   (1u << 30)
 #define LEAF7_AVX512VL   (1u << 31)
+#define LEAF7_AVX512VBMI (1u << 1)
 #define XCR0_YMM         0x06u /* SSE and AVX state */
 #define XCR0_ZMM         0xe6u /* and opmask, upper halves, upper registers */
 
@@ -32,25 +33,29 @@ static unsigned enabled_state(void)
     return low;
 }
 
-/* Leaf 1 (ecx) and leaf 7 (ebx) feature bits as far as the system's saved state covers `state`; 0
- * where it does not. */
-static void features(unsigned state, unsigned *leaf1, unsigned *leaf7)
+/* Feature bits of two leaves, by the register they come in. */
+typedef struct features {
+    unsigned leaf1_c, leaf7_b, leaf7_c;
+} features;
+
+/* They, as far as the system's saved state covers `state`; 0 where it does not. */
+static features features_of(unsigned state)
 {
+    features f = {0, 0, 0};
     unsigned a, b, c, d;
-    *leaf1 = *leaf7 = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & LEAF1_OSXSAVE) || !(c & LEAF1_AVX)) return;
-    if ((enabled_state() & state) != state) return;
-    *leaf1 = c;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) *leaf7 = b;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & LEAF1_OSXSAVE) || !(c & LEAF1_AVX)) return f;
+    if ((enabled_state() & state) != state) return f;
+    f.leaf1_c = c;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) f.leaf7_b = b, f.leaf7_c = c;
+    return f;
 }
 #endif
 
 #if defined(X86_TABLES) && defined(HAVE_KERNEL_AVX2)
 static int can_avx2(void)
 {
-    unsigned leaf1, leaf7;
-    features(XCR0_YMM, &leaf1, &leaf7);
-    return (leaf1 & LEAF1_FMA) && (leaf7 & LEAF7_AVX2);
+    const features f = features_of(XCR0_YMM);
+    return (f.leaf1_c & LEAF1_FMA) && (f.leaf7_b & LEAF7_AVX2);
 }
 #endif
 
@@ -59,9 +64,8 @@ static int can_avx512ifma(void)
 {
     const unsigned need =
         LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL | LEAF7_AVX512IFMA;
-    unsigned leaf1, leaf7;
-    features(XCR0_ZMM, &leaf1, &leaf7);
-    return (leaf7 & need) == need;
+    const features f = features_of(XCR0_ZMM);
+    return (f.leaf7_b & need) == need && (f.leaf7_c & LEAF7_AVX512VBMI);
 }
 #endif
 

@@ -146,10 +146,7 @@ static void fill_packed(void *a, size_t n, unsigned width, uint64_t p)
     uint64_t word;
     for (size_t i = 0; i < n; i++) {
         word = (i * 0x9e3779b97f4a7c15u >> 14) % p;
-        if (width == 4)
-            ((uint32_t *)a)[i] = (uint32_t)word;
-        else
-            ((uint64_t *)a)[i] = word;
+        ckks_packed_put(a, width, i, word);
     }
 }
 
@@ -187,7 +184,7 @@ static fhola_status set_primes(bench_set *s, unsigned log_n, unsigned bits)
         q->psi = root_of_unity(p, log_n);
         q->inverse = 1.0 / (double)p;
         q->bits = bits;
-        q->width = p >> 32 ? 8 : 4;
+        q->width = ckks_packed_width(bits);
         q->log_n = log_n;
         s->primes++;
     }

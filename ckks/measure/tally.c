@@ -8,7 +8,7 @@
 
 static void count(const ckks_modulus *p, ckks_work_kind kind, size_t outputs, size_t terms)
 {
-    ckks_tally_add(p->tally, kind, p->width == 8, outputs, terms);
+    ckks_tally_add(p->tally, kind, p->width > 4, outputs, terms);
 }
 
 static const ckks_kernel *inner(const ckks_modulus *p)

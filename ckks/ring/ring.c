@@ -85,7 +85,7 @@ static fhola_status modulus_init(ckks_context *c, unsigned i, uint64_t prime)
     p->inverse = 1.0 / (double)p->p;
     p->log_n = c->log_n;
     while (p->p >> p->bits) p->bits++;
-    p->width = p->bits <= 32 ? 4 : 8;
+    p->width = ckks_packed_width(p->bits);
     p->tally = c->tally;
     fhola_status st = c->kernel->prime_init(p);
     for (unsigned k = 0; k < c->subrings && !st; k++) {

@@ -92,8 +92,6 @@ void ckks_encode_packed(const ckks_context *c, unsigned prime, unsigned log_gap,
     unsigned log_vectors = log_gap > 3 ? 0 : 3 - log_gap; /* distinct vectors in a block of 64 */
     encode_ring(c->kernel, log_gap ? &c->subring[log_gap - 1][prime] : &c->modulus[prime], scratch,
                 coefficient, period);
-    uint32_t *narrow = out;
-    uint64_t *wide = out;
     for (size_t w = 0; w < words; w++) {
         size_t from = w;
         if (log_gap) {
@@ -104,10 +102,7 @@ void ckks_encode_packed(const ckks_context *c, unsigned prime, unsigned log_gap,
             size_t plain = ((block << 3 | lane) << log_vectors) | vector;
             from = (plain & ~(size_t)63) | (plain & 7) << 3 | (plain >> 3 & 7);
         }
-        if (c->modulus[prime].width == 4)
-            narrow[w] = (uint32_t)scratch[from];
-        else
-            wide[w] = scratch[from];
+        ckks_packed_put(out, c->modulus[prime].width, w, scratch[from]);
     }
 }
 

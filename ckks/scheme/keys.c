@@ -612,12 +612,7 @@ fhola_status ckks_eval_keys_attach(ckks_eval_keys **out, const ckks_context *c, 
 
 static void pack(const ckks_context *c, unsigned prime, void *out, const uint64_t *in)
 {
-    if (c->modulus[prime].width == 8) {
-        memcpy(out, in, c->n * sizeof *in);
-        return;
-    }
-    uint32_t *word = out;
-    for (size_t i = 0; i < c->n; i++) word[i] = (uint32_t)in[i];
+    for (size_t i = 0; i < c->n; i++) ckks_packed_put(out, c->modulus[prime].width, i, in[i]);
 }
 
 /* Stream of the uniform part of one limb: every (digit, prime) has its own. */

@@ -3,7 +3,7 @@
 """Train a CIFAR ResNet of depth 6n+2 on the processor and save it for fhola: how the bundled networks were made.
 
     python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--width W] [--activation relu|gelu] [--shortcut down|pad] [--init WEIGHTS]
-        [--rate R] [--held-out N]
+        [--rate R] [--bfloat16] [--held-out N]
 
 DATA is the folder of CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin; or of CIFAR-100's, whose 100
 fine classes are then learnt: train.bin, test.bin and fine_label_names.txt. Needs python3-torch and python3-numpy. After each epoch the
@@ -13,6 +13,9 @@ With --init the training starts from weights that this script wrote instead of r
 --rate, the highest of the schedule, then loses less of them. Weights of a narrower network are widened: the wide network begins by
 computing what the narrow one does (Chen, Goodfellow, Shlens, "Net2Net", ICLR 2016, section 2.2). Where the number of classes is another
 one, the last layer starts anew.
+
+With --bfloat16 convolutions read numbers of 16 bits, 8 of them for the digits, and add up in float32; weights stay float32. A processor
+with instructions for them (AVX-512 BF16) takes 0.6 of the time; without them it takes longer.
 
 With --held-out N the last N training pictures are kept out of training and their accuracy is printed instead of the test pictures':
 use that to choose between settings. The test pictures are for reporting only.
@@ -146,7 +149,7 @@ def make_optimizer(net):
     return torch.optim.SGD(groups, lr=0, momentum=0.9, nesterov=True)
 
 
-def train_epoch(net, optimizer, padded, labels, epoch, epochs, peak):
+def train_epoch(net, optimizer, padded, labels, epoch, epochs, peak, bfloat16):
     """One pass over the pictures in an order that depends on the epoch alone; returns the mean loss."""
     generator = torch.Generator().manual_seed(1000 + epoch)
     order, batches, total = torch.randperm(len(labels), generator=generator), len(labels) // BATCH, 0.0
@@ -155,7 +158,9 @@ def train_epoch(net, optimizer, padded, labels, epoch, epochs, peak):
         for group in optimizer.param_groups:
             group["lr"] = rate(epoch * batches + k, epochs * batches, peak)
         optimizer.zero_grad()
-        loss = F.cross_entropy(net(shift_and_flip(padded, chosen, generator)), labels[chosen])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            scores = net(shift_and_flip(padded, chosen, generator))
+        loss = F.cross_entropy(scores.float(), labels[chosen])
         loss.backward()
         optimizer.step()
         total += loss.item()
@@ -203,6 +208,7 @@ def main():
     parser.add_argument("--activation", choices=tuple(ACTIVATIONS), default="relu")
     parser.add_argument("--init", metavar="WEIGHTS", help="start from the weights of this safetensors file")
     parser.add_argument("--rate", type=float, default=0.2, help="highest learning rate (default 0.2)")
+    parser.add_argument("--bfloat16", action="store_true", help="convolutions of 16-bit numbers")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="judge by the last N training pictures, which are not trained on")
     a = parser.parse_args()
 
@@ -225,7 +231,7 @@ def main():
 
     for epoch in range(first, a.epochs):
         start = time.time()
-        loss = train_epoch(net, optimizer, padded, labels, epoch, a.epochs, a.rate)
+        loss = train_epoch(net, optimizer, padded, labels, epoch, a.epochs, a.rate, a.bfloat16)
         score = accuracy(net, judged, judged_labels)
         print(f"epoch {epoch + 1} of {a.epochs}: loss {loss:.4f}, {'held-out' if a.held_out else 'test'} {score:.2f} %, "
               f"{time.time() - start:.0f} s", flush=True)
