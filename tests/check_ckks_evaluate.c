@@ -362,7 +362,8 @@ START_TEST(product)
     /* factor 2 and an addend, which joins at the product's scale; rescaled by two primes */
     ckks_ciphertext *fine = encrypt(&r, s.y, r.slots, 0x1p60, basis);
     const ckks_addend addend = {add_ciphertext, fine};
-    ck_assert_ok(ckks_mul_fused(r.context, r.ws, r.keys, s.out, s.a, fine, 2, &addend, third));
+    const ckks_product one = {s.a, fine};
+    ck_assert_ok(ckks_mul_fused(r.context, r.ws, r.keys, s.out, 1, &one, 2, &addend, third));
     scale = SCALE * 0x1p60 / basis_product(&r, basis & ~third);
     for (size_t i = 0; i < r.slots; i++) {
         ckks_complex xy = c_mul(s.x[i], s.y[i]);
@@ -398,11 +399,16 @@ START_TEST(product_integers)
         ckks_basis more = k % 8 < 4 ? basis : 0xff;
         ckks_ciphertext_destroy(s.b);
         s.b = encrypt(&r, s.y, r.slots, SCALE, more);
-        ck_assert_ok(ckks_mul_fused(c, r.ws, r.keys, s.out, k % 8 < 6 ? s.a : s.b,
-                                    k % 8 < 6 ? s.b : s.a, 1 + k % 2, k % 4 < 2 ? NULL : &addend,
-                                    next));
+        /* in the second half plus a a */
+        const ckks_product ab = {s.a, s.b}, ba = {s.b, s.a},
+                           terms[2] = {k % 8 < 6 ? ab : ba, {s.a, s.a}};
+        size_t products = 1 + (size_t)k / 8;
+        ck_assert_ok(ckks_mul_fused(c, r.ws, r.keys, s.out, products, terms, 1 + k % 2,
+                                    k % 4 < 2 ? NULL : &addend, next));
         integer_phase(a, &r, s.a->poly, NULL);
         integer_phase(b, &r, s.b->poly, NULL);
+        if (products == 2)
+            for (size_t i = 0; i < r.n; i++) mpz_add(b[i], b[i], a[i]);
         negacyclic_product(b, a, b, r.n);
         for (size_t i = 0; i < r.n; i++) {
             mpz_mul_si(b[i], b[i], 1 + k % 2);

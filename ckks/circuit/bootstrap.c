@@ -966,7 +966,8 @@ static void add_minus_one(const void *arg, unsigned t, uint64_t *d0, uint64_t *d
 static fhola_status double_angle(run *r)
 {
     const ckks_addend minus_one = {add_minus_one, r};
-    fhola_status st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, &r->a, &r->a, 2, &minus_one,
+    const ckks_product square = {&r->a, &r->a};
+    fhola_status st = ckks_mul_fused(r->c, r->ws, r->keys, &r->b, 1, &square, 2, &minus_one,
                                      drop_top(r->a.poly->basis, 1));
     if (!st) swap(r);
     return st;

@@ -2,8 +2,8 @@
 /* Polynomials in the Chebyshev basis at exact target level and scale.
  *
  * p = q T_G + r with G the largest power of two up to the degree (T_(G+i) = 2 T_G T_i - T_(G-i)),
- * recursively, down to leaves that are linear combinations of the T_i at hand. The recursion
- * carries (levels consumed, scale) of its result, from the top of the polynomial to the leaves, so
+ * recursively, down to leaves that are linear combinations of the T_i at hand. Products of one
+ * level that are added up are relinearised and rescaled together. The recursion carries (levels consumed, scale) of its result, from the top of the polynomial to the leaves, so
  * that every sum adds equal scales exactly and nothing is rescaled to fit (the recursion of Bossuat
  * et al., Eurocrypt 2021, section 4). Creation simulates it and encodes coefficients; application
  * repeats it. */
@@ -465,8 +465,8 @@ static fhola_status make_power(evaluation *e, unsigned i)
     power_addend rest = {e->c, a == b ? NULL : &e->power[a - b],
                          a == b ? -scale : -rint(scale / e->power[a - b].scale)};
     const ckks_addend addend = {add_power, &rest};
-    return ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], &e->power[a], &e->power[b], 2,
-                          &addend, out);
+    const ckks_product product = {&e->power[a], &e->power[b]};
+    return ckks_mul_fused(e->c, e->ws, e->keys, &e->power[i], 1, &product, 2, &addend, out);
 }
 
 /* The powers of one leaf modulo one modulus, as whole limbs (shared ones where they are). They were
@@ -614,23 +614,22 @@ static fhola_status evaluate_leaf(evaluation *e, const node *n, ckks_ciphertext 
 
 static fhola_status evaluate_node(evaluation *e, int index, ckks_ciphertext *out);
 
-/* quotient T_G + remainder: a leaf joins the product, another polynomial its rescaled result. */
+/* quotient T_G + remainder. The remainder has this level and scale, so where it is a product too,
+ * the two are added up before they are relinearised, and so on down to a leaf, which joins them. */
 static fhola_status evaluate_inner(evaluation *e, const node *n, ckks_ciphertext *out)
 {
-    const node *r = &e->pe->node[n->remainder];
     ckks_basis before = level_basis(e, n->level - 1), after = level_basis(e, n->level);
-    const leaf_addend rest = {e, r};
+    ckks_ciphertext quotient[MAX_DEPTH];
+    ckks_product product[MAX_DEPTH];
+    size_t count = 0;
+    for (; !n->leaf; n = &e->pe->node[n->remainder], count++) {
+        FHOLA_TRY(ckks_ciphertext_scratch(&quotient[count], e->ws, before));
+        FHOLA_TRY(evaluate_node(e, n->quotient, &quotient[count]));
+        product[count] = (ckks_product){&quotient[count], &e->power[n->giant]};
+    }
+    const leaf_addend rest = {e, n};
     const ckks_addend addend = {add_leaf, &rest};
-    ckks_ciphertext quotient, remainder;
-    FHOLA_TRY(ckks_ciphertext_scratch(&quotient, e->ws, before));
-    FHOLA_TRY(evaluate_node(e, n->quotient, &quotient));
-    FHOLA_TRY(ckks_mul_fused(e->c, e->ws, e->keys, out, &quotient, &e->power[n->giant], 1,
-                             r->leaf ? &addend : NULL, after));
-    if (r->leaf) return FHOLA_OK;
-    FHOLA_TRY(ckks_ciphertext_scratch(&remainder, e->ws, after));
-    FHOLA_TRY(evaluate_node(e, n->remainder, &remainder));
-    remainder.scale = out->scale;
-    return ckks_add(e->c, out, out, &remainder);
+    return ckks_mul_fused(e->c, e->ws, e->keys, out, count, product, 1, &addend, after);
 }
 
 static fhola_status evaluate_node(evaluation *e, int index, ckks_ciphertext *out)

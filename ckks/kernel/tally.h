@@ -41,9 +41,9 @@ static inline void ckks_tally_key_switches(ckks_tally *t, size_t count)
     if (t) atomic_fetch_add_explicit(&t->key_switches, count, memory_order_relaxed);
 }
 
-static inline void ckks_tally_product(ckks_tally *t)
+static inline void ckks_tally_products(ckks_tally *t, size_t count)
 {
-    if (t) atomic_fetch_add_explicit(&t->products, 1, memory_order_relaxed);
+    if (t) atomic_fetch_add_explicit(&t->products, count, memory_order_relaxed);
 }
 
 #endif

@@ -228,17 +228,21 @@ void ckks_poly_mul_add_limb(const ckks_context *c, uint64_t *out, const ckks_pol
 }
 
 void ckks_poly_tensor_limb(const ckks_context *c, const ckks_poly d[3], const ckks_poly a[2],
-                           const ckks_poly b[2], unsigned i)
+                           const ckks_poly b[2], unsigned i, bool accumulate)
 {
     unsigned t = d->modulus[i];
-    uint64_t room[4][CKKS_RANGE];
+    uint64_t room[4][CKKS_RANGE], part[3][CKKS_RANGE];
     size_t step = smaller(ckks_poly_step(c, a, t), ckks_poly_step(c, b, t));
+    if (accumulate) step = smaller(step, CKKS_RANGE);
     for (size_t j = 0; j < c->n; j += step) {
         const uint64_t *a0 = ckks_poly_range(c, &a[0], t, j, step, room[0]);
         const uint64_t *a1 = ckks_poly_range(c, &a[1], t, j, step, room[1]);
         const uint64_t *b0 = a == b ? a0 : ckks_poly_range(c, &b[0], t, j, step, room[2]);
         const uint64_t *b1 = a == b ? a1 : ckks_poly_range(c, &b[1], t, j, step, room[3]);
-        c->kernel->tensor(&c->modulus[t], d[0].limb[i] + j, d[1].limb[i] + j, d[2].limb[i] + j, a0,
-                          a1, b0, b1, step);
+        uint64_t *out[3];
+        for (int k = 0; k < 3; k++) out[k] = accumulate ? part[k] : d[k].limb[i] + j;
+        c->kernel->tensor(&c->modulus[t], out[0], out[1], out[2], a0, a1, b0, b1, step);
+        for (int k = 0; k < 3 && accumulate; k++)
+            c->kernel->add(&c->modulus[t], d[k].limb[i] + j, d[k].limb[i] + j, part[k], step);
     }
 }

@@ -71,9 +71,9 @@ void ckks_poly_add_integer(const ckks_context *c, const ckks_poly *out, double x
 /* Modulo t alone: out += factor p, out a limb. */
 void ckks_poly_mul_add_limb(const ckks_context *c, uint64_t *out, const ckks_poly *p, unsigned t,
                             uint64_t factor);
-/* d = (a0 b0, a0 b1 + a1 b0, a1 b1), limb i of it. */
+/* d = (a0 b0, a0 b1 + a1 b0, a1 b1), limb i of it, or d + that. */
 void ckks_poly_tensor_limb(const ckks_context *c, const ckks_poly d[3], const ckks_poly a[2],
-                           const ckks_poly b[2], unsigned i);
+                           const ckks_poly b[2], unsigned i, bool accumulate);
 
 /* An integer given as a double, any finite one, rounded to nearest: modulo t. Whoever needs the
  * integer itself, not its residue, compares it with ckks_half_modulus. */

@@ -276,14 +276,15 @@ fhola_status ckks_ciphertext_divide(const ckks_context *c, ckks_workspace *ws, c
 
 /* ---- products ---- */
 
-/* d = factor a b + addend, before relinearisation. */
-static void tensor(const ckks_context *c, const ckks_poly d[3], const ckks_ciphertext *a,
-                   const ckks_ciphertext *b, int factor, const ckks_addend *addend)
+/* d = factor sum a b + addend, before relinearisation. */
+static void tensor(const ckks_context *c, const ckks_poly d[3], size_t count,
+                   const ckks_product product[], int factor, const ckks_addend *addend)
 {
 #pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(dynamic)
     for (unsigned i = 0; i < d->limbs; i++) {
         unsigned t = d->modulus[i];
-        ckks_poly_tensor_limb(c, d, a->poly, b->poly, i);
+        for (size_t k = 0; k < count; k++)
+            ckks_poly_tensor_limb(c, d, product[k].a->poly, product[k].b->poly, i, k > 0);
         for (int k = 0; k < 3 && factor == 2; k++)
             c->kernel->add(&c->modulus[t], d[k].limb[i], d[k].limb[i], d[k].limb[i], c->n);
         if (addend) addend->add(addend->arg, t, d[0].limb[i], d[1].limb[i]);
@@ -291,28 +292,36 @@ static void tensor(const ckks_context *c, const ckks_poly d[3], const ckks_ciphe
 }
 
 fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
-                            ckks_ciphertext *out, const ckks_ciphertext *a,
-                            const ckks_ciphertext *b, int factor, const ckks_addend *addend,
-                            ckks_basis out_basis)
+                            ckks_ciphertext *out, size_t count, const ckks_product product[],
+                            int factor, const ckks_addend *addend, ckks_basis out_basis)
 {
-    ckks_basis basis = a->poly->basis & b->poly->basis;
+    ckks_basis basis = product->a->poly->basis & product->b->poly->basis;
     const ckks_switch_key *key;
     if (!basis || !out_basis || out_basis & ~basis)
         return fhola_fail(FHOLA_LEVEL, "the product's basis is empty or not part of the operands'");
-    FHOLA_TRY(ckks_scale_fits(c, basis, a->scale * b->scale, "the product"));
+    double scale = product->a->scale * product->b->scale;
+    size_t period = 0;
+    FHOLA_TRY(ckks_scale_fits(c, basis, scale, "the product"));
+    for (size_t k = 0; k < count; k++) {
+        const ckks_ciphertext *a = product[k].a, *b = product[k].b;
+        if (basis & ~(a->poly->basis & b->poly->basis))
+            return fhola_fail(FHOLA_LEVEL, "a product of the sum lacks primes of the first one");
+        FHOLA_TRY(ckks_scale_check(a->scale * b->scale, scale, "a product of the sum"));
+        size_t common = ckks_common_period(a->period, b->period);
+        period = k ? ckks_common_period(period, common) : common;
+    }
     FHOLA_TRY(ckks_eval_keys_find(&key, keys, CKKS_KEY_RELINEARIZE, 0, basis, 0));
     fhola_status status = FHOLA_NOMEM;
-    double scale = ckks_scale_divided(c, a->scale * b->scale, basis & ~out_basis);
+    scale = ckks_scale_divided(c, scale, basis & ~out_basis);
     ckks_mark mark = ckks_workspace_mark(ws);
     ckks_poly *d = ckks_poly_take(ws, 3, basis),
               *sum = ckks_poly_take(ws, 2, basis | key->request.p);
     if (!d || !sum) goto end;
-    tensor(c, d, a, b, factor, addend);
-    ckks_tally_product(c->tally);
+    tensor(c, d, count, product, factor, addend);
+    ckks_tally_products(c->tally, count);
     status = ckks_key_switch(c, ws, key, &d[0], &d[1], &d[2], sum);
     if (status) goto end;
-    status = ckks_ciphertext_divide(c, ws, out, sum, out_basis, scale,
-                                    ckks_common_period(a->period, b->period));
+    status = ckks_ciphertext_divide(c, ws, out, sum, out_basis, scale, period);
 end:
     ckks_workspace_release(ws, mark);
     return status;
@@ -329,7 +338,8 @@ fhola_status ckks_mul(const ckks_context *c, ckks_workspace *ws, const ckks_eval
     ckks_basis basis = a->poly->basis, rest = basis & ~ckks_basis_top(basis);
     if (rescale && !rest)
         return fhola_fail(FHOLA_LEVEL, "a product on one prime cannot be rescaled");
-    return ckks_mul_fused(c, ws, keys, out, a, b, 1, NULL, rescale ? rest : basis);
+    const ckks_product product = {a, b};
+    return ckks_mul_fused(c, ws, keys, out, 1, &product, 1, NULL, rescale ? rest : basis);
 }
 
 /* ---- automorphisms ---- */

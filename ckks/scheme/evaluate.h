@@ -13,13 +13,18 @@ typedef struct ckks_addend {
     const void *arg;
 } ckks_addend;
 
-/* out = round((factor a b + addend) / D) relinearised, on the primes `out_basis` of the common
- * basis of a and b, D the product of the rest of that basis; factor 1 or 2. The addend is at the
- * product's scale; NULL adds nothing. The scale is scale_a scale_b / D, so that `factor` multiplies
- * the value. */
+/* a times b. */
+typedef struct ckks_product {
+    const ckks_ciphertext *a, *b;
+} ckks_product;
+
+/* out = round((factor sum a b + addend) / D) with one relinearisation, on the primes `out_basis` of
+ * the common basis of the first a and b, D the product of the rest of that basis; factor 1 or 2.
+ * The other products have that basis and scale at least. The addend is at the products' scale; NULL
+ * adds nothing. The scale is scale_a scale_b / D, so that `factor` multiplies the value. */
 fhola_status ckks_mul_fused(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
-                            ckks_ciphertext *out, const ckks_ciphertext *a,
-                            const ckks_ciphertext *b, int factor, const ckks_addend *addend,
+                            ckks_ciphertext *out, size_t count, const ckks_product product[],
+                            int factor, const ckks_addend *addend,
                             ckks_basis out_basis) FHOLA_WARN_UNUSED;
 
 /* out = round(sum / D) for a pair of polynomials over a basis and special primes, D the product of
