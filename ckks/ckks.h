@@ -201,7 +201,7 @@ unsigned ckks_context_threads(const ckks_context *context);
 
 /* Seconds per stage of bootstrapping, summed over the runs of a workspace. */
 typedef struct ckks_bootstrap_times {
-    double slots_to_coeffs, switch_and_raise, trace, coeffs_to_slots, eval_mod;
+    double slots_to_coeffs, switch_and_raise, coeffs_to_slots, eval_mod;
 } ckks_bootstrap_times;
 
 /* Scratch memory, grown on demand and kept: a steady computation stops allocating. It is empty at
@@ -267,14 +267,15 @@ typedef enum ckks_key_kind {
     CKKS_KEY_ROTATE = 2,      /* slots left by `rotation` */
     CKKS_KEY_CONJUGATE = 3,
     CKKS_KEY_DENSE_TO_SPARSE = 4, /* bootstrapping, at q0 p0 only */
-    CKKS_KEY_SPARSE_TO_DENSE = 5, /* bootstrapping, one digit */
+    CKKS_KEY_SPARSE_TO_DENSE = 5, /* bootstrapping, one digit; slots left by `rotation` */
     CKKS_KEY_SHRINK = 6           /* ckks_shrink */
 } ckks_key_kind;
 
 /* One switching key: usable on every ciphertext whose basis is a subset of `q`. */
 typedef struct ckks_key_request {
     ckks_key_kind kind;
-    /* 1 .. slots-1 for CKKS_KEY_ROTATE, the logarithm of the degree for CKKS_KEY_SHRINK, else 0 */
+    /* 1 .. slots-1 for CKKS_KEY_ROTATE, 0 .. slots-1 for CKKS_KEY_SPARSE_TO_DENSE, the logarithm of
+     * the degree for CKKS_KEY_SHRINK, else 0 */
     uint32_t rotation;
     ckks_basis q; /* chain primes covered */
     ckks_basis p; /* special primes used */
@@ -285,8 +286,8 @@ typedef struct ckks_key_list {
     size_t count, capacity;
 } ckks_key_list;
 
-/* Adds a request unless an equal one is there; `rotation` is reduced modulo the slots and 0 is
- * ignored. */
+/* Adds a request unless an equal one is there; `rotation` is reduced modulo the slots, and a
+ * CKKS_KEY_ROTATE by 0 is ignored. */
 fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *context,
                                ckks_key_request request) FHOLA_WARN_UNUSED;
 /* What a program will do with ciphertexts, beside rotations. */
@@ -602,6 +603,10 @@ typedef struct ckks_lintrans_spec {
     /* babies in turn: each is a rotation of the one before, by their distance. Again a key for each
      * distance, but a decomposition for each baby, and errors that add up. PARAM: double_hoist */
     int babies_in_turn;
+    /* The inputs are what bootstrapping has under its ephemeral secret modulo q0, and the transform
+     * raises them to its basis: babies are made from the lift by keys from that secret
+     * (CKKS_KEY_SPARSE_TO_DENSE), of one digit, without a decomposition. PARAM: not double_hoist */
+    int raised;
     /* all diagonals are real: half of each is kept, since the limbs of a plaintext of real slots
      * read the same from both ends. PARAM: one is not. Not with double_hoist. */
     int real;

@@ -84,8 +84,8 @@ static uint64_t keys_hash(const ring *r)
         for (unsigned d = 0; d < key->digits; d++)
             for (unsigned i = 0; i < limbs; i++)
                 for (int part = 0; part < 2; part++)
-                    hash_limb(&state, ckks_switch_key_limb(r->context, key, d, index[i], part), r->n,
-                              r->context->modulus[index[i]].width);
+                    hash_limb(&state, ckks_switch_key_limb(r->context, key, d, index[i], part),
+                              r->n, r->context->modulus[index[i]].width);
     }
     return XXH3_64bits_digest(&state);
 }

@@ -126,6 +126,8 @@ START_TEST(requests_refused)
         {{CKKS_KEY_RELINEARIZE, 3, all, r.special}, FHOLA_KEY},
         {{CKKS_KEY_ROTATE, 0, all, r.special}, FHOLA_KEY},
         {{CKKS_KEY_ROTATE, (uint32_t)r.slots, all, r.special}, FHOLA_KEY},
+        {{CKKS_KEY_SPARSE_TO_DENSE, (uint32_t)r.slots, all, p0}, FHOLA_KEY},
+        {{CKKS_KEY_DENSE_TO_SPARSE, 1, 1, p0}, FHOLA_KEY},
         {{(ckks_key_kind)0, 0, all, r.special}, FHOLA_KEY},
         {{(ckks_key_kind)6, 0, all, r.special}, FHOLA_KEY},
         /* one special prime cannot carry the chain */
@@ -207,8 +209,7 @@ END_TEST
 
 static void unpack(const ckks_context *c, uint64_t *out, const void *in, unsigned prime)
 {
-    for (size_t i = 0; i < c->n; i++)
-        out[i] = ckks_packed_get(in, c->modulus[prime].width, i);
+    for (size_t i = 0; i < c->n; i++) out[i] = ckks_packed_get(in, c->modulus[prime].width, i);
 }
 
 /* b + a s2 of one digit and prime, centred coefficients. */

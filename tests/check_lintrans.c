@@ -669,6 +669,7 @@ START_TEST(errors)
     REFUSED(FHOLA_PARAM, spec.offset = twice; spec.count = 3);
     REFUSED(FHOLA_PARAM, spec.baby_step = UINT32_MAX);
     REFUSED(FHOLA_PARAM, spec.double_hoist = spec.babies_in_turn = 1);
+    REFUSED(FHOLA_PARAM, spec.double_hoist = 0; spec.raised = 1);
     m.missing = m.offset[7];
     REFUSED(FHOLA_PARAM, (void)spec);
     ring_close(&r);

@@ -2,13 +2,17 @@
 /* Bootstrapping, slots to coefficients first. Real vectors of n values take n / 2 complex slots:
  *
  *   1  merge            slot j of every half block: w_j + i w_(j + n/2), by one rotation
- *   2  slots_to_coeffs  coefficients in Y = X^(N/n) are eps q0 w, bit-reversed until step 5
- *   3  switch_and_raise at q0 from dense to sparse secret, lift to the whole chain, back to dense
- *   4  trace            onto Z[Y]: rotations by n/2, n, ..., N/4, each added
- *   5  coeffs_to_slots  and the conjugate: slots hold t = coefficient / (q0 (K + 1/4)), real
+ *   2  slots_to_coeffs  coefficients in Y = X^(N/n) are eps q0 w, bit-reversed until step 4
+ *   3  switch_to_sparse at q0 from the dense to the sparse secret
+ *   4  coeffs_to_slots  and the conjugate: slots hold t = coefficient / (q0 (K + 1/4)), real. The
+ *                       first transform lifts to the whole chain; its babies are back under the
+ *                       dense secret
+ *   5  trace            onto Z[Y]: rotations by n/2, n, ..., N/4, each added, in front of the last
+ *                       transform of step 4: the other diagonals repeat after n / 2 slots, so that
+ *                       it is the same there as before them, on fewer primes
  *   6  eval_mod         sin(2 pi eps w) / sin(2 pi eps), or w by one more polynomial, the arcsine
  *
- * Complex vectors of n values take n slots: no merge; step 5 leaves real and imaginary parts apart,
+ * Complex vectors of n values take n slots: no merge; step 4 leaves real and imaginary parts apart,
  * and step 6 runs on both. The caller gets their sum, or (two real vectors bootstrapped as a pair)
  * each for itself.
  *
@@ -203,7 +207,7 @@ static unsigned group_size(const ckks_context *c, unsigned groups)
 
 typedef struct group_spec {
     unsigned first, last; /* layers */
-    int inverse, final, encode;
+    int inverse, raised, final, encode;
     ckks_basis basis;
     double plain_scale;
     /* The result is rotated by `turned`, by `turn` more than the input: so much more are the
@@ -238,6 +242,13 @@ static int32_t choose_babies(int32_t reach)
     return best;
 }
 
+/* Of the group that raises: a baby is an inner product with a key of one digit, and takes a third of
+ * a giant's time. */
+static int32_t choose_raised_babies(const ckks_bootstrap *bs, int32_t reach)
+{
+    return bs->small_keys ? (reach + 4) / 5 : (reach + 1) / 2;
+}
+
 static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, ckks_workspace *ws,
                                  const group_spec *g)
 {
@@ -246,7 +257,8 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
              size = group_size(c, g->inverse ? bs->cts_count : bs->stc_count);
     int top = g->last == bs->log_half;
     int32_t step = (int32_t)1 << g->first, reach = ((int32_t)1 << layers) - 1, offset[2 << 12];
-    int32_t last = (2 << size) - 1, babies = choose_babies(last);
+    int32_t last = (2 << size) - 1,
+            babies = g->raised ? choose_raised_babies(bs, last) : choose_babies(last);
     if (layers > 12)
         return fhola_fail(FHOLA_PARAM, "a group of %u butterfly layers is too large", layers);
     size_t count = 0;
@@ -265,10 +277,11 @@ static fhola_status create_group(ckks_lintrans **out, const ckks_bootstrap *bs, 
                                .period = source.period,
                                .plain_scale = g->plain_scale,
                                .baby_step = (uint32_t)(step * babies),
-                               .double_hoist = g->inverse && !bs->small_keys,
+                               .double_hoist = g->raised || (g->inverse && !bs->small_keys),
                                .in_turn = 1,
                                .whole_baby = last % babies ? 0 : last * step,
-                               .babies_in_turn = bs->small_keys};
+                               .babies_in_turn = bs->small_keys && !g->raised,
+                               .raised = g->raised};
     if (g->encode) {
         if (!group_matrix(&source.matrix, bs->half, g->first, g->last, g->inverse))
             return fhola_fail(FHOLA_NOMEM, "no memory for a bootstrapping matrix");
@@ -300,6 +313,7 @@ static fhola_status create_groups(ckks_bootstrap *bs, ckks_workspace *ws, int in
         group_spec g = {.first = part * size,
                         .last = part + 1 == groups ? bs->log_half : (part + 1) * size,
                         .inverse = inverse,
+                        .raised = inverse && i == 0,
                         .final = inverse && part == 0,
                         .encode = encode,
                         .basis = start,
@@ -534,6 +548,10 @@ static fhola_status check_transforms(const ckks_context *c, const bootstrap_spec
     const ckks_params_spec *s = &c->params->spec;
     unsigned lower = (s->stc_levels - 1) * group_size(c, s->stc_levels),
              lower_cts = (s->cts_levels - 1) * group_size(c, s->cts_levels);
+    if (s->cts_levels == 1 && spec->log_half < c->log_slots)
+        return fhola_fail(FHOLA_PARAM,
+                          "coefficients to slots in one level is for 2^%u values alone",
+                          c->log_slots + !spec->complex);
     if (spec->log_half > lower && spec->log_half > lower_cts) return FHOLA_OK;
     return fhola_fail(FHOLA_PARAM, "2^%u values are too few for transforms of %u and %u levels",
                       spec->log_half + !spec->complex, s->stc_levels, s->cts_levels);
@@ -655,12 +673,10 @@ fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c
     ckks_key_request merge = {CKKS_KEY_ROTATE, (uint32_t)bs->half, bs->input,
                               ckks_basis_special_for(p, bs->input)};
     ckks_key_request sparse = {CKKS_KEY_DENSE_TO_SPARSE, 0, ckks_basis_base(p), CKKS_BIT(p->chain)};
-    ckks_key_request dense = {CKKS_KEY_SPARSE_TO_DENSE, 0, c->chain, c->special};
     ckks_key_request conjugate = {CKKS_KEY_CONJUGATE, 0, bs->eval_mod, c->special};
     ckks_key_request relinearize = {CKKS_KEY_RELINEARIZE, 0, bs->eval_mod, c->special};
     fhola_status st = bs->complex ? FHOLA_OK : ckks_key_list_add(list, c, merge);
     if (!st) st = ckks_key_list_add(list, c, sparse);
-    if (!st) st = ckks_key_list_add(list, c, dense);
     if (!st) st = ckks_key_list_add(list, c, conjugate);
     if (!st) st = ckks_key_list_add(list, c, relinearize);
     /* The last products of EvalMod are small enough for a key of one digit. */
@@ -673,7 +689,8 @@ fhola_status ckks_bootstrap_keys(const ckks_bootstrap *bs, const ckks_context *c
         break;
     }
     for (size_t k = bs->half; k < c->slots && !st; k *= 2) {
-        ckks_key_request trace = {CKKS_KEY_ROTATE, (uint32_t)k, c->chain, c->special};
+        ckks_key_request trace = {CKKS_KEY_ROTATE, (uint32_t)k,
+                                  drop_top(c->chain, bs->cts_count - 1), c->special};
         st = ckks_key_list_add(list, c, trace);
     }
     for (unsigned i = 0; i < bs->stc_count && !st; i++)
@@ -868,65 +885,40 @@ static void swap(run *r)
 }
 
 /* Of all runs at once, so that keys and diagonals are read once. */
-static fhola_status transforms(run r[], size_t runs, ckks_lintrans *const transform[],
-                               unsigned count)
+static fhola_status transform(run r[], size_t runs, const ckks_lintrans *lt, ckks_basis out_basis)
 {
     ckks_ciphertext *out[CKKS_BOOTSTRAPS_AT_ONCE];
     const ckks_ciphertext *in[CKKS_BOOTSTRAPS_AT_ONCE];
-    for (unsigned i = 0; i < count; i++) {
-        for (size_t k = 0; k < runs; k++) {
-            out[k] = &r[k].b;
-            in[k] = &r[k].a;
-        }
-        FHOLA_TRY(ckks_lintrans_apply_each(r->c, r->ws, r->keys, transform[i], runs, out, in,
-                                           drop_top(r->a.poly->basis, 1)));
-        for (size_t k = 0; k < runs; k++) swap(&r[k]);
+    for (size_t k = 0; k < runs; k++) {
+        out[k] = &r[k].b;
+        in[k] = &r[k].a;
     }
+    FHOLA_TRY(ckks_lintrans_apply_each(r->c, r->ws, r->keys, lt, runs, out, in, out_basis));
+    for (size_t k = 0; k < runs; k++) swap(&r[k]);
     return FHOLA_OK;
 }
 
-/* (down[0], down[1]) = r->a, at q0, under the sparse secret. */
-static fhola_status switch_to_sparse(run *r, const ckks_poly down[2])
+static fhola_status slots_to_coeffs(run r[], size_t runs)
 {
-    const ckks_switch_key *key;
-    FHOLA_TRY(ckks_eval_keys_find(&key, r->keys, CKKS_KEY_DENSE_TO_SPARSE, 0, down->basis, 0));
-    ckks_poly *sum = ckks_poly_take(r->ws, 2, down->basis | key->request.p);
-    if (!sum) return FHOLA_NOMEM;
-    FHOLA_TRY(ckks_key_switch(r->c, r->ws, key, &r->a.poly[0], NULL, &r->a.poly[1], sum));
-    return ckks_divide_round(r->c, r->ws, 2, down, sum);
+    for (unsigned i = 0; i < r->bs->stc_count; i++)
+        FHOLA_TRY(transform(r, runs, r->bs->stc[i], drop_top(r->a.poly->basis, 1)));
+    return FHOLA_OK;
 }
 
-/* r->b over r->chain = the lift of `down`, under the dense secret. The second polynomial's lift,
- * over all primes of the key, is small and hence a single digit. */
-static fhola_status raise_to_dense(run *r, const ckks_poly down[2])
+/* r->a at q0 under the sparse secret, at the scale of what it will be raised to. */
+static fhola_status switch_to_sparse(run *r)
 {
-    const ckks_context *c = r->c;
     const ckks_switch_key *key;
-    FHOLA_TRY(ckks_eval_keys_find(&key, r->keys, CKKS_KEY_SPARSE_TO_DENSE, 0, r->chain, 0));
-    ckks_basis whole = r->chain | key->request.p;
-    ckks_poly *sum = ckks_poly_take(r->ws, 2, whole), *first = ckks_poly_take(r->ws, 1, r->chain),
-              *second = ckks_poly_take(r->ws, 1, whole);
-    if (!sum || !first || !second) return FHOLA_NOMEM;
-    FHOLA_TRY(ckks_lift(c, r->ws, first, &down[0]));
-    FHOLA_TRY(ckks_lift(c, r->ws, second, &down[1]));
-    ckks_decomposition d;
-    ckks_decomposition_of_one(&d, key, r->chain, second);
-    const ckks_switch s = {&d, key, first, NULL};
-    ckks_switch_each(c, 1, sum, &s);
-    return ckks_ciphertext_divide(c, r->ws, &r->b, sum, r->chain, raised_scale(r->bs), 0);
-}
-
-/* r->a at q0 under the dense secret becomes r->b over r->chain under the dense secret, having been
- * under the sparse one in between. */
-static fhola_status switch_and_raise(run *r)
-{
+    ckks_basis base = ckks_basis_base(r->c->params);
+    FHOLA_TRY(ckks_eval_keys_find(&key, r->keys, CKKS_KEY_DENSE_TO_SPARSE, 0, base, 0));
+    fhola_status status = FHOLA_NOMEM;
     ckks_mark mark = ckks_workspace_mark(r->ws);
-    ckks_poly *down = ckks_poly_take(r->ws, 2, ckks_basis_base(r->c->params));
-    fhola_status status = down ? switch_to_sparse(r, down) : FHOLA_NOMEM;
+    ckks_poly *sum = ckks_poly_take(r->ws, 2, base | key->request.p);
+    if (!sum) goto end;
+    status = ckks_key_switch(r->c, r->ws, key, &r->a.poly[0], NULL, &r->a.poly[1], sum);
     if (status) goto end;
-    status = raise_to_dense(r, down);
-    if (status) goto end;
-    swap(r);
+    status = ckks_ciphertext_divide(r->c, r->ws, &r->b, sum, base, raised_scale(r->bs), 0);
+    if (!status) swap(r);
 end:
     ckks_workspace_release(r->ws, mark);
     return status;
@@ -942,6 +934,12 @@ static fhola_status trace(run *r)
     return st;
 }
 
+static fhola_status for_each(run r[], size_t runs, fhola_status (*step)(run *r))
+{
+    for (size_t k = 0; k < runs; k++) FHOLA_TRY(step(&r[k]));
+    return FHOLA_OK;
+}
+
 /* The real parts of what the transforms made, and the imaginary parts. */
 static fhola_status separate(run *r)
 {
@@ -951,6 +949,16 @@ static fhola_status separate(run *r)
         if (!st) st = ckks_mul_plain(r->c, &r->imaginary, &r->imaginary, r->bs->i);
     }
     return st ? st : ckks_add(r->c, &r->a, &r->a, &r->b);
+}
+
+static fhola_status coeffs_to_slots(run r[], size_t runs)
+{
+    const ckks_bootstrap *bs = r->bs;
+    for (unsigned i = 0; i < bs->cts_count; i++) {
+        if (i + 1 == bs->cts_count) FHOLA_TRY(for_each(r, runs, trace));
+        FHOLA_TRY(transform(r, runs, bs->cts[i], drop_top(r->chain, i + 1)));
+    }
+    return for_each(r, runs, separate);
 }
 
 /* -1 at the scale of r->a squared. */
@@ -1051,12 +1059,6 @@ static fhola_status begin(run *r, const ckks_ciphertext *in)
     return bs->complex ? ckks_ciphertext_copy(&r->a, packed) : merge_halves(r, packed);
 }
 
-static fhola_status for_each(run r[], size_t runs, fhola_status (*step)(run *r))
-{
-    for (size_t k = 0; k < runs; k++) FHOLA_TRY(step(&r[k]));
-    return FHOLA_OK;
-}
-
 /* The steps in their order, in the a of each run. */
 static fhola_status bootstrap(run r[], size_t runs, const ckks_ciphertext *const in[])
 {
@@ -1064,22 +1066,18 @@ static fhola_status bootstrap(run r[], size_t runs, const ckks_ciphertext *const
     ckks_workspace *ws = r->ws;
     double start = ckks_seconds(), end;
     for (size_t k = 0; k < runs; k++) FHOLA_TRY(begin(&r[k], in[k]));
-    FHOLA_TRY(transforms(r, runs, bs->stc, bs->stc_count));
+    FHOLA_TRY(slots_to_coeffs(r, runs));
     end = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
     ws->times.slots_to_coeffs += end - start;
-    FHOLA_TRY(for_each(r, runs, switch_and_raise));
-    start = ckks_seconds();
+    FHOLA_TRY(for_each(r, runs, switch_to_sparse));
+    start = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
     ws->times.switch_and_raise += start - end;
-    FHOLA_TRY(for_each(r, runs, trace));
-    end = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
-    ws->times.trace += end - start;
-    FHOLA_TRY(transforms(r, runs, bs->cts, bs->cts_count));
-    FHOLA_TRY(for_each(r, runs, separate));
-    start = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
-    ws->times.coeffs_to_slots += start - end;
+    FHOLA_TRY(coeffs_to_slots(r, runs));
+    end = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
+    ws->times.coeffs_to_slots += end - start;
     FHOLA_TRY(for_each(r, runs, bs->complex ? eval_mod_both : eval_mod));
-    end = end_stage(ws, CKKS_STAGE_EVAL_MOD);
-    ws->times.eval_mod += end - start;
+    start = end_stage(ws, CKKS_STAGE_EVAL_MOD);
+    ws->times.eval_mod += start - end;
     return FHOLA_OK;
 }
 

@@ -14,6 +14,8 @@
  *   C  plaintext products, summed per giant
  *   D  giants: decompose each sum's second polynomial, inner products, all added up over Q and P
  *   E  for every output one division by P and the primes the caller drops.
+ * A transform that raises its inputs (spec.raised) lifts them in step A: their second polynomials,
+ * small integers, are digits as they are.
  * One application may take several sets of inputs, the *copies*: keys and diagonals are the same
  * for all, and what is read for the first is in the cache for the others. */
 #include <math.h>
@@ -48,8 +50,10 @@ typedef struct term {
 struct ckks_lintrans {
     const ckks_context *context;
     ckks_basis basis, special;
-    ckks_basis encoded; /* primes the diagonals are encoded over */
+    ckks_basis baby_special; /* of the babies' keys: fewer where the babies are made from a lift */
+    ckks_basis encoded;      /* primes the diagonals are encoded over */
     int double_hoist, in_turn, babies_in_turn, has_plain;
+    bool raised;
     bool
         real; /* of each plaintext the lower half of every limb is kept, the upper one mirrors it */
     double plain_scale;
@@ -535,6 +539,8 @@ static fhola_status check_spec(const ckks_context *c, const ckks_lintrans_spec *
                           c->n);
     if (spec->babies_in_turn && spec->double_hoist)
         return fhola_fail(FHOLA_PARAM, "babies in turn are not for double hoisting");
+    if (spec->raised && !spec->double_hoist)
+        return fhola_fail(FHOLA_PARAM, "a transform that raises its inputs is for double hoisting");
     if (spec->baby_step > c->slots)
         return fhola_fail(FHOLA_PARAM, "baby step %u exceeds the %zu slots", spec->baby_step,
                           c->slots);
@@ -553,10 +559,13 @@ fhola_status ckks_lintrans_create(ckks_lintrans **out, const ckks_context *c, ck
     lt->context = c;
     lt->basis = spec->basis;
     lt->special = spec->special;
-    lt->encoded = spec->basis | (spec->double_hoist ? spec->special : 0);
+    lt->baby_special = spec->raised ? ckks_basis_special_for(c->params, ckks_basis_base(c->params))
+                                    : spec->special;
+    lt->encoded = spec->basis | (spec->double_hoist ? lt->baby_special : 0);
     lt->double_hoist = spec->double_hoist;
     lt->in_turn = spec->in_turn;
     lt->babies_in_turn = spec->babies_in_turn;
+    lt->raised = spec->raised != 0;
     lt->real = spec->real != 0;
     lt->plain_scale = spec->plain_scale;
     lt->period = spec->period;
@@ -611,14 +620,21 @@ size_t ckks_lintrans_bytes(const ckks_lintrans *lt)
     return lt->coefficient ? ckks_lintrans_coefficient_bytes(lt->plains, lt->period) : 0;
 }
 
+static ckks_key_kind baby_kind(const ckks_lintrans *lt)
+{
+    return lt->raised ? CKKS_KEY_SPARSE_TO_DENSE : CKKS_KEY_ROTATE;
+}
+
 fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, ckks_key_list *list)
 {
-    ckks_key_request r = {CKKS_KEY_ROTATE, 0, lt->basis, lt->special};
+    ckks_key_request r = {baby_kind(lt), 0, lt->basis, lt->baby_special};
     fhola_status st = FHOLA_OK;
     for (unsigned b = 0; b < lt->babies && !st; b++) {
         r.rotation = (uint32_t)lt->baby_turn[b].by;
         st = ckks_key_list_add(list, c, r);
     }
+    r.kind = CKKS_KEY_ROTATE;
+    r.p = lt->special;
     for (unsigned j = 0; j < lt->giants && !st; j++) {
         r.rotation = (uint32_t)lt->giant_turn[j].by;
         st = ckks_key_list_add(list, c, r);
@@ -628,8 +644,9 @@ fhola_status ckks_lintrans_keys(const ckks_lintrans *lt, const ckks_context *c, 
 
 /* ---- application ---- */
 
-/* What one application works with. `whole` is the inputs' basis and the special primes; polynomials
- * are named after the step that fills them. */
+/* What one application works with. `whole` is the basis it works on and the special primes,
+ * `hoisted` the same with those of the babies; polynomials are named after the step that fills
+ * them. */
 typedef struct application {
     const ckks_context *c;
     ckks_workspace *ws;
@@ -637,13 +654,14 @@ typedef struct application {
     const unsigned char *plain; /* packed limbs of all plaintexts */
     unsigned copies;
     const ckks_ciphertext *const *in; /* of each copy the inputs; so in what follows */
-    ckks_basis basis, whole;
+    ckks_basis basis, hoisted, whole;
+    ckks_poly *lifted; /* raised: pairs, each input's polynomials over basis and over hoisted */
     const ckks_switch_key **baby_key, **giant_key; /* NULL entries: no rotation */
-    ckks_decomposition *d;                         /* of each input, if a baby is rotated */
-    ckks_poly *x;                                  /* single hoisting: pairs, babies over basis */
-    ckks_poly *sum;    /* pairs, per giant: over whole (double hoisting) or basis (single) */
-    ckks_poly *total;  /* a pair over whole, of one output after the other; in turn two pairs */
-    const void **list; /* per thread: LISTS * copies * babies pointers */
+    ckks_decomposition *d; /* of each input, if a baby is made from it with a key */
+    ckks_poly *x;          /* single hoisting: pairs, babies over basis */
+    ckks_poly *sum;        /* pairs, per giant: over hoisted (double hoisting) or basis (single) */
+    ckks_poly *total;      /* a pair over whole, of one output after the other; in turn two pairs */
+    const void **list;     /* per thread: LISTS * copies * babies pointers */
 } application;
 
 #define LISTS 5u /* x0, x1 of all babies; plaintexts, x0, x1 of one giant's terms */
@@ -655,7 +673,8 @@ static const uint64_t **thread_list(const application *a, unsigned list)
 }
 
 static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
-                              const ckks_switch_key ***out, const rotation *list, unsigned count)
+                              const ckks_switch_key ***out, ckks_key_kind kind, ckks_basis special,
+                              const rotation *list, unsigned count)
 {
     uint32_t mask = (uint32_t)(a->c->slots - 1);
     const ckks_switch_key **key = ckks_workspace_take(a->ws, count * sizeof *key);
@@ -663,9 +682,8 @@ static fhola_status find_keys(application *a, const ckks_eval_keys *keys,
     for (unsigned i = 0; i < count; i++) {
         uint32_t k = (uint32_t)list[i].by & mask;
         key[i] = NULL;
-        if (k)
-            FHOLA_TRY(
-                ckks_eval_keys_find(&key[i], keys, CKKS_KEY_ROTATE, k, a->basis, a->lt->special));
+        if (k || kind != CKKS_KEY_ROTATE)
+            FHOLA_TRY(ckks_eval_keys_find(&key[i], keys, kind, k, a->basis, special));
     }
     *out = key;
     return FHOLA_OK;
@@ -678,13 +696,37 @@ static ckks_decomposition *decomposition_of(const application *a, unsigned copy,
 
 static const ckks_poly *input_of(const application *a, unsigned copy, unsigned baby)
 {
-    return a->in[copy * a->lt->inputs + a->lt->baby[baby].part]->poly;
+    unsigned i = copy * a->lt->inputs + a->lt->baby[baby].part;
+    return a->lifted ? &a->lifted[2 * i] : a->in[i]->poly;
 }
 
 /* Both polynomials of a copy's giant. */
 static ckks_poly *sum_of(const application *a, unsigned copy, unsigned giant)
 {
     return &a->sum[2 * ((size_t)copy * a->lt->giants + giant)];
+}
+
+/* Input i lifted: its second polynomial is the only digit. */
+static fhola_status raise_input(const application *a, unsigned i)
+{
+    ckks_poly *first = ckks_poly_take(a->ws, 1, a->basis),
+              *second = ckks_poly_take(a->ws, 1, a->hoisted);
+    if (!first || !second) return FHOLA_NOMEM;
+    FHOLA_TRY(ckks_lift(a->c, a->ws, first, &a->in[i]->poly[0]));
+    FHOLA_TRY(ckks_lift(a->c, a->ws, second, &a->in[i]->poly[1]));
+    a->lifted[2 * i] = *first;
+    a->lifted[2 * i + 1] = *second;
+    ckks_decomposition_of_one(&a->d[i], a->baby_key[0], a->basis, &a->lifted[2 * i + 1]);
+    return FHOLA_OK;
+}
+
+static fhola_status raise_inputs(application *a)
+{
+    unsigned count = a->copies * a->lt->inputs;
+    a->lifted = ckks_workspace_take(a->ws, 2 * (size_t)count * sizeof *a->lifted);
+    if (!a->lifted) return FHOLA_NOMEM;
+    for (unsigned i = 0; i < count; i++) FHOLA_TRY(raise_input(a, i));
+    return FHOLA_OK;
 }
 
 static fhola_status decompose_copy(const application *a, unsigned copy)
@@ -706,6 +748,7 @@ static fhola_status decompose_inputs(application *a)
     a->d = ckks_workspace_take(a->ws, bytes);
     if (!a->d) return FHOLA_NOMEM;
     memset(a->d, 0, bytes);
+    if (a->lt->raised) return raise_inputs(a);
     for (unsigned k = 0; k < a->copies; k++) FHOLA_TRY(decompose_copy(a, k));
     return FHOLA_OK;
 }
@@ -748,15 +791,15 @@ static void multiply_plain(const application *a, unsigned copy, unsigned t,
     }
 }
 
-/* ---- double hoisting: babies over Q and P ---- */
+/* ---- double hoisting: babies over Q and P, their P ---- */
 
-/* One baby, times P, at a range of positions of limb i over `whole`; false if it is zero there. */
+/* One baby, times P, at a range of positions of limb i over `hoisted`; false if it is zero there. */
 static bool baby_range(const application *a, unsigned copy, unsigned b, unsigned i, size_t from,
                        size_t range, uint64_t *u0, uint64_t *u1)
 {
     const ckks_context *c = a->c;
     const ckks_poly *in = input_of(a, copy, b);
-    unsigned t = a->total->modulus[i];
+    unsigned t = a->sum->modulus[i];
     if (a->baby_key[b]) {
         const ckks_switch s = {decomposition_of(a, copy, b), a->baby_key[b], &in[0], NULL};
         ckks_switch_range(c, 1, &s, i, from, range, u0, u1, false);
@@ -788,8 +831,8 @@ static void babies_double_limb(const application *a, unsigned i, uint64_t *room,
             x1[place] = there ? u1 : NULL;
         }
         for (unsigned k = 0; k < a->copies; k++)
-            multiply_plain(a, k, a->total->modulus[i], x0 + k * babies, x1 + k * babies, from,
-                           range, NULL);
+            multiply_plain(a, k, a->sum->modulus[i], x0 + k * babies, x1 + k * babies, from, range,
+                           NULL);
     }
 }
 
@@ -808,7 +851,7 @@ static fhola_status babies_double(application *a)
     uint64_t *room = ckks_workspace_take(a->ws, threads * words * sizeof *room);
     if (!room) return FHOLA_NOMEM;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (unsigned i = 0; i < a->total->limbs; i++)
+    for (unsigned i = 0; i < a->sum->limbs; i++)
         babies_double_limb(a, i, room + ckks_thread_number() * words, range);
     count_switches(a);
     return FHOLA_OK;
@@ -969,13 +1012,12 @@ static unsigned first_giant(const ckks_lintrans *lt, unsigned output)
 static void start_total(const application *a, unsigned copy, unsigned first, unsigned end)
 {
     const ckks_context *c = a->c;
-    const ckks_lintrans *lt = a->lt;
 #pragma omp parallel for num_threads(ckks_context_threads(c)) schedule(static) collapse(2)
     for (unsigned k = 0; k < 2; k++)
         for (unsigned i = 0; i < a->total->limbs; i++) {
             unsigned t = a->total->modulus[i];
             uint64_t *out = a->total[k].limb[i];
-            uint64_t factor = lt->double_hoist ? 1 : ckks_product_mod(c, lt->special, t);
+            uint64_t factor = ckks_product_mod(c, a->total->basis & ~a->sum->basis, t);
             memset(out, 0, c->n * sizeof *out);
             for (unsigned j = first; j < end; j++) {
                 const uint64_t *sum =
@@ -1069,7 +1111,7 @@ end:
     return status;
 }
 
-/* out over whole = P times a sum over basis. */
+/* out over whole = a sum over fewer primes, times those it lacks. */
 static void raise_sum(const application *a, const ckks_poly out[2], const ckks_poly sum[2])
 {
     const ckks_context *c = a->c;
@@ -1080,7 +1122,7 @@ static void raise_sum(const application *a, const ckks_poly out[2], const ckks_p
             const uint64_t *limb = ckks_poly_limb(&sum[k], t);
             if (limb)
                 c->kernel->mul_scalar(&c->modulus[t], out[k].limb[i], limb,
-                                      ckks_product_mod(c, a->lt->special, t), c->n);
+                                      ckks_product_mod(c, out->basis & ~sum->basis, t), c->n);
             else
                 memset(out[k].limb[i], 0, c->n * sizeof(uint64_t));
         }
@@ -1091,7 +1133,7 @@ static const ckks_poly *raised_sum(const application *a, unsigned copy, unsigned
                                    const ckks_poly room[2])
 {
     const ckks_poly *sum = sum_of(a, copy, j);
-    if (a->lt->double_hoist) return sum;
+    if (sum->basis == a->whole) return sum;
     raise_sum(a, room, sum);
     return room;
 }
@@ -1103,6 +1145,8 @@ static fhola_status giants_in_turn(const application *a, unsigned copy, unsigned
     unsigned first = first_giant(a->lt, output), j = first_giant(a->lt, output + 1) - 1;
     const ckks_poly *sum = sum_of(a, copy, j);
     unsigned room = 0; /* the pair of a->total that is free */
+    *total = sum;
+    if (j == first && !a->giant_key[j] && a->lt->double_hoist) return FHOLA_OK;
     if (j == first || !a->giant_key[j]) sum = raised_sum(a, copy, j, &a->total[2]);
     for (; j > first; j--, room ^= 1) {
         const ckks_poly *below = raised_sum(a, copy, j - 1, &a->total[2 * room]);
@@ -1132,12 +1176,20 @@ static fhola_status babies(application *a)
     return status;
 }
 
+/* The primes a transform works on: the input's, or those it is raised to, the result's and the top
+ * one that is divided away. */
+static ckks_basis working_basis(const ckks_lintrans *lt, const ckks_ciphertext *in,
+                                ckks_basis out_basis)
+{
+    return lt->raised ? out_basis | ckks_basis_top(lt->basis) : in->poly->basis;
+}
+
 static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_eval_keys *keys,
                           const ckks_lintrans *lt, const unsigned char *plain, unsigned copies,
                           ckks_ciphertext *const out[], const ckks_ciphertext *const in[],
                           ckks_basis out_basis)
 {
-    ckks_basis basis = in[0]->poly->basis, whole = basis | lt->special;
+    ckks_basis basis = working_basis(lt, in[0], out_basis), whole = basis | lt->special;
     double scale = ckks_scale_divided(c, in[0]->scale * lt->plain_scale, basis & ~out_basis);
     application a = {.c = c,
                      .ws = ws,
@@ -1146,15 +1198,18 @@ static fhola_status apply(const ckks_context *c, ckks_workspace *ws, const ckks_
                      .copies = copies,
                      .in = in,
                      .basis = basis,
+                     .hoisted = basis | lt->baby_special,
                      .whole = whole,
                      .list = ckks_workspace_take(ws, (size_t)ckks_context_threads(c) * LISTS *
                                                          copies * lt->babies * sizeof *a.list),
                      .sum = ckks_poly_take(ws, 2 * (size_t)copies * lt->giants,
-                                           lt->double_hoist ? whole : basis),
+                                           basis | (lt->double_hoist ? lt->baby_special : 0)),
                      .total = ckks_poly_take(ws, lt->in_turn ? 4 : 2, whole)};
     if (!a.list || !a.sum || !a.total) return FHOLA_NOMEM;
-    FHOLA_TRY(find_keys(&a, keys, &a.baby_key, lt->baby_turn, lt->babies));
-    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, lt->giant_turn, lt->giants));
+    FHOLA_TRY(find_keys(&a, keys, &a.baby_key, baby_kind(lt), lt->baby_special, lt->baby_turn,
+                        lt->babies));
+    FHOLA_TRY(find_keys(&a, keys, &a.giant_key, CKKS_KEY_ROTATE, lt->special, lt->giant_turn,
+                        lt->giants));
     FHOLA_TRY(babies(&a));
     for (unsigned o = 0; o < copies * lt->outputs; o++) {
         const ckks_poly *total = NULL;
@@ -1196,9 +1251,13 @@ static fhola_status check_apply(const ckks_context *c, const ckks_workspace *ws,
     FHOLA_TRY(ckks_ciphertext_check(c, in[0], "the input"));
     if (keys->context != c || ws->context != c)
         return fhola_fail(FHOLA_PARAM, "the keys or the workspace belong to another context");
-    ckks_basis basis = in[0]->poly->basis;
+    ckks_basis basis = working_basis(lt, in[0], out_basis);
     if (!out_basis || out_basis & ~basis)
         return fhola_fail(FHOLA_LEVEL, "the result's basis is empty or not part of the input's");
+    if (lt->raised && in[0]->poly->basis != ckks_basis_base(c->params))
+        return fhola_fail(FHOLA_LEVEL, "only what has the primes %s can be raised, not %s",
+                          ckks_basis_describe(c->params, ckks_basis_base(c->params)).text,
+                          ckks_basis_describe(c->params, in[0]->poly->basis).text);
     if (!lt->has_plain)
         return fhola_fail(FHOLA_PARAM, "the transform was created without its diagonals");
     if (lt->context != c)

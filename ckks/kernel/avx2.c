@@ -1679,8 +1679,7 @@ ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t coun
             plain_integer(p, out[0], out[1], o, accumulate, j, o->x1 != NULL, c);
         return;
     }
-    for (size_t j = 0; j < count; j += PATCH)
-        switch (p->width) {
+    for (size_t j = 0; j < count; j += PATCH) switch (p->width) {
         case 4: plain_real(p, out, o, j, 4, 0, o->log_gap, accumulate, c); break;
         case 5: plain_real(p, out, o, j, 5, 0, o->log_gap, accumulate, c); break;
         case 6: plain_real(p, out, o, j, 6, 0, o->log_gap, accumulate, c); break;

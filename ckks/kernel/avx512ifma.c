@@ -871,8 +871,8 @@ static unpacking unpacking_of(const ckks_prime *p)
         (w) * (i) + 6, (w) * (i) + 7
 #define WORDS(w)                                                                                   \
     WORD(w, 0), WORD(w, 1), WORD(w, 2), WORD(w, 3), WORD(w, 4), WORD(w, 5), WORD(w, 6), WORD(w, 7)
-    static const uint8_t bytes[4][64] __attribute__((aligned(64))) = {
-        {WORDS(4)}, {WORDS(5)}, {WORDS(6)}, {WORDS(7)}};
+    static const uint8_t bytes[4][64]
+        __attribute__((aligned(64))) = {{WORDS(4)}, {WORDS(5)}, {WORDS(6)}, {WORDS(7)}};
 #undef WORDS
 #undef WORD
     const unsigned w = p->width;

@@ -17,8 +17,8 @@ static inline unsigned ckks_packed_width(unsigned bits)
 static inline uint64_t ckks_packed_get(const void *words, unsigned width, size_t i)
 {
     const unsigned char *in = (const unsigned char *)words + i * width;
-    uint64_t x = (uint64_t)in[0] | (uint64_t)in[1] << 8 | (uint64_t)in[2] << 16 |
-                 (uint64_t)in[3] << 24;
+    uint64_t x =
+        (uint64_t)in[0] | (uint64_t)in[1] << 8 | (uint64_t)in[2] << 16 | (uint64_t)in[3] << 24;
     if (width > 4) x |= (uint64_t)in[4] << 32;
     if (width > 5) x |= (uint64_t)in[5] << 40;
     if (width > 6) x |= (uint64_t)in[6] << 48;

@@ -235,9 +235,9 @@ bool ckks_key_list_has(const ckks_key_list *list, const ckks_key_request *reques
 
 fhola_status ckks_key_list_add(ckks_key_list *list, const ckks_context *c, ckks_key_request request)
 {
-    if (request.kind == CKKS_KEY_ROTATE) {
+    if (request.kind == CKKS_KEY_ROTATE || request.kind == CKKS_KEY_SPARSE_TO_DENSE) {
         request.rotation &= (uint32_t)(c->slots - 1);
-        if (request.rotation == 0) return FHOLA_OK;
+        if (request.kind == CKKS_KEY_ROTATE && request.rotation == 0) return FHOLA_OK;
     } else if (request.kind != CKKS_KEY_SHRINK) {
         request.rotation = 0;
     }
@@ -493,8 +493,12 @@ static fhola_status check_request(const ckks_params *params, const ckks_key_requ
                           ckks_basis_describe(params, r->q).text,
                           ckks_basis_describe(params, r->p).text);
     if (r->kind == CKKS_KEY_SHRINK) return check_small(params, r);
-    if (r->kind == CKKS_KEY_ROTATE ? r->rotation == 0 || r->rotation >= slots : r->rotation != 0)
-        return fhola_fail(FHOLA_KEY, "rotation %u is outside 1..%zu", r->rotation, slots - 1);
+    bool rotates = r->kind == CKKS_KEY_ROTATE || r->kind == CKKS_KEY_SPARSE_TO_DENSE;
+    if (rotates ? r->rotation >= slots : r->rotation != 0)
+        return fhola_fail(FHOLA_KEY, "rotation %u is outside 0..%zu", r->rotation,
+                          rotates ? slots - 1 : 0);
+    if (r->kind == CKKS_KEY_ROTATE && r->rotation == 0)
+        return fhola_fail(FHOLA_KEY, "rotation 0 needs no key");
     return check_sparse(params, r);
 }
 
@@ -528,7 +532,7 @@ fhola_status ckks_eval_keys_prepare(ckks_eval_keys *keys, size_t i, const ckks_k
     key->request = *r;
     key->digits = ckks_request_digits(c->params, r, key->digit);
     if (!key->digits) return FHOLA_PARAM;
-    if (r->kind == CKKS_KEY_ROTATE)
+    if (r->kind == CKKS_KEY_ROTATE || (r->kind == CKKS_KEY_SPARSE_TO_DENSE && r->rotation))
         st = find_automorphism(&key->sigma, keys, ckks_galois_element(c, r->rotation));
     if (r->kind == CKKS_KEY_CONJUGATE) st = find_automorphism(&key->sigma, keys, 2 * c->n - 1);
     if (st) return st;

@@ -46,7 +46,7 @@ typedef struct ckks_switch_key {
     uint8_t seed[32]; /* of the a parts */
     size_t bytes;
     unsigned char *data;
-    /* NULL for relinearisation and encapsulation keys; owned by ckks_eval_keys */
+    /* NULL where nothing is rotated; owned by ckks_eval_keys */
     const ckks_automorphism *sigma;
 } ckks_switch_key;
 

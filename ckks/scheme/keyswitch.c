@@ -211,10 +211,10 @@ void ckks_switch_range(const ckks_context *c, size_t count, const ckks_switch s[
     ckks_switch_term term[CKKS_MAX_SWITCHES];
     const ckks_decomposition *d = s->of;
     unsigned t = d->digit->modulus[i];
-    bool raised = s->add0 && s->add0->basis & d->special;
+    ckks_basis missing = d->special & ~(s->add0 ? s->add0->basis : 0);
     for (size_t k = 0; k < count; k++) term[k] = switch_term(c, &o[k], &s[k], i);
     c->kernel->inner_product(&c->modulus[t], out0, out1, from, words, count, term,
-                             raised ? 1 : ckks_product_mod(c, d->special, t), accumulate);
+                             ckks_product_mod(c, missing, t), accumulate);
 }
 
 static bool switched_before(const ckks_switch s[], size_t k)

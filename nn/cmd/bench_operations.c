@@ -14,7 +14,7 @@
 #define LEAST_RUNS 3
 #define MOST_RUNS  31
 #define FIGURE_US  1.5e6 /* after LEAST_RUNS, a figure takes no longer */
-#define STAGES     6
+#define STAGES     5
 
 /* One set of keys and ciphertexts under one kernel table. */
 typedef struct bench {
@@ -235,8 +235,8 @@ fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *o)
 static void stage_times(double out[STAGES], const bench *b)
 {
     const ckks_bootstrap_times *t = ckks_workspace_times(b->ws);
-    const double seconds[STAGES] = {0,        t->slots_to_coeffs, t->switch_and_raise,
-                                    t->trace, t->coeffs_to_slots, t->eval_mod};
+    const double seconds[STAGES] = {0, t->slots_to_coeffs, t->switch_and_raise, t->coeffs_to_slots,
+                                    t->eval_mod};
     for (size_t i = 1; i < STAGES; i++) out[i] = seconds[i] * 1e6;
 }
 
@@ -349,7 +349,7 @@ static fhola_status bootstrap_once(double time[STAGES], bench *b)
 static fhola_status time_bootstrap(bench *b)
 {
     static const char *const name[STAGES] = {"bootstrap", "slots_to_coeffs", "switch_and_raise",
-                                             "trace",     "coeffs_to_slots", "eval_mod"};
+                                             "coeffs_to_slots", "eval_mod"};
     double time[STAGES][MOST_RUNS], once[STAGES], spent = 0;
     size_t runs = 0;
     bootstrap_result r = {.log_values = b->options->log_values > 0

@@ -271,9 +271,10 @@ static void promise_safe_list(const ckks_key_list *list, const ckks_params *p)
                     "the small ring's secret is within its cap");
             continue;
         }
-        promise(r->kind == CKKS_KEY_ROTATE ? r->rotation && r->rotation < 1u << (s->log_n - 1)
-                                           : !r->rotation,
+        bool rotates = r->kind == CKKS_KEY_ROTATE || r->kind == CKKS_KEY_SPARSE_TO_DENSE;
+        promise(rotates ? r->rotation < 1u << (s->log_n - 1) : !r->rotation,
                 "a rotation that there is");
+        promise(r->kind != CKKS_KEY_ROTATE || r->rotation, "no key for no rotation");
         if (r->kind < CKKS_KEY_DENSE_TO_SPARSE) continue;
         promise(s->eval_mod_levels && s->hamming_weight, "the ephemeral secret bootstraps");
         promise(r->kind != CKKS_KEY_DENSE_TO_SPARSE ||
