@@ -158,7 +158,7 @@ static void fill_pattern(uint64_t *a, size_t n, enum pattern pattern, uint64_t p
         }
 }
 
-/* A limb as the packed words of this prime, lowest byte first, and not a byte of room behind them. */
+/* A limb as the packed words of this prime, lowest byte first, without room behind them. */
 static inline void *pack(const uint64_t *a, size_t n, unsigned width)
 {
     unsigned char *words = malloc(n * width);

@@ -242,8 +242,8 @@ static int32_t choose_babies(int32_t reach)
     return best;
 }
 
-/* Of the group that raises: a baby is an inner product with a key of one digit, and takes a third of
- * a giant's time. */
+/* Babies of the group that raises: an inner product with a key of one digit is a tenth of a giant's
+ * time, so there are many. With small keys they are few, since each has a key. */
 static int32_t choose_raised_babies(const ckks_bootstrap *bs, int32_t reach)
 {
     return bs->small_keys ? (reach + 4) / 5 : (reach + 1) / 2;

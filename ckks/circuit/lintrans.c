@@ -793,7 +793,8 @@ static void multiply_plain(const application *a, unsigned copy, unsigned t,
 
 /* ---- double hoisting: babies over Q and P, their P ---- */
 
-/* One baby, times P, at a range of positions of limb i over `hoisted`; false if it is zero there. */
+/* One baby, times P, at a range of positions of limb i over `hoisted`; false if it is zero
+ * there. */
 static bool baby_range(const application *a, unsigned copy, unsigned b, unsigned i, size_t from,
                        size_t range, uint64_t *u0, uint64_t *u1)
 {

@@ -3,10 +3,11 @@
  *
  * p = q T_G + r with G the largest power of two up to the degree (T_(G+i) = 2 T_G T_i - T_(G-i)),
  * recursively, down to leaves that are linear combinations of the T_i at hand. Products of one
- * level that are added up are relinearised and rescaled together. The recursion carries (levels consumed, scale) of its result, from the top of the polynomial to the leaves, so
- * that every sum adds equal scales exactly and nothing is rescaled to fit (the recursion of Bossuat
- * et al., Eurocrypt 2021, section 4). Creation simulates it and encodes coefficients; application
- * repeats it. */
+ * level that are added up are relinearised and rescaled together. The recursion carries (levels
+ * consumed, scale) of its result, from the top of the polynomial to the leaves, so that every sum
+ * adds equal scales exactly and nothing is rescaled to fit (the recursion of Bossuat et al.,
+ * Eurocrypt 2021, section 4). Creation simulates it and encodes coefficients; application repeats
+ * it. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
