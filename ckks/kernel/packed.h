@@ -28,7 +28,13 @@ static inline uint64_t ckks_packed_get(const void *words, unsigned width, size_t
 static inline void ckks_packed_put(void *words, unsigned width, size_t i, uint64_t x)
 {
     unsigned char *out = (unsigned char *)words + i * width;
-    for (unsigned k = 0; k < width; k++, x >>= 8) out[k] = (unsigned char)x;
+    out[0] = (unsigned char)x;
+    out[1] = (unsigned char)(x >> 8);
+    out[2] = (unsigned char)(x >> 16);
+    out[3] = (unsigned char)(x >> 24);
+    if (width > 4) out[4] = (unsigned char)(x >> 32);
+    if (width > 5) out[5] = (unsigned char)(x >> 40);
+    if (width > 6) out[6] = (unsigned char)(x >> 48);
 }
 
 #endif
