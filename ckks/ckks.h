@@ -201,7 +201,7 @@ unsigned ckks_context_threads(const ckks_context *context);
 
 /* Seconds per stage of bootstrapping, summed over the runs of a workspace. */
 typedef struct ckks_bootstrap_times {
-    double slots_to_coeffs, switch_and_raise, coeffs_to_slots, eval_mod;
+    double slots_to_coeffs, switch_to_sparse, coeffs_to_slots, eval_mod;
 } ckks_bootstrap_times;
 
 /* Scratch memory, grown on demand and kept: a steady computation stops allocating. It is empty at
@@ -216,7 +216,7 @@ ckks_bootstrap_times *ckks_workspace_times(ckks_workspace *workspace);
 /* Stages of a bootstrap, in their order; the trace belongs to the second. */
 typedef enum ckks_stage {
     CKKS_STAGE_SLOTS_TO_COEFFS,
-    CKKS_STAGE_SWITCH_AND_RAISE,
+    CKKS_STAGE_SWITCH_TO_SPARSE,
     CKKS_STAGE_COEFFS_TO_SLOTS,
     CKKS_STAGE_EVAL_MOD
 } ckks_stage;
@@ -757,8 +757,8 @@ fhola_status ckks_bootstrap_apply(const ckks_context *context, ckks_workspace *w
                                   ckks_ciphertext *out, const ckks_ciphertext *in,
                                   unsigned residual_levels) FHOLA_WARN_UNUSED;
 /* Of complex values: out[0] gets the sine of the real parts, out[1] that of the imaginary parts. So
- * two real vectors x, y of n values are bootstrapped as x + i y, with one slots_to_coeffs, switch,
- * raise and coeffs_to_slots for both. */
+ * two real vectors x, y of n values are bootstrapped as x + i y, with one slots_to_coeffs, switch
+ * to the sparse secret and coeffs_to_slots for both. */
 fhola_status ckks_bootstrap_apply_pair(const ckks_context *context, ckks_workspace *workspace,
                                        const ckks_eval_keys *keys, const ckks_bootstrap *bootstrap,
                                        ckks_ciphertext *const out[2], const ckks_ciphertext *in,

@@ -726,7 +726,7 @@ double nn_flood_deviation(const nn_client *client, double bits, double queries, 
 
 /* Seconds of one layer, or summed. */
 typedef struct nn_stage_times {
-    double activation, convolution, slots_to_coeffs, switch_and_raise, coeffs_to_slots, eval_mod;
+    double activation, convolution, slots_to_coeffs, switch_to_sparse, coeffs_to_slots, eval_mod;
 } nn_stage_times;
 
 typedef enum nn_step {

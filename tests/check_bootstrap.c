@@ -854,7 +854,7 @@ START_TEST(full_size)
     printf("R15, n = 2^14 (%s): RMS 2^%.2f, worst 2^%.2f of the range; %.2f s\n",
            ckks_context_isa(r.context), log2(rms_difference(z, want, N)),
            log2(worst_difference(z, want, N)),
-           t->slots_to_coeffs + t->switch_and_raise + t->coeffs_to_slots + t->eval_mod);
+           t->slots_to_coeffs + t->switch_to_sparse + t->coeffs_to_slots + t->eval_mod);
     ck_assert_double_le(rms_difference(z, want, N), exp2(-12.0));
     ck_assert_double_le(worst_difference(z, want, N), exp2(-9.5));
     ckks_ciphertext_destroy(ct);

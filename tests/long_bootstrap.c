@@ -15,7 +15,7 @@ static double eps;
 static double seconds(void)
 {
     const ckks_bootstrap_times *t = ckks_workspace_times(r.ws);
-    return t->slots_to_coeffs + t->switch_and_raise + t->coeffs_to_slots + t->eval_mod;
+    return t->slots_to_coeffs + t->switch_to_sparse + t->coeffs_to_slots + t->eval_mod;
 }
 
 static void sines(ckks_complex *want, const double *w, size_t n)

@@ -216,13 +216,13 @@ static void print_times(const nn_stage_times *t, size_t count)
         s.activation += t[i].activation;
         s.convolution += t[i].convolution;
         s.slots_to_coeffs += t[i].slots_to_coeffs;
-        s.switch_and_raise += t[i].switch_and_raise;
+        s.switch_to_sparse += t[i].switch_to_sparse;
         s.coeffs_to_slots += t[i].coeffs_to_slots;
         s.eval_mod += t[i].eval_mod;
     }
-    printf("  convolution %.2f, slots_to_coeffs %.2f, switch and raise %.2f, coeffs_to_slots %.2f, "
+    printf("  convolution %.2f, slots_to_coeffs %.2f, switch to sparse %.2f, coeffs_to_slots %.2f, "
            "eval_mod %.2f, activation %.2f s\n",
-           s.convolution, s.slots_to_coeffs, s.switch_and_raise, s.coeffs_to_slots, s.eval_mod,
+           s.convolution, s.slots_to_coeffs, s.switch_to_sparse, s.coeffs_to_slots, s.eval_mod,
            s.activation);
 }
 

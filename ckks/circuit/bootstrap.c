@@ -1070,8 +1070,8 @@ static fhola_status bootstrap(run r[], size_t runs, const ckks_ciphertext *const
     end = end_stage(ws, CKKS_STAGE_SLOTS_TO_COEFFS);
     ws->times.slots_to_coeffs += end - start;
     FHOLA_TRY(for_each(r, runs, switch_to_sparse));
-    start = end_stage(ws, CKKS_STAGE_SWITCH_AND_RAISE);
-    ws->times.switch_and_raise += start - end;
+    start = end_stage(ws, CKKS_STAGE_SWITCH_TO_SPARSE);
+    ws->times.switch_to_sparse += start - end;
     FHOLA_TRY(coeffs_to_slots(r, runs));
     end = end_stage(ws, CKKS_STAGE_COEFFS_TO_SLOTS);
     ws->times.coeffs_to_slots += end - start;

@@ -25,7 +25,7 @@
 typedef enum stage {
     CONVOLUTION,
     SLOTS_TO_COEFFS,
-    SWITCH_AND_RAISE,
+    SWITCH_TO_SPARSE,
     COEFFS_TO_SLOTS,
     EVAL_MOD,
     ACTIVATION,
@@ -33,7 +33,7 @@ typedef enum stage {
 } stage;
 
 static const char *const stage_name[STAGES] = {"convolution",      "slots_to_coeffs",
-                                               "switch_and_raise", "coeffs_to_slots",
+                                               "switch_to_sparse", "coeffs_to_slots",
                                                "eval_mod",         "activation"};
 
 /* What a stage took and did. */
@@ -297,7 +297,7 @@ static int step_begins(void *user, size_t layer, nn_step step, size_t done, size
 
 static void stage_ended(void *user, ckks_stage ended)
 {
-    static const stage next[] = {SWITCH_AND_RAISE, COEFFS_TO_SLOTS, EVAL_MOD, EVAL_MOD};
+    static const stage next[] = {SWITCH_TO_SPARSE, COEFFS_TO_SLOTS, EVAL_MOD, EVAL_MOD};
     bench *b = user;
     turn(b, b->layer, next[ended]);
 }

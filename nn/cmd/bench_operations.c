@@ -235,7 +235,7 @@ fhola_status nn_cmd_bench_operations(const nn_cmd_bench_options *o)
 static void stage_times(double out[STAGES], const bench *b)
 {
     const ckks_bootstrap_times *t = ckks_workspace_times(b->ws);
-    const double seconds[STAGES] = {0, t->slots_to_coeffs, t->switch_and_raise, t->coeffs_to_slots,
+    const double seconds[STAGES] = {0, t->slots_to_coeffs, t->switch_to_sparse, t->coeffs_to_slots,
                                     t->eval_mod};
     for (size_t i = 1; i < STAGES; i++) out[i] = seconds[i] * 1e6;
 }
@@ -348,7 +348,7 @@ static fhola_status bootstrap_once(double time[STAGES], bench *b)
 
 static fhola_status time_bootstrap(bench *b)
 {
-    static const char *const name[STAGES] = {"bootstrap", "slots_to_coeffs", "switch_and_raise",
+    static const char *const name[STAGES] = {"bootstrap", "slots_to_coeffs", "switch_to_sparse",
                                              "coeffs_to_slots", "eval_mod"};
     double time[STAGES][MOST_RUNS], once[STAGES], spent = 0;
     size_t runs = 0;

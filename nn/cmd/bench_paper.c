@@ -145,7 +145,7 @@ static void average(result *r)
     r->time.activation /= n;
     r->time.convolution /= n;
     r->time.slots_to_coeffs /= n;
-    r->time.switch_and_raise /= n;
+    r->time.switch_to_sparse /= n;
     r->time.coeffs_to_slots /= n;
     r->time.eval_mod /= n;
 }
@@ -285,10 +285,10 @@ static void print_one(const result *r, int k)
     printf("(%d) %s, %s: log2(QP) %.1f, %u bootstraps, total depth %u, at most %u levels\n", k + 1,
            configuration[k].name, configuration[k].params, r->log2_qp, r->bootstraps, r->depth,
            r->levels);
-    printf("    %.2f s a picture: convolution %.2f, slots to coefficients %.2f, switch, raise, "
-           "trace %.2f, coefficients to slots %.2f, "
+    printf("    %.2f s a picture: convolution %.2f, slots to coefficients %.2f, "
+           "switch to sparse %.2f, coefficients to slots %.2f, "
            "sine %.2f, activation %.2f, other %.2f\n",
-           r->seconds, r->time.convolution, r->time.slots_to_coeffs, r->time.switch_and_raise,
+           r->seconds, r->time.convolution, r->time.slots_to_coeffs, r->time.switch_to_sparse,
            r->time.coeffs_to_slots, r->time.eval_mod, r->time.activation, other_seconds(r));
     printf(
         "    start-up %.1f s, key generation %.1f s; peak %.0f MiB, keys %.0f, plaintexts %.0f\n",
@@ -349,7 +349,7 @@ static void print_json_one(const result *r, int k)
     printf("\"judged\": %zu, \"stages\": {", r->judged);
     print_number("convolution", r->time.convolution);
     print_number("slots_to_coeffs", r->time.slots_to_coeffs);
-    print_number("switch_and_raise", r->time.switch_and_raise);
+    print_number("switch_to_sparse", r->time.switch_to_sparse);
     print_number("coeffs_to_slots", r->time.coeffs_to_slots);
     print_number("eval_mod", r->time.eval_mod);
     print_number("activation", r->time.activation);

@@ -131,7 +131,7 @@ static void print_figures(const session *s)
     if (s->count > 1) printf("  a picture        %8.2f s\n", s->seconds / (double)s->count);
     printf("  convolution      %8.2f s\n", t->convolution);
     printf("  slots to coeffs  %8.2f s\n", t->slots_to_coeffs);
-    printf("  switch and raise %8.2f s\n", t->switch_and_raise);
+    printf("  switch to sparse %8.2f s\n", t->switch_to_sparse);
     printf("  coeffs to slots  %8.2f s\n", t->coeffs_to_slots);
     printf("  sine evaluation  %8.2f s\n", t->eval_mod);
     printf("  activation       %8.2f s\n", t->activation);
@@ -157,8 +157,8 @@ static fhola_status print_json(const session *s, size_t picture, size_t together
     printf(", \"keygen_seconds\": %.3f, \"startup_seconds\": %.3f, ", s->parties.keygen_seconds,
            s->load_seconds + s->parties.startup_seconds);
     printf("\"stage_seconds\": {\"convolution\": %.3f, \"slots_to_coeffs\": %.3f, "
-           "\"switch_and_raise\": %.3f, ",
-           t->convolution / n, t->slots_to_coeffs / n, t->switch_and_raise / n);
+           "\"switch_to_sparse\": %.3f, ",
+           t->convolution / n, t->slots_to_coeffs / n, t->switch_to_sparse / n);
     printf("\"coeffs_to_slots\": %.3f, \"eval_mod\": %.3f, \"activation\": %.3f}, ",
            t->coeffs_to_slots / n, t->eval_mod / n, t->activation / n);
     printf("\"kernel\": \"%s\", \"threads\": %u}\n", ckks_context_isa(s->parties.context),

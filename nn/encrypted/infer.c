@@ -260,7 +260,7 @@ static void take_bootstrap_times(run *r, const ckks_bootstrap_times *before)
 {
     const ckks_bootstrap_times *after = ckks_workspace_times(r->workspace);
     r->time.slots_to_coeffs += after->slots_to_coeffs - before->slots_to_coeffs;
-    r->time.switch_and_raise += after->switch_and_raise - before->switch_and_raise;
+    r->time.switch_to_sparse += after->switch_to_sparse - before->switch_to_sparse;
     r->time.coeffs_to_slots += after->coeffs_to_slots - before->coeffs_to_slots;
     r->time.eval_mod += after->eval_mod - before->eval_mod;
 }

@@ -121,7 +121,7 @@ void nn_session_add_times(nn_stage_times *sum, const nn_session *s)
         sum->activation += s->times[i].activation;
         sum->convolution += s->times[i].convolution;
         sum->slots_to_coeffs += s->times[i].slots_to_coeffs;
-        sum->switch_and_raise += s->times[i].switch_and_raise;
+        sum->switch_to_sparse += s->times[i].switch_to_sparse;
         sum->coeffs_to_slots += s->times[i].coeffs_to_slots;
         sum->eval_mod += s->times[i].eval_mod;
     }
@@ -129,6 +129,6 @@ void nn_session_add_times(nn_stage_times *sum, const nn_session *s)
 
 double nn_stage_times_sum(const nn_stage_times *t)
 {
-    return t->activation + t->convolution + t->slots_to_coeffs + t->switch_and_raise +
+    return t->activation + t->convolution + t->slots_to_coeffs + t->switch_to_sparse +
            t->coeffs_to_slots + t->eval_mod;
 }
