@@ -887,8 +887,8 @@ static void swap(run *r)
 /* Of all runs at once, so that keys and diagonals are read once. */
 static fhola_status transform(run r[], size_t runs, const ckks_lintrans *lt, ckks_basis out_basis)
 {
-    ckks_ciphertext *out[CKKS_BOOTSTRAPS_AT_ONCE];
-    const ckks_ciphertext *in[CKKS_BOOTSTRAPS_AT_ONCE];
+    ckks_ciphertext *out[CKKS_BOOTSTRAPS_AT_ONCE] = {NULL};
+    const ckks_ciphertext *in[CKKS_BOOTSTRAPS_AT_ONCE] = {NULL};
     for (size_t k = 0; k < runs; k++) {
         out[k] = &r[k].b;
         in[k] = &r[k].a;
