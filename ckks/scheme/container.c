@@ -79,12 +79,25 @@ const char *ckks_file_kind_name(ckks_file_kind kind)
 
 /* ---- packed residues ---- */
 
+static inline uint64_t load_word(const void *words, unsigned width, size_t i)
+{
+    return width == 8 ? ((const uint64_t *)words)[i] : ckks_packed_get(words, width, i);
+}
+
+static inline void store_word(void *words, unsigned width, size_t i, uint64_t x)
+{
+    if (width == 8)
+        ((uint64_t *)words)[i] = x;
+    else
+        ckks_packed_put(words, width, i, x);
+}
+
 void ckks_pack_bits(unsigned char *out, const void *words, unsigned width, size_t n, unsigned bits)
 {
     uint64_t room = 0, mask = ((uint64_t)1 << bits) - 1;
     unsigned fill = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t x = ckks_packed_get(words, width, i) & mask;
+        uint64_t x = load_word(words, width, i) & mask;
         room |= x << fill;
         fill += bits;
         if (fill < 64) continue;
@@ -105,7 +118,7 @@ size_t ckks_unpack_bits(void *words, unsigned width, const unsigned char *in, si
         size_t bit = i * bits;
         uint64_t x = ckks_get64(in + bit / 8) >> (bit % 8) & mask;
         bad += x >= p;
-        ckks_packed_put(words, width, i, x);
+        store_word(words, width, i, x);
     }
     return bad;
 }
