@@ -604,8 +604,9 @@ typedef struct ckks_lintrans_spec {
      * distance, but a decomposition for each baby, and errors that add up. PARAM: double_hoist */
     int babies_in_turn;
     /* The inputs are what bootstrapping has under its ephemeral secret modulo q0, and the transform
-     * raises them to the result's primes and the top one of its basis: babies are made from the lift by keys from that secret
-     * (CKKS_KEY_SPARSE_TO_DENSE), of one digit, without a decomposition. PARAM: not double_hoist */
+     * raises them to the result's primes and the top one of its basis: babies are made from the
+     * lift by keys from that secret (CKKS_KEY_SPARSE_TO_DENSE), of one digit, without a
+     * decomposition. PARAM: not double_hoist */
     int raised;
     /* all diagonals are real: half of each is kept, since the limbs of a plaintext of real slots
      * read the same from both ends. PARAM: one is not. Not with double_hoist. */

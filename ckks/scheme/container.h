@@ -68,8 +68,8 @@ static inline size_t ckks_packed_bits_bytes(size_t n, unsigned bits)
     return n / 8 * bits;
 }
 
-/* Writes the low `bits` (at most 57) bits of each of n words, lowest bit first, without gaps: packed
- * words of `width` bytes (packed.h), or a limb, width 8. */
+/* Writes the low `bits` (at most 57) bits of each of n words, lowest bit first, without gaps:
+ * packed words of `width` bytes (packed.h), or a limb, width 8. */
 void ckks_pack_bits(unsigned char *out, const void *words, unsigned width, size_t n, unsigned bits);
 /* The reverse; returns how many of the numbers are not below p. Reads up to CKKS_UNPACK_SLACK bytes
  * behind the last one. */
