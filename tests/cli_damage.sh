@@ -402,8 +402,8 @@ case $(cat ../shown) in
 esac
 "$fhola" inspect small.plan | grep -q '^  degrees       3 3 3 3 3 3 3$' || wrong 'inspect small.plan: other degrees'
 "$fhola" inspect small.profile | grep -q '^  pictures      10$' || wrong 'inspect small.profile: another number of pictures'
-"$fhola" inspect cost.json | grep -q '^  sets          R15 R16$' || wrong 'inspect cost.json: other sets'
-"$fhola" inspect --json cost.json | grep -q '^{"file": "cost.json", "kind": "a table of costs", "machine": ".*", "threads": [0-9]*, "sets": \["R15", "R16"\]}$' ||
+"$fhola" inspect cost.json | grep -q '^  sets          R15 R16 R16-6$' || wrong 'inspect cost.json: other sets'
+"$fhola" inspect --json cost.json | grep -q '^{"file": "cost.json", "kind": "a table of costs", "machine": ".*", "threads": [0-9]*, "sets": \["R15", "R16", "R16-6"\]}$' ||
     wrong 'inspect --json cost.json'
 # what belongs together has equal ids
 id_of()
