@@ -13,7 +13,7 @@
 #include "ckks/alloc.h"
 #include "tests/support.h"
 
-static const ckks_kernel *tables[3];
+static const ckks_kernel *tables[CKKS_MAX_KERNELS];
 
 static ring opened(const char *isa)
 {

@@ -5,7 +5,7 @@
 #define _POSIX_C_SOURCE 200112L
 #include "tests/kernel_support.h"
 
-static const ckks_kernel *tables[3];
+static const ckks_kernel *tables[CKKS_MAX_KERNELS];
 static size_t table_count;
 
 static const unsigned sizes[] = {18, 20, 24, 28, 30, 31, 32, 33, 36,
@@ -450,8 +450,8 @@ START_TEST(selection)
     ck_assert_ptr_nonnull(strstr(fhola_detail(), "abacus"));
     ck_assert_int_eq(ckks_kernel_select(&k, "Portable"), FHOLA_PARAM);
     ck_assert_ptr_eq(k, &ckks_kernel_portable);
-    static const char *const names[] = {"avx2", "avx512ifma"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const names[] = {"avx2", "avx512f", "avx512ifma"};
+    for (size_t i = 0; i < 3; i++) {
         int present = 0;
         for (size_t t = 0; t < table_count; t++) present |= !strcmp(tables[t]->name, names[i]);
         ck_assert_int_eq(ckks_kernel_select(&k, names[i]), present ? FHOLA_OK : FHOLA_PARAM);

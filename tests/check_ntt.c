@@ -8,7 +8,7 @@
 
 #include "tests/kernel_support.h"
 
-static const ckks_kernel *tables[3];
+static const ckks_kernel *tables[CKKS_MAX_KERNELS];
 static size_t table_count;
 
 static const unsigned sizes[] = {18, 20, 24, 28, 30, 32, 36, 40, 43, 44, 45, 46, 47, 48, 49, 50};

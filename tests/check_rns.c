@@ -8,7 +8,7 @@
 #include "ckks/alloc.h"
 #include "tests/support.h"
 
-static const ckks_kernel *tables[3];
+static const ckks_kernel *tables[CKKS_MAX_KERNELS];
 
 /* Prepares a polynomial in coefficient form for conversion; v: one limb. */
 static ckks_conversion convert_from(const ckks_context *c, const ckks_poly *x, uint64_t *v)

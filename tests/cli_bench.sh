@@ -6,7 +6,7 @@
 
 number='[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?'
 positive="($number|null)"
-line="^\\{\"name\": \"[a-z_0-9]+\", \"isa\": \"(portable|avx2|avx512ifma|none)\", \"threads\": [1-9][0-9]*, \"n\": [1-9][0-9]*, "
+line="^\\{\"name\": \"[a-z_0-9]+\", \"isa\": \"(portable|avx2|avx512f|avx512ifma|none)\", \"threads\": [1-9][0-9]*, \"n\": [1-9][0-9]*, "
 line="$line\"prime_bits\": [0-9]+, \"hot\": (true|false), \"median_us\": $number, \"min_us\": $number, \"kcycles\": $number, "
 line="$line\"gb_per_s\": $positive, \"ratio\": $positive\\}\$"
 
@@ -70,7 +70,7 @@ awk '/^  precision / && $2 > 6 { fine = 1 } END { exit !fine }' "$work/identity"
 # The table of bench/compare, without the other library.
 log_n=$("$fhola" params toy-boot --json | sed 's/.*"log_n": \([0-9]*\).*/\1/')
 FHOLA=$fhola PARAMS=toy-boot LOG_N=$log_n LOG_VALUES=7 ARCSINE=2 THREADS=1 "$top_srcdir/bench/compare/compare.sh" none > "$work/table" || wrong "compare.sh: exit code $?"
-[ "$(grep -Ec "^fhola [0-9.]+, (portable|avx2|avx512ifma) +2\\^$log_n +128( +[0-9]+\.[0-9]+){4} +$((levels - 2)) +[0-9.]+\$" "$work/table")" -eq "$tables" ] ||
+[ "$(grep -Ec "^fhola [0-9.]+, (portable|avx2|avx512f|avx512ifma) +2\\^$log_n +128( +[0-9]+\.[0-9]+){4} +$((levels - 2)) +[0-9.]+\$" "$work/table")" -eq "$tables" ] ||
     wrong "compare.sh: $(cat "$work/table")"
 if FHOLA=$fhola PARAMS=toy-boot LOG_N=12 LOG_VALUES=7 ARCSINE=2 THREADS=1 "$top_srcdir/bench/compare/compare.sh" none > "$work/table" 2>&1; then
     wrong "compare.sh takes another ring: $(cat "$work/table")"
@@ -100,7 +100,7 @@ models=$top_srcdir/nn/models
 cd "$work"
 "$fhola" bench --calibrate --params ./my.set --max-degree 3 --repeat 1 --machine 'one "two"' --keep "$models/cost.json" -o "$work/cost.json" > "$work/out" 2>&1
 grep -Eq '/cost.json  [0-9]+ KB  the table of costs, for .fhola plan --cost.$' "$work/out" && [ "$(wc -l < "$work/out")" -eq 1 ] || wrong "--calibrate: $(cat "$work/out")"
-grep -Eq '"isa": "(portable|avx2|avx512ifma)"' "$work/cost.json" || wrong "--calibrate: no kernel: $(head -n 3 "$work/cost.json")"
+grep -Eq '"isa": "(portable|avx2|avx512f|avx512ifma)"' "$work/cost.json" || wrong "--calibrate: no kernel: $(head -n 3 "$work/cost.json")"
 grep -q '"machine": "one \\"two\\""' "$work/cost.json" || wrong "--calibrate: another machine: $(cat "$work/cost.json")"
 grep -q '"params": "./my.set", "estimated": false, "degrees": \[3\],' "$work/cost.json" || wrong "--calibrate: another set: $(cat "$work/cost.json")"
 grep -q '"params": "R16"' "$work/cost.json" || wrong "--calibrate: nothing kept: $(cat "$work/cost.json")"

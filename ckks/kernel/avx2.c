@@ -1,51 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel table for AVX2 with FMA: residues as integers in double precision, as in FLINT's fft_small
- * (F. Johansson and D. Schultz; the product by van der Hoeven, Lecerf and Quintin, ACM Trans. Math.
- * Softw. 43, 2016). Needs rounding to nearest and no contraction of separate operations.
+/* Kernel table for AVX2 with FMA: vectors of four doubles (real.h).
  *
- * Product a w modulo p for integers |a| <= c p, |w| <= p/2:
- *     h = a w rounded,  l = fma(a, w, -h) exact,  q = integer near a w / p,
- *     r = fma(-q, p, h) + l = a w - q p.
- * q is a v rounded, with v = w/p, where v is at hand (twiddles of whole vectors), which does not
- * wait for h; else h (1/p) rounded. h, v, 1/p and products carry relative errors of 2^-53, so
- *     |r| <= (1/2 + k c 2^(b-54)) p,  p < 2^b,  k = 2 for a v, 3 for h (1/p),                   (1)
- * or 2 for h (1/p) that is not rounded before it becomes an integer: fma(h, 1/p, M) - M, with
- * M = 1.5 * 2^52, for |h / p| <= 2^51.                                                          (2)
- * r, h - q p and l are integers below 2^53, so both operations on them are exact. Two classes:
- *     narrow, p < 2^48:  |r| <= T(c) p,  T(c) = 1/2 + c/32,  1/2 + 3c/64 if k = 3;
- *     wide,   p < 2^50:                  T(c) = 1/2 + c/8,   1/2 + 3c/16 if k = 3.
- * "reduce" subtracts the nearest multiple of p: |r| <= (1/2 + 2^-40) p for |x| < 2^53, written 1/2
- * below.                                                                                        (3)
- * Canonical residues of integers x, |x| <= 2^52 - p: with y = x - (p-1)/2 and x = m p + s,
- * 0 <= s < p, y/p lies within 1/2 - 1/(2p) of m; fma(y, 1/p, M) - M rounds a number that differs
- * from y/p by at most |y/p| 2^-53 < 1/(2p), so it is m exactly, and y - m p + (p-1)/2 = s.      (4)
- *
- * Forward transform, X +- T(Y w). The last two layers, within lanes, have k = 3.
- *     narrow: nothing is reduced before the end. c -> c + T(c) from c = 1, at most 17 layers: 10.98
- *         before the last two, 13.1 at the end; 13.1 * 2^48 < 2^52 - p.
- *     wide:   single layers reduce all X: c -> 1/2 + T(c). Pairs reduce those that are X in both:
- *         c -> 1/2 + T(c) + T(c + T(c)). With k = 3 everywhere c stays below 2.71.
- * Inverse transform, X + Y and (X - Y) w. In two layers, sums of four inputs reach 4c, their
- * products T(4c), sums of two products 2 T(2c).
- *     narrow: sums of four are reduced: c -> 2 T(2c), from c = 1 at most 1.2. A block with an odd
- *         number of single layers ends with one that reduces nothing: 2c = 2.4, and what comes
- *         after has at most 2 T(4.8) = 1.3. The last pass stores T(4c) <= T(9.6) = 0.8.
- *     wide:   sums of four, sums of two products, and all sums of single layers are reduced.
- *         T(4) = 1.25 after the lanes, T(4c) = 1.13 after the blocks of 16 words, T(2c) = 0.79
- *         after a single layer, then T(4c) = 1/2 + c/2 < 1 after every pass and after the last one.
- * The last pass multiplies by 1/n. Results are reduced if needed and made canonical.
- *
- * Passes of radix 4 (one layer of radix 2 at the top of the smallest ring) lead to blocks of at
- * most 2^BLOCK_LOG words, which stay in the first-level cache: there single layers down to blocks
- * of 16, one layer after the other over the whole block. Within a block of 64 words, with the bits
- * i5..i0 of a position, layers i5, i4 and the pair (i3 i2) work across vectors of four lanes
- * (i1 i0); a 4 x 4 transpose exchanges (i4 i3) with (i1 i0); the pair (i1 i0) has lanes (i4 i3) and
- * its results are stored at position (i2 i1 i0 i5 i4 i3): the order of kernel.h.
- *
- * A product takes 17 cycles from its factors to its use, a butterfly eight operations, and an AMD
- * Zen core starts four of them a cycle but looks only some 64 ahead. So four products go side by
- * side (turn4), from independent butterflies: that is what sixteen registers hold. ROUND needs no
- * copy of a register, unlike adding and subtracting M. */
+ * Within a block of 64 words, with the bits i5..i0 of a position, the layers i5, i4 and the pair
+ * (i3 i2) work across vectors of four lanes (i1 i0); a 4 x 4 transpose exchanges (i4 i3) with (i1
+ * i0); the pair (i1 i0) has lanes (i4 i3) and its results are stored at position (i2 i1 i0 i5 i4
+ * i3). ROUND needs no copy of a register, unlike adding and subtracting M. */
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,63 +14,48 @@
 #include "ckks/kernel/kernel.h"
 #include "ckks/kernel/scalar.h"
 
-#ifdef FHOLA_VERIFY
-#include <assert.h>
-#include <math.h>
-#endif
-
 #define ALWAYS static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 4")
 #endif
-#define NATIVE_LOG_N 7u
-#define NARROW_BITS  48u /* so a packed residue of 7 bytes is one of a wide modulus */
-#define BLOCK_LOG    11u
-#define INTEGER_BITS 30u /* primes whose products are summed as 64-bit integers */
+#define LANES        4u
+#define LANES_LOG    2u
+#define LANE_FACTORS 48u /* [i5 i2][w of node k, 2k, 2k+1][lane i4 i3] */
 
 typedef __m256d V;
 typedef __m256i I;
 
-#define ADD      _mm256_add_pd
-#define SUB      _mm256_sub_pd
-#define MUL      _mm256_mul_pd
-#define FMA      _mm256_fmadd_pd
-#define FMS      _mm256_fmsub_pd
-#define FNMA     _mm256_fnmadd_pd
-#define ROUND(x) _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
-
-typedef struct twiddle {
-    double w, over; /* a residue, centred, and that over p */
-} twiddle;
-
-/* How many products a sum of two doubles holds, 2^log, and what its high part starts at: s and C of
- * "Sums of products" below. */
-typedef struct capacity {
-    unsigned log;
-    double bias, less, first; /* -C mod p and -C - (p - 1)/2 mod p, centred */
-} capacity;
-
-typedef struct avx2_tables {
-    scalar_modulus m;
-    capacity products, combination; /* of residues; of a residue and y < 2^50 */
-    ckks_prime portable;            /* the same prime under the portable table, for small rings */
-    double two32;                   /* 2^32 mod p, centred */
-    double two63;                   /* 2^63 mod p */
-    twiddle scale;                  /* 1/n */
-    twiddle scale_last;             /* 1/n times the inverse twiddle of the last layer */
-    twiddle *forward;               /* n/4: psi^br(i) */
-    twiddle *inverse;               /* n/4: psi^-br(i) */
-    double *forward_lanes;          /* n/64 blocks of [i5 i2][w of node k, 2k, 2k+1][lane i4 i3] */
-    double *inverse_lanes;
-} avx2_tables;
-
-/* ---- Words and doubles ---- */
+#define ADD            _mm256_add_pd
+#define SUB            _mm256_sub_pd
+#define MUL            _mm256_mul_pd
+#define FMA            _mm256_fmadd_pd
+#define FMS            _mm256_fmsub_pd
+#define FNMA           _mm256_fnmadd_pd
+#define XOR            _mm256_xor_pd
+#define FLOOR          _mm256_floor_pd
+#define ROUND(x)       _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define QUOTIENT(a, v) MUL(a, v)
+#define INTEGER(q)     ROUND(q)
+#define REAL           _mm256_castsi256_pd
+#define BITS           _mm256_castpd_si256
+#define WORDS_ADD      _mm256_add_epi64
+#define WORDS_SUB      _mm256_sub_epi64
+#define WORDS_MUL      _mm256_mul_epu32
+#define WORDS_AND      _mm256_and_si256
+#define WORDS_OR       _mm256_or_si256
+#define WORDS_XOR      _mm256_xor_si256
+#define WORDS_RIGHT    _mm256_srli_epi64
 
 ALWAYS V all(double x)
 {
     return _mm256_set1_pd(x);
+}
+
+ALWAYS I all_words(uint64_t x)
+{
+    return _mm256_set1_epi64x((long long)x);
 }
 
 ALWAYS I load_words(const uint64_t *x)
@@ -124,23 +68,47 @@ ALWAYS void store_words(uint64_t *x, I v)
     _mm256_storeu_si256((void *)x, v);
 }
 
+ALWAYS V load_aligned(const double *x)
+{
+    return _mm256_load_pd(x);
+}
+
+ALWAYS void store_aligned(double *x, V v)
+{
+    _mm256_store_pd(x, v);
+}
+
+/* y where x is negative, else x. */
+ALWAYS V where_negative(V x, V y)
+{
+    return _mm256_blendv_pd(x, y, x);
+}
+
 /* Words below 2^52 to doubles: as the fraction of 2^52 + x. */
 ALWAYS V to_double(I x)
 {
     const V magic = all(0x1p52);
-    return SUB(_mm256_castsi256_pd(_mm256_or_si256(x, _mm256_castpd_si256(magic))), magic);
+    return SUB(REAL(WORDS_OR(x, BITS(magic))), magic);
 }
 
 /* Integers in [0, 2^52) to words. */
 ALWAYS I to_words(V x)
 {
     const V magic = all(0x1p52);
-    return _mm256_castpd_si256(_mm256_xor_pd(ADD(x, magic), magic));
+    return BITS(XOR(ADD(x, magic), magic));
 }
 
-ALWAYS V load(const uint64_t *x)
+/* Sums and differences of residues modulo p. */
+ALWAYS I modular_add(I a, I b, I p)
 {
-    return to_double(load_words(x));
+    const V s = REAL(WORDS_ADD(a, b)), t = REAL(WORDS_SUB(BITS(s), p));
+    return BITS(where_negative(t, s));
+}
+
+ALWAYS I modular_sub(I a, I b, I p)
+{
+    const V d = REAL(WORDS_SUB(a, b)), e = REAL(WORDS_ADD(BITS(d), p));
+    return BITS(where_negative(d, e));
 }
 
 /* Four words of `width` bytes, a constant, from position i on. Of those of 5 to 7 bytes (packed.h)
@@ -163,949 +131,12 @@ ALWAYS I load_packed(const void *limb, unsigned width, size_t i)
                                bytes);
 }
 
-/* Limbs hold doubles between the first and the last pass of a transform. */
-ALWAYS V load_real(const uint64_t *x)
-{
-    return _mm256_loadu_pd((const double *)(const void *)x);
-}
-
-ALWAYS void store_real(uint64_t *x, V v)
-{
-    _mm256_storeu_pd((double *)(void *)x, v);
-}
-
-/* ---- Tables ---- */
-
-static double centred(uint64_t w, uint64_t p)
-{
-    return w > p / 2 ? -(double)(p - w) : (double)w;
-}
-
-static twiddle twiddle_of(uint64_t w, uint64_t p)
-{
-    twiddle t = {centred(w, p), centred(w, p) / (double)p};
-    return t;
-}
-
-static void fill_twiddles(twiddle *scalars, double *lanes, const uint64_t *w, size_t n, uint64_t p)
-{
-    for (size_t i = 0; i < n / 4; i++) scalars[i] = twiddle_of(w[i], p);
-    for (size_t b = 0; b < n / 64; b++)
-        for (size_t i5 = 0; i5 < 2; i5++)
-            for (size_t i2 = 0; i2 < 2; i2++)
-                for (size_t l = 0; l < 4; l++) {
-                    size_t k = n / 4 + 16 * b + 8 * i5 + 2 * l + i2;
-                    double *to = lanes + 48 * b + 24 * i5 + 12 * i2 + l;
-                    to[0] = centred(w[k], p), to[4] = centred(w[2 * k], p),
-                    to[8] = centred(w[2 * k + 1], p);
-                }
-}
-
-static capacity room_of(const scalar_modulus *m, unsigned bits, unsigned log)
-{
-    const unsigned e = bits + log + 1;
-    const uint64_t less = m->p - scalar_mul(3 % m->p, scalar_power(2, e - 1, m), m);
-    capacity r = {log, 1.5, centred(less, m->p), centred((less + m->p / 2 + 1) % m->p, m->p)};
-    for (unsigned i = 0; i < e; i++) r.bias *= 2;
-    return r;
-}
-
-static capacity product_room(const ckks_prime *p, const scalar_modulus *m)
-{
-    unsigned s = (103 - 2 * p->bits) / 2;
-    return room_of(m, 2 * p->bits, s < 12 ? s : 12);
-}
-
-static capacity combine_room(const ckks_prime *p, const scalar_modulus *m)
-{
-    unsigned s = p->bits >= 50 ? 2 : (105 - 49 - p->bits) / 2;
-    return room_of(m, 49 + p->bits, s < 5 ? s : 5);
-}
-
-static void prime_clear(ckks_prime *p)
-{
-    avx2_tables *t = p->tables;
-    if (!t) return;
-    if (t->portable.tables) ckks_kernel_portable.prime_clear(&t->portable);
-    ckks_free(t->forward_lanes);
-    free(t);
-    p->tables = NULL;
-}
-
-static fhola_status prime_init(ckks_prime *p)
-{
-    size_t n = (size_t)1 << p->log_n;
-    avx2_tables *t = calloc(1, sizeof *t);
-    p->tables = t;
-    if (!t)
-        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu",
-                          (unsigned long long)p->p);
-    scalar_modulus_set(&t->m, p->p);
-    t->products = product_room(p, &t->m);
-    t->combination = combine_room(p, &t->m);
-    t->two32 = centred(((uint64_t)1 << 32) % p->p, p->p);
-    t->two63 = (double)(((uint64_t)1 << 63) % p->p);
-    if (p->log_n < NATIVE_LOG_N) {
-        t->portable = *p;
-        t->portable.tables = NULL;
-        fhola_status status = ckks_kernel_portable.prime_init(&t->portable);
-        if (status) prime_clear(p);
-        return status;
-    }
-    uint64_t *w = malloc(n * sizeof *w);
-    /* One block: both lane tables, then both scalar tables. */
-    const size_t lanes = n / 64 * 48;
-    t->forward_lanes =
-        ckks_alloc_table(2 * lanes * sizeof *t->forward_lanes + 2 * (n / 4) * sizeof *t->forward);
-    if (!w || !t->forward_lanes) {
-        free(w);
-        prime_clear(p);
-        return fhola_fail(FHOLA_NOMEM, "no memory for the tables of prime %llu, n = %zu",
-                          (unsigned long long)p->p, n);
-    }
-    t->inverse_lanes = t->forward_lanes + lanes;
-    t->forward = (twiddle *)(void *)(t->inverse_lanes + lanes);
-    t->inverse = t->forward + n / 4;
-    uint64_t scale = scalar_inverse_of_degree(p->p, p->log_n);
-    scalar_twiddles(w, p->psi, p->log_n, &t->m);
-    fill_twiddles(t->forward, t->forward_lanes, w, n, p->p);
-    scalar_twiddles(w, scalar_power(p->psi, 2 * n - 1, &t->m), p->log_n, &t->m);
-    fill_twiddles(t->inverse, t->inverse_lanes, w, n, p->p);
-    t->scale = twiddle_of(scale, p->p);
-    t->scale_last = twiddle_of(scalar_mul(scale, w[1], &t->m), p->p);
-    free(w);
-    return FHOLA_OK;
-}
-
-/* ---- Modular arithmetic ---- */
-
-typedef struct constants {
-    V p, inverse, magic, half, words; /* half = (p - 1) / 2, words = half + 2^52 */
-} constants;
-
-ALWAYS constants constants_of(const ckks_prime *p)
-{
-    const double half = (double)(p->p / 2);
-    constants c = {all((double)p->p), all(p->inverse), all(0x1.8p52), all(half),
-                   all(half + 0x1p52)};
-    return c;
-}
-
-/* Asserts, in verifying builds, that |x| <= bound p. */
-ALWAYS void within(V x, double bound, const constants *c)
-{
-#ifdef FHOLA_VERIFY
-    double value[4], p[4];
-    _mm256_storeu_pd(value, x);
-    _mm256_storeu_pd(p, c->p);
-    for (int i = 0; i < 4; i++) assert(fabs(value[i]) <= bound * p[i] && fabs(value[i]) <= 0x1p53);
-#else
-    (void)x;
-    (void)bound;
-    (void)c;
-#endif
-}
-
-ALWAYS V times(V a, V w, int wide, const constants *c)
-{
-    V h = MUL(a, w), l = FMS(a, w, h);
-    V q = wide ? ROUND(MUL(h, c->inverse)) : SUB(FMA(h, c->inverse, c->magic), c->magic);
-    return ADD(FNMA(q, c->p, h), l);
-}
-
-/* A factor of a transform: w and w/p. */
-typedef struct multiplier {
-    V w, over;
-} multiplier;
-
-ALWAYS multiplier multiplier_of(const twiddle *t)
-{
-    multiplier f = {_mm256_broadcast_sd(&t->w), _mm256_broadcast_sd(&t->over)};
-    return f;
-}
-
-/* The product with a factor; its quotient does not wait for h. */
-ALWAYS V turn(V a, multiplier f, const constants *c)
-{
-    V h = MUL(a, f.w), q = ROUND(MUL(a, f.over)), l = FMS(a, f.w, h);
-    return ADD(FNMA(q, c->p, h), l);
-}
-
-ALWAYS V reduce(V x, const constants *c)
-{
-    return FNMA(ROUND(MUL(x, c->inverse)), c->p, x);
-}
-
-/* (-p, p) to [0, p), by the sign. Products, which end with the addition of an exact a w - h, and
- * what was reduced, x - q p with q of the sign of x, are never -0: exact differences of equals are
- * +0. */
-ALWAYS V lift(V x, const constants *c)
-{
-    return _mm256_blendv_pd(x, ADD(x, c->p), x);
-}
-
-ALWAYS void store_lifted(uint64_t *out, V x, const constants *c)
-{
-    within(x, 1, c);
-    store_words(out, to_words(lift(x, c)));
-}
-
-/* From x - (p - 1)/2: canonical words of any integer x with |x| <= 2^52 - p (4). */
-ALWAYS void store_lowered(uint64_t *out, V x, const constants *c)
-{
-    V q = SUB(FMA(x, c->inverse, c->magic), c->magic);
-    x = FNMA(q, c->p, x);
-    within(x, 0.5, c);
-    store_words(out, _mm256_castpd_si256(_mm256_xor_pd(ADD(x, c->words), all(0x1p52))));
-}
-
-ALWAYS void store_canonical(uint64_t *out, V x, const constants *c)
-{
-    store_lowered(out, SUB(x, c->half), c);
-}
-
 ALWAYS void transpose4(V x[4])
 {
     V a = _mm256_unpacklo_pd(x[0], x[1]), b = _mm256_unpackhi_pd(x[0], x[1]);
     V d = _mm256_unpacklo_pd(x[2], x[3]), e = _mm256_unpackhi_pd(x[2], x[3]);
     x[0] = _mm256_permute2f128_pd(a, d, 0x20), x[1] = _mm256_permute2f128_pd(b, e, 0x20);
     x[2] = _mm256_permute2f128_pd(a, d, 0x31), x[3] = _mm256_permute2f128_pd(b, e, 0x31);
-}
-
-/* ---- Forward transform ---- */
-
-/* Products of four independent values: the twelve registers this takes are what there is, and their
- * operations side by side, in this order, keep the multipliers busy while results are awaited. */
-enum { ABREAST = 4 };
-#define EACH UNROLL for (int i = 0; i < ABREAST; i++)
-
-/* Keeps the compiler from moving the operation that made v. */
-#define HERE(v) __asm__ volatile("" : "+x"(v))
-
-/* a[i] w[i], quotients from w/p. */
-ALWAYS void turn4(V a[ABREAST], const multiplier f[ABREAST], const constants *c)
-{
-    V h[ABREAST], q[ABREAST];
-    EACH
-    {
-        q[i] = MUL(a[i], f[i].over);
-        HERE(q[i]);
-    }
-    EACH
-    {
-        h[i] = MUL(a[i], f[i].w);
-        HERE(h[i]);
-    }
-    EACH
-    {
-        q[i] = ROUND(q[i]);
-        HERE(q[i]);
-    }
-    EACH
-    {
-        a[i] = FMS(a[i], f[i].w, h[i]);
-        HERE(a[i]);
-    }
-    EACH
-    {
-        h[i] = FNMA(q[i], c->p, h[i]);
-        HERE(h[i]);
-    }
-    EACH
-    {
-        a[i] = ADD(h[i], a[i]);
-        HERE(a[i]);
-    }
-}
-
-/* The same with a factor for each lane, without w/p. */
-ALWAYS void turn4_lanes(V a[ABREAST], const double *const w[ABREAST], const constants *c)
-{
-    V h[ABREAST], q[ABREAST];
-    EACH
-    {
-        h[i] = MUL(a[i], _mm256_load_pd(w[i]));
-        HERE(h[i]);
-    }
-    EACH
-    {
-        q[i] = MUL(h[i], c->inverse);
-        HERE(q[i]);
-    }
-    EACH
-    {
-        a[i] = FMS(a[i], _mm256_load_pd(w[i]), h[i]);
-        HERE(a[i]);
-    }
-    EACH
-    {
-        q[i] = ROUND(q[i]);
-        HERE(q[i]);
-    }
-    EACH
-    {
-        h[i] = FNMA(q[i], c->p, h[i]);
-        HERE(h[i]);
-    }
-    EACH
-    {
-        a[i] = ADD(h[i], a[i]);
-        HERE(a[i]);
-    }
-}
-
-/* store_lowered of four vectors. */
-ALWAYS void lower4(uint64_t *out, const V x[ABREAST], const constants *c)
-{
-    V q[ABREAST], r[ABREAST];
-    EACH
-    {
-        q[i] = FMA(x[i], c->inverse, c->magic);
-        HERE(q[i]);
-    }
-    EACH
-    {
-        q[i] = SUB(q[i], c->magic);
-        HERE(q[i]);
-    }
-    EACH
-    {
-        r[i] = FNMA(q[i], c->p, x[i]);
-        HERE(r[i]);
-    }
-    EACH
-    {
-        r[i] = ADD(r[i], c->words);
-        HERE(r[i]);
-    }
-    EACH store_words(out + 4 * (size_t)i, _mm256_castpd_si256(_mm256_xor_pd(r[i], all(0x1p52))));
-}
-
-/* The same of a block of 64 words that holds doubles. */
-ALWAYS void lower_block(uint64_t *a, const constants *c)
-{
-    for (size_t j = 0; j < 64; j += 4 * ABREAST) {
-        V x[ABREAST];
-        EACH
-        {
-            x[i] = load_real(a + j + 4 * (size_t)i);
-            HERE(x[i]);
-        }
-        lower4(a + j, x, c);
-    }
-}
-
-/* x + t and x - t to two places. */
-ALWAYS void spread(uint64_t *at, uint64_t *other, V x, V t, int wide, const constants *c)
-{
-    const V sum = ADD(x, t), difference = SUB(x, t);
-    within(sum, wide ? 2.71 : 13.1, c);
-    within(difference, wide ? 2.71 : 13.1, c);
-    store_real(at, sum);
-    store_real(other, difference);
-}
-
-ALWAYS V forward_input(const uint64_t *a, int first)
-{
-    return first ? load(a) : load_real(a);
-}
-
-/* Radix-4 pass over a block of `length` words that is node k of the tree of blocks (the limb is
- * node 1); `first`: words come in. The second layer of four columns goes along with the first
- * layer of the next four. */
-ALWAYS void forward_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first,
-                          int wide, const constants *c)
-{
-    const multiplier top = multiplier_of(&t->forward[k]), low = multiplier_of(&t->forward[2 * k]),
-                     high = multiplier_of(&t->forward[2 * k + 1]);
-    const multiplier f[ABREAST] = {top, top, low, high};
-    const size_t s = length / 4;
-    V even[2], x[ABREAST] = {forward_input(a + 2 * s, first), forward_input(a + 3 * s, first),
-                             _mm256_setzero_pd(), _mm256_setzero_pd()};
-    even[0] = even[1] = x[2];
-    for (size_t j = 0;; j += 4) {
-        turn4(x, f, c);
-        if (j) {
-            uint64_t *out = a + j - 4;
-            spread(out, out + s, even[0], x[2], wide, c);
-            spread(out + 2 * s, out + 3 * s, even[1], x[3], wide, c);
-        }
-        if (j == s) break;
-        V y = forward_input(a + j, first), z = forward_input(a + j + s, first);
-        if (wide) y = reduce(y, c);
-        even[0] = ADD(y, x[0]), even[1] = SUB(y, x[0]);
-        x[2] = ADD(z, x[1]), x[3] = SUB(z, x[1]);
-        /* behind the last column: any words do */
-        x[0] = forward_input(a + (j + 4 == s ? 0 : j + 4 + 2 * s), first);
-        x[1] = forward_input(a + (j + 4 == s ? 0 : j + 4 + 3 * s), first);
-    }
-}
-
-/* Radix-2 layer over a block of at least 32 words. */
-ALWAYS void forward_layer(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int first,
-                          int wide, const constants *c)
-{
-    const multiplier w = multiplier_of(&t->forward[k]), f[ABREAST] = {w, w, w, w};
-    const size_t s = length / 2;
-    for (size_t j = 0; j < s; j += 4 * ABREAST) {
-        V y[ABREAST];
-        EACH y[i] = forward_input(a + s + j + 4 * (size_t)i, first);
-        turn4(y, f, c);
-        EACH
-        {
-            uint64_t *at = a + j + 4 * (size_t)i;
-            V x = forward_input(at, first);
-            if (wide) x = reduce(x, c);
-            spread(at, at + s, x, y[i], wide, c);
-        }
-    }
-}
-
-/* Two layers of `count` blocks of 16 words, the first of them node k: the second layer of a block
- * goes along with the first of the next. */
-ALWAYS void forward_layers16(const avx2_tables *t, uint64_t *a, size_t count, size_t k, int wide,
-                             const constants *c)
-{
-    V even[2], x[ABREAST];
-    even[0] = even[1] = x[2] = x[3] = _mm256_setzero_pd();
-    for (size_t b = 0;; b++, a += 16) {
-        const size_t node = b == count ? k : k + b; /* behind the last block: any will do */
-        const uint64_t *in = b == count ? a - 16 : a;
-        const twiddle *next = &t->forward[node], *last = &t->forward[2 * (k + b) - 2];
-        const multiplier top = multiplier_of(next);
-        const multiplier f[ABREAST] = {top, top, multiplier_of(last), multiplier_of(last + 1)};
-        x[0] = load_real(in + 8), x[1] = load_real(in + 12);
-        turn4(x, f, c);
-        if (b) {
-            spread(a - 16, a - 12, even[0], x[2], wide, c);
-            spread(a - 8, a - 4, even[1], x[3], wide, c);
-        }
-        if (b == count) break;
-        V y = load_real(a), z = load_real(a + 4);
-        if (wide) y = reduce(y, c);
-        even[0] = ADD(y, x[0]), even[1] = SUB(y, x[0]);
-        x[2] = ADD(z, x[1]), x[3] = SUB(z, x[1]);
-    }
-}
-
-/* The last two layers, within lanes, of a block of 64 words: canonical words in the order of the
- * contract. What makes them canonical is a chain of its own, behind those of both halves. Values
- * that are used twice are pinned: a processor loads two vectors a cycle. */
-ALWAYS void forward_lanes(const double *lanes, uint64_t *a, int wide, const constants *c)
-{
-    double buffer[64] __attribute__((aligned(32)));
-    for (size_t i5 = 0; i5 < 2; i5++) {
-        V x[4], z[4], y[ABREAST];
-        const double *const w = lanes + 24 * i5, *const f[ABREAST] = {w, w, w + 12, w + 12};
-        double *out = buffer + 32 * i5;
-        UNROLL
-        for (size_t i = 0; i < 4; i++) x[i] = load_real(a + 32 * i5 + 8 * i);
-        transpose4(x);
-        UNROLL
-        for (size_t i = 0; i < 4; i++) z[i] = load_real(a + 32 * i5 + 8 * i + 4);
-        transpose4(z);
-        y[0] = x[2], y[1] = x[3], y[2] = z[2], y[3] = z[3];
-        turn4_lanes(y, f, c);
-        if (wide) x[0] = reduce(x[0], c), z[0] = reduce(z[0], c);
-        _mm256_store_pd(out, ADD(x[0], y[0])), _mm256_store_pd(out + 4, ADD(x[1], y[1]));
-        _mm256_store_pd(out + 8, SUB(x[0], y[0])), _mm256_store_pd(out + 12, SUB(x[1], y[1]));
-        _mm256_store_pd(out + 16, ADD(z[0], y[2])), _mm256_store_pd(out + 20, ADD(z[1], y[3]));
-        _mm256_store_pd(out + 24, SUB(z[0], y[2])), _mm256_store_pd(out + 28, SUB(z[1], y[3]));
-    }
-    for (size_t i5 = 0; i5 < 2; i5++) {
-        V y[ABREAST];
-        const double *w = lanes + 24 * i5 + 4, *in = buffer + 32 * i5;
-        const double *const f[ABREAST] = {w, w + 4, w + 12, w + 16};
-        EACH
-        {
-            y[i] = _mm256_load_pd(in + 8 * i + 4);
-            HERE(y[i]);
-        }
-        turn4_lanes(y, f, c);
-        EACH
-        {
-            V even = SUB(_mm256_load_pd(in + 8 * i), c->half);
-            uint64_t *at = a + 4 * i5 + 16 * (size_t)i;
-            store_real(at, ADD(even, y[i]));
-            store_real(at + 8, SUB(even, y[i]));
-        }
-    }
-    lower_block(a, c);
-}
-
-/* A block of at most 2^BLOCK_LOG words, node k > 1, one layer after the other over all of it. */
-ALWAYS void forward_block(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k,
-                          size_t n, int wide, const constants *c)
-{
-    const size_t words = (size_t)1 << log_length;
-    unsigned log = log_length;
-    size_t nodes = 1;
-    for (; log > 4; log--, nodes *= 2)
-        for (size_t i = 0; i < nodes; i++)
-            forward_layer(t, a + (i << log), (size_t)1 << log, nodes * k + i, 0, wide, c);
-    forward_layers16(t, a, nodes, nodes * k, wide, c);
-    const double *lanes = t->forward_lanes + 48 * (k * (words / 64) - n / 64);
-    for (size_t b = 0; b < words; b += 64) forward_lanes(lanes + 48 * (b / 64), a + b, wide, c);
-}
-
-/* Depth first, so that a block is finished while it is in the cache. */
-ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n,
-                         int wide, const constants *c);
-
-static void forward_narrow(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k,
-                           size_t n, const constants *c)
-{
-    forward_node(t, a, log_length, k, n, 0, c);
-}
-
-static void forward_wide(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n,
-                         const constants *c)
-{
-    forward_node(t, a, log_length, k, n, 1, c);
-}
-
-ALWAYS void forward_node(const avx2_tables *t, uint64_t *a, unsigned log_length, size_t k, size_t n,
-                         int wide, const constants *c)
-{
-    size_t length = (size_t)1 << log_length;
-    if (k > 1 && log_length <= BLOCK_LOG) {
-        forward_block(t, a, log_length, k, n, wide, c);
-        return;
-    }
-    size_t children = 4;
-    if (log_length == NATIVE_LOG_N) {
-        forward_layer(t, a, length, k, 1, wide, c);
-        children = 2;
-    } else if (k == 1) {
-        forward_pass4(t, a, length, k, 1, wide, c);
-    } else {
-        forward_pass4(t, a, length, k, 0, wide, c);
-    }
-    log_length -= children == 2 ? 1 : 2;
-    for (size_t i = 0; i < children; i++) {
-        if (wide)
-            forward_wide(t, a + (i << log_length), log_length, children * k + i, n, c);
-        else
-            forward_narrow(t, a + (i << log_length), log_length, children * k + i, n, c);
-    }
-}
-
-static void ntt_forward(const ckks_prime *p, uint64_t *const limbs[], size_t count)
-{
-    const avx2_tables *t = p->tables;
-    const constants c = constants_of(p);
-    if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.ntt_forward(&t->portable, limbs, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (p->bits > NARROW_BITS)
-            forward_wide(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
-        else
-            forward_narrow(t, limbs[i], p->log_n, 1, (size_t)1 << p->log_n, &c);
-    }
-}
-
-/* ---- Inverse transform ---- */
-
-/* Asserts the bound of what a pass or layer takes. */
-ALWAYS void entering(V x, V y, int wide, const constants *c)
-{
-    within(x, wide ? 1.25 : 2.4, c);
-    within(y, wide ? 1.25 : 2.4, c);
-}
-
-ALWAYS void inverse4(V x[4], const multiplier f[3], int wide, const constants *c)
-{
-    entering(x[0], x[1], wide, c), entering(x[2], x[3], wide, c);
-    V s = ADD(x[0], x[1]), d = turn(SUB(x[0], x[1]), f[1], c);
-    V t = ADD(x[2], x[3]), e = turn(SUB(x[2], x[3]), f[2], c);
-    x[0] = reduce(ADD(s, t), c);
-    x[1] = wide ? reduce(ADD(d, e), c) : ADD(d, e);
-    x[2] = turn(SUB(s, t), f[0], c);
-    x[3] = turn(SUB(d, e), f[0], c);
-}
-
-/* The second layer of four columns goes along with the first layer of the next four. */
-ALWAYS void inverse_pass4(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int wide,
-                          const constants *c)
-{
-    const multiplier top = multiplier_of(&t->inverse[k]), low = multiplier_of(&t->inverse[2 * k]),
-                     high = multiplier_of(&t->inverse[2 * k + 1]);
-    const multiplier f[ABREAST] = {low, high, top, top};
-    const size_t s = length / 4;
-    V x[ABREAST];
-    x[2] = x[3] = _mm256_setzero_pd();
-    for (size_t j = 0;; j += 4) {
-        const size_t at = j == s ? 0 : j; /* behind the last column: any words do */
-        V x0 = load_real(a + at), x1 = load_real(a + at + s);
-        V x2 = load_real(a + at + 2 * s), x3 = load_real(a + at + 3 * s);
-        entering(x0, x1, wide, c), entering(x2, x3, wide, c);
-        x[0] = SUB(x0, x1), x[1] = SUB(x2, x3);
-        V sum = ADD(x0, x1), other = ADD(x2, x3);
-        turn4(x, f, c);
-        if (j) {
-            store_real(a + j - 4 + 2 * s, x[2]);
-            store_real(a + j - 4 + 3 * s, x[3]);
-        }
-        if (j == s) break;
-        V y = ADD(x[0], x[1]);
-        store_real(a + j, reduce(ADD(sum, other), c));
-        store_real(a + j + s, wide ? reduce(y, c) : y);
-        x[2] = SUB(sum, other), x[3] = SUB(x[0], x[1]);
-    }
-}
-
-/* The last pass: products with 1/n, or that and a twiddle, in the second layer. */
-ALWAYS void inverse_last4(const avx2_tables *t, uint64_t *a, size_t length, const constants *c)
-{
-    const multiplier low = multiplier_of(&t->inverse[2]), high = multiplier_of(&t->inverse[3]);
-    const multiplier scale = multiplier_of(&t->scale), last = multiplier_of(&t->scale_last);
-    const multiplier f[ABREAST] = {low, high, low, high}, g[ABREAST] = {scale, scale, last, last};
-    const size_t s = length / 4;
-    for (size_t j = 0; j < s; j += 8) {
-        V d[ABREAST], sum[ABREAST];
-        EACH
-        {
-            const uint64_t *at = a + j + 4 * (size_t)(i / 2) + 2 * s * (size_t)(i % 2);
-            V x = load_real(at), y = load_real(at + s);
-            sum[i] = ADD(x, y), d[i] = SUB(x, y);
-        }
-        turn4(d, f, c);
-        for (size_t v = 0; v < 2; v++) {
-            V x[ABREAST] = {ADD(sum[2 * v], sum[2 * v + 1]), ADD(d[2 * v], d[2 * v + 1]),
-                            SUB(sum[2 * v], sum[2 * v + 1]), SUB(d[2 * v], d[2 * v + 1])};
-            turn4(x, g, c);
-            EACH store_lifted(a + j + 4 * v + (size_t)i * s, x[i], c);
-        }
-    }
-}
-
-/* Always the last pass, of the smallest ring. */
-ALWAYS void inverse_last2(const avx2_tables *t, uint64_t *a, size_t length, const constants *c)
-{
-    const multiplier scale = multiplier_of(&t->scale), scale_last = multiplier_of(&t->scale_last);
-    size_t stride = length / 2;
-    for (size_t j = 0; j < stride; j += 4) {
-        V x = load_real(a + j), y = load_real(a + stride + j);
-        store_lifted(a + j, turn(ADD(x, y), scale, c), c);
-        store_lifted(a + stride + j, turn(SUB(x, y), scale_last, c), c);
-    }
-}
-
-/* Columns from .. to - 1, whole turns, of a radix-2 layer whose halves are s words. */
-ALWAYS void inverse_columns(uint64_t *a, size_t s, size_t from, size_t to, multiplier w, int clean,
-                            int wide, const constants *c)
-{
-    const multiplier f[ABREAST] = {w, w, w, w};
-    for (size_t j = from; j < to; j += 4 * ABREAST) {
-        V y[ABREAST];
-        EACH
-        {
-            uint64_t *at = a + j + 4 * (size_t)i;
-            V x = load_real(at), z = load_real(at + s), sum = ADD(x, z);
-            entering(x, z, wide, c);
-            y[i] = SUB(x, z);
-            store_real(at, clean ? reduce(sum, c) : sum);
-        }
-        turn4(y, f, c);
-        EACH store_real(a + s + j + 4 * (size_t)i, y[i]);
-    }
-}
-
-/* Radix-2 layer over a block of at least 32 words. Of two layers the `second` reduces the sums of
- * sums, all do if wide. */
-ALWAYS void inverse_layer(const avx2_tables *t, uint64_t *a, size_t length, size_t k, int second,
-                          int wide, const constants *c)
-{
-    const size_t s = length / 2, clean = wide ? s : second ? s / 2 : 0;
-    const multiplier w = multiplier_of(&t->inverse[k]);
-    inverse_columns(a, s, 0, clean, w, 1, wide, c);
-    inverse_columns(a, s, clean, s, w, 0, wide, c);
-}
-
-ALWAYS void inverse_layer16(const avx2_tables *t, uint64_t *a, size_t k, int wide,
-                            const constants *c)
-{
-    for (size_t b = 0; b < 4; b++) {
-        const multiplier f[3] = {multiplier_of(&t->inverse[k + b]),
-                                 multiplier_of(&t->inverse[2 * (k + b)]),
-                                 multiplier_of(&t->inverse[2 * (k + b) + 1])};
-        V x[4];
-        UNROLL
-        for (size_t i = 0; i < 4; i++) x[i] = load_real(a + 16 * b + 4 * i);
-        inverse4(x, f, wide, c);
-        UNROLL
-        for (size_t i = 0; i < 4; i++) store_real(a + 16 * b + 4 * i, x[i]);
-    }
-}
-
-/* The first two layers, within lanes, of a block of 64 words. */
-ALWAYS void inverse_lanes(const double *lanes, uint64_t *a, const uint64_t *in, int wide,
-                          const constants *c)
-{
-    double buffer[64] __attribute__((aligned(32)));
-    for (size_t i5 = 0; i5 < 2; i5++) {
-        V y[ABREAST];
-        const double *w = lanes + 24 * i5 + 4;
-        const double *const f[ABREAST] = {w, w + 4, w + 12, w + 16};
-        double *out = buffer + 32 * i5;
-        EACH
-        {
-            const uint64_t *from = in + 16 * (size_t)i + 4 * i5;
-            V x = load(from), z = load(from + 8);
-            y[i] = SUB(x, z);
-            _mm256_store_pd(out + 8 * i, ADD(x, z));
-        }
-        turn4_lanes(y, f, c);
-        EACH _mm256_store_pd(out + 8 * i + 4, y[i]);
-    }
-    for (size_t i5 = 0; i5 < 2; i5++) {
-        const double *const w = lanes + 24 * i5, *const f[ABREAST] = {w, w, w + 12, w + 12};
-        const double *from = buffer + 32 * i5;
-        V x[ABREAST], y[ABREAST];
-        EACH
-        {
-            const double *at = from + 16 * (i / 2) + 4 * (i % 2);
-            V s = _mm256_load_pd(at), z = _mm256_load_pd(at + 8);
-            y[i] = SUB(s, z);
-            x[i] = ADD(s, z);
-        }
-        turn4_lanes(y, f, c);
-        for (size_t i2 = 0; i2 < 2; i2++) {
-            V z[4] = {reduce(x[2 * i2], c), x[2 * i2 + 1], y[2 * i2], y[2 * i2 + 1]};
-            if (wide) z[1] = reduce(z[1], c);
-            transpose4(z);
-            UNROLL
-            for (size_t i = 0; i < 4; i++) store_real(a + 32 * i5 + 8 * i + 4 * i2, z[i]);
-        }
-    }
-}
-
-ALWAYS void inverse_block(const avx2_tables *t, uint64_t *a, const uint64_t *in,
-                          unsigned log_length, size_t k, size_t n, int wide, const constants *c)
-{
-    const size_t words = (size_t)1 << log_length;
-    const double *lanes = t->inverse_lanes + 48 * (k * (words / 64) - n / 64);
-    for (size_t b = 0; b < words; b += 64)
-        inverse_lanes(lanes + 48 * (b / 64), a + b, in + b, wide, c);
-    size_t nodes = words / 16;
-    for (size_t b = 0; b < words; b += 64) inverse_layer16(t, a + b, nodes * k + b / 16, wide, c);
-    for (unsigned log = 5; log <= log_length; log++) {
-        nodes /= 2;
-        for (size_t i = 0; i < nodes; i++)
-            inverse_layer(t, a + (i << log), (size_t)1 << log, nodes * k + i, !(log & 1), wide, c);
-    }
-}
-
-ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length,
-                         size_t k, size_t n, int wide, const constants *c);
-
-static void inverse_narrow(const avx2_tables *t, uint64_t *a, const uint64_t *in,
-                           unsigned log_length, size_t k, size_t n, const constants *c)
-{
-    inverse_node(t, a, in, log_length, k, n, 0, c);
-}
-
-static void inverse_wide(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length,
-                         size_t k, size_t n, const constants *c)
-{
-    inverse_node(t, a, in, log_length, k, n, 1, c);
-}
-
-ALWAYS void inverse_node(const avx2_tables *t, uint64_t *a, const uint64_t *in, unsigned log_length,
-                         size_t k, size_t n, int wide, const constants *c)
-{
-    const size_t length = (size_t)1 << log_length, children = log_length == NATIVE_LOG_N ? 2 : 4;
-    const unsigned log_child = log_length - (children == 2 ? 1 : 2);
-    if (k > 1 && log_length <= BLOCK_LOG) {
-        inverse_block(t, a, in, log_length, k, n, wide, c);
-        return;
-    }
-    for (size_t i = 0; i < children; i++) {
-        if (wide)
-            inverse_wide(t, a + (i << log_child), in + (i << log_child), log_child,
-                         children * k + i, n, c);
-        else
-            inverse_narrow(t, a + (i << log_child), in + (i << log_child), log_child,
-                           children * k + i, n, c);
-    }
-    if (children == 2)
-        inverse_last2(t, a, length, c);
-    else if (k == 1)
-        inverse_last4(t, a, length, c);
-    else
-        inverse_pass4(t, a, length, k, wide, c);
-}
-
-static void inverse_limb(const avx2_tables *t, uint64_t *out, const uint64_t *in,
-                         const ckks_prime *p)
-{
-    const constants c = constants_of(p);
-    if (p->bits > NARROW_BITS)
-        inverse_wide(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
-    else
-        inverse_narrow(t, out, in, p->log_n, 1, (size_t)1 << p->log_n, &c);
-}
-
-static void ntt_inverse(const ckks_prime *p, uint64_t *const limbs[], size_t count)
-{
-    const avx2_tables *t = p->tables;
-    if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.ntt_inverse(&t->portable, limbs, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) inverse_limb(t, limbs[i], limbs[i], p);
-}
-
-static uint64_t residue(double x, uint64_t p)
-{
-    return x < 0 ? p - (uint64_t)-x : (uint64_t)x;
-}
-
-static void ntt_inverse_scaled(const ckks_prime *p, uint64_t *out, const uint64_t *in, uint64_t c)
-{
-    /* shares the twiddles; only the last layer's factors differ */
-    avx2_tables t = *(const avx2_tables *)p->tables;
-    if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.ntt_inverse_scaled(&t.portable, out, in, c);
-        return;
-    }
-    t.scale = twiddle_of(scalar_mul(residue(t.scale.w, p->p), c, &t.m), p->p);
-    t.scale_last = twiddle_of(scalar_mul(residue(t.scale_last.w, p->p), c, &t.m), p->p);
-    inverse_limb(&t, out, in, p);
-}
-
-/* ---- Element-wise functions ----
- *
- * Products of canonical residues: c = 1 and |w| <= p, that is twice (1): |r| <= (1/2 + 3/8) p even
- * if p is wide, so one lift makes them canonical. Quotients are below 2^50: always the fused
- * rounding, k = 2. */
-
-ALWAYS I modular_add(I a, I b, I p)
-{
-    I s = _mm256_add_epi64(a, b), t = _mm256_sub_epi64(s, p);
-    return _mm256_castpd_si256(
-        _mm256_blendv_pd(_mm256_castsi256_pd(t), _mm256_castsi256_pd(s), _mm256_castsi256_pd(t)));
-}
-
-static void add(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
-                size_t count)
-{
-    const I q = _mm256_set1_epi64x((long long)p->p);
-    for (size_t j = 0; j < count; j += 4)
-        store_words(out + j, modular_add(load_words(a + j), load_words(b + j), q));
-}
-
-static void sub(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
-                size_t count)
-{
-    const I q = _mm256_set1_epi64x((long long)p->p);
-    for (size_t j = 0; j < count; j += 4) {
-        I d = _mm256_sub_epi64(load_words(a + j), load_words(b + j)), e = _mm256_add_epi64(d, q);
-        store_words(out + j,
-                    _mm256_castpd_si256(_mm256_blendv_pd(
-                        _mm256_castsi256_pd(d), _mm256_castsi256_pd(e), _mm256_castsi256_pd(d))));
-    }
-}
-
-static void mul(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
-                size_t count)
-{
-    const constants c = constants_of(p);
-    for (size_t j = 0; j < count; j += 4)
-        store_lifted(out + j, times(load(a + j), load(b + j), 0, &c), &c);
-}
-
-static void mul_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
-                    const uint64_t *b, size_t count)
-{
-    const constants c = constants_of(p);
-    for (size_t j = 0; j < count; j += 4)
-        store_canonical(out + j, ADD(times(load(a + j), load(b + j), 0, &c), load(acc + j)), &c);
-}
-
-static void add_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s,
-                       size_t count)
-{
-    const I q = _mm256_set1_epi64x((long long)p->p), b = _mm256_set1_epi64x((long long)s);
-    for (size_t j = 0; j < count; j += 4)
-        store_words(out + j, modular_add(load_words(a + j), b, q));
-}
-
-static void mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, uint64_t s,
-                       size_t count)
-{
-    const constants c = constants_of(p);
-    const V w = all((double)s);
-    for (size_t j = 0; j < count; j += 4) store_lifted(out + j, times(load(a + j), w, 0, &c), &c);
-}
-
-static void mul_scalar_add(const ckks_prime *p, uint64_t *out, const uint64_t *acc,
-                           const uint64_t *a, uint64_t s, size_t count)
-{
-    const constants c = constants_of(p);
-    const V w = all((double)s);
-    for (size_t j = 0; j < count; j += 4)
-        store_canonical(out + j, ADD(times(load(a + j), w, 0, &c), load(acc + j)), &c);
-}
-
-static void sub_mul_scalar(const ckks_prime *p, uint64_t *out, const uint64_t *a, const uint64_t *b,
-                           uint64_t s, size_t count)
-{
-    const constants c = constants_of(p);
-    const V w = all((double)s);
-    for (size_t j = 0; j < count; j += 4)
-        store_lifted(out + j, times(SUB(load(a + j), load(b + j)), w, 0, &c), &c);
-}
-
-static void tensor(const ckks_prime *p, uint64_t *d0, uint64_t *d1, uint64_t *d2,
-                   const uint64_t *a0, const uint64_t *a1, const uint64_t *b0, const uint64_t *b1,
-                   size_t count)
-{
-    const constants c = constants_of(p);
-    for (size_t j = 0; j < count; j += 4) {
-        V w = load(a0 + j), x = load(a1 + j), y = load(b0 + j), z = load(b1 + j);
-        store_lifted(d0 + j, times(w, y, 0, &c), &c);
-        store_canonical(d1 + j, ADD(times(w, z, 0, &c), times(x, y, 0, &c)), &c);
-        store_lifted(d2 + j, times(x, z, 0, &c), &c);
-    }
-}
-
-/* Any word: high half times 2^32 mod p, plus low half. |result| < p + 2^32. */
-ALWAYS V fold_word(I x, const avx2_tables *t, const constants *c)
-{
-    V high = to_double(_mm256_srli_epi64(x, 32)),
-      low = to_double(_mm256_and_si256(x, _mm256_set1_epi64x(0xffffffff)));
-    return ADD(times(high, all(t->two32), 0, c), low);
-}
-
-static void reduce_signed(const ckks_prime *p, uint64_t *out, const int64_t *x, size_t count)
-{
-    const avx2_tables *t = p->tables;
-    const constants c = constants_of(p);
-    const I top = _mm256_set1_epi64x(INT64_MIN);
-    const V two63 = all(t->two63);
-    for (size_t j = 0; j < count; j += 4) {
-        I word = _mm256_xor_si256(_mm256_loadu_si256((const void *)(x + j)), top); /* x + 2^63 */
-        store_canonical(out + j, SUB(fold_word(word, t, &c), two63), &c);
-    }
-}
-
-static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const double inverse[],
-                     size_t count)
-{
-    const V half = all(0.5);
-    for (size_t j = 0; j < count; j += 8) {
-        V s = _mm256_setzero_pd(), t = s;
-        for (size_t i = 0; i < terms; i++) {
-            V c = all(inverse[i]), x = MUL(load(y[i] + j), c), z = MUL(load(y[i] + j + 4), c);
-            s = ADD(s, x);
-            t = ADD(t, z);
-        }
-        store_words(v + j, to_words(_mm256_floor_pd(ADD(s, half))));
-        store_words(v + j + 4, to_words(_mm256_floor_pd(ADD(t, half))));
-    }
 }
 
 /* ---- Automorphisms (automorphism.h) ---- */
@@ -1133,7 +164,7 @@ typedef struct rotation {
 
 static rotor rotor_of(uint64_t g)
 {
-    const I low = _mm256_set1_epi64x((long long)(g & 63));
+    const I low = all_words(g & 63);
     rotor r;
     for (size_t h = 0; h < 2; h++)
         r.steps[h] = _mm256_mul_epu32(low, load_words(reversed3 + 4 * h));
@@ -1145,14 +176,14 @@ static rotor rotor_of(uint64_t g)
 ALWAYS rotation rotation_of(const rotor *r, uint32_t s)
 {
     const uint64_t c = block_constant(s);
-    const I all_c = _mm256_set1_epi64x((long long)c), one = _mm256_set1_epi64x(1);
+    const I all_c = all_words(c), one = all_words(1);
     rotation o;
     UNROLL
     for (size_t h = 0; h < 2; h++) {
         const I step = _mm256_add_epi64(r->steps[h], all_c);
         /* lane br3(step), within its half, as two words of 32 bits */
         const I lane = _mm256_or_si256(
-            _mm256_slli_epi64(_mm256_and_si256(step, _mm256_set1_epi64x(2)), 1),
+            _mm256_slli_epi64(_mm256_and_si256(step, all_words(2)), 1),
             _mm256_slli_epi64(_mm256_and_si256(_mm256_srli_epi64(step, 2), one), 1));
         o.lanes[h] = _mm256_or_si256(lane, _mm256_slli_epi64(_mm256_or_si256(lane, one), 32));
         o.by[h][0] = _mm256_castsi256_pd(_mm256_slli_epi64(step, 60));
@@ -1163,9 +194,9 @@ ALWAYS rotation rotation_of(const rotor *r, uint32_t s)
     return o;
 }
 
-/* Block `in` under sigma, plus `acc` modulo q, unless that is NULL. */
+/* Block `in` under sigma, plus `acc` modulo p, unless that is NULL. */
 ALWAYS void rotate_block(const rotor *r, const rotation *o, uint64_t *out, const uint64_t *acc,
-                         const uint64_t *in, I q)
+                         const uint64_t *in, uint64_t p)
 {
     UNROLL
     for (size_t h = 0; h < 2; h++) {
@@ -1179,592 +210,114 @@ ALWAYS void rotate_block(const rotor *r, const rotation *o, uint64_t *out, const
         {
             I z = _mm256_castpd_si256(_mm256_blendv_pd(x[u], x[(u + 4) & 7], o->by[h][2]));
             const size_t place = r->place[u] + 4 * h;
-            store_words(out + place, acc ? modular_add(load_words(acc + place), z, q) : z);
+            store_words(out + place,
+                        acc ? modular_add(load_words(acc + place), z, all_words(p)) : z);
         }
     }
 }
 
-static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
-                    const ckks_automorphism *sigma)
+#include "ckks/kernel/rotate.h"
+
+#include "ckks/kernel/real.h"
+
+/* ---- Layers within lanes ---- */
+
+ALWAYS void fill_lanes(double *lanes, const uint64_t *w, size_t b, size_t n, uint64_t p)
 {
-    const avx2_tables *t = p->tables;
-    if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.permute(&t->portable, out, acc, a, sigma);
-        return;
-    }
-    const size_t n = (size_t)1 << p->log_n;
-    const rotor r = rotor_of(sigma->g);
-    const I q = _mm256_set1_epi64x((long long)p->p);
-    for (size_t b = 0; b < n; b += 64) {
-        const uint32_t s = sigma->block[b >> 6];
-        const rotation o = rotation_of(&r, s);
-        const uint64_t *in = a + (s & ~(uint32_t)63);
-        if (acc)
-            rotate_block(&r, &o, out + b, acc + b, in, q);
-        else
-            rotate_block(&r, &o, out + b, NULL, in, q);
-    }
+    for (size_t i5 = 0; i5 < 2; i5++)
+        for (size_t i2 = 0; i2 < 2; i2++)
+            for (size_t l = 0; l < 4; l++) {
+                const size_t k = n / 4 + 16 * b + 8 * i5 + 2 * l + i2;
+                double *to = lanes + 24 * i5 + 12 * i2 + l;
+                to[0] = centred(w[k], p), to[4] = centred(w[2 * k], p),
+                to[8] = centred(w[2 * k + 1], p);
+            }
 }
 
-/* ---- Sums of products ----
- *
- * Primes of at most 30 bits, factors below 2^30: sums of 64-bit integers, at most 15 products and a
- * residue below 2^64; for b bits 2^(63-2b) products.
- *
- * Others: a pair (high, low). high starts at C = 1.5 * 2^E, so that its unit in the last place
- * stays u = 2^(E-52) while the sum of the products is within 2^(E-1); each product x w is split
- * exactly into a multiple of u, which goes to high, and a rest of at most u/2, which goes to low.
- * With |x w| <= 2^B and k = 2^s products, E = B + s + 1, and low gains k u/2 = 2^(B+2s-52).
- *     At the end q = high / p, rounded twice and then to an integer, is off by at most
- * 1/2 + |high / p| 2^-52. The results are canonical by (4) if high - q p and low (reduced to p/2 if
- * need be) stay below 2^52 - p together.
- *   inner and plaintext products, B = 2b, s <= (103 - B) / 2, so b + s <= 51, and E <= 102, 100 for
- *       b <= 48. C is not taken off: high <= 2^(E+1), so |high - q p| <= p/2 + 2^(E-51), 4.5 p, and
- *       low starts with (-C - (p - 1)/2) mod p, centred, at most p/2, or, after others did not fit,
- *       with what they gave, at most p/2, and -C mod p. Low takes the residue that is accumulated,
- *       too: with k u/2 <= 2^50 at most 2^50 + 2 p < 2^52, exact. It is reduced if b > 48. The sum
- *       is at most 2^49 + 2^50 + 2.5 p <= 2^51 + 2^47 for b <= 48, else 2^51 + p <= 2^52 - p.
- *   combinations, B = 49 + b, s <= 5 and (105 - B) / 2, for b = 50 s = 2. C is taken off: |high| is
- *       at most 2^(B+s) then, and |high - q p| <= (1/2 + 2^(B+s-51-b)) p: 8.5 p for b <= 46, 4.5 p
- *       for b = 48, 2.5 p for b = 49 and 1.5 p for b = 50. One product less, k = 2^s - 1, leaves
- *       u/2 >= p (or low far below 2^53) for -(p - 1)/2 and what is carried over, at most p/2: low
- *       <= 2^53 is exact. It is always reduced. The sum is at most 9 p, 5 p, 3 p, 2 p. */
-
-typedef struct sum {
-    V high, low;
-} sum;
-
-ALWAYS void accumulate_product(sum *s, V x, V w)
+/* The last two layers, within lanes, of a block of 64 words: canonical words in the order of the
+ * contract. What makes them canonical is a chain of its own, behind those of both halves. Values
+ * that are used twice are pinned: a processor loads two vectors a cycle. */
+ALWAYS void forward_lanes(const double *lanes, uint64_t *a, int wide, const constants *c)
 {
-    V high = FMA(x, w, s->high), part = SUB(high, s->high);
-    s->high = high;
-    s->low = ADD(s->low, FMS(x, w, part));
+    double buffer[64] __attribute__((aligned(32)));
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        V x[4], z[4], y[ABREAST];
+        const double *const w = lanes + 24 * i5, *const f[ABREAST] = {w, w, w + 12, w + 12};
+        double *out = buffer + 32 * i5;
+        UNROLL
+        for (size_t i = 0; i < 4; i++) x[i] = load_real(a + 32 * i5 + 8 * i);
+        transpose4(x);
+        UNROLL
+        for (size_t i = 0; i < 4; i++) z[i] = load_real(a + 32 * i5 + 8 * i + 4);
+        transpose4(z);
+        y[0] = x[2], y[1] = x[3], y[2] = z[2], y[3] = z[3];
+        turn4_lanes(y, f, c);
+        if (wide) x[0] = reduce(x[0], c), z[0] = reduce(z[0], c);
+        store_aligned(out, ADD(x[0], y[0])), store_aligned(out + 4, ADD(x[1], y[1]));
+        store_aligned(out + 8, SUB(x[0], y[0])), store_aligned(out + 12, SUB(x[1], y[1]));
+        store_aligned(out + 16, ADD(z[0], y[2])), store_aligned(out + 20, ADD(z[1], y[3]));
+        store_aligned(out + 24, SUB(z[0], y[2])), store_aligned(out + 28, SUB(z[1], y[3]));
+    }
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        V y[ABREAST];
+        const double *w = lanes + 24 * i5 + 4, *in = buffer + 32 * i5;
+        const double *const f[ABREAST] = {w, w + 4, w + 12, w + 16};
+        EACH
+        {
+            y[i] = load_aligned(in + 8 * i + 4);
+            HERE(y[i]);
+        }
+        turn4_lanes(y, f, c);
+        EACH
+        {
+            V even = SUB(load_aligned(in + 8 * i), c->half);
+            uint64_t *at = a + 4 * i5 + 16 * (size_t)i;
+            store_real(at, ADD(even, y[i]));
+            store_real(at + 8, SUB(even, y[i]));
+        }
+    }
+    lower_block(a, c);
 }
 
-/* The sum modulo p, as small as the comment says. */
-ALWAYS V settle(V high, V low, int reduce_low, const constants *c)
+/* The first two layers, within lanes, of a block of 64 words. */
+ALWAYS void inverse_lanes(const double *lanes, uint64_t *a, const uint64_t *in, int wide,
+                          const constants *c)
 {
-    V r = reduce(high, c);
-    within(r, 8.5, c);
-    return ADD(r, reduce_low ? reduce(low, c) : low);
-}
-
-/* Products and the four vectors of sums they go to: two vectors of both sums (inner products), or
- * four of one. */
-enum { SUMS = 4 };
-
-/* Sums on a block of 64 positions, less (p - 1)/2: what makes them canonical takes longer than the
- * products, and the processor does not look far enough ahead to do both at once unless all blocks
- * go through one and then all through the other. */
-enum { PATCH = 64 };
-typedef struct patch {
-    double high[2][PATCH], low[2][PATCH];
-} patch;
-
-/* high - q p + low of four sums. */
-ALWAYS void close4(V x[ABREAST], const V high[ABREAST], const V low[ABREAST], const constants *c)
-{
-    V q[ABREAST];
-    EACH
-    {
-        q[i] = MUL(high[i], c->inverse);
-        HERE(q[i]);
+    double buffer[64] __attribute__((aligned(32)));
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        V y[ABREAST];
+        const double *w = lanes + 24 * i5 + 4;
+        const double *const f[ABREAST] = {w, w + 4, w + 12, w + 16};
+        double *out = buffer + 32 * i5;
+        EACH
+        {
+            const uint64_t *from = in + 16 * (size_t)i + 4 * i5;
+            V x = load(from), z = load(from + 8);
+            y[i] = SUB(x, z);
+            store_aligned(out + 8 * i, ADD(x, z));
+        }
+        turn4_lanes(y, f, c);
+        EACH store_aligned(out + 8 * i + 4, y[i]);
     }
-    EACH
-    {
-        q[i] = ROUND(q[i]);
-        HERE(q[i]);
-    }
-    EACH
-    {
-        x[i] = FNMA(q[i], c->p, high[i]);
-        within(x[i], 4.5, c);
-        HERE(x[i]);
-    }
-    EACH
-    {
-        x[i] = ADD(x[i], low[i]);
-        HERE(x[i]);
-    }
-}
-
-/* Canonical words of `count` sums. */
-ALWAYS void finish(const double *high, const double *low, uint64_t *out, size_t count,
-                   int reduce_low, const constants *c)
-{
-    for (size_t j = 0; j < count; j += 4 * ABREAST) {
+    for (size_t i5 = 0; i5 < 2; i5++) {
+        const double *const w = lanes + 24 * i5, *const f[ABREAST] = {w, w, w + 12, w + 12};
+        const double *from = buffer + 32 * i5;
         V x[ABREAST], y[ABREAST];
         EACH
         {
-            x[i] = _mm256_load_pd(high + j + 4 * i);
-            y[i] = _mm256_load_pd(low + j + 4 * i);
-            if (reduce_low) y[i] = reduce(y[i], c);
+            const double *at = from + 16 * (i / 2) + 4 * (i % 2);
+            V s = load_aligned(at), z = load_aligned(at + 8);
+            y[i] = SUB(s, z);
+            x[i] = ADD(s, z);
         }
-        close4(x, x, y, c);
-        lower4(out + j, x, c);
-    }
-}
-
-/* A product goes to both sums: one factor is shared, the others are the sums' own. Addresses for
- * position 0 of the block. */
-typedef struct product {
-    const void *shared, *own[2];
-} product;
-
-/* How the words of factors are packed: bytes of a word, and log_gap of shared ones (kernel.h);
- * factors that come from memory, in more streams than the processor follows, are fetched early. */
-typedef struct packing {
-    unsigned shared, own, log_gap;
-    int fetch_shared, fetch_own;
-} packing;
-
-#define AHEAD 512 /* bytes */
-
-/* Where the packed vector of eight words for position j starts; it covers 2^log_gap vectors. */
-ALWAYS size_t packed_position(size_t j, unsigned log_gap)
-{
-    return (j >> 3 >> log_gap) << 3;
-}
-
-ALWAYS void fetch(const void *limb, size_t word, unsigned width)
-{
-    _mm_prefetch((const char *)limb + word * width + AHEAD, _MM_HINT_T0);
-}
-
-/* Two products side by side: more would not leave registers for the sums. */
-ALWAYS void accumulate2(sum s[2], const V x[2], V w0, V w1)
-{
-    V high0 = FMA(x[0], w0, s[0].high), high1 = FMA(x[1], w1, s[1].high);
-    HERE(high0);
-    HERE(high1);
-    V part0 = SUB(high0, s[0].high), part1 = SUB(high1, s[1].high);
-    HERE(part0);
-    HERE(part1);
-    part0 = FMS(x[0], w0, part0), part1 = FMS(x[1], w1, part1);
-    HERE(part0);
-    HERE(part1);
-    s[0].high = high0, s[1].high = high1;
-    s[0].low = ADD(s[0].low, part0), s[1].low = ADD(s[1].low, part1);
-    HERE(s[0].low);
-    HERE(s[1].low);
-}
-
-/* What sums start from. */
-typedef struct beginning {
-    uint64_t *const *out; /* what they add to, or NULL */
-    V bias, first;
-} beginning;
-
-ALWAYS sum begin(const beginning *o, int k, size_t j)
-{
-    sum s = {o->bias, o->out ? ADD(load(o->out[k] + j), o->first) : o->first};
-    return s;
-}
-
-ALWAYS void start(patch *sums, const beginning *o)
-{
-    for (int k = 0; k < 2; k++)
-        for (size_t j = 0; j < PATCH; j += 4) {
-            const sum s = begin(o, k, j);
-            _mm256_store_pd(sums->high[k] + j, s.high);
-            _mm256_store_pd(sums->low[k] + j, s.low);
-        }
-}
-
-/* Makes room for as many products as a sum holds. */
-ALWAYS void relieve(patch *sums, int wide, capacity r, const constants *c)
-{
-    for (int k = 0; k < 2; k++)
-        for (size_t j = 0; j < PATCH; j += 4) {
-            double *high = sums->high[k] + j, *low = sums->low[k] + j;
-            V x = settle(_mm256_load_pd(high), _mm256_load_pd(low), wide, c);
-            _mm256_store_pd(high, all(r.bias));
-            _mm256_store_pd(low, ADD(reduce(x, c), all(r.less)));
-        }
-}
-
-/* `count` products, a constant: their addresses stay in registers and the sums for the length of a
- * turn as well. */
-ALWAYS void batch(patch *sums, const product *f, size_t count, packing k, const beginning *o)
-{
-    for (size_t j = 0; j < PATCH; j += 8) {
-        const size_t word = packed_position(j, k.log_gap);
-        sum s[SUMS];
-        UNROLL
-        for (size_t v = 0; v < SUMS; v++) {
-            const size_t at = j + 4 * (v % 2);
-            if (o) {
-                s[v] = begin(o, (int)v / 2, at);
-            } else {
-                s[v].high = _mm256_load_pd(sums->high[v / 2] + at);
-                s[v].low = _mm256_load_pd(sums->low[v / 2] + at);
-            }
-        }
-        UNROLL
-        for (size_t i = 0; i < count; i++) {
-            const void *shared = f[i].shared, *own0 = f[i].own[0], *own1 = f[i].own[1];
-            if (k.fetch_shared) fetch(shared, word, k.shared);
-            if (k.fetch_own) fetch(own0, j, k.own), fetch(own1, j, k.own);
-            const V x[2] = {to_double(load_packed(shared, k.shared, word)),
-                            to_double(load_packed(shared, k.shared, word + 4))};
-            accumulate2(s, x, to_double(load_packed(own0, k.own, j)),
-                        to_double(load_packed(own0, k.own, j + 4)));
-            accumulate2(s + 2, x, to_double(load_packed(own1, k.own, j)),
-                        to_double(load_packed(own1, k.own, j + 4)));
-        }
-        UNROLL
-        for (size_t v = 0; v < SUMS; v++) {
-            _mm256_store_pd(sums->high[v / 2] + j + 4 * (v % 2), s[v].high);
-            _mm256_store_pd(sums->low[v / 2] + j + 4 * (v % 2), s[v].low);
-        }
-    }
-}
-
-enum { BATCH = 4 }; /* at most */
-
-/* Any number of products, after `used` others, or the first ones from o; returns how many the sums
- * hold then. */
-ALWAYS size_t add_products(patch *sums, const product *f, size_t count, size_t used, capacity r,
-                           packing k, const beginning *o, int wide, const constants *c)
-{
-    const size_t most = (size_t)1 << r.log, largest = most < BATCH ? most : BATCH;
-    for (size_t n; count; count -= n, f += n, used += n, o = NULL) {
-        n = count < largest ? count : count == largest + 1 && largest > 2 ? 3 : largest;
-        if (used + n > most) {
-            relieve(sums, wide, r, c);
-            used = 0;
-        }
-        switch (n) {
-        case 1: batch(sums, f, 1, k, o); break;
-        case 2: batch(sums, f, 2, k, o); break;
-        case 3: batch(sums, f, 3, k, o); break;
-        default: batch(sums, f, BATCH, k, o); break;
-        }
-    }
-    return used;
-}
-
-/* The factors of one block of 64 positions: digits (shared) with their key limbs, and limbs that
- * are multiplied by the factor. */
-typedef struct inner_block {
-    size_t terms, adds[2];
-    product term[CKKS_MAX_TERMS];
-    const uint64_t *add[2][CKKS_MAX_SWITCHES];
-    uint64_t factor;
-} inner_block;
-
-/* Eight words of both sums, primes of at most 30 bits. */
-ALWAYS void inner_integer(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1,
-                          size_t j, size_t most, int accumulate, const constants *c)
-{
-    const avx2_tables *t = p->tables;
-    const I zero = _mm256_setzero_si256(), f = _mm256_set1_epi64x((long long)o->factor);
-    I s[SUMS] = {zero, zero, zero, zero};
-    size_t left = most;
-    if (accumulate)
-        s[0] = load_words(out0 + j), s[1] = load_words(out0 + j + 4), s[2] = load_words(out1 + j),
-        s[3] = load_words(out1 + j + 4);
-#define MAKE_ROOM                                                                                  \
-    if (!left) {                                                                                   \
-        UNROLL                                                                                     \
-        for (int v = 0; v < SUMS; v++) s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c)); \
-        left = most;                                                                               \
-    }
-    for (int k = 0; k < 2; k++)
-        for (size_t i = 0; i < o->adds[k]; i++, left--) {
-            const uint64_t *add = o->add[k][i] + j;
-            MAKE_ROOM
-            s[2 * k] = _mm256_add_epi64(s[2 * k], _mm256_mul_epu32(load_words(add), f));
-            s[2 * k + 1] = _mm256_add_epi64(s[2 * k + 1], _mm256_mul_epu32(load_words(add + 4), f));
-        }
-    for (size_t d = 0; d < o->terms; d++, left--) {
-        const void *k0 = o->term[d].own[0], *k1 = o->term[d].own[1];
-        I x = load_packed(o->term[d].shared, 8, j), y = load_packed(o->term[d].shared, 8, j + 4);
-        MAKE_ROOM
-        s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(x, load_packed(k0, 4, j)));
-        s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(y, load_packed(k0, 4, j + 4)));
-        s[2] = _mm256_add_epi64(s[2], _mm256_mul_epu32(x, load_packed(k1, 4, j)));
-        s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(y, load_packed(k1, 4, j + 4)));
-    }
-#undef MAKE_ROOM
-    store_canonical(out0 + j, fold_word(s[0], t, c), c),
-        store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
-    store_canonical(out1 + j, fold_word(s[2], t, c), c),
-        store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
-}
-
-/* What joins sum k without a key, times the factor. */
-ALWAYS size_t inner_adds(const inner_block *o, patch *sums, int k, size_t used, capacity r,
-                         int wide, const constants *c)
-{
-    const V f = all((double)o->factor);
-    for (size_t i = 0; i < o->adds[k]; i++, used++) {
-        if (used >> r.log) {
-            relieve(sums, wide, r, c);
-            used = 0;
-        }
-        for (size_t j = 0; j < PATCH; j += 4) {
-            double *high = sums->high[k] + j, *low = sums->low[k] + j;
-            sum s = {_mm256_load_pd(high), _mm256_load_pd(low)};
-            accumulate_product(&s, load(o->add[k][i] + j), f);
-            _mm256_store_pd(high, s.high);
-            _mm256_store_pd(low, s.low);
-        }
-    }
-    return used;
-}
-
-ALWAYS void inner_real(const inner_block *o, const ckks_prime *p, uint64_t *const out[2],
-                       unsigned width, int wide, int accumulate, const constants *c)
-{
-    const packing k = {8, width, 0, 0, 1};
-    const capacity r = ((const avx2_tables *)p->tables)->products;
-    const beginning from = {accumulate ? out : NULL, all(r.bias), all(r.first)};
-    patch sums __attribute__((aligned(64)));
-    if (!o->terms) start(&sums, &from);
-    size_t used = add_products(&sums, o->term, o->terms, 0, r, k, &from, wide, c);
-    used = inner_adds(o, &sums, 0, used, r, wide, c);
-    inner_adds(o, &sums, 1, used, r, wide, c);
-    for (int i = 0; i < 2; i++) finish(sums.high[i], sums.low[i], out[i], PATCH, wide, c);
-}
-
-/* Both sums of one block of 64. */
-static void inner_sums(const inner_block *o, const ckks_prime *p, uint64_t *out0, uint64_t *out1,
-                       int accumulate, const constants *c)
-{
-    uint64_t *const out[2] = {out0, out1};
-    if (p->bits <= INTEGER_BITS) {
-        size_t most = (size_t)1 << (63 - 2 * p->bits);
-        for (size_t j = 0; j < 64; j += 8) inner_integer(o, p, out0, out1, j, most, accumulate, c);
-    } else {
-        switch (p->width) {
-        case 4: inner_real(o, p, out, 4, 0, accumulate, c); break;
-        case 5: inner_real(o, p, out, 5, 0, accumulate, c); break;
-        case 6: inner_real(o, p, out, 6, 0, accumulate, c); break;
-        default: inner_real(o, p, out, 7, 1, accumulate, c); break;
-        }
-    }
-}
-
-/* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. The
- * next block is far away: it is fetched early. */
-static const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, const rotation *o,
-                                     const uint64_t *a, size_t from, uint64_t **room)
-{
-    if (!t->sigma) return a + from;
-    const uint32_t *source = &t->sigma->block[from >> 6];
-    const uint64_t *next = a + (source[1] & ~(uint32_t)63);
-    uint64_t *block = *room;
-    for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
-    rotate_block(r, o, block, NULL, a + (source[0] & ~(uint32_t)63), _mm256_setzero_si256());
-    *room += 64;
-    return block;
-}
-
-static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
-                          size_t count, size_t terms, const ckks_switch_term term[],
-                          uint64_t factor, int accumulate)
-{
-    const avx2_tables *t = p->tables;
-    const constants c = constants_of(p);
-    uint64_t rotated[(CKKS_MAX_TERMS + 2 * CKKS_MAX_SWITCHES) * 64] __attribute__((aligned(64)));
-    if (p->log_n < NATIVE_LOG_N) {
-        ckks_kernel_portable.inner_product(&t->portable, out0, out1, from, count, terms, term,
-                                           factor, accumulate);
-        return;
-    }
-    rotor r[CKKS_MAX_SWITCHES];
-    for (size_t i = 0; i < terms; i++) r[i] = rotor_of(term[i].sigma ? term[i].sigma->g : 1);
-    for (size_t at = from; at < from + count; at += 64) {
-        inner_block o;
-        uint64_t *room = rotated;
-        o.terms = o.adds[0] = o.adds[1] = 0;
-        o.factor = factor;
-        for (size_t i = 0; i < terms; i++) {
-            const ckks_switch_term *s = &term[i];
-            const rotation turned = rotation_of(&r[i], s->sigma ? s->sigma->block[at >> 6] : 0);
-            for (size_t d = 0; d < s->digits; d++, o.terms++) {
-                product *f = &o.term[o.terms];
-                f->shared = inner_operand(s, &r[i], &turned, s->digit[d], at, &room);
-                f->own[0] = (const unsigned char *)s->key0[d] + at * p->width;
-                f->own[1] = (const unsigned char *)s->key1[d] + at * p->width;
-            }
-            if (s->add0)
-                o.add[0][o.adds[0]++] = inner_operand(s, &r[i], &turned, s->add0, at, &room);
-            if (s->add1)
-                o.add[1][o.adds[1]++] = inner_operand(s, &r[i], &turned, s->add1, at, &room);
-        }
-        inner_sums(&o, p, out0 + (at - from), out1 + (at - from), accumulate, &c);
-    }
-}
-
-/* ---- Plaintext products ---- */
-
-enum { PLAIN_ROUND = 12 }; /* terms whose addresses are made at once */
-
-typedef struct plain_operands {
-    size_t terms;
-    const void *const *plain;
-    unsigned log_gap;
-    const uint64_t *const *x0, *const *x1; /* x1 NULL: one sum */
-} plain_operands;
-
-/* Eight words of both sums. */
-ALWAYS void plain_integer(const ckks_prime *p, uint64_t *out0, uint64_t *out1,
-                          const plain_operands *o, int accumulate, size_t j, int both,
-                          const constants *c)
-{
-    const avx2_tables *t = p->tables;
-    const size_t most = (size_t)1 << (63 - 2 * p->bits), word = packed_position(j, o->log_gap);
-    const I zero = _mm256_setzero_si256();
-    I s[SUMS] = {zero, zero, zero, zero};
-    if (accumulate) s[0] = load_words(out0 + j), s[1] = load_words(out0 + j + 4);
-    if (accumulate && both) s[2] = load_words(out1 + j), s[3] = load_words(out1 + j + 4);
-    for (size_t b = 0, end; b < o->terms; b = end) {
-        if (b) {
+        turn4_lanes(y, f, c);
+        for (size_t i2 = 0; i2 < 2; i2++) {
+            V z[4] = {reduce(x[2 * i2], c), x[2 * i2 + 1], y[2 * i2], y[2 * i2 + 1]};
+            if (wide) z[1] = reduce(z[1], c);
+            transpose4(z);
             UNROLL
-            for (int v = 0; v < SUMS; v++)
-                s[v] = to_words(lift(reduce(fold_word(s[v], t, c), c), c));
+            for (size_t i = 0; i < 4; i++) store_real(a + 32 * i5 + 8 * i + 4 * i2, z[i]);
         }
-        end = o->terms - b > most ? b + most : o->terms;
-        for (size_t i = b; i < end; i++) {
-            I w = load_packed(o->plain[i], 4, word), z = load_packed(o->plain[i], 4, word + 4);
-            fetch(o->plain[i], word, 4);
-            s[0] = _mm256_add_epi64(s[0], _mm256_mul_epu32(load_words(o->x0[i] + j), w));
-            s[1] = _mm256_add_epi64(s[1], _mm256_mul_epu32(load_words(o->x0[i] + j + 4), z));
-            if (!both) continue;
-            s[2] = _mm256_add_epi64(s[2], _mm256_mul_epu32(load_words(o->x1[i] + j), w));
-            s[3] = _mm256_add_epi64(s[3], _mm256_mul_epu32(load_words(o->x1[i] + j + 4), z));
-        }
-    }
-    store_canonical(out0 + j, fold_word(s[0], t, c), c),
-        store_canonical(out0 + j + 4, fold_word(s[1], t, c), c);
-    if (both)
-        store_canonical(out1 + j, fold_word(s[2], t, c), c),
-            store_canonical(out1 + j + 4, fold_word(s[3], t, c), c);
-}
-
-/* One block: few terms at a time, whose streams the processor foresees. A single sum is made twice:
- * nothing asks for it often. */
-ALWAYS void plain_real(const ckks_prime *p, uint64_t *const out[2], const plain_operands *o,
-                       size_t at, unsigned width, int wide, unsigned log_gap, int accumulate,
-                       const constants *c)
-{
-    const packing k = {width, 8, log_gap, 1, 0};
-    const capacity r = ((const avx2_tables *)p->tables)->products;
-    uint64_t *const to[2] = {out[0] + at, (o->x1 ? out[1] : out[0]) + at};
-    const beginning from = {accumulate ? to : NULL, all(r.bias), all(r.first)};
-    patch sums __attribute__((aligned(64)));
-    if (!o->terms) start(&sums, &from);
-    for (size_t b = 0, used = 0, n; b < o->terms; b += n) {
-        product f[PLAIN_ROUND];
-        n = o->terms - b < PLAIN_ROUND ? o->terms - b : PLAIN_ROUND;
-        for (size_t i = 0; i < n; i++) {
-            const unsigned char *words = o->plain[b + i];
-            f[i].shared = words + packed_position(at, o->log_gap) * width;
-            f[i].own[0] = o->x0[b + i] + at;
-            f[i].own[1] = (o->x1 ? o->x1 : o->x0)[b + i] + at;
-        }
-        used = add_products(&sums, f, n, used, r, k, b ? NULL : &from, wide, c);
-    }
-    finish(sums.high[0], sums.low[0], to[0], PATCH, wide, c);
-    if (o->x1) finish(sums.high[1], sums.low[1], to[1], PATCH, wide, c);
-}
-
-ALWAYS void plain_range(const ckks_prime *p, uint64_t *const out[2], size_t count,
-                        const plain_operands *o, int accumulate, const constants *c)
-{
-    if (p->bits <= INTEGER_BITS) {
-        for (size_t j = 0; j < count; j += 8)
-            plain_integer(p, out[0], out[1], o, accumulate, j, o->x1 != NULL, c);
-        return;
-    }
-    for (size_t j = 0; j < count; j += PATCH) switch (p->width) {
-        case 4: plain_real(p, out, o, j, 4, 0, o->log_gap, accumulate, c); break;
-        case 5: plain_real(p, out, o, j, 5, 0, o->log_gap, accumulate, c); break;
-        case 6: plain_real(p, out, o, j, 6, 0, o->log_gap, accumulate, c); break;
-        default: plain_real(p, out, o, j, 7, 1, o->log_gap, accumulate, c); break;
-        }
-}
-
-static void plain_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t count,
-                          size_t terms, const void *const plain[], unsigned log_gap,
-                          const uint64_t *const x0[], const uint64_t *const x1[], int accumulate)
-{
-    const avx2_tables *t = p->tables;
-    const plain_operands o = {terms, plain, log_gap, x0, x1};
-    const constants c = constants_of(p);
-    uint64_t *const out[2] = {out0, out1};
-    if (p->log_n < NATIVE_LOG_N)
-        ckks_kernel_portable.plain_product(&t->portable, out0, out1, count, terms, plain, log_gap,
-                                           x0, x1, accumulate);
-    else
-        plain_range(p, out, count, &o, accumulate, &c);
-}
-
-/* ---- Linear combinations ---- */
-
-enum { COMBINE_BLOCK = 128 };
-
-/* One output over 16 coefficients (8, if `half`) from j on, already converted. */
-ALWAYS void combine_vectors(uint64_t *out, size_t terms, double y[][COMBINE_BLOCK],
-                            const double w[], size_t most, V bias, size_t j, int half,
-                            const constants *c)
-{
-    const V less = SUB(_mm256_setzero_pd(), c->half);
-    const int vectors = half ? 2 : SUMS;
-    sum s[SUMS];
-    UNROLL
-    for (int v = 0; v < SUMS; v++) s[v].high = bias, s[v].low = less;
-    for (size_t b = 0, end; b < terms; b = end) {
-        if (b) {
-            UNROLL
-            for (int v = 0; v < SUMS; v++) {
-                s[v].low = reduce(settle(SUB(s[v].high, bias), s[v].low, 1, c), c);
-                s[v].high = bias;
-            }
-        }
-        end = terms - b > most ? b + most : terms;
-        for (size_t i = b; i < end; i++) {
-            const V f = all(w[i]);
-            UNROLL
-            for (int v = 0; v < vectors; v++)
-                accumulate_product(&s[v], _mm256_load_pd(y[i] + j + 4 * v), f);
-        }
-    }
-    UNROLL
-    for (int v = 0; v < vectors; v++)
-        store_lowered(out + j + 4 * v, settle(SUB(s[v].high, bias), s[v].low, 1, c), c);
-}
-
-/* One output over `count` (a multiple of 8) coefficients. Weights are centred: products below
- * 2^(49+b). */
-static void combine_target(const ckks_prime *p, uint64_t *out, size_t terms,
-                           double y[][COMBINE_BLOCK], const uint64_t weight[], size_t count)
-{
-    const constants c = constants_of(p);
-    const capacity r = ((const avx2_tables *)p->tables)->combination;
-    const V bias = all(r.bias);
-    const size_t most = ((size_t)1 << r.log) - 1;
-    double w[CKKS_MAX_TERMS];
-    size_t j = 0;
-    for (size_t i = 0; i < terms; i++) w[i] = centred(weight[i], p->p);
-    for (; j + 16 <= count; j += 16) combine_vectors(out, terms, y, w, most, bias, j, 0, &c);
-    if (j < count) combine_vectors(out, terms, y, w, most, bias, j, 1, &c);
-}
-
-static void combine(const ckks_prime *const primes[], size_t targets, uint64_t *const out[],
-                    size_t terms, const uint64_t *const y[], const uint64_t *const weight[],
-                    size_t count)
-{
-    double real[CKKS_MAX_TERMS][COMBINE_BLOCK] __attribute__((aligned(64)));
-    for (size_t from = 0; from < count; from += COMBINE_BLOCK) {
-        size_t block = count - from < COMBINE_BLOCK ? count - from : COMBINE_BLOCK;
-        for (size_t i = 0; i < terms; i++)
-            for (size_t j = 0; j < block; j += 4)
-                _mm256_store_pd(real[i] + j, load(y[i] + from + j));
-        for (size_t t = 0; t < targets; t++)
-            combine_target(primes[t], out[t] + from, terms, real, weight[t], block);
     }
 }
 

@@ -60,20 +60,15 @@
 #include <string.h>
 
 #include "ckks/alloc.h"
-#include "ckks/kernel/automorphism.h"
+#include "ckks/kernel/avx512.h"
 #include "ckks/kernel/kernel.h"
+#include "ckks/kernel/rotate.h"
 #include "ckks/kernel/scalar.h"
 
 #ifdef FHOLA_VERIFY
 #include <assert.h>
 #endif
 
-#define ALWAYS static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
 #define NATIVE_LOG_N 7u /* smaller rings go to the portable table */
 
 typedef __m512i V;
@@ -322,22 +317,6 @@ ALWAYS V canonical(V x, const constants *c)
     below(x, 2 * c->prime);
     x = AND(x, c->mask);
     return MIN(x, SUB(x, c->p));
-}
-
-ALWAYS void transpose8(V x[8])
-{
-    V a0 = _mm512_unpacklo_epi64(x[0], x[1]), a1 = _mm512_unpackhi_epi64(x[0], x[1]);
-    V a2 = _mm512_unpacklo_epi64(x[2], x[3]), a3 = _mm512_unpackhi_epi64(x[2], x[3]);
-    V a4 = _mm512_unpacklo_epi64(x[4], x[5]), a5 = _mm512_unpackhi_epi64(x[4], x[5]);
-    V a6 = _mm512_unpacklo_epi64(x[6], x[7]), a7 = _mm512_unpackhi_epi64(x[6], x[7]);
-    V b0 = _mm512_shuffle_i64x2(a0, a2, 0x88), b1 = _mm512_shuffle_i64x2(a1, a3, 0x88);
-    V b2 = _mm512_shuffle_i64x2(a0, a2, 0xdd), b3 = _mm512_shuffle_i64x2(a1, a3, 0xdd);
-    V b4 = _mm512_shuffle_i64x2(a4, a6, 0x88), b5 = _mm512_shuffle_i64x2(a5, a7, 0x88);
-    V b6 = _mm512_shuffle_i64x2(a4, a6, 0xdd), b7 = _mm512_shuffle_i64x2(a5, a7, 0xdd);
-    x[0] = _mm512_shuffle_i64x2(b0, b4, 0x88), x[4] = _mm512_shuffle_i64x2(b0, b4, 0xdd);
-    x[1] = _mm512_shuffle_i64x2(b1, b5, 0x88), x[5] = _mm512_shuffle_i64x2(b1, b5, 0xdd);
-    x[2] = _mm512_shuffle_i64x2(b2, b6, 0x88), x[6] = _mm512_shuffle_i64x2(b2, b6, 0xdd);
-    x[3] = _mm512_shuffle_i64x2(b3, b7, 0x88), x[7] = _mm512_shuffle_i64x2(b3, b7, 0xdd);
 }
 
 ALWAYS void load8(V x[8], const uint64_t *a, size_t stride)
@@ -845,18 +824,6 @@ ALWAYS V product(V a, V b, const fold_constants *c)
     return fold_carried(LO(c->zero, a, b), HI(c->zero, a, b), c);
 }
 
-ALWAYS V modular_add(V a, V b, V p)
-{
-    V s = ADD(a, b);
-    return MIN(s, SUB(s, p));
-}
-
-ALWAYS V modular_sub(V a, V b, V p)
-{
-    V d = SUB(a, b);
-    return MIN(d, ADD(d, p));
-}
-
 /* How eight words of a packed limb (packed.h) become those of a vector. */
 typedef struct unpacking {
     size_t width;
@@ -1009,67 +976,16 @@ static void overflow(uint64_t *v, size_t terms, const uint64_t *const y[], const
     }
 }
 
-/* ---- Automorphisms (automorphism.h) ---- */
-
-typedef struct rotor {
-    V steps;         /* g ml for each lane */
-    V reversed;      /* br3(l) */
-    size_t place[8]; /* vector offset in the output of rotated vector u */
-} rotor;
-
-static rotor rotor_of(uint64_t g)
-{
-    rotor r;
-    r.reversed = load(reversed3);
-    r.steps = _mm512_mullo_epi64(all(g & 63), r.reversed);
-    block_places(r.place, g);
-    return r;
-}
-
-/* out block = block `in` permuted with constant c; `acc` may be NULL, then nothing is added. */
-ALWAYS void rotate_block(const rotor *r, uint64_t *out, const uint64_t *acc, V p,
-                         const uint64_t *in, uint64_t c)
-{
-    const V step = ADD(r->steps, all(c)), lane = _mm512_permutexvar_epi64(step, r->reversed);
-    const __mmask8 one = _mm512_test_epi64_mask(step, all(8)),
-                   two = _mm512_test_epi64_mask(step, all(16)),
-                   four = _mm512_test_epi64_mask(step, all(32));
-    V x[8], y[8];
-    UNROLL
-    for (size_t u = 0; u < 8; u++)
-        x[u] = _mm512_permutexvar_epi64(lane, load(in + 8 * reversed3[u]));
-    UNROLL
-    for (size_t u = 0; u < 8; u++) y[u] = _mm512_mask_mov_epi64(x[u], one, x[(u + 1) & 7]);
-    UNROLL
-    for (size_t u = 0; u < 8; u++) x[u] = _mm512_mask_mov_epi64(y[u], two, y[(u + 2) & 7]);
-    UNROLL
-    for (size_t u = 0; u < 8; u++) y[u] = _mm512_mask_mov_epi64(x[u], four, x[(u + 4) & 7]);
-    UNROLL
-    for (size_t u = 0; u < 8; u++) {
-        size_t place = r->place[u];
-        store(out + place, acc ? modular_add(load(acc + place), y[u], p) : y[u]);
-    }
-}
+/* ---- Automorphisms (rotate.h) ---- */
 
 static void permute(const ckks_prime *p, uint64_t *out, const uint64_t *acc, const uint64_t *a,
                     const ckks_automorphism *sigma)
 {
     const ifma_tables *t = p->tables;
-    if (p->log_n < NATIVE_LOG_N) {
+    if (p->log_n < NATIVE_LOG_N)
         ckks_kernel_portable.permute(&t->portable, out, acc, a, sigma);
-        return;
-    }
-    size_t n = (size_t)1 << p->log_n;
-    const rotor r = rotor_of(sigma->g);
-    const V q = all(p->p);
-    for (size_t b = 0; b < n / 64; b++) {
-        uint32_t s = sigma->block[b];
-        const uint64_t *in = a + (s & ~(uint32_t)63);
-        if (acc)
-            rotate_block(&r, out + 64 * b, acc + 64 * b, q, in, block_constant(s));
-        else
-            rotate_block(&r, out + 64 * b, NULL, q, in, block_constant(s));
-    }
+    else
+        permute_blocks(p, out, acc, a, sigma);
 }
 
 /* ---- Inner product with keys ---- */
@@ -1125,21 +1041,6 @@ ALWAYS void inner_vectors(const inner_block *o, uint64_t *out0, uint64_t *out1, 
     store(out1 + j, fold(t0.low, t0.high, c)), store(out1 + j + 8, fold(t1.low, t1.high, c));
 }
 
-/* Block `from` .. from + 63 of sigma(a): in place without sigma, else in *room, which moves on. */
-ALWAYS const uint64_t *inner_operand(const ckks_switch_term *t, const rotor *r, const uint64_t *a,
-                                     size_t from, uint64_t **room)
-{
-    if (!t->sigma) return a + from;
-    const uint32_t *source = &t->sigma->block[from >> 6], s = source[0];
-    uint64_t *block = *room;
-    const uint64_t *next = a + (source[1] & ~(uint32_t)63);
-    for (size_t i = 0; i < 64; i += 8) _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
-    rotate_block(r, block, NULL, r->steps /* no modulus: nothing is added */,
-                 a + (s & ~(uint32_t)63), block_constant(s));
-    *room += 64;
-    return block;
-}
-
 static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, size_t from,
                           size_t count, size_t terms, const ckks_switch_term term[],
                           uint64_t factor, int accumulate)
@@ -1161,13 +1062,16 @@ static void inner_product(const ckks_prime *p, uint64_t *out0, uint64_t *out1, s
         o.terms = o.adds[0] = o.adds[1] = 0;
         for (size_t i = 0; i < terms; i++) {
             const ckks_switch_term *s = &term[i];
+            const rotation turned = rotation_of(&r[i], s->sigma ? s->sigma->block[at >> 6] : 0);
             for (size_t d = 0; d < s->digits; d++, o.terms++) {
-                o.x[o.terms] = inner_operand(s, &r[i], s->digit[d], at, &room);
+                o.x[o.terms] = inner_operand(s, &r[i], &turned, s->digit[d], at, &room);
                 o.key[0][o.terms] = (const unsigned char *)s->key0[d] + at * u.width;
                 o.key[1][o.terms] = (const unsigned char *)s->key1[d] + at * u.width;
             }
-            if (s->add0) o.add[0][o.adds[0]++] = inner_operand(s, &r[i], s->add0, at, &room);
-            if (s->add1) o.add[1][o.adds[1]++] = inner_operand(s, &r[i], s->add1, at, &room);
+            if (s->add0)
+                o.add[0][o.adds[0]++] = inner_operand(s, &r[i], &turned, s->add0, at, &room);
+            if (s->add1)
+                o.add[1][o.adds[1]++] = inner_operand(s, &r[i], &turned, s->add1, at, &room);
         }
         for (size_t j = 0; j < 64; j += 16)
             inner_vectors(&o, out0 + (at - from), out1 + (at - from), j, &u, t->sums, all(factor),

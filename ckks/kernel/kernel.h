@@ -39,6 +39,7 @@
 #define CKKS_MAX_LOG_N      17u
 #define CKKS_MAX_PRIME_BITS 50u /* every prime is below 2^50 */
 #define CKKS_MAX_TERMS      32u /* most terms of one inner product or combination */
+#define CKKS_MAX_KERNELS    4u  /* tables of a build */
 #define CKKS_MAX_SWITCHES   8u  /* most key switches of one inner product */
 
 /* One modulus of a ring of degree n, a prime or the product of two that share a limb, with its
@@ -85,7 +86,7 @@ typedef struct ckks_switch_term {
 } ckks_switch_term;
 
 typedef struct ckks_kernel {
-    const char *name; /* "portable", "avx2", "avx512ifma" */
+    const char *name; /* "portable", "avx2", "avx512f", "avx512ifma" */
 
     /* Fills p->tables (and nothing else) for p->p, p->psi, p->log_n. NOMEM leaves p->tables
      * NULL. */
@@ -187,14 +188,15 @@ typedef struct ckks_kernel {
 
 extern const ckks_kernel ckks_kernel_portable;
 extern const ckks_kernel ckks_kernel_avx2;
+extern const ckks_kernel ckks_kernel_avx512f;
 extern const ckks_kernel ckks_kernel_avx512ifma;
 
 /* The best table this machine can run, or the one called `name` (NULL: the environment's FHOLA_ISA,
  * else the best). PARAM names an unknown or impossible choice. */
 fhola_status ckks_kernel_select(const ckks_kernel **out, const char *name) FHOLA_WARN_UNUSED;
 
-/* All tables this build holds and this machine can run; returns their number, at most 3. */
-size_t ckks_kernel_list(const ckks_kernel *out[3]);
+/* All tables this build holds and this machine can run; returns their number, the best first. */
+size_t ckks_kernel_list(const ckks_kernel *out[CKKS_MAX_KERNELS]);
 
 /* Exponent e such that evaluation position i holds a(psi^e); the data order above. */
 static inline uint32_t ckks_ntt_exponent(uint32_t i, unsigned log_n)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which kernel tables this machine can run. Decided at run time, by what the processor offers
  * (CPUID) and by what the operating system saves on a context switch (XCR0); the build only says
- * which tables exist (HAVE_KERNEL_AVX2, HAVE_KERNEL_AVX512IFMA). */
+ * which tables exist (HAVE_KERNEL_AVX2 and the like). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ckks/kernel/kernel.h"
 
-#if (defined(HAVE_KERNEL_AVX2) || defined(HAVE_KERNEL_AVX512IFMA)) && defined(__x86_64__)
+#if (defined(HAVE_KERNEL_AVX2) || defined(HAVE_KERNEL_AVX512F) ||                                  \
+     defined(HAVE_KERNEL_AVX512IFMA)) &&                                                           \
+    defined(__x86_64__)
 #define X86_TABLES
 #include <cpuid.h>
 #endif
@@ -59,22 +61,31 @@ static int can_avx2(void)
 }
 #endif
 
+#if defined(X86_TABLES) && (defined(HAVE_KERNEL_AVX512F) || defined(HAVE_KERNEL_AVX512IFMA))
+static int can_avx512f(void)
+{
+    const unsigned need = LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL;
+    return (features_of(XCR0_ZMM).leaf7_b & need) == need;
+}
+#endif
+
 #if defined(X86_TABLES) && defined(HAVE_KERNEL_AVX512IFMA)
 static int can_avx512ifma(void)
 {
-    const unsigned need =
-        LEAF7_AVX512F | LEAF7_AVX512DQ | LEAF7_AVX512BW | LEAF7_AVX512VL | LEAF7_AVX512IFMA;
     const features f = features_of(XCR0_ZMM);
-    return (f.leaf7_b & need) == need && (f.leaf7_c & LEAF7_AVX512VBMI);
+    return can_avx512f() && (f.leaf7_b & LEAF7_AVX512IFMA) && (f.leaf7_c & LEAF7_AVX512VBMI);
 }
 #endif
 
 /* Best first. */
-size_t ckks_kernel_list(const ckks_kernel *out[3])
+size_t ckks_kernel_list(const ckks_kernel *out[CKKS_MAX_KERNELS])
 {
     size_t count = 0;
 #if defined(X86_TABLES) && defined(HAVE_KERNEL_AVX512IFMA)
     if (can_avx512ifma()) out[count++] = &ckks_kernel_avx512ifma;
+#endif
+#if defined(X86_TABLES) && defined(HAVE_KERNEL_AVX512F)
+    if (can_avx512f()) out[count++] = &ckks_kernel_avx512f;
 #endif
 #if defined(X86_TABLES) && defined(HAVE_KERNEL_AVX2)
     if (can_avx2()) out[count++] = &ckks_kernel_avx2;
@@ -85,7 +96,7 @@ size_t ckks_kernel_list(const ckks_kernel *out[3])
 
 fhola_status ckks_kernel_select(const ckks_kernel **out, const char *name)
 {
-    const ckks_kernel *list[3];
+    const ckks_kernel *list[CKKS_MAX_KERNELS];
     size_t count = ckks_kernel_list(list);
     const char *origin = "";
     if (!name) {
@@ -101,10 +112,10 @@ fhola_status ckks_kernel_select(const ckks_kernel **out, const char *name)
             *out = list[i];
             return FHOLA_OK;
         }
-    if (!strcmp(name, "avx2") || !strcmp(name, "avx512ifma"))
+    if (!strcmp(name, "avx2") || !strcmp(name, "avx512f") || !strcmp(name, "avx512ifma"))
         return fhola_fail(FHOLA_PARAM,
                           "%skernel \"%s\" is not in this build or this machine cannot run it",
                           origin, name);
-    return fhola_fail(FHOLA_PARAM, "%sunknown kernel \"%s\" (portable, avx2, avx512ifma)", origin,
-                      name);
+    return fhola_fail(FHOLA_PARAM, "%sunknown kernel \"%s\" (portable, avx2, avx512f, avx512ifma)",
+                      origin, name);
 }

@@ -593,7 +593,7 @@ static fhola_status check(const ckks_bench_spec *spec)
 
 fhola_status ckks_bench_kernels(const ckks_bench_spec *spec, ckks_figure_fn report, void *arg)
 {
-    const ckks_kernel *table[3];
+    const ckks_kernel *table[CKKS_MAX_KERNELS];
     size_t tables = ckks_kernel_list(table);
     fhola_status status = check(spec);
     if (status || !any_wanted(spec)) return status;

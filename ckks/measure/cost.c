@@ -109,7 +109,7 @@ fhola_status ckks_cost_measure(ckks_cost *cost, const char *isa, unsigned log_n,
     }
     /* Butterflies of one limb over those of a vector, times the products of each: reduction by a
      * precomputed quotient needs three. */
-    unsigned lanes = !strcmp(isa, "avx512ifma") ? 8 : !strcmp(isa, "avx2") ? 4 : 0;
+    unsigned lanes = !strncmp(isa, "avx512", 6) ? 8 : !strcmp(isa, "avx2") ? 4 : 0;
     double butterflies = (double)c.n / 2 * log_n;
     c.transform_floor_us = lanes ? 3 * butterflies / lanes / c.clock_ghz * 1e-3 : NAN;
     *cost = c;

@@ -51,7 +51,7 @@ const char *ckks_context_isa(const ckks_context *c)
 
 const char *ckks_isa_name(size_t i)
 {
-    const ckks_kernel *list[3];
+    const ckks_kernel *list[CKKS_MAX_KERNELS];
     return i < ckks_kernel_list(list) ? list[i]->name : NULL;
 }
 

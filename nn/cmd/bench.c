@@ -70,7 +70,7 @@ static fhola_status bench_keyswitch(const nn_cmd_bench_options *o)
 static const nn_cmd_option options[] = {
     NN_CMD_WHOLE("bits", 0, "N", nn_cmd_bench_options, bits, 12, 50,
                  "primes of N bits only (default: 30, 40, 48 and 50)"),
-    NN_CMD_WORD("isa", 0, "portable|avx2|avx512ifma", nn_cmd_bench_options, isa,
+    NN_CMD_WORD("isa", 0, "portable|avx2|avx512f|avx512ifma", nn_cmd_bench_options, isa,
                 "figures of one kernel table only; net: the table used"),
     NN_CMD_FLAG("complex", 0, nn_cmd_bench_options, complex_values,
                 "bootstrap: complex values instead of real ones"),

@@ -46,6 +46,7 @@ fhola_status nn_simd_select(nn_simd *simd, const char *name)
         *simd = i;
         return FHOLA_OK;
     }
-    return fhola_fail(FHOLA_PARAM, "%sunknown instruction set \"%s\" (portable, avx2, avx512ifma)",
+    return fhola_fail(FHOLA_PARAM,
+                      "%sunknown instruction set \"%s\" (portable, avx2, avx512f, avx512ifma)",
                       origin, name);
 }
