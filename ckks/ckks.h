@@ -176,8 +176,8 @@ ckks_basis ckks_basis_special_for(const ckks_params *params, ckks_basis q);
 typedef struct ckks_context ckks_context;
 typedef struct ckks_workspace ckks_workspace;
 
-/* Tables for a parameter set (copied). `isa`: "portable", "avx2", "avx512f", "avx512ifma", or NULL for
- * FHOLA_ISA or the best. */
+/* Tables for a parameter set (copied). `isa`: "portable", "avx2", "avx512f", "avx512ifma", or NULL
+ * for FHOLA_ISA or the best. */
 fhola_status ckks_context_create(ckks_context **out, const ckks_params *params,
                                  const char *isa) FHOLA_WARN_UNUSED;
 /* after all that was made with it; NULL: does nothing */

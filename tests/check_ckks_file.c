@@ -851,7 +851,7 @@ START_TEST(same_on_every_kernel)
 {
     const ckks_kernel *table[CKKS_MAX_KERNELS];
     size_t tables = ckks_kernel_list(table);
-    uint64_t hash[3] = {0};
+    uint64_t hash[CKKS_MAX_KERNELS] = {0};
     for (size_t i = 0; i < tables; i++) {
         test_seed(25);
         ring r = toy_ring("toy-boot", table[i]->name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels on residues as integers in double precision, as in FLINT's fft_small (F. Johansson and D.
- * Schultz; the product by van der Hoeven, Lecerf and Quintin, ACM Trans. Math. Softw. 43, 2016), for
- * vectors of LANES doubles. A table includes this file once, behind its vectors (avx2.c, avx512f.c),
- * and has rounding to nearest and no contraction of separate operations.
+ * Schultz; the product by van der Hoeven, Lecerf and Quintin, ACM Trans. Math. Softw. 43, 2016),
+ * for vectors of LANES doubles. A table includes this file once, behind its vectors (avx2.c,
+ * avx512f.c), and has rounding to nearest and no contraction of separate operations.
  *
  * Product a w modulo p for integers |a| <= c p, |w| <= p/2:
  *     h = a w rounded,  l = fma(a, w, -h) exact,  q = integer near a w / p,
@@ -23,8 +23,8 @@
  * 0 <= s < p, y/p lies within 1/2 - 1/(2p) of m; fma(y, 1/p, M) - M rounds a number that differs
  * from y/p by at most |y/p| 2^-53 < 1/(2p), so it is m exactly, and y - m p + (p-1)/2 = s.      (4)
  *
- * Forward transform, X +- T(Y w). The last layers, within lanes, have k = 3: two of them if LANES is
- * 4, three if it is 8.
+ * Forward transform, X +- T(Y w). The last layers, within lanes, have k = 3: two of them if LANES
+ * is 4, three if it is 8.
  *     narrow: nothing is reduced before the end. c -> c + T(c) from c = 1, at most 17 layers: 10.98
  *         before the last two, 13.1 at the end (10.16, 13.3 with the last three);
  *         13.3 * 2^48 < 2^52 - p.
@@ -39,10 +39,10 @@
  *         Three layers within lanes: behind two of them sums of products have c = 1.19, other
  *         values 0.69 at most. The third reduces what it adds to the former, and the sums of the
  *         products of sums: 1.12 at most.
- *     wide:   sums of four, sums of two products, and all sums of single layers are reduced, also of
- *         three layers within lanes. T(4) = 1.25 after the lanes (0.88 after three layers), T(4c) =
- *         1.13 after the blocks of four vectors, T(2c) = 0.79 after a single layer, then T(4c) =
- *         1/2 + c/2 < 1 after every pass and after the last one.
+ *     wide:   sums of four, sums of two products, and all sums of single layers are reduced, also
+ *         of three layers within lanes. T(4) = 1.25 after the lanes (0.88 after three layers),
+ *         T(4c) = 1.13 after the blocks of four vectors, T(2c) = 0.79 after a single layer, then
+ *         T(4c) = 1/2 + c/2 < 1 after every pass and after the last one.
  * The last pass multiplies by 1/n. Results are reduced if needed and made canonical.
  *
  * Passes of radix 4 (one layer of radix 2 at the top of the smallest ring) lead to blocks of at
@@ -492,8 +492,8 @@ ALWAYS void forward_layer(const real_tables *t, uint64_t *a, size_t length, size
     }
 }
 
-/* Two layers of `count` blocks of four vectors, the first of them node k: the second layer of a block
- * goes along with the first of the next. */
+/* Two layers of `count` blocks of four vectors, the first of them node k: the second layer of a
+ * block goes along with the first of the next. */
 ALWAYS void forward_layers4(const real_tables *t, uint64_t *a, size_t count, size_t k, int wide,
                             const constants *c)
 {
@@ -700,8 +700,8 @@ ALWAYS void inverse_columns(uint64_t *a, size_t s, size_t from, size_t to, multi
     }
 }
 
-/* Radix-2 layer over a block of at least eight vectors. Of two layers the `second` reduces the sums of
- * sums, all do if wide. */
+/* Radix-2 layer over a block of at least eight vectors. Of two layers the `second` reduces the sums
+ * of sums, all do if wide. */
 ALWAYS void inverse_layer(const real_tables *t, uint64_t *a, size_t length, size_t k, int second,
                           int wide, const constants *c)
 {
