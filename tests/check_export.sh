@@ -127,6 +127,31 @@ assert first.keys() == second.keys()
 assert all(first[name] == second[name] for name in first if "running" not in name)
 END
 
+# Teachers: networks of other shapes are found in their files, and compute without batch norm what they did with it.
+"$python" "$top_srcdir/nn/models/train.py" . 14 1 deeper.safetensors --shortcut pad --width 32 > out
+"$python" "$top_srcdir/nn/models/train.py" . 8 1 student.safetensors --init first.safetensors --rate 0 \
+    --teacher first.safetensors deeper.safetensors > out
+grep -q '^epoch 1 of 1: loss [0-9.]*, test [0-9.]* %, [0-9]* s$' out || fail "train.py --teacher: $(cat out)"
+grep -aq '"training":"1 epochs from first.safetensors, taught by first.safetensors and deeper.safetensors, ' student.safetensors ||
+    fail 'train.py --teacher: the file does not name the teachers'
+"$python" - << 'END' || fail 'train.py --teacher: a teacher is not the network of its file'
+import math
+import torch
+from train import TEMPERATURE, Data, ResNet, distance, load_teacher, load_weights
+data = Data(".")
+pictures = data.read(data.test)[0]
+for path, net in ("first", ResNet(8)), ("deeper", ResNet(14, shortcut="pad", channels=32)):
+    load_weights(net, path + ".safetensors")
+    teacher = load_teacher(path + ".safetensors", 10, "relu")
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in teacher.modules())
+    with torch.no_grad():
+        assert torch.allclose(net.eval()(pictures), teacher(pictures), rtol=1e-4, atol=1e-4)
+# probabilities 1/4 and 3/4 after division by the temperature, taught 1/2 and 1/2
+scores, taught = torch.tensor([[0, TEMPERATURE * math.log(3)]]), torch.zeros(1, 2)
+assert abs(distance(scores, taught).item() - TEMPERATURE ** 2 * math.log(4 / 3) / 2) < 1e-5
+assert distance(scores, scores).item() == 0
+END
+
 # CIFAR-100: two labels a record, the second one counts, and the last layer starts anew.
 mkdir hundred
 "$python" - << 'END'

@@ -3,7 +3,7 @@
 """Train a CIFAR ResNet of depth 6n+2 on the processor and save it for fhola: how the bundled networks were made.
 
     python3 train.py DATA DEPTH EPOCHS OUT.safetensors [--width W] [--activation relu|gelu] [--shortcut down|pad] [--init WEIGHTS]
-        [--rate R] [--bfloat16] [--held-out N]
+        [--teacher WEIGHTS ...] [--rate R] [--bfloat16] [--held-out N]
 
 DATA is the folder of CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin; or of CIFAR-100's, whose 100
 fine classes are then learnt: train.bin, test.bin and fine_label_names.txt. Needs python3-torch and python3-numpy. After each epoch the
@@ -13,6 +13,10 @@ With --init the training starts from weights that this script wrote instead of r
 --rate, the highest of the schedule, then loses less of them. Weights of a narrower network are widened: the wide network begins by
 computing what the narrow one does (Chen, Goodfellow, Shlens, "Net2Net", ICLR 2016, section 2.2). Where the number of classes is another
 one, the last layer starts anew.
+
+With --teacher the training follows networks that this script wrote too, not labels alone: the mean of their scores says how alike two
+classes are in a picture (Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2). They have the student's
+activation, and any depth and width. Two of the student's size take a third more time.
 
 With --bfloat16 convolutions read numbers of 16 bits, 8 of them for the digits, and add up in float32; weights stay float32. A processor
 with instructions for them (AVX-512 BF16) takes 0.6 of the time; without them it takes longer.
@@ -29,6 +33,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export import COUNTER, read_safetensors, save
 
@@ -37,6 +42,8 @@ BATCH = 128
 WARM_UP = 0.15  # share of the training in which the rate rises
 WEIGHT_DECAY = 5e-4
 SHIFT = 4  # pixels a picture is moved at most
+TEMPERATURE = 4  # by which scores are divided where a teacher's are followed
+TEACHERS_SHARE = 0.9  # of the loss
 
 
 def convolution(inputs, outputs, kernel, stride=1):
@@ -149,7 +156,13 @@ def make_optimizer(net):
     return torch.optim.SGD(groups, lr=0, momentum=0.9, nesterov=True)
 
 
-def train_epoch(net, optimizer, padded, labels, epoch, epochs, peak, bfloat16):
+def distance(scores, taught):
+    """Kullback-Leibler divergence of the softened probabilities, times the square that keeps gradients at the scale of labels."""
+    softened = [F.log_softmax(values.float() / TEMPERATURE, 1) for values in (scores, taught)]
+    return F.kl_div(*softened, reduction="batchmean", log_target=True) * TEMPERATURE ** 2
+
+
+def train_epoch(net, teachers, optimizer, padded, labels, epoch, epochs, peak, bfloat16):
     """One pass over the pictures in an order that depends on the epoch alone; returns the mean loss."""
     generator = torch.Generator().manual_seed(1000 + epoch)
     order, batches, total = torch.randperm(len(labels), generator=generator), len(labels) // BATCH, 0.0
@@ -159,8 +172,13 @@ def train_epoch(net, optimizer, padded, labels, epoch, epochs, peak, bfloat16):
             group["lr"] = rate(epoch * batches + k, epochs * batches, peak)
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            scores = net(shift_and_flip(padded, chosen, generator))
+            pictures = shift_and_flip(padded, chosen, generator)
+            scores = net(pictures)
+            with torch.no_grad():
+                taught = [teacher(pictures) for teacher in teachers]
         loss = F.cross_entropy(scores.float(), labels[chosen])
+        if taught:
+            loss = (1 - TEACHERS_SHARE) * loss + TEACHERS_SHARE * distance(scores, sum(taught) / len(taught))
         loss.backward()
         optimizer.step()
         total += loss.item()
@@ -192,6 +210,28 @@ def load_weights(net, path):
     net.load_state_dict({**counters, **state})
 
 
+def fold_batch_norm(module):
+    """The same function without batch norm, which is linear where its statistics are fixed."""
+    pairs = [(f"conv{k}", f"bn{k}") for k in (1, 2)] + [("0", "1")]
+    for convolve, norm in pairs:
+        if hasattr(module, norm) and isinstance(getattr(module, norm), nn.BatchNorm2d):
+            setattr(module, convolve, fuse_conv_bn_eval(getattr(module, convolve), getattr(module, norm)))
+            setattr(module, norm, nn.Identity())
+    for child in module.children():
+        fold_batch_norm(child)
+
+
+def load_teacher(path, classes, activation):
+    """The network of a file of save(), which is no longer trained."""
+    names = read_safetensors(path)
+    depth = 6 * len({name.split(".")[1] for name in names if name.startswith("layer1.")}) + 2
+    shortcut = "down" if any(".down." in name for name in names) else "pad"
+    teacher = ResNet(depth, classes, shortcut, activation, names["conv1.weight"][0][0]).to(memory_format=torch.channels_last)
+    load_weights(teacher, path)
+    fold_batch_norm(teacher.eval())
+    return teacher
+
+
 def save_checkpoint(path, net, optimizer, epoch):
     torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, path + ".part")
     os.replace(path + ".part", path)
@@ -207,6 +247,7 @@ def main():
     parser.add_argument("--shortcut", choices=("down", "pad"), default="down", help="1x1 convolutions, or zero-padded channels")
     parser.add_argument("--activation", choices=tuple(ACTIVATIONS), default="relu")
     parser.add_argument("--init", metavar="WEIGHTS", help="start from the weights of this safetensors file")
+    parser.add_argument("--teacher", nargs="+", default=[], metavar="WEIGHTS", help="follow the networks of these safetensors files too")
     parser.add_argument("--rate", type=float, default=0.2, help="highest learning rate (default 0.2)")
     parser.add_argument("--bfloat16", action="store_true", help="convolutions of 16-bit numbers")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="judge by the last N training pictures, which are not trained on")
@@ -223,6 +264,7 @@ def main():
     optimizer, checkpoint, first = make_optimizer(net), a.output + ".checkpoint", 0
     if a.init:
         load_weights(net, a.init)
+    teachers = [load_teacher(path, len(data.classes), a.activation) for path in a.teacher]
     if os.path.exists(checkpoint):
         state = torch.load(checkpoint)
         net.load_state_dict(state["net"])
@@ -231,12 +273,14 @@ def main():
 
     for epoch in range(first, a.epochs):
         start = time.time()
-        loss = train_epoch(net, optimizer, padded, labels, epoch, a.epochs, a.rate, a.bfloat16)
+        loss = train_epoch(net, teachers, optimizer, padded, labels, epoch, a.epochs, a.rate, a.bfloat16)
         score = accuracy(net, judged, judged_labels)
         print(f"epoch {epoch + 1} of {a.epochs}: loss {loss:.4f}, {'held-out' if a.held_out else 'test'} {score:.2f} %, "
               f"{time.time() - start:.0f} s", flush=True)
         save_checkpoint(checkpoint, net, optimizer, epoch + 1)
     begun = f" from {os.path.basename(a.init)}" if a.init else ""
+    if a.teacher:
+        begun += f", taught by {' and '.join(os.path.basename(path) for path in a.teacher)}"
     report = {} if a.held_out else {"test_accuracy": f"{accuracy(net, judged, judged_labels):.2f}"}
     save(a.output, net.state_dict(), data.mean, data.std, data.classes, architecture=f"resnet{a.depth}-cifar",
          activation=a.activation, training=f"{a.epochs} epochs{begun}, nn/models/train.py", **report)
