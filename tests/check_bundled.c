@@ -13,7 +13,7 @@ static const struct {
     uint64_t result;
 } answers[] = {{"resnet20", UINT64_C(0x86894f028abbbfa4)},
                {"resnet20-gelu", UINT64_C(0x4f2c7cf336800223)},
-               {"resnet32", UINT64_C(0x3eb38b4eb8f0e44c)}};
+               {"resnet32", UINT64_C(0x0771c2394c72b0ed)}};
 
 /* Which of them the environment names, the first one by default. */
 static size_t asked(void)
