@@ -134,10 +134,10 @@ END
 grep -q '^epoch 1 of 1: loss [0-9.]*, test [0-9.]* %, [0-9]* s$' out || fail "train.py --teacher: $(cat out)"
 grep -aq '"training":"1 epochs from first.safetensors, taught by first.safetensors and deeper.safetensors, ' student.safetensors ||
     fail 'train.py --teacher: the file does not name the teachers'
-"$python" - << 'END' || fail 'train.py --teacher: a teacher is not the network of its file'
+"$python" - << 'END' || fail 'train.py --teacher: a teacher is not the network of its file, or is not followed'
 import math
 import torch
-from train import TEMPERATURE, Data, ResNet, distance, load_teacher, load_weights
+from train import BATCH, TEACHERS_SHARE, TEMPERATURE, Data, ResNet, distance, load_teacher, load_weights, make_optimizer, train_epoch
 data = Data(".")
 pictures = data.read(data.test)[0]
 for path, net in ("first", ResNet(8)), ("deeper", ResNet(14, shortcut="pad", channels=32)):
@@ -150,6 +150,19 @@ for path, net in ("first", ResNet(8)), ("deeper", ResNet(14, shortcut="pad", cha
 scores, taught = torch.tensor([[0, TEMPERATURE * math.log(3)]]), torch.zeros(1, 2)
 assert abs(distance(scores, taught).item() - TEMPERATURE ** 2 * math.log(4 / 3) / 2) < 1e-5
 assert distance(scores, scores).item() == 0
+# A student that scores 0 everywhere follows the mean of two teachers: probability 3/12 for the first class and 1/12 for each other.
+net = ResNet(8)
+torch.nn.init.zeros_(net.linear.weight), torch.nn.init.zeros_(net.linear.bias)
+first = 2 * TEMPERATURE * math.log(3) * torch.eye(10)[:1]
+teachers = [lambda pictures: first.expand(len(pictures), 10), lambda pictures: torch.zeros(len(pictures), 10)]
+loss = train_epoch(net, teachers, make_optimizer(net), torch.randn(BATCH, 3, 40, 40), torch.arange(BATCH) % 10, 0, 1, 0, False)
+follow = TEMPERATURE ** 2 * (math.log(10 / 4) / 4 + 3 * math.log(10 / 12) / 4)
+assert abs(loss - (1 - TEACHERS_SHARE) * math.log(10) - TEACHERS_SHARE * follow) < 1e-4
+try:
+    load_teacher("first.safetensors", 100, "relu")
+    raise AssertionError("a teacher of other classes is taken")
+except ValueError as error:
+    assert "first.safetensors knows 10 classes, the data has 100" in str(error)
 END
 
 # CIFAR-100: two labels a record, the second one counts, and the last layer starts anew.
